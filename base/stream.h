@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The seam between a byte-stream transport (TCP; TLS would fit between) and what speaks on it
+ * (HTTP, DNS over TCP). Both sides run on one worker; nothing here blocks.
+ *
+ *   transport -> application: stream_events      application -> transport: stream_ops
+ *
+ * Order of events: opened (active opens; passive ones are born open, by the listener's accept),
+ * then received and writable in any number, eof at most once, and closed exactly once, last:
+ * after it the transport has forgotten the stream. closed follows every stream, whoever ended
+ * it; the application frees its state there. Any op may be called from inside any event but
+ * closed; an op called from inside an event never leads to another event before that one
+ * returns (the transport defers it to its next poll).
+ */
+#ifndef CORAL_BASE_STREAM_H
+#define CORAL_BASE_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/now.h"
+#include "base/ref.h"
+
+/* A transport offers unconsumed bytes again, contiguous, up to this many. */
+#define STREAM_LOOKAHEAD 16384u
+
+enum stream_end {
+    STREAM_DONE,    /* both directions closed in order */
+    STREAM_RESET,   /* the peer reset it */
+    STREAM_TIMEOUT, /* the peer does not answer */
+    STREAM_REFUSED, /* an active open was refused or unreachable */
+    STREAM_ABORTED, /* stream_abort by us */
+    STREAM_EVICTED, /* the transport needed its memory */
+};
+
+struct stream;
+
+struct stream_events {
+    void (*opened)(struct stream *s, struct now now);
+    /*
+     * In-order bytes, in place in the receive buffer: valid until return. Returns how many were
+     * consumed. The rest is kept, the window closes by it, and it is offered again together
+     * with what follows when more arrives, or after stream_resume.
+     */
+    size_t (*received)(struct stream *s, const uint8_t *data, size_t len, struct now now);
+    /* Queue space is free again after send or copy took less than it was given. */
+    void (*writable)(struct stream *s, struct now now);
+    /* The peer sends no more (FIN); all its bytes were offered, and consumed or refused. */
+    void (*eof)(struct stream *s, struct now now);
+    void (*closed)(struct stream *s, enum stream_end why, struct now now);
+};
+
+struct stream_ops {
+    /* Queues a reference (a hold is taken). False: the queue is full, nothing was taken. */
+    bool (*send)(struct stream *s, struct ref r);
+    /* Queues a copy of at most `len` bytes; returns how many were taken. */
+    size_t (*copy)(struct stream *s, const void *data, size_t len);
+    /* Bytes queued and not yet acknowledged: what a slow reader holds. */
+    size_t (*queued)(const struct stream *s);
+    /* Offers unconsumed bytes again at the next poll, without waiting for more. */
+    void (*resume)(struct stream *s);
+    /* No more bytes from us: FIN after what is queued. */
+    void (*shut)(struct stream *s);
+    /* RST now, both directions; what is queued is dropped. closed(ABORTED) follows later. */
+    void (*abort)(struct stream *s);
+};
+
+struct stream {
+    const struct stream_ops *ops;
+    const struct stream_events *events;
+    void *user; /* the application's */
+    struct endpoint local, remote;
+};
+
+static inline bool stream_send(struct stream *s, struct ref r)
+{
+    return s->ops->send(s, r);
+}
+static inline size_t stream_copy(struct stream *s, const void *data, size_t len)
+{
+    return s->ops->copy(s, data, len);
+}
+static inline size_t stream_queued(const struct stream *s)
+{
+    return s->ops->queued(s);
+}
+static inline void stream_resume(struct stream *s)
+{
+    s->ops->resume(s);
+}
+static inline void stream_shut(struct stream *s)
+{
+    s->ops->shut(s);
+}
+static inline void stream_abort(struct stream *s)
+{
+    s->ops->abort(s);
+}
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The cache: 64 shards, one writer each, read by every worker without locks.
+ *
+ *        key --hash128--> shard = hi >> 58 --> bucket (a cache line of 7 slots {tag, offset})
+ *                                                  |
+ *                                                  v
+ *              object {key, head, lengths, state, chunk map} --> chunks in slabs
+ *
+ * Who writes: only the worker that owns the shard (cache_owner) creates, fills, links, unlinks
+ * and frees objects of it. Who reads: any worker, between two of its quiescent reports (rte_rcu_
+ * qsbr): cache_find may return an object of any shard; to keep it longer the reader pins it.
+ * What is published is immutable but for: `bytes_ready` and `state`, which the owner release-
+ * stores and readers acquire-load; the pin counter; the use counter. An unlinked object is freed
+ * when a grace period has passed since it was unlinked (no new pins can start) and its pins are
+ * zero.
+ *
+ * Memory: equal chunks cut from one region given at create; heads and keys from the process
+ * heap, by the owner only.
+ */
+#ifndef CORAL_CACHE_H
+#define CORAL_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <rte_rcu_qsbr.h>
+
+#include "base/hash.h"
+#include "base/now.h"
+#include "cache/counters.h"
+
+#define CACHE_SHARDS      64
+#define CACHE_CHUNK_BYTES 4096u
+#define CACHE_WORKERS     32
+#define CACHE_KEY_MAX     4096 /* bytes of a key: the normalised URL */
+#define CACHE_HEAD_MAX    16384
+
+struct cache;
+struct cache_object;
+
+enum cache_state {
+    CACHE_FILLING,  /* bytes_ready still grows */
+    CACHE_COMPLETE, /* all bytes are there */
+    CACHE_FAILED,   /* the fill died: readers abort. Never linked in the index */
+};
+
+/* What the rules need of a response, fixed at creation. Times in wall seconds. */
+struct cache_meta {
+    uint16_t status;
+    int64_t response_s;         /* when it was received */
+    uint32_t initial_age_s;     /* corrected_initial_age (RFC 9111 4.2.3) */
+    uint32_t lifetime_s;        /* freshness_lifetime (4.2.1), after policy */
+    uint32_t stale_s;           /* how long after that it may serve on error */
+    bool must_revalidate;
+    int64_t content_length;     /* -1: unknown until complete */
+    uint64_t version;           /* hash of ETag, Last-Modified and length; 0: no validator */
+};
+
+struct cache_config {
+    void *memory;     /* the region for chunks; 2 MiB aligned, kept by the caller */
+    size_t bytes;
+    uint32_t objects; /* upper bound of objects: sizes the index */
+    unsigned workers;
+    struct rte_rcu_qsbr *qsbr; /* the workers are its threads 0..workers-1 */
+    uint8_t seed[32];
+};
+
+/* NULL: not enough memory. Called once, before workers run. */
+struct cache *cache_create(const struct cache_config *config);
+void cache_destroy(struct cache *c);
+
+struct hash128 cache_hash(const struct cache *c, const void *key, size_t len);
+unsigned cache_shard(struct hash128 h);
+unsigned cache_owner(const struct cache *c, struct hash128 h);
+
+/* --- readers, on any worker -------------------------------------------------------------- */
+
+/* One lookup of a burst. Fill key, key_len; call the three stages over the whole array. */
+struct cache_probe {
+    const void *key;
+    uint32_t key_len;
+    struct hash128 hash;                /* by cache_prepare */
+    const struct cache_object *found;   /* by cache_act; NULL: not there */
+    const void *bucket, *candidate;     /* the stages' own */
+};
+void cache_prepare(const struct cache *c, struct cache_probe *p, unsigned n); /* hash, prefetch */
+void cache_touch(const struct cache *c, struct cache_probe *p, unsigned n);   /* prefetch object */
+void cache_act(const struct cache *c, struct cache_probe *p, unsigned n);     /* compare the key */
+
+const struct cache_meta *cache_meta(const struct cache_object *o);
+/* The stored head: header lines, each ended by CRLF, without the status line, the fields that are made anew
+ * (Age, Connection, Content-Length, Transfer-Encoding, Date kept) and the final empty line. */
+const char *cache_head(const struct cache_object *o, size_t *len);
+enum cache_state cache_state(const struct cache_object *o);
+uint64_t cache_ready(const struct cache_object *o); /* bytes that may be read, acquire */
+int64_t cache_length(const struct cache_object *o); /* the whole, -1: not known yet */
+uint64_t cache_version(const struct cache_object *o);
+
+/* The bytes at `offset`: a span inside one chunk, at most up to bytes_ready. 0 length: none. */
+struct cache_span {
+    const uint8_t *data;
+    uint32_t len;
+};
+struct cache_span cache_bytes(const struct cache_object *o, uint64_t offset);
+/* As cache_bytes, for a peer: only whole chunks (or the tail of a complete object), each verified
+ * against its CRC32C (ISA-L) first. `damaged` is set when one is wrong: the object must not
+ * be served, tell its owner to drop it. */
+struct cache_span cache_bytes_verified(const struct cache_object *o, uint64_t offset,
+                                       bool *damaged);
+
+/* Keeps `o` beyond this poll. `worker` is the caller; pins are counted by worker. */
+void cache_pin(const struct cache_object *o, unsigned worker);
+void cache_unpin(const struct cache_object *o, unsigned worker);
+/* Age (RFC 9111 4.2.3) and freshness now. */
+uint32_t cache_age(const struct cache_object *o, struct now now);
+bool cache_fresh(const struct cache_object *o, struct now now);
+bool cache_usable_stale(const struct cache_object *o, struct now now);
+
+/* --- owner only ---------------------------------------------------------------------------- */
+
+/* A new object in state FILLING, not linked, pinned once by the owner. NULL: no memory though
+ * eviction tried. */
+struct cache_object *cache_begin(struct cache *c, struct hash128 hash, const void *key,
+                                 size_t key_len, const struct cache_meta *meta, const char *head,
+                                 size_t head_len, struct now now);
+/* Appends; returns how many bytes were taken (fewer: no memory). Publishes bytes_ready. */
+size_t cache_append(struct cache *c, struct cache_object *o, const void *data, size_t len);
+/* The end: all bytes are there. False: their number is not content_length, the object failed. */
+bool cache_complete(struct cache *c, struct cache_object *o);
+void cache_fail(struct cache *c, struct cache_object *o);
+/* Puts it into the index, replacing (unlinking) what stood there under the key. May be called
+ * while it fills. */
+void cache_link(struct cache *c, struct cache_object *o);
+/* Unlinks (purge, damage, replaced). True if it was there. */
+bool cache_unlink(struct cache *c, const struct cache_object *o);
+const struct cache_object *cache_lookup_owner(struct cache *c, struct hash128 hash,
+                                              const void *key, size_t key_len);
+/* New freshness for an object after 304: meta and head replaced, the body's chunks shared or
+ * moved. Returns the object that now stands in the index. */
+struct cache_object *cache_refresh(struct cache *c, struct cache_object *old,
+                                   const struct cache_meta *meta, const char *head,
+                                   size_t head_len, struct now now);
+/* Frees what is due; called once a poll by each worker for its own shards. */
+void cache_reclaim(struct cache *c, unsigned worker, struct now now);
+/* An object goes: called before the eviction of a linked object, so that its reference can be
+ * withdrawn. */
+void cache_on_evict(struct cache *c, unsigned worker,
+                    void (*fn)(void *ctx, const struct cache_object *o), void *ctx);
+
+const struct cache_counters *cache_counters(const struct cache *c, unsigned worker);
+
+#endif

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * HTTP/1.1 messages (RFC 9110, 9112): syntax, and connections on a `stream`. The parsers are
+ * functions of (pointer, length); nothing is copied, fields are spans of the input. What could
+ * be read two ways is refused, never guessed (smuggling: RFC 9112 11.2): both Content-Length
+ * and Transfer-Encoding, several lengths, bare LF, obs-fold, space before the colon, bad chunk
+ * sizes, NUL and control characters.
+ */
+#ifndef CORAL_HTTP_H
+#define CORAL_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/now.h"
+#include "base/stream.h"
+#include "dataplane/http/counters.h"
+
+#define HTTP_FIELDS   100
+#define HTTP_HEAD_MAX STREAM_LOOKAHEAD
+#define HTTP_URL_MAX  4096
+
+struct http_text {
+    const char *p;
+    uint32_t len;
+};
+
+struct http_field {
+    struct http_text name, value; /* value without surrounding white space */
+    uint8_t known;                /* enum http_known, 0: another */
+};
+
+/* Fields that we look at; http_head.known[] gives the index of their first occurrence + 1. */
+enum http_known {
+    HTTP_OTHER,
+    HTTP_AGE,
+    HTTP_AUTHORIZATION,
+    HTTP_CACHE_CONTROL,
+    HTTP_CONNECTION,
+    HTTP_CONTENT_LENGTH,
+    HTTP_CONTENT_RANGE,
+    HTTP_CONTENT_TYPE,
+    HTTP_COOKIE,
+    HTTP_DATE,
+    HTTP_ETAG,
+    HTTP_EXPECT,
+    HTTP_EXPIRES,
+    HTTP_HOST,
+    HTTP_IF_MODIFIED_SINCE,
+    HTTP_IF_NONE_MATCH,
+    HTTP_IF_RANGE,
+    HTTP_KEEP_ALIVE,
+    HTTP_LAST_MODIFIED,
+    HTTP_LOCATION,
+    HTTP_PRAGMA,
+    HTTP_PROXY_AUTHENTICATE,
+    HTTP_PROXY_AUTHORIZATION,
+    HTTP_PROXY_CONNECTION,
+    HTTP_RANGE,
+    HTTP_RETRY_AFTER,
+    HTTP_SET_COOKIE,
+    HTTP_TE,
+    HTTP_TRAILER,
+    HTTP_TRANSFER_ENCODING,
+    HTTP_UPGRADE,
+    HTTP_USER_AGENT,
+    HTTP_VARY,
+    HTTP_VIA,
+    HTTP_CORAL_PEER, /* our own, between nodes: dataplane/proxy/peer.h */
+    HTTP_KNOWN,
+};
+
+enum http_method { HTTP_GET, HTTP_HEAD_METHOD, HTTP_OTHER_METHOD };
+
+enum http_error {
+    HTTP_OK,
+    HTTP_AGAIN,       /* incomplete: come back with more */
+    HTTP_BAD,         /* 400 */
+    HTTP_URI_TOO_LONG, /* 414 */
+    HTTP_HEAD_TOO_LARGE, /* 431 */
+    HTTP_BAD_VERSION, /* 505 */
+    HTTP_BAD_CODING,  /* 501: a transfer coding we do not know */
+};
+
+enum http_framing {
+    HTTP_BODY_NONE,
+    HTTP_BODY_LENGTH,
+    HTTP_BODY_CHUNKED,
+    HTTP_BODY_CLOSE, /* responses: until the connection ends */
+};
+
+struct http_head {
+    bool request;
+    /* request line */
+    enum http_method method;
+    struct http_text method_text, target;
+    struct http_text authority, path; /* of origin-form and absolute-form; path with the query */
+    /* status line */
+    uint16_t status;
+    struct http_text reason;
+    /* both */
+    uint8_t minor; /* HTTP/1.minor */
+    uint8_t fields;
+    uint8_t known[HTTP_KNOWN];
+    struct http_field field[HTTP_FIELDS];
+    enum http_framing framing;
+    uint64_t content_length; /* HTTP_BODY_LENGTH */
+    bool keep_alive;
+    uint32_t head_len; /* bytes of the whole head, the empty line included */
+};
+
+/* Parses a request head. HTTP_AGAIN until it is complete; what has been looked at is looked at
+ * again (the callers' buffers are bounded by HTTP_HEAD_MAX). */
+enum http_error http_parse_request(const char *data, size_t len, struct http_head *out);
+/* A response head; `to_head` when it answers a HEAD (no body follows). */
+enum http_error http_parse_response(const char *data, size_t len, bool to_head,
+                                    struct http_head *out);
+/* First field of a known name, or NULL. */
+const struct http_field *http_known(const struct http_head *h, enum http_known which);
+/* True when a comma list has the member `token` (any case), over all fields of that name. */
+bool http_list_has(const struct http_head *h, enum http_known which, const char *token);
+
+/* Chunked coding (RFC 9112 7.1), incremental: feed bytes, get spans of data. */
+struct http_chunked {
+    uint64_t left;
+    uint8_t state;
+    uint32_t line; /* bytes of the size or trailer line so far: bounded */
+};
+void http_chunked_init(struct http_chunked *c);
+/* Consumes some of data; sets `span` to the body bytes among what it consumed (maybe 0). Returns
+ * HTTP_OK when the body is complete, HTTP_AGAIN for more, HTTP_BAD. */
+enum http_error http_chunked_next(struct http_chunked *c, const uint8_t *data, size_t len,
+                                  size_t *consumed, struct http_text *span);
+
+/* One byte range of a Range field (RFC 9110 14.1.2) against a length: HTTP_RANGE_NONE for absent,
+ * several, or malformed ones (ignored: 200), HTTP_RANGE_UNSATISFIABLE: 416. */
+enum http_range { HTTP_RANGE_NONE, HTTP_RANGE_OK, HTTP_RANGE_UNSATISFIABLE };
+enum http_range http_range(struct http_text value, uint64_t length, uint64_t *first,
+                           uint64_t *last);
+/* "bytes 5-9/100" of a 206; length -1 for '*'. */
+bool http_content_range(struct http_text value, uint64_t *first, uint64_t *last,
+                        int64_t *length);
+
+/* Dates (RFC 9110 5.6.7): reads all three forms, -1 when it is none; writes IMF-fixdate, 29 bytes
+ * and NUL. */
+int64_t http_date_parse(struct http_text t);
+void http_date_write(int64_t wall_s, char out[static 30]);
+const char *http_reason(unsigned status);
+
+/* Normalises (RFC 3986 6.2.2) scheme "http", host and path into a cache key "http://host[:port]/
+ * path?query": host in lower case, default port dropped, percent-encoding and dot segments
+ * normalised, fragment dropped. Returns the length, 0 when it is no valid URL or longer than
+ * `room`. */
+size_t http_url_normalise(struct http_text host, uint16_t port, struct http_text path, char *out,
+                          size_t room);
+/* Splits "host", "host:port" (Host field, authority): lower-cases into `host`; port 0 when there
+ * is none. False when malformed. */
+bool http_authority(struct http_text in, char host[static 256], uint16_t *port);
+
+/* --- server connections ----------------------------------------------------------------------- */
+
+/*
+ * http_server sits on accepted streams: parses requests in order, hands each to the handler and
+ * sends responses in order. Pipelined requests wait until the one before is answered
+ * (RFC 9112 9.3.2).
+ * Responses are written by the handler through http_respond_*: a head and then references or
+ * copies, at its own pace.
+ */
+struct http_server;
+struct http_conn;
+
+struct http_server_config {
+    uint32_t connections;
+    uint32_t idle_ms;    /* keep-alive */
+    uint32_t head_ms;    /* from the first byte of a request to its end */
+    uint32_t stall_ms;   /* no progress of a response while the peer's window stays shut */
+};
+
+struct http_handler {
+    void *ctx;
+    /* A request's head; valid until return, copy what is kept. The body, if any, follows (none is
+     * supported on GET and HEAD here: one with a body is answered 413 by http_server).
+     * The handler answers now or later, exactly once: http_respond_head, any number of
+     * http_respond_ref / _copy, then http_respond_end; or http_respond_abort. */
+    void (*request)(void *ctx, struct http_conn *c, const struct http_head *h, struct now now);
+    /* Room again after http_respond_ref or _copy took less than given. */
+    void (*writable)(void *ctx, struct http_conn *c, void *request, struct now now);
+    /* The client is gone before the response ended: forget `request`. */
+    void (*gone)(void *ctx, struct http_conn *c, void *request, struct now now);
+};
+
+struct http_server *http_server_create(const struct http_server_config *config,
+                                       const struct http_handler *handler, struct now now);
+void http_server_destroy(struct http_server *s);
+/* A tcp_accept callback; ctx is the server. */
+bool http_server_accept(void *server, struct stream *s, struct now now);
+void http_server_poll(struct http_server *s, struct now now);
+uint64_t http_server_deadline_us(const struct http_server *s);
+/* Finish what runs, then close; new requests on live connections get Connection: close. */
+void http_server_drain(struct http_server *s);
+uint32_t http_server_connections(const struct http_server *s);
+const struct http_counters *http_server_counters(const struct http_server *s);
+
+/* The handler's own pointer for the request in progress. */
+void http_conn_set_request(struct http_conn *c, void *request);
+const struct endpoint *http_conn_peer(const struct http_conn *c);
+bool http_conn_keeps_alive(const struct http_conn *c);
+
+/* The response head, complete with the empty line, copied; `length` of the body that follows, or
+ * -1: chunked for HTTP/1.1 clients (http_server frames what follows; the head must then say so:
+ * http_conn_chunks tells), else until close. False: no room now, try at writable. */
+bool http_respond_head(struct http_conn *c, const char *head, size_t len, int64_t length);
+bool http_conn_chunks(const struct http_conn *c); /* would an unknown length be chunked? */
+/* Bytes by reference; false: queue full, come back at writable. */
+bool http_respond_ref(struct http_conn *c, struct ref r);
+size_t http_respond_copy(struct http_conn *c, const void *data, size_t len);
+/* Room in the stream's queue, a hint. */
+size_t http_respond_room(const struct http_conn *c);
+void http_respond_end(struct http_conn *c, struct now now);
+/* Never a truncated body that looks whole: resets the connection. */
+void http_respond_abort(struct http_conn *c);
+/* A whole small response made here: status, text body, Connection: close if `close`. */
+void http_respond_error(struct http_conn *c, unsigned status, const char *text,
+                        uint32_t retry_after_s, bool close, struct now now);
+
+/* --- client exchanges ------------------------------------------------------------------------- */
+
+/*
+ * One exchange on a stream: sends a request, parses the response, and hands out the body with its framing
+ * undone. The owner (proxy) pools idle connections.
+ */
+struct http_client; /* one a worker: memory for exchanges */
+struct http_exchange;
+
+enum http_failure {
+    HTTP_FAIL_CONNECT,   /* refused, unreachable, timed out before the connection stood */
+    HTTP_FAIL_EARLY,     /* closed or reset before a complete head: safe to retry on a pooled one */
+    HTTP_FAIL_MALFORMED, /* the head or framing is bad */
+    HTTP_FAIL_TRUNCATED, /* the body ended early */
+    HTTP_FAIL_TIMEOUT,
+};
+
+struct http_exchange_events {
+    /* Final response head (1xx are skipped); valid until return. False: abort. */
+    bool (*head)(void *user, struct http_exchange *x, const struct http_head *h, struct now now);
+    /* Body bytes; returns how many were taken: fewer stop the flow until http_exchange_resume. */
+    size_t (*body)(void *user, struct http_exchange *x, const uint8_t *data, size_t len,
+                   struct now now);
+    /* Exactly one of done and failed ends an exchange; it is gone after return. */
+    void (*done)(void *user, struct http_exchange *x, struct now now);
+    void (*failed)(void *user, struct http_exchange *x, enum http_failure why, struct now now);
+};
+
+struct http_client_config {
+    uint32_t exchanges;
+    uint32_t idle_pool;  /* idle connections kept, per worker; 8 an endpoint */
+    uint32_t connect_ms, first_byte_ms, between_bytes_ms, idle_ms;
+};
+struct http_client_host {
+    void *ctx;
+    struct stream *(*connect)(void *ctx, const struct endpoint *to,
+                              const struct stream_events *events, void *user, struct now now);
+};
+struct http_client *http_client_create(const struct http_client_config *config,
+                                       const struct http_client_host *host, struct now now);
+void http_client_destroy(struct http_client *c);
+/* Sends `request` (a complete head, copied) to `to`, on an idle connection or a new one; an idle
+ * one that turns out dead is replaced by a new one silently. NULL: no room. */
+struct http_exchange *http_client_send(struct http_client *c, const struct endpoint *to,
+                                       const char *request, size_t len, bool to_head,
+                                       const struct http_exchange_events *events, void *user,
+                                       struct now now);
+/* Ends it without events; the connection is reset. */
+void http_exchange_abort(struct http_exchange *x);
+void http_exchange_resume(struct http_exchange *x);
+void http_client_poll(struct http_client *c, struct now now);
+uint64_t http_client_deadline_us(const struct http_client *c);
+
+#endif

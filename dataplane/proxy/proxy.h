@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A request's life: own cache, a peer that the index names, the origin; collapsing over workers,
+ * policy, and the care of origins. One `struct proxy` a worker; they talk by messages only.
+ *
+ *   R (has the client)                          O (owns the key's shard)
+ *   parse, policy, normalise
+ *   probe the cache (any shard) --hit--> send by reference
+ *   miss: want{request} ----------------------> fill in flight? join : start one
+ *                                               index get -> peer, else put (20 s) -> older
+ *                                               holder in the reply? that peer : origin
+ *         <------------- ready{object, pinned} -- head is there and cacheable
+ *   send what is ready  <------- progress ------ at most one a poll and waiting worker
+ *         <------------- pass{...} ------------- uncacheable: first waiter streamed with credit,
+ *                                               the others released to fetch for themselves
+ *         <------------- failed{status} --------- 502, 504
+ */
+#ifndef CORAL_PROXY_H
+#define CORAL_PROXY_H
+
+#include "base/addr.h"
+#include "base/message.h"
+#include "base/now.h"
+#include "cache/cache.h"
+#include "dataplane/http/http.h"
+#include "dataplane/proxy/counters.h"
+#include "dht/dht.h"
+#include "dns/dns.h"
+
+/* --- policy: the immutable part of the view that says what is served ------------------------- */
+
+struct proxy_origin {
+    char host[256];  /* name, or the text of an address */
+    bool is_address;
+    struct addr address;
+    uint16_t port;
+};
+
+struct proxy_site {
+    char host[256]; /* lower case */
+    unsigned origins;
+    struct proxy_origin origin[4];
+    int64_t ttl_override_s; /* -1: none */
+    bool allow_special;     /* its origins may have private or loopback addresses: it lists them */
+};
+
+struct proxy_prefix {
+    struct addr net;
+    uint8_t bits;
+};
+
+struct proxy_policy {
+    char zone[256];    /* Coralized names: host.<zone>, host.PORT.<zone> */
+    bool open;         /* open mode: any host */
+    uint32_t open_default_lifetime_s; /* 12 h where the origin names none */
+    uint32_t open_min_lifetime_s;     /* 5 min */
+    uint32_t stale_s;                 /* 24 h */
+    uint32_t short_ttl_ms, long_ttl_ms; /* references: 20 s, 1 h */
+    unsigned sites;
+    struct proxy_site *site; /* sorted by host; found by proxy_site_find */
+    unsigned allow;          /* special prefixes that open-mode origins may have, by the operator */
+    struct proxy_prefix allow_prefix[16];
+    unsigned own;            /* our own addresses: never an origin */
+    struct addr own_address[16];
+    void *deny;              /* hs_database_t: URLs refused with 403; NULL: none */
+};
+
+const struct proxy_site *proxy_site_find(const struct proxy_policy *p, const char *host);
+/* May a request for `site` (NULL: open mode) go to this address? Checked after resolution
+ * (DESIGN decision 11). */
+bool proxy_origin_allowed(const struct proxy_policy *p, const struct proxy_site *site,
+                          const struct addr *a);
+
+/* Compiles a deny list: one pattern a line, '#' comments. NULL with `error` naming the line. By the
+ * control thread. proxy_deny_free in the end. */
+void *proxy_deny_compile(const char *text, size_t len, char *error, size_t error_len);
+void proxy_deny_free(void *deny);
+
+/* --- the engine -------------------------------------------------------------------------------- */
+
+struct proxy;
+
+struct proxy_config {
+    unsigned worker, workers;
+    uint32_t requests; /* in flight a worker */
+    uint32_t fills;    /* in flight a worker */
+    uint32_t burst;    /* requests handled a poll, at most 32 */
+    char node_name[64];
+    struct dht_id node_id;
+    uint16_t http_port; /* of ours and, in values, of peers */
+};
+
+struct proxy_parts { /* the worker's engines; all outlive the proxy */
+    struct cache *cache;
+    struct http_client *client;
+    struct dht_asker *asker;
+    struct dht_mac *mac; /* peer requests and heads */
+    struct resolver *resolver;
+    struct message_out out;
+};
+
+struct proxy *proxy_create(const struct proxy_config *config, const struct proxy_parts *parts,
+                           const uint8_t seed[32], struct now now);
+void proxy_destroy(struct proxy *p);
+/* The policy of the current view; a request keeps no pointer to it beyond a poll. `alive`: routes,
+ * to skip dead holders. */
+void proxy_view(struct proxy *p, const struct proxy_policy *policy,
+                const struct dht_routes *routes);
+/* What http_server_create wants. */
+struct http_handler proxy_handler(struct proxy *p);
+/* The requests collected since the last call: prepare, touch, act over the burst. Call after
+ * tcp_input, before tcp_poll. */
+void proxy_flush(struct proxy *p, struct now now);
+void proxy_message(struct proxy *p, const struct message *m, struct now now);
+/* Deadlines, retried messages, progress. */
+void proxy_poll(struct proxy *p, struct now now);
+uint64_t proxy_deadline_us(const struct proxy *p);
+
+/* Removes a URL from this node (owner worker only): unlinks it and withdraws its reference.
+ * True if it was there. */
+bool proxy_purge(struct proxy *p, const char *url, size_t len, struct now now);
+
+/* Fills in flight, for `coralctl status`. */
+struct proxy_fill_info {
+    char url[256];
+    char source[80]; /* "origin 192.0.2.1:80", "peer 192.0.2.2:80", "index" */
+    uint64_t bytes;
+    int64_t length;
+};
+unsigned proxy_fills(const struct proxy *p, struct proxy_fill_info *out, unsigned room);
+
+const struct proxy_counters *proxy_counters(const struct proxy *p);
+const struct hist *proxy_latency(const struct proxy *p); /* request head to last byte queued */
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A node as a value: its workers, their ports and engines, and the three paths between them and
+ * the control thread (DESIGN decision 2). N nodes live in one process. Nothing here starts a
+ * thread but node_start.
+ */
+#ifndef CORAL_NODE_H
+#define CORAL_NODE_H
+
+#include <stdatomic.h>
+
+#include "base/hist.h"
+#include "base/message.h"
+#include "base/now.h"
+#include "cache/cache.h"
+#include "dataplane/net/net.h"
+#include "dataplane/port/port.h"
+#include "dataplane/proxy/proxy.h"
+#include "dataplane/tcp/tcp.h"
+#include "dht/dht.h"
+#include "dns/dns.h"
+
+#define NODE_WORKERS 16
+#define NODE_PORTS   4
+
+/*
+ * The view: a root of pointers to immutable parts. The control thread builds a new root, sharing
+ * the parts that did not change, publishes it with a release store and frees what was replaced
+ * after a QSBR grace period. Workers acquire-load the root once a poll and keep no part of it
+ * beyond.
+ */
+struct view {
+    uint64_t version;
+    const struct proxy_policy *policy;
+    const struct dns_zone *zone; /* NULL: no DNS */
+    const struct dht_routes *routes;
+};
+
+struct node_config {
+    char name[64];
+    unsigned workers;
+    unsigned ports;
+    struct port_config port[NODE_PORTS];
+    bool spin; /* never sleep */
+    size_t cache_bytes;
+    uint32_t connections; /* per worker */
+    uint16_t http_port;
+    struct dht_config dht;
+    struct dht_keys keys;
+    struct dht_contact self;
+    struct resolver_config resolver;
+    uint8_t seed[32];
+};
+
+struct node;
+
+/* Commands: control -> a worker, MESSAGE_CONTROL + these. */
+enum node_command {
+    NODE_PING = MESSAGE_CONTROL, /* body: struct node_ping */
+    NODE_FIND,                   /* body: struct dht_id */
+    NODE_PURGE,  /* ptr[0]: struct node_purge, answered by NODE_PURGED with the same pointer */
+    NODE_FILLS,  /* ptr[0]: struct node_fills, answered by NODE_FILLED */
+    NODE_DRAIN,  /* accept no more, finish what runs */
+};
+struct node_ping {
+    struct endpoint to;
+    struct dht_id who; /* all zeros: bootstrap */
+};
+/* Owned by control; lent to the worker between command and event. */
+struct node_purge {
+    bool found;
+    size_t len;
+    char url[];
+};
+struct node_fills {
+    unsigned n;
+    struct proxy_fill_info fill[32];
+};
+
+/* Events: a worker -> control. */
+enum node_event_type {
+    NODE_ANSWERED, /* contact, rtt_us */
+    NODE_TIMED_OUT, /* contact.id */
+    NODE_HEARD,    /* contact */
+    NODE_PURGED,   /* ptr */
+    NODE_FILLED,   /* ptr */
+};
+struct node_event {
+    uint16_t type, worker;
+    uint32_t rtt_us;
+    void *ptr;
+    struct dht_contact contact;
+};
+
+/* After port_eal_start. On failure NULL, with one clear line in `error`. `view` is the first one. */
+struct node *node_create(const struct node_config *config, const struct view *view,
+                         struct now now, char *error, size_t error_len);
+void node_destroy(struct node *n); /* workers stopped */
+
+/* One turn of a worker's loop: rx, protocols, messages, timers, tx. Returns whether it found
+ * work. On the worker's own thread (or the test's only one). */
+bool worker_poll(struct node *n, unsigned worker, struct now now);
+/* When the worker must be polled again though nothing arrives, mono_us. */
+uint64_t worker_deadline_us(struct node *n, unsigned worker);
+/* Runs a worker until node_stop: worker_poll, and sleep when idle (DESIGN decision 12). The calling
+ * thread registers itself with EAL. */
+void worker_run(struct node *n, unsigned worker);
+/* Starts a thread a worker, each pinned if `pin`; node_stop ends and joins them. */
+bool node_start(struct node *n, bool pin);
+void node_stop(struct node *n);
+
+/* Publishes; returns a token for node_view_done. The old root may be freed when that is true. */
+uint64_t node_view_publish(struct node *n, const struct view *view);
+bool node_view_done(struct node *n, uint64_t token);
+/* False: that worker's ring is full, try later. Wakes it if it sleeps. */
+bool node_command(struct node *n, unsigned worker, const struct message *m);
+/* The next event, false when there is none. node_event_fd becomes readable when there is one. */
+bool node_event(struct node *n, struct node_event *out);
+int node_event_fd(struct node *n);
+
+/* Which worker owns a URL: purge goes there. */
+unsigned node_owner(struct node *n, const char *url, size_t len);
+
+/* Statistics: counters of one worker, read while it runs. */
+struct worker_stats {
+    const struct tcp_counters *tcp;
+    const struct net_counters *net;
+    const struct http_counters *http;
+    const struct proxy_counters *proxy;
+    const struct cache_counters *cache;
+    const struct dns_counters *dns;
+    const struct resolver_counters *resolver;
+    const struct dht_counters *dht_serve, *dht_asker;
+    const struct worker_counters *worker;
+    const struct hist *latency;
+};
+void node_stats(struct node *n, unsigned worker, struct worker_stats *out);
+uint32_t node_connections(struct node *n); /* open server connections: drain waits for 0 */
+const struct port *node_port(struct node *n, unsigned i);
+
+#endif
