@@ -36,17 +36,19 @@ struct proxy_origin {
     uint16_t port;
 };
 
+struct proxy_prefix {
+    struct addr net;
+    uint8_t bits; /* of its family */
+};
+
 struct proxy_site {
     char host[256]; /* lower case */
     unsigned origins;
     struct proxy_origin origin[4];
     int64_t ttl_override_s; /* -1: none */
-    bool allow_special;     /* its origins may have private or loopback addresses: it lists them */
-};
-
-struct proxy_prefix {
-    struct addr net;
-    uint8_t bits;
+    bool allow_special;     /* its origins are listed by address: those may be private ones */
+    unsigned allow;         /* networks that it lists: an origin's name may resolve into them */
+    struct proxy_prefix allow_prefix[8];
 };
 
 struct proxy_policy {
@@ -70,6 +72,11 @@ const struct proxy_site *proxy_site_find(const struct proxy_policy *p, const cha
  * (DESIGN decision 11). */
 bool proxy_origin_allowed(const struct proxy_policy *p, const struct proxy_site *site,
                           const struct addr *a);
+
+/* The cache's form of a URL that a person gives (the origin's own, or Coralized): what
+ * proxy_purge, cache_hash and dht_key want. Returns its length, 0 when it is no URL of ours. */
+size_t proxy_url(const struct proxy_policy *p, const char *url, size_t len, char *out,
+                 size_t room);
 
 /* Compiles a deny list: one pattern a line, '#' comments. NULL with `error` naming the line. By the
  * control thread. proxy_deny_free in the end. */

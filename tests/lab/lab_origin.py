@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""An origin that is down, slow, resets, lies about its length, sends garbage or closes early: 502
+or 504, or the stale copy; never a truncated body that looks whole, nothing broken in the cache."""
+import os
+import time
+
+from story import Lab, tell
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def story(s):
+    lab = s.lab
+    lab.router()
+    lab.origin({"/index.html": b"x"})
+    lab.client(1, 1)
+    lab.spawn("origin", "bad_origin", "/usr/bin/python3", os.path.join(HERE, "bad_origin.py"), "8080")
+    extra = """  bad.test: {origin: ["10.9.0.2:8080"], allow: [10.9.0.0/24]}
+  down.test: {origin: ["10.9.0.2:8081"], allow: [10.9.0.0/24]}
+  nohost.test: {origin: ["10.9.0.77:80"], allow: [10.9.0.0/24]}
+  evil.test: {origin: ["evil.site.test:8080"]}
+  unknown.test: {origin: ["nobody.site.test:80"], allow: [10.9.0.0/24]}
+"""
+    path = lab.node_config(1)
+    with open(path) as f:
+        text = f.read().replace("resolver:", extra + "resolver:")
+    lab.host("n1")
+    lab.link("n1", Lab.node_net(1), [])
+    lab.sysctl("n1", "net.ipv6.conf.eth0.disable_ipv6", 1)
+    with open(path, "w") as f:
+        f.write(text)
+    lab.node_start(1)
+    lab.node_wait([1])
+
+    def get(path, host="bad.test"):
+        start = time.time()
+        status, body, code = s.curl("c1", 1, path, host=host)
+        return status, body, code, time.time() - start
+
+    status, body, code, _ = get("/good")
+    s.expect((status, body) == (200, b"hello"), f"a good answer: {status}")
+    for path, why in (("/garbage", "garbage"), ("/reset", "a reset"), ("/close", "an early close"),
+                      ("/twolengths", "two lengths")):
+        status, body, code, _ = get(path)
+        s.expect(status == 502, f"{why}: {status}")
+    for path in ("/short", "/resetbody", "/badchunk"):
+        for again in range(2):
+            status, body, code, _ = get(path)
+            s.expect(code != 0 or status in (502, 504), f"{path}: status {status}, curl says {code}: "
+                     "cut short, and seen to be")
+    status, body, code, _ = get("/long")
+    s.expect((status == 200 and body == b"hello") or status == 502, f"more than it said: {status}")
+    status, body, code, _ = get("/chunked")
+    s.expect((status, body) == (200, b"hello world"), f"chunked: {status} {body!r}")
+    status, body, code, _ = get("/close-delimited")
+    s.expect((status, len(body), code) == (200, 10000, 0), f"until close: {status} {len(body)}")
+    seen = [get("/nostore")[1] for _ in range(3)]
+    s.expect(len(set(seen)) == 3, f"no-store is fetched each time: {seen}")
+    status, body, code, _ = get("/private")
+    s.expect((status, len(body)) == (200, 200000), f"private, passed through: {status} {len(body)}")
+    status, body, code, _ = get("/fail")
+    s.expect((status, body) == (500, b"oops"), f"an origin's own 500: {status}")
+    status, body, code, _ = get("/stale")
+    time.sleep(2.2)
+    again = get("/stale")
+    s.expect((status, again[0], again[1]) == (200, 200, b"stale"), f"the stale copy: {again[:2]}")
+    status, body, code, took = get("/x", host="down.test")
+    s.expect(status in (502, 504), f"an origin that is down: {status} after {took:.1f} s")
+    status, body, code, took = get("/x", host="nohost.test")
+    s.expect(status in (502, 504), f"an origin that is not there: {status} after {took:.1f} s")
+    status, body, code, _ = get("/good", host="evil.test")
+    s.expect(status in (403, 502), f"a name that resolves to loopback and private addresses: {status}")
+    status, body, code, _ = get("/x", host="unknown.test")
+    s.expect(status in (502, 504), f"a name that does not exist: {status}")
+    status, body, code, took = get("/silent")
+    s.expect(status == 504, f"a silent origin: {status} after {took:.1f} s")
+    status, body, code, _ = get("/good")
+    s.expect((status, body) == (200, b"hello"), f"and the good one is still good: {status}")
+
+
+tell("origin", story)

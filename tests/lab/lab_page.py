@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""curl gets pages through nodes: with one worker and with two on a one-queue port, over AF_XDP and
+AF_PACKET, over both families; ranges, HEAD, the kernel's own idea of a connection's end."""
+from story import HOST, Lab, run, tell
+
+
+def fetch_all(s, node, files):
+    for path, body in files.items():
+        for v6 in (False, True):
+            status, got, _ = s.curl("c1", node, path, v6=v6)
+            s.expect(status == 200 and got == body,
+                     f"n{node} {path} over {'IPv6' if v6 else 'IPv4'}: {status}, {len(got)} bytes")
+
+
+def story(s):
+    lab = s.lab
+    files = {"/1k": s.rng.randbytes(1024), "/100k": s.rng.randbytes(100 << 10),
+             "/5m": s.rng.randbytes(5 << 20), "/empty": b""}
+    lab.router()
+    lab.origin(files)
+    lab.client(1, 1)
+    lab.node(1, workers=1)
+    lab.node(2, workers=2)
+    lab.driver = "af_packet"
+    lab.node(3, workers=2)
+    lab.node_wait((1, 2, 3), members=2)
+    for node in (1, 2, 3):
+        fetch_all(s, node, files)
+    asked = len([x for x in lab.origin_log() if x["path"] == "/5m"])
+    s.expect(asked == 1, f"three nodes, one origin request for /5m: {asked}")
+
+    status, body, _ = s.curl("c1", 2, "/100k", "-r", "1000-1999")
+    s.expect(status == 206 and body == files["/100k"][1000:2000], f"a range from cache: {status}")
+    status, body, _ = s.curl("c1", 2, "/100k", "-r", "200000-")
+    s.expect(status == 416, f"a range beyond the end: {status}")
+    status, body, _ = s.curl("c1", 1, "/100k", "-I", text=True)
+    s.expect(status == 200 and "content-length: 102400" in body.lower(), f"HEAD: {status}")
+    status, _, _ = s.curl("c1", 1, "/1k", "-X", "POST", "-d", "x")
+    s.expect(status == 405, f"POST: {status}")
+    status, _, _ = s.curl("c1", 1, "/nothing")
+    s.expect(status == 404, f"what the origin does not have: {status}")
+    p = run(*lab.inside("c1", "curl", "-sS", "-o", "/dev/null", "-w", "%{num_connects} ",
+                        "--resolve", f"{HOST}:80:{Lab.node_v4(2)}", f"http://{HOST}/1k",
+                        "-o", "/dev/null", f"http://{HOST}/100k"), check=False)
+    s.expect(p.stdout.split() == ["1", "0"], f"keep-alive: connections {p.stdout.strip()}")
+    p = run(*lab.inside("c1", "wrk", "-t1", "-c64", "-d2s", "-H", f"Host: {HOST}",
+                        f"http://{Lab.node_v4(2)}/1k"), timeout=20)
+    s.expect("Socket errors" not in p.stdout and "Non-2xx" not in p.stdout and
+             "Requests/sec" in p.stdout, "wrk with 64 connections on two workers: " +
+             next((x for x in p.stdout.splitlines() if "Requests/sec" in x), p.stdout))
+
+    # purge and stop, as an operator does
+    url = f"http://{HOST}/1k"
+    r = lab.ctl(1, "purge", url)
+    s.expect(r.get("ok") is True, f"purge {url}: {r}")
+    lab.nodes[1].terminate()
+    s.expect(lab.nodes[1].wait(15) == 0, f"SIGTERM: status {lab.nodes[1].returncode}")
+
+
+tell("page", story)

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Starts that must not half succeed: one clear line and the right exit status for each."""
+import os
+import subprocess
+
+from story import tell
+
+
+def corald(s, host, text, *options, name="bad"):
+    path = os.path.join(s.lab.folder, "bad.yaml")
+    with open(path, "w") as f:
+        f.write(text)
+    p = subprocess.run(s.lab.inside(host, os.path.join(s.lab.build, "control", "corald"), "-c", path,
+                                    "-n", f"{s.prefix}/{name}", *options), stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, text=True, timeout=20)
+    return p.returncode, p.stdout
+
+
+def story(s):
+    lab = s.lab
+    lab.router(nets=(1, 2))
+    lab.node(1)
+    lab.node_wait([1])
+    with open(os.path.join(lab.folder, "n1.yaml")) as f:
+        good = f.read()
+
+    def bad(text, status, words, what, **kw):
+        code, out = corald(s, "n1", text, **kw)
+        lines = [x for x in out.splitlines() if x.strip()]
+        s.expect(code == status and all(w in out for w in words) and "EAL" not in out,
+                 f"{what}: status {code}, {' | '.join(lines[:4])}")
+
+    bad(good.replace("256MiB", "12 parrots"), 2, ["cache.memory", "12 parrots", "4GiB", "^"],
+        "a value that is no size")
+    bad(good.replace("zone:", "zoen:").replace("256MiB", "x"), 2,
+        ["dns.zoen", "zone", "cache.memory", "2 errors"], "two mistakes in one run")
+    bad(good.replace("device: eth0", "device: eth9"), 1, ["eth9"], "no such interface")
+    bad(good.replace(os.path.join(lab.folder, "cluster.key"), "/nonexistent/key"), 2,
+        ["/nonexistent/key"], "a key file that is missing")
+    bad(good, 1, ["running"], "a second one of the same name", name="n1")
+    code, out = corald(s, "n1", good.replace("256MiB", "900GiB"))
+    s.expect(code == 1 and "memory" in out, f"more memory than there is: {code}, {out.strip()[:200]}")
+    code, out = corald(s, "n1", good, "--check")
+    s.expect(code == 0, f"--check of a good file: {code} {out.strip()}")
+    p = subprocess.run([os.path.join(lab.build, "control", "corald"), "-c", "/nonexistent.yaml"],
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    s.expect(p.returncode == 2 and "/nonexistent.yaml" in p.stdout, f"no file: {p.stdout.strip()}")
+    p = subprocess.run([os.path.join(lab.build, "tools", "coralctl"), "-n", f"{s.prefix}/none",
+                        "status"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    s.expect(p.returncode == 4 and "running" in p.stdout, f"coralctl without a node: "
+             f"{p.returncode} {p.stdout.strip()}")
+    s.expect(lab.ctl(1, "status")["ok"], "the node that ran before all this still answers")
+
+
+tell("start", story)
