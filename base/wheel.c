@@ -120,16 +120,22 @@ size_t wheel_advance(struct wheel *w, uint64_t mono_us, size_t limit, wheel_fire
 
 uint64_t wheel_next_us(const struct wheel *w)
 {
+    uint64_t next = UINT64_MAX;
+
     if (w->armed == 0)
         return UINT64_MAX;
     for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
         unsigned shift = 8 * level;
         unsigned at = (unsigned)(w->tick >> shift) & 0xff;
-        /* a slot above ring 0 that the tick stands in was emptied when the tick entered it */
+        /* Above ring 0, the slot that the tick stands in was emptied when the tick entered it;
+         * at the very border that is yet to come, and a lower ring may hold later timers. */
         bool entered = (w->tick & ((1ull << shift) - 1)) != 0;
-        unsigned next = next_used(w, level, entered ? at + 1 : at);
-        if (next < WHEEL_SLOTS)
-            return ((((w->tick >> shift) & ~0xffull) | next) << shift) * WHEEL_TICK_US;
+        unsigned slot = next_used(w, level, entered ? at + 1 : at);
+        if (slot == WHEEL_SLOTS)
+            continue;
+        uint64_t us = ((((w->tick >> shift) & ~0xffull) | slot) << shift) * WHEEL_TICK_US;
+        if (us < next)
+            next = us;
     }
-    return ((w->tick | SPAN_MASK) + 1) * WHEEL_TICK_US;
+    return next;
 }
