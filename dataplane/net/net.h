@@ -102,6 +102,13 @@ uint16_t net_sum_finish(uint64_t sum);
 void net_udp_header(uint8_t *udp, uint16_t sport, uint16_t dport, const struct addr *src,
                     const struct addr *dst, size_t len, bool checksum);
 
+/*
+ * Answers a UDP or TCP packet from net_input that no service of ours takes with "port
+ * unreachable" (RFC 1122 3.2.2.1, RFC 4443 3.1), quoting it. Rate-limited (RFC 4443 2.4 f); the
+ * frame must still be as net_input left it. TCP answers with a reset of its own instead.
+ */
+void net_unreachable(struct net *n, const struct net_packet *p, struct now now);
+
 void net_neighbour_set(struct net *n, const struct addr *ip, const uint8_t mac[6],
                        struct now now);
 /* Announces our addresses (gratuitous ARP, unsolicited NA), at start. */

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Headers in front of what leaves: next hop, Ethernet, IP, UDP. */
+#include <string.h>
+
+#include "dataplane/net/private.h"
+
+uint8_t *net_write_ether(uint8_t *ip, const uint8_t dst[6], const uint8_t src[6], uint16_t type)
+{
+    uint8_t *frame = ip - ETHER_LEN;
+    memcpy(frame, dst, 6);
+    memcpy(frame + 6, src, 6);
+    put16(frame + 12, type);
+    return frame;
+}
+
+uint8_t *net_write_ip(uint8_t *l4, size_t l4_len, const struct addr *src, const struct addr *dst,
+                      uint8_t protocol, uint8_t hop_limit)
+{
+    if (!addr_is_v4(dst)) {
+        uint8_t *ip = l4 - IPV6_LEN;
+        memset(ip, 0, 4);
+        ip[0] = 0x60;
+        put16(ip + 4, (unsigned)l4_len);
+        ip[6] = protocol;
+        ip[7] = hop_limit;
+        memcpy(ip + 8, src->b, 16);
+        memcpy(ip + 24, dst->b, 16);
+        return ip;
+    }
+    uint8_t *ip = l4 - IPV4_LEN;
+    ip[0] = 0x45;
+    ip[1] = 0;
+    put16(ip + 2, (unsigned)(l4_len + IPV4_LEN));
+    put16(ip + 4, 0);      /* RFC 6864 4.1: with DF the identification has no meaning */
+    put16(ip + 6, 0x4000); /* DF */
+    ip[8] = hop_limit;
+    ip[9] = protocol;
+    put16(ip + 10, 0);
+    memcpy(ip + 12, src->b + 12, 4);
+    memcpy(ip + 16, dst->b + 12, 4);
+    uint16_t sum = net_sum_finish(net_sum(ip, IPV4_LEN, 0));
+    memcpy(ip + 10, &sum, 2);
+    return ip;
+}
+
+/* The next hop: the destination on our link, else the gateway of its family; NULL: no route. */
+static const struct addr *next_hop(struct net *n, const struct addr *dst)
+{
+    if (addr_is_v4(dst) ? dst->b[12] >= 224 : dst->b[0] == 0xff)
+        return NULL; /* no service of ours speaks to groups */
+    if (net_on_link(n, dst))
+        return dst;
+    const struct addr *gateway = addr_is_v4(dst) ? &n->config.gateway_v4 : &n->config.gateway_v6;
+    return addr_is_zero(gateway) ? NULL : gateway;
+}
+
+uint8_t *net_output(struct net *n, uint8_t *l4, size_t l4_len, const struct addr *src,
+                    const struct addr *dst, uint8_t protocol, struct now now)
+{
+    const struct addr *hop = next_hop(n, dst);
+    bool v4 = addr_is_v4(dst);
+
+    if (!hop || l4_len + (v4 ? IPV4_LEN : IPV6_LEN) > 65535) {
+        counter_inc(&n->counters.net_no_route_total);
+        return NULL;
+    }
+    struct neighbour *e = neighbour_take(n, hop, now);
+    e->used_us = now.mono_us;
+    if (e->state == NEIGHBOUR_INCOMPLETE) {
+        counter_inc(&n->counters.net_unresolved_total);
+        neighbour_ask(n, e, now);
+        return NULL;
+    }
+    uint8_t *ip = net_write_ip(l4, l4_len, src, dst, protocol, NET_HOP_LIMIT);
+    return net_write_ether(ip, e->mac, n->config.mac, v4 ? ETHER_IPV4 : ETHER_IPV6);
+}
+
+void net_udp_header(uint8_t *udp, uint16_t sport, uint16_t dport, const struct addr *src,
+                    const struct addr *dst, size_t len, bool checksum)
+{
+    put16(udp, sport);
+    put16(udp + 2, dport);
+    put16(udp + 4, (unsigned)(len + UDP_LEN));
+    put16(udp + 6, 0);
+    if (!checksum)
+        return;
+    uint64_t sum = net_sum_pseudo(src, dst, PROTO_UDP, len + UDP_LEN);
+    uint16_t field = net_sum_finish(net_sum(udp, len + UDP_LEN, sum));
+    if (field == 0)
+        field = 0xffff;
+    memcpy(udp + 6, &field, 2);
+}
