@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What must hold after every call of the engine. Tests ask after each event. */
+#include "dataplane/tcp/tcp_conn.h"
+
+static const char *check_send(const struct tcp_engine *e, const struct tcp_conn *c)
+{
+    uint32_t fin = c->fin_queued && c->snd_max == c->snd_end + 1;
+    if (seq_lt(c->snd_nxt, c->snd_una) || seq_lt(c->snd_max, c->snd_nxt))
+        return "snd_una <= snd_nxt <= snd_max";
+    if (seq_lt(c->snd_end + fin, c->snd_max))
+        return "snd_max within what is queued";
+    if (c->snd_una != c->snd_end + 1 && c->snd_end - c->snd_una != c->queued)
+        return "queued == snd_end - snd_una";
+    if ((c->head.items != NULL) != (c->queued > 0))
+        return "an empty queue has no items";
+    if (c->cc.cwnd < c->mss || c->cc.ssthresh < 2u * c->mss)
+        return "cwnd >= 1 MSS, ssthresh >= 2 MSS";
+    /* the next byte to send is where the place says */
+    uint32_t at = c->snd_una;
+    struct tcp_place p = c->head;
+    uint64_t sum = 0;
+    for (const struct tcp_items *i = p.items; i; i = i == c->tail ? NULL : i->next) {
+        uint32_t used = i == c->tail ? c->tail_n : TCP_ITEMS;
+        for (uint32_t k = i == p.items ? p.i : 0; k < used; k++) {
+            uint32_t off = i == p.items && k == p.i ? p.offset : 0;
+            if (i == c->next.items && k == c->next.i &&
+                at + (c->next.offset - off) != (seq_lt(c->snd_end, c->snd_nxt) ? c->snd_end
+                                                                               : c->snd_nxt))
+                return "the place of snd_nxt";
+            at += i->ref[k].len - off;
+            sum += i->ref[k].len - off;
+        }
+    }
+    if (sum != c->queued)
+        return "items sum up to queued";
+    /* liveness: whatever is left to do has a timer or a turn */
+    bool unsent = seq_lt(c->snd_nxt, c->snd_end) || (c->fin_queued && c->snd_nxt == c->snd_end);
+    if ((tcp_conn_flight(c) > 0 || unsent) && !c->rtx_armed && !c->on_ready)
+        return "work left without a timer or a turn";
+    (void)e;
+    return NULL;
+}
+
+static const char *check_receive(const struct tcp_engine *e, const struct tcp_conn *c)
+{
+    if (seq_lt(c->rcv_nxt, c->app_nxt))
+        return "app_nxt <= rcv_nxt";
+    if (c->state != TCP_CLOSED && seq_lt(c->rcv_edge, c->rcv_nxt))
+        return "rcv_nxt <= rcv_edge";
+    if (tcp_conn_kept(c) > 0 && !c->store)
+        return "kept bytes have a store";
+    if (!c->store)
+        return NULL;
+    if (tcp_conn_kept(c) == 0 && c->store->ranges == 0)
+        return "an empty store is given back";
+    uint32_t at = c->rcv_nxt;
+    for (uint32_t i = 0; i < c->store->ranges; i++) {
+        const struct tcp_range *r = &c->store->range[i];
+        if (!seq_lt(at, r->start) || !seq_lt(r->start, r->end))
+            return "ranges ascend and do not touch";
+        at = r->end;
+    }
+    for (uint32_t s = c->app_nxt; seq_lt(s, tcp_conn_data_end(c)); s += TCP_BLOCK_BYTES)
+        if (c->store->slot[s / TCP_BLOCK_BYTES % TCP_STORE_SLOTS] == TCP_NONE)
+            return "kept bytes have blocks";
+    (void)e;
+    return NULL;
+}
+
+static const char *check_timer(const struct tcp_engine *e, const struct tcp_conn *c)
+{
+    bool any = c->rtx_armed || c->ack_armed;
+    if (any && !timer_armed(&c->timer) && !c->on_ready)
+        return "a deadline is filed in the wheel";
+    if (c->rtx_armed && timer_armed(&c->timer) &&
+        c->timer.due_us > e->now.mono_us &&
+        (int64_t)(c->timer.due_us / 1000 - e->now.mono_us / 1000) > (int32_t)(c->rtx_ms - e->now_ms) &&
+        (int32_t)(c->rtx_ms - e->now_ms) > 0)
+        return "the wheel's time is not after the deadline";
+    return NULL;
+}
+
+static const char *check_conn(const struct tcp_engine *e, const struct tcp_conn *c)
+{
+    const char *bad;
+    if (c->state == TCP_CLOSED)
+        return c->queued ? "a closed connection holds no queue" : c->in_table ? "closed in table"
+                                                                               : NULL;
+    if (c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED)
+        return c->rtx_armed || c->on_ready ? NULL : "a handshake has its timer";
+    if ((bad = check_send(e, c)) || (bad = check_receive(e, c)) || (bad = check_timer(e, c)))
+        return bad;
+    return NULL;
+}
+
+static uint32_t store_blocks(const struct tcp_conn *c)
+{
+    uint32_t n = c->store ? 1 : 0;
+    for (uint32_t i = 0; c->store && i < TCP_STORE_SLOTS; i++)
+        n += c->store->slot[i] != TCP_NONE;
+    return n;
+}
+
+const char *tcp_check(const struct tcp_engine *e)
+{
+    uint32_t used = 0, blocks = 0, items = 0, ready = 0, events = 0, half = 0;
+    for (uint32_t i = 0; i < e->config.connections; i++) {
+        const struct tcp_conn *c = &e->conns[i];
+        if (!c->used)
+            continue;
+        used++;
+        const char *bad = check_conn(e, c);
+        if (bad)
+            return bad;
+        blocks += store_blocks(c);
+        ready += c->on_ready;
+        events += c->on_event;
+        half += c->on_half_open;
+        for (const struct tcp_items *p = c->head.items; p; p = p == c->tail ? NULL : p->next)
+            items++;
+    }
+    if (used != tcp_connections(e))
+        return "entries add up";
+    if (items + e->items_free != e->items_total)
+        return "queue items add up";
+    if (blocks + e->blocks_free > e->config.blocks)
+        return "blocks add up"; /* the rest are copies in queues and on the wire */
+    if (ready != e->ready.count || events != e->events.count || half != e->half_open.count)
+        return "lists add up";
+    return NULL;
+}

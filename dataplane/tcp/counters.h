@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CORAL_TCP_COUNTERS_H
+#define CORAL_TCP_COUNTERS_H
+
+#include "base/counter.h"
+
+#define TCP_COUNTERS(X)                                                                            \
+    X(tcp_segments_in_total, "segments", "TCP segments received")                                  \
+    X(tcp_segments_out_total, "segments", "TCP segments sent")                                     \
+    X(tcp_bytes_in_total, "bytes", "TCP payload bytes delivered in order")                         \
+    X(tcp_bytes_out_total, "bytes", "TCP payload bytes sent, retransmissions included")            \
+    X(tcp_connections, "connections", "TCP connections in the table, half-open ones included")     \
+    X(tcp_half_open, "connections", "TCP connections whose handshake is not complete")             \
+    X(tcp_time_wait, "records", "TIME-WAIT records held")                                          \
+    X(tcp_accepted_total, "connections", "TCP connections accepted")                               \
+    X(tcp_accept_refused_total, "connections", "handshakes completed and then refused by the node") \
+    X(tcp_connected_total, "connections", "active opens that succeeded")                           \
+    X(tcp_connect_failed_total, "connections", "active opens refused or not answered")             \
+    X(tcp_done_total, "connections", "connections closed in order by both sides")                  \
+    X(tcp_reset_in_total, "connections", "connections reset by the peer")                          \
+    X(tcp_aborted_total, "connections", "connections reset by the node")                           \
+    X(tcp_timeout_total, "connections", "connections given up because the peer did not answer")    \
+    X(tcp_rst_out_total, "segments", "RST segments sent")                                          \
+    X(tcp_rst_limited_total, "segments", "RST segments withheld by their rate limit")              \
+    X(tcp_challenge_ack_total, "segments", "challenge ACKs sent (RFC 5961)")                       \
+    X(tcp_challenge_limited_total, "segments", "challenge ACKs withheld by their rate limit")      \
+    X(tcp_bad_header_total, "segments", "segments dropped: header length or options malformed")    \
+    X(tcp_bad_flags_total, "segments", "segments dropped: flags that exclude each other")          \
+    X(tcp_bad_address_total, "segments", "segments dropped: addresses no connection can have")     \
+    X(tcp_no_connection_total, "segments", "segments for no connection")                           \
+    X(tcp_out_of_window_total, "segments", "segments outside the receive window")                  \
+    X(tcp_paws_total, "segments", "segments dropped as older than what was seen (PAWS)")           \
+    X(tcp_out_of_order_total, "segments", "segments received out of order and kept")               \
+    X(tcp_retransmit_total, "segments", "segments sent again")                                     \
+    X(tcp_fast_retransmit_total, "episodes", "losses found by three duplicate ACKs")               \
+    X(tcp_rto_total, "timeouts", "retransmission timeouts")                                        \
+    X(tcp_probe_total, "segments", "zero-window probes sent")                                      \
+    X(tcp_emit_refused_total, "segments", "segments that the port did not take at once")           \
+    X(tcp_syn_dropped_total, "segments", "SYN dropped because the connection table was full")      \
+    X(tcp_half_open_dropped_total, "connections", "half-open connections dropped for newer ones")  \
+    X(tcp_time_wait_dropped_total, "records", "TIME-WAIT records dropped for newer ones")          \
+    X(tcp_time_wait_reused_total, "records", "TIME-WAIT records replaced by a new connection")     \
+    X(tcp_no_port_total, "connections", "active opens without a free port or table entry")         \
+    X(tcp_no_block_total, "refusals", "times that no 2 KiB block was free")                        \
+    X(tcp_no_item_total, "refusals", "times that no send queue item was free")                     \
+    X(tcp_blocks_used, "blocks", "2 KiB blocks in use")
+
+COUNTER_STRUCT(tcp_counters, TCP_COUNTERS)
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A burst of segments, in three passes, so that the memory which one pass asks for has come when
+ * the next one needs it: two cold misses a segment in turn cost over a thousand cycles, side by
+ * side a hundred.
+ *
+ *   prepare   parse, hash, prefetch the bucket
+ *   touch     prefetch the connection that the bucket names
+ *   act       the segments of one connection back to back, in their order; the ACK for all of
+ *             them goes out with tcp_poll
+ */
+#include "dataplane/tcp/tcp_conn.h"
+
+static bool unicast(const struct addr *a)
+{
+    if (!addr_is_v4(a))
+        return a->b[0] != 0xff && !addr_is_zero(a);
+    uint32_t v4 = addr_get_v4(a);
+    return v4 != 0 && v4 >> 28 < 0xe;
+}
+
+/* What no connection can have sent. */
+static bool sane(struct tcp_engine *e, const struct tcp_segment *s)
+{
+    const struct tcp_packet *p = s->packet;
+    uint8_t f = s->flags;
+    if (s->lport == 0 || s->rport == 0 || !unicast(&p->src) || !unicast(&p->dst) ||
+        (s->lport == s->rport && addr_eq(&p->src, &p->dst))) {
+        counter_inc(&e->counters.tcp_bad_address_total);
+        return false;
+    }
+    if (((f & TCP_SYN) && (f & (TCP_FIN | TCP_RST))) || !(f & (TCP_SYN | TCP_RST | TCP_ACK))) {
+        counter_inc(&e->counters.tcp_bad_flags_total);
+        return false;
+    }
+    return true;
+}
+
+static void prepare(struct tcp_engine *e, struct tcp_segment *s, const struct tcp_packet *p)
+{
+    counter_inc(&e->counters.tcp_segments_in_total);
+    if (!tcp_segment_parse(s, p)) {
+        counter_inc(&e->counters.tcp_bad_header_total);
+        return;
+    }
+    if (!sane(e, s)) {
+        s->bad = true;
+        return;
+    }
+    s->tag = tcp_tuple_tag(e, &p->dst, s->lport, &p->src, s->rport);
+    __builtin_prefetch(&e->bucket[s->tag & e->bucket_mask]);
+    __builtin_prefetch(s->data);
+}
+
+static void touch(const struct tcp_engine *e, const struct tcp_segment *s)
+{
+    uint32_t i = e->bucket[s->tag & e->bucket_mask];
+    if (s->bad || i == TCP_NONE)
+        return;
+    const uint8_t *c = (const uint8_t *)&e->conns[i];
+    for (size_t line = 0; line < sizeof(struct tcp_conn); line += 64)
+        __builtin_prefetch(c + line);
+}
+
+/* RFC 9293 3.10.7.1 and 3.10.7.2: no connection has the segment. */
+static void act_unknown(struct tcp_engine *e, const struct tcp_segment *s)
+{
+    if (tcp_time_wait_segment(e, s))
+        return;
+    if ((s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
+        tcp_open_passive(e, s, 0, false);
+        return;
+    }
+    counter_inc(&e->counters.tcp_no_connection_total);
+    tcp_answer_rst(e, s);
+}
+
+static void act(struct tcp_engine *e, struct tcp_segment *s)
+{
+    const struct tcp_packet *p = s->packet;
+    struct tcp_conn *c = tcp_conn_find(e, s->tag, &p->dst, s->lport, &p->src, s->rport);
+    if (!c) {
+        act_unknown(e, s);
+        return;
+    }
+    tcp_conn_segment(e, c, s);
+    tcp_timer_update(e, c);
+}
+
+void tcp_input(struct tcp_engine *e, const struct tcp_packet *packets, unsigned n, struct now now)
+{
+    struct tcp_segment s[TCP_BURST];
+    assert(n <= TCP_BURST);
+    tcp_time_set(e, now);
+
+    for (unsigned i = 0; i < n; i++)
+        prepare(e, &s[i], &packets[i]);
+    for (unsigned i = 0; i < n; i++)
+        touch(e, &s[i]);
+    for (unsigned i = 0; i < n; i++) {
+        if (s[i].bad)
+            continue;
+        act(e, &s[i]);
+        for (unsigned j = i + 1; j < n; j++) {
+            if (s[j].bad || s[j].tag != s[i].tag)
+                continue;
+            act(e, &s[j]);
+            s[j].bad = true; /* had its turn */
+        }
+    }
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The retransmission time-out of RFC 6298, in microseconds, from round-trip samples. */
+#ifndef CORAL_TCP_RTT_H
+#define CORAL_TCP_RTT_H
+
+#include <stdint.h>
+
+#define TCP_RTO_INITIAL_US 1000000u
+/* Floor of the variance term. RFC 6298 2.4 asks for an RTO of 1 s at least; 200 ms over SRTT is
+ * what common stacks ship, longer than any peer delays an ACK. */
+#define TCP_RTO_MARGIN_US 200000u
+#define TCP_RTO_MAX_US    60000000u
+
+struct rtt {
+    uint32_t srtt8_us; /* SRTT * 8; 0: no sample yet */
+    uint32_t var4_us;  /* RTTVAR * 4 */
+};
+
+void tcp_rtt_sample(struct rtt *r, uint32_t sample_us);
+/* RTO after `backoff` expiries in a row. */
+uint32_t tcp_rtt_rto_us(const struct rtt *r, unsigned backoff);
+
+#endif

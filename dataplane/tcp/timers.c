@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A connection's deadlines: retransmission or window probe, delayed ACK, idleness. They are
+ * plain fields; one timer in the wheel stands for the earliest and is moved only when a deadline
+ * comes earlier. When it fires too early it is filed again.
+ */
+#include "dataplane/tcp/tcp_conn.h"
+
+uint32_t tcp_rto_ms(const struct tcp_conn *c)
+{
+    return (tcp_rtt_rto_us(&c->rtt, c->backoff) + 999) / 1000;
+}
+
+void tcp_timer_rtx(struct tcp_engine *e, struct tcp_conn *c, bool probing)
+{
+    c->rtx_armed = true;
+    c->probing = probing;
+    c->rtx_ms = e->now_ms + tcp_rto_ms(c) + 1; /* now_ms was rounded down */
+    tcp_timer_update(e, c);
+}
+
+void tcp_timer_rtx_stop(struct tcp_conn *c)
+{
+    c->rtx_armed = false;
+    c->probing = false;
+}
+
+void tcp_timer_ack(struct tcp_engine *e, struct tcp_conn *c)
+{
+    if (c->ack_armed)
+        return;
+    c->ack_armed = true;
+    c->ack_ms = e->now_ms + TCP_ACK_DELAY_MS;
+    tcp_timer_update(e, c);
+}
+
+/* RFC 9293 has no limit for silence; a node does. Once both we have closed and the peer has
+ * acknowledged that, it gets a minute to close its side. */
+static uint32_t idle_limit_ms(const struct tcp_engine *e, const struct tcp_conn *c)
+{
+    uint32_t limit = e->config.idle_timeout_ms;
+    if (c->state == TCP_FIN_WAIT_2 && (limit == 0 || limit > TCP_FIN_WAIT_2_MS))
+        limit = TCP_FIN_WAIT_2_MS;
+    return limit;
+}
+
+static void sooner(uint32_t now_ms, int32_t *best, uint32_t due_ms)
+{
+    int32_t wait = (int32_t)(due_ms - now_ms);
+    if (wait < *best)
+        *best = wait;
+}
+
+void tcp_timer_update(struct tcp_engine *e, struct tcp_conn *c)
+{
+    if (!c->used)
+        return;
+    int32_t wait = INT32_MAX;
+    uint32_t idle = idle_limit_ms(e, c);
+    if (c->rtx_armed)
+        sooner(e->now_ms, &wait, c->rtx_ms);
+    if (c->ack_armed)
+        sooner(e->now_ms, &wait, c->ack_ms);
+    if (idle)
+        sooner(e->now_ms, &wait, c->active_ms + idle);
+    if (wait == INT32_MAX)
+        return;
+    uint64_t due = (e->now.mono_us / 1000 + (uint64_t)(wait > 0 ? wait : 0)) * 1000;
+    if (!timer_armed(&c->timer) || due < c->timer.due_us)
+        wheel_arm(&e->wheel, &c->timer, due);
+}
+
+static void handshake_expired(struct tcp_engine *e, struct tcp_conn *c)
+{
+    if (c->retries >= e->config.syn_retries) {
+        tcp_conn_end(e, c, STREAM_TIMEOUT);
+        return;
+    }
+    c->retries++;
+    c->backoff++;
+    c->syn_due = true;
+    c->timing = false; /* Karn: no sample from what was sent twice */
+    tcp_conn_ready(c);
+    tcp_timer_rtx(e, c, false);
+}
+
+/* RFC 6298 5.4 to 5.6, RFC 5681 3.1; go-back-N, as a sender without SACK must. */
+static void rto_expired(struct tcp_engine *e, struct tcp_conn *c)
+{
+    bool first = c->backoff == 0;
+    c->retries++;
+    c->backoff = (uint8_t)(c->backoff < 32 ? c->backoff + 1 : 32);
+    if (tcp_conn_flight(c) > 0) {
+        counter_inc(&e->counters.tcp_rto_total);
+        tcp_reno_timeout(&c->cc, c->mss, tcp_conn_flight(c), first);
+        c->recover = c->snd_max; /* RFC 6582 4.1 */
+        c->recovering = false;
+        c->dupacks = 0;
+        c->timing = false;
+        c->snd_nxt = c->snd_una;
+        c->next = c->head;
+        c->head_due = true;
+    } else {
+        tcp_timer_rtx(e, c, false); /* the host refused what there is to send, all the time */
+    }
+    tcp_conn_ready(c);
+}
+
+/* RFC 9293 3.8.6.1: the window is closed, or too small for a segment worth sending */
+static void probe_expired(struct tcp_engine *e, struct tcp_conn *c)
+{
+    c->retries++;
+    c->backoff = (uint8_t)(c->backoff < 32 ? c->backoff + 1 : 32);
+    if (c->snd_wnd > 0) { /* SWS avoidance ends: RFC 9293 3.8.6.2.1, the override timeout */
+        c->force = true;
+        tcp_conn_ready(c);
+    } else {
+        tcp_send_probe(e, c);
+    }
+    tcp_timer_rtx(e, c, true);
+}
+
+static void rtx_expired(struct tcp_engine *e, struct tcp_conn *c)
+{
+    bool probing = c->probing;
+    tcp_timer_rtx_stop(c);
+    if (c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED)
+        handshake_expired(e, c);
+    else if (c->retries >= e->config.data_retries)
+        tcp_conn_end(e, c, STREAM_TIMEOUT);
+    else if (probing)
+        probe_expired(e, c);
+    else
+        rto_expired(e, c);
+}
+
+void tcp_timer_fire(void *engine, struct timer *t)
+{
+    struct tcp_engine *e = engine;
+    struct tcp_conn *c =
+        (struct tcp_conn *)(void *)((uint8_t *)t - offsetof(struct tcp_conn, timer));
+    uint32_t idle = idle_limit_ms(e, c);
+    if (idle && (int32_t)(e->now_ms - c->active_ms) >= (int32_t)idle) {
+        if (c->state != TCP_CLOSED)
+            tcp_send_rst(e, c);
+        tcp_conn_end(e, c, STREAM_TIMEOUT);
+        return;
+    }
+    if (c->ack_armed && (int32_t)(e->now_ms - c->ack_ms) >= 0) {
+        c->ack_armed = false;
+        c->ack_now = true;
+        tcp_conn_ready(c);
+    }
+    if (c->rtx_armed && (int32_t)(e->now_ms - c->rtx_ms) >= 0)
+        rtx_expired(e, c);
+    if (c->used)
+        tcp_timer_update(e, c);
+}
