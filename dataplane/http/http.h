@@ -276,5 +276,6 @@ void http_exchange_abort(struct http_exchange *x);
 void http_exchange_resume(struct http_exchange *x);
 void http_client_poll(struct http_client *c, struct now now);
 uint64_t http_client_deadline_us(const struct http_client *c);
+const struct http_counters *http_client_counters(const struct http_client *c);
 
 #endif

@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* An exchange: request out, response in, its framing undone; every way that it can end. */
+#include "dataplane/http/client_conn.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TIMERS_A_POLL 256
+
+static const struct stream_events client_events;
+
+/* --- exchanges: taking, ending ------------------------------------------------------------------- */
+
+static struct http_exchange *exchange_take(struct http_client *c)
+{
+    struct http_exchange *x = c->exchange_free;
+    if (!x)
+        return NULL;
+    c->exchange_free = x->next;
+    memset(x, 0, offsetof(struct http_exchange, request));
+    x->client = c;
+    counter_add(&c->counters.http_client_exchanges, 1);
+    return x;
+}
+
+static void exchange_free(struct http_exchange *x)
+{
+    struct http_client *c = x->client;
+    counter_set(&c->counters.http_client_exchanges, c->counters.http_client_exchanges - 1);
+    x->next = c->exchange_free;
+    c->exchange_free = x;
+}
+
+/* Parts exchange and connection. */
+static struct http_client_conn *detach(struct http_exchange *x)
+{
+    struct http_client_conn *k = x->conn;
+    if (k)
+        k->exchange = NULL;
+    x->conn = NULL;
+    return k;
+}
+
+static void finish(struct http_exchange *x, struct now now)
+{
+    x->in_event = true;
+    x->events->done(x->user, x, now);
+    exchange_free(x);
+}
+
+/* Ends an exchange that is already without a connection. */
+static void report(struct http_exchange *x, enum http_failure why, struct now now)
+{
+    struct http_counters *n = &x->client->counters;
+    counter_inc(why == HTTP_FAIL_CONNECT     ? &n->http_client_connect_failed_total
+                : why == HTTP_FAIL_EARLY     ? &n->http_client_early_total
+                : why == HTTP_FAIL_MALFORMED ? &n->http_client_malformed_total
+                : why == HTTP_FAIL_TRUNCATED ? &n->http_client_truncated_total
+                                             : &n->http_client_timeouts_total);
+    x->in_event = true;
+    x->events->failed(x->user, x, why, now);
+    exchange_free(x);
+}
+
+static void fail(struct http_exchange *x, enum http_failure why, struct now now)
+{
+    struct http_client_conn *k = detach(x);
+    http_client_conn_kill(k);
+    report(x, why, now);
+}
+
+void http_exchange_abort(struct http_exchange *x)
+{
+    struct http_client_conn *k = detach(x);
+    if (k)
+        http_client_conn_kill(k);
+    if (x->in_event)
+        x->aborted = true; /* whoever called the owner frees it */
+    else
+        exchange_free(x);
+}
+
+void http_exchange_resume(struct http_exchange *x)
+{
+    x->paused = false;
+    x->resumed = true;
+    if (x->conn)
+        stream_resume(x->conn->stream);
+}
+
+/* --- the request -------------------------------------------------------------------------------------- */
+
+static void send_request(struct http_client_conn *k)
+{
+    struct http_exchange *x = k->exchange;
+    if (x->sent < x->request_len)
+        x->sent += (uint32_t)stream_copy(k->stream, x->request + x->sent, x->request_len - x->sent);
+}
+
+static void wait_for_head(struct http_client_conn *k, struct now now)
+{
+    k->phase = HTTP_CLIENT_HEAD;
+    k->since_us = now.mono_us;
+    http_client_conn_arm(k, now.mono_us + (uint64_t)k->client->config.first_byte_ms * 1000);
+    send_request(k);
+}
+
+/* Opens a connection for the exchange; false: no room. */
+static bool open_for(struct http_exchange *x, const struct endpoint *to, struct now now)
+{
+    struct http_client *c = x->client;
+    struct http_client_conn *k = http_client_conn_take(c);
+    if (!k)
+        return false;
+    k->to = *to;
+    k->stream = c->host.connect(c->host.ctx, to, &client_events, k, now);
+    if (!k->stream) {
+        http_client_conn_free(k);
+        return false;
+    }
+    k->exchange = x;
+    x->conn = k;
+    x->reused = false;
+    x->sent = 0;
+    k->since_us = now.mono_us;
+    http_client_conn_arm(k, now.mono_us + (uint64_t)c->config.connect_ms * 1000);
+    counter_inc(&c->counters.http_client_connects_total);
+    return true;
+}
+
+struct http_exchange *http_client_send(struct http_client *c, const struct endpoint *to,
+                                       const char *request, size_t len, bool to_head,
+                                       const struct http_exchange_events *events, void *user,
+                                       struct now now)
+{
+    struct http_exchange *x = len <= HTTP_REQUEST_MAX ? exchange_take(c) : NULL;
+    if (!x) {
+        counter_inc(&c->counters.http_client_full_total);
+        return NULL;
+    }
+    x->events = events;
+    x->user = user;
+    x->to_head = to_head;
+    x->request_len = (uint32_t)len;
+    memcpy(x->request, request, len);
+
+    struct http_client_conn *k = http_client_pool_take(c, to);
+    if (k) {
+        counter_inc(&c->counters.http_client_reused_total);
+        k->exchange = x;
+        x->conn = k;
+        x->reused = true;
+        wait_for_head(k, now);
+    } else if (!open_for(x, to, now)) {
+        counter_inc(&c->counters.http_client_full_total);
+        exchange_free(x);
+        return NULL;
+    }
+    counter_inc(&c->counters.http_client_exchanges_total);
+    return x;
+}
+
+/* A pooled connection died before a byte of the response: the server had closed it, so a new one
+ * is as good (RFC 9112 9.3.1). `gone`: the stream is closed already, else it is reset. */
+static void retry(struct http_exchange *x, bool gone, struct now now)
+{
+    struct http_client_conn *k = detach(x);
+    struct endpoint to = k->to;
+    counter_inc(&x->client->counters.http_client_retries_total);
+    if (gone)
+        http_client_conn_free(k);
+    else
+        http_client_conn_kill(k);
+    if (!open_for(x, &to, now))
+        report(x, HTTP_FAIL_CONNECT, now);
+}
+
+/* --- the response --------------------------------------------------------------------------------------- */
+
+/* The body is whole. `rest`: bytes after it, which nobody asked for. */
+static void complete(struct http_client_conn *k, bool rest, struct now now)
+{
+    struct http_exchange *x = k->exchange;
+    bool reusable = x->keep_alive && !rest && !k->eof && x->sent == x->request_len;
+    detach(x);
+    k->unread = 0;
+    if (reusable)
+        http_client_pool_put(k, now);
+    else
+        http_client_conn_kill(k);
+    finish(x, now);
+}
+
+/* Parses a head, skipping interim ones (RFC 9110 15.2). Returns the bytes consumed; the phase
+ * says whether the final one was there. */
+static size_t take_head(struct http_client_conn *k, const uint8_t *data, size_t len, struct now now)
+{
+    struct http_exchange *x = k->exchange;
+    struct http_head *h = &k->client->head;
+    size_t at = 0;
+    for (;;) {
+        enum http_error e =
+            http_parse_response((const char *)data + at, len - at, x->to_head, h);
+        if (e == HTTP_AGAIN)
+            return at;
+        if (e || h->status == 101 || (h->status < 200 && ++x->interim > HTTP_INTERIM_MAX)) {
+            fail(x, HTTP_FAIL_MALFORMED, now);
+            return len;
+        }
+        at += h->head_len;
+        if (h->status >= 200)
+            break;
+    }
+    x->keep_alive = h->keep_alive;
+    x->framing = (uint8_t)h->framing;
+    x->left = h->framing == HTTP_BODY_LENGTH ? h->content_length : 0;
+    http_chunked_init(&x->chunked);
+    k->phase = HTTP_CLIENT_BODY;
+
+    x->in_event = true;
+    bool go = x->events->head(x->user, x, h, now);
+    x->in_event = false;
+    if (!go && !x->aborted) {
+        http_client_conn_kill(detach(x));
+        x->aborted = true;
+    }
+    if (x->aborted) {
+        exchange_free(x);
+        return len;
+    }
+    return at;
+}
+
+/* Hands bytes to the owner; returns how many it took. The exchange may be aborted after it. */
+static size_t hand_out(struct http_exchange *x, const uint8_t *data, size_t len, struct now now)
+{
+    x->resumed = false;
+    x->in_event = true;
+    size_t n = x->events->body(x->user, x, data, len, now);
+    x->in_event = false;
+    assert(n <= len);
+    if (n < len && !x->resumed)
+        x->paused = true;
+    return n;
+}
+
+/* One step of the body: consumes what it can of data. Sets *end when the body is whole. */
+static size_t body_step(struct http_exchange *x, const uint8_t *data, size_t len, bool *end,
+                        bool *bad, struct now now)
+{
+    if (x->framing == HTTP_BODY_CHUNKED) {
+        size_t used, n;
+        struct http_text span;
+        enum http_error e = http_chunked_next(&x->chunked, data, len, &used, &span);
+        *end = e == HTTP_OK;
+        *bad = e == HTTP_BAD;
+        if (span.len == 0)
+            return used;
+        n = hand_out(x, (const uint8_t *)span.p, span.len, now);
+        http_chunked_unread(&x->chunked, span.len - n);
+        return used - (span.len - n);
+    }
+    if (x->framing == HTTP_BODY_CLOSE)
+        return len ? hand_out(x, data, len, now) : 0;
+    size_t n = len < x->left ? len : (size_t)x->left;
+    if (n)
+        n = hand_out(x, data, n, now);
+    x->left -= n;
+    *end = x->left == 0;
+    return n;
+}
+
+/* Body bytes until they end, the owner has enough, or the body is whole; returns the consumed. */
+static size_t take_body(struct http_client_conn *k, const uint8_t *data, size_t len, struct now now)
+{
+    struct http_exchange *x = k->exchange;
+    size_t at = 0;
+    for (;;) {
+        bool end = false, bad = false;
+        size_t n = body_step(x, data + at, len - at, &end, &bad, now);
+        at += n;
+        if (x->aborted) {
+            exchange_free(x);
+            return len;
+        }
+        if (bad) {
+            fail(x, HTTP_FAIL_MALFORMED, now);
+            return len;
+        }
+        if (end) {
+            complete(k, at < len, now);
+            return len;
+        }
+        if (x->paused || at == len || n == 0)
+            return at;
+    }
+}
+
+/* After the peer's last byte was consumed: what that makes of the exchange. */
+static void after_eof(struct http_client_conn *k, struct now now)
+{
+    struct http_exchange *x = k->exchange;
+    if (k->phase == HTTP_CLIENT_BODY && x->framing == HTTP_BODY_CLOSE)
+        complete(k, false, now);
+    else if (k->phase == HTTP_CLIENT_BODY)
+        fail(x, HTTP_FAIL_TRUNCATED, now);
+    else if (x->reused)
+        retry(x, false, now);
+    else
+        fail(x, HTTP_FAIL_EARLY, now);
+}
+
+/* --- stream events ---------------------------------------------------------------------------------------- */
+
+static void on_opened(struct stream *s, struct now now)
+{
+    struct http_client_conn *k = s->user;
+    if (k->exchange && k->phase == HTTP_CLIENT_CONNECT)
+        wait_for_head(k, now);
+}
+
+static size_t on_received(struct stream *s, const uint8_t *data, size_t len, struct now now)
+{
+    struct http_client_conn *k = s->user;
+    struct http_exchange *x = k->exchange;
+    size_t at = 0;
+    if (!x) { /* nobody asked: a pooled connection is spoilt */
+        if (k->phase == HTTP_CLIENT_IDLE) {
+            http_client_pool_remove(k);
+            http_client_conn_kill(k);
+        }
+        return len;
+    }
+    if (len == 0)
+        return 0;
+    x->reused = false;
+    if (k->phase == HTTP_CLIENT_HEAD) {
+        at = take_head(k, data, len, now);
+        if (k->exchange == x && k->phase == HTTP_CLIENT_BODY)
+            k->since_us = now.mono_us;
+    } else {
+        k->since_us = now.mono_us;
+    }
+    if (k->exchange == x && k->phase == HTTP_CLIENT_BODY && !x->paused) {
+        http_client_conn_arm(k,
+                             now.mono_us + (uint64_t)k->client->config.between_bytes_ms * 1000);
+        at += take_body(k, data + at, len - at, now);
+    }
+    if (k->exchange != x)
+        return len;
+    k->unread = (uint32_t)(len - at);
+    if (k->eof && (k->unread == 0 || k->phase == HTTP_CLIENT_HEAD))
+        after_eof(k, now);
+    return at;
+}
+
+static void on_writable(struct stream *s, struct now now)
+{
+    struct http_client_conn *k = s->user;
+    (void)now;
+    if (k->exchange && k->phase != HTTP_CLIENT_CONNECT)
+        send_request(k);
+}
+
+static void on_eof(struct stream *s, struct now now)
+{
+    struct http_client_conn *k = s->user;
+    k->eof = true;
+    if (k->phase == HTTP_CLIENT_IDLE) {
+        http_client_pool_remove(k);
+        k->phase = HTTP_CLIENT_CLOSING;
+        wheel_stop(&k->client->wheel, &k->timer);
+        stream_shut(s);
+    } else if (k->exchange && (k->unread == 0 || k->phase == HTTP_CLIENT_HEAD)) {
+        after_eof(k, now);
+    }
+}
+
+static void on_closed(struct stream *s, enum stream_end why, struct now now)
+{
+    struct http_client_conn *k = s->user;
+    struct http_exchange *x = k->exchange;
+    enum http_client_phase phase = (enum http_client_phase)k->phase;
+    if (phase == HTTP_CLIENT_IDLE)
+        http_client_pool_remove(k);
+    if (x && x->reused) {
+        retry(x, true, now);
+        return;
+    }
+    if (x)
+        detach(x);
+    http_client_conn_free(k);
+    if (!x)
+        return;
+    report(x,
+           phase == HTTP_CLIENT_CONNECT ? HTTP_FAIL_CONNECT
+           : phase == HTTP_CLIENT_BODY  ? HTTP_FAIL_TRUNCATED
+           : why == STREAM_TIMEOUT      ? HTTP_FAIL_TIMEOUT
+                                        : HTTP_FAIL_EARLY,
+           now);
+}
+
+static const struct stream_events client_events = {
+    .opened = on_opened,
+    .received = on_received,
+    .writable = on_writable,
+    .eof = on_eof,
+    .closed = on_closed,
+};
+
+/* --- time ----------------------------------------------------------------------------------------------------- */
+
+static void fire(void *ctx, struct timer *t)
+{
+    struct http_client *c = ctx;
+    struct http_client_conn *k = (struct http_client_conn *)t;
+    struct http_exchange *x = k->exchange;
+    struct now now = c->now;
+    const uint32_t limit_ms[] = {
+        [HTTP_CLIENT_CONNECT] = c->config.connect_ms,
+        [HTTP_CLIENT_HEAD] = c->config.first_byte_ms,
+        [HTTP_CLIENT_BODY] = c->config.between_bytes_ms,
+        [HTTP_CLIENT_IDLE] = c->config.idle_ms,
+    };
+    uint64_t limit = (uint64_t)limit_ms[k->phase] * 1000;
+
+    if (x && k->phase == HTTP_CLIENT_BODY && (x->paused || x->resumed)) {
+        k->since_us = now.mono_us; /* it is our side that did not want more */
+        x->resumed = false;
+    }
+    if (now.mono_us - k->since_us < limit) {
+        http_client_conn_arm(k, k->since_us + limit);
+    } else if (k->phase == HTTP_CLIENT_IDLE) {
+        http_client_pool_remove(k);
+        http_client_conn_kill(k);
+    } else {
+        fail(x, k->phase == HTTP_CLIENT_CONNECT ? HTTP_FAIL_CONNECT : HTTP_FAIL_TIMEOUT, now);
+    }
+}
+
+/* --- the client ------------------------------------------------------------------------------------------------- */
+
+struct http_client *http_client_create(const struct http_client_config *config,
+                                       const struct http_client_host *host, struct now now)
+{
+    assert(config->exchanges > 0 && host->connect);
+    struct http_client *c = calloc(1, sizeof(*c));
+    uint32_t buckets = 16;
+    if (!c)
+        return NULL;
+    while (buckets < config->idle_pool)
+        buckets *= 2;
+    c->config = *config;
+    c->host = *host;
+    /* twice the exchanges: an exchange that ends early leaves a connection about to close */
+    c->conns = 2 * config->exchanges + config->idle_pool;
+    c->exchange = calloc(config->exchanges, sizeof(*c->exchange));
+    c->conn = calloc(c->conns, sizeof(*c->conn));
+    c->bucket = calloc(buckets, sizeof(struct http_client_conn *));
+    c->bucket_mask = buckets - 1;
+    if (!c->exchange || !c->conn || !c->bucket) {
+        http_client_destroy(c);
+        return NULL;
+    }
+    wheel_init(&c->wheel, now.mono_us);
+    for (uint32_t i = config->exchanges; i-- > 0;) {
+        c->exchange[i].next = c->exchange_free;
+        c->exchange_free = &c->exchange[i];
+    }
+    for (uint32_t i = c->conns; i-- > 0;) {
+        c->conn[i].next = c->conn_free;
+        c->conn_free = &c->conn[i];
+    }
+    return c;
+}
+
+void http_client_destroy(struct http_client *c)
+{
+    if (!c)
+        return;
+    free(c->exchange);
+    free(c->conn);
+    free(c->bucket);
+    free(c);
+}
+
+void http_client_poll(struct http_client *c, struct now now)
+{
+    c->now = now;
+    wheel_advance(&c->wheel, now.mono_us, TIMERS_A_POLL, fire, c);
+}
+
+uint64_t http_client_deadline_us(const struct http_client *c)
+{
+    return wheel_next_us(&c->wheel);
+}
+
+const struct http_counters *http_client_counters(const struct http_client *c)
+{
+    return &c->counters;
+}

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Message heads (RFC 9112 2 to 5). One pass, in the order of the bytes: a prefix of a good head
+ * is HTTP_AGAIN at every length, and the first bad byte is an error as soon as it is there.
+ */
+#include "dataplane/http/syntax.h"
+
+#include <string.h>
+
+#define METHOD_MAX 32
+
+struct scan {
+    const char *p, *end;
+};
+
+/* A line's end is CR LF and nothing else (a bare LF, RFC 9112 2.2, is a smuggler's tool). */
+static enum http_error line_end(struct scan *s)
+{
+    if (s->p == s->end)
+        return HTTP_AGAIN;
+    if (*s->p != '\r')
+        return HTTP_BAD;
+    if (s->p + 1 == s->end)
+        return HTTP_AGAIN;
+    if (s->p[1] != '\n')
+        return HTTP_BAD;
+    s->p += 2;
+    return HTTP_OK;
+}
+
+/* True when one of 8 bytes is below 0x20 or is 0x7f. */
+static bool any_control(uint64_t x)
+{
+    const uint64_t ones = 0x0101010101010101ull, high = 0x8080808080808080ull;
+    uint64_t del = x ^ (0x7f * ones);
+    return (((x - 0x20 * ones) & ~x) | ((del - ones) & ~del)) & high;
+}
+
+/* Moves over field-content, eight bytes a step where they are plain. */
+static void skip_value(struct scan *s)
+{
+    const char *p = s->p;
+    for (;;) {
+        uint64_t x;
+        while ((size_t)(s->end - p) >= sizeof(x)) {
+            memcpy(&x, p, sizeof(x));
+            if (any_control(x))
+                break;
+            p += sizeof(x);
+        }
+        const char *stop = s->end - p < 8 ? s->end : p + 8;
+        while (p < stop && http_is(*p, HTTP_CH_VALUE))
+            p++;
+        if (p < stop || p == s->end)
+            break;
+    }
+    s->p = p;
+}
+
+static enum http_error parse_field(struct scan *s, struct http_head *h)
+{
+    const char *name = s->p;
+    while (s->p < s->end && http_is(*s->p, HTTP_CH_TOKEN))
+        s->p++;
+    if (s->p == s->end)
+        return HTTP_AGAIN;
+    /* RFC 9112 5.1: no space before the colon; 5.2: no obs-fold */
+    if (*s->p != ':' || s->p == name)
+        return HTTP_BAD;
+    if (h->fields == HTTP_FIELDS)
+        return HTTP_HEAD_TOO_LARGE;
+
+    struct http_field *f = &h->field[h->fields];
+    f->name = (struct http_text){name, (uint32_t)(s->p - name)};
+    s->p++;
+    while (s->p < s->end && (*s->p == ' ' || *s->p == '\t'))
+        s->p++;
+    const char *value = s->p;
+    skip_value(s);
+    const char *value_end = s->p;
+    enum http_error e = line_end(s);
+    if (e)
+        return e;
+    while (value_end > value && (value_end[-1] == ' ' || value_end[-1] == '\t'))
+        value_end--;
+    f->value = (struct http_text){value, (uint32_t)(value_end - value)};
+
+    enum http_known which = http_known_find(f->name);
+    f->known = (uint8_t)which;
+    h->fields++;
+    if (which == HTTP_OTHER)
+        return HTTP_OK;
+    if (!h->known[which])
+        h->known[which] = h->fields;
+    else if (which == HTTP_CONTENT_LENGTH || (which == HTTP_HOST && h->request))
+        return HTTP_BAD; /* RFC 9112 6.3 and 3.2: two of them, even alike */
+    return HTTP_OK;
+}
+
+static enum http_error parse_fields(struct scan *s, struct http_head *h)
+{
+    for (;;) {
+        if (s->p == s->end)
+            return HTTP_AGAIN;
+        if (*s->p == '\r')
+            return line_end(s);
+        enum http_error e = parse_field(s, h);
+        if (e)
+            return e;
+    }
+}
+
+/* "HTTP/" DIGIT "." DIGIT (RFC 9112 2.3) */
+static enum http_error parse_version(struct scan *s, char *major, char *minor)
+{
+    static const char form[] = "HTTP/0.0";
+    for (unsigned i = 0; i < 8; i++) {
+        if (s->p + i == s->end)
+            return HTTP_AGAIN;
+        if (form[i] == '0' ? !http_is_digit(s->p[i]) : s->p[i] != form[i])
+            return HTTP_BAD;
+    }
+    *major = s->p[5];
+    *minor = s->p[7];
+    s->p += 8;
+    return HTTP_OK;
+}
+
+static bool text_eq(struct http_text t, const char *exact)
+{
+    return t.len == strlen(exact) && memcmp(t.p, exact, t.len) == 0;
+}
+
+/* RFC 9112 3.2: origin-form, absolute-form, authority-form, asterisk-form */
+static enum http_error split_target(struct http_head *h)
+{
+    struct http_text t = h->target;
+    if (text_eq(h->method_text, "CONNECT")) {
+        h->authority = t;
+    } else if (t.p[0] == '/') {
+        h->path = t;
+    } else if (text_eq(t, "*")) {
+        if (!text_eq(h->method_text, "OPTIONS"))
+            return HTTP_BAD;
+        h->path = t;
+    } else {
+        if (t.len <= 7 || !http_text_is((struct http_text){t.p, 7}, "http://"))
+            return HTTP_BAD;
+        uint32_t at = 7;
+        while (at < t.len && t.p[at] != '/' && t.p[at] != '?' && t.p[at] != '#')
+            at++;
+        h->authority = (struct http_text){t.p + 7, at - 7};
+        h->path = at < t.len ? (struct http_text){t.p + at, t.len - at} : (struct http_text){"/", 1};
+    }
+    char host[256];
+    uint16_t port;
+    if (h->authority.p && !http_authority(h->authority, host, &port))
+        return HTTP_BAD;
+    return HTTP_OK;
+}
+
+static enum http_error parse_request_line(struct scan *s, struct http_head *h)
+{
+    if (s->p < s->end && *s->p == '\r') { /* RFC 9112 2.2: one empty line before is forgiven */
+        enum http_error e = line_end(s);
+        if (e)
+            return e;
+    }
+    const char *method = s->p;
+    while (s->p < s->end && http_is(*s->p, HTTP_CH_TOKEN))
+        s->p++;
+    h->method_text = (struct http_text){method, (uint32_t)(s->p - method)};
+    if (h->method_text.len > METHOD_MAX)
+        return HTTP_BAD;
+    if (s->p == s->end)
+        return HTTP_AGAIN;
+    if (*s->p != ' ' || h->method_text.len == 0)
+        return HTTP_BAD;
+    s->p++;
+
+    const char *target = s->p;
+    while (s->p < s->end && http_is(*s->p, HTTP_CH_TARGET))
+        s->p++;
+    h->target = (struct http_text){target, (uint32_t)(s->p - target)};
+    if (h->target.len > HTTP_URL_MAX)
+        return HTTP_URI_TOO_LONG;
+    if (s->p == s->end)
+        return HTTP_AGAIN;
+    if (*s->p != ' ' || h->target.len == 0)
+        return HTTP_BAD;
+    s->p++;
+
+    char major, minor;
+    enum http_error e = parse_version(s, &major, &minor);
+    if (!e)
+        e = line_end(s);
+    if (e)
+        return e;
+    if (major != '1')
+        return HTTP_BAD_VERSION;
+    h->minor = minor != '0';
+    h->method = text_eq(h->method_text, "GET")    ? HTTP_GET
+                : text_eq(h->method_text, "HEAD") ? HTTP_HEAD_METHOD
+                                                  : HTTP_OTHER_METHOD;
+    return split_target(h);
+}
+
+static enum http_error parse_status_line(struct scan *s, struct http_head *h)
+{
+    char major, minor;
+    enum http_error e = parse_version(s, &major, &minor);
+    if (e)
+        return e;
+    for (unsigned i = 0; i < 4; i++, s->p++) {
+        if (s->p == s->end)
+            return HTTP_AGAIN;
+        if (i == 0 ? *s->p != ' ' : !http_is_digit(*s->p))
+            return HTTP_BAD;
+        if (i > 0)
+            h->status = (uint16_t)(h->status * 10 + (*s->p - '0'));
+    }
+    if (h->status < 100)
+        return HTTP_BAD;
+    if (s->p < s->end && *s->p == ' ') { /* RFC 9112 4: the reason may be empty, some omit SP */
+        s->p++;
+        h->reason.p = s->p;
+        skip_value(s);
+        h->reason.len = (uint32_t)(s->p - h->reason.p);
+    }
+    e = line_end(s);
+    if (e)
+        return e;
+    if (major != '1')
+        return HTTP_BAD_VERSION;
+    h->minor = minor != '0';
+    return HTTP_OK;
+}
+
+/* Transfer-Encoding must be "chunked", once (RFC 9112 6.1). */
+static enum http_error check_coding(const struct http_head *h)
+{
+    bool chunked = false, other = false;
+    for (unsigned i = 0; i < h->fields; i++) {
+        if (h->field[i].known != HTTP_TRANSFER_ENCODING)
+            continue;
+        struct http_text rest = h->field[i].value, member;
+        while (http_list_next(&rest, &member)) {
+            if (member.len == 0 || chunked)
+                return HTTP_BAD;
+            if (http_text_is(member, "chunked"))
+                chunked = true;
+            else
+                other = true;
+        }
+    }
+    return other ? HTTP_BAD_CODING : HTTP_OK;
+}
+
+/* Where the body ends (RFC 9112 6.3); `none`: the message has none whatever its fields say. */
+static enum http_error find_framing(struct http_head *h, bool none)
+{
+    const struct http_field *length = http_known(h, HTTP_CONTENT_LENGTH);
+    const struct http_field *coding = http_known(h, HTTP_TRANSFER_ENCODING);
+    if (coding) {
+        if (length || h->minor == 0) /* 6.1: the two ways to smuggle */
+            return HTTP_BAD;
+        enum http_error e = check_coding(h);
+        if (e)
+            return e;
+    }
+    if (length && !http_text_number(length->value, &h->content_length))
+        return HTTP_BAD;
+    h->framing = none       ? HTTP_BODY_NONE
+                 : coding   ? HTTP_BODY_CHUNKED
+                 : length   ? HTTP_BODY_LENGTH
+                 : h->request ? HTTP_BODY_NONE
+                              : HTTP_BODY_CLOSE;
+    /* RFC 9112 9.3 */
+    h->keep_alive = h->framing != HTTP_BODY_CLOSE && !http_list_has(h, HTTP_CONNECTION, "close") &&
+                    (h->minor > 0 || http_list_has(h, HTTP_CONNECTION, "keep-alive"));
+    return HTTP_OK;
+}
+
+/* RFC 9112 3.2: exactly one Host in HTTP/1.1, a valid one wherever it is */
+static enum http_error check_host(struct http_head *h)
+{
+    const struct http_field *f = http_known(h, HTTP_HOST);
+    char host[256];
+    uint16_t port;
+    if (!f)
+        return h->minor > 0 ? HTTP_BAD : HTTP_OK;
+    if (!http_authority(f->value, host, &port))
+        return HTTP_BAD;
+    if (!h->authority.p) /* 3.2.2: the target's own goes before it */
+        h->authority = f->value;
+    return HTTP_OK;
+}
+
+/* everything but field[], which `fields` bounds */
+static void head_reset(struct http_head *h, bool request)
+{
+    memset(h, 0, offsetof(struct http_head, field));
+    h->request = request;
+    h->framing = HTTP_BODY_NONE;
+    h->content_length = 0;
+    h->keep_alive = false;
+    h->head_len = 0;
+}
+
+static enum http_error bound(enum http_error e, size_t head_len, size_t len, struct http_head *h)
+{
+    if ((e == HTTP_AGAIN && len >= HTTP_HEAD_MAX) || (e == HTTP_OK && head_len > HTTP_HEAD_MAX))
+        return HTTP_HEAD_TOO_LARGE;
+    h->head_len = (uint32_t)head_len;
+    return e;
+}
+
+enum http_error http_parse_request(const char *data, size_t len, struct http_head *out)
+{
+    struct scan s = {data, data + len};
+    head_reset(out, true);
+    enum http_error e = parse_request_line(&s, out);
+    if (!e)
+        e = parse_fields(&s, out);
+    if (!e)
+        e = check_host(out);
+    if (!e)
+        e = find_framing(out, false);
+    return bound(e, (size_t)(s.p - data), len, out);
+}
+
+enum http_error http_parse_response(const char *data, size_t len, bool to_head,
+                                    struct http_head *out)
+{
+    struct scan s = {data, data + len};
+    head_reset(out, false);
+    enum http_error e = parse_status_line(&s, out);
+    if (!e)
+        e = parse_fields(&s, out);
+    if (!e) {
+        bool empty = out->status < 200 || out->status == 204;
+        e = find_framing(out, to_head || empty || out->status == 304);
+        /* RFC 9110 8.6, RFC 9112 6.1: these announce no body; who does anyhow may send one */
+        if (!e && empty && (out->known[HTTP_TRANSFER_ENCODING] || out->content_length > 0))
+            out->keep_alive = false;
+    }
+    return bound(e, (size_t)(s.p - data), len, out);
+}
+
+const struct http_field *http_known(const struct http_head *h, enum http_known which)
+{
+    unsigned at = h->known[which];
+    return at ? &h->field[at - 1] : NULL;
+}
+
+bool http_list_has(const struct http_head *h, enum http_known which, const char *token)
+{
+    if (!h->known[which])
+        return false;
+    for (unsigned i = h->known[which] - 1u; i < h->fields; i++) {
+        if (h->field[i].known != which)
+            continue;
+        struct http_text rest = h->field[i].value, member;
+        while (http_list_next(&rest, &member))
+            if (http_text_is(member, token))
+                return true;
+    }
+    return false;
+}

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Server connections: accepted streams, requests out of them in order, time-outs, close. */
+#include "dataplane/http/conn.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define TIMERS_A_POLL 256
+
+static const struct stream_events server_events;
+
+/* --- time: one lazy timer a connection ---------------------------------------------------------- */
+
+static void arm(struct http_conn *c, uint64_t due_us)
+{
+    if (!timer_armed(&c->timer) || c->timer.due_us > due_us)
+        wheel_arm(&c->server->wheel, &c->timer, due_us);
+}
+
+static uint64_t ms(uint32_t v)
+{
+    return (uint64_t)v * 1000;
+}
+
+/* how long a connection may wait between requests */
+static uint64_t idle_us(const struct http_server *s)
+{
+    uint64_t idle = ms(s->config.idle_ms);
+    return s->draining && idle > HTTP_DRAIN_IDLE_US ? HTTP_DRAIN_IDLE_US : idle;
+}
+
+static uint64_t stall_step(const struct http_server *s)
+{
+    uint64_t step = ms(s->config.stall_ms) / 4;
+    return step ? step : 1000;
+}
+
+/* --- the list of idle connections, oldest first --------------------------------------------------- */
+
+static void idle_add(struct http_conn *c)
+{
+    struct http_server *s = c->server;
+    c->next = NULL;
+    c->prev = s->idle_tail;
+    *s->idle_tail = c;
+    s->idle_tail = &c->next;
+}
+
+static void idle_remove(struct http_conn *c)
+{
+    if (!c->prev)
+        return;
+    *c->prev = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    else
+        c->server->idle_tail = c->prev;
+    c->prev = NULL;
+    c->next = NULL;
+}
+
+/* --- phases --------------------------------------------------------------------------------------- */
+
+static void enter(struct http_conn *c, enum http_phase phase, struct now now)
+{
+    const struct http_server *s = c->server;
+    idle_remove(c);
+    c->phase = (uint8_t)phase;
+    c->since_us = now.mono_us;
+    switch (phase) {
+    case HTTP_CONN_IDLE:
+        idle_add(c);
+        arm(c, now.mono_us + idle_us(s));
+        break;
+    case HTTP_CONN_HEAD:
+        arm(c, now.mono_us + ms(s->config.head_ms));
+        break;
+    case HTTP_CONN_BUSY:
+        arm(c, now.mono_us + stall_step(s));
+        break;
+    default:
+        arm(c, now.mono_us + HTTP_LINGER_US);
+    }
+}
+
+void http_conn_kill(struct http_conn *c)
+{
+    if (c->phase == HTTP_CONN_DEAD)
+        return;
+    idle_remove(c);
+    wheel_stop(&c->server->wheel, &c->timer);
+    http_response_drop(c);
+    c->phase = HTTP_CONN_DEAD;
+    stream_abort(c->stream);
+}
+
+/* FIN after what is queued; then what still comes is read and dropped, so that no reset overtakes
+ * the response (RFC 9112 9.6). */
+static void close_gently(struct http_conn *c, struct now now)
+{
+    enter(c, HTTP_CONN_CLOSING, now);
+    stream_shut(c->stream);
+    if (c->unread && !c->parsing)
+        stream_resume(c->stream);
+}
+
+void http_conn_answered(struct http_conn *c, struct now now)
+{
+    counter_inc(&c->server->counters.http_responses_total);
+    c->request = NULL;
+    if (!http_conn_keeps_alive(c) || (c->eof && c->unread == 0 && !c->parsing)) {
+        close_gently(c, now);
+        return;
+    }
+    enter(c, HTTP_CONN_IDLE, now);
+    if (c->unread && !c->parsing)
+        stream_resume(c->stream);
+}
+
+static void time_out(struct http_conn *c, struct now now)
+{
+    struct http_server *s = c->server;
+    uint64_t passed = now.mono_us - c->since_us;
+    if (c->phase == HTTP_CONN_IDLE && passed >= idle_us(s)) {
+        counter_inc(&s->counters.http_idle_timeouts_total);
+        close_gently(c, now);
+    } else if (c->phase == HTTP_CONN_HEAD && passed >= ms(s->config.head_ms)) {
+        counter_inc(&s->counters.http_head_timeouts_total);
+        enter(c, HTTP_CONN_BUSY, now);
+        http_response_begin(c, NULL);
+        http_respond_error(c, 408, "The request did not arrive in time.\n", 0, true, now);
+    } else if (c->phase == HTTP_CONN_CLOSING && passed >= HTTP_LINGER_US) {
+        http_conn_kill(c);
+    } else if (c->phase == HTTP_CONN_IDLE) {
+        arm(c, c->since_us + idle_us(s));
+    } else if (c->phase == HTTP_CONN_HEAD) {
+        arm(c, c->since_us + ms(s->config.head_ms));
+    } else if (c->phase == HTTP_CONN_CLOSING) {
+        arm(c, c->since_us + HTTP_LINGER_US);
+    } else if (c->phase == HTTP_CONN_BUSY) {
+        arm(c, now.mono_us + stall_step(s));
+    }
+}
+
+static void fire(void *ctx, struct timer *t)
+{
+    struct http_server *s = ctx;
+    struct http_conn *c = (struct http_conn *)t;
+    struct now now = s->now;
+    size_t queued = stream_queued(c->stream);
+    uint64_t acked = c->given - queued;
+
+    if (queued == 0 || acked != c->acked) {
+        c->acked = acked;
+        c->progress_us = now.mono_us;
+    }
+    if (queued == 0) {
+        time_out(c, now);
+        return;
+    }
+    /* the peer has yet to take bytes: only that counts */
+    if (now.mono_us - c->progress_us >= ms(s->config.stall_ms)) {
+        counter_inc(&s->counters.http_stall_timeouts_total);
+        http_conn_kill(c);
+        return;
+    }
+    if (c->phase == HTTP_CONN_HEAD) {
+        time_out(c, now);
+        if (c->phase != HTTP_CONN_HEAD)
+            return;
+    } else {
+        c->since_us = now.mono_us;
+    }
+    arm(c, now.mono_us + stall_step(s));
+}
+
+/* --- requests --------------------------------------------------------------------------------------- */
+
+/* Answers what can't be read and closes; everything offered is dropped. */
+static void refuse_malformed(struct http_conn *c, enum http_error e, struct now now)
+{
+    struct http_counters *n = &c->server->counters;
+    enter(c, HTTP_CONN_BUSY, now);
+    counter_inc(e == HTTP_URI_TOO_LONG     ? &n->http_uri_too_long_total
+                : e == HTTP_HEAD_TOO_LARGE ? &n->http_head_too_large_total
+                : e == HTTP_BAD_VERSION    ? &n->http_bad_version_total
+                : e == HTTP_BAD_CODING     ? &n->http_bad_coding_total
+                                           : &n->http_bad_request_total);
+    http_response_begin(c, NULL);
+    http_respond_error(c, http_error_status(e), "The request could not be read.\n", 0, true, now);
+}
+
+static void dispatch(struct http_conn *c, const struct http_head *h, struct now now)
+{
+    struct http_server *s = c->server;
+    const struct http_field *expect = http_known(h, HTTP_EXPECT);
+    bool body = h->framing == HTTP_BODY_CHUNKED ||
+                (h->framing == HTTP_BODY_LENGTH && h->content_length > 0);
+
+    counter_inc(&s->counters.http_requests_total);
+    enter(c, HTTP_CONN_BUSY, now);
+    http_response_begin(c, h);
+    if (body) /* it is never read, so what follows it could not be found */
+        c->keep_alive = false;
+    if (body && h->method != HTTP_OTHER_METHOD) {
+        counter_inc(&s->counters.http_body_refused_total);
+        http_respond_error(c, 413, "This request may have no body.\n", 0, true, now);
+    } else if (expect && h->minor > 0 && !http_text_is(expect->value, "100-continue")) {
+        counter_inc(&s->counters.http_expect_refused_total);
+        http_respond_error(c, 417, "This expectation is not known.\n", 0, true, now);
+    } else {
+        c->handed = true;
+        s->handler.request(s->handler.ctx, c, h, now);
+    }
+}
+
+static size_t on_received(struct stream *stream, const uint8_t *data, size_t len, struct now now)
+{
+    struct http_conn *c = stream->user;
+    struct http_server *s = c->server;
+    size_t at = 0;
+
+    c->parsing = true;
+    while (at < len && (c->phase == HTTP_CONN_IDLE || c->phase == HTTP_CONN_HEAD)) {
+        enum http_error e = http_parse_request((const char *)data + at, len - at, &s->head);
+        if (e == HTTP_AGAIN) {
+            if (c->phase == HTTP_CONN_IDLE)
+                enter(c, HTTP_CONN_HEAD, now);
+            break;
+        }
+        if (e) {
+            refuse_malformed(c, e, now);
+        } else {
+            at += s->head.head_len;
+            dispatch(c, &s->head, now);
+        }
+    }
+    c->parsing = false;
+
+    if (c->phase == HTTP_CONN_CLOSING || c->phase == HTTP_CONN_DEAD)
+        at = len;
+    c->unread = (uint32_t)(len - at);
+    if (c->eof && (c->phase == HTTP_CONN_HEAD || (c->phase == HTTP_CONN_IDLE && c->unread == 0)))
+        close_gently(c, now); /* no more comes, and this is no request */
+    return at;
+}
+
+static void on_writable(struct stream *stream, struct now now)
+{
+    struct http_conn *c = stream->user;
+    if (c->phase == HTTP_CONN_DEAD || !http_response_flush(c) || c->phase != HTTP_CONN_BUSY)
+        return;
+    if (c->ended) {
+        http_response_finish(c, now);
+    } else if (c->wants) {
+        c->wants = false;
+        c->server->handler.writable(c->server->handler.ctx, c, c->request, now);
+    }
+}
+
+/* A client that shuts its side still gets what it asked for. */
+static void on_eof(struct stream *stream, struct now now)
+{
+    struct http_conn *c = stream->user;
+    c->eof = true;
+    if (c->phase == HTTP_CONN_HEAD || (c->phase == HTTP_CONN_IDLE && c->unread == 0))
+        close_gently(c, now);
+}
+
+static void on_closed(struct stream *stream, enum stream_end why, struct now now)
+{
+    struct http_conn *c = stream->user;
+    struct http_server *s = c->server;
+    (void)why;
+    idle_remove(c);
+    wheel_stop(&s->wheel, &c->timer);
+    http_response_drop(c);
+    if (c->handed) {
+        c->handed = false;
+        counter_inc(&s->counters.http_clients_gone_total);
+        c->phase = HTTP_CONN_DEAD;
+        s->handler.gone(s->handler.ctx, c, c->request, now);
+    }
+    c->phase = HTTP_CONN_FREE;
+    c->stream = NULL;
+    c->request = NULL;
+    c->next = s->free;
+    s->free = c;
+    s->live--;
+    counter_set(&s->counters.http_connections, s->live);
+}
+
+static const struct stream_events server_events = {
+    .received = on_received,
+    .writable = on_writable,
+    .eof = on_eof,
+    .closed = on_closed,
+};
+
+/* --- the server --------------------------------------------------------------------------------------- */
+
+bool http_server_accept(void *server, struct stream *stream, struct now now)
+{
+    struct http_server *s = server;
+    struct http_conn *c = s->free;
+    s->now = now;
+    if (!c) {
+        counter_inc(&s->counters.http_connections_refused_total);
+        return false;
+    }
+    s->free = c->next;
+    *c = (struct http_conn){.server = s, .stream = stream, .keep_alive = true};
+    c->progress_us = now.mono_us;
+    stream->events = &server_events;
+    stream->user = c;
+    s->live++;
+    counter_inc(&s->counters.http_connections_total);
+    counter_set(&s->counters.http_connections, s->live);
+    /* nearly full: who has waited longest without asking makes room for the next */
+    if (s->config.connections - s->live < s->reserve && s->idle) {
+        counter_inc(&s->counters.http_connections_evicted_total);
+        close_gently(s->idle, now);
+    }
+    enter(c, HTTP_CONN_IDLE, now);
+    return true;
+}
+
+struct http_server *http_server_create(const struct http_server_config *config,
+                                       const struct http_handler *handler, struct now now)
+{
+    assert(config->connections > 0 && handler->request && handler->writable && handler->gone);
+    struct http_server *s = calloc(1, sizeof(*s));
+    uint32_t spills = config->connections / 64 + 8;
+    if (!s)
+        return NULL;
+    s->config = *config;
+    s->handler = *handler;
+    s->now = now;
+    s->reserve = config->connections / 64 + 1;
+    s->idle_tail = &s->idle;
+    s->conn = calloc(config->connections, sizeof(*s->conn));
+    s->spills = malloc(spills * sizeof(*s->spills));
+    if (!s->conn || !s->spills) {
+        http_server_destroy(s);
+        return NULL;
+    }
+    wheel_init(&s->wheel, now.mono_us);
+    for (uint32_t i = config->connections; i-- > 0;) {
+        s->conn[i].server = s;
+        s->conn[i].next = s->free;
+        s->free = &s->conn[i];
+    }
+    for (uint32_t i = spills; i-- > 0;) {
+        s->spills[i].next = s->spill_free;
+        s->spill_free = &s->spills[i];
+    }
+    return s;
+}
+
+void http_server_destroy(struct http_server *s)
+{
+    if (!s)
+        return;
+    for (uint32_t i = 0; s->conn && i < s->config.connections; i++)
+        if (s->conn[i].phase != HTTP_CONN_FREE)
+            http_response_drop(&s->conn[i]);
+    free(s->conn);
+    free(s->spills);
+    free(s);
+}
+
+void http_server_poll(struct http_server *s, struct now now)
+{
+    s->now = now;
+    wheel_advance(&s->wheel, now.mono_us, TIMERS_A_POLL, fire, s);
+}
+
+uint64_t http_server_deadline_us(const struct http_server *s)
+{
+    return wheel_next_us(&s->wheel);
+}
+
+void http_server_drain(struct http_server *s)
+{
+    s->draining = true;
+    for (struct http_conn *c = s->idle; c; c = c->next) {
+        c->since_us = s->now.mono_us;
+        arm(c, s->now.mono_us + idle_us(s));
+    }
+}
+
+uint32_t http_server_connections(const struct http_server *s)
+{
+    return s->live;
+}
+
+const struct http_counters *http_server_counters(const struct http_server *s)
+{
+    return &s->counters;
+}
+
+void http_conn_set_request(struct http_conn *c, void *request)
+{
+    c->request = request;
+}
+
+const struct endpoint *http_conn_peer(const struct http_conn *c)
+{
+    return &c->stream->remote;
+}
+
+bool http_conn_keeps_alive(const struct http_conn *c)
+{
+    return c->keep_alive && !c->server->draining;
+}
