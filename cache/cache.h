@@ -15,8 +15,8 @@
  * when a grace period has passed since it was unlinked (no new pins can start) and its pins are
  * zero.
  *
- * Memory: equal chunks cut from one region given at create; heads and keys from the process
- * heap, by the owner only.
+ * Memory: equal chunks cut from one region given at create, an equal share for each worker; heads
+ * and keys from the process heap, by the owner only, at most a quarter of the chunks' bytes.
  */
 #ifndef CORAL_CACHE_H
 #define CORAL_CACHE_H
@@ -46,16 +46,17 @@ enum cache_state {
     CACHE_FAILED,   /* the fill died: readers abort. Never linked in the index */
 };
 
-/* What the rules need of a response, fixed at creation. Times in wall seconds. */
+/* What the rules need of a response, fixed at creation. Times in wall seconds. Ordered without
+ * holes: it is 40 of an object's 96 bytes. */
 struct cache_meta {
-    uint16_t status;
     int64_t response_s;         /* when it was received */
+    int64_t content_length;     /* -1: unknown until complete */
+    uint64_t version;           /* hash of ETag, Last-Modified and length; 0: no validator */
     uint32_t initial_age_s;     /* corrected_initial_age (RFC 9111 4.2.3) */
     uint32_t lifetime_s;        /* freshness_lifetime (4.2.1), after policy */
     uint32_t stale_s;           /* how long after that it may serve on error */
+    uint16_t status;
     bool must_revalidate;
-    int64_t content_length;     /* -1: unknown until complete */
-    uint64_t version;           /* hash of ETag, Last-Modified and length; 0: no validator */
 };
 
 struct cache_config {
@@ -67,7 +68,8 @@ struct cache_config {
     uint8_t seed[32];
 };
 
-/* NULL: not enough memory. Called once, before workers run. */
+/* NULL: not enough memory (a worker's share must hold 64 chunks), or workers out of range. Called
+ * once, before workers run. */
 struct cache *cache_create(const struct cache_config *config);
 void cache_destroy(struct cache *c);
 
@@ -110,7 +112,8 @@ struct cache_span cache_bytes(const struct cache_object *o, uint64_t offset);
 struct cache_span cache_bytes_verified(const struct cache_object *o, uint64_t offset,
                                        bool *damaged);
 
-/* Keeps `o` beyond this poll. `worker` is the caller; pins are counted by worker. */
+/* Keeps `o` beyond this poll. `worker` is the caller; pins are counted by worker. The owner may
+ * pin for another worker before it posts the pointer; that one unpins. */
 void cache_pin(const struct cache_object *o, unsigned worker);
 void cache_unpin(const struct cache_object *o, unsigned worker);
 /* Age (RFC 9111 4.2.3) and freshness now. */
@@ -120,25 +123,34 @@ bool cache_usable_stale(const struct cache_object *o, struct now now);
 
 /* --- owner only ---------------------------------------------------------------------------- */
 
+/* Bodies longer than this are not stored (half of what a worker's share holds). */
+uint64_t cache_object_limit(const struct cache *c);
 /* A new object in state FILLING, not linked, pinned once by the owner. NULL: no memory though
- * eviction tried. */
+ * eviction tried (what it evicted comes free some polls later), or the key, head or
+ * content_length is over its limit. `key` is the one that `hash` was made of. */
 struct cache_object *cache_begin(struct cache *c, struct hash128 hash, const void *key,
                                  size_t key_len, const struct cache_meta *meta, const char *head,
                                  size_t head_len, struct now now);
-/* Appends; returns how many bytes were taken (fewer: no memory). Publishes bytes_ready. */
+/* Appends; returns how many bytes were taken. Fewer: no memory now, try the rest at a later poll
+ * (eviction has begun; nothing more is ever taken past cache_object_limit). Publishes bytes_ready.
+ * More than content_length promised: the object fails, 0. */
 size_t cache_append(struct cache *c, struct cache_object *o, const void *data, size_t len);
 /* The end: all bytes are there. False: their number is not content_length, the object failed. */
 bool cache_complete(struct cache *c, struct cache_object *o);
+/* The fill died: FAILED, unlinked, freed when its pins are gone. Nothing to do unless FILLING. */
 void cache_fail(struct cache *c, struct cache_object *o);
 /* Puts it into the index, replacing (unlinking) what stood there under the key. May be called
- * while it fills. */
+ * while it fills. Not evicted before it is complete. */
 void cache_link(struct cache *c, struct cache_object *o);
-/* Unlinks (purge, damage, replaced). True if it was there. */
+/* Unlinks (purge, damage, replaced). True if it was there. An object that was never linked is
+ * given up by this or by cache_fail. The caller's own pin stays its own to undo. */
 bool cache_unlink(struct cache *c, const struct cache_object *o);
 const struct cache_object *cache_lookup_owner(struct cache *c, struct hash128 hash,
                                               const void *key, size_t key_len);
-/* New freshness for an object after 304: meta and head replaced, the body's chunks shared or
- * moved. Returns the object that now stands in the index. */
+/* New freshness for a complete object after 304: meta and head replaced (content_length is kept),
+ * the body's chunks taken over; who holds the old one goes on reading it. Returns the object that
+ * now stands in the index, not pinned; NULL: no memory, or `old` is not complete or no longer
+ * linked, and nothing has changed. */
 struct cache_object *cache_refresh(struct cache *c, struct cache_object *old,
                                    const struct cache_meta *meta, const char *head,
                                    size_t head_len, struct now now);

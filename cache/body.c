@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Bodies: equal chunks, their map, their checksums. The order that readers rely on: bytes, CRC and
+ * map entries first, then the release-store of `ready` (or, for the last chunk's CRC, of `state`).
+ */
+#include <string.h>
+
+#include <isa-l/crc.h>
+
+#include "cache/private.h"
+
+#define CRC_START 0xffffffffu
+
+/* --- chunks ----------------------------------------------------------------------------------- */
+
+uint32_t cache_chunk_take(struct cache *c, struct cache_worker *w)
+{
+    uint32_t id = w->free_chunk;
+    if (id != CHUNK_NONE) {
+        w->free_chunk = c->crc[id];
+        w->used.chunks++;
+    }
+    return id;
+}
+
+/* Last in, first out: the chunk just freed is the one still in the CPU's cache. */
+void cache_chunk_give(struct cache *c, struct cache_worker *w, uint32_t id)
+{
+    c->crc[id] = w->free_chunk;
+    w->free_chunk = id;
+    w->used.chunks--;
+}
+
+static uint32_t *chunk_ids(const struct cache *c, uint32_t id)
+{
+    return (uint32_t *)chunk_data(c, id);
+}
+
+/* An empty map: all ids CHUNK_NONE. */
+static uint32_t map_take(struct cache *c, struct cache_worker *w)
+{
+    uint32_t id = cache_chunk_take(c, w);
+    if (id != CHUNK_NONE)
+        memset(chunk_data(c, id), 0xff, CACHE_CHUNK_BYTES);
+    return id;
+}
+
+/* --- the map -----------------------------------------------------------------------------------
+ */
+
+/* Where the id of the body's chunk `i` stands; the maps on the way are there. */
+static uint32_t *body_slot(const struct cache *c, const struct cache_object *o, uint64_t i)
+{
+    if (i < OBJECT_INLINE)
+        return (uint32_t *)(uintptr_t)&o->chunk[i];
+    uint32_t *map = chunk_ids(c, o->map);
+    i -= OBJECT_INLINE;
+    if (i < MAP_DIRECT)
+        return &map[i];
+    i -= MAP_DIRECT;
+    return &chunk_ids(c, map[MAP_DIRECT + i / MAP_IDS])[i % MAP_IDS];
+}
+
+/* Makes the maps that chunk `i` needs. False: no memory; a map made stays for the next attempt. */
+static bool body_map(struct cache *c, struct cache_worker *w, struct cache_object *o, uint64_t i)
+{
+    if (i < OBJECT_INLINE)
+        return true;
+    if (o->map == CHUNK_NONE) {
+        o->map = map_take(c, w);
+        if (o->map == CHUNK_NONE)
+            return false;
+    }
+    i -= OBJECT_INLINE;
+    if (i < MAP_DIRECT)
+        return true;
+    uint32_t *leaf = &chunk_ids(c, o->map)[MAP_DIRECT + (i - MAP_DIRECT) / MAP_IDS];
+    if (*leaf == CHUNK_NONE)
+        *leaf = map_take(c, w);
+    return *leaf != CHUNK_NONE;
+}
+
+/* The chunk for byte `at`, the next to be written; CHUNK_NONE: no memory. */
+static uint32_t body_tail(struct cache *c, struct cache_worker *w, struct cache_object *o,
+                          uint64_t at)
+{
+    uint64_t i = at / CACHE_CHUNK_BYTES;
+    if (at % CACHE_CHUNK_BYTES)
+        return *body_slot(c, o, i);
+    if (!body_map(c, w, o, i))
+        return CHUNK_NONE;
+    uint32_t id = cache_chunk_take(c, w);
+    if (id != CHUNK_NONE) {
+        c->crc[id] = CRC_START;
+        *body_slot(c, o, i) = id;
+    }
+    return id;
+}
+
+uint64_t cache_body_chunks(const struct cache_object *o)
+{
+    uint64_t n = chunks_for(o->ready), maps = 0;
+    if (n > OBJECT_INLINE + MAP_DIRECT)
+        maps = 1 + (n - OBJECT_INLINE - MAP_DIRECT + MAP_IDS - 1) / MAP_IDS;
+    else if (n > OBJECT_INLINE)
+        maps = 1;
+    return n + maps;
+}
+
+static void map_free(struct cache *c, struct cache_worker *w, struct cache_object *o)
+{
+    if (o->map == CHUNK_NONE)
+        return;
+    const uint32_t *map = chunk_ids(c, o->map);
+    for (unsigned i = MAP_DIRECT; i < MAP_IDS && map[i] != CHUNK_NONE; i++)
+        cache_chunk_give(c, w, map[i]);
+    cache_chunk_give(c, w, o->map);
+    o->map = CHUNK_NONE;
+}
+
+bool cache_body_free(struct cache *c, struct cache_worker *w, struct cache_object *o,
+                     uint64_t budget)
+{
+    uint64_t n = chunks_for(o->ready);
+    while (n && budget) {
+        cache_chunk_give(c, w, *body_slot(c, o, --n));
+        budget--;
+    }
+    o->ready = n * CACHE_CHUNK_BYTES;
+    if (n)
+        return false;
+    map_free(c, w, o);
+    return true;
+}
+
+/* --- writing ------------------------------------------------------------------------------------
+ */
+
+size_t cache_append(struct cache *c, struct cache_object *o, const void *data, size_t len)
+{
+    struct cache_worker *w = object_page(o)->worker;
+    if (object_state(o) != CACHE_FILLING)
+        return 0;
+    uint64_t ready = o->ready;
+    if (o->meta.content_length >= 0 && len > (uint64_t)o->meta.content_length - ready) {
+        counter_inc(&w->counters.cache_length_wrong_total);
+        cache_fail(c, o);
+        return 0;
+    }
+    if (len > c->limit - ready) {
+        counter_inc(&w->counters.cache_too_large_total);
+        len = c->limit - ready;
+    }
+    cache_evict_for(c, w, chunks_for(len) + 2);
+
+    size_t done = 0;
+    while (done < len) {
+        uint32_t at = (uint32_t)(ready % CACHE_CHUNK_BYTES);
+        uint32_t id = body_tail(c, w, o, ready);
+        if (id == CHUNK_NONE) {
+            counter_inc(&w->counters.cache_no_chunk_total);
+            break;
+        }
+        size_t n = len - done < CACHE_CHUNK_BYTES - at ? len - done : CACHE_CHUNK_BYTES - at;
+        uint8_t *to = chunk_data(c, id) + at;
+        memcpy(to, (const uint8_t *)data + done, n);
+        c->crc[id] = crc32_iscsi(to, (int)n, c->crc[id]);
+        ready += n;
+        done += n;
+    }
+    counter_add(&w->counters.cache_bytes_total, done);
+    cache_worker_gauges(w);
+    __atomic_store_n(&o->ready, ready, __ATOMIC_RELEASE);
+    return done;
+}
+
+/* --- reading ------------------------------------------------------------------------------------
+ */
+
+struct cache_span cache_bytes(const struct cache_object *o, uint64_t offset)
+{
+    uint64_t ready = cache_ready(o);
+    if (offset >= ready)
+        return (struct cache_span){0};
+    const struct cache *c = object_page(o)->cache;
+    uint32_t at = (uint32_t)(offset % CACHE_CHUNK_BYTES);
+    uint64_t left = ready - offset, room = CACHE_CHUNK_BYTES - at;
+    return (struct cache_span){chunk_data(c, *body_slot(c, o, offset / CACHE_CHUNK_BYTES)) + at,
+                               (uint32_t)(left < room ? left : room)};
+}
+
+struct cache_span cache_bytes_verified(const struct cache_object *o, uint64_t offset, bool *damaged)
+{
+    /* the state first: what it says about the tail holds for a `ready` loaded later */
+    bool complete = object_state(o) == CACHE_COMPLETE;
+    uint64_t ready = cache_ready(o), i = offset / CACHE_CHUNK_BYTES;
+    uint64_t start = i * CACHE_CHUNK_BYTES;
+    *damaged = false;
+    if (offset >= ready || (!complete && ready - start < CACHE_CHUNK_BYTES))
+        return (struct cache_span){0};
+    const struct cache *c = object_page(o)->cache;
+    uint32_t id = *body_slot(c, o, i), at = (uint32_t)(offset - start);
+    uint32_t len =
+        (uint32_t)(ready - start < CACHE_CHUNK_BYTES ? ready - start : CACHE_CHUNK_BYTES);
+    if (crc32_iscsi(chunk_data(c, id), (int)len, CRC_START) != c->crc[id]) {
+        *damaged = true;
+        return (struct cache_span){0};
+    }
+    return (struct cache_span){chunk_data(c, id) + at, len - at};
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The cache as a whole, and what readers ask of an object. */
+#include "cache/cache.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "cache/private.h"
+
+/* --- create -------------------------------------------------------------------------------------
+ */
+
+#define WORKER_CHUNKS_MIN 64u
+#define OBJECTS_MAX       ((uint64_t)1 << 30) /* of 96 bytes: refs reach 128 GiB */
+
+static void *take_zeroed(size_t alignment, size_t bytes)
+{
+    void *p = aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+    if (p)
+        memset(p, 0, bytes);
+    return p;
+}
+
+static uint64_t power_of_two(uint64_t at_least)
+{
+    uint64_t p = 1;
+    while (p < at_least)
+        p <<= 1;
+    return p;
+}
+
+/* Up to 4.2 objects a bucket of 7, where 6 % of the buckets overflow: an eighth as many again. */
+static bool create_shard(struct shard *s, uint64_t objects)
+{
+    uint64_t buckets = power_of_two(objects * 10 / 42 + 1);
+    s->mask = (uint32_t)(buckets - 1);
+    s->overflow_count = (uint32_t)(buckets / 8 + 1);
+    s->bucket = take_zeroed(LINE, buckets * sizeof(struct bucket));
+    s->overflow = take_zeroed(LINE, s->overflow_count * sizeof(struct bucket));
+    return s->bucket && s->overflow;
+}
+
+static void create_chunks(struct cache *c, struct cache_worker *w, uint64_t first, uint64_t n)
+{
+    w->free_chunk = CHUNK_NONE;
+    for (uint64_t id = first + n; id-- > first;) {
+        c->crc[id] = w->free_chunk;
+        w->free_chunk = (uint32_t)id;
+    }
+    w->total.chunks = n;
+    w->total.heap = n * CACHE_CHUNK_BYTES / 4;
+    counter_set(&w->counters.cache_chunks, n);
+}
+
+static void create_objects(struct cache *c, struct cache_worker *w, uint8_t *pages, uint64_t n)
+{
+    for (uint64_t i = n; i-- > 0;) {
+        struct object_page *page =
+            (struct object_page *)(pages + i / OBJECT_PER_PAGE * OBJECT_PAGE);
+        page->cache = c;
+        page->worker = w;
+        struct cache_object *o =
+            (struct cache_object *)((uint8_t *)page + LINE + i % OBJECT_PER_PAGE * sizeof(*o));
+        o->next = w->free_object;
+        w->free_object = object_ref(c, o);
+    }
+    w->total.objects = n;
+}
+
+static bool create_worker(struct cache *c, struct cache_worker *w, uint64_t chunks,
+                          uint64_t objects, size_t pages)
+{
+    size_t index = (size_t)(w - c->worker);
+    create_chunks(c, w, index * chunks, chunks);
+    create_objects(c, w, c->object_base + index * pages * OBJECT_PAGE, objects);
+    uint64_t sets = power_of_two(objects / 7 + 1);
+    w->ghost_mask = (uint32_t)(sets - 1);
+    w->ghost = take_zeroed(LINE, sets * sizeof(struct ghost_set));
+    return w->ghost != NULL;
+}
+
+static void create_secret(struct hash_secret *secret, const uint8_t seed[32])
+{
+    struct rng rng;
+    rng_init(&rng, seed);
+    rng_bytes(&rng, secret->bytes, sizeof(secret->bytes));
+}
+
+static bool config_good(const struct cache_config *config)
+{
+    return config->workers >= 1 && config->workers <= CACHE_WORKERS && config->memory &&
+           (uintptr_t)config->memory % CACHE_CHUNK_BYTES == 0 && config->qsbr &&
+           config->objects >= config->workers && config->objects <= OBJECTS_MAX &&
+           config->bytes / CACHE_CHUNK_BYTES < CHUNK_NONE &&
+           config->bytes / CACHE_CHUNK_BYTES / config->workers >= WORKER_CHUNKS_MIN;
+}
+
+struct cache *cache_create(const struct cache_config *config)
+{
+    if (!config_good(config))
+        return NULL;
+    struct cache *c = take_zeroed(_Alignof(struct cache), sizeof(*c));
+    if (!c)
+        return NULL;
+    uint64_t chunks = config->bytes / CACHE_CHUNK_BYTES / config->workers;
+    uint64_t objects = config->objects / config->workers;
+    size_t pages = (objects + OBJECT_PER_PAGE - 1) / OBJECT_PER_PAGE;
+    c->qsbr = config->qsbr;
+    c->memory = config->memory;
+    c->workers = config->workers;
+    c->limit = chunks / 2 * CACHE_CHUNK_BYTES;
+    if (c->limit > (uint64_t)OBJECT_CHUNKS * CACHE_CHUNK_BYTES)
+        c->limit = (uint64_t)OBJECT_CHUNKS * CACHE_CHUNK_BYTES;
+    create_secret(&c->secret, config->seed);
+    c->object_pages = pages * c->workers;
+    c->object_base = take_zeroed(OBJECT_PAGE, c->object_pages * OBJECT_PAGE);
+    c->crc = take_zeroed(LINE, chunks * c->workers * sizeof(*c->crc));
+    if (!c->object_base || !c->crc)
+        goto fail;
+    for (unsigned i = 0; i < CACHE_SHARDS; i++) {
+        c->owner[i] = (uint8_t)(i % c->workers);
+        if (!create_shard(&c->shard[i], config->objects / CACHE_SHARDS + 1))
+            goto fail;
+    }
+    for (unsigned i = 0; i < c->workers; i++) {
+        if (!create_worker(c, &c->worker[i], chunks, objects, pages))
+            goto fail;
+    }
+    return c;
+fail:
+    cache_destroy(c);
+    return NULL;
+}
+
+static void destroy_objects(struct cache *c)
+{
+    for (size_t i = 0; c->object_base && i < c->object_pages * OBJECT_PER_PAGE; i++) {
+        uint8_t *page = c->object_base + i / OBJECT_PER_PAGE * OBJECT_PAGE;
+        struct cache_object *o =
+            (struct cache_object *)(page + LINE + i % OBJECT_PER_PAGE * sizeof(*o));
+        free(o->block);
+    }
+    free(c->object_base);
+}
+
+void cache_destroy(struct cache *c)
+{
+    if (!c)
+        return;
+    destroy_objects(c);
+    for (unsigned i = 0; i < CACHE_WORKERS; i++)
+        free(c->worker[i].ghost);
+    for (unsigned i = 0; i < CACHE_SHARDS; i++) {
+        free(c->shard[i].bucket);
+        free(c->shard[i].overflow);
+    }
+    free(c->crc);
+    sodium_memzero(&c->secret, sizeof(c->secret));
+    free(c);
+}
+
+/* --- where a key belongs
+ * --------------------------------------------------------------------------- */
+
+struct hash128 cache_hash(const struct cache *c, const void *key, size_t len)
+{
+    return hash128(&c->secret, key, len);
+}
+
+unsigned cache_shard(struct hash128 h)
+{
+    return (unsigned)(h.hi >> 58);
+}
+
+unsigned cache_owner(const struct cache *c, struct hash128 h)
+{
+    return c->owner[cache_shard(h)];
+}
+
+uint64_t cache_object_limit(const struct cache *c)
+{
+    return c->limit;
+}
+
+void cache_on_evict(struct cache *c, unsigned worker,
+                    void (*fn)(void *ctx, const struct cache_object *o), void *ctx)
+{
+    c->worker[worker].on_evict = fn;
+    c->worker[worker].on_evict_ctx = ctx;
+}
+
+const struct cache_counters *cache_counters(const struct cache *c, unsigned worker)
+{
+    return &c->worker[worker].counters;
+}
+
+/* --- what readers ask of an object
+ * -------------------------------------------------------------------- */
+
+const struct cache_meta *cache_meta(const struct cache_object *o)
+{
+    return &o->meta;
+}
+
+const char *cache_head(const struct cache_object *o, size_t *len)
+{
+    *len = o->head_len;
+    return o->block + o->key_len;
+}
+
+enum cache_state cache_state(const struct cache_object *o)
+{
+    return object_state(o);
+}
+
+uint64_t cache_ready(const struct cache_object *o)
+{
+    return __atomic_load_n(&o->ready, __ATOMIC_ACQUIRE);
+}
+
+int64_t cache_length(const struct cache_object *o)
+{
+    if (o->meta.content_length >= 0)
+        return o->meta.content_length;
+    return object_state(o) == CACHE_COMPLETE ? (int64_t)cache_ready(o) : -1;
+}
+
+uint64_t cache_version(const struct cache_object *o)
+{
+    return o->meta.version;
+}
+
+/* Pins are counted in the object for now: why that is sound, and what it costs, is in reclaim.c.
+ * The worker's number is part of the interface so that tables by worker can take over. */
+void cache_pin(const struct cache_object *o, unsigned worker)
+{
+    (void)worker;
+    __atomic_fetch_add((uint32_t *)(uintptr_t)&o->pins, 1, __ATOMIC_RELAXED);
+}
+
+void cache_unpin(const struct cache_object *o, unsigned worker)
+{
+    (void)worker;
+    __atomic_fetch_sub((uint32_t *)(uintptr_t)&o->pins, 1, __ATOMIC_RELEASE);
+}
+
+/* RFC 9111 4.2.3: current_age = corrected_initial_age + resident_time. The wall clock may step
+ * back; an age never falls below what it was on arrival. */
+uint32_t cache_age(const struct cache_object *o, struct now now)
+{
+    int64_t resident = now.wall_s - o->meta.response_s;
+    int64_t age = (int64_t)o->meta.initial_age_s + (resident > 0 ? resident : 0);
+    return age > 0x7fffffff ? 0x7fffffffu : (uint32_t)age;
+}
+
+/* RFC 9111 4.2 */
+bool cache_fresh(const struct cache_object *o, struct now now)
+{
+    return o->meta.lifetime_s > cache_age(o, now);
+}
+
+/* RFC 9111 4.2.4, RFC 5861 4 */
+bool cache_usable_stale(const struct cache_object *o, struct now now)
+{
+    return !o->meta.must_revalidate &&
+           (uint64_t)o->meta.lifetime_s + o->meta.stale_s > cache_age(o, now);
+}

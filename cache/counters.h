@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The cache's counters, one set a worker, about the shards that it owns. */
+#ifndef CORAL_CACHE_COUNTERS_H
+#define CORAL_CACHE_COUNTERS_H
+
+#include "base/counter.h"
+
+/* clang-format off */
+#define CACHE_COUNTERS(X)                                                                          \
+    X(cache_objects, "objects", "Objects in the index")                                            \
+    X(cache_held_objects, "objects", "Objects taken, with those unlinked and not yet freed")       \
+    X(cache_chunks, "chunks", "Chunks of 4 KiB that this worker's share has")                      \
+    X(cache_chunks_used, "chunks", "Chunks taken by bodies and their maps")                        \
+    X(cache_heap_bytes, "bytes", "Bytes of keys and heads")                                        \
+    X(cache_retired_objects, "objects", "Objects unlinked that wait for readers")                  \
+    X(cache_begun_total, "objects", "Objects begun")                                               \
+    X(cache_bytes_total, "bytes", "Body bytes appended")                                           \
+    X(cache_completed_total, "objects", "Objects completed")                                       \
+    X(cache_failed_total, "objects", "Fills that failed")                                          \
+    X(cache_length_wrong_total, "objects", "Fills that failed since the length was not as said")   \
+    X(cache_linked_total, "objects", "Objects put into the index")                                 \
+    X(cache_replaced_total, "objects", "Objects replaced by a newer one of the same key")          \
+    X(cache_refreshed_total, "objects", "Objects made fresh again by a 304")                       \
+    X(cache_unlinked_total, "objects", "Objects unlinked by purge, damage or failure")             \
+    X(cache_evicted_total, "objects", "Objects evicted")                                           \
+    X(cache_evicted_bytes_total, "bytes", "Bytes of the objects evicted")                          \
+    X(cache_displaced_total, "objects", "Objects evicted because their index buckets were full")   \
+    X(cache_ghost_hits_total, "objects", "Objects readmitted soon after their eviction")           \
+    X(cache_freed_total, "objects", "Objects freed")                                               \
+    X(cache_no_chunk_total, "appends", "Appends cut short: no chunk free")                         \
+    X(cache_no_object_total, "objects", "Objects refused: table or heap share full")               \
+    X(cache_too_large_total, "objects", "Objects refused or cut: body, key or head over the limit")
+/* clang-format on */
+
+COUNTER_STRUCT(cache_counters, CACHE_COUNTERS)
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The index. A slot is one 64-bit word: the owner release-stores it, readers acquire-load it.
+ * What it points to is whole before it is stored and is not reused before every reader has been
+ * quiescent, and no entry ever moves, so a reader needs no version and never retries: it sees the
+ * old object, the new one, or none.
+ */
+#include <string.h>
+
+#include "cache/private.h"
+
+/* Bits of hash.hi: 63..58 shard, 55..40 tag, the low ones bucket. */
+static uint16_t hash_tag(struct hash128 h)
+{
+    return (uint16_t)(h.hi >> 40);
+}
+
+static struct bucket *hash_bucket(const struct cache *c, struct hash128 h)
+{
+    const struct shard *s = &c->shard[cache_shard(h)];
+    return &s->bucket[h.hi & s->mask];
+}
+
+static struct bucket *bucket_next(const struct shard *s, const struct bucket *b)
+{
+    uint64_t link = __atomic_load_n(&b->link, __ATOMIC_ACQUIRE);
+    return link ? &s->overflow[link - 1] : NULL;
+}
+
+static uint64_t slot_load(const struct bucket *b, unsigned i)
+{
+    return __atomic_load_n(&b->slot[i], __ATOMIC_ACQUIRE);
+}
+
+static void slot_store(struct bucket *b, unsigned i, uint64_t value)
+{
+    __atomic_store_n(&b->slot[i], value, __ATOMIC_RELEASE);
+}
+
+static uint64_t slot_of(const struct cache *c, struct hash128 h, const struct cache_object *o)
+{
+    return (uint64_t)hash_tag(h) << 48 | object_ref(c, o);
+}
+
+static bool key_equal(const struct cache_object *o, const void *key, size_t key_len)
+{
+    return o->key_len == key_len && memcmp(o->block, key, key_len) == 0;
+}
+
+struct cache_object *cache_index_find(const struct cache *c, struct hash128 h, const void *key,
+                                      size_t key_len)
+{
+    const struct shard *s = &c->shard[cache_shard(h)];
+    for (const struct bucket *b = hash_bucket(c, h); b; b = bucket_next(s, b)) {
+        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+            uint64_t slot = slot_load(b, i);
+            if (slot == 0 || SLOT_TAG(slot) != hash_tag(h))
+                continue;
+            struct cache_object *o = object_at(c, SLOT_REF(slot));
+            if (key_equal(o, key, key_len))
+                return o;
+        }
+    }
+    return NULL;
+}
+
+/* --- owner ---------------------------------------------------------------------------------------
+ */
+
+/* Where the key stands; else the first empty slot of the chain; else nothing (bucket NULL). */
+struct place {
+    struct bucket *bucket, *last; /* last of the chain */
+    unsigned slot;
+    struct cache_object *there;
+};
+
+static struct place place_find(const struct cache *c, struct hash128 h,
+                               const struct cache_object *o)
+{
+    const struct shard *s = &c->shard[cache_shard(h)];
+    struct place p = {0};
+    for (struct bucket *b = hash_bucket(c, h); b; b = bucket_next(s, b)) {
+        p.last = b;
+        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+            uint64_t slot = b->slot[i];
+            if (slot == 0) {
+                if (!p.bucket)
+                    p.bucket = b, p.slot = i;
+                continue;
+            }
+            struct cache_object *there = object_at(c, SLOT_REF(slot));
+            if (SLOT_TAG(slot) == hash_tag(h) && key_equal(there, o->block, o->key_len))
+                return (struct place){b, b, i, there};
+        }
+    }
+    return p;
+}
+
+/* The least used object of the chain's first bucket. */
+static struct cache_object *victim_find(const struct cache *c, struct hash128 h)
+{
+    const struct bucket *b = hash_bucket(c, h);
+    struct cache_object *best = NULL;
+    unsigned best_uses = 0;
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+        struct cache_object *o = object_at(c, SLOT_REF(b->slot[i]));
+        unsigned uses = __atomic_load_n(&o->uses, __ATOMIC_RELAXED);
+        if (object_state(o) == CACHE_FILLING)
+            uses = 4; /* somebody waits for it: last choice */
+        if (!best || uses < best_uses)
+            best = o, best_uses = uses;
+    }
+    return best;
+}
+
+struct cache_object *cache_index_put(struct cache *c, struct hash128 h, struct cache_object *o,
+                                     bool *full)
+{
+    struct shard *s = &c->shard[cache_shard(h)];
+    struct place p = place_find(c, h, o);
+    *full = false;
+    if (p.bucket) {
+        slot_store(p.bucket, p.slot, slot_of(c, h, o));
+        return p.there;
+    }
+    if (s->overflow_used == s->overflow_count) {
+        *full = true;
+        return victim_find(c, h);
+    }
+    struct bucket *b = &s->overflow[s->overflow_used++];
+    slot_store(b, 0, slot_of(c, h, o));
+    __atomic_store_n(&p.last->link, (uint64_t)s->overflow_used, __ATOMIC_RELEASE);
+    return NULL;
+}
+
+bool cache_index_remove(struct cache *c, struct hash128 h, const struct cache_object *o)
+{
+    const struct shard *s = &c->shard[cache_shard(h)];
+    uint64_t want = slot_of(c, h, o);
+    for (struct bucket *b = hash_bucket(c, h); b; b = bucket_next(s, b)) {
+        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+            if (b->slot[i] == want) {
+                slot_store(b, i, 0);
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+const struct cache_object *cache_lookup_owner(struct cache *c, struct hash128 hash, const void *key,
+                                              size_t key_len)
+{
+    return cache_index_find(c, hash, key, key_len);
+}
+
+/* --- readers: a burst in three stages, each stage's misses overlapping
+ * ----------------------------- */
+
+void cache_prepare(const struct cache *c, struct cache_probe *p, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        p[i].hash = cache_hash(c, p[i].key, p[i].key_len);
+        p[i].bucket = hash_bucket(c, p[i].hash);
+        p[i].candidate = p[i].found = NULL;
+        __builtin_prefetch(p[i].bucket);
+    }
+}
+
+/* The candidate is the first slot of the first bucket whose tag fits: right but for one probe in
+ * some thousands, which cache_act looks up anew. */
+void cache_touch(const struct cache *c, struct cache_probe *p, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        const struct bucket *b = p[i].bucket;
+        for (unsigned j = 0; j < BUCKET_SLOTS; j++) {
+            uint64_t slot = slot_load(b, j);
+            if (slot && SLOT_TAG(slot) == hash_tag(p[i].hash)) {
+                p[i].candidate = object_at(c, SLOT_REF(slot));
+                __builtin_prefetch(p[i].candidate);
+                __builtin_prefetch((const char *)p[i].candidate + sizeof(struct cache_object) - 1);
+                break;
+            }
+        }
+    }
+}
+
+/* S3-FIFO's counter: after three hits a hot object's line is never written again. */
+static void object_use(struct cache_object *o)
+{
+    uint8_t uses = __atomic_load_n(&o->uses, __ATOMIC_RELAXED);
+    if (uses < 3)
+        __atomic_store_n(&o->uses, (uint8_t)(uses + 1), __ATOMIC_RELAXED);
+}
+
+void cache_act(const struct cache *c, struct cache_probe *p, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        const struct cache_object *o = p[i].candidate;
+        if (o)
+            __builtin_prefetch(o->block);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        struct cache_object *o = (struct cache_object *)(uintptr_t)p[i].candidate;
+        const struct bucket *b = p[i].bucket;
+        if (o && !key_equal(o, p[i].key, p[i].key_len))
+            o = cache_index_find(c, p[i].hash, p[i].key, p[i].key_len);
+        else if (!o && __atomic_load_n(&b->link, __ATOMIC_RELAXED))
+            o = cache_index_find(c, p[i].hash, p[i].key, p[i].key_len);
+        if (o)
+            object_use(o);
+        p[i].found = o;
+    }
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* An object's life at its owner: begun, filled (body.c), linked, refreshed, given up, freed. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/private.h"
+
+struct hash128 cache_object_hash(const struct cache *c, const struct cache_object *o)
+{
+    return cache_hash(c, o->block, o->key_len);
+}
+
+void cache_worker_gauges(struct cache_worker *w)
+{
+    counter_set(&w->counters.cache_held_objects, w->used.objects);
+    counter_set(&w->counters.cache_chunks_used, w->used.chunks);
+    counter_set(&w->counters.cache_heap_bytes, w->used.heap);
+}
+
+static void state_store(struct cache_object *o, enum cache_state state)
+{
+    __atomic_store_n(&o->state, (uint8_t)state, __ATOMIC_RELEASE);
+}
+
+/* --- memory -------------------------------------------------------------------------------------
+ */
+
+static struct cache_object *object_new(struct cache *c, struct cache_worker *w, const void *key,
+                                       size_t key_len, const struct cache_meta *meta,
+                                       const char *head, size_t head_len)
+{
+    if (key_len > CACHE_KEY_MAX || head_len > CACHE_HEAD_MAX ||
+        (meta->content_length > 0 && (uint64_t)meta->content_length > c->limit)) {
+        counter_inc(&w->counters.cache_too_large_total);
+        return NULL;
+    }
+    cache_evict_for(c, w, 0);
+    /* eviction starts at the heap's share; an eighth more is there for the grace period */
+    size_t bytes = key_len + head_len;
+    struct cache_object *o = object_at(c, w->free_object);
+    char *block = NULL;
+    if (o && w->used.heap + bytes <= w->total.heap + w->total.heap / 8)
+        block = malloc(bytes ? bytes : 1);
+    if (!block) {
+        counter_inc(&w->counters.cache_no_object_total);
+        return NULL;
+    }
+    w->free_object = o->next;
+    w->used.objects++;
+    w->used.heap += bytes;
+    memcpy(block, key, key_len);
+    if (head_len)
+        memcpy(block + key_len, head, head_len);
+    *o = (struct cache_object){.block = block,
+                               .key_len = (uint16_t)key_len,
+                               .head_len = (uint16_t)head_len,
+                               .state = CACHE_FILLING,
+                               .pins = 1,
+                               .chunk = {CHUNK_NONE, CHUNK_NONE, CHUNK_NONE, CHUNK_NONE},
+                               .map = CHUNK_NONE,
+                               .meta = *meta};
+    cache_worker_gauges(w);
+    return o;
+}
+
+void cache_object_free(struct cache *c, struct cache_worker *w, struct cache_object *o)
+{
+    w->used.objects--;
+    w->used.heap -= (uint64_t)o->key_len + o->head_len;
+    free(o->block);
+    o->block = NULL;
+    o->next = w->free_object;
+    w->free_object = object_ref(c, o);
+}
+
+struct cache_object *cache_begin(struct cache *c, struct hash128 hash, const void *key,
+                                 size_t key_len, const struct cache_meta *meta, const char *head,
+                                 size_t head_len, struct now now)
+{
+    (void)now;
+    struct cache_worker *w = &c->worker[cache_owner(c, hash)];
+    struct cache_object *o = object_new(c, w, key, key_len, meta, head, head_len);
+    if (o)
+        counter_inc(&w->counters.cache_begun_total);
+    return o;
+}
+
+/* --- the index ----------------------------------------------------------------------------------
+ */
+
+/* After the index has let go of it. */
+static void object_unlinked(struct cache *c, struct cache_worker *w, struct cache_object *o)
+{
+    o->flags &= (uint8_t)~OBJECT_LINKED;
+    cache_queue_remove(c, w, o);
+    counter_add(&w->counters.cache_objects, (uint64_t)-1);
+    cache_object_retire(c, w, o);
+}
+
+void cache_object_drop(struct cache *c, struct cache_worker *w, struct cache_object *o)
+{
+    cache_index_remove(c, cache_object_hash(c, o), o);
+    object_unlinked(c, w, o);
+}
+
+/* Only complete objects stand in a queue: what still fills is wanted by somebody, grows, and
+ * evicting it would free nothing now. */
+static void object_enqueue(struct cache *c, struct cache_worker *w, struct cache_object *o)
+{
+    if ((o->flags & OBJECT_LINKED) && object_state(o) == CACHE_COMPLETE)
+        cache_queue_insert(c, w, o, o->flags & OBJECT_TO_MAIN ? QUEUE_MAIN : QUEUE_SMALL);
+}
+
+/* Returns what it replaced. */
+static struct cache_object *object_link(struct cache *c, struct cache_worker *w,
+                                        struct cache_object *o)
+{
+    struct hash128 h = cache_object_hash(c, o);
+    bool full;
+    struct cache_object *old = cache_index_put(c, h, o, &full);
+    if (full) {
+        counter_inc(&w->counters.cache_displaced_total);
+        cache_object_evict(c, w, old);
+        old = cache_index_put(c, h, o, &full);
+        assert(!full && !old);
+    }
+    if (old) {
+        if (old->queue == QUEUE_MAIN || (old->flags & OBJECT_TO_MAIN))
+            o->flags |= OBJECT_TO_MAIN;
+        object_unlinked(c, w, old);
+    } else if (cache_ghost_take(w, h)) {
+        counter_inc(&w->counters.cache_ghost_hits_total);
+        o->flags |= OBJECT_TO_MAIN;
+    }
+    o->flags |= OBJECT_LINKED;
+    counter_inc(&w->counters.cache_objects);
+    object_enqueue(c, w, o);
+    return old;
+}
+
+void cache_link(struct cache *c, struct cache_object *o)
+{
+    struct cache_worker *w = object_page(o)->worker;
+    if ((o->flags & (OBJECT_LINKED | OBJECT_RETIRED)) || object_state(o) == CACHE_FAILED)
+        return;
+    counter_inc(&w->counters.cache_linked_total);
+    if (object_link(c, w, o))
+        counter_inc(&w->counters.cache_replaced_total);
+}
+
+bool cache_unlink(struct cache *c, const struct cache_object *object)
+{
+    struct cache_object *o = (struct cache_object *)(uintptr_t)object;
+    struct cache_worker *w = object_page(o)->worker;
+    if (o->flags & OBJECT_LINKED) {
+        counter_inc(&w->counters.cache_unlinked_total);
+        cache_object_drop(c, w, o);
+        return true;
+    }
+    if (!(o->flags & OBJECT_RETIRED))
+        cache_object_retire(c, w, o);
+    return false;
+}
+
+/* --- the end of a fill
+ * ----------------------------------------------------------------------------- */
+
+bool cache_complete(struct cache *c, struct cache_object *o)
+{
+    struct cache_worker *w = object_page(o)->worker;
+    if (object_state(o) != CACHE_FILLING)
+        return object_state(o) == CACHE_COMPLETE;
+    if (o->meta.content_length >= 0 && (uint64_t)o->meta.content_length != o->ready) {
+        counter_inc(&w->counters.cache_length_wrong_total);
+        cache_fail(c, o);
+        return false;
+    }
+    counter_inc(&w->counters.cache_completed_total);
+    state_store(o, CACHE_COMPLETE);
+    object_enqueue(c, w, o);
+    return true;
+}
+
+void cache_fail(struct cache *c, struct cache_object *o)
+{
+    struct cache_worker *w = object_page(o)->worker;
+    if (object_state(o) != CACHE_FILLING)
+        return;
+    counter_inc(&w->counters.cache_failed_total);
+    cache_unlink(c, o);
+    state_store(o, CACHE_FAILED);
+}
+
+/*
+ * The new object takes over the body: it copies the first ids and the map's id. Those who hold the
+ * old one go on reading through its own copies, so the chunks must outlive it: the old one pins
+ * the new one until it is freed itself. Of several refreshes a chain results that is freed from
+ * the oldest on. No reference count of bodies is needed, and no word in the object.
+ */
+struct cache_object *cache_refresh(struct cache *c, struct cache_object *old,
+                                   const struct cache_meta *meta, const char *head, size_t head_len,
+                                   struct now now)
+{
+    (void)now;
+    struct cache_worker *w = object_page(old)->worker;
+    if (object_state(old) != CACHE_COMPLETE || !(old->flags & OBJECT_LINKED))
+        return NULL;
+    struct cache_meta fresh = *meta;
+    fresh.content_length = (int64_t)old->ready;
+    struct cache_object *o = object_new(c, w, old->block, old->key_len, &fresh, head, head_len);
+    if (!o)
+        return NULL;
+    if (!(old->flags & OBJECT_LINKED)) { /* object_new's eviction took it */
+        cache_object_free(c, w, o);
+        cache_worker_gauges(w);
+        return NULL;
+    }
+    memcpy(o->chunk, old->chunk, sizeof(o->chunk));
+    o->map = old->map;
+    o->ready = old->ready;
+    o->uses = __atomic_load_n(&old->uses, __ATOMIC_RELAXED);
+    state_store(o, CACHE_COMPLETE);
+
+    old->flags |= OBJECT_BODY_MOVED;
+    struct cache_object *replaced = object_link(c, w, o);
+    assert(replaced == old);
+    replaced->prev = object_ref(c, o);
+    counter_inc(&w->counters.cache_refreshed_total);
+    return o;
+}

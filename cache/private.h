@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The cache's inside.
+ *
+ *   struct cache --- shard[64]: buckets --- slot {tag 16, ref 32} ---> object (96 bytes)
+ *            \                                                          |- block: key, head (heap)
+ *             '----- worker[n]: free chunks, free objects,              |- chunk[4]   (16 KiB)
+ *                               FIFOs, ghosts, retired objects          '- map chunk
+ *
+ * The index is by shard, so that a shard can change hands; memory and eviction are by worker, so
+ * that a shard is not limited to a 64th of the memory and one hot shard can use what the
+ * others don't. Each worker has an equal share of chunks and of objects from the start: the keyed
+ * hash spreads objects evenly, and nobody shares a free list, so no lock and no atomic is needed.
+ *
+ * A body's map, as an inode's, at most two hops to any offset:
+ *
+ *   chunk[0..3]                    first 16 KiB, no map
+ *   map --> [0..511]               next 2 MiB
+ *           [512..1023] --> leaf [0..1023]     4 MiB each, 2 GiB in all
+ */
+#ifndef CORAL_CACHE_PRIVATE_H
+#define CORAL_CACHE_PRIVATE_H
+
+#include <assert.h>
+
+#include "cache/cache.h"
+
+#define LINE 64
+
+/* --- objects ------------------------------------------------------------------------------------
+ */
+
+enum object_flag {
+    OBJECT_LINKED = 1,     /* the index holds it */
+    OBJECT_RETIRED = 2,    /* given up: on a retire list */
+    OBJECT_BODY_MOVED = 4, /* cache_refresh gave its chunks to another, whose ref is in `prev` */
+    OBJECT_TO_MAIN = 8,    /* the queue it goes to when it is complete */
+};
+
+enum object_queue { QUEUE_NONE, QUEUE_SMALL, QUEUE_MAIN };
+
+#define OBJECT_INLINE 4
+#define MAP_DIRECT    512u
+#define MAP_LEAVES    512u
+#define MAP_IDS       (CACHE_CHUNK_BYTES / 4)
+#define CHUNK_NONE    0xffffffffu
+#define OBJECT_CHUNKS (OBJECT_INLINE + MAP_DIRECT + MAP_LEAVES * MAP_IDS)
+static_assert(MAP_DIRECT + MAP_LEAVES == MAP_IDS, "the map is one chunk");
+
+/* Readers follow block, lengths, chunk, map and meta, all written before the object is published
+ * (map entries: before the bytes_ready that covers them). `state`, `uses`, `ready` and `pins` are
+ * atomics. The others are the owner's alone. */
+struct cache_object {
+    char *block; /* key, then head: one piece of the process heap, since they are small, varied and
+                    written once; allocated and freed by the owner only */
+    uint16_t key_len, head_len;
+    uint8_t state; /* enum cache_state */
+    uint8_t uses;  /* S3-FIFO's 0 to 3; written by any reader, a lost update does no harm */
+    uint8_t flags, queue;
+    uint64_t ready;
+    uint32_t pins;
+    uint32_t next, prev; /* refs: neighbours in a FIFO or a list of the worker */
+    uint32_t chunk[OBJECT_INLINE];
+    uint32_t map;
+    struct cache_meta meta;
+};
+static_assert(sizeof(struct cache_meta) == 40, "no holes");
+static_assert(sizeof(struct cache_object) == 96, "the budget of fixed metadata an object");
+static_assert(CACHE_HEAD_MAX <= UINT16_MAX && CACHE_KEY_MAX <= UINT16_MAX, "16-bit lengths");
+
+/* Objects stand in pages of 64 KiB aligned to their size, so that an object alone leads to its
+ * cache and its worker. A ref is the distance from the first page in units of 32 bytes (128 GiB of
+ * objects); a page's head is no object, so 0 is no ref. */
+#define OBJECT_PAGE     65536u
+#define OBJECT_PER_PAGE ((OBJECT_PAGE - LINE) / sizeof(struct cache_object))
+#define REF_UNIT        32u
+
+struct object_page {
+    struct cache *cache;
+    struct cache_worker *worker;
+};
+
+/* --- index --------------------------------------------------------------------------------------
+ */
+
+#define BUCKET_SLOTS 7
+#define SLOT_TAG(s)  ((uint16_t)((s) >> 48))
+#define SLOT_REF(s)  ((uint32_t)(s))
+
+struct bucket {
+    uint64_t slot[BUCKET_SLOTS]; /* tag << 48 | ref; 0: empty */
+    uint64_t link;               /* 1 + number of an overflow bucket; 0: none */
+};
+static_assert(sizeof(struct bucket) == LINE, "a bucket is a cache line");
+
+struct shard {
+    struct bucket *bucket, *overflow;
+    uint32_t mask;                          /* of bucket */
+    uint32_t overflow_used, overflow_count; /* an overflow bucket stays with its bucket */
+};
+
+/* --- workers ------------------------------------------------------------------------------------
+ */
+
+struct fifo {
+    uint32_t head, tail; /* newest, oldest */
+    uint64_t bytes;
+};
+
+struct list {
+    uint32_t first, last;
+};
+
+/* Ghosts: fingerprints of what the small queue lately evicted, in sets that are rings of 7. */
+struct ghost_set {
+    uint32_t print[7]; /* 0: none */
+    uint32_t cursor;
+};
+
+struct amount { /* what objects hold */
+    uint64_t chunks, objects, heap;
+};
+
+struct cache_worker {
+    uint32_t free_chunk;  /* linked through cache.crc; CHUNK_NONE ends */
+    uint32_t free_object; /* linked through next */
+    struct amount total, used;
+    struct amount pending_fresh, pending_waiting; /* of `used`, what those lists will free */
+
+    struct fifo small, main;
+    struct ghost_set *ghost;
+    uint32_t ghost_mask;
+
+    struct list fresh;    /* unlinked since the running grace period began */
+    struct list waiting;  /* wait for `token` */
+    struct list draining; /* grace period over; wait for pins */
+    uint64_t token;
+
+    void (*on_evict)(void *ctx, const struct cache_object *o);
+    void *on_evict_ctx;
+    struct cache_counters counters;
+} __attribute__((aligned(2 * LINE)));
+
+struct cache {
+    struct hash_secret secret;
+    struct rte_rcu_qsbr *qsbr;
+    uint8_t *memory;      /* chunks: 4096-aligned data, nothing else */
+    uint8_t *object_base; /* pages */
+    size_t object_pages;
+    uint32_t *crc;  /* a word a chunk: CRC32C of its bytes so far, or the next free chunk */
+    uint64_t limit; /* cache_object_limit */
+    unsigned workers;
+    uint8_t owner[CACHE_SHARDS];
+    struct shard shard[CACHE_SHARDS];
+    struct cache_worker worker[CACHE_WORKERS];
+};
+
+static inline struct object_page *object_page(const struct cache_object *o)
+{
+    return (struct object_page *)((uintptr_t)o & ~(uintptr_t)(OBJECT_PAGE - 1));
+}
+
+static inline struct cache_object *object_at(const struct cache *c, uint32_t ref)
+{
+    return ref ? (struct cache_object *)(c->object_base + (size_t)ref * REF_UNIT) : NULL;
+}
+
+static inline uint32_t object_ref(const struct cache *c, const struct cache_object *o)
+{
+    return (uint32_t)((size_t)((const uint8_t *)o - c->object_base) / REF_UNIT);
+}
+
+static inline enum cache_state object_state(const struct cache_object *o)
+{
+    return (enum cache_state)__atomic_load_n(&o->state, __ATOMIC_ACQUIRE);
+}
+
+static inline uint64_t chunks_for(uint64_t bytes)
+{
+    return (bytes + CACHE_CHUNK_BYTES - 1) / CACHE_CHUNK_BYTES;
+}
+
+static inline uint8_t *chunk_data(const struct cache *c, uint32_t id)
+{
+    return c->memory + (size_t)id * CACHE_CHUNK_BYTES;
+}
+
+/* body.c */
+uint32_t cache_chunk_take(struct cache *c, struct cache_worker *w); /* CHUNK_NONE: none free */
+void cache_chunk_give(struct cache *c, struct cache_worker *w, uint32_t id);
+/* Chunks that `o` occupies: body and maps. */
+uint64_t cache_body_chunks(const struct cache_object *o);
+/* Frees from the end, at most about `budget` chunks. True when all are free. Nobody reads it. */
+bool cache_body_free(struct cache *c, struct cache_worker *w, struct cache_object *o,
+                     uint64_t budget);
+
+/* index.c */
+struct cache_object *cache_index_find(const struct cache *c, struct hash128 h, const void *key,
+                                      size_t key_len);
+/* Puts `o` where its key's object stood, which is returned, or in an empty slot. When there is
+ * none left, `full` tells so, and the object returned is one to evict first. */
+struct cache_object *cache_index_put(struct cache *c, struct hash128 h, struct cache_object *o,
+                                     bool *full);
+bool cache_index_remove(struct cache *c, struct hash128 h, const struct cache_object *o);
+
+/* object.c */
+struct hash128 cache_object_hash(const struct cache *c, const struct cache_object *o);
+/* Out of the index, out of its queue, on the retire list. */
+void cache_object_drop(struct cache *c, struct cache_worker *w, struct cache_object *o);
+/* The object's own memory, after its body's. */
+void cache_object_free(struct cache *c, struct cache_worker *w, struct cache_object *o);
+void cache_worker_gauges(struct cache_worker *w);
+
+/* evict.c */
+uint64_t cache_object_bytes(const struct cache_object *o);
+void cache_queue_insert(struct cache *c, struct cache_worker *w, struct cache_object *o,
+                        enum object_queue q);
+void cache_queue_remove(struct cache *c, struct cache_worker *w, struct cache_object *o);
+/* True, and forgotten, when the small queue evicted this key lately. */
+bool cache_ghost_take(struct cache_worker *w, struct hash128 h);
+void cache_object_evict(struct cache *c, struct cache_worker *w, struct cache_object *o);
+/* Evicts, at most a bounded number of steps, until `chunks` more and a reserve are free or will be
+ * after the grace periods that run. */
+void cache_evict_for(struct cache *c, struct cache_worker *w, uint64_t chunks);
+
+/* reclaim.c */
+void cache_object_retire(struct cache *c, struct cache_worker *w, struct cache_object *o);
+
+#endif

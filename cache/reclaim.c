@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * When an unlinked object's memory may be used again.
+ *
+ *   unlink --> fresh --> waiting (a grace period) --> draining (until its pins are 0) --> free
+ *
+ * Why a relaxed pin is enough. A reader pins only an object that it found between two of its
+ * quiescent reports, or one that is pinned already (by the owner, for it). The owner unlinks,
+ * takes a token (release), and goes on when every reader has reported that token or a later one:
+ * a reader's report is a release-store, made after its relaxed increment, and the check
+ * acquire-loads it, so the owner's later read of `pins` sees every pin there will be. Unpins are
+ * releases, and an owner that acquire-loads 0 has all reads of all readers behind it; it may
+ * overwrite the bytes. The counter's line is shared by those who serve the object: two atomics a
+ * response, not a packet, since a response holds one pin for all its spans.
+ *
+ * One token serves all that was unlinked since the last one, so a poll costs at most one atomic on
+ * the shared token.
+ */
+#include "cache/private.h"
+
+#define RECLAIM_FREES  64   /* objects freed a call */
+#define RECLAIM_PINNED 16   /* pinned ones looked at a call */
+#define RECLAIM_CHUNKS 4096 /* chunks freed a call: 16 MiB */
+
+static void list_push(struct cache *c, struct list *l, struct cache_object *o)
+{
+    uint32_t ref = object_ref(c, o);
+    o->next = 0;
+    if (l->last)
+        object_at(c, l->last)->next = ref;
+    else
+        l->first = ref;
+    l->last = ref;
+}
+
+static struct cache_object *list_pop(struct cache *c, struct list *l)
+{
+    struct cache_object *o = object_at(c, l->first);
+    if (o) {
+        l->first = o->next;
+        if (!l->first)
+            l->last = 0;
+    }
+    return o;
+}
+
+/* All of `from` behind `to`. */
+static void list_join(struct cache *c, struct list *to, struct list *from)
+{
+    if (!from->first)
+        return;
+    if (to->last)
+        object_at(c, to->last)->next = from->first;
+    else
+        to->first = from->first;
+    to->last = from->last;
+    *from = (struct list){0};
+}
+
+static uint32_t pins(const struct cache_object *o)
+{
+    return __atomic_load_n(&o->pins, __ATOMIC_ACQUIRE);
+}
+
+void cache_object_retire(struct cache *c, struct cache_worker *w, struct cache_object *o)
+{
+    assert(!(o->flags & (OBJECT_LINKED | OBJECT_RETIRED)));
+    o->flags |= OBJECT_RETIRED;
+    list_push(c, &w->fresh, o);
+    counter_inc(&w->counters.cache_retired_objects);
+    if (pins(o)) /* may take minutes: eviction must not count on it */
+        return;
+    w->pending_fresh.objects++;
+    w->pending_fresh.heap += (uint64_t)o->key_len + o->head_len;
+    if (!(o->flags & OBJECT_BODY_MOVED))
+        w->pending_fresh.chunks += cache_body_chunks(o);
+}
+
+/* Grace periods: starts one when none runs, ends the one that does. */
+static void reclaim_grace(struct cache *c, struct cache_worker *w)
+{
+    if (w->waiting.first && rte_rcu_qsbr_check(c->qsbr, w->token, false) == 1) {
+        list_join(c, &w->draining, &w->waiting);
+        w->pending_waiting = (struct amount){0};
+    }
+    if (!w->waiting.first && w->fresh.first) {
+        list_join(c, &w->waiting, &w->fresh);
+        w->pending_waiting = w->pending_fresh;
+        w->pending_fresh = (struct amount){0};
+        w->token = rte_rcu_qsbr_start(c->qsbr);
+    }
+}
+
+/* Frees `o`, whose readers are all gone. False: its body is large, the rest at the next call. */
+static bool reclaim_object(struct cache *c, struct cache_worker *w, struct cache_object *o)
+{
+    if (o->flags & OBJECT_BODY_MOVED) {
+        struct cache_object *heir = object_at(c, o->prev);
+        __atomic_fetch_sub(&heir->pins, 1, __ATOMIC_RELEASE);
+    } else if (!cache_body_free(c, w, o, RECLAIM_CHUNKS)) {
+        return false;
+    }
+    cache_object_free(c, w, o);
+    counter_inc(&w->counters.cache_freed_total);
+    counter_add(&w->counters.cache_retired_objects, (uint64_t)-1);
+    return true;
+}
+
+void cache_reclaim(struct cache *c, unsigned worker, struct now now)
+{
+    (void)now;
+    struct cache_worker *w = &c->worker[worker];
+    reclaim_grace(c, w);
+    uint64_t before = w->used.objects, chunks = w->used.chunks;
+    struct list pinned = {0};
+    struct cache_object *o;
+    unsigned freed = 0, seen = 0;
+    while (freed < RECLAIM_FREES && seen < RECLAIM_PINNED &&
+           chunks - w->used.chunks < RECLAIM_CHUNKS && (o = list_pop(c, &w->draining))) {
+        if (pins(o) == 0 && reclaim_object(c, w, o)) {
+            freed++;
+        } else {
+            list_push(c, &pinned, o);
+            seen++;
+        }
+    }
+    list_join(c, &w->draining, &pinned);
+    if (before != w->used.objects || chunks != w->used.chunks)
+        cache_worker_gauges(w);
+}

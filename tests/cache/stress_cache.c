@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One owner links, fills, replaces, refreshes, purges and evicts while two readers look up, pin,
+ * check every byte and every checksum, unpin and report quiescence. Run under TSan it shows that
+ * the orders of cache/reclaim.c hold. Usage: stress-cache [SECONDS [SEED]].
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "world.h"
+
+#define READERS 2
+#define KEYS    2048
+#define HELD    8 /* pins that a reader keeps over polls */
+
+static struct world world;
+static atomic_bool stop;
+static atomic_ulong failures, hits, growing;
+
+struct reader {
+    pthread_t thread;
+    unsigned worker;
+    uint64_t seed;
+};
+
+static uint64_t clock_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void key_of(char out[static 32], unsigned i)
+{
+    snprintf(out, 32, "http://host/%u", i);
+}
+
+/* What is ready of `o` is right: its salt is its version. */
+static void check(const struct cache_object *o)
+{
+    uint64_t salt = cache_version(o), ready, at = 0;
+    bool complete = cache_state(o) == CACHE_COMPLETE;
+    ready = cache_ready(o);
+    if (!complete)
+        atomic_fetch_add(&growing, 1);
+    while (at < ready) {
+        bool damaged;
+        struct cache_span s = cache_bytes(o, at);
+        bool bad = s.len == 0;
+        for (uint32_t i = 0; i < s.len; i++)
+            bad |= s.data[i] != world_byte(salt, at + i);
+        struct cache_span v = cache_bytes_verified(o, at, &damaged);
+        bad |= damaged || (complete && v.len != s.len);
+        if (bad) {
+            atomic_fetch_add(&failures, 1);
+            return;
+        }
+        at += s.len;
+    }
+}
+
+static void *reader_run(void *arg)
+{
+    struct reader *r = arg;
+    struct rng rng;
+    rng_init_u64(&rng, r->seed);
+    const struct cache_object *held[HELD] = {0};
+    while (!atomic_load(&stop)) {
+        char key[8][32];
+        struct cache_probe p[8];
+        for (unsigned i = 0; i < 8; i++) {
+            key_of(key[i], rng_below(&rng, KEYS));
+            p[i] = (struct cache_probe){.key = key[i], .key_len = (uint32_t)strlen(key[i])};
+        }
+        cache_prepare(world.c, p, 8);
+        cache_touch(world.c, p, 8);
+        cache_act(world.c, p, 8);
+        for (unsigned i = 0; i < 8; i++) {
+            const struct cache_object *o = p[i].found;
+            if (!o)
+                continue;
+            atomic_fetch_add(&hits, 1);
+            if (i % 2) {
+                check(o);
+                continue;
+            }
+            unsigned slot = rng_below(&rng, HELD);
+            cache_pin(o, r->worker);
+            if (held[slot]) {
+                check(held[slot]);
+                cache_unpin(held[slot], r->worker);
+            }
+            held[slot] = o;
+        }
+        rte_rcu_qsbr_quiescent(world.qsbr, r->worker);
+    }
+    for (unsigned i = 0; i < HELD; i++) {
+        if (held[i])
+            cache_unpin(held[i], r->worker);
+    }
+    rte_rcu_qsbr_thread_offline(world.qsbr, r->worker);
+    return NULL;
+}
+
+static void owner_poll(void)
+{
+    cache_reclaim(world.c, 0, world.now);
+    for (unsigned i = 1; i <= READERS; i++)
+        cache_reclaim(world.c, i, world.now);
+    rte_rcu_qsbr_quiescent(world.qsbr, 0);
+}
+
+/* Fills in pieces, linked before, between or after them; sometimes given up. */
+static void owner_fill(struct rng *rng, uint64_t salt)
+{
+    char key[32];
+    key_of(key, rng_below(rng, KEYS));
+    size_t len = rng_below(rng, 8) ? rng_below(rng, 12000) : rng_below(rng, 120000), done = 0;
+    struct cache_meta meta = {
+        .status = 200, .content_length = rng_below(rng, 2) ? (int64_t)len : -1, .version = salt};
+    struct cache_object *o = cache_begin(world.c, cache_hash(world.c, key, strlen(key)), key,
+                                         strlen(key), &meta, "h", 1, world.now);
+    if (!o) { /* all is pinned or in a grace period: give the readers time */
+        sched_yield();
+        return;
+    }
+    uint8_t *body = world_body(salt, len);
+    size_t link_at = rng_below(rng, (uint32_t)len + 1);
+    bool linked = false, fail = rng_below(rng, 16) == 0;
+    while (done < len) {
+        if (!linked && done >= link_at)
+            cache_link(world.c, o), linked = true;
+        size_t n = 1 + rng_below(rng, 6000);
+        n = cache_append(world.c, o, body + done, n < len - done ? n : len - done);
+        if (n == 0 || (fail && done > len / 2))
+            break;
+        done += n;
+        if (rng_below(rng, 4) == 0)
+            owner_poll();
+        if (rng_below(rng, 16) == 0)
+            sched_yield(); /* so that they see it grow on two cores too */
+    }
+    free(body);
+    if (done < len || !cache_complete(world.c, o))
+        cache_fail(world.c, o);
+    else if (!linked)
+        cache_link(world.c, o);
+    cache_unpin(o, 0);
+}
+
+static void owner_touch(struct rng *rng)
+{
+    char key[32];
+    key_of(key, rng_below(rng, KEYS));
+    struct hash128 h = cache_hash(world.c, key, strlen(key));
+    struct cache_object *o =
+        (struct cache_object *)(uintptr_t)cache_lookup_owner(world.c, h, key, strlen(key));
+    if (!o)
+        return;
+    if (rng_below(rng, 2))
+        cache_unlink(world.c, o);
+    else
+        cache_refresh(world.c, o, cache_meta(o), "head", 4, world.now);
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t seconds = argc > 1 ? strtoull(argv[1], NULL, 10) : 3;
+    uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : WORLD_SEED;
+    /* every worker's shards are written by the one owner thread here: worker 0's thread */
+    world_open(&world, 6 * MIB, 3000, READERS + 1);
+    struct reader reader[READERS];
+    for (unsigned i = 0; i < READERS; i++) {
+        reader[i] = (struct reader){.worker = i + 1, .seed = seed + i + 1};
+        if (pthread_create(&reader[i].thread, NULL, reader_run, &reader[i]) != 0)
+            return 1;
+    }
+    struct rng rng;
+    rng_init_u64(&rng, seed);
+    uint64_t end = clock_ms() + seconds * 1000, salt = 1;
+    while (clock_ms() < end && !atomic_load(&failures)) {
+        for (int i = 0; i < 8; i++)
+            owner_fill(&rng, salt++);
+        owner_touch(&rng);
+        owner_poll();
+    }
+    atomic_store(&stop, true);
+    for (unsigned i = 0; i < READERS; i++)
+        pthread_join(reader[i].thread, NULL);
+
+    for (unsigned i = 0; i < KEYS; i++) {
+        char key[32];
+        key_of(key, i);
+        const struct cache_object *o =
+            cache_lookup_owner(world.c, cache_hash(world.c, key, strlen(key)), key, strlen(key));
+        if (o)
+            cache_unlink(world.c, o);
+    }
+    for (int i = 0; i < 1000; i++)
+        owner_poll();
+    uint64_t left = WORLD_SUM(&world, cache_held_objects) + WORLD_SUM(&world, cache_chunks_used);
+    printf("seed %lu: %lu fills, %lu evicted, %lu refreshed, %lu hits (%lu growing), %lu bad, %lu "
+           "left\n",
+           seed, salt - 1, WORLD_SUM(&world, cache_evicted_total),
+           WORLD_SUM(&world, cache_refreshed_total), atomic_load(&hits), atomic_load(&growing),
+           atomic_load(&failures), left);
+    bool good = !atomic_load(&failures) && left == 0 && atomic_load(&hits) > 0;
+    world_close(&world);
+    return good ? 0 : 1;
+}

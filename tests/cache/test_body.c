@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <criterion/criterion.h>
+
+#include "world.h"
+
+Test(body, is_read_back_at_all_sizes_around_chunk_borders)
+{
+    struct world w;
+    world_open(&w, 32 * MIB, 1000, 1);
+    const size_t border[] = {0,
+                             1,
+                             4096,
+                             2 * 4096,
+                             4 * 4096,
+                             5 * 4096,
+                             16 * 4096,
+                             (4 + 512) * 4096,
+                             (4 + 512 + 1) * 4096,
+                             (4 + 512 + 1024) * 4096};
+    for (size_t i = 0; i < sizeof(border) / sizeof(border[0]); i++) {
+        for (int d = -1; d <= 1; d++) {
+            if (border[i] == 0 && d < 0)
+                continue;
+            size_t len = border[i] + (size_t)d;
+            char key[32];
+            snprintf(key, sizeof(key), "http://a/%zu", len);
+            struct cache_object *o = world_store(&w, key, len, len);
+            cr_assert(o, "size %zu", len);
+            cr_assert_eq(cache_length(o), (int64_t)len);
+            cr_assert(world_body_right(o, len, len), "size %zu", len);
+            cr_assert_eq(world_find(&w, key), o);
+            cr_assert(cache_unlink(w.c, o));
+            world_settle(&w);
+            cr_assert_eq(WORLD_SUM(&w, cache_chunks_used), 0, "size %zu leaks", len);
+        }
+    }
+    world_close(&w);
+}
+
+Test(body, data_of_each_chunk_is_aligned_for_the_nic)
+{
+    struct world w;
+    world_open(&w, 2 * MIB, 100, 1);
+    struct cache_object *o = world_store(&w, "k", 1, 20000);
+    for (uint64_t at = 0; at < 20000; at += 4096)
+        cr_assert_eq((uintptr_t)cache_bytes(o, at).data % 4096, 0);
+    world_close(&w);
+}
+
+Test(body, gives_spans_at_random_offsets)
+{
+    struct world w;
+    world_open(&w, 32 * MIB, 100, 1);
+    const size_t len = 9 * MIB + 17;
+    struct cache_object *o = world_store(&w, "big", 5, len);
+    cr_assert(o);
+    for (int i = 0; i < 20000; i++) {
+        uint64_t at = rng_below(&w.rng, (uint32_t)len);
+        struct cache_span s = cache_bytes(o, at);
+        uint64_t room = 4096 - at % 4096, left = len - at;
+        cr_assert_eq(s.len, room < left ? room : left, "seed %u, offset %lu", WORLD_SEED, at);
+        cr_assert_eq(s.data[0], world_byte(5, at));
+        cr_assert_eq(s.data[s.len - 1], world_byte(5, at + s.len - 1));
+    }
+    world_close(&w);
+}
+
+Test(body, grows_under_a_second_reader)
+{
+    struct world w;
+    world_open(&w, 16 * MIB, 100, 2);
+    struct cache_object *o = world_begin(&w, "grows", -1);
+    cache_link(w.c, o);
+    const size_t len = 3 * MIB + 100;
+    uint8_t *body = world_body(9, len);
+    const struct cache_object *r = world_find(&w, "grows");
+    cr_assert_eq(r, o);
+    cache_pin(r, 1);
+    for (size_t done = 0, at = 0; done < len;) {
+        size_t n = 1 + rng_below(&w.rng, 20000);
+        if (n > len - done)
+            n = len - done;
+        cr_assert_eq(cache_append(w.c, o, body + done, n), n);
+        done += n;
+        world_poll(&w);
+        cr_assert_eq(cache_state(r), CACHE_FILLING);
+        cr_assert_eq(cache_length(r), -1);
+        cr_assert_eq(cache_ready(r), done);
+        bool damaged;
+        /* a peer gets whole chunks only */
+        cr_assert_eq(cache_bytes_verified(r, done - 1, &damaged).len, done % 4096 ? 0 : 1);
+        while (at < done) {
+            struct cache_span s = cache_bytes(r, at);
+            cr_assert_gt(s.len, 0);
+            cr_assert_eq(memcmp(s.data, body + at, s.len), 0, "seed %u", WORLD_SEED);
+            at += s.len;
+        }
+    }
+    cr_assert(cache_complete(w.c, o));
+    cr_assert_eq(cache_length(r), (int64_t)len);
+    cr_assert(world_body_right(r, 9, len));
+    cache_unpin(r, 1);
+    cache_unpin(o, 0);
+    free(body);
+    world_close(&w);
+}
+
+Test(body, damage_is_seen_before_a_peer_gets_it)
+{
+    struct world w;
+    world_open(&w, 2 * MIB, 100, 1);
+    struct cache_object *o = world_store(&w, "k", 3, 3 * 4096 + 5);
+    for (uint64_t at = 0; at < 3 * 4096 + 5; at += 1365) {
+        bool damaged;
+        struct cache_span s = cache_bytes(o, at);
+        uint8_t *byte = w.memory + (s.data - w.memory);
+        *byte ^= 0x10;
+        cr_assert_eq(cache_bytes_verified(o, at, &damaged).len, 0);
+        cr_assert(damaged);
+        *byte ^= 0x10;
+        cr_assert_eq(cache_bytes_verified(o, at, &damaged).len, s.len);
+        cr_assert(!damaged);
+    }
+    world_close(&w);
+}
+
+Test(body, of_the_wrong_length_fails)
+{
+    struct world w;
+    world_open(&w, 2 * MIB, 100, 1);
+    struct cache_object *o = world_begin(&w, "short", 10);
+    cache_link(w.c, o);
+    cr_assert_eq(cache_append(w.c, o, "123456789", 9), 9);
+    cr_assert_not(cache_complete(w.c, o));
+    cr_assert_eq(cache_state(o), CACHE_FAILED);
+    cr_assert_null(world_find(&w, "short"));
+    cache_unpin(o, 0);
+
+    o = world_begin(&w, "long", 10);
+    cache_link(w.c, o);
+    cr_assert_eq(cache_append(w.c, o, "12345678901", 11), 0);
+    cr_assert_eq(cache_state(o), CACHE_FAILED);
+    cr_assert_null(world_find(&w, "long"));
+    cr_assert_not(cache_complete(w.c, o));
+    cache_unpin(o, 0);
+    world_settle(&w);
+    cr_assert_eq(WORLD_SUM(&w, cache_length_wrong_total), 2);
+    cr_assert_eq(WORLD_SUM(&w, cache_held_objects), 0);
+    cr_assert_eq(WORLD_SUM(&w, cache_heap_bytes), 0);
+    world_close(&w);
+}
+
+Test(body, over_the_limit_is_not_stored)
+{
+    struct world w;
+    world_open(&w, 4 * MIB, 100, 1);
+    uint64_t limit = cache_object_limit(w.c);
+    cr_assert_eq(limit, 2 * MIB);
+    cr_assert_null(world_begin(&w, "announced", (int64_t)limit + 1));
+    struct cache_object *o = world_begin(&w, "found out", -1);
+    uint8_t *body = world_body(1, limit + 1);
+    cr_assert_eq(cache_append(w.c, o, body, limit + 1), limit);
+    cr_assert_eq(cache_append(w.c, o, body, 1), 0);
+    cache_fail(w.c, o);
+    cache_unpin(o, 0);
+    free(body);
+    world_close(&w);
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <criterion/criterion.h>
+
+#include "world.h"
+
+static void key_of(char out[static 32], unsigned i)
+{
+    snprintf(out, 32, "http://site-%u/", i);
+}
+
+Test(index, spreads_shards_over_workers)
+{
+    struct world w;
+    world_open(&w, 8 * MIB, 1000, 3);
+    unsigned seen[3] = {0};
+    for (unsigned i = 0; i < 1000; i++) {
+        char key[32];
+        key_of(key, i);
+        struct hash128 h = cache_hash(w.c, key, strlen(key));
+        cr_assert_lt(cache_shard(h), CACHE_SHARDS);
+        cr_assert_eq(cache_owner(w.c, h), cache_shard(h) % 3);
+        seen[cache_owner(w.c, h)]++;
+    }
+    for (unsigned i = 0; i < 3; i++)
+        cr_assert_gt(seen[i], 200);
+    world_close(&w);
+}
+
+Test(index, finds_a_burst_of_present_and_absent_keys)
+{
+    struct world w;
+    world_open(&w, 32 * MIB, 6000, 2);
+    const unsigned n = 4000;
+    char key[32][32];
+    for (unsigned i = 0; i < n; i++) {
+        key_of(key[0], i);
+        cr_assert(world_store(&w, key[0], i, 100));
+    }
+    cr_assert_eq(WORLD_SUM(&w, cache_objects), n);
+    for (unsigned first = 0; first < n + 320; first += 32) {
+        struct cache_probe p[32];
+        for (unsigned i = 0; i < 32; i++) {
+            key_of(key[i], first + i);
+            p[i] = (struct cache_probe){.key = key[i], .key_len = (uint32_t)strlen(key[i])};
+        }
+        cache_prepare(w.c, p, 32);
+        cache_touch(w.c, p, 32);
+        cache_act(w.c, p, 32);
+        for (unsigned i = 0; i < 32; i++) {
+            cr_assert_eq(p[i].found != NULL, first + i < n, "key %u", first + i);
+            cr_assert_eq(cache_lookup_owner(w.c, p[i].hash, p[i].key, p[i].key_len), p[i].found);
+            if (p[i].found)
+                cr_assert(world_body_right(p[i].found, first + i, 100));
+        }
+    }
+    world_close(&w);
+}
+
+Test(index, replaces_what_stood_under_the_key)
+{
+    struct world w;
+    world_open(&w, 4 * MIB, 100, 1);
+    struct cache_object *old = world_store(&w, "k", 1, 5000);
+    cache_pin(old, 0);
+    struct cache_object *new = world_store(&w, "k", 2, 6000);
+    cr_assert_eq(world_find(&w, "k"), new);
+    cr_assert_eq(WORLD_SUM(&w, cache_objects), 1);
+    cr_assert_eq(WORLD_SUM(&w, cache_replaced_total), 1);
+    cr_assert_not(cache_unlink(w.c, old), "it is out already");
+    world_settle(&w);
+    cr_assert(world_body_right(old, 1, 5000), "its reader still has it");
+    cache_unpin(old, 0);
+    world_settle(&w);
+    cr_assert_eq(WORLD_SUM(&w, cache_chunks_used), 2);
+    cr_assert(world_body_right(new, 2, 6000));
+    cr_assert_eq(w.evicted, 0, "replaced is not evicted");
+    world_close(&w);
+}
+
+Test(index, purges)
+{
+    struct world w;
+    world_open(&w, 4 * MIB, 100, 1);
+    struct cache_object *o = world_store(&w, "k", 1, 5000);
+    cr_assert(cache_unlink(w.c, o));
+    cr_assert_null(world_find(&w, "k"));
+    cr_assert_not(cache_unlink(w.c, o));
+    world_settle(&w);
+    cr_assert_eq(WORLD_SUM(&w, cache_held_objects), 0);
+    cr_assert_eq(WORLD_SUM(&w, cache_objects), 0);
+    world_close(&w);
+}
+
+/* 64 objects: a bucket a shard and an overflow bucket beside it, so 14 objects fill a shard. */
+Test(index, that_is_full_displaces)
+{
+    struct world w;
+    world_open(&w, 32 * MIB, 64, 1);
+    unsigned in_shard = 0, i = 0, stored = 0;
+    char key[32], hot[32] = "";
+    for (; stored < 40 && i < 100000; i++) {
+        key_of(key, i);
+        if (cache_shard(cache_hash(w.c, key, strlen(key))) != 5)
+            continue;
+        cr_assert(world_store(&w, key, i, 10));
+        cr_assert(world_find(&w, key), "a new object always gets in");
+        if (!hot[0])
+            memcpy(hot, key, sizeof(hot));
+        world_find(&w, hot);
+        stored++;
+        world_settle(&w);
+    }
+    in_shard = (unsigned)WORLD_SUM(&w, cache_objects);
+    cr_assert_geq(in_shard, 14);
+    cr_assert_lt(in_shard, 40);
+    cr_assert_eq(WORLD_SUM(&w, cache_displaced_total), 40 - in_shard);
+    cr_assert_eq(w.evicted, 40 - in_shard, "with notice");
+    cr_assert(world_find(&w, hot), "the used one stays");
+    world_close(&w);
+}
+
+Test(index, refuses_when_every_object_is_held)
+{
+    struct world w;
+    world_open(&w, 4 * MIB, 16, 1);
+    struct cache_object *o[16];
+    for (unsigned i = 0; i < 16; i++) {
+        char key[32];
+        key_of(key, i);
+        cr_assert(o[i] = world_begin(&w, key, -1));
+    }
+    cr_assert_null(world_begin(&w, "one more", -1));
+    cr_assert_eq(WORLD_SUM(&w, cache_no_object_total), 1);
+    cache_fail(w.c, o[3]);
+    cache_unpin(o[3], 0);
+    cr_assert_null(world_begin(&w, "too early", -1));
+    world_settle(&w);
+    cr_assert(o[3] = world_begin(&w, "in its place", -1));
+    world_close(&w);
+}
+
+Test(index, bad_configurations_are_refused)
+{
+    static uint8_t memory[1 << 20] __attribute__((aligned(4096)));
+    struct world w;
+    world_open(&w, 2 * MIB, 64, 1);
+    struct cache_config good = {
+        .memory = memory, .bytes = sizeof(memory), .objects = 64, .workers = 1, .qsbr = w.qsbr};
+    struct cache_config bad = good;
+    bad.workers = 0;
+    cr_assert_null(cache_create(&bad));
+    bad.workers = CACHE_WORKERS + 1;
+    cr_assert_null(cache_create(&bad));
+    bad = good;
+    bad.bytes = 4096;
+    cr_assert_null(cache_create(&bad));
+    bad = good;
+    bad.memory = memory + 64;
+    cr_assert_null(cache_create(&bad));
+    bad = good;
+    bad.objects = 0;
+    cr_assert_null(cache_create(&bad));
+    struct cache *c = cache_create(&good);
+    cr_assert(c);
+    cache_destroy(c);
+    world_close(&w);
+}
