@@ -97,7 +97,7 @@ struct dht_config {
     unsigned bucket;             /* k = 8 contacts a bucket */
     unsigned beta;               /* 12 walks a minute through a loaded key */
     unsigned prefix_bits;        /* b = 1 bit of the prefix corrected a hop */
-    uint32_t store_keys;         /* bound of keys held by this node */
+    uint32_t store_keys;         /* bound of keys held by a store, so by each worker */
     uint32_t lookups;            /* bound of lookups in flight a worker */
     uint32_t ping_interval_ms;   /* 500 */
     uint32_t ping_misses;        /* 2 unanswered in a row: not alive */
@@ -107,7 +107,9 @@ struct dht_config dht_config_default(void);
 
 /* --- serving ------------------------------------------------------------------------------- */
 
-struct dht_store; /* one a worker: the shards it owns */
+/* One a worker: the shards it owns. All workers of a node get the same seed, or they would not take
+ * each other's cookies. */
+struct dht_store;
 struct dht_store *dht_store_create(const struct dht_config *config, const uint8_t seed[32]);
 void dht_store_destroy(struct dht_store *s);
 
@@ -125,8 +127,10 @@ struct dht_peek {
 bool dht_peek(const void *data, size_t len, struct dht_peek *out);
 
 /* Serves a burst of requests: MACs verified together, store and routes consulted, replies built
- * and signed together. reply_len is 0 for what gets none. `heard`, if not NULL, is called for each
- * authenticated sender (an event for the control thread: "seen node"). */
+ * and signed together. reply_len is 0 for what gets none; `reply` may be the same memory as `data`,
+ * and wants 466 bytes of room. `from` must be exact: an ID is bound to its address. `heard`, if not
+ * NULL, is called about once a second for each authenticated sender but this node itself (an event
+ * for the control thread: "seen node"). */
 typedef void dht_heard(void *ctx, const struct dht_contact *from);
 void dht_serve(struct dht_store *s, struct dht_mac *mac, const struct dht_routes *routes,
                struct datagram *requests, unsigned n, dht_heard *heard, void *ctx,
@@ -157,8 +161,15 @@ struct dht_result {
 };
 typedef void dht_done(void *ctx, const struct dht_result *result, struct now now);
 
-/* `worker` goes into every tid, so that replies find their way back. The local store, if any, is
- * asked first and takes part in puts as the node itself. */
+/*
+ * `worker` goes into every tid, so that replies find their way back.
+ *
+ * The node itself takes part in its own lookups, as their first step and, where it is the closest,
+ * as the one that stores; but the asker's worker need not own the key's shard. So it is asked as
+ * others are, by a datagram to self.rpc: the host must bring what is sent to that address back in
+ * (from and to are self.rpc, through dht_peek to the shard's owner), and never from inside `send`.
+ * Input should be handled before dht_asker_poll: an answer that waits in a queue is no time-out.
+ */
 struct dht_asker *dht_asker_create(const struct dht_config *config, unsigned worker,
                                    struct dht_mac *mac, const struct dht_asker_host *host,
                                    const uint8_t seed[32], struct now now);
@@ -168,7 +179,8 @@ void dht_asker_destroy(struct dht_asker *a);
 void dht_asker_routes(struct dht_asker *a, const struct dht_routes *routes);
 
 /* get: values under the key. put: stores {self, http, ttl}; the result has the live values that
- * were there, this node's own left out, with their ages. find: walks to the key (joining).
+ * were there, this node's own left out, with their ages; DHT_NOT_FOUND: every node on the path
+ * has enough of them already, which is no error. find: walks to the key (joining).
  * done may be called before return only with DHT_FAILED. Tickets are never 0 while running. */
 uint64_t dht_get(struct dht_asker *a, const struct dht_id *key, dht_done *done, void *ctx,
                  struct now now);

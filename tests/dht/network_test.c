@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Whole networks on virtual time. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "dht/id.h"
+#include "net.h"
+
+#define SEED(net) "seed %llu", (unsigned long long)(net)->seed
+
+static uint64_t the_seed(void)
+{
+    const char *s = getenv("CORAL_SEED");
+    return s ? strtoull(s, NULL, 0) : 20040329;
+}
+
+static struct dht_id key_of(unsigned i)
+{
+    char url[64];
+    int n = snprintf(url, sizeof(url), "http://www.site.test/object/%u", i);
+    return dht_key(url, (size_t)n);
+}
+
+static bool has_node(const struct dht_result *r, const struct dht_id *node)
+{
+    for (unsigned i = 0; i < r->n; i++)
+        if (id_eq(&r->value[i].node, node))
+            return true;
+    return false;
+}
+
+/* 64 nodes that join through one, with tables too small for anybody to know everybody. */
+static struct net *big_network(unsigned loss_percent)
+{
+    struct dht_config config = dht_config_default();
+    config.bucket = 3;
+    config.store_keys = 1024;
+    config.lookups = 64;
+    struct net *net = net_create(64, &config, the_seed());
+    net->loss_percent = loss_percent;
+    net_settle(net, 20000);
+    return net;
+}
+
+static struct net *small_network(void)
+{
+    struct dht_config config = dht_config_default();
+    config.store_keys = 1024;
+    config.lookups = 64;
+    struct net *net = net_create(6, &config, the_seed());
+    net_settle(net, 5000);
+    return net;
+}
+
+Test(network, of_64_where_nobody_knows_everybody_finds_what_was_put_in_several_hops)
+{
+    struct net *net = big_network(1);
+    unsigned least = 64, most = 0;
+    for (unsigned i = 0; i < net->n; i++) {
+        unsigned known = net->node[i].routes->n;
+        least = known < least ? known : least;
+        most = known > most ? known : most;
+    }
+    cr_assert_gt(least, 0, SEED(net));
+    cr_assert_lt(most, 40, SEED(net));
+
+    enum { KEYS = 100, GETS = 4 };
+    unsigned hops = 0, lookups = 0, worst = 0, at_root = 0;
+    for (unsigned k = 0; k < KEYS; k++) {
+        struct dht_id key = key_of(k);
+        unsigned putter = rng_below(&net->rng, net->n);
+        struct dht_result put = net_put(net, putter, &key, 3600000);
+        cr_assert_eq(put.end, DHT_FOUND, SEED(net));
+        cr_assert_eq(put.n, 0, "nobody was there before, seed %llu", (unsigned long long)net->seed);
+        hops += put.hops;
+        lookups++;
+        struct dht_result own = net_get(net, net_closest(net, &key, 0), &key);
+        at_root += own.end == DHT_FOUND && own.hops == 0;
+        for (unsigned g = 0; g < GETS; g++) {
+            struct dht_result get = net_get(net, rng_below(&net->rng, net->n), &key);
+            cr_assert_eq(get.end, DHT_FOUND, "key %u, seed %llu", k, (unsigned long long)net->seed);
+            cr_assert(has_node(&get, &net->node[putter].self.id));
+            hops += get.hops;
+            lookups++;
+            worst = get.hops > worst ? get.hops : worst;
+        }
+    }
+    double mean = (double)hops / lookups;
+    printf("64 nodes know %u to %u others; %u lookups: mean %.2f hops, most %u; %u of %u stored at "
+           "the very closest node\n", least, most, lookups, mean, worst, at_root, KEYS);
+    cr_assert_gt(mean, 1.5, SEED(net));
+    cr_assert_geq(at_root, KEYS * 95 / 100, SEED(net));
+    struct dht_id nothing = key_of(100000);
+    cr_assert_eq(net_get(net, 5, &nothing).end, DHT_NOT_FOUND, SEED(net));
+    net_destroy(net);
+}
+
+Test(network, of_64_survives_the_death_of_eight)
+{
+    struct net *net = big_network(1);
+    enum { KEYS = 40, DEAD = 8 };
+    for (unsigned k = 0; k < KEYS; k++) {
+        struct dht_id key = key_of(k);
+        cr_assert_eq(net_put(net, 20 + k % 40, &key, 3600000).end, DHT_FOUND, SEED(net));
+    }
+    for (unsigned i = 1; i <= DEAD; i++)
+        net_kill(net, i);
+    net_run(net, 2000);
+    for (unsigned i = 0; i < net->n; i++)
+        for (unsigned dead = 1; dead <= DEAD && net->node[i].up; dead++) {
+            const struct dht_route *r = net_route(net, i, dead);
+            cr_assert(!r || !r->alive, "node %u thinks %u alive after 2 s, seed %llu", i, dead,
+                      (unsigned long long)net->seed);
+        }
+    unsigned found = 0, expected = 0;
+    for (unsigned k = 0; k < KEYS; k++) {
+        struct dht_id key = key_of(k);
+        struct dht_result r = net_get(net, 9 + k % 50, &key);
+        cr_assert_neq(r.end, DHT_FAILED, SEED(net));
+        found += r.end == DHT_FOUND;
+        /* a value dies with its root; a new put finds the next one */
+        cr_assert_eq(net_put(net, 20 + k % 40, &key, 3600000).end, DHT_FOUND, SEED(net));
+        r = net_get(net, 9 + (k + 17) % 50, &key);
+        expected += r.end == DHT_FOUND;
+    }
+    printf("after the death of %u of 64: %u of %u found, after new puts %u\n", DEAD, found, KEYS,
+           expected);
+    cr_assert_geq(found, KEYS / 2, SEED(net));
+    cr_assert_eq(expected, KEYS, SEED(net));
+    net_destroy(net);
+}
+
+Test(network, of_six_has_one_root_for_a_key_that_tells_putters_who_was_first)
+{
+    struct net *net = small_network();
+    for (unsigned i = 0; i < 6; i++)
+        cr_assert_eq(net->node[i].routes->n, 5, SEED(net));
+    for (unsigned k = 0; k < 20; k++) {
+        struct dht_id key = key_of(k);
+        struct net_result r[6] = {0};
+        for (unsigned i = 0; i < 6; i++)
+            dht_put(net->node[i].asker, &key, 20000, net_done, &r[i], net_now(net));
+        net_run(net, 1500);
+        /* serialised at the root: the putters saw 0, 1, 2, 3, 4 and 4 others, the last one
+         * refused (or none of its business) as 4 values with as long to go are there */
+        unsigned first = 0, stored = 0, seen[7] = {0};
+        for (unsigned i = 0; i < 6; i++) {
+            cr_assert(r[i].ended, SEED(net));
+            cr_assert_neq(r[i].result.end, DHT_FAILED, SEED(net));
+            cr_assert_not(has_node(&r[i].result, &net->node[i].self.id), "never itself");
+            cr_assert_leq(r[i].result.n, 6);
+            first += r[i].result.n == 0;
+            stored += r[i].result.end == DHT_FOUND;
+            seen[r[i].result.n]++;
+        }
+        cr_assert_eq(first, 1, "key %u: %u putters think that they are first, seed %llu", k, first,
+                     (unsigned long long)net->seed);
+        cr_assert_geq(stored, 4, SEED(net));
+        cr_assert(seen[1] >= 1 && seen[2] >= 1 && seen[3] >= 1, SEED(net));
+        for (unsigned i = 0; i < 6; i++) {
+            struct dht_result get = net_get(net, i, &key);
+            cr_assert_eq(get.end, DHT_FOUND);
+            cr_assert_geq(get.n, 1);
+        }
+    }
+    net_destroy(net);
+}
+
+Test(network, of_six_forgets_a_removed_reference)
+{
+    struct net *net = small_network();
+    struct dht_id key = key_of(1);
+    net_put(net, 0, &key, 60000);
+    net_put(net, 1, &key, 60000);
+    dht_remove(net->node[0].asker, &key, net_now(net));
+    net_run(net, 1000);
+    struct dht_result r = net_get(net, 2, &key);
+    cr_assert_eq(r.end, DHT_FOUND, SEED(net));
+    cr_assert_not(has_node(&r, &net->node[0].self.id), SEED(net));
+    cr_assert(has_node(&r, &net->node[1].self.id), SEED(net));
+    net_destroy(net);
+}
+
+Test(network, of_six_notices_a_kill_moves_the_root_and_takes_the_node_back)
+{
+    struct net *net = small_network();
+    struct dht_id key = key_of(3);
+    unsigned root = net_closest(net, &key, 0), asker = root == 2 ? 3 : 2;
+    cr_assert_eq(net_put(net, asker, &key, 60000).end, DHT_FOUND, SEED(net));
+    net_kill(net, root);
+
+    /* at once, before anybody knows: the put goes on to the next closest */
+    uint64_t start = net->ms;
+    struct dht_result r = net_put(net, asker, &key, 60000);
+    cr_assert_eq(r.end, DHT_FOUND, SEED(net));
+    cr_assert_leq(net->ms - start, 1500, SEED(net));
+    r = net_get(net, asker == 5 ? 4 : 5, &key);
+    cr_assert(r.end == DHT_FOUND || root == 5 || root == 4, SEED(net));
+
+    net_run(net, (unsigned)(start + 2000 - net->ms));
+    for (unsigned i = 0; i < 6; i++)
+        cr_assert(i == root || !net_route(net, i, root)->alive, "node %u, seed %llu", i,
+                  (unsigned long long)net->seed);
+
+    net_run(net, 20000);
+    net_start(net, root);
+    net_run(net, 3000);
+    for (unsigned i = 0; i < 6; i++)
+        cr_assert(i == root || net_route(net, i, root)->alive, "node %u, seed %llu", i,
+                  (unsigned long long)net->seed);
+    cr_assert_eq(net->node[root].routes->n, 5, SEED(net));
+
+    net_kill(net, root);
+    net_run(net, 70000);
+    for (unsigned i = 0; i < 6; i++)
+        cr_assert(i == root || !net_route(net, i, root), "forgotten after a minute");
+    net_start(net, root);
+    net_run(net, 3000);
+    for (unsigned i = 0; i < 6; i++)
+        cr_assert(i == root || net_route(net, i, root)->alive, "and welcome again");
+    net_destroy(net);
+}
+
+Test(network, of_six_does_not_flap_under_loss)
+{
+    struct net *net = small_network();
+    net->loss_percent = 2;
+    unsigned dead = 0, looks = 0;
+    for (unsigned t = 0; t < 600; t++) {
+        net_run(net, 100);
+        for (unsigned i = 0; i < 6; i++)
+            for (uint32_t j = 0; j < net->node[i].routes->n; j++) {
+                looks++;
+                dead += !net->node[i].routes->route[j].alive;
+            }
+    }
+    printf("2 %% loss for a minute: not alive in %u of %u looks\n", dead, looks);
+    cr_assert_lt(dead * 100, looks, SEED(net)); /* two losses in a row: 1 ping in 600 */
+    net_destroy(net);
+}
+
+Test(network, cut_off_for_longer_forgets_nobody_and_is_back_at_once)
+{
+    struct net *net = small_network();
+    net->loss_percent = 100;
+    net_run(net, 120000);
+    for (unsigned i = 0; i < 6; i++) {
+        cr_assert_eq(net->node[i].routes->n, 5, SEED(net));
+        for (unsigned j = 0; j < 5; j++)
+            cr_assert_not(net->node[i].routes->route[j].alive, SEED(net));
+    }
+    net->loss_percent = 0;
+    net_run(net, 9000);
+    for (unsigned i = 0; i < 6; i++)
+        for (unsigned j = 0; j < 5; j++)
+            cr_assert(net->node[i].routes->route[j].alive, SEED(net));
+    net_destroy(net);
+}
+
+Test(network, of_one_serves_itself)
+{
+    struct dht_config config = dht_config_default();
+    config.lookups = 8;
+    struct net *net = net_create(2, &config, the_seed());
+    net_start(net, 0);
+    struct dht_id key = key_of(0);
+    cr_assert_eq(net_get(net, 0, &key).end, DHT_NOT_FOUND);
+    struct dht_result r = net_put(net, 0, &key, 1000);
+    cr_assert_eq(r.end, DHT_FOUND);
+    cr_assert_eq(r.hops, 0);
+    cr_assert_eq(net_get(net, 0, &key).end, DHT_FOUND);
+    net_run(net, 1100);
+    cr_assert_eq(net_get(net, 0, &key).end, DHT_NOT_FOUND, "the ttl is over");
+
+    struct net_result many[9] = {0};
+    for (unsigned i = 0; i < 9; i++) {
+        uint64_t ticket = dht_get(net->node[0].asker, &key, net_done, &many[i], net_now(net));
+        cr_assert_eq(ticket == 0, i == 8);
+        if (i == 7)
+            dht_cancel(net->node[0].asker, ticket + ((uint64_t)1 << 32)); /* not a ticket: ignored */
+        if (i == 0)
+            dht_cancel(net->node[0].asker, 0);
+    }
+    cr_assert(many[8].ended);
+    cr_assert_eq(many[8].result.end, DHT_FAILED, "more than may be in flight");
+    net_run(net, 1000);
+    for (unsigned i = 0; i < 8; i++)
+        cr_assert_eq(many[i].result.end, DHT_NOT_FOUND);
+
+    struct net_result never = {0};
+    uint64_t ticket = dht_get(net->node[0].asker, &key, net_done, &never, net_now(net));
+    dht_cancel(net->node[0].asker, ticket);
+    net_run(net, 6000);
+    cr_assert_not(never.ended, "cancelled");
+    cr_assert_eq(dht_asker_counters(net->node[0].asker)->dht_lookups, 0);
+    net_destroy(net);
+}
