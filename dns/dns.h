@@ -26,7 +26,8 @@
  */
 struct dns_member {
     struct addr v4, v6; /* zero: none */
-    char label[32];     /* of the node as a nameserver: first 8 hex digits of its ID */
+    char label[32];     /* of the node as a nameserver: first 8 hex digits of its ID, in lower
+                           case; empty: none */
 };
 
 struct dns_zone {
@@ -38,7 +39,9 @@ struct dns_zone {
     struct dns_member member[]; /* this node among them */
 };
 
-/* A new zone with room for `members`; NULL when `name` is no domain name. Freed by free(). */
+/* A new zone with room for `members` and none in it yet: the caller fills member[] and sets
+ * `members`, and may change the TTLs and the serial. NULL when `name` is no domain name, or memory
+ * is short. Freed by free(). */
 struct dns_zone *dns_zone_new(const char *name, uint32_t members);
 
 /*
