@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the proxy counts; one struct a worker (base/counter.h). */
+#ifndef CORAL_PROXY_COUNTERS_H
+#define CORAL_PROXY_COUNTERS_H
+
+#include "base/counter.h"
+
+#define PROXY_COUNTERS(X)                                                                          \
+    X(proxy_requests_total, "requests", "Client requests taken")                                   \
+    X(proxy_peer_requests_total, "requests", "Requests of authenticated peers taken")              \
+    X(proxy_hits_total, "requests", "Requests answered from this node's cache")                    \
+    X(proxy_from_peer_total, "requests", "Requests answered by a fill from a peer")                \
+    X(proxy_from_origin_total, "requests", "Requests answered by a fill from the origin")          \
+    X(proxy_collapsed_total, "requests", "Requests that joined a fill in flight")                  \
+    X(proxy_stale_total, "requests", "Requests answered with a stale copy")                        \
+    X(proxy_pass_total, "requests", "Requests answered with an uncacheable response")              \
+    X(proxy_not_modified_total, "requests", "Requests answered 304 from the cache")                \
+    X(proxy_ranges_total, "requests", "Requests answered 206 from the cache")                      \
+    X(proxy_refused_total, "requests", "Requests refused by policy: host, method, loop")           \
+    X(proxy_denied_total, "requests", "Requests refused by the deny list")                         \
+    X(proxy_busy_total, "requests", "Requests answered 503: a table was full")                     \
+    X(proxy_bad_gateway_total, "requests", "Requests answered 502")                                \
+    X(proxy_timeouts_total, "requests", "Requests answered 504")                                   \
+    X(proxy_aborted_total, "requests", "Responses reset, since their object failed")               \
+    X(proxy_gone_total, "requests", "Clients that left before their response ended")               \
+    X(proxy_peer_refused_total, "requests", "Peer requests refused: not here, or a loop")          \
+    X(proxy_peer_bad_mac_total, "fields", "Coral-Peer fields that were malformed or forged")       \
+    X(proxy_client_bytes_total, "bytes", "Body bytes queued to clients")                           \
+    X(proxy_peer_out_bytes_total, "bytes", "Body bytes queued to peers")                           \
+    X(proxy_peer_in_bytes_total, "bytes", "Body bytes received from peers")                        \
+    X(proxy_origin_in_bytes_total, "bytes", "Body bytes received from origins")                    \
+    X(proxy_origin_requests_total, "requests", "Requests sent to origins")                         \
+    X(proxy_peer_asks_total, "requests", "Requests sent to peers")                                 \
+    X(proxy_origin_failures_total, "requests", "Requests to origins that failed")                  \
+    X(proxy_peer_failures_total, "requests", "Requests to peers that failed or were refused")      \
+    X(proxy_origin_forbidden_total, "addresses", "Origin addresses refused after resolution")      \
+    X(proxy_origin_backoff_total, "requests", "Origin requests not made: it failed just before")   \
+    X(proxy_fills_total, "fills", "Fills begun")                                                   \
+    X(proxy_fills_complete_total, "fills", "Fills that ended with a whole object")                 \
+    X(proxy_fills_failed_total, "fills", "Fills that failed")                                      \
+    X(proxy_fills_resumed_total, "fills", "Times that a fill went on from another source")         \
+    X(proxy_fills_starved_total, "fills", "Fills that failed for lack of cache memory")            \
+    X(proxy_revalidated_total, "fills", "Stale copies that the origin confirmed")                  \
+    X(proxy_damaged_total, "objects", "Objects dropped for a wrong checksum")                      \
+    X(proxy_messages_kept_total, "messages", "Messages that waited for a full ring")               \
+    X(proxy_references_full_total, "references", "References not renewed: the list was full")      \
+    X(proxy_fills, "fills", "Fills in flight")                                                     \
+    X(proxy_requests, "requests", "Requests in flight")                                            \
+    X(proxy_references, "references", "References of this worker's objects in the index")
+
+COUNTER_STRUCT(proxy_counters, PROXY_COUNTERS)
+
+#endif

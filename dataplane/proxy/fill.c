@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Fills in flight at the owner: one a key, however many requests wait.
+ *
+ *   GET -> (candidates?) -> HEAD(peer) -> BODY -> ENDED
+ *      \-> PUT -> (older ones?) -> HEAD(peer)
+ *                     \-> RESOLVE -> HEAD(origin) -> BODY -> ENDED
+ *   a source that dies: back to PUT, then HEAD with `Range: bytes=N-`
+ */
+#include <string.h>
+
+#include "dataplane/proxy/proxy_internal.h"
+
+struct fill *fill_find(struct proxy *p, struct hash128 hash, const char *url, size_t len)
+{
+    struct fill *f = p->fill_table[hash.lo & p->fill_mask];
+    while (f && !(f->hash.lo == hash.lo && f->hash.hi == hash.hi && f->url_len == len &&
+                  memcmp(f->url, url, len) == 0))
+        f = f->next;
+    return f;
+}
+
+static void table_insert(struct proxy *p, struct fill *f)
+{
+    struct fill **slot = &p->fill_table[f->hash.lo & p->fill_mask];
+    f->next = *slot;
+    *slot = f;
+    f->tabled = true;
+}
+
+static void table_remove(struct proxy *p, struct fill *f)
+{
+    if (!f->tabled)
+        return;
+    struct fill **at = &p->fill_table[f->hash.lo & p->fill_mask];
+    while (*at != f)
+        at = &(*at)->next;
+    *at = f->next;
+    f->tabled = false;
+}
+
+struct fill *fill_new(struct proxy *p, const struct request *r, bool pass, struct now now)
+{
+    struct fill *f = p->fill_free;
+    if (!f)
+        return NULL;
+    p->fill_free = f->next;
+    uint32_t gen = f->gen;
+    memset(f, 0, offsetof(struct fill, url));
+    f->gen = gen;
+    f->proxy = p;
+    f->pass = pass;
+    f->hash = r->hash;
+    f->length = -1;
+    f->failure = 502;
+    f->alarm.kind = ALARM_FILL;
+    f->renew.kind = ALARM_RENEW;
+    f->progress_us = now.mono_us;
+    f->url_len = r->url_len;
+    memcpy(f->url, r->url, r->url_len);
+
+    f->busy_next = p->fill_busy;
+    f->busy_prev = &p->fill_busy;
+    if (p->fill_busy)
+        p->fill_busy->busy_prev = &f->busy_next;
+    p->fill_busy = f;
+
+    if (!pass) {
+        f->key = dht_key(f->url, f->url_len);
+        table_insert(p, f);
+        f->stale = cache_lookup_owner(p->cache, f->hash, f->url, f->url_len);
+        if (f->stale)
+            cache_pin(f->stale, p->config.worker);
+    }
+    counter_inc(&p->counters.proxy_fills_total);
+    counter_add(&p->counters.proxy_fills, 1);
+    return f;
+}
+
+/* --- those who wait ------------------------------------------------------------------------------------ */
+
+void fill_answer(struct fill *f, struct request *r, uint16_t type, uint32_t tag)
+{
+    struct proxy_note n = {.fill = f};
+    if (type == PROXY_READY) {
+        n.object = f->object;
+        n.source = f->path_len ? SOURCE_PEER : SOURCE_ORIGIN;
+        n.collapsed = r->o.joined;
+        n.stale = f->old_copy;
+        f->unacked++;
+    } else if (type == PROXY_RELEASE) {
+        n.collapsed = tag != 0;
+    }
+    want_answer(f->proxy, r, type, tag, n);
+}
+
+/* A peer is told what the fill hangs on, and refused where that would tie a knot. */
+static void answer_ready(struct fill *f, struct request *r)
+{
+    if (r->peer) {
+        if (f->old_copy) {
+            fill_answer(f, r, PROXY_FAILED, 504);
+            return;
+        }
+        if (f->path_len >= DHT_PATH_MAX ||
+            peer_on_path(f->path, f->path_len, &r->peer_field.node)) {
+            fill_answer(f, r, PROXY_FAILED, 508);
+            return;
+        }
+        r->o.path_len = f->path_len;
+        memcpy(r->o.path, f->path, sizeof(f->path));
+    }
+    fill_answer(f, r, PROXY_READY, 0);
+}
+
+static struct request *take_waiting(struct fill *f)
+{
+    struct request *r = f->waiting;
+    f->waiting = r->o.next;
+    return r;
+}
+
+void fill_ready_all(struct fill *f)
+{
+    while (f->waiting)
+        answer_ready(f, take_waiting(f));
+}
+
+void fill_fail_all(struct fill *f, unsigned status)
+{
+    while (f->waiting) {
+        struct request *r = take_waiting(f);
+        fill_answer(f, r, PROXY_FAILED, r->peer ? 504 : status);
+    }
+}
+
+void fill_release_all(struct fill *f, bool remember)
+{
+    while (f->waiting) {
+        struct request *r = take_waiting(f);
+        if (r->peer)
+            fill_answer(f, r, PROXY_FAILED, 504);
+        else
+            fill_answer(f, r, PROXY_RELEASE, remember);
+    }
+}
+
+void fill_join(struct fill *f, struct request *r, struct now now)
+{
+    if (f->streaming) {
+        fill_answer(f, r, r->peer ? PROXY_FAILED : PROXY_RELEASE,
+                    r->peer ? 504 : pass_known(f->proxy, f->hash, now));
+    } else if (f->object) {
+        answer_ready(f, r);
+    } else if (r->peer && peer_would_knot(f, &r->peer_field.node)) {
+        fill_answer(f, r, PROXY_FAILED, 508);
+    } else {
+        r->o.next = f->waiting;
+        f->waiting = r;
+    }
+}
+
+/* --- each poll -------------------------------------------------------------------------------------------- */
+
+void fill_agenda(struct fill *f)
+{
+    struct proxy *p = f->proxy;
+    if (f->on_agenda)
+        return;
+    f->on_agenda = true;
+    f->agenda_next = p->agenda;
+    p->agenda = f;
+}
+
+/* Gives an ended fill back when nobody needs it any more. */
+static void fill_settle(struct fill *f)
+{
+    struct proxy *p = f->proxy;
+    if (f->state != FILL_ENDED || f->unacked || f->notify || f->on_agenda)
+        return;
+    if (f->object)
+        cache_unpin(f->object, p->config.worker);
+    if (f->stale)
+        cache_unpin(f->stale, p->config.worker);
+    f->object = NULL;
+    f->stale = NULL;
+    *f->busy_prev = f->busy_next;
+    if (f->busy_next)
+        f->busy_next->busy_prev = f->busy_prev;
+    f->gen++;
+    f->state = FILL_FREE;
+    f->next = p->fill_free;
+    p->fill_free = f;
+    counter_add(&p->counters.proxy_fills, (uint64_t)-1);
+}
+
+void fill_got(struct fill *f)
+{
+    f->unacked--;
+    fill_settle(f);
+}
+
+/* At most one message a poll to each worker that waits; where a ring is full, again next poll. */
+void fill_notify(struct fill *f)
+{
+    struct proxy *p = f->proxy;
+    for (unsigned w = 0; f->notify && w < p->config.workers; w++) {
+        uint32_t bit = 1u << w;
+        if (!(f->notify & bit))
+            continue;
+        if (w == p->config.worker) {
+            struct grip *g = grip_find(p, f->object);
+            if (g)
+                grip_progress(p, g, p->now);
+        } else {
+            struct message m = {.type = PROXY_PROGRESS, .from = (uint16_t)p->config.worker};
+            struct proxy_note n = {.object = f->object};
+            memcpy(m.body, &n, sizeof(n));
+            if (!p->parts.out.post(p->parts.out.ctx, w, &m)) {
+                counter_inc(&p->counters.proxy_messages_kept_total);
+                continue;
+            }
+        }
+        f->notify &= ~bit;
+    }
+    if (f->notify)
+        fill_agenda(f);
+}
+
+void fill_step(struct fill *f, struct now now)
+{
+    if (f->state != FILL_ENDED && f->out_of_memory) {
+        f->out_of_memory = false;
+        counter_inc(&f->proxy->counters.proxy_fills_starved_total);
+        pass_note(f->proxy, f->hash, now); /* next time it goes past the cache */
+        fill_give_up(f, now);
+    }
+    if (f->state != FILL_ENDED && f->broken)
+        fill_give_up(f, now);
+    if (f->state != FILL_ENDED && f->find_next) {
+        f->find_next = false;
+        source_next(f, now);
+    }
+    if (f->state != FILL_ENDED && f->find_origin) {
+        f->find_origin = false;
+        origin_start(f, now);
+    }
+    if (f->open)
+        pass_flush(f);
+    fill_notify(f);
+    fill_settle(f);
+}
+
+/* --- ends -------------------------------------------------------------------------------------------------- */
+
+void fill_end(struct fill *f)
+{
+    struct proxy *p = f->proxy;
+    source_drop(f);
+    alarm_stop(p, &f->alarm);
+    alarm_stop(p, &f->renew);
+    table_remove(p, f);
+    if (f->starved)
+        p->starved--;
+    f->starved = false;
+    f->find_next = f->find_origin = f->out_of_memory = false;
+    f->state = FILL_ENDED;
+    f->notify = f->object ? f->followers : 0;
+    fill_agenda(f); /* settles there: callers still look at it */
+}
+
+static bool stale_usable(const struct fill *f, struct now now)
+{
+    return f->stale && cache_usable_stale(f->stale, now);
+}
+
+void fill_give_up(struct fill *f, struct now now)
+{
+    struct proxy *p = f->proxy;
+    counter_inc(&p->counters.proxy_fills_failed_total);
+    index_withdraw(f, now);
+    if (f->streaming) {
+        pass_end(f, false);
+    } else if (f->object) {
+        refs_forget(p, f->object, false);
+        cache_fail(p->cache, f->object); /* unlinks it too */
+    } else if (stale_usable(f, now)) {
+        /* old content is better than an error (CORAL.md 4; RFC 9111 4.2.4) */
+        f->object = (struct cache_object *)(uintptr_t)f->stale;
+        f->stale = NULL;
+        f->old_copy = true;
+        fill_ready_all(f);
+    }
+    fill_fail_all(f, f->failure);
+    fill_end(f);
+}
+
+void fill_link(struct fill *f)
+{
+    struct proxy *p = f->proxy;
+    const struct cache_object *old = cache_lookup_owner(p->cache, f->hash, f->url, f->url_len);
+    if (old && old != f->object)
+        refs_forget(p, old, false);
+    cache_link(p->cache, f->object);
+    f->linked = true;
+}
+
+void fill_complete(struct fill *f, struct now now)
+{
+    struct proxy *p = f->proxy;
+    if (f->streaming) {
+        pass_end(f, true);
+        fill_end(f);
+        return;
+    }
+    if (!f->refreshed) {
+        if (f->length >= 0 && cache_ready(f->object) != (uint64_t)f->length) {
+            source_failed(f, 502, now); /* closed early: the rest from somebody else */
+            return;
+        }
+        if (!cache_complete(p->cache, f->object)) {
+            fill_give_up(f, now);
+            return;
+        }
+        if (!f->linked && !f->share_only && !f->purged)
+            fill_link(f);
+    }
+    counter_inc(&p->counters.proxy_fills_complete_total);
+    if (!f->linked) { /* it goes when those who have it are done */
+        cache_unlink(p->cache, f->object);
+        index_withdraw(f, now);
+    } else {
+        refs_add(p, f->object, &f->key, now);
+    }
+    fill_end(f);
+}
+
+/* --- time-outs ----------------------------------------------------------------------------------------------- */
+
+/* With the cache full for so long, the fill fails; till then the source waits. */
+static void memory_timer(struct fill *f, struct now now)
+{
+    struct proxy *p = f->proxy;
+    if (now.mono_us - f->short_us >= PROXY_MEMORY_LIMIT_US) {
+        f->out_of_memory = true;
+        fill_agenda(f);
+        return;
+    }
+    alarm_set(p, &f->alarm, now.mono_us + PROXY_MEMORY_US);
+    if (f->x)
+        http_exchange_resume(f->x);
+}
+
+static void exchange_timer(struct fill *f, uint64_t limit_us, struct now now)
+{
+    if (f->starved || now.mono_us - f->progress_us < limit_us) {
+        uint64_t from = f->starved ? now.mono_us : f->progress_us;
+        alarm_set(f->proxy, &f->alarm, from + limit_us);
+        return;
+    }
+    counter_inc(f->kind == SOURCE_PEER ? &f->proxy->counters.proxy_peer_failures_total
+                                       : &f->proxy->counters.proxy_origin_failures_total);
+    source_failed(f, 504, now);
+}
+
+void fill_timer(struct fill *f, struct now now)
+{
+    switch (f->state) {
+    case FILL_GET:
+    case FILL_PUT: /* the index is slow: go on without it */
+        source_drop(f);
+        if (f->state == FILL_PUT)
+            f->put_done = true;
+        if (f->state == FILL_GET)
+            index_put(f, now);
+        else
+            source_begin(f, now);
+        break;
+    case FILL_RESOLVE:
+        source_drop(f);
+        f->failure = 504;
+        f->find_origin = true;
+        fill_agenda(f);
+        break;
+    case FILL_HEAD:
+        exchange_timer(f, f->kind == SOURCE_PEER ? PROXY_PEER_HEAD_US : PROXY_ORIGIN_US, now);
+        break;
+    case FILL_BODY:
+        if (f->short_us)
+            memory_timer(f, now);
+        else
+            exchange_timer(f, f->kind == SOURCE_PEER ? PROXY_PEER_STALL_US : PROXY_ORIGIN_US,
+                           now);
+        break;
+    default:
+        break;
+    }
+}

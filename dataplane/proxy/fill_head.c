@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a source's head means for a fill: store, share, pass, refresh, go on, or look elsewhere. */
+#include <string.h>
+
+#include "dataplane/proxy/proxy_internal.h"
+
+static struct http_text field_value(const struct http_head *h, enum http_known which)
+{
+    const struct http_field *f = http_known(h, which);
+    return f ? f->value : (struct http_text){"", 0};
+}
+
+static uint64_t validators_of(const struct http_head *h)
+{
+    return head_validators(field_value(h, HTTP_ETAG), field_value(h, HTTP_LAST_MODIFIED));
+}
+
+static int64_t body_length(const struct http_head *h)
+{
+    return h->framing == HTTP_BODY_NONE     ? 0
+           : h->framing == HTTP_BODY_LENGTH ? (int64_t)h->content_length
+                                            : -1;
+}
+
+static void read_response(const struct fill *f, const struct http_head *h, struct now now,
+                          struct cache_response *out)
+{
+    *out = (struct cache_response){.status = h->status,
+                                   .request_s = f->request_s,
+                                   .response_s = now.wall_s,
+                                   .date_s = http_date_parse(field_value(h, HTTP_DATE)),
+                                   .expires_s = -1,
+                                   .age_s = -1};
+    for (unsigned i = 0; i < h->fields; i++)
+        if (h->field[i].known == HTTP_CACHE_CONTROL)
+            cache_control_parse(&out->cc, h->field[i].value.p, h->field[i].value.len);
+    const struct http_field *x;
+    if ((x = http_known(h, HTTP_EXPIRES))) {
+        out->has_expires = true;
+        out->expires_s = http_date_parse(x->value);
+    }
+    if ((x = http_known(h, HTTP_AGE)))
+        out->age_s = cache_seconds_parse(x->value.p, x->value.len);
+    out->has_validator = http_known(h, HTTP_ETAG) || http_known(h, HTTP_LAST_MODIFIED);
+    out->has_vary = http_known(h, HTTP_VARY);
+    out->has_set_cookie = http_known(h, HTTP_SET_COOKIE);
+}
+
+/* A site's object that names no lifetime: a tenth of its age (RFC 9111 4.2.2), between two minutes
+ * (a page under a flash crowd must not be asked for each second) and a day. */
+static uint32_t heuristic_s(const struct cache_response *r, const struct http_head *h)
+{
+    int64_t modified = http_date_parse(field_value(h, HTTP_LAST_MODIFIED));
+    int64_t date = r->date_s >= 0 ? r->date_s : r->response_s;
+    int64_t tenth = modified >= 0 && modified < date ? (date - modified) / 10 : 0;
+    return tenth < 120 ? 120 : tenth > 86400 ? 86400 : (uint32_t)tenth;
+}
+
+static struct cache_verdict judge(const struct fill *f, const struct http_head *h, struct now now)
+{
+    const struct proxy_policy *policy = f->proxy->policy;
+    struct cache_response r;
+    struct url_parts url;
+    bool served;
+    url_split(f->url, f->url_len, &url);
+    const struct proxy_site *site = policy_site(policy, url.host, url.port, &served);
+    read_response(f, h, now, &r);
+    struct cache_lifetimes l = {.default_s = policy->open_default_lifetime_s,
+                                .minimum_s = policy->open_min_lifetime_s,
+                                .negative_s = 60,
+                                .override_s = -1};
+    if (site) {
+        l.default_s = heuristic_s(&r, h);
+        l.minimum_s = 0;
+        l.negative_s = 10;
+        l.override_s = site->ttl_override_s;
+    }
+    return cache_judge(&r, &l);
+}
+
+static struct cache_meta meta_of(const struct fill *f, const struct http_head *h,
+                                 const struct cache_verdict *v, int64_t length, struct now now)
+{
+    return (struct cache_meta){.status = h->status,
+                               .response_s = now.wall_s,
+                               .initial_age_s = v->initial_age_s,
+                               .lifetime_s = v->lifetime_s,
+                               .stale_s = f->proxy->policy->stale_s,
+                               .must_revalidate = v->must_revalidate,
+                               .content_length = length,
+                               .version = head_version(validators_of(h), length)};
+}
+
+static bool begin_object(struct fill *f, const struct http_head *h, const struct cache_verdict *v,
+                         struct now now)
+{
+    char head[CACHE_HEAD_MAX];
+    size_t len = head_store(h, false, now, head, sizeof(head));
+    int64_t length = body_length(h);
+    struct cache_meta meta = meta_of(f, h, v, length, now);
+    if (len == 0)
+        return false;
+    f->object = cache_begin(f->proxy->cache, f->hash, f->url, f->url_len, &meta, head, len, now);
+    if (!f->object)
+        return false;
+    f->length = length;
+    f->validators = f->share_only ? 0 : validators_of(h);
+    f->state = FILL_BODY;
+    /* a good old copy stays until the new one is whole */
+    if (!f->share_only && !f->purged && !(f->stale && cache_usable_stale(f->stale, now)))
+        fill_link(f);
+    fill_ready_all(f);
+    return true;
+}
+
+/* The first who may have it gets this response, the others fetch for themselves. A request with a
+ * cookie does not: ours went without it. */
+static bool uncacheable(struct fill *f, const struct http_head *h, bool remember, struct now now)
+{
+    struct request **at = &f->waiting, *chosen = NULL;
+    if (remember)
+        pass_note(f->proxy, f->hash, now);
+    /* the list is in order of arrival, backwards: the last that fits came first */
+    for (struct request **i = at; *i; i = &(*i)->o.next)
+        if (!(*i)->peer && !(*i)->has_cookie)
+            chosen = *i, at = i;
+    if (chosen)
+        *at = chosen->o.next;
+    fill_release_all(f, remember);
+    index_withdraw(f, now);
+    f->streaming = chosen;
+    if (!chosen) {
+        fill_end(f);
+        return false;
+    }
+    return pass_head_begin(f, h, now);
+}
+
+/* 304: the old copy is as good as new (RFC 9111 4.3.4). */
+static bool refresh(struct fill *f, const struct http_head *h, struct now now)
+{
+    char fresh[CACHE_HEAD_MAX], merged[CACHE_HEAD_MAX];
+    struct proxy *p = f->proxy;
+    size_t old_len, n = head_store(h, false, now, fresh, sizeof(fresh));
+    const struct cache_meta *was = cache_meta(f->stale);
+    const char *old = cache_head(f->stale, &old_len);
+    size_t len = n ? head_merge(old, old_len, fresh, n, merged, sizeof(merged)) : 0;
+
+    /* a 304 says as much about lifetime as a 200 would (3.2) */
+    struct http_head as = *h;
+    as.status = was->status;
+    struct cache_verdict v = judge(f, &as, now);
+    if (cache_lookup_owner(p->cache, f->hash, f->url, f->url_len) != f->stale || len == 0) {
+        /* purged or evicted meanwhile: a whole one is needed */
+        cache_unpin(f->stale, p->config.worker);
+        f->stale = NULL;
+        f->addresses = f->next_address = f->next_origin = 0;
+        source_failed(f, 502, now);
+        return false;
+    }
+    struct cache_meta meta = *was;
+    meta.response_s = now.wall_s;
+    meta.initial_age_s = v.initial_age_s;
+    meta.lifetime_s = v.lifetime_s;
+    meta.must_revalidate = v.must_revalidate;
+    meta.stale_s = p->policy->stale_s;
+    refs_forget(p, f->stale, false);
+    f->object = cache_refresh(p->cache, (struct cache_object *)(uintptr_t)f->stale, &meta, merged,
+                              len, now);
+    if (!f->object) {
+        source_failed(f, 502, now);
+        return false;
+    }
+    cache_pin(f->object, p->config.worker);
+    f->linked = f->refreshed = true;
+    f->state = FILL_BODY;
+    counter_inc(&p->counters.proxy_revalidated_total);
+    fill_ready_all(f);
+    return true;
+}
+
+/* Another source goes on where one died: only with the very same version. */
+static bool go_on(struct fill *f, const struct http_head *h, struct now now)
+{
+    uint64_t have = cache_ready(f->object), first = 0, last = 0;
+    int64_t total = -1;
+    if (h->status == 206) {
+        if (!http_content_range(field_value(h, HTTP_CONTENT_RANGE), &first, &last, &total) ||
+            first != have) {
+            source_failed(f, 502, now);
+            return false;
+        }
+        f->skip = 0;
+    } else if (h->status == 200) {
+        total = body_length(h);
+        f->skip = have;
+    } else {
+        source_failed(f, h->status >= 500 ? h->status : 502, now);
+        return false;
+    }
+    if (validators_of(h) != f->validators || (f->length >= 0 && total >= 0 && f->length != total)) {
+        if (f->kind == SOURCE_ORIGIN) /* it has changed: what we sent has no end any more */
+            fill_give_up(f, now);
+        else
+            source_failed(f, 502, now);
+        return false;
+    }
+    f->state = FILL_BODY;
+    return true;
+}
+
+static bool server_error(struct fill *f, const struct http_head *h, struct now now)
+{
+    if (f->stale && cache_usable_stale(f->stale, now)) {
+        f->failure = 502;
+        fill_give_up(f, now);
+        return false;
+    }
+    /* one answer for all who wait now, kept for nobody after them */
+    struct cache_verdict v = {.lifetime_s = 0};
+    f->share_only = true;
+    if (begin_object(f, h, &v, now))
+        return true;
+    fill_fail_all(f, 502);
+    fill_end(f);
+    return false;
+}
+
+bool fill_head(struct fill *f, const struct http_head *h, struct now now)
+{
+    if (f->pass)
+        return pass_head_begin(f, h, now);
+    if (f->object)
+        return go_on(f, h, now);
+    if (h->status == 304 && f->stale && f->kind == SOURCE_ORIGIN)
+        return refresh(f, h, now);
+    if (h->status < 200 || h->status == 206 || h->status == 304 || h->status == 416) {
+        source_failed(f, 502, now); /* not what was asked for */
+        return false;
+    }
+    if (h->status >= 500)
+        return server_error(f, h, now);
+    struct cache_verdict v = judge(f, h, now);
+    if (!v.storable)
+        return uncacheable(f, h, true, now);
+    return begin_object(f, h, &v, now) || uncacheable(f, h, false, now);
+}
+
+size_t fill_body(struct fill *f, const uint8_t *data, size_t len, struct now now)
+{
+    struct proxy *p = f->proxy;
+    size_t skipped = f->skip < len ? (size_t)f->skip : len;
+    f->progress_us = now.mono_us;
+    f->skip -= skipped;
+    data += skipped;
+    len -= skipped;
+    if (len == 0 || f->refreshed)
+        return skipped + len;
+
+    size_t n = f->streaming ? pass_body(f, data, len)
+                            : cache_append(p->cache, f->object, data, len);
+    counter_add(f->kind == SOURCE_PEER ? &p->counters.proxy_peer_in_bytes_total
+                                       : &p->counters.proxy_origin_in_bytes_total,
+                n);
+    if (!f->streaming) {
+        if (n) {
+            f->notify |= f->followers;
+            fill_agenda(f);
+        }
+        if (n < len && cache_state(f->object) == CACHE_FAILED) { /* more than its length says */
+            f->broken = true;
+            fill_agenda(f);
+        } else if (n < len && !f->short_us) {
+            f->short_us = now.mono_us;
+            alarm_set(p, &f->alarm, now.mono_us + PROXY_MEMORY_US);
+        } else if (n == len && f->short_us) {
+            f->short_us = 0;
+        }
+    }
+    return skipped + n;
+}

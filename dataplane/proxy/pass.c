@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Uncacheable responses: streamed to one client through a window of blocks. O (or R itself, when it
+ * fetches for its own client) fills blocks; R sends them by reference and gives each back when the
+ * client has it, and that is the credit. Nothing of it touches the cache.
+ */
+#include <string.h>
+
+#include "dataplane/proxy/proxy_internal.h"
+
+/* --- what is known to be uncacheable: direct-mapped, a lost entry costs a joined wait ----------------- */
+
+void pass_note(struct proxy *p, struct hash128 hash, struct now now)
+{
+    p->pass_known[hash.lo % PROXY_PASS_KNOWN].hash = hash;
+    p->pass_known[hash.lo % PROXY_PASS_KNOWN].until_us = now.mono_us + PROXY_PASS_KNOWN_US;
+}
+
+bool pass_known(const struct proxy *p, struct hash128 hash, struct now now)
+{
+    const struct hash128 *known = &p->pass_known[hash.lo % PROXY_PASS_KNOWN].hash;
+    return known->lo == hash.lo && known->hi == hash.hi &&
+           now.mono_us < p->pass_known[hash.lo % PROXY_PASS_KNOWN].until_us;
+}
+
+/* --- the side that fetches ------------------------------------------------------------------------------ */
+
+void pass_start(struct proxy *p, struct request *r, struct now now)
+{
+    struct fill *f = fill_new(p, r, true, now);
+    if (!f) {
+        respond_status(p, r, 503, "too many fetches in flight; try again", now);
+        return;
+    }
+    r->state = REQUEST_WAITING;
+    if (!r->waited)
+        alarm_set(p, &r->alarm, now.mono_us + PROXY_WAIT_US);
+    r->waited = true;
+    r->owned = true;
+    memset(&r->o, 0, sizeof(r->o));
+    r->o.worker = (uint16_t)p->config.worker;
+    f->streaming = r;
+    source_begin(f, now);
+}
+
+static struct block *block_take(struct fill *f)
+{
+    struct proxy *p = f->proxy;
+    struct block *b = f->blocks_out < PROXY_BLOCK_WINDOW ? p->block_free : NULL;
+    if (!b)
+        return NULL;
+    p->block_free = b->next;
+    b->next = NULL;
+    b->fill = f;
+    b->fill_gen = f->gen;
+    b->owner = (uint16_t)p->config.worker;
+    b->head = false;
+    b->len = 0;
+    f->blocks_out++;
+    return b;
+}
+
+static void block_post(struct fill *f, struct block *b)
+{
+    post_send(f->proxy, &b->post, f->streaming->o.worker, PROXY_PASS, 0,
+              &(struct proxy_note){.request = f->streaming,
+                                   .fill = f,
+                                   .fill_gen = f->gen,
+                                   .block = b});
+}
+
+bool pass_head_begin(struct fill *f, const struct http_head *h, struct now now)
+{
+    struct proxy *p = f->proxy;
+    struct block *b = block_take(f);
+    struct pass_head head = {.status = h->status, .length = -1};
+    const struct http_field *length = http_known(h, HTTP_CONTENT_LENGTH);
+    const struct http_field *range = http_known(h, HTTP_CONTENT_RANGE);
+    struct url_parts url;
+    bool served;
+
+    f->failure = 503;
+    if (!b) {
+        fill_give_up(f, now);
+        return false;
+    }
+    url_split(f->url, f->url_len, &url);
+    bool site = policy_site(p->policy, url.host, url.port, &served) != NULL;
+    if (h->framing == HTTP_BODY_LENGTH)
+        head.length = (int64_t)h->content_length;
+    else if (h->framing == HTTP_BODY_NONE && length) /* the answer to a HEAD */
+        head.length = cache_seconds_parse(length->value.p, length->value.len);
+    memcpy(b->data, &head, sizeof(head));
+    struct head_writer w = {(char *)b->data + sizeof(head), 0, sizeof(b->data) - sizeof(head),
+                            false};
+    w.len = head_store(h, site, now, w.p, w.room); /* cookies never cross sites in open mode */
+    if (range && (h->status == 206 || h->status == 416))
+        head_printf(&w, "Content-Range: %.*s\r\n", (int)range->value.len, range->value.p);
+    b->head = true;
+    b->len = (uint32_t)(sizeof(head) + w.len);
+    block_post(f, b);
+    f->head_passed = true;
+    f->state = FILL_BODY;
+    f->failure = 502;
+    return true;
+}
+
+size_t pass_body(struct fill *f, const uint8_t *data, size_t len)
+{
+    size_t done = 0;
+    while (done < len) {
+        struct block *b = f->open ? f->open : block_take(f);
+        if (!b) {
+            if (!f->starved)
+                f->proxy->starved++;
+            f->starved = true;
+            break;
+        }
+        size_t n = PROXY_BLOCK_BYTES - b->len;
+        if (n > len - done)
+            n = len - done;
+        memcpy(b->data + b->len, data + done, n);
+        b->len += (uint32_t)n;
+        done += n;
+        f->open = b;
+        if (b->len == PROXY_BLOCK_BYTES)
+            pass_flush(f);
+    }
+    if (f->open)
+        fill_agenda(f); /* what this poll brought goes in one block */
+    return done;
+}
+
+static void block_give(struct proxy *p, struct block *b)
+{
+    b->next = p->block_free;
+    p->block_free = b;
+}
+
+void pass_flush(struct fill *f)
+{
+    struct block *b = f->open;
+    f->open = NULL;
+    if (!b)
+        return;
+    if (f->streaming)
+        block_post(f, b);
+    else
+        block_give(f->proxy, b);
+}
+
+void pass_end(struct fill *f, bool whole)
+{
+    struct request *r = f->streaming;
+    pass_flush(f);
+    f->streaming = NULL;
+    if (f->head_passed)
+        fill_answer(f, r, PROXY_PASS_END, whole);
+    else
+        fill_answer(f, r, PROXY_FAILED, f->failure);
+}
+
+static void wake(struct fill *f)
+{
+    f->starved = false;
+    f->proxy->starved--;
+    f->progress_us = f->proxy->now.mono_us;
+    if (f->x)
+        http_exchange_resume(f->x);
+}
+
+void pass_credit(struct proxy *p, struct block *b)
+{
+    struct fill *f = b->fill;
+    if (f->gen == b->fill_gen)
+        f->blocks_out--;
+    block_give(p, b);
+    for (f = p->fill_busy; f && p->starved; f = f->busy_next)
+        if (f->starved && f->blocks_out < PROXY_BLOCK_WINDOW)
+            wake(f);
+}
+
+/* --- the side that has the client ------------------------------------------------------------------------ */
+
+static void block_released(struct hold *h)
+{
+    struct block *b = PROXY_OF(h, struct block, hold);
+    post_send(b->host, &b->post, b->owner, PROXY_BLOCK, 0, &(struct proxy_note){.block = b});
+}
+
+static void block_drop(struct block *b)
+{
+    struct ref r = {NULL, 0, &b->hold};
+    ref_release(&r);
+}
+
+static struct block *blocks_take(struct request *r)
+{
+    struct block *b = r->blocks;
+    r->blocks = b->next;
+    if (!r->blocks)
+        r->blocks_tail = &r->blocks;
+    return b;
+}
+
+void pass_drop_blocks(struct proxy *p, struct request *r)
+{
+    (void)p;
+    while (r->blocks)
+        block_drop(blocks_take(r));
+}
+
+void pass_stop(struct proxy *p, struct request *r)
+{
+    if (r->pass_ended)
+        return;
+    post_send(p, &r->post, r->pass_fill_worker, PROXY_PASS_STOP, 0,
+              &(struct proxy_note){.request = r,
+                                   .fill = r->pass_fill,
+                                   .fill_gen = r->pass_fill_gen});
+}
+
+void pass_received(struct proxy *p, struct request *r, const struct message *m, struct now now)
+{
+    struct proxy_note n;
+    memcpy(&n, m->body, sizeof(n));
+    struct block *b = n.block;
+    b->host = p;
+    b->hold = (struct hold){1, block_released};
+    if (r->state != REQUEST_WAITING && r->state != REQUEST_PASSING) {
+        if (b->head && r->state == REQUEST_OVER && !r->post.queued) {
+            /* the client left before the first byte: nobody told O yet */
+            r->pass_fill = n.fill;
+            r->pass_fill_gen = n.fill_gen;
+            r->pass_fill_worker = m->from;
+            pass_stop(p, r);
+        }
+        block_drop(b);
+        return;
+    }
+    r->state = REQUEST_PASSING;
+    r->pass_fill = n.fill;
+    r->pass_fill_gen = n.fill_gen;
+    r->pass_fill_worker = m->from;
+    b->next = NULL;
+    *r->blocks_tail = b;
+    r->blocks_tail = &b->next;
+    pass_writable(p, r, now);
+}
+
+static void pass_finish(struct proxy *p, struct request *r, struct now now)
+{
+    struct http_conn *c = r->conn;
+    counter_inc(&p->counters.proxy_pass_total);
+    hist_add(&p->latency, now.mono_us - r->started_us);
+    request_over(p, r);
+    http_respond_end(c, now);
+}
+
+static void pass_break(struct proxy *p, struct request *r)
+{
+    struct http_conn *c = r->conn;
+    counter_inc(&p->counters.proxy_aborted_total);
+    request_over(p, r);
+    http_respond_abort(c);
+}
+
+/* The head block. False: no room now. */
+static bool pass_send_head(struct proxy *p, struct request *r, const struct block *b,
+                           bool *bodiless)
+{
+    struct pass_head head;
+    memcpy(&head, b->data, sizeof(head));
+    if (!respond_pass_head(p, r, &head, (const char *)b->data + sizeof(head),
+                           b->len - sizeof(head)))
+        return false;
+    r->head_sent = true;
+    *bodiless = r->head_only || head.status == 204 || head.status == 304;
+    return true;
+}
+
+void pass_writable(struct proxy *p, struct request *r, struct now now)
+{
+    alarm_set(p, &r->alarm, now.mono_us + PROXY_STALL_US);
+    while (r->blocks) {
+        struct block *b = r->blocks;
+        bool bodiless = false;
+        if (b->head) {
+            if (!pass_send_head(p, r, b, &bodiless))
+                return;
+        } else if (!http_respond_ref(r->conn, (struct ref){b->data, b->len, &b->hold})) {
+            return;
+        } else {
+            counter_add(&p->counters.proxy_client_bytes_total, b->len);
+        }
+        block_drop(blocks_take(r));
+        if (bodiless) {
+            pass_finish(p, r, now);
+            return;
+        }
+    }
+    if (r->pass_ended && r->pass_whole)
+        pass_finish(p, r, now);
+    else if (r->pass_ended)
+        pass_break(p, r);
+}
+
+void pass_ended(struct proxy *p, struct request *r, bool whole, struct now now)
+{
+    r->pass_ended = true;
+    r->pass_whole = whole;
+    pass_writable(p, r, now);
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The whole: memory taken at start, the view, the poll, purge and status. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/proxy/proxy_internal.h"
+
+/* power of two, at least n */
+static uint32_t table_size(uint32_t n)
+{
+    uint32_t size = 16;
+    while (size < n)
+        size *= 2;
+    return size;
+}
+
+static void on_evict(void *ctx, const struct cache_object *o)
+{
+    refs_forget(ctx, o, true);
+}
+
+static bool take_memory(struct proxy *p)
+{
+    uint32_t fills = table_size(p->config.fills), grips = table_size(p->grips);
+    p->fill_mask = fills - 1;
+    p->grip_mask = grips - 1;
+    p->requests = calloc(p->config.requests, sizeof(*p->requests));
+    p->grip_pool = calloc(p->grips, sizeof(*p->grip_pool));
+    p->grip_table = calloc(grips, sizeof(struct grip *));
+    p->fill_pool = calloc(p->config.fills, sizeof(*p->fill_pool));
+    p->fill_table = calloc(fills, sizeof(struct fill *));
+    p->block_pool = calloc(PROXY_BLOCKS, sizeof(*p->block_pool));
+    p->ref_pool = calloc(PROXY_REFS, sizeof(*p->ref_pool));
+    p->ref_table = calloc(PROXY_REFS, sizeof(struct reference *));
+    return p->requests && p->grip_pool && p->grip_table && p->fill_pool && p->fill_table &&
+           p->block_pool && p->ref_pool && p->ref_table;
+}
+
+static void make_lists(struct proxy *p)
+{
+    for (uint32_t i = p->config.requests; i-- > 0;) {
+        p->requests[i].next = p->request_free;
+        p->request_free = &p->requests[i];
+    }
+    for (uint32_t i = p->grips; i-- > 0;) {
+        p->grip_pool[i].next = p->grip_free;
+        p->grip_free = &p->grip_pool[i];
+    }
+    for (uint32_t i = p->config.fills; i-- > 0;) {
+        p->fill_pool[i].next = p->fill_free;
+        p->fill_free = &p->fill_pool[i];
+    }
+    for (uint32_t i = PROXY_BLOCKS; i-- > 0;) {
+        p->block_pool[i].next = p->block_free;
+        p->block_free = &p->block_pool[i];
+    }
+    for (uint32_t i = PROXY_REFS; i-- > 0;) {
+        p->ref_pool[i].next = p->ref_free;
+        p->ref_free = &p->ref_pool[i];
+    }
+    p->burst_tail = &p->burst;
+    post_init(p);
+}
+
+struct proxy *proxy_create(const struct proxy_config *config, const struct proxy_parts *parts,
+                           const uint8_t seed[32], struct now now)
+{
+    struct proxy *p = calloc(1, sizeof(*p));
+    if (!p)
+        return NULL;
+    p->config = *config;
+    p->parts = *parts;
+    p->cache = parts->cache;
+    p->now = now;
+    if (p->config.burst == 0 || p->config.burst > PROXY_BURST)
+        p->config.burst = PROXY_BURST;
+    if (p->config.requests == 0)
+        p->config.requests = 1;
+    if (p->config.fills == 0)
+        p->config.fills = 1;
+    /* an object that is still in send queues after its request is answered needs one too */
+    p->grips = 2 * p->config.requests;
+    rng_init(&p->rng, seed);
+    rng_bytes(&p->rng, &p->secret, sizeof(p->secret));
+    wheel_init(&p->wheel, now.mono_us);
+    if (config->workers == 0 || config->workers > PROXY_WORKERS ||
+        config->worker >= config->workers || !take_memory(p)) {
+        proxy_destroy(p);
+        return NULL;
+    }
+    make_lists(p);
+    cache_on_evict(p->cache, config->worker, on_evict, p);
+    return p;
+}
+
+void proxy_destroy(struct proxy *p)
+{
+    if (!p)
+        return;
+    deny_scratch_free(p->scratch);
+    free(p->requests);
+    free(p->grip_pool);
+    free(p->grip_table);
+    free(p->fill_pool);
+    free(p->fill_table);
+    free(p->block_pool);
+    free(p->ref_pool);
+    free(p->ref_table);
+    free(p);
+}
+
+void proxy_view(struct proxy *p, const struct proxy_policy *policy,
+                const struct dht_routes *routes)
+{
+    if (policy != p->policy) {
+        p->policy = policy;
+        deny_scratch(&p->scratch, policy ? policy->deny : NULL);
+    }
+    if (routes == p->routes)
+        return;
+    p->routes = routes;
+    for (struct fill *f = p->fill_busy; f; f = f->busy_next)
+        source_check_alive(f, p->now);
+}
+
+void proxy_message(struct proxy *p, const struct message *m, struct now now)
+{
+    p->now = now;
+    want_deliver(p, m, now);
+}
+
+static void fire(void *ctx, struct timer *t)
+{
+    struct proxy *p = ctx;
+    struct alarm *a = PROXY_OF(t, struct alarm, timer);
+    switch (a->kind) {
+    case ALARM_REQUEST:
+        request_timeout(p, PROXY_OF(a, struct request, alarm), p->now);
+        break;
+    case ALARM_FILL:
+        fill_timer(PROXY_OF(a, struct fill, alarm), p->now);
+        break;
+    case ALARM_RENEW:
+        index_renew(PROXY_OF(a, struct fill, renew), p->now);
+        break;
+    case ALARM_REF:
+        refs_renew(p, PROXY_OF(a, struct reference, alarm), p->now);
+        break;
+    default:
+        break;
+    }
+}
+
+static void run_agenda(struct proxy *p, struct now now)
+{
+    struct fill *list = p->agenda;
+    p->agenda = NULL;
+    while (list) {
+        struct fill *f = list;
+        list = f->agenda_next;
+        f->on_agenda = false;
+        fill_step(f, now);
+    }
+}
+
+void proxy_poll(struct proxy *p, struct now now)
+{
+    p->now = now;
+    wheel_advance(&p->wheel, now.mono_us, 256, fire, p);
+    if (post_waiting(p))
+        post_flush(p, now);
+    /* a fill's step may need another (a name that is known already, a peer that is gone): a few
+     * now, the rest at the next poll */
+    for (int i = 0; i < 3 && p->agenda; i++) {
+        run_agenda(p, now);
+        if (post_waiting(p))
+            post_flush(p, now);
+    }
+}
+
+uint64_t proxy_deadline_us(const struct proxy *p)
+{
+    if (p->burst || p->agenda || p->out[p->config.worker].head)
+        return p->now.mono_us;
+    uint64_t next = wheel_next_us(&p->wheel);
+    if (p->posts && p->now.mono_us + 50 < next)
+        next = p->now.mono_us + 50;
+    return next;
+}
+
+bool proxy_purge(struct proxy *p, const char *url, size_t len, struct now now)
+{
+    char key[HTTP_URL_MAX];
+    size_t n = p->policy ? proxy_url(p->policy, url, len, key, sizeof(key)) : 0;
+    p->now = now;
+    if (n == 0)
+        return false;
+    struct hash128 hash = cache_hash(p->cache, key, n);
+    if (cache_owner(p->cache, hash) != p->config.worker)
+        return false;
+    struct fill *f = fill_find(p, hash, key, n);
+    if (f && !f->purged) { /* those who wait get it, nobody after them */
+        f->purged = true;
+        index_withdraw(f, now);
+    }
+    const struct cache_object *o = cache_lookup_owner(p->cache, hash, key, n);
+    if (!o)
+        return false;
+    refs_forget(p, o, true);
+    if (f && f->object == o)
+        f->linked = false;
+    return cache_unlink(p->cache, o);
+}
+
+static void fill_source_text(const struct fill *f, char *out, size_t room)
+{
+    char at[ENDPOINT_TEXT], id[2 * DHT_ID_BYTES + 1];
+    if (f->kind == SOURCE_PEER)
+        snprintf(out, room, "peer %s %.8s", endpoint_text(&f->source, at),
+                 dht_id_text(&f->source_node, id));
+    else if (f->kind == SOURCE_ORIGIN && f->source.port)
+        snprintf(out, room, "origin %s", endpoint_text(&f->source, at));
+    else
+        snprintf(out, room, "%s", f->kind == SOURCE_ORIGIN ? "origin" : "index");
+}
+
+unsigned proxy_fills(const struct proxy *p, struct proxy_fill_info *out, unsigned room)
+{
+    unsigned n = 0;
+    for (const struct fill *f = p->fill_busy; f && n < room; f = f->busy_next) {
+        if (f->state == FILL_ENDED)
+            continue;
+        struct proxy_fill_info *i = &out[n++];
+        snprintf(i->url, sizeof(i->url), "%.*s", (int)f->url_len, f->url);
+        fill_source_text(f, i->source, sizeof(i->source));
+        i->bytes = f->object ? cache_ready(f->object) : 0;
+        i->length = f->length;
+    }
+    return n;
+}
+
+const struct proxy_counters *proxy_counters(const struct proxy *p)
+{
+    return &p->counters;
+}
+
+const struct hist *proxy_latency(const struct proxy *p)
+{
+    return &p->latency;
+}

@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The proxy's own structures. R is the worker that has the client, O the one that owns the key's
+ * shard; they may be the same, and then the same messages go over a local queue.
+ *
+ *   request (R's pool) --want--> fill (O's pool) --exchange--> peer or origin
+ *      |                            |
+ *      v                            v
+ *   grip (R's pool) --pins--> cache object <--appends-- fill
+ *
+ * Ownership. A request is R's, but from `want` to its terminal answer (READY, AGAIN, FAILED,
+ * RELEASE, PASS_END, DONE) the block `o` in it is O's, and R may not give the request's memory
+ * back, even if the client is gone. O reads the immutable part (url, extra, flags) meanwhile. A
+ * grip is R's, but its `answer` is O's from FOLLOW to FOLLOWED. A fill is O's; READY hands R an
+ * object that the fill keeps pinned until R's GOT. A block of passed bytes is O's, lent to R from
+ * PASS to BLOCK.
+ */
+#ifndef CORAL_PROXY_INTERNAL_H
+#define CORAL_PROXY_INTERNAL_H
+
+#include "base/hist.h"
+#include "base/rng.h"
+#include "base/wheel.h"
+#include "cache/freshness.h"
+#include "dataplane/proxy/peer.h"
+#include "dataplane/proxy/proxy.h"
+#include "version.h"
+
+#define PROXY_PRODUCT "Coral"
+
+enum {
+    PROXY_BURST = 32,
+    PROXY_WORKERS = CACHE_WORKERS,
+    PROXY_EXTRA = 4096,       /* bytes of request fields kept for an uncacheable response */
+    PROXY_CANDIDATES = 8,     /* peers remembered for one fill */
+    PROXY_ROUNDS = 16,        /* times that a fill looks for another source */
+    PROXY_BARREN_ROUNDS = 4,  /* of them in a row without a byte */
+    PROXY_TRIES = 4,          /* times that a request is sent back to look again */
+    PROXY_BLOCK_BYTES = 16384,
+    PROXY_BLOCK_WINDOW = 8,   /* blocks of one passed response on their way to the client */
+    PROXY_BLOCKS = 128,       /* a worker's, for all passed responses */
+    PROXY_REFS = 65536,       /* references renewed by one worker */
+    PROXY_PASS_KNOWN = 4096,  /* URLs remembered as uncacheable */
+    PROXY_NEGATIVE = 1024,    /* origins remembered as failing */
+    PROXY_INLINE = 512,       /* a body up to this is cheaper copied than referred to */
+    PROXY_HEAD_ROOM = CACHE_HEAD_MAX + 2048,
+};
+
+/* Times, in microseconds. */
+#define PROXY_WAIT_US          (20ull * 1000000)  /* a client waits for a head: then 504 */
+#define PROXY_STALL_US         (40ull * 1000000)  /* a response waits for its object's next byte */
+#define PROXY_INDEX_US         (1000ull * 1000)   /* index get, put */
+#define PROXY_PEER_HEAD_US     (5ull * 1000000)   /* a peer may itself wait for the origin's head */
+#define PROXY_PEER_STALL_US    (10ull * 1000000)  /* a live peer may be without progress itself */
+#define PROXY_ORIGIN_US        (60ull * 1000000)  /* backstop behind the HTTP client's time-outs */
+#define PROXY_MEMORY_US        (5ull * 1000)      /* between tries to append to a full cache */
+#define PROXY_MEMORY_LIMIT_US  (2ull * 1000000)   /* then the fill fails */
+#define PROXY_PASS_KNOWN_US    (60ull * 1000000)
+#define PROXY_BACKOFF_FIRST_US (1ull * 1000000)   /* CORAL.md 4 has 15 s; one lost SYN must not
+                                                     take an origin away for that long */
+#define PROXY_BACKOFF_LAST_US  (900ull * 1000000)
+
+/* --- messages ----------------------------------------------------------------------------------- */
+
+enum proxy_message_type {
+    PROXY_WANT = MESSAGE_PROXY, /* R->O request: find it */
+    PROXY_READY,     /* O->R request, object, fill: send this; GOT when it is pinned. Terminal */
+    PROXY_AGAIN,     /* O->R request: it is in the cache by now. Terminal */
+    PROXY_FAILED,    /* O->R request; tag: status. Terminal */
+    PROXY_RELEASE,   /* O->R request: uncacheable, fetch for yourself. Terminal */
+    PROXY_GOT,       /* R->O fill: the object is pinned here */
+    PROXY_FOLLOW,    /* R->O grip, object: tell me of progress */
+    PROXY_FOLLOWED,  /* O->R grip: noted, or there is no such fill any more; look again */
+    PROXY_PROGRESS,  /* O->R object: more bytes, or its end */
+    PROXY_PASS,      /* O->R request, block: bytes of an uncacheable response, the head first */
+    PROXY_PASS_END,  /* O->R request; tag: 1 whole, 0 broken off. Terminal */
+    PROXY_PASS_STOP, /* R->O request, fill: the client needs no more */
+    PROXY_BLOCK,     /* R->O block: sent, yours again */
+    PROXY_DAMAGED,   /* R->O request, object: a checksum is wrong */
+    PROXY_DONE,      /* O->R request: DAMAGED is dealt with. Terminal */
+};
+
+struct request;
+struct fill;
+struct grip;
+struct block;
+
+struct proxy_note {
+    struct request *request;
+    const struct cache_object *object;
+    union {
+        struct fill *fill;
+        uint64_t chain; /* FOLLOW: hash.lo of the key, to find the fill by */
+    };
+    struct grip *grip;
+    struct block *block;
+    uint32_t fill_gen;
+    uint8_t source;    /* enum source_kind, of READY */
+    uint8_t collapsed; /* READY: joined a fill that ran; RELEASE: remember it */
+    uint8_t stale;     /* READY: this is an old copy, the source failed */
+};
+static_assert(sizeof(struct proxy_note) <= MESSAGE_BODY, "a note fits a message");
+
+/* A message with a place in the queue to its worker: embedded in what it is about, so that no
+ * message is ever lost for want of memory. */
+struct post {
+    struct post *next;
+    void (*sent)(struct proxy *p, struct post *post); /* NULL: nobody waits for it */
+    uint16_t to;
+    bool queued;
+    struct message m;
+};
+struct post_queue {
+    struct post *head, **tail;
+};
+
+void post_init(struct proxy *p);
+/* Sends `post`, or keeps it in order for the next poll. */
+void post_send(struct proxy *p, struct post *post, unsigned to, uint16_t type, uint32_t tag,
+               const struct proxy_note *note);
+/* Retries what is kept, and delivers what this worker sent itself. */
+void post_flush(struct proxy *p, struct now now);
+bool post_waiting(const struct proxy *p);
+
+/* --- timers --------------------------------------------------------------------------------------- */
+
+enum alarm_kind { ALARM_REQUEST, ALARM_FILL, ALARM_RENEW, ALARM_REF };
+struct alarm {
+    struct timer timer;
+    uint8_t kind;
+};
+
+/* --- requests ------------------------------------------------------------------------------------- */
+
+enum request_state {
+    REQUEST_FREE,
+    REQUEST_QUEUED,  /* in the burst */
+    REQUEST_WAITING, /* want is out */
+    REQUEST_SENDING, /* from a cache object */
+    REQUEST_PASSING, /* bytes come by PASS */
+    REQUEST_OVER,    /* the client has its answer or is gone; memory is still in use */
+};
+
+enum source_kind { SOURCE_NONE, SOURCE_INDEX, SOURCE_PEER, SOURCE_ORIGIN };
+
+struct request {
+    struct request *next; /* free list, burst */
+    struct post post;     /* R's messages */
+    struct alarm alarm;   /* deadline */
+    struct http_conn *conn; /* NULL: gone or answered */
+    uint64_t started_us;
+    uint8_t state;
+    bool owned; /* by O: between want and its terminal answer */
+
+    /* immutable from the handler on */
+    struct hash128 hash;
+    uint16_t owner; /* O */
+    bool head_only; /* HEAD */
+    bool peer;      /* an authenticated node of ours */
+    bool authorized, has_cookie;
+    struct peer_field peer_field;
+    int64_t if_modified_since; /* -1: none */
+    uint8_t range_len, if_range_len;
+    uint16_t none_match_len;
+    char range[64], if_range[128], none_match[512];
+    uint16_t url_len, extra_len;
+
+    /* sending, passing: R's */
+    uint8_t tries;
+    uint8_t source;  /* enum source_kind: where READY says it came from; SOURCE_NONE: a hit */
+    bool collapsed, stale, waited, head_sent, verified, path_known;
+    uint8_t path_len;
+    struct grip *grip;
+    struct request *wait_next, **wait_prev; /* grip's list of those that wait for progress */
+    uint64_t offset, end; /* end: UINT64_MAX while the length is unknown */
+    struct block *blocks, **blocks_tail; /* passed, not yet taken by the stream */
+    bool pass_ended, pass_whole, pass_stopped;
+    uint16_t pass_fill_worker;
+    struct fill *pass_fill;
+    uint32_t pass_fill_gen;
+
+    struct { /* O's between want and answer */
+        struct request *next; /* the fill's list */
+        struct post post;
+        uint16_t worker; /* R */
+        bool joined;     /* came while the fill ran */
+        uint8_t path_len;
+        struct dht_id path[DHT_PATH_MAX]; /* of the fill, for peers */
+    } o;
+
+    char url[HTTP_URL_MAX];
+    char extra[PROXY_EXTRA]; /* field lines for an uncacheable exchange */
+};
+
+struct request *request_new(struct proxy *p, struct http_conn *c, struct now now);
+/* The client's part is over: detaches everything; frees when O and the queues let go. */
+void request_over(struct proxy *p, struct request *r);
+void request_release(struct proxy *p, struct request *r);
+void request_timeout(struct proxy *p, struct request *r, struct now now);
+/* Looks the request up again and acts. */
+void request_again(struct proxy *p, struct request *r, struct now now);
+
+/* --- grips: objects that this worker sends from --------------------------------------------------- */
+
+/* One an object and worker, however many responses: one pin, one subscription. */
+struct grip {
+    struct hold hold; /* counts requests that use it and spans in send queues */
+    struct proxy *proxy;
+    const struct cache_object *object;
+    struct grip *next;       /* chain of the table, free list */
+    struct request *waiting; /* for progress */
+    bool following;          /* O tells us of progress */
+    bool asked;              /* FOLLOW is out */
+    bool released;           /* no hold left; waits for FOLLOWED */
+    struct post post, answer;
+};
+
+struct grip *grip_take(struct proxy *p, const struct cache_object *o); /* NULL: none left */
+void grip_drop(struct grip *g);
+struct grip *grip_find(struct proxy *p, const struct cache_object *o);
+void grip_wait(struct proxy *p, struct grip *g, struct request *r);
+void grip_unwait(struct request *r);
+
+void grip_followed(struct proxy *p, struct grip *g, struct now now);
+/* Runs the responses that wait for this object. */
+void grip_progress(struct proxy *p, struct grip *g, struct now now);
+
+/* --- fills ------------------------------------------------------------------------------------------ */
+
+enum fill_state {
+    FILL_FREE,
+    FILL_GET,     /* index get */
+    FILL_PUT,     /* short reference, and who is older? */
+    FILL_RESOLVE, /* the origin's name */
+    FILL_HEAD,    /* an exchange runs, no head yet */
+    FILL_BODY,
+    FILL_ENDED,   /* waits for GOT and for full rings */
+};
+
+struct candidate {
+    struct dht_id node;
+    struct endpoint http;
+    bool tried;
+};
+
+struct fill {
+    struct fill *next;          /* chain of the table, free list */
+    struct fill *busy_next, **busy_prev; /* all that are in use */
+    struct fill *agenda_next;   /* to be looked at this poll */
+    bool on_agenda, tabled;
+    struct proxy *proxy;
+    uint32_t gen;
+    uint8_t state;
+    bool pass;      /* for one request, uncached */
+    bool find_next;   /* agenda: the source is gone, take the next */
+    bool find_origin; /* agenda: addresses came, or one failed; go on with the origin */
+    bool out_of_memory; /* agenda: the cache stayed full */
+    bool broken;        /* agenda: the object can't be whole any more */
+    struct hash128 hash;
+    struct dht_id key;
+
+    struct cache_object *object;       /* pinned once by us */
+    const struct cache_object *stale;  /* an old copy, pinned; NULL: none */
+    bool linked, purged, share_only;   /* share_only: an error, for those who wait, not kept */
+    bool refreshed;                    /* 304: `object` is whole already */
+    bool old_copy;                     /* `object` is the stale copy, since nothing else helped */
+    uint64_t skip;                     /* bytes of the source's body that we have already */
+    uint64_t validators;               /* hash of strong ETag, else Last-Modified; 0: none */
+    int64_t length;                    /* -1: unknown */
+
+    struct request *waiting;
+    uint32_t followers, notify; /* workers, a bit each */
+    uint32_t unacked;           /* READY without GOT yet */
+
+    /* source */
+    uint8_t kind; /* enum source_kind */
+    bool source_routed; /* it was in the routes when we chose it */
+    bool put_done, removed;
+    uint8_t rounds, barren, candidates;
+    uint8_t addresses, next_address, next_origin;
+    uint16_t port;
+    uint16_t failure; /* status when nothing helps */
+    struct candidate candidate[PROXY_CANDIDATES];
+    struct addr address[RESOLVER_ADDRESSES];
+    char origin_name[256];
+    struct endpoint source;
+    struct dht_id source_node;
+    uint64_t nonce;
+    struct http_exchange *x;
+    uint64_t resolve_ticket, get_ticket, put_ticket;
+    uint64_t put_us;      /* when our first put of this fill was called; 0: none */
+    int64_t request_s;    /* wall clock at sending */
+    uint64_t progress_us; /* last byte */
+    uint64_t round_bytes; /* bytes of the object when this source began */
+    uint64_t short_us;    /* cache memory is short since; 0: it isn't */
+    uint8_t path_len;
+    struct dht_id path[DHT_PATH_MAX]; /* nodes that this fill hangs on, nearest first */
+    struct alarm alarm, renew;
+
+    /* passing */
+    struct request *streaming;
+    struct block *open; /* being filled, not posted yet */
+    uint32_t blocks_out;
+    bool starved; /* stopped for lack of blocks */
+    bool head_passed;
+
+    uint16_t url_len;
+    char url[HTTP_URL_MAX];
+};
+
+/* fill.c: the table, waiters, ends */
+struct fill *fill_find(struct proxy *p, struct hash128 hash, const char *url, size_t len);
+struct fill *fill_new(struct proxy *p, const struct request *r, bool pass, struct now now);
+void fill_join(struct fill *f, struct request *r, struct now now);
+void fill_answer(struct fill *f, struct request *r, uint16_t type, uint32_t tag);
+void fill_ready_all(struct fill *f);
+void fill_fail_all(struct fill *f, unsigned status);
+void fill_release_all(struct fill *f, bool remember);
+void fill_agenda(struct fill *f);
+void fill_step(struct fill *f, struct now now);
+void fill_timer(struct fill *f, struct now now);
+void fill_notify(struct fill *f);
+void fill_got(struct fill *f);
+/* No source is left: the stale copy, the error, or broken-off readers. */
+void fill_give_up(struct fill *f, struct now now);
+void fill_complete(struct fill *f, struct now now);
+void fill_end(struct fill *f);
+void fill_link(struct fill *f);
+/* fill_head.c: what a response's head means */
+bool fill_head(struct fill *f, const struct http_head *h, struct now now);
+size_t fill_body(struct fill *f, const uint8_t *data, size_t len, struct now now);
+
+/* source.c: which source next; the exchange's events */
+extern const struct http_exchange_events source_events;
+void source_begin(struct fill *f, struct now now);
+void source_next(struct fill *f, struct now now);
+void source_drop(struct fill *f); /* ends the exchange and what else is asked */
+void source_failed(struct fill *f, unsigned status, struct now now);
+void source_check_alive(struct fill *f, struct now now);
+/* source_index.c */
+void index_get(struct fill *f, struct now now);
+void index_put(struct fill *f, struct now now);
+void index_renew(struct fill *f, struct now now);
+void index_withdraw(struct fill *f, struct now now);
+bool index_alive(const struct proxy *p, const struct dht_id *node, bool *routed);
+/* source_peer.c */
+bool peer_start(struct fill *f, struct candidate *c, struct now now);
+bool peer_head(struct fill *f, const struct http_head *h, struct now now);
+bool peer_would_knot(const struct fill *f, const struct dht_id *asker);
+/* source_origin.c */
+void origin_start(struct fill *f, struct now now);
+void origin_failed(struct fill *f, enum http_failure why, struct now now);
+void origin_answered(struct fill *f, struct now now);
+/* Splits the URL of a fill. */
+struct url_parts {
+    char host[256];
+    uint16_t port;
+    const char *path;
+    size_t path_len;
+};
+void url_split(const char *url, size_t len, struct url_parts *out);
+
+/* --- passing ------------------------------------------------------------------------------------------ */
+
+struct block {
+    struct hold hold;   /* R's while lent */
+    struct post post;   /* PASS by O, BLOCK by R */
+    struct proxy *host; /* R's proxy while lent: who sends it back */
+    struct block *next; /* free list, the request's queue */
+    struct fill *fill;
+    uint32_t fill_gen;
+    uint16_t owner;     /* O */
+    bool head;          /* holds a struct pass_head and field lines */
+    uint32_t len;
+    uint8_t data[PROXY_BLOCK_BYTES + 512];
+};
+struct pass_head {
+    uint32_t status;
+    int64_t length; /* -1: unknown */
+};
+
+void pass_start(struct proxy *p, struct request *r, struct now now); /* R: fetch for itself */
+bool pass_head_begin(struct fill *f, const struct http_head *h, struct now now);
+size_t pass_body(struct fill *f, const uint8_t *data, size_t len);
+void pass_flush(struct fill *f);
+void pass_end(struct fill *f, bool whole);
+void pass_credit(struct proxy *p, struct block *b);
+void pass_received(struct proxy *p, struct request *r, const struct message *m, struct now now);
+void pass_ended(struct proxy *p, struct request *r, bool whole, struct now now);
+void pass_writable(struct proxy *p, struct request *r, struct now now);
+void pass_stop(struct proxy *p, struct request *r);
+void pass_drop_blocks(struct proxy *p, struct request *r);
+void pass_note(struct proxy *p, struct hash128 hash, struct now now);
+bool pass_known(const struct proxy *p, struct hash128 hash, struct now now);
+
+/* --- heads (head.c) ------------------------------------------------------------------------------------- */
+
+/* The field lines that are stored of a response: without hop-by-hop fields (RFC 9110 7.6.1) and
+ * those made anew; Date added if there was none. 0: does not fit. */
+size_t head_store(const struct http_head *h, bool cookies, struct now now, char *out,
+                  size_t room);
+/* Stored lines with the fields of a 304 put in their place (RFC 9111 3.2). 0: does not fit. */
+size_t head_merge(const char *old, size_t old_len, const char *fresh, size_t fresh_len,
+                  char *out, size_t room);
+/* The value of a field in stored lines; len 0: not there. */
+struct http_text head_field(const char *head, size_t len, const char *name);
+/* Next stored line from *at; false at the end. */
+bool head_line(const char *head, size_t len, size_t *at, struct http_text *name,
+               struct http_text *line);
+/* What says that two responses are the same representation: strong ETag, else Last-Modified; 0 when
+ * neither is there. And the version: this with the length. */
+uint64_t head_validators(struct http_text etag, struct http_text modified);
+uint64_t head_version(uint64_t validators, int64_t length);
+bool text_equals(struct http_text t, const char *name); /* ASCII, any case */
+
+/* --- responses (respond.c) ---------------------------------------------------------------------------- */
+
+/* Appends to a head; `bad` when it did not fit. */
+struct head_writer {
+    char *p;
+    size_t len, room;
+    bool bad;
+};
+void head_printf(struct head_writer *w, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void head_write(struct head_writer *w, const char *data, size_t len);
+/* A small answer made here; ends the request's client part. */
+void respond_status(struct proxy *p, struct request *r, unsigned status, const char *text,
+                    struct now now);
+/* The same before there is a request. */
+void respond_conn(struct proxy *p, struct http_conn *c, bool head_only, unsigned status,
+                  const char *text, struct now now);
+/* The head for the object of r->grip; decides the range. False: no room now. */
+bool respond_object_head(struct proxy *p, struct request *r, const struct cache_object *o,
+                         struct now now);
+bool respond_pass_head(struct proxy *p, struct request *r, const struct pass_head *ph,
+                       const char *lines, size_t len);
+
+/* --- transfers (transfer.c) ----------------------------------------------------------------------------- */
+
+void transfer_start(struct proxy *p, struct request *r, const struct cache_object *o,
+                    struct now now);
+void transfer_run(struct proxy *p, struct request *r, struct now now);
+/* Ends the response in order, and counts it. */
+void transfer_end(struct proxy *p, struct request *r, struct now now);
+
+/* --- want.c ------------------------------------------------------------------------------------------------ */
+
+/* `seen`: what the cache had, too old; NULL: nothing. */
+void want_send(struct proxy *p, struct request *r, const struct cache_object *seen,
+               struct now now);
+/* O's answer to a request; after it the request is R's again. */
+void want_answer(struct proxy *p, struct request *r, uint16_t type, uint32_t tag,
+                 struct proxy_note note);
+void want_deliver(struct proxy *p, const struct message *m, struct now now);
+
+/* --- references of complete objects (refs.c) --------------------------------------------------------------- */
+
+struct reference {
+    struct reference *next; /* chain, free list */
+    const struct cache_object *object;
+    struct dht_id key;
+    uint32_t ttl_ms;
+    struct alarm alarm;
+};
+void refs_add(struct proxy *p, const struct cache_object *o, const struct dht_id *key,
+              struct now now);
+/* The object goes, or was replaced; `withdraw` takes the reference out of the index. */
+void refs_forget(struct proxy *p, const struct cache_object *o, bool withdraw);
+void refs_renew(struct proxy *p, struct reference *ref, struct now now);
+
+/* --- origins that fail (negative.c) --------------------------------------------------------------------------- */
+
+struct negative_entry {
+    uint64_t tag;
+    uint64_t until_us, step_us;
+};
+bool negative_blocked(struct proxy *p, const char *host, uint16_t port, struct now now);
+void negative_failed(struct proxy *p, const char *host, uint16_t port, struct now now);
+void negative_ok(struct proxy *p, const char *host, uint16_t port);
+
+/* --- policy, deny list ------------------------------------------------------------------------------------------ */
+
+/* What a request's host means. status 0: served. */
+struct policy_route {
+    unsigned status;
+    const char *why;
+    char host[256]; /* of the URL */
+    uint16_t port;
+    const struct proxy_site *site; /* NULL: open mode */
+};
+void policy_host(const struct proxy_policy *policy, struct http_text authority,
+                 struct policy_route *out);
+/* The site of a fill's host and port; NULL: open mode. `served` false: policy changed. */
+const struct proxy_site *policy_site(const struct proxy_policy *policy, const char *host,
+                                     uint16_t port, bool *served);
+
+bool deny_scratch(void **scratch, void *deny);
+void deny_scratch_free(void *scratch);
+bool deny_match(void *deny, void *scratch, const char *url, size_t len);
+
+/* --- the whole ------------------------------------------------------------------------------------------------------ */
+
+struct proxy {
+    struct proxy_config config;
+    struct proxy_parts parts;
+    struct cache *cache;
+    const struct proxy_policy *policy;
+    const struct dht_routes *routes;
+    void *scratch;
+    struct now now; /* of the last call, for callbacks that bring none */
+    struct rng rng;
+    struct hash_secret secret;
+    struct wheel wheel;
+    struct proxy_counters counters;
+    struct hist latency;
+
+    struct request *requests, *request_free;
+    struct request *burst, **burst_tail;
+
+    uint32_t grips, grip_mask;
+    struct grip *grip_pool, *grip_free, **grip_table;
+
+    uint32_t fill_mask;
+    struct fill *fill_pool, *fill_free, **fill_table, *fill_busy;
+    struct fill *agenda;
+
+    struct block *block_pool, *block_free;
+    uint32_t starved; /* fills that wait for blocks */
+
+    struct reference *ref_pool, *ref_free, **ref_table;
+
+    struct {
+        struct hash128 hash;
+        uint64_t until_us;
+    } pass_known[PROXY_PASS_KNOWN];
+    struct negative_entry negative[PROXY_NEGATIVE];
+
+    struct post_queue out[PROXY_WORKERS];
+    uint32_t posts; /* kept in `out` */
+};
+
+static inline void alarm_set(struct proxy *p, struct alarm *a, uint64_t due_us)
+{
+    wheel_arm(&p->wheel, &a->timer, due_us);
+}
+static inline void alarm_stop(struct proxy *p, struct alarm *a)
+{
+    wheel_stop(&p->wheel, &a->timer);
+}
+
+#define PROXY_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+
+#endif

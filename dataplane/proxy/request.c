@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A request from its head to the decision: cache, owner, or straight to the origin. */
+#include <string.h>
+#include <strings.h>
+
+#include "dataplane/proxy/proxy_internal.h"
+
+static void post_sent(struct proxy *p, struct post *post)
+{
+    request_release(p, PROXY_OF(post, struct request, post));
+}
+
+struct request *request_new(struct proxy *p, struct http_conn *c, struct now now)
+{
+    struct request *r = p->request_free;
+    if (!r)
+        return NULL;
+    p->request_free = r->next;
+    memset(r, 0, offsetof(struct request, url));
+    r->conn = c;
+    r->state = REQUEST_QUEUED;
+    r->started_us = now.mono_us;
+    r->alarm.kind = ALARM_REQUEST;
+    r->post.sent = post_sent;
+    r->blocks_tail = &r->blocks;
+    r->if_modified_since = -1;
+    counter_add(&p->counters.proxy_requests, 1);
+    return r;
+}
+
+void request_release(struct proxy *p, struct request *r)
+{
+    if (r->state != REQUEST_OVER || r->owned || r->post.queued)
+        return;
+    r->state = REQUEST_FREE;
+    r->next = p->request_free;
+    p->request_free = r;
+    counter_add(&p->counters.proxy_requests, (uint64_t)-1);
+}
+
+void request_over(struct proxy *p, struct request *r)
+{
+    bool queued = r->state == REQUEST_QUEUED, passing = r->state == REQUEST_PASSING;
+    alarm_stop(p, &r->alarm);
+    grip_unwait(r);
+    if (r->grip)
+        grip_drop(r->grip);
+    r->grip = NULL;
+    pass_drop_blocks(p, r);
+    if (r->conn)
+        http_conn_set_request(r->conn, NULL);
+    r->conn = NULL;
+    if (queued) /* proxy_flush finds it without a connection */
+        return;
+    r->state = REQUEST_OVER;
+    if (passing)
+        pass_stop(p, r);
+    request_release(p, r);
+}
+
+/* --- from the head ------------------------------------------------------------------------------------ */
+
+static bool copy_text(struct http_text t, char *out, size_t room, uint32_t *len)
+{
+    *len = 0;
+    if (t.len > room)
+        return false;
+    memcpy(out, t.p, t.len);
+    *len = t.len;
+    return true;
+}
+
+/* Conditions and range; what is longer than any sane one is ignored, which is always allowed
+ * (RFC 9110 13.1, 14.2: a full response). */
+static void take_conditions(struct request *r, const struct http_head *h)
+{
+    const struct http_field *f;
+    uint32_t n;
+    if ((f = http_known(h, HTTP_RANGE)) && copy_text(f->value, r->range, sizeof(r->range), &n))
+        r->range_len = (uint8_t)n;
+    if ((f = http_known(h, HTTP_IF_RANGE))) {
+        if (copy_text(f->value, r->if_range, sizeof(r->if_range), &n))
+            r->if_range_len = (uint8_t)n;
+        else
+            r->range_len = 0;
+    }
+    if ((f = http_known(h, HTTP_IF_NONE_MATCH))) {
+        if (copy_text(f->value, r->none_match, sizeof(r->none_match), &n))
+            r->none_match_len = (uint16_t)n;
+    } else if ((f = http_known(h, HTTP_IF_MODIFIED_SINCE))) {
+        r->if_modified_since = http_date_parse(f->value);
+    }
+}
+
+/* May this field go to the origin of an uncacheable response? In open mode only what can't carry
+ * an identity from one site to another (CORAL.md 4). */
+static bool field_passes(const struct http_head *h, const struct http_field *f, bool open)
+{
+    static const char *const harmless[] = {"Accept", "Accept-Language", "Accept-Encoding"};
+    char name[64];
+    switch (f->known) {
+    case HTTP_RANGE:
+    case HTTP_IF_RANGE:
+    case HTTP_IF_NONE_MATCH:
+    case HTTP_IF_MODIFIED_SINCE:
+        return true;
+    case HTTP_AUTHORIZATION:
+    case HTTP_COOKIE:
+        return !open;
+    case HTTP_HOST:
+    case HTTP_USER_AGENT:
+    case HTTP_VIA:
+    case HTTP_CONNECTION:
+    case HTTP_CONTENT_LENGTH:
+    case HTTP_EXPECT:
+    case HTTP_KEEP_ALIVE:
+    case HTTP_PROXY_AUTHENTICATE:
+    case HTTP_PROXY_AUTHORIZATION:
+    case HTTP_PROXY_CONNECTION:
+    case HTTP_TE:
+    case HTTP_TRAILER:
+    case HTTP_TRANSFER_ENCODING:
+    case HTTP_UPGRADE:
+    case HTTP_CORAL_PEER:
+        return false;
+    default:
+        break;
+    }
+    if (open) {
+        for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
+            if (text_equals(f->name, harmless[i]))
+                return true;
+        return false;
+    }
+    if (f->name.len >= sizeof(name) || text_equals(f->name, "HTTP2-Settings"))
+        return false;
+    memcpy(name, f->name.p, f->name.len);
+    name[f->name.len] = 0;
+    return !http_list_has(h, HTTP_CONNECTION, name);
+}
+
+static bool take_extra(struct request *r, const struct http_head *h, bool open)
+{
+    struct head_writer w = {r->extra, 0, sizeof(r->extra), false};
+    for (unsigned i = 0; i < h->fields; i++) {
+        const struct http_field *f = &h->field[i];
+        if (!field_passes(h, f, open))
+            continue;
+        head_write(&w, f->name.p, f->name.len);
+        head_write(&w, ": ", 2);
+        head_write(&w, f->value.p, f->value.len);
+        head_write(&w, "\r\n", 2);
+    }
+    r->extra_len = (uint16_t)w.len;
+    return !w.bad;
+}
+
+/* A request that went through a node of ours, but is not from one that knows the cluster's key. */
+static bool is_loop(const struct http_head *h)
+{
+    static const char product[] = "(" PROXY_PRODUCT ")", agent[] = PROXY_PRODUCT "/";
+    for (unsigned i = 0; i < h->fields; i++) {
+        const struct http_field *f = &h->field[i];
+        if (f->known == HTTP_VIA && memmem(f->value.p, f->value.len, product, sizeof(product) - 1))
+            return true;
+        if (f->known == HTTP_USER_AGENT && f->value.len >= sizeof(agent) - 1 &&
+            memcmp(f->value.p, agent, sizeof(agent) - 1) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool take_peer(struct proxy *p, struct request *r, const struct http_head *h)
+{
+    const struct http_field *f = http_known(h, HTTP_CORAL_PEER);
+    if (!f || !p->parts.mac)
+        return false;
+    const struct http_field *range = http_known(h, HTTP_RANGE);
+    struct peer_claim claim = {.method = r->head_only ? "HEAD" : "GET",
+                               .url = {r->url, r->url_len},
+                               .range = range ? range->value : (struct http_text){"", 0}};
+    if (peer_field_parse(f->value, &r->peer_field) &&
+        peer_verify(p->parts.mac, &claim, &r->peer_field))
+        return true;
+    counter_inc(&p->counters.proxy_peer_bad_mac_total);
+    return false;
+}
+
+/* Fills a request from its head; the status of a refusal, 0 when it is served. */
+static unsigned take_request(struct proxy *p, struct request *r, const struct http_head *h,
+                             const char **why)
+{
+    struct policy_route route;
+    r->head_only = h->method == HTTP_HEAD_METHOD;
+    if (h->method == HTTP_OTHER_METHOD) {
+        *why = "only GET and HEAD are served";
+        return 405;
+    }
+    policy_host(p->policy, h->authority, &route);
+    *why = route.why;
+    if (route.status)
+        return route.status;
+    struct http_text host = {route.host, (uint32_t)strlen(route.host)};
+    r->url_len =
+        (uint16_t)http_url_normalise(host, route.port, h->path, r->url, sizeof(r->url));
+    *why = "the request target is no valid URL";
+    if (r->url_len == 0)
+        return 400;
+    r->peer = take_peer(p, r, h);
+    *why = "this request has been through this network already";
+    if (!r->peer && is_loop(h))
+        return 508;
+    *why = "this URL is on the deny list";
+    if (deny_match(p->policy->deny, p->scratch, r->url, r->url_len)) {
+        counter_inc(&p->counters.proxy_denied_total);
+        return 403;
+    }
+    *why = "the request's fields are too large";
+    if (!take_extra(r, h, !route.site))
+        return 431;
+    take_conditions(r, h);
+    r->authorized = route.site && http_known(h, HTTP_AUTHORIZATION);
+    r->has_cookie = route.site && http_known(h, HTTP_COOKIE);
+    r->verified = r->peer;
+    return 0;
+}
+
+static void on_request(void *ctx, struct http_conn *c, const struct http_head *h, struct now now)
+{
+    struct proxy *p = ctx;
+    bool head_only = h->method == HTTP_HEAD_METHOD;
+    const char *why = "";
+
+    p->now = now;
+    counter_inc(&p->counters.proxy_requests_total);
+    struct request *r = p->policy ? request_new(p, c, now) : NULL;
+    if (!r) {
+        counter_inc(&p->counters.proxy_busy_total);
+        respond_conn(p, c, head_only, 503, "too many requests in flight; try again", now);
+        return;
+    }
+    unsigned status = take_request(p, r, h, &why);
+    if (status) {
+        counter_inc(&p->counters.proxy_refused_total);
+        r->state = REQUEST_OVER;
+        r->conn = NULL;
+        request_release(p, r);
+        respond_conn(p, c, head_only, status, why, now);
+        return;
+    }
+    if (r->peer)
+        counter_inc(&p->counters.proxy_peer_requests_total);
+    http_conn_set_request(c, r);
+    r->next = NULL;
+    *p->burst_tail = r;
+    p->burst_tail = &r->next;
+}
+
+static void on_writable(void *ctx, struct http_conn *c, void *request, struct now now)
+{
+    struct proxy *p = ctx;
+    struct request *r = request;
+    (void)c;
+    p->now = now;
+    if (!r)
+        return;
+    if (r->state == REQUEST_SENDING && !r->wait_prev)
+        transfer_run(p, r, now);
+    else if (r->state == REQUEST_PASSING)
+        pass_writable(p, r, now);
+}
+
+static void on_gone(void *ctx, struct http_conn *c, void *request, struct now now)
+{
+    struct proxy *p = ctx;
+    struct request *r = request;
+    (void)c;
+    p->now = now;
+    if (!r)
+        return;
+    counter_inc(&p->counters.proxy_gone_total);
+    r->conn = NULL;
+    request_over(p, r);
+}
+
+struct http_handler proxy_handler(struct proxy *p)
+{
+    return (struct http_handler){p, on_request, on_writable, on_gone};
+}
+
+/* --- the burst ------------------------------------------------------------------------------------------ */
+
+static void request_act(struct proxy *p, struct request *r, const struct cache_object *o,
+                        struct now now)
+{
+    if (r->authorized && !r->peer) {
+        pass_start(p, r, now);
+    } else if (o && cache_fresh(o, now) &&
+               !(r->peer && !r->path_known && cache_state(o) == CACHE_FILLING)) {
+        transfer_start(p, r, o, now);
+    } else if (!o && !r->peer && pass_known(p, r->hash, now)) {
+        pass_start(p, r, now);
+    } else {
+        want_send(p, r, o, now);
+    }
+}
+
+void request_again(struct proxy *p, struct request *r, struct now now)
+{
+    struct cache_probe probe = {.key = r->url, .key_len = r->url_len};
+    if (r->tries++ == PROXY_TRIES) {
+        respond_status(p, r, 502, "the object goes as fast as it comes", now);
+        return;
+    }
+    cache_prepare(p->cache, &probe, 1);
+    cache_touch(p->cache, &probe, 1);
+    cache_act(p->cache, &probe, 1);
+    request_act(p, r, probe.found, now);
+}
+
+static unsigned burst_take(struct proxy *p, struct request **batch, struct cache_probe *probe)
+{
+    unsigned n = 0;
+    while (n < p->config.burst && p->burst) {
+        struct request *r = p->burst;
+        p->burst = r->next;
+        if (!p->burst)
+            p->burst_tail = &p->burst;
+        if (!r->conn) { /* the client left meanwhile */
+            r->state = REQUEST_OVER;
+            request_release(p, r);
+            continue;
+        }
+        batch[n] = r;
+        probe[n] = (struct cache_probe){.key = r->url, .key_len = r->url_len};
+        n++;
+    }
+    return n;
+}
+
+void proxy_flush(struct proxy *p, struct now now)
+{
+    struct request *batch[PROXY_BURST];
+    struct cache_probe probe[PROXY_BURST];
+
+    p->now = now;
+    unsigned n = burst_take(p, batch, probe);
+    cache_prepare(p->cache, probe, n);
+    cache_touch(p->cache, probe, n);
+    cache_act(p->cache, probe, n);
+    for (unsigned i = 0; i < n; i++) {
+        struct request *r = batch[i];
+        r->state = REQUEST_WAITING;
+        r->hash = probe[i].hash;
+        r->owner = (uint16_t)cache_owner(p->cache, r->hash);
+        request_act(p, r, probe[i].found, now);
+    }
+    if (post_waiting(p))
+        post_flush(p, now);
+}
+
+void request_timeout(struct proxy *p, struct request *r, struct now now)
+{
+    if (r->state == REQUEST_WAITING || (r->state == REQUEST_PASSING && !r->head_sent)) {
+        respond_status(p, r, 504, "no answer in time", now);
+    } else if ((r->state == REQUEST_SENDING && r->wait_prev) || r->state == REQUEST_PASSING) {
+        struct http_conn *c = r->conn;
+        counter_inc(&p->counters.proxy_aborted_total);
+        request_over(p, r);
+        http_respond_abort(c);
+    }
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Response heads: a status line, the stored field lines, and what is made anew for each client. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "dataplane/proxy/proxy_internal.h"
+
+void head_write(struct head_writer *w, const char *data, size_t len)
+{
+    if (w->bad || w->room - w->len < len) {
+        w->bad = true;
+        return;
+    }
+    memcpy(w->p + w->len, data, len);
+    w->len += len;
+}
+
+void head_printf(struct head_writer *w, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int n = w->bad ? -1 : vsnprintf(w->p + w->len, w->room - w->len, format, args);
+    va_end(args);
+    if (n < 0 || (size_t)n >= w->room - w->len)
+        w->bad = true;
+    else
+        w->len += (size_t)n;
+}
+
+/* Framing and Connection, and the end of the head. */
+static void write_framing(struct head_writer *w, const struct http_conn *c, int64_t length)
+{
+    bool close = !http_conn_keeps_alive(c);
+    if (length >= 0)
+        head_printf(w, "Content-Length: %lld\r\n", (long long)length);
+    else if (http_conn_chunks(c))
+        head_printf(w, "Transfer-Encoding: chunked\r\n");
+    else
+        close = true;
+    if (close)
+        head_printf(w, "Connection: close\r\n\r\n");
+    else /* HTTP/1.0 has to be told (RFC 9112 9.3) */
+        head_printf(w, http_conn_chunks(c) ? "\r\n" : "Connection: keep-alive\r\n\r\n");
+}
+
+static void write_via(const struct proxy *p, struct head_writer *w)
+{
+    head_printf(w, "Via: 1.1 %s (" PROXY_PRODUCT ")\r\n", p->config.node_name);
+}
+
+void respond_conn(struct proxy *p, struct http_conn *c, bool head_only, unsigned status,
+                  const char *text, struct now now)
+{
+    char head[1024], date[30];
+    struct head_writer w = {head, 0, sizeof(head), false};
+    size_t n = strlen(text) + 1;
+
+    http_date_write(now.wall_s, date);
+    head_printf(&w, "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: text/plain\r\n", status,
+                http_reason(status), date);
+    if (status == 405)
+        head_printf(&w, "Allow: GET, HEAD\r\n");
+    if (status == 503)
+        head_printf(&w, "Retry-After: 1\r\n");
+    write_via(p, &w);
+    head_printf(&w, "Cache-Status: coral; detail=proxy\r\nCache-Control: no-store\r\n");
+    write_framing(&w, c, (int64_t)n);
+    http_conn_set_request(c, NULL);
+    if (w.bad || !http_respond_head(c, head, w.len, head_only ? 0 : (int64_t)n) ||
+        (!head_only && (http_respond_copy(c, text, n - 1) != n - 1 ||
+                        http_respond_copy(c, "\n", 1) != 1))) {
+        http_respond_abort(c);
+        return;
+    }
+    http_respond_end(c, now);
+}
+
+void respond_status(struct proxy *p, struct request *r, unsigned status, const char *text,
+                    struct now now)
+{
+    struct http_conn *c = r->conn;
+    bool head_only = r->head_only;
+    if (!c)
+        return;
+    if (status == 502)
+        counter_inc(&p->counters.proxy_bad_gateway_total);
+    else if (status == 504)
+        counter_inc(r->peer ? &p->counters.proxy_peer_refused_total
+                            : &p->counters.proxy_timeouts_total);
+    else if (status == 508 && r->peer)
+        counter_inc(&p->counters.proxy_peer_refused_total);
+    else if (status == 503)
+        counter_inc(&p->counters.proxy_busy_total);
+    hist_add(&p->latency, now.mono_us - r->started_us);
+    request_over(p, r);
+    respond_conn(p, c, head_only, status, text, now);
+}
+
+/* If-None-Match (RFC 9110 13.1.2, weak comparison) and If-Modified-Since (13.1.3). */
+static bool list_has_etag(struct http_text list, struct http_text etag)
+{
+    if (list.len == 1 && list.p[0] == '*')
+        return true;
+    if (etag.len > 2 && etag.p[0] == 'W')
+        etag.p += 2, etag.len -= 2;
+    for (uint32_t i = 0; i < list.len;) {
+        if (list.p[i] != '"') {
+            i++;
+            continue;
+        }
+        const char *close = memchr(list.p + i + 1, '"', list.len - i - 1);
+        if (!close)
+            return false;
+        uint32_t n = (uint32_t)(close - list.p) + 1 - i;
+        if (n == etag.len && memcmp(list.p + i, etag.p, n) == 0)
+            return true;
+        i += n;
+    }
+    return false;
+}
+
+static bool not_modified(const struct request *r, const char *head, size_t len)
+{
+    if (r->none_match_len) {
+        struct http_text etag = head_field(head, len, "ETag");
+        return list_has_etag((struct http_text){r->none_match, r->none_match_len}, etag) &&
+               (etag.len || r->none_match[0] == '*');
+    }
+    if (r->if_modified_since < 0)
+        return false;
+    int64_t modified = http_date_parse(head_field(head, len, "Last-Modified"));
+    return modified >= 0 && modified <= r->if_modified_since;
+}
+
+/* If-Range (13.1.5): the range holds only for exactly this version. */
+static bool range_holds(const struct request *r, const char *head, size_t len)
+{
+    if (!r->if_range_len)
+        return true;
+    const char *name = r->if_range[0] == '"' ? "ETag" : "Last-Modified";
+    struct http_text mine = head_field(head, len, name);
+    return mine.len == r->if_range_len && memcmp(mine.p, r->if_range, mine.len) == 0;
+}
+
+/* The fields that a 304 carries (RFC 9110 15.4.5). */
+static void write_304_fields(struct head_writer *w, const char *head, size_t len)
+{
+    static const char *const kept[] = {"Cache-Control", "Content-Location", "Date", "ETag",
+                                       "Expires",       "Last-Modified",    "Vary", "Via"};
+    struct http_text name, line;
+    for (size_t at = 0; head_line(head, len, &at, &name, &line);)
+        for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+            if (text_equals(name, kept[i]))
+                head_write(w, line.p, line.len);
+}
+
+/* RFC 9211; the detail says who gave it. */
+static void write_cache_status(struct head_writer *w, const struct request *r)
+{
+    static const char *const from[] = {"", "index", "peer", "origin"};
+    if (r->stale)
+        head_printf(w, "Cache-Status: coral; hit; fwd=stale; detail=stale\r\n");
+    else if (r->source == SOURCE_NONE)
+        head_printf(w, "Cache-Status: coral; hit\r\n");
+    else
+        head_printf(w, "Cache-Status: coral; fwd=miss%s; detail=%s\r\n",
+                    r->collapsed ? "; collapsed" : "", from[r->source]);
+}
+
+/* A peer gets a signed head with the path that the object hangs on. */
+static void write_peer(struct proxy *p, struct head_writer *w, const struct request *r,
+                       int64_t length, unsigned status, const char *head, size_t len)
+{
+    char line[PEER_FIELD_MAX];
+    uint64_t validators =
+        head_validators(head_field(head, len, "ETag"), head_field(head, len, "Last-Modified"));
+    struct peer_field f = {.node = p->config.node_id, .nonce = r->peer_field.nonce};
+    f.path_len = r->path_len;
+    memcpy(f.path, r->o.path, sizeof(f.path));
+    struct peer_claim claim = {.answer = true,
+                               .url = {r->url, r->url_len},
+                               .status = (uint16_t)status,
+                               .version = head_version(validators, length)};
+    peer_sign(p->parts.mac, &claim, &f);
+    head_write(w, line, peer_field_write(&f, line, sizeof(line)));
+}
+
+/* The part of the object that is asked for. Returns the status. */
+static unsigned choose_range(struct request *r, const char *head, size_t len, unsigned status,
+                             int64_t length, uint64_t *first, uint64_t *last)
+{
+    if (status != 200 || !r->range_len || length < 0 || !range_holds(r, head, len))
+        return status;
+    switch (http_range((struct http_text){r->range, r->range_len}, (uint64_t)length, first, last)) {
+    case HTTP_RANGE_OK:
+        return 206;
+    case HTTP_RANGE_UNSATISFIABLE:
+        return 416;
+    default:
+        return status;
+    }
+}
+
+bool respond_object_head(struct proxy *p, struct request *r, const struct cache_object *o,
+                         struct now now)
+{
+    char out[PROXY_HEAD_ROOM];
+    struct head_writer w = {out, 0, sizeof(out), false};
+    size_t len;
+    const char *head = cache_head(o, &len);
+    int64_t length = cache_length(o), body;
+    uint64_t first = 0, last = 0;
+    unsigned status = cache_meta(o)->status;
+
+    if (status == 200 && not_modified(r, head, len))
+        status = 304;
+    else
+        status = choose_range(r, head, len, status, length, &first, &last);
+    head_printf(&w, "HTTP/1.1 %u %s\r\n", status, http_reason(status));
+    if (status == 304)
+        write_304_fields(&w, head, len);
+    else if (status != 416)
+        head_write(&w, head, len);
+    if (status == 206)
+        head_printf(&w, "Content-Range: bytes %llu-%llu/%lld\r\n", (unsigned long long)first,
+                    (unsigned long long)last, (long long)length);
+    else if (status == 416)
+        head_printf(&w, "Content-Range: bytes */%lld\r\n", (long long)length);
+    if (status != 416)
+        head_printf(&w, "Age: %u\r\n", cache_age(o, now));
+    write_via(p, &w);
+    write_cache_status(&w, r);
+    if (r->peer)
+        write_peer(p, &w, r, length, status, head, len);
+
+    r->offset = first;
+    if (status == 304 || status == 416 || status == 204) {
+        r->end = r->offset;
+        body = status == 416 ? 0 : -2;
+    } else {
+        body = status == 206 ? (int64_t)(last - first + 1) : length;
+        r->end = body >= 0 ? first + (uint64_t)body : UINT64_MAX;
+    }
+    if (body == -2) /* has no body by its status, and says no length */
+        head_printf(&w, http_conn_keeps_alive(r->conn) ? "\r\n" : "Connection: close\r\n\r\n");
+    else
+        write_framing(&w, r->conn, body);
+    if (r->head_only)
+        r->end = r->offset;
+    bool none = r->end == r->offset;
+    if (w.bad || !http_respond_head(r->conn, out, w.len, none ? 0 : body))
+        return false;
+    if (status == 304)
+        counter_inc(&p->counters.proxy_not_modified_total);
+    else if (status == 206)
+        counter_inc(&p->counters.proxy_ranges_total);
+    return true;
+}
+
+bool respond_pass_head(struct proxy *p, struct request *r, const struct pass_head *ph,
+                       const char *lines, size_t len)
+{
+    char out[PROXY_HEAD_ROOM + 2048];
+    struct head_writer w = {out, 0, sizeof(out), false};
+    bool none = r->head_only || ph->status == 304 || ph->status == 204;
+
+    head_printf(&w, "HTTP/1.1 %u %s\r\n", ph->status, http_reason(ph->status));
+    head_write(&w, lines, len);
+    write_via(p, &w);
+    head_printf(&w, "Cache-Status: coral; fwd=miss; stored=?0; detail=pass\r\n");
+    if (ph->status == 304 || ph->status == 204)
+        head_printf(&w, http_conn_keeps_alive(r->conn) ? "\r\n" : "Connection: close\r\n\r\n");
+    else
+        write_framing(&w, r->conn, ph->length);
+    return !w.bad && http_respond_head(r->conn, out, w.len, none ? 0 : ph->length);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The index's part in a fill: who has it, our short reference, and who was there before us. */
+#include <string.h>
+
+#include "dataplane/proxy/proxy_internal.h"
+
+bool index_alive(const struct proxy *p, const struct dht_id *node, bool *routed)
+{
+    *routed = false;
+    for (uint32_t i = 0; p->routes && i < p->routes->n; i++) {
+        const struct dht_route *route = &p->routes->route[i];
+        if (memcmp(route->contact.id.b, node->b, DHT_ID_BYTES) != 0)
+            continue;
+        *routed = true;
+        return route->alive;
+    }
+    return true; /* beyond our table: trying tells */
+}
+
+static bool is_us(const struct proxy *p, const struct dht_value *v)
+{
+    return memcmp(v->node.b, p->config.node_id.b, DHT_ID_BYTES) == 0;
+}
+
+/* Remembers a holder. Whole copies come before fills; among equals the place is random, so that
+ * those who ask spread over those who have. */
+static void candidate_add(struct fill *f, const struct dht_value *v)
+{
+    struct proxy *p = f->proxy;
+    for (unsigned i = 0; i < f->candidates; i++)
+        if (memcmp(f->candidate[i].node.b, v->node.b, DHT_ID_BYTES) == 0)
+            return;
+    if (is_us(p, v) || f->candidates == PROXY_CANDIDATES || v->http.port == 0)
+        return;
+    unsigned at = v->ttl_ms > p->policy->short_ttl_ms ? 0 : rng_below(&p->rng, f->candidates + 1u);
+    memmove(&f->candidate[at + 1], &f->candidate[at],
+            (f->candidates - at) * sizeof(f->candidate[0]));
+    f->candidate[at] = (struct candidate){.node = v->node, .http = v->http};
+    f->candidates++;
+}
+
+static void on_get(void *ctx, const struct dht_result *result, struct now now)
+{
+    struct fill *f = ctx;
+    f->get_ticket = 0;
+    if (f->state != FILL_GET)
+        return;
+    unsigned start = result->n ? rng_below(&f->proxy->rng, result->n) : 0;
+    if (result->end == DHT_FOUND)
+        for (unsigned i = 0; i < result->n; i++)
+            candidate_add(f, &result->value[(start + i) % result->n]);
+    index_put(f, now);
+}
+
+void index_get(struct fill *f, struct now now)
+{
+    struct proxy *p = f->proxy;
+    f->state = FILL_GET;
+    f->kind = SOURCE_INDEX;
+    alarm_set(p, &f->alarm, now.mono_us + PROXY_INDEX_US);
+    uint64_t ticket = dht_get(p->parts.asker, &f->key, on_get, f, now);
+    if (f->state == FILL_GET)
+        f->get_ticket = ticket;
+}
+
+/* Those older than us are fetched from: at our first put that is everybody who was there (order of
+ * arrival at the store); later, who surely stored before our first put was even called. */
+static void on_put(void *ctx, const struct dht_result *result, struct now now)
+{
+    struct fill *f = ctx;
+    bool first = !f->put_done;
+    f->put_ticket = 0;
+    f->put_done = true;
+    if (f->state != FILL_PUT)
+        return;
+    uint64_t age_ms = (now.mono_us - f->put_us) / 1000;
+    if (result->end != DHT_FAILED)
+        for (unsigned i = 0; i < result->n; i++)
+            if (first || result->value[i].age_ms > age_ms)
+                candidate_add(f, &result->value[i]);
+    source_begin(f, now);
+}
+
+/* References are renewed while a slow fill runs, and nobody waits for that. */
+static void on_renewed(void *ctx, const struct dht_result *result, struct now now)
+{
+    (void)ctx, (void)result, (void)now;
+}
+
+/* Others must find us before we fetch, also when we fetch from a peer: this makes the tree. Only who
+ * knows of no holder waits for the reply. */
+void index_put(struct fill *f, struct now now)
+{
+    struct proxy *p = f->proxy;
+    uint32_t ttl = p->policy->short_ttl_ms;
+    bool wait = true;
+    for (unsigned i = 0; i < f->candidates; i++)
+        wait = wait && f->candidate[i].tried;
+    if (!f->put_us)
+        f->put_us = now.mono_us;
+    f->kind = SOURCE_INDEX;
+    f->state = FILL_PUT;
+    alarm_set(p, &f->renew, now.mono_us + (uint64_t)ttl * 500);
+    if (!wait) {
+        dht_put(p->parts.asker, &f->key, ttl, on_renewed, NULL, now);
+        f->put_done = true;
+        source_begin(f, now);
+        return;
+    }
+    alarm_set(p, &f->alarm, now.mono_us + PROXY_INDEX_US);
+    uint64_t ticket = dht_put(p->parts.asker, &f->key, ttl, on_put, f, now);
+    if (f->state == FILL_PUT)
+        f->put_ticket = ticket;
+}
+
+void index_renew(struct fill *f, struct now now)
+{
+    struct proxy *p = f->proxy;
+    dht_put(p->parts.asker, &f->key, p->policy->short_ttl_ms, on_renewed, NULL, now);
+    alarm_set(p, &f->renew, now.mono_us + (uint64_t)p->policy->short_ttl_ms * 500);
+}
+
+void index_withdraw(struct fill *f, struct now now)
+{
+    if (f->put_us && !f->removed)
+        dht_remove(f->proxy->parts.asker, &f->key, now);
+    f->removed = true;
+    alarm_stop(f->proxy, &f->renew);
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Fetching from the origin: its name, its addresses, which of them are allowed, what it says. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/proxy/proxy_internal.h"
+
+void url_split(const char *url, size_t len, struct url_parts *out)
+{
+    const char *host = url + 7; /* after "http://": normalised URLs begin so */
+    const char *end = url + len, *slash = memchr(host, '/', (size_t)(end - host));
+    if (!slash)
+        slash = end;
+    const char *colon = memchr(host, ':', (size_t)(slash - host));
+    size_t n = (size_t)((colon ? colon : slash) - host);
+    if (n > sizeof(out->host) - 1)
+        n = sizeof(out->host) - 1;
+    memcpy(out->host, host, n);
+    out->host[n] = 0;
+    out->port = 80;
+    if (colon) {
+        unsigned port = 0;
+        for (const char *c = colon + 1; c < slash; c++)
+            port = port * 10 + (unsigned)(*c - '0');
+        out->port = (uint16_t)port;
+    }
+    out->path = slash;
+    out->path_len = (size_t)(end - slash);
+}
+
+/* The conditions under which an old copy is still good, or the rest of a broken-off one. */
+static void write_conditions(const struct fill *f, struct head_writer *w)
+{
+    size_t len;
+    uint64_t have = f->object ? cache_ready(f->object) : 0;
+    const struct cache_object *o = f->object ? f->object : f->stale;
+    if (!o)
+        return;
+    const char *head = cache_head(o, &len);
+    struct http_text etag = head_field(head, len, "ETag");
+    struct http_text modified = head_field(head, len, "Last-Modified");
+    if (f->object) {
+        if (have == 0)
+            return;
+        /* If-Range (RFC 9110 13.1.5): the whole anew if it has changed */
+        struct http_text v = etag.len && etag.p[0] == '"' ? etag : modified;
+        head_printf(w, "Range: bytes=%llu-\r\nIf-Range: %.*s\r\n", (unsigned long long)have,
+                    (int)v.len, v.p);
+        return;
+    }
+    if (cache_meta(o)->status != 200 || cache_state(o) != CACHE_COMPLETE)
+        return;
+    if (etag.len)
+        head_printf(w, "If-None-Match: %.*s\r\n", (int)etag.len, etag.p);
+    if (modified.len)
+        head_printf(w, "If-Modified-Since: %.*s\r\n", (int)modified.len, modified.p);
+}
+
+static bool origin_send(struct fill *f, const struct addr *a, struct now now)
+{
+    struct proxy *p = f->proxy;
+    char head[HTTP_URL_MAX + PROXY_EXTRA + CACHE_HEAD_MAX];
+    struct head_writer w = {head, 0, sizeof(head), false};
+    struct url_parts url;
+    const struct request *r = f->pass ? f->streaming : NULL;
+    bool to_head = r && r->head_only;
+
+    url_split(f->url, f->url_len, &url);
+    head_printf(&w, "%s %.*s HTTP/1.1\r\nHost: %s", to_head ? "HEAD" : "GET", (int)url.path_len,
+                url.path, url.host);
+    head_printf(&w, url.port == 80 ? "\r\n" : ":%u\r\n", url.port);
+    head_printf(&w, "User-Agent: " PROXY_PRODUCT "/" CORAL_VERSION "\r\n"
+                    "Via: 1.1 %s (" PROXY_PRODUCT ")\r\n", p->config.node_name);
+    if (r)
+        head_write(&w, r->extra, r->extra_len);
+    else
+        write_conditions(f, &w);
+    head_write(&w, "\r\n", 2);
+    f->source = (struct endpoint){*a, f->port};
+    f->kind = SOURCE_ORIGIN;
+    f->state = FILL_HEAD;
+    f->path_len = 0;
+    f->skip = 0;
+    f->request_s = now.wall_s;
+    f->progress_us = now.mono_us;
+    counter_inc(&p->counters.proxy_origin_requests_total);
+    f->x = w.bad ? NULL
+                 : http_client_send(p->parts.client, &f->source, head, w.len, to_head,
+                                    &source_events, f, now);
+    if (f->x)
+        alarm_set(p, &f->alarm, now.mono_us + PROXY_ORIGIN_US);
+    return f->x != NULL;
+}
+
+static void on_resolved(void *ctx, enum resolver_result result, const struct addr *addresses,
+                        unsigned n, struct now now)
+{
+    struct fill *f = ctx;
+    (void)now;
+    f->resolve_ticket = 0;
+    if (f->state != FILL_RESOLVE)
+        return;
+    if (result == RESOLVER_OK) {
+        f->addresses = (uint8_t)(n < RESOLVER_ADDRESSES ? n : RESOLVER_ADDRESSES);
+        memcpy(f->address, addresses, f->addresses * sizeof(f->address[0]));
+    } else {
+        f->failure = result == RESOLVER_TIMEOUT ? 504 : result == RESOLVER_BUSY ? 503 : 502;
+    }
+    f->find_origin = true;
+    fill_agenda(f);
+}
+
+static void resolve(struct fill *f, struct now now)
+{
+    struct proxy *p = f->proxy;
+    f->kind = SOURCE_ORIGIN;
+    f->state = FILL_RESOLVE;
+    alarm_set(p, &f->alarm, now.mono_us + PROXY_ORIGIN_US / 4);
+    uint64_t ticket = resolver_resolve(p->parts.resolver, f->origin_name, on_resolved, f, now);
+    if (!f->find_origin)
+        f->resolve_ticket = ticket;
+}
+
+/* The next address that policy allows (DESIGN decision 11: checked after resolution). */
+static bool next_address(struct fill *f, const struct proxy_site *site, struct now now)
+{
+    struct proxy *p = f->proxy;
+    while (f->next_address < f->addresses) {
+        const struct addr *a = &f->address[f->next_address++];
+        if (!proxy_origin_allowed(p->policy, site, a)) {
+            counter_inc(&p->counters.proxy_origin_forbidden_total);
+            f->failure = 403;
+            continue;
+        }
+        if (origin_send(f, a, now))
+            return true;
+        f->failure = 503; /* no exchange free */
+    }
+    return false;
+}
+
+/* Takes the site's next origin, or in open mode the host itself, once. False: there is none. */
+static bool next_origin(struct fill *f, const struct url_parts *url, const struct proxy_site *site)
+{
+    f->addresses = f->next_address = 0;
+    if (!site) {
+        if (f->next_origin++ > 0)
+            return false;
+        memcpy(f->origin_name, url->host, sizeof(f->origin_name));
+        f->port = url->port;
+        if (addr_parse(url->host, &f->address[0]))
+            f->addresses = 1;
+        return true;
+    }
+    if (f->next_origin >= site->origins)
+        return false;
+    const struct proxy_origin *o = &site->origin[f->next_origin++];
+    memcpy(f->origin_name, o->host, sizeof(f->origin_name));
+    f->port = o->port;
+    if (o->is_address) {
+        f->address[0] = o->address;
+        f->addresses = 1;
+    }
+    return true;
+}
+
+/* Goes on with the origin: the next address of the one in hand, then the next one. */
+void origin_start(struct fill *f, struct now now)
+{
+    struct proxy *p = f->proxy;
+    struct url_parts url;
+    bool served;
+    url_split(f->url, f->url_len, &url);
+    const struct proxy_site *site = policy_site(p->policy, url.host, url.port, &served);
+    if (!served) { /* a reload took it away */
+        f->failure = 403;
+        fill_give_up(f, now);
+        return;
+    }
+    f->kind = SOURCE_ORIGIN;
+    for (;;) {
+        if (next_address(f, site, now))
+            return;
+        if (!next_origin(f, &url, site))
+            break;
+        if (negative_blocked(p, f->origin_name, f->port, now)) {
+            counter_inc(&p->counters.proxy_origin_backoff_total);
+            f->addresses = 0;
+            continue;
+        }
+        if (!f->addresses) {
+            resolve(f, now);
+            return;
+        }
+    }
+    fill_give_up(f, now);
+}
+
+void origin_answered(struct fill *f, struct now now)
+{
+    (void)now;
+    negative_ok(f->proxy, f->origin_name, f->port);
+    alarm_set(f->proxy, &f->alarm, f->progress_us + PROXY_ORIGIN_US);
+}
+
+void origin_failed(struct fill *f, enum http_failure why, struct now now)
+{
+    struct proxy *p = f->proxy;
+    unsigned status = why == HTTP_FAIL_TIMEOUT ? 504 : 502;
+    counter_inc(&p->counters.proxy_origin_failures_total);
+    if (f->state == FILL_BODY) {
+        source_failed(f, status, now);
+        return;
+    }
+    /* no head: the next address; when they all refuse, leave this origin alone for a moment */
+    f->failure = (uint16_t)status;
+    if ((why == HTTP_FAIL_CONNECT || why == HTTP_FAIL_TIMEOUT) && f->next_address == f->addresses)
+        negative_failed(p, f->origin_name, f->port, now);
+    f->find_origin = true;
+    fill_agenda(f);
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Sends an object by reference, also while it still fills. */
+#include "dataplane/proxy/proxy_internal.h"
+
+static void count_source(struct proxy *p, const struct request *r)
+{
+    struct proxy_counters *c = &p->counters;
+    if (r->collapsed)
+        counter_inc(&c->proxy_collapsed_total);
+    if (r->stale)
+        counter_inc(&c->proxy_stale_total);
+    else if (r->source == SOURCE_PEER)
+        counter_inc(&c->proxy_from_peer_total);
+    else if (r->source == SOURCE_ORIGIN)
+        counter_inc(&c->proxy_from_origin_total);
+    else
+        counter_inc(&c->proxy_hits_total);
+}
+
+void transfer_end(struct proxy *p, struct request *r, struct now now)
+{
+    struct http_conn *c = r->conn;
+    count_source(p, r);
+    hist_add(&p->latency, now.mono_us - r->started_us);
+    request_over(p, r);
+    http_respond_end(c, now);
+}
+
+/* Never a truncated body that looks whole. */
+static void transfer_break(struct proxy *p, struct request *r, struct now now)
+{
+    struct http_conn *c = r->conn;
+    if (!r->head_sent) {
+        respond_status(p, r, r->peer ? 504 : 502, "the source broke off", now);
+        return;
+    }
+    counter_inc(&p->counters.proxy_aborted_total);
+    request_over(p, r);
+    http_respond_abort(c);
+}
+
+/* A checksum is wrong: the owner drops the object. */
+static void transfer_damaged(struct proxy *p, struct request *r, struct now now)
+{
+    const struct cache_object *o = r->grip->object;
+    bool told = !r->post.queued;
+    if (told)
+        r->owned = true; /* until DONE */
+    transfer_break(p, r, now);
+    if (told)
+        post_send(p, &r->post, r->owner, PROXY_DAMAGED, 0,
+                  &(struct proxy_note){.request = r, .object = o});
+}
+
+/* Queues one span; false when the stream is full. */
+static bool transfer_span(struct proxy *p, struct request *r, struct cache_span span)
+{
+    uint64_t left = r->end - r->offset;
+    uint32_t n = span.len < left ? span.len : (uint32_t)left;
+    if (n == left && n <= PROXY_INLINE) {
+        n = (uint32_t)http_respond_copy(r->conn, span.data, n);
+        if (n == 0)
+            return false;
+    } else if (!http_respond_ref(r->conn, (struct ref){span.data, n, &r->grip->hold})) {
+        return false;
+    }
+    r->offset += n;
+    counter_add(r->peer ? &p->counters.proxy_peer_out_bytes_total
+                        : &p->counters.proxy_client_bytes_total,
+                n);
+    return true;
+}
+
+void transfer_run(struct proxy *p, struct request *r, struct now now)
+{
+    const struct cache_object *o = r->grip->object;
+    if (!r->head_sent) {
+        if (cache_state(o) == CACHE_FAILED) {
+            transfer_break(p, r, now);
+            return;
+        }
+        if (!respond_object_head(p, r, o, now))
+            return; /* at writable */
+        r->head_sent = true;
+    }
+    while (r->offset != r->end) {
+        bool damaged = false;
+        enum cache_state state = cache_state(o); /* before the bytes: then they are final too */
+        struct cache_span span =
+            r->verified ? cache_bytes_verified(o, r->offset, &damaged) : cache_bytes(o, r->offset);
+        if (damaged) {
+            transfer_damaged(p, r, now);
+            return;
+        }
+        if (span.len) {
+            if (!transfer_span(p, r, span))
+                return; /* at writable */
+            continue;
+        }
+        if (state == CACHE_COMPLETE && r->end == UINT64_MAX &&
+            (int64_t)r->offset == cache_length(o))
+            break;
+        if (state != CACHE_FILLING) {
+            transfer_break(p, r, now);
+            return;
+        }
+        grip_wait(p, r->grip, r);
+        alarm_set(p, &r->alarm, now.mono_us + PROXY_STALL_US);
+        return;
+    }
+    transfer_end(p, r, now);
+}
+
+void transfer_start(struct proxy *p, struct request *r, const struct cache_object *o,
+                    struct now now)
+{
+    r->grip = grip_take(p, o);
+    if (!r->grip) {
+        respond_status(p, r, 503, "too many objects in flight; try again", now);
+        return;
+    }
+    alarm_stop(p, &r->alarm);
+    r->state = REQUEST_SENDING;
+    transfer_run(p, r, now);
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What passes between the worker that has the client, R, and the owner of the key, O. */
+#include <string.h>
+
+#include "dataplane/proxy/proxy_internal.h"
+
+/* --- R ---------------------------------------------------------------------------------------------- */
+
+void want_send(struct proxy *p, struct request *r, const struct cache_object *seen, struct now now)
+{
+    r->state = REQUEST_WAITING;
+    if (!r->waited)
+        alarm_set(p, &r->alarm, now.mono_us + PROXY_WAIT_US);
+    r->waited = true;
+    r->owned = true;
+    post_send(p, &r->post, r->owner, PROXY_WANT, 0,
+              &(struct proxy_note){.request = r, .object = seen});
+}
+
+static void on_ready(struct proxy *p, struct request *r, const struct proxy_note *n,
+                     struct now now)
+{
+    bool wanted = r->state == REQUEST_WAITING;
+    r->source = n->source;
+    r->collapsed = n->collapsed;
+    r->stale = n->stale;
+    r->path_known = true;
+    r->path_len = r->o.path_len;
+    /* our pin first: O may let go of its own after GOT */
+    struct grip *pinned = wanted ? grip_take(p, n->object) : NULL;
+    post_send(p, &r->post, r->owner, PROXY_GOT, 0, &(struct proxy_note){.fill = n->fill});
+    if (!wanted) {
+        request_release(p, r);
+        return;
+    }
+    if (pinned)
+        transfer_start(p, r, n->object, now);
+    else
+        respond_status(p, r, 503, "too many objects in flight; try again", now);
+    if (pinned)
+        grip_drop(pinned);
+}
+
+static const char *failure_text(unsigned status)
+{
+    switch (status) {
+    case 403:
+        return "the origin's address is not allowed";
+    case 503:
+        return "too many fills in flight; try again";
+    case 504:
+        return "the origin did not answer in time";
+    case 508:
+        return "this node waits for you";
+    default:
+        return "the origin can't be reached, or answers nonsense";
+    }
+}
+
+/* An answer that ends O's part in the request. */
+static void on_answer(struct proxy *p, const struct message *m, struct request *r,
+                      const struct proxy_note *n, struct now now)
+{
+    r->owned = false;
+    if (m->type == PROXY_READY) {
+        on_ready(p, r, n, now);
+        return;
+    }
+    if (m->type == PROXY_RELEASE && n->collapsed)
+        pass_note(p, r->hash, now);
+    if (m->type == PROXY_PASS_END && r->state == REQUEST_PASSING) {
+        pass_ended(p, r, m->tag != 0, now);
+        return;
+    }
+    if (r->state != REQUEST_WAITING) {
+        request_release(p, r);
+        return;
+    }
+    switch (m->type) {
+    case PROXY_AGAIN:
+        request_again(p, r, now);
+        break;
+    case PROXY_RELEASE:
+        pass_start(p, r, now);
+        break;
+    default: /* FAILED; PASS_END before a head */
+        respond_status(p, r, m->type == PROXY_FAILED ? m->tag : 502,
+                       failure_text(m->type == PROXY_FAILED ? m->tag : 502), now);
+        break;
+    }
+}
+
+static void on_progress(struct proxy *p, const struct cache_object *o, struct now now)
+{
+    struct grip *g = grip_find(p, o);
+    if (g) /* else all who waited here are gone */
+        grip_progress(p, g, now);
+}
+
+/* --- O ---------------------------------------------------------------------------------------------- */
+
+void want_answer(struct proxy *p, struct request *r, uint16_t type, uint32_t tag,
+                 struct proxy_note note)
+{
+    note.request = r;
+    post_send(p, &r->o.post, r->o.worker, type, tag, &note);
+}
+
+static void on_want(struct proxy *p, struct request *r, unsigned from,
+                    const struct cache_object *seen, struct now now)
+{
+    memset(&r->o, 0, sizeof(r->o));
+    r->o.worker = (uint16_t)from;
+
+    struct fill *f = fill_find(p, r->hash, r->url, r->url_len);
+    if (f) {
+        r->o.joined = true;
+        fill_join(f, r, now);
+        return;
+    }
+    const struct cache_object *o = cache_lookup_owner(p->cache, r->hash, r->url, r->url_len);
+    if (o && o != seen && cache_fresh(o, now)) { /* came whole between R's look and now */
+        want_answer(p, r, PROXY_AGAIN, 0, (struct proxy_note){0});
+    } else if (r->peer) { /* a peer's request never recurses (DESIGN decision 5) */
+        want_answer(p, r, PROXY_FAILED, 504, (struct proxy_note){0});
+    } else if (pass_known(p, r->hash, now)) {
+        want_answer(p, r, PROXY_RELEASE, 0, (struct proxy_note){.collapsed = 1});
+    } else if ((f = fill_new(p, r, false, now))) {
+        fill_join(f, r, now);
+        source_begin(f, now);
+    } else {
+        want_answer(p, r, PROXY_FAILED, 503, (struct proxy_note){0});
+    }
+}
+
+static void on_follow(struct proxy *p, unsigned from, const struct proxy_note *n)
+{
+    struct fill *f = p->fill_table[n->chain & p->fill_mask];
+    while (f && f->object != n->object)
+        f = f->next;
+    if (f)
+        f->followers |= 1u << from;
+    post_send(p, &n->grip->answer, from, PROXY_FOLLOWED, 0,
+              &(struct proxy_note){.grip = n->grip});
+}
+
+static void on_damaged(struct proxy *p, struct request *r, unsigned from,
+                       const struct cache_object *damaged)
+{
+    memset(&r->o, 0, sizeof(r->o));
+    r->o.worker = (uint16_t)from;
+    /* only if that very object still stands there: its memory may be another's by now */
+    const struct cache_object *o = cache_lookup_owner(p->cache, r->hash, r->url, r->url_len);
+    if (o && o == damaged) {
+        refs_forget(p, o, true);
+        cache_unlink(p->cache, o);
+        counter_inc(&p->counters.proxy_damaged_total);
+    }
+    want_answer(p, r, PROXY_DONE, 0, (struct proxy_note){0});
+}
+
+static void on_pass_stop(struct request *r, struct fill *f, uint32_t gen)
+{
+    if (f->gen == gen && f->streaming == r) {
+        pass_end(f, false);
+        fill_end(f);
+    }
+}
+
+void want_deliver(struct proxy *p, const struct message *m, struct now now)
+{
+    struct proxy_note n;
+    memcpy(&n, m->body, sizeof(n));
+    switch (m->type) {
+    case PROXY_WANT:
+        on_want(p, n.request, m->from, n.object, now);
+        break;
+    case PROXY_GOT:
+        fill_got(n.fill);
+        break;
+    case PROXY_FOLLOW:
+        on_follow(p, m->from, &n);
+        break;
+    case PROXY_FOLLOWED:
+        grip_followed(p, n.grip, now);
+        break;
+    case PROXY_PROGRESS:
+        on_progress(p, n.object, now);
+        break;
+    case PROXY_PASS:
+        pass_received(p, n.request, m, now);
+        break;
+    case PROXY_PASS_STOP:
+        on_pass_stop(n.request, n.fill, n.fill_gen);
+        break;
+    case PROXY_BLOCK:
+        pass_credit(p, n.block);
+        break;
+    case PROXY_DAMAGED:
+        on_damaged(p, n.request, m->from, n.object);
+        break;
+    case PROXY_READY:
+    case PROXY_AGAIN:
+    case PROXY_FAILED:
+    case PROXY_RELEASE:
+    case PROXY_PASS_END:
+    case PROXY_DONE:
+        on_answer(p, m, n.request, &n, now);
+        break;
+    default:
+        break;
+    }
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "origin.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct origin_conn {
+    struct origin_conn *next;
+    struct origin *origin;
+    struct stream *s;
+    struct origin_file *file; /* being sent */
+    uint64_t at, end, sent, starts_us;
+    bool head_sent, ranged, head_only, not_modified, cut, ended;
+    char head[1024];
+};
+
+uint8_t origin_byte(uint64_t salt, uint64_t i)
+{
+    uint64_t x = (salt * 1000003 + i / 8 + 1) * 0x9e3779b97f4a7c15u;
+    return (uint8_t)((x ^ x >> 29) >> (8 * (i % 8)));
+}
+
+struct origin_file *origin_add(struct origin *o, struct origin_file f)
+{
+    struct origin_file *at = &o->file[o->files++];
+    *at = f;
+    if (!at->status)
+        at->status = 200;
+    if (!at->fields)
+        at->fields = "";
+    return at;
+}
+
+static struct origin_file *find(struct origin *o, struct http_text path)
+{
+    for (unsigned i = 0; i < o->files; i++)
+        if (strlen(o->file[i].path) == path.len && memcmp(o->file[i].path, path.p, path.len) == 0)
+            return &o->file[i];
+    return NULL;
+}
+
+static bool field_is(const struct http_head *h, enum http_known which, const char *value)
+{
+    const struct http_field *f = http_known(h, which);
+    return f && value && f->value.len == strlen(value) && !memcmp(f->value.p, value, f->value.len);
+}
+
+static void answer(struct origin_conn *c, const struct http_head *h, const char *text,
+                   struct now now)
+{
+    static struct origin_file missing = {.path = "", .status = 404, .fields = "", .length = 3};
+    struct origin_file *f = find(c->origin, h->path);
+    uint64_t first, last;
+    const struct http_field *range = http_known(h, HTTP_RANGE);
+    const struct http_field *if_range = http_known(h, HTTP_IF_RANGE);
+    c->origin->requests++;
+    if (!f)
+        f = &missing;
+    f->requests++;
+    snprintf(f->last_request, sizeof(f->last_request), "%.*s", (int)h->head_len, text);
+    c->file = f;
+    c->at = 0;
+    c->end = f->length;
+    c->sent = 0;
+    c->head_sent = c->ranged = false;
+    c->head_only = h->method == HTTP_HEAD_METHOD;
+    c->not_modified = field_is(h, HTTP_IF_NONE_MATCH, f->etag);
+    c->starts_us = now.mono_us + f->delay_ms * 1000;
+    if (range && !f->no_range && (!if_range || field_is(h, HTTP_IF_RANGE, f->etag)) &&
+        http_range(range->value, f->length, &first, &last) == HTTP_RANGE_OK) {
+        c->at = first;
+        c->end = last + 1;
+        c->ranged = true;
+        f->ranged++;
+    }
+    f->not_modified += c->not_modified;
+    f->heads += c->head_only;
+    c->cut = f->mode != ORIGIN_WELL && (!f->cuts || f->requests <= f->cuts);
+}
+
+static size_t on_received(struct stream *s, const uint8_t *data, size_t len, struct now now)
+{
+    struct origin_conn *c = s->user;
+    static struct http_head h;
+    if (c->file)
+        return 0; /* one at a time */
+    if (http_parse_request((const char *)data, len, &h) != HTTP_OK)
+        return 0;
+    answer(c, &h, (const char *)data, now);
+    return h.head_len;
+}
+
+static void send_head(struct origin_conn *c)
+{
+    struct origin_file *f = c->file;
+    char date[30], length[128] = "", etag[128] = "";
+    http_date_write(1700000000, date);
+    if (f->etag)
+        snprintf(etag, sizeof(etag), "ETag: %s\r\n", f->etag);
+    if (c->not_modified) {
+        c->end = c->at;
+    } else if (c->ranged) {
+        snprintf(length, sizeof(length),
+                 "Content-Range: bytes %llu-%llu/%llu\r\nContent-Length: %llu\r\n",
+                 (unsigned long long)c->at, (unsigned long long)c->end - 1,
+                 (unsigned long long)f->length, (unsigned long long)(c->end - c->at));
+    } else if (f->chunked) {
+        snprintf(length, sizeof(length), "Transfer-Encoding: chunked\r\n");
+    } else {
+        snprintf(length, sizeof(length), "Content-Length: %llu\r\n",
+                 (unsigned long long)f->length);
+    }
+    int n = snprintf(c->head, sizeof(c->head), "HTTP/1.1 %u X\r\nDate: %s\r\n%s%s%s\r\n",
+                     c->not_modified ? 304 : c->ranged ? 206 : f->status, date, etag, f->fields,
+                     length);
+    stream_copy(c->s, c->head, (size_t)n);
+    c->head_sent = true;
+    if (c->head_only)
+        c->end = c->at;
+}
+
+static void send_body(struct origin_conn *c, struct now now)
+{
+    struct origin_file *f = c->file;
+    uint8_t data[8192];
+    char size[16];
+    uint64_t allowed = f->rate ? (now.mono_us - c->starts_us) / 1000 * f->rate + 1 : UINT64_MAX;
+    while (c->at < c->end && c->sent < allowed && stream_queued(c->s) < 65536) {
+        uint64_t n = c->end - c->at;
+        n = n < sizeof(data) ? n : sizeof(data);
+        n = n < allowed - c->sent ? n : allowed - c->sent;
+        if (c->cut && c->sent + n > f->cut)
+            n = f->cut - c->sent;
+        for (uint64_t i = 0; i < n; i++)
+            data[i] = origin_byte(f->salt, c->at + i);
+        if (n && f->chunked)
+            stream_copy(c->s, size, (size_t)snprintf(size, sizeof(size), "%x\r\n", (unsigned)n));
+        stream_copy(c->s, data, n);
+        if (n && f->chunked)
+            stream_copy(c->s, "\r\n", 2);
+        c->at += n;
+        c->sent += n;
+        if (c->cut && c->sent == f->cut && f->mode != ORIGIN_LONG) {
+            f->mode == ORIGIN_RESETS ? stream_abort(c->s) : stream_shut(c->s);
+            c->ended = true;
+            return;
+        }
+    }
+    if (c->at < c->end)
+        return;
+    if (f->chunked && !c->ranged && !c->not_modified && !c->head_only)
+        stream_copy(c->s, "0\r\n\r\n", 5);
+    if (c->cut && f->mode == ORIGIN_LONG)
+        stream_copy(c->s, "more than was said", 18);
+    c->file = NULL;
+    stream_resume(c->s);
+}
+
+static void conn_step(struct origin_conn *c, struct now now)
+{
+    struct origin_file *f = c->file;
+    if (!f || c->ended || now.mono_us < c->starts_us)
+        return;
+    if (c->cut && f->mode == ORIGIN_SILENT)
+        return;
+    if (c->cut && f->mode == ORIGIN_GARBAGE) {
+        stream_copy(c->s, "220 mail.example ESMTP\r\n\r\n", 26);
+        c->ended = true;
+        return;
+    }
+    if (!c->head_sent)
+        send_head(c);
+    send_body(c, now);
+}
+
+static void on_nothing(struct stream *s, struct now now)
+{
+    (void)s, (void)now;
+}
+
+static void on_eof(struct stream *s, struct now now)
+{
+    (void)now;
+    stream_shut(s);
+}
+
+static void on_closed(struct stream *s, enum stream_end why, struct now now)
+{
+    struct origin_conn *c = s->user, **at = &c->origin->conns;
+    (void)why, (void)now;
+    while (*at != c)
+        at = &(*at)->next;
+    *at = c->next;
+    free(c);
+}
+
+static const struct stream_events events = {on_nothing, on_received, on_nothing, on_eof, on_closed};
+
+bool origin_accept(struct origin *o, struct stream *s)
+{
+    struct origin_conn *c = calloc(1, sizeof(*c));
+    c->origin = o;
+    c->s = s;
+    c->next = o->conns;
+    o->conns = c;
+    s->events = &events;
+    s->user = c;
+    return true;
+}
+
+void origin_step(struct origin *o, struct now now)
+{
+    for (struct origin_conn *c = o->conns; c; c = c->next)
+        conn_step(c, now);
+}
+
+void origin_close(struct origin *o)
+{
+    while (o->conns) {
+        struct origin_conn *c = o->conns;
+        o->conns = c->next;
+        free(c);
+    }
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "pipe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool op_send(struct stream *s, struct ref r)
+{
+    struct pipe_end *e = (struct pipe_end *)s;
+    if (e->aborted || e->closed || e->shut)
+        return true;
+    if (e->out_len + r.len > PIPE_QUEUE || e->holds == PIPE_HOLDS) {
+        e->wants_writable = true;
+        return false;
+    }
+    memcpy(e->out + e->out_len, r.data, r.len);
+    e->out_len += r.len;
+    e->sent += r.len;
+    ref_hold(&r);
+    e->held[e->holds].ref = r;
+    e->held[e->holds++].end = e->sent;
+    return true;
+}
+
+static size_t op_copy(struct stream *s, const void *data, size_t len)
+{
+    struct pipe_end *e = (struct pipe_end *)s;
+    if (e->aborted || e->closed || e->shut)
+        return len;
+    size_t n = PIPE_QUEUE - e->out_len < len ? PIPE_QUEUE - e->out_len : len;
+    memcpy(e->out + e->out_len, data, n);
+    e->out_len += n;
+    e->sent += n;
+    if (n < len)
+        e->wants_writable = true;
+    return n;
+}
+
+static size_t op_queued(const struct stream *s)
+{
+    return ((const struct pipe_end *)s)->out_len;
+}
+
+static void op_resume(struct stream *s)
+{
+    ((struct pipe_end *)s)->resumed = true;
+}
+
+static void op_shut(struct stream *s)
+{
+    ((struct pipe_end *)s)->shut = true;
+}
+
+static void op_abort(struct stream *s)
+{
+    ((struct pipe_end *)s)->aborted = true;
+}
+
+static const struct stream_ops ops = {op_send, op_copy, op_queued, op_resume, op_shut, op_abort};
+
+static void end_init(struct pipe_end *e, struct pipe_end *peer, const struct endpoint *local,
+                     const struct endpoint *remote, const bool *up)
+{
+    e->s.ops = &ops;
+    e->s.local = *local;
+    e->s.remote = *remote;
+    e->peer = peer;
+    e->up = up;
+    e->out = malloc(PIPE_QUEUE);
+    e->in = malloc(PIPE_WINDOW);
+}
+
+struct pipe *pipe_new(const struct endpoint *from, const struct endpoint *to, const bool *from_up,
+                      const bool *to_up)
+{
+    struct pipe *p = calloc(1, sizeof(*p));
+    end_init(&p->a, &p->b, from, to, from_up);
+    end_init(&p->b, &p->a, to, from, to_up);
+    p->a.opening = true;
+    return p;
+}
+
+static void release(struct pipe_end *e, bool all)
+{
+    unsigned n = 0;
+    while (n < e->holds && (all || e->held[n].end <= e->moved)) {
+        struct ref r = e->held[n++].ref;
+        ref_release(&r);
+    }
+    memmove(e->held, e->held + n, (e->holds - n) * sizeof(e->held[0]));
+    e->holds -= n;
+}
+
+static void close_end(struct pipe_end *e, enum stream_end why, struct now now)
+{
+    release(e, true);
+    e->closed = true;
+    e->out_len = 0;
+    if (e->s.events && e->s.events->closed)
+        e->s.events->closed(&e->s, why, now);
+}
+
+/* Takes what the peer sent. True when something came. */
+static bool take(struct pipe_end *e)
+{
+    struct pipe_end *from = e->peer;
+    size_t n = PIPE_WINDOW - e->in_len < from->out_len ? PIPE_WINDOW - e->in_len : from->out_len;
+    if (n == 0 || !*from->up)
+        return false;
+    memcpy(e->in + e->in_len, from->out, n);
+    e->in_len += n;
+    memmove(from->out, from->out + n, from->out_len - n);
+    from->out_len -= n;
+    from->moved += n;
+    release(from, false);
+    return true;
+}
+
+void pipe_step(struct pipe_end *e, struct now now)
+{
+    if (e->closed || !*e->up)
+        return;
+    if (e->aborted) {
+        e->peer->reset = true;
+        close_end(e, STREAM_ABORTED, now);
+        return;
+    }
+    if (e->refused || e->reset) {
+        close_end(e, e->refused ? STREAM_REFUSED : STREAM_RESET, now);
+        return;
+    }
+    if (e->opening) {
+        if (!*e->peer->up)
+            return; /* no answer */
+        e->opening = false;
+        e->s.events->opened(&e->s, now);
+        return;
+    }
+    if (!e->s.events)
+        return;
+    bool came = take(e);
+    if ((came || e->resumed) && e->in_len) {
+        e->resumed = false;
+        size_t n = e->s.events->received(&e->s, e->in, e->in_len, now);
+        memmove(e->in, e->in + n, e->in_len - n);
+        e->in_len -= n;
+    }
+    if (e->wants_writable && e->out_len <= PIPE_QUEUE / 2 && !e->aborted) {
+        e->wants_writable = false;
+        e->s.events->writable(&e->s, now);
+    }
+    if (e->peer->shut && e->peer->out_len == 0 && !e->eof && !e->aborted && *e->peer->up) {
+        e->eof = true;
+        e->s.events->eof(&e->s, now);
+    }
+    if (e->eof && e->shut && e->out_len == 0 && !e->aborted)
+        close_end(e, STREAM_DONE, now);
+}
+
+bool pipe_over(const struct pipe *p)
+{
+    return p->a.closed && p->b.closed;
+}
+
+void pipe_free(struct pipe *p)
+{
+    free(p->a.out);
+    free(p->a.in);
+    free(p->b.out);
+    free(p->b.in);
+    free(p);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Streams in memory, in pairs, that keep base/stream.h's promises: events come only from
+ * pipe_step, closed comes last, unconsumed bytes are offered again with what follows. */
+#ifndef CORAL_TESTS_PROXY_PIPE_H
+#define CORAL_TESTS_PROXY_PIPE_H
+
+#include "base/stream.h"
+
+#define PIPE_QUEUE  131072u /* bytes sent and not taken yet */
+#define PIPE_WINDOW 65536u  /* bytes received and not consumed */
+#define PIPE_HOLDS  256u
+
+struct pipe_end {
+    struct stream s; /* first */
+    struct pipe_end *peer;
+    const bool *up;  /* the host is alive; else nothing happens here any more */
+    uint8_t *out, *in;
+    size_t out_len, in_len;
+    uint64_t sent, moved; /* bytes ever queued, ever taken by the peer */
+    struct {
+        struct ref ref;
+        uint64_t end;
+    } held[PIPE_HOLDS];
+    unsigned holds;
+    bool in_event, opening, refused, wants_writable, resumed, offered, shut, eof, aborted, reset,
+        closed;
+};
+
+struct pipe {
+    struct pipe *next;
+    struct pipe_end a, b; /* a connects to b */
+};
+
+/* A connection from a to b, which is open as soon as `opening` of a is handled. */
+struct pipe *pipe_new(const struct endpoint *from, const struct endpoint *to, const bool *from_up,
+                      const bool *to_up);
+void pipe_step(struct pipe_end *e, struct now now);
+bool pipe_over(const struct pipe *p);
+void pipe_free(struct pipe *p);
+
+#endif

@@ -1,0 +1,634 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <rte_rcu_qsbr.h>
+
+#define DHT_PORT 5301
+
+static void *aligned(size_t alignment, size_t bytes)
+{
+    void *p = aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+    if (!p)
+        abort();
+    return p;
+}
+
+/* --- names: the resolver that the proxies are linked with here ---------------------------------------- */
+
+struct resolution {
+    struct resolution *next;
+    uint64_t ticket;
+    resolver_done *done;
+    void *ctx;
+    struct name name;
+};
+
+uint64_t resolver_resolve(struct resolver *r, const char *name, resolver_done *done, void *ctx,
+                          struct now now)
+{
+    struct world *w = (struct world *)r;
+    struct resolution *x = calloc(1, sizeof(*x));
+    (void)now;
+    *x = (struct resolution){w->resolutions, rng_u64(&w->rng) | 1, done, ctx,
+                             {.result = RESOLVER_NONE}};
+    for (unsigned i = 0; i < w->names; i++)
+        if (strcasecmp(w->name[i].name, name) == 0)
+            x->name = w->name[i];
+    w->resolutions = x;
+    return x->ticket;
+}
+
+void resolver_cancel(struct resolver *r, uint64_t ticket)
+{
+    struct world *w = (struct world *)r;
+    for (struct resolution **at = &w->resolutions; *at; at = &(*at)->next) {
+        struct resolution *x = *at;
+        if (x->ticket != ticket)
+            continue;
+        *at = x->next;
+        free(x);
+        return;
+    }
+}
+
+static void resolve_all(struct world *w)
+{
+    struct resolution *list = w->resolutions;
+    w->resolutions = NULL;
+    while (list) {
+        struct resolution *x = list;
+        list = x->next;
+        x->done(x->ctx, x->name.result, x->name.address, x->name.n, w->now);
+        free(x);
+    }
+}
+
+void world_name(struct world *w, struct name name)
+{
+    w->name[w->names++] = name;
+}
+
+/* --- streams ------------------------------------------------------------------------------------------- */
+
+static struct node *node_at(struct world *w, const struct addr *a)
+{
+    for (unsigned i = 0; i < w->nodes; i++)
+        if (addr_eq(&w->node[i].self.v4, a))
+            return &w->node[i];
+    return NULL;
+}
+
+static struct pipe *connect_to(struct world *w, const struct endpoint *from,
+                               const bool *from_up, const struct endpoint *to, int worker,
+                               const struct stream_events *events, void *user)
+{
+    static const bool down = false;
+    struct node *n = node_at(w, &to->ip);
+    struct origin *o = NULL;
+    for (unsigned i = 0; i < WORLD_ORIGINS; i++)
+        if (endpoint_eq(&w->origin[i].at, to))
+            o = &w->origin[i];
+    struct pipe *p = pipe_new(from, to, from_up, n ? &n->up : o ? &w->clients_up : &down);
+    p->a.s.events = events;
+    p->a.s.user = user;
+    p->next = w->pipes;
+    w->pipes = p;
+    if (n && n->up && to->port == 80) {
+        unsigned i = worker >= 0 ? (unsigned)worker : n->accepts++ % n->workers;
+        http_server_accept(n->worker[i].server, &p->b.s, w->now);
+    } else if (o && o->up) {
+        origin_accept(o, &p->b.s);
+    } else if (!n || n->up) { /* nobody listens */
+        p->a.refused = true;
+        p->b.closed = true;
+    }
+    return p;
+}
+
+static struct stream *host_connect(void *ctx, const struct endpoint *to,
+                                   const struct stream_events *events, void *user, struct now now)
+{
+    struct worker *k = ctx;
+    struct endpoint from = {k->node->self.v4, 40000};
+    (void)now;
+    return &connect_to(k->node->world, &from, &k->node->up, to, -1, events, user)->a.s;
+}
+
+static void step_pipes(struct world *w)
+{
+    for (struct pipe *p = w->pipes; p; p = p->next) {
+        pipe_step(&p->a, w->now);
+        pipe_step(&p->b, w->now);
+    }
+    for (struct pipe **at = &w->pipes; *at;) {
+        struct pipe *p = *at;
+        if (!pipe_over(p)) {
+            at = &p->next;
+            continue;
+        }
+        *at = p->next;
+        pipe_free(p);
+    }
+}
+
+/* --- datagrams ------------------------------------------------------------------------------------------- */
+
+static void packet_send(struct world *w, const struct endpoint *from, const struct endpoint *to,
+                        const void *data, size_t len)
+{
+    struct packet *p = calloc(1, sizeof(*p));
+    p->from = *from;
+    p->to = *to;
+    p->len = len;
+    memcpy(p->data, data, len);
+    *w->packets_tail = p;
+    w->packets_tail = &p->next;
+}
+
+static bool host_udp(void *ctx, uint16_t port, const struct endpoint *to, const void *data,
+                     size_t len)
+{
+    struct worker *k = ctx;
+    struct endpoint from = {k->node->self.v4, port};
+    packet_send(k->node->world, &from, to, data, len);
+    return true;
+}
+
+static void host_answered(void *ctx, const struct dht_contact *who, uint32_t rtt, struct now now)
+{
+    (void)ctx, (void)who, (void)rtt, (void)now;
+}
+
+static void host_timed_out(void *ctx, const struct dht_id *who, struct now now)
+{
+    (void)ctx, (void)who, (void)now;
+}
+
+static void packet_take(struct world *w, struct packet *p)
+{
+    struct node *n = node_at(w, &p->to.ip);
+    struct dht_peek peek;
+    uint8_t reply[1500];
+    struct datagram d = {.from = p->from, .to = p->to, .data = p->data, .len = (uint16_t)p->len,
+                         .room = sizeof(reply), .reply = reply};
+    if (!n || !n->up || !dht_peek(p->data, p->len, &peek))
+        return;
+    if (peek.reply) {
+        if (peek.asker < n->workers)
+            dht_asker_input(n->worker[peek.asker].asker, &d, w->now);
+        return;
+    }
+    dht_serve(n->store, n->worker[0].mac, n->routes, &d, 1, NULL, NULL, &n->served, w->now);
+    if (d.reply_len)
+        packet_send(w, &p->to, &p->from, reply, d.reply_len);
+}
+
+static void step_packets(struct world *w)
+{
+    struct packet *list = w->packets;
+    w->packets = NULL;
+    w->packets_tail = &w->packets;
+    while (list) {
+        struct packet *p = list;
+        list = p->next;
+        packet_take(w, p);
+        free(p);
+    }
+}
+
+/* --- nodes ------------------------------------------------------------------------------------------------- */
+
+static bool host_post(void *ctx, unsigned worker, const struct message *m)
+{
+    struct worker *k = &((struct worker *)ctx)->node->worker[worker];
+    if (k->ring_len >= k->node->world->ring_room)
+        return false;
+    k->ring[k->ring_len++] = *m;
+    return true;
+}
+
+static void make_routes(struct node *n)
+{
+    struct world *w = n->world;
+    struct dht_routes *r = calloc(1, sizeof(*r) + WORLD_NODES * sizeof(r->route[0]));
+    r->self = n->self;
+    for (unsigned i = 0; i < w->nodes; i++) {
+        struct node *o = &w->node[i];
+        if (o == n)
+            continue;
+        unsigned at = r->n++;
+        while (at > 0) { /* nearest first */
+            const struct dht_id *x = &r->route[at - 1].contact.id;
+            int d = 0;
+            for (unsigned b = 0; b < DHT_ID_BYTES && d == 0; b++)
+                d = (x->b[b] ^ n->self.id.b[b]) - (o->self.id.b[b] ^ n->self.id.b[b]);
+            if (d < 0)
+                break;
+            r->route[at] = r->route[at - 1];
+            at--;
+        }
+        bool alive = o->up || w->now.mono_us < o->dead_us + WORLD_DEAD_MS * 1000;
+        r->route[at] = (struct dht_route){o->self, 1000, alive};
+    }
+    struct dht_routes *old = n->routes;
+    n->routes = r;
+    for (unsigned i = 0; i < n->workers; i++) {
+        dht_asker_routes(n->worker[i].asker, r);
+        proxy_view(n->worker[i].proxy, &n->policy, r);
+    }
+    free(old);
+}
+
+static void make_policy(struct node *n)
+{
+    struct proxy_policy *p = &n->policy;
+    strncpy(p->zone, "coral.test", sizeof(p->zone));
+    p->open = true;
+    p->open_default_lifetime_s = 43200;
+    p->open_min_lifetime_s = 300;
+    p->stale_s = 86400;
+    p->short_ttl_ms = 20000;
+    p->long_ttl_ms = 3600000;
+    p->sites = 1;
+    p->site = n->site;
+    strncpy(n->site[0].host, "www.site.test", sizeof(n->site[0].host));
+    n->site[0].origins = 1;
+    n->site[0].origin[0] = (struct proxy_origin){
+        .host = "10.9.0.1", .is_address = true, .address = n->world->origin[0].at.ip, .port = 80};
+    n->site[0].ttl_override_s = -1;
+    n->site[0].allow_special = true;
+    for (unsigned i = 0; i < n->world->nodes; i++)
+        p->own_address[p->own++] = n->world->node[i].self.v4;
+}
+
+static void make_worker(struct node *n, unsigned i, const struct dht_config *dht)
+{
+    struct world *w = n->world;
+    struct worker *k = &n->worker[i];
+    struct dht_keys keys = {.n = 1, .key[0] = {.id = 1, .key = "an example key."}};
+    uint8_t seed[32];
+    rng_bytes(&w->rng, seed, sizeof(seed));
+    k->node = n;
+    k->number = i;
+    k->mac = dht_mac_create(&keys);
+    struct dht_asker_host ah = {{k, host_udp}, k, host_answered, host_timed_out};
+    k->asker = dht_asker_create(dht, i, k->mac, &ah, seed, w->now);
+    struct http_client_config cc = {.exchanges = 256, .idle_pool = 32, .connect_ms = 500,
+                                    .first_byte_ms = 10000, .between_bytes_ms = 5000,
+                                    .idle_ms = 10000};
+    struct http_client_host ch = {k, host_connect};
+    k->client = http_client_create(&cc, &ch, w->now);
+    struct proxy_config pc = {.worker = i, .workers = n->workers, .requests = w->requests,
+                              .fills = w->fills, .burst = 32, .node_id = n->self.id,
+                              .http_port = 80};
+    snprintf(pc.node_name, sizeof(pc.node_name), "node%u", n->number);
+    struct proxy_parts parts = {n->cache, k->client, k->asker, k->mac, (struct resolver *)w,
+                                {k, host_post}};
+    k->proxy = proxy_create(&pc, &parts, seed, w->now);
+    struct http_server_config sc = {.connections = 512, .idle_ms = 60000, .head_ms = 10000,
+                                    .stall_ms = 30000};
+    struct http_handler handler = proxy_handler(k->proxy);
+    k->server = http_server_create(&sc, &handler, w->now);
+    if (!k->mac || !k->asker || !k->client || !k->proxy || !k->server)
+        abort();
+}
+
+static void make_node(struct world *w, unsigned number, unsigned workers)
+{
+    struct node *n = &w->node[number];
+    struct dht_config dht = dht_config_default();
+    struct cache_config cc = {.bytes = w->cache_bytes, .objects = 4096, .workers = workers};
+    dht.port = DHT_PORT;
+    n->number = number;
+    n->workers = workers;
+    n->up = true;
+    n->memory = aligned(2u << 20, w->cache_bytes);
+    n->qsbr = aligned(64, rte_rcu_qsbr_get_memsize(workers));
+    rte_rcu_qsbr_init(n->qsbr, workers);
+    for (unsigned i = 0; i < workers; i++) {
+        rte_rcu_qsbr_thread_register(n->qsbr, i);
+        rte_rcu_qsbr_thread_online(n->qsbr, i);
+    }
+    cc.memory = n->memory;
+    cc.qsbr = n->qsbr;
+    rng_bytes(&w->rng, cc.seed, sizeof(cc.seed));
+    n->cache = cache_create(&cc);
+    n->store = dht_store_create(&dht, cc.seed);
+    if (!n->cache || !n->store)
+        abort();
+    make_policy(n);
+    for (unsigned i = 0; i < workers; i++)
+        make_worker(n, i, &dht);
+}
+
+void world_open_sized(struct world *w, unsigned nodes, unsigned workers, uint64_t seed,
+                      size_t cache_bytes, uint32_t requests, uint32_t fills)
+{
+    memset(w, 0, sizeof(*w));
+    w->seed = seed;
+    w->now = (struct now){1000000, 1700000000};
+    w->nodes = nodes;
+    w->ring_room = WORLD_RING;
+    w->cache_bytes = cache_bytes ? cache_bytes : 32u << 20;
+    w->requests = requests ? requests : 512;
+    w->fills = fills ? fills : 64;
+    w->clients_up = true;
+    w->packets_tail = &w->packets;
+    rng_init_u64(&w->rng, seed);
+    w->origin[0] = (struct origin){.at = {addr_v4(0x0a090001), 80}, .up = true};
+    w->origin[1] = (struct origin){.at = {addr_v4(0x5db8d822), 80}, .up = true};
+    w->origin[2] = (struct origin){.at = {addr_v4(0x7f000001), 80}, .up = true};
+    for (unsigned i = 0; i < nodes; i++) {
+        struct node *n = &w->node[i];
+        n->world = w;
+        n->self.rpc = (struct endpoint){addr_v4(0x0a010001 + i), DHT_PORT};
+        n->self.id = dht_node_id(&n->self.rpc);
+        n->self.v4 = n->self.rpc.ip;
+        n->self.http_port = 80;
+        n->self.services = DHT_SERVICE_HTTP | DHT_SERVICE_DNS;
+    }
+    for (unsigned i = 0; i < nodes; i++)
+        make_node(w, i, workers);
+    for (unsigned i = 0; i < nodes; i++)
+        make_routes(&w->node[i]);
+}
+
+void world_open(struct world *w, unsigned nodes, unsigned workers, uint64_t seed)
+{
+    world_open_sized(w, nodes, workers, seed, 0, 0, 0);
+}
+
+static void close_node(struct node *n)
+{
+    for (unsigned i = 0; i < n->workers; i++) {
+        struct worker *k = &n->worker[i];
+        http_server_destroy(k->server);
+        http_client_destroy(k->client);
+        proxy_destroy(k->proxy);
+        dht_asker_destroy(k->asker);
+        dht_mac_destroy(k->mac);
+    }
+    dht_store_destroy(n->store);
+    cache_destroy(n->cache);
+    free(n->routes);
+    free(n->qsbr);
+    free(n->memory);
+}
+
+void world_close(struct world *w)
+{
+    for (unsigned i = 0; i < w->nodes; i++)
+        close_node(&w->node[i]);
+    for (unsigned i = 0; i < WORLD_ORIGINS; i++)
+        origin_close(&w->origin[i]);
+    while (w->pipes) {
+        struct pipe *p = w->pipes;
+        w->pipes = p->next;
+        pipe_free(p);
+    }
+    while (w->packets) {
+        struct packet *p = w->packets;
+        w->packets = p->next;
+        free(p);
+    }
+    while (w->resolutions)
+        resolver_cancel((struct resolver *)w, w->resolutions->ticket);
+}
+
+static void step_worker(struct worker *k)
+{
+    struct now now = k->node->world->now;
+    struct message batch[WORLD_RING];
+    unsigned n = k->ring_len;
+    memcpy(batch, k->ring, n * sizeof(batch[0]));
+    k->ring_len = 0;
+    proxy_flush(k->proxy, now);
+    for (unsigned i = 0; i < n; i++)
+        proxy_message(k->proxy, &batch[i], now);
+    http_server_poll(k->server, now);
+    http_client_poll(k->client, now);
+    dht_asker_poll(k->asker, now);
+    proxy_poll(k->proxy, now);
+    cache_reclaim(k->node->cache, k->number, now);
+    rte_rcu_qsbr_quiescent(k->node->qsbr, k->number);
+}
+
+void world_step(struct world *w)
+{
+    w->now.mono_us += 1000;
+    w->now.wall_s = 1700000000 + (int64_t)(w->now.mono_us / 1000000);
+    step_packets(w);
+    for (unsigned i = 0; i < WORLD_ORIGINS; i++)
+        origin_step(&w->origin[i], w->now);
+    step_pipes(w);
+    resolve_all(w);
+    for (unsigned i = 0; i < w->nodes; i++)
+        for (unsigned j = 0; w->node[i].up && j < w->node[i].workers; j++)
+            step_worker(&w->node[i].worker[j]);
+    for (unsigned i = 0; i < w->nodes; i++)
+        if (!w->node[i].up &&
+            w->now.mono_us - w->node[i].dead_us == WORLD_DEAD_MS * 1000)
+            for (unsigned j = 0; j < w->nodes; j++)
+                make_routes(&w->node[j]);
+}
+
+void world_run(struct world *w, unsigned ms)
+{
+    while (ms--)
+        world_step(w);
+}
+
+void world_kill(struct world *w, unsigned node)
+{
+    w->node[node].up = false;
+    w->node[node].dead_us = w->now.mono_us;
+}
+
+uint64_t world_count(const struct world *w, unsigned node, size_t offset)
+{
+    uint64_t sum = 0;
+    const struct node *n = &w->node[node];
+    for (unsigned i = 0; i < n->workers; i++)
+        sum += counter_read(
+            (const uint64_t *)((const char *)proxy_counters(n->worker[i].proxy) + offset));
+    return sum;
+}
+
+/* --- clients ---------------------------------------------------------------------------------------------------- */
+
+static void on_nothing(struct stream *s, struct now now)
+{
+    (void)s, (void)now;
+}
+
+static size_t on_received(struct stream *s, const uint8_t *data, size_t len, struct now now)
+{
+    struct client *c = s->user;
+    (void)now;
+    if (c->paused)
+        return 0;
+    if (c->len + len + 1 > c->room) {
+        c->room = (c->len + len + 1) * 2;
+        c->data = realloc(c->data, c->room);
+    }
+    memcpy(c->data + c->len, data, len);
+    c->len += len;
+    return len;
+}
+
+static void on_eof(struct stream *s, struct now now)
+{
+    struct client *c = s->user;
+    (void)now;
+    c->eof = true;
+    stream_shut(s);
+}
+
+static void on_closed(struct stream *s, enum stream_end why, struct now now)
+{
+    struct client *c = s->user;
+    (void)now;
+    c->closed = true;
+    c->why = why;
+    c->pipe = NULL;
+}
+
+static const struct stream_events client_events = {on_nothing, on_received, on_nothing, on_eof,
+                                                   on_closed};
+
+void client_send(struct world *w, struct client *c, unsigned node, unsigned worker,
+                 const char *request)
+{
+    struct endpoint from = {addr_v4(0x0a640001), 50000}, to = {w->node[node].self.v4, 80};
+    memset(c, 0, sizeof(*c));
+    c->world = w;
+    c->to_head = strncmp(request, "HEAD", 4) == 0;
+    c->pipe = connect_to(w, &from, &w->clients_up, &to, (int)worker, &client_events, c);
+    stream_copy(&c->pipe->a.s, request, strlen(request));
+}
+
+void client_more(struct client *c, const char *request)
+{
+    c->len = 0;
+    c->whole = false;
+    if (c->pipe)
+        stream_copy(&c->pipe->a.s, request, strlen(request));
+}
+
+void client_get(struct world *w, struct client *c, unsigned node, unsigned worker,
+                const char *host, const char *path, const char *fields)
+{
+    char request[4096];
+    snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", path, host,
+             fields ? fields : "");
+    client_send(w, c, node, worker, request);
+}
+
+void client_leave(struct client *c)
+{
+    if (c->pipe)
+        stream_abort(&c->pipe->a.s);
+}
+
+static bool take_chunked(struct client *c, const uint8_t *data, size_t len)
+{
+    struct http_chunked k;
+    http_chunked_init(&k);
+    for (size_t at = 0; at < len;) {
+        size_t used;
+        struct http_text span;
+        enum http_error e = http_chunked_next(&k, data + at, len - at, &used, &span);
+        memcpy(c->body + c->body_len, span.p, span.len);
+        c->body_len += span.len;
+        at += used;
+        if (e == HTTP_OK)
+            return true;
+        if (e == HTTP_BAD || used == 0)
+            return false;
+    }
+    return false;
+}
+
+bool client_parse(struct client *c)
+{
+    c->whole = false;
+    c->body_len = 0;
+    if (!c->data || http_parse_response(c->data, c->len, c->to_head, &c->head) != HTTP_OK)
+        return false;
+    size_t have = c->len - c->head.head_len;
+    const uint8_t *data = (const uint8_t *)c->data + c->head.head_len;
+    free(c->body);
+    c->body = malloc(have + 1);
+    if (c->head.framing == HTTP_BODY_CHUNKED) {
+        c->whole = take_chunked(c, data, have);
+        return c->whole;
+    }
+    memcpy(c->body, data, have);
+    c->body_len = have;
+    c->whole = c->head.framing == HTTP_BODY_NONE     ? have == 0
+               : c->head.framing == HTTP_BODY_LENGTH ? have == c->head.content_length
+                                                     : c->eof;
+    return c->whole;
+}
+
+bool client_wait(struct client *c, unsigned ms)
+{
+    size_t looked = (size_t)-1;
+    for (unsigned i = 0; i < ms; i++) {
+        world_step(c->world);
+        if (c->len != looked || c->eof || c->closed) {
+            looked = c->len;
+            if (client_parse(c) || c->closed)
+                break;
+        }
+    }
+    return c->whole;
+}
+
+void client_free(struct client *c)
+{
+    free(c->data);
+    free(c->body);
+    c->data = NULL;
+    c->body = NULL;
+    if (c->pipe)
+        stream_abort(&c->pipe->a.s);
+    while (c->pipe)
+        world_step(c->world);
+}
+
+bool client_body_is(const struct client *c, uint64_t salt, uint64_t from, uint64_t length)
+{
+    if (!c->whole || c->body_len != length)
+        return false;
+    for (uint64_t i = 0; i < length; i++)
+        if (c->body[i] != origin_byte(salt, from + i))
+            return false;
+    return true;
+}
+
+const char *client_field(const struct client *c, const char *name)
+{
+    static char value[1024];
+    for (unsigned i = 0; i < c->head.fields; i++) {
+        const struct http_field *f = &c->head.field[i];
+        if (f->name.len == strlen(name) && strncasecmp(f->name.p, name, f->name.len) == 0) {
+            snprintf(value, sizeof(value), "%.*s", (int)f->value.len, f->value.p);
+            return value;
+        }
+    }
+    return "";
+}
+
+unsigned world_get(struct world *w, struct client *c, unsigned node, const char *host,
+                   const char *path, const char *fields)
+{
+    client_get(w, c, node, 0, host, path, fields);
+    client_wait(c, 60000);
+    return c->whole ? c->head.status : 0;
+}
