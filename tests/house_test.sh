@@ -9,8 +9,9 @@ for lib in "$@"; do
         echo "$lib uses: $(echo "$found" | tr '\n' ' ')"
         bad=1
     fi
-    # and no mutable state at file scope
-    state=$(nm "$lib" 2>/dev/null | awk '$2 ~ /^[bBdDC]$/ {print $3}' | grep -vE '^(__|\.)' | sort -u)
+    # and no mutable state at file scope (.data.rel.ro is constant tables with addresses in them)
+    state=$(objdump -t "$lib" 2>/dev/null |
+        awk '/ O / && /[ \t](\.bss|\.data|\.tbss|\.tdata|\*COM\*)[.a-z]*[ \t]/ && !/\.data\.rel\.ro/ {print $NF}' | sort -u)
     if [ -n "$state" ]; then
         echo "$lib has mutable file-scope state: $(echo "$state" | tr '\n' ' ')"
         bad=1
