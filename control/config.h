@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The configuration as values: read from YAML by the table in control/schema.h, every mistake of
+ * a file reported in one run. No I/O but reading the files that are named.
+ */
+#ifndef CORAL_CONTROL_CONFIG_H
+#define CORAL_CONTROL_CONFIG_H
+
+#include "base/addr.h"
+#include "control/report.h"
+#include "control/schema.h"
+
+#define CONFIG_TEXT       256
+#define CONFIG_FILE_BYTES (16u << 20) /* of the configuration and of files that it names */
+#define CONFIG_PORTS      4
+#define CONFIG_KEYS       2
+#define CONFIG_SITES      65536
+
+enum config_driver { CONFIG_AUTO, CONFIG_AF_XDP, CONFIG_AF_PACKET, CONFIG_TAP };
+
+struct config_prefix {
+    struct addr ip;
+    uint8_t bits; /* of its family */
+};
+
+struct config_origin {
+    char host[CONFIG_TEXT]; /* a domain, lower case, or the text of an address */
+    bool is_address;
+    struct addr address;
+    uint16_t port;
+};
+
+struct config_file {
+    char path[CONFIG_TEXT]; /* "": none */
+    char *text;             /* NUL after it */
+    size_t len;
+    struct place place; /* where the configuration names it */
+};
+
+struct config_port {
+    char device[CONFIG_TEXT];
+    unsigned driver;
+    uint64_t mtu;
+    struct {
+        unsigned n;
+        struct config_prefix item[16];
+    } address;
+    struct {
+        unsigned n;
+        struct addr item[2];
+    } gateway;
+    struct place place;
+};
+
+struct config_site {
+    char host[CONFIG_TEXT];
+    struct {
+        unsigned n;
+        struct config_origin item[4];
+    } origin;
+    int64_t ttl_override_s;
+    struct {
+        unsigned n;
+        struct config_prefix item[8];
+    } allow;
+    struct place place;
+};
+
+struct config_key {
+    uint8_t id, key[16];
+};
+
+struct config {
+    char name[CONFIG_TEXT], run_dir[CONFIG_TEXT];
+    uint64_t workers;
+    bool pin, spin;
+    unsigned ports;
+    struct config_port port[CONFIG_PORTS];
+    uint64_t cache_bytes, http_port, connections;
+    struct config_file key_file;
+    unsigned keys;
+    struct config_key key[CONFIG_KEYS]; /* from key_file; [0] signs */
+    struct {
+        unsigned n;
+        struct endpoint item[32];
+    } join;
+    uint64_t dht_port, ping_interval_ms, ping_misses, rpc_timeout_ms, bucket, prefix_bits, beta,
+        store_keys, lookups, short_ttl_ms, long_ttl_ms;
+    char zone[CONFIG_TEXT];
+    bool dns_enabled;
+    uint64_t proxy_ttl_ms, ns_ttl_ms, negative_ttl_ms;
+    unsigned sites;
+    struct config_site *site; /* sorted by host */
+    bool open;
+    uint64_t open_default_ms, open_min_ms, stale_ms;
+    struct config_file deny_file;
+    struct {
+        unsigned n;
+        struct config_prefix item[16];
+    } allow_origins;
+    struct {
+        unsigned n;
+        struct endpoint item[4];
+    } resolver;
+    unsigned log_level;
+    uint64_t drain_timeout_ms;
+};
+
+/*
+ * Reads a configuration. False: `report` has the mistakes, at least one, and *out is all zeros;
+ * else *out is owned by the caller (config_free). `report` is empty before; it holds the text
+ * afterwards, for mistakes found later at a `struct place`. Any thread, no global state.
+ */
+bool config_read_file(const char *path, struct config *out, struct report *report);
+bool config_read_text(const char *name, const char *text, size_t len, struct config *out,
+                      struct report *report);
+void config_free(struct config *c);
+
+/* --- private to the reader ----------------------------------------------------------------- */
+
+/* Parses one value of an option into `field`; false with a sentence about it in `why`. */
+bool config_value(const struct schema_option *o, const char *text, void *field, char *why,
+                  size_t why_len);
+/* Sets every field of a group to its default. */
+void config_defaults(enum option_group group, void *base);
+/* What one option alone cannot say: needed ones, doubles, gateways, keys. */
+void config_check(struct config *c, struct report *report);
+/* Reads a whole file; NULL with a reason in `why`. The caller frees. */
+char *config_slurp(const char *path, size_t *len, char *why, size_t why_len);
+
+#endif

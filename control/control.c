@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/control.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "control/log.h"
+
+#define EVENTS_A_TURN 4096
+#define SAMPLE_US     1000000u
+#define RECLAIM_US    20000u /* how often it is asked whether a grace period is over */
+#define DRAIN_LEAST_US 50000u /* until every worker has seen NODE_DRAIN */
+
+struct now control_now(void)
+{
+    struct timespec mono, wall;
+    clock_gettime(CLOCK_MONOTONIC, &mono);
+    clock_gettime(CLOCK_REALTIME_COARSE, &wall);
+    return (struct now){(uint64_t)mono.tv_sec * 1000000 + (uint64_t)mono.tv_nsec / 1000,
+                        wall.tv_sec};
+}
+
+/* --- ending -------------------------------------------------------------------------------- */
+
+void control_drain(struct control *c, const char *why)
+{
+    uint64_t now_us = control_now().mono_us;
+    struct message m = {.type = NODE_DRAIN, .from = 0xffff};
+
+    if (c->draining) { /* asked again: now */
+        c->drain_until_us = now_us;
+        return;
+    }
+    c->draining = true;
+    c->drain_from_us = now_us;
+    c->drain_until_us = now_us + c->config->drain_timeout_ms * 1000;
+    log_info("stopping, %s connections=%u drain_timeout_ms=%llu", why,
+             node_connections(c->node), (unsigned long long)c->config->drain_timeout_ms);
+    sd_notify(0, "STOPPING=1");
+    control_publish(c); /* out of our own DNS answers first */
+    for (unsigned i = 0; i < c->workers; i++)
+        control_command(c, i, &m);
+}
+
+static bool is_drained(struct control *c, uint64_t now_us)
+{
+    if (!c->draining || c->commands || now_us < c->drain_from_us + DRAIN_LEAST_US)
+        return c->draining && now_us >= c->drain_until_us;
+    return now_us >= c->drain_until_us || node_connections(c->node) == 0;
+}
+
+/* --- what comes in ------------------------------------------------------------------------- */
+
+static void handle_event(struct control *c, const struct node_event *e, struct now now)
+{
+    switch (e->type) {
+    case NODE_ANSWERED:
+        dht_member_answered(c->member, &e->contact, e->rtt_us, now);
+        break;
+    case NODE_TIMED_OUT:
+        dht_member_timed_out(c->member, &e->contact.id, now);
+        break;
+    case NODE_HEARD:
+        dht_member_heard(c->member, &e->contact, now);
+        break;
+    case NODE_PURGED:
+        control_purged(c, e->ptr);
+        break;
+    case NODE_FILLED:
+        control_filled(c, e->ptr);
+        break;
+    }
+}
+
+static void handle_signals(struct control *c, int fd)
+{
+    struct signalfd_siginfo s;
+    while (read(fd, &s, sizeof(s)) == (ssize_t)sizeof(s))
+        control_drain(c, s.ssi_signo == SIGINT ? "interrupted" : "told by SIGTERM");
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* When the thread must be awake again though nothing happens. */
+static uint64_t next_deadline(const struct control *c, uint64_t jobs_us, uint64_t now_us)
+{
+    uint64_t at = earlier(jobs_us, c->sample.at_us + SAMPLE_US);
+
+    at = earlier(at, dht_member_deadline_us(c->member));
+    at = earlier(at, server_deadline_us(c->server));
+    if (c->retirements || dht_member_changed(c->member) || c->draining)
+        at = earlier(at, now_us + RECLAIM_US);
+    return at;
+}
+
+static void turn(struct control *c)
+{
+    struct now now = control_now();
+    struct node_event e;
+
+    for (unsigned i = 0; i < EVENTS_A_TURN && node_event(c->node, &e); i++)
+        handle_event(c, &e, now);
+    dht_member_poll(c->member, now);
+    if (dht_member_changed(c->member))
+        control_publish(c);
+    if (c->retirements)
+        control_reclaim(c);
+    if (now.mono_us >= c->sample.at_us + SAMPLE_US)
+        status_sample(c, now.mono_us);
+}
+
+static bool watch(int epoll, int fd)
+{
+    struct epoll_event e = {.events = EPOLLIN, .data.fd = fd};
+    return fd >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e) == 0;
+}
+
+static void loop(struct control *c, int epoll, int signals)
+{
+    uint64_t jobs_us = UINT64_MAX;
+    struct epoll_event ready[4];
+
+    for (;;) {
+        uint64_t now_us = control_now().mono_us, at = next_deadline(c, jobs_us, now_us);
+        int wait_ms = at <= now_us ? 0 : (int)earlier((at - now_us + 999) / 1000, 1000);
+        if (epoll_wait(epoll, ready, 4, wait_ms) < 0 && errno != EINTR)
+            log_error("epoll_wait: %s", strerror(errno));
+        handle_signals(c, signals);
+        turn(c);
+        now_us = control_now().mono_us;
+        server_poll(c->server, now_us);
+        jobs_us = control_jobs_poll(c, now_us);
+        if (is_drained(c, now_us))
+            return;
+    }
+}
+
+int control_run(struct control *c)
+{
+    sigset_t mask;
+    int status = 1;
+
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGINT);
+    int signals = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll >= 0 && watch(epoll, signals) && watch(epoll, node_event_fd(c->node)) &&
+        watch(epoll, server_fd(c->server))) {
+        status_sample(c, control_now().mono_us);
+        sd_notify(0, "READY=1");
+        loop(c, epoll, signals);
+        status = 0;
+    } else {
+        log_error("cannot watch descriptors: %s", strerror(errno));
+    }
+    c->cut = node_connections(c->node);
+    node_stop(c->node);
+    c->stopped = true;
+    struct node_event e;
+    while (node_event(c->node, &e)) /* what workers had of ours comes back */
+        if (e.type == NODE_PURGED)
+            control_purged(c, e.ptr);
+        else if (e.type == NODE_FILLED)
+            control_filled(c, e.ptr);
+    control_jobs_end(c);
+    if (c->cut)
+        log_warning("stopped; connections that did not end in time were cut cut=%u", c->cut);
+    else if (status == 0)
+        log_info("stopped");
+    if (signals >= 0)
+        close(signals);
+    if (epoll >= 0)
+        close(epoll);
+    return status;
+}
+
+void control_free(struct control *c)
+{
+    for (unsigned i = 0; i < c->retirements; i++)
+        c->retired[i].free(c->retired[i].part);
+    c->retirements = 0;
+    if (c->view) {
+        free((void *)(uintptr_t)c->view->zone);
+        free((void *)(uintptr_t)c->view->routes);
+        view_policy_free((struct proxy_policy *)(uintptr_t)c->view->policy);
+        free(c->view);
+        c->view = NULL;
+    }
+    if (c->member)
+        dht_member_destroy(c->member);
+    c->member = NULL;
+}

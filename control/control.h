@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The control thread: slow and patient beside the workers. It drives membership with what they
+ * hear, builds the view that they read, answers the control socket and ends the node. It holds
+ * no algorithm of the engines, and waits for no worker: what is replaced is freed when its grace
+ * period has passed, what is asked is answered by an event.
+ *
+ *   main.c      corald's start, step by step       status.c   the answer to `status`
+ *   plan.c      configuration -> node              stats.c    the counters' table
+ *   control.c   the thread's loop, its end         view.c     parts of the view
+ *   publish.c   the view: build, swap, free        server.c   the control socket
+ *   jobs.c      requests, at once and later        request.c  a request's line
+ *   config*.c   the configuration's reader, by schema.h; report.c prints its mistakes
+ */
+#ifndef CORAL_CONTROL_CONTROL_H
+#define CORAL_CONTROL_CONTROL_H
+
+#include "control/config.h"
+#include "control/request.h"
+#include "control/server.h"
+#include "control/view.h"
+#include "dataplane/worker/node.h"
+
+#define CONTROL_RETIRED  256 /* replaced parts that wait for their grace period */
+#define CONTROL_COMMANDS 256 /* commands that wait for room in a worker's ring */
+#define CONTROL_JOBS     SERVER_CLIENTS
+
+/* A part of a view that was replaced. */
+struct retired {
+    uint64_t token;
+    void *part;
+    void (*free)(void *part);
+};
+
+/* What a worker fills for us; ours again with the answering event. */
+struct lent_fills {
+    uint32_t job; /* serial of the job that asked */
+    bool back;
+    struct node_fills fills;
+};
+
+/* A request that is answered later. */
+struct job {
+    bool used;
+    uint32_t serial;
+    struct request request;
+    uint32_t client;
+    uint64_t deadline_us;
+    unsigned waiting; /* workers that have not answered */
+    struct lent_fills *fills[NODE_WORKERS];
+};
+
+/* Rates are of the last second. */
+struct sample {
+    uint64_t at_us, requests, queries;
+    uint64_t cycles[NODE_WORKERS], busy[NODE_WORKERS];
+};
+
+struct control {
+    const struct config *config;
+    struct node *node;
+    unsigned workers;
+    struct dht_member *member;
+    struct server *server;
+    struct dht_contact self;
+    uint64_t started_us;
+
+    /* view */
+    struct view *view;
+    uint32_t zone_serial;
+    struct retired retired[CONTROL_RETIRED];
+    unsigned retirements;
+
+    /* commands that a worker's ring had no room for */
+    struct {
+        unsigned worker;
+        struct message message;
+    } command[CONTROL_COMMANDS];
+    unsigned commands;
+
+    struct job job[CONTROL_JOBS];
+    uint32_t job_serial;
+
+    struct sample sample, before;
+
+    bool draining;
+    bool stopped; /* the workers have ended: what was lent to them is ours */
+    uint64_t drain_from_us, drain_until_us;
+    uint32_t cut; /* connections that were cut at the end */
+};
+
+/* Runs until a signal, or `coralctl stop`, has ended the node. The node is started and its first
+ * view published; `view` and its parts become control's. SIGTERM and SIGINT are blocked. Returns
+ * the exit status. */
+int control_run(struct control *c);
+/* Frees view, member, lent memory; the workers are stopped. */
+void control_free(struct control *c);
+
+/* publish.c */
+/* A first view, before there is a node. NULL: no memory. */
+struct view *control_view_first(const struct config *config, struct proxy_policy *policy,
+                                struct dht_routes *routes, uint32_t serial);
+/* Takes over the membership's table, if it changed, in a new view. */
+void control_publish(struct control *c);
+/* Frees what no worker can see any more. */
+void control_reclaim(struct control *c);
+
+/* jobs.c */
+void control_request(void *ctx, uint32_t client, const char *line, size_t len);
+void control_purged(struct control *c, struct node_purge *purge);
+void control_filled(struct control *c, struct node_fills *fills);
+/* Answers those whose time is over; returns when to come again. */
+uint64_t control_jobs_poll(struct control *c, uint64_t now_us);
+/* The node has stopped: last answers. */
+void control_jobs_end(struct control *c);
+/* Sends a command now or when its worker has room; false: too many wait already. */
+bool control_command(struct control *c, unsigned worker, const struct message *m);
+
+/* control.c */
+void control_drain(struct control *c, const char *why);
+struct now control_now(void);
+
+/* status.c */
+json_t *status_json(const struct control *c, const struct job *job);
+void status_sample(struct control *c, uint64_t now_us);
+
+/* plan.c */
+/* The node that a configuration means. Random numbers come from the kernel. */
+void plan_node(const struct config *c, struct node_config *out);
+/* What a start needs and lacks: capabilities, memory. 0, or an exit status with one line. */
+int plan_check(const struct config *c, char *error, size_t len);
+/* Memory that node and EAL will take, in bytes. */
+size_t plan_memory(const struct config *c);
+
+#endif

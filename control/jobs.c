@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Requests of the control socket. Some are answered at once, others when workers have: a job
+ * waits for them, and answers without them when its time is over. Memory that was lent to a
+ * worker is freed when it comes back, whether its job still waits or not.
+ */
+#include <stdlib.h>
+
+#include "control/control.h"
+#include "control/log.h"
+#include "control/stats.h"
+
+#define FILLS_US 1000000u
+#define PURGE_US 5000000u
+
+struct lent_purge {
+    uint32_t job;
+    struct node_purge purge; /* with the URL behind it */
+};
+
+/* --- commands ------------------------------------------------------------------------------ */
+
+bool control_command(struct control *c, unsigned worker, const struct message *m)
+{
+    if (node_command(c->node, worker, m))
+        return true;
+    if (c->commands == CONTROL_COMMANDS)
+        return false;
+    c->command[c->commands].worker = worker;
+    c->command[c->commands++].message = *m;
+    return true;
+}
+
+/* --- jobs ---------------------------------------------------------------------------------- */
+
+static struct job *job_new(struct control *c, uint32_t client, const struct request *r,
+                           uint64_t deadline_us)
+{
+    for (unsigned i = 0; i < CONTROL_JOBS; i++) {
+        struct job *j = &c->job[i];
+        if (j->used)
+            continue;
+        *j = (struct job){.used = true,
+                          .serial = ++c->job_serial,
+                          .request = *r,
+                          .client = client,
+                          .deadline_us = deadline_us};
+        return j;
+    }
+    return NULL;
+}
+
+static struct job *job_find(struct control *c, uint32_t serial)
+{
+    for (unsigned i = 0; i < CONTROL_JOBS; i++)
+        if (c->job[i].used && c->job[i].serial == serial)
+            return &c->job[i];
+    return NULL;
+}
+
+static void job_end(struct control *c, struct job *j, json_t *answer)
+{
+    server_reply(c->server, j->client, answer);
+    for (unsigned i = 0; i < NODE_WORKERS; i++)
+        if (j->fills[i] && (j->fills[i]->back || c->stopped))
+            free(j->fills[i]);
+    j->used = false;
+}
+
+/* --- status -------------------------------------------------------------------------------- */
+
+static void status_begin(struct control *c, uint32_t client, const struct request *r)
+{
+    struct job *j = job_new(c, client, r, control_now().mono_us + FILLS_US);
+    if (!j) {
+        server_refuse(c->server, client, "too many requests at once; try again");
+        return;
+    }
+    for (unsigned i = 0; i < c->workers; i++) {
+        struct message m = {.type = NODE_FILLS, .from = 0xffff};
+        struct lent_fills *lent = calloc(1, sizeof(*lent));
+        if (!lent)
+            continue;
+        lent->job = j->serial;
+        m.ptr[0] = &lent->fills;
+        if (!control_command(c, i, &m)) {
+            free(lent);
+            continue;
+        }
+        j->fills[i] = lent;
+        j->waiting++;
+    }
+    if (j->waiting == 0)
+        job_end(c, j, status_json(c, j));
+}
+
+void control_filled(struct control *c, struct node_fills *fills)
+{
+    struct lent_fills *lent =
+        (struct lent_fills *)(void *)((char *)fills - offsetof(struct lent_fills, fills));
+    struct job *j = job_find(c, lent->job);
+
+    if (!j) {
+        free(lent);
+        return;
+    }
+    lent->back = true;
+    if (--j->waiting == 0)
+        job_end(c, j, status_json(c, j));
+}
+
+/* --- purge --------------------------------------------------------------------------------- */
+
+static void purge_begin(struct control *c, uint32_t client, const struct request *r)
+{
+    char url[REQUEST_URL + 64];
+    size_t len = proxy_url(c->view->policy, r->url, strlen(r->url), url, sizeof(url));
+    struct message m = {.type = NODE_PURGE, .from = 0xffff};
+
+    if (len == 0) {
+        server_refuse(c->server, client,
+                      "this is no URL that this node serves; write it like "
+                      "http://www.example.com/page");
+        return;
+    }
+    struct lent_purge *lent = calloc(1, sizeof(*lent) + len + 1);
+    struct job *j = job_new(c, client, r, control_now().mono_us + PURGE_US);
+    if (lent && j) {
+        lent->job = j->serial;
+        lent->purge.len = len;
+        memcpy(lent->purge.url, url, len);
+        m.ptr[0] = &lent->purge;
+        if (control_command(c, node_owner(c->node, url, len), &m))
+            return;
+    }
+    free(lent);
+    if (j)
+        j->used = false;
+    server_refuse(c->server, client, "too many requests at once; try again");
+}
+
+void control_purged(struct control *c, struct node_purge *purge)
+{
+    struct lent_purge *lent =
+        (struct lent_purge *)(void *)((char *)purge - offsetof(struct lent_purge, purge));
+    struct job *j = job_find(c, lent->job);
+
+    if (j && purge->found) {
+        log_info("purged url=%s", j->request.url);
+        job_end(c, j, json_pack("{s:b, s:s}", "ok", 1, "url", j->request.url));
+    } else if (j) {
+        job_end(c, j,
+                json_pack("{s:b, s:s, s:s}", "ok", 0, "error", "not in this node's cache", "url",
+                          j->request.url));
+    }
+    free(lent);
+}
+
+/* --- all ----------------------------------------------------------------------------------- */
+
+static void stats_answer(struct control *c, uint32_t client, const struct request *r)
+{
+    struct worker_stats w[NODE_WORKERS] = {0};
+
+    for (unsigned i = 0; i < c->workers; i++)
+        node_stats(c->node, i, &w[i]);
+    server_reply(c->server, client,
+                 json_pack("{s:b, s:s, s:o}", "ok", 1, "name", c->config->name, "counters",
+                           stats_json(w, c->workers, r->workers)));
+}
+
+void control_request(void *ctx, uint32_t client, const char *line, size_t len)
+{
+    struct control *c = ctx;
+    struct request r;
+    char error[256];
+
+    if (!request_parse(line, len, &r, error, sizeof(error))) {
+        server_refuse(c->server, client, error);
+        return;
+    }
+    switch (r.verb) {
+    case REQUEST_STATUS:
+        status_begin(c, client, &r);
+        break;
+    case REQUEST_STATS:
+        stats_answer(c, client, &r);
+        break;
+    case REQUEST_PURGE:
+        purge_begin(c, client, &r);
+        break;
+    case REQUEST_STOP:
+        if (!r.wait || !job_new(c, client, &r, UINT64_MAX))
+            server_reply(c->server, client, json_pack("{s:b}", "ok", 1));
+        control_drain(c, "asked by coralctl");
+        break;
+    case REQUEST_VERBS:
+        break;
+    }
+}
+
+uint64_t control_jobs_poll(struct control *c, uint64_t now_us)
+{
+    uint64_t at = UINT64_MAX;
+
+    while (c->commands &&
+           node_command(c->node, c->command[0].worker, &c->command[0].message)) {
+        c->commands--;
+        memmove(&c->command[0], &c->command[1], c->commands * sizeof(c->command[0]));
+    }
+    if (c->commands)
+        at = now_us + 1000;
+    for (unsigned i = 0; i < CONTROL_JOBS; i++) {
+        struct job *j = &c->job[i];
+        if (!j->used)
+            continue;
+        if (j->deadline_us > now_us)
+            at = j->deadline_us < at ? j->deadline_us : at;
+        else if (j->request.verb == REQUEST_STATUS)
+            job_end(c, j, status_json(c, j));
+        else
+            job_end(c, j,
+                    json_pack("{s:b, s:s}", "ok", 0, "error", "the worker did not answer in 5 s"));
+    }
+    return at;
+}
+
+void control_jobs_end(struct control *c)
+{
+    for (unsigned i = 0; i < CONTROL_JOBS; i++) {
+        struct job *j = &c->job[i];
+        if (j->used && j->request.verb == REQUEST_STOP)
+            job_end(c, j,
+                    json_pack("{s:b, s:b, s:I}", "ok", 1, "stopped", 1, "cut",
+                              (json_int_t)c->cut));
+        else if (j->used)
+            job_end(c, j, json_pack("{s:b, s:s}", "ok", 0, "error", "the node has stopped"));
+    }
+}

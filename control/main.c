@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* corald: one node. Its start, step by step; a step that fails undoes those before it. */
+#include <getopt.h>
+#include <rte_version.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "control/control.h"
+#include "control/log.h"
+#include "control/rundir.h"
+#include "version.h"
+
+enum { DONE = 0, FAILED = 1, USAGE = 2, NOT_PERMITTED = 5 };
+
+#define CONFIG_FILE "/etc/coral/corald.yaml"
+
+struct options {
+    const char *file, *name;
+    bool check;
+};
+
+static const char help[] =
+    "usage: corald [-c FILE] [-n NAME] [--check]\n"
+    "\n"
+    "A node of Coral: web cache, index and nameserver on its own network ports.\n"
+    "Stays in the foreground and logs to stderr.\n"
+    "\n"
+    "  -c, --config FILE    the configuration (" CONFIG_FILE ")\n"
+    "  -n, --name NAME      name of the run folder, /run/coral/NAME (node.name)\n"
+    "      --check          tell all that is wrong with the configuration, start nothing\n"
+    "      --help           this text\n"
+    "      --version        version, revision, DPDK\n"
+    "\n"
+    "SIGTERM and SIGINT: finish what runs, then end; again: end now.\n"
+    "Exit status: 0 done, 1 refused or failed, 2 wrong usage or configuration,\n"
+    "5 not permitted. More: corald(8), corald.yaml(5), coralctl(1).\n";
+
+static int usage(const char *format, const char *word)
+{
+    fprintf(stderr, "corald: ");
+    fprintf(stderr, format, word);
+    fprintf(stderr, "; corald --help shows all\n");
+    return USAGE;
+}
+
+static int options_read(int argc, char **argv, struct options *o)
+{
+    static const struct option known[] = {
+        {"config", required_argument, NULL, 'c'}, {"name", required_argument, NULL, 'n'},
+        {"check", no_argument, NULL, 'k'},        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},      {0},
+    };
+    int c;
+
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, ":c:n:h", known, NULL)) != -1) {
+        switch (c) {
+        case 'c':
+            o->file = optarg;
+            break;
+        case 'n':
+            o->name = optarg;
+            break;
+        case 'k':
+            o->check = true;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            exit(DONE);
+        case 'v':
+            printf("corald %s (%s), %s\n", CORAL_VERSION, CORAL_REVISION, rte_version());
+            exit(DONE);
+        case ':':
+            return usage("%s wants a value", argv[optind - 1]);
+        default:
+            return usage("\"%.40s\" is no option", argv[optind - 1]);
+        }
+    }
+    if (optind < argc)
+        return usage("\"%.40s\" is one word too many", argv[optind]);
+    if (o->name && !rundir_name_valid(o->name))
+        return usage("-n \"%.70s\" is no name: letters, digits, \"._-\", \"/\" between parts",
+                     o->name);
+    return DONE;
+}
+
+/* --- configuration ------------------------------------------------------------------------- */
+
+/* The host's name without its domain, if it can be one of ours. */
+static void default_name(struct config *c, const char *instance)
+{
+    char host[CONFIG_TEXT] = "";
+    const char *last = instance ? strrchr(instance, '/') : NULL;
+
+    if (*c->name)
+        return;
+    if (instance) {
+        snprintf(c->name, sizeof(c->name), "%s", last ? last + 1 : instance);
+        return;
+    }
+    gethostname(host, sizeof(host) - 1);
+    host[strcspn(host, ".")] = '\0';
+    snprintf(c->name, sizeof(c->name), "%s", rundir_name_valid(host) ? host : "corald");
+}
+
+static int read_config(const struct options *o, struct config *c, struct proxy_policy **policy)
+{
+    struct report *report = calloc(1, sizeof(*report));
+    int status = USAGE;
+
+    if (!report)
+        return FAILED;
+    bool good = config_read_file(o->file, c, report);
+    *policy = good ? view_policy(c, report) : NULL;
+    report_print(report, stderr);
+    if (report->errors)
+        fprintf(stderr, "%u error%s%s\n", report->errors, report->errors == 1 ? "" : "s",
+                o->check ? "" : "; nothing was started");
+    else if (!*policy) {
+        fprintf(stderr, "corald: not enough memory\n");
+        status = FAILED;
+    } else {
+        default_name(c, o->name);
+        status = DONE;
+    }
+    if (status != DONE && good)
+        config_free(c);
+    report_free(report);
+    free(report);
+    return status;
+}
+
+/* --- start --------------------------------------------------------------------------------- */
+
+static int fail(int status, const char *error)
+{
+    log_error("%s", error);
+    return status;
+}
+
+static int take_rundir(const struct config *c, const char *instance, struct rundir *r)
+{
+    char path[RUNDIR_PATH], error[512];
+    const char *systemd = getenv("RUNTIME_DIRECTORY");
+    const char *given = *c->run_dir ? c->run_dir : instance ? NULL : systemd;
+
+    r->lock = -1;
+    if (given && strlen(given) < sizeof(path))
+        snprintf(path, sizeof(path), "%s", given);
+    else if (given || !rundir_path(instance ? instance : c->name, path))
+        return fail(FAILED, "the run folder's name is too long; -n NAME or node.run_dir changes it");
+    int status = rundir_take(r, path, error, sizeof(error));
+    return status ? fail(status, error) : DONE;
+}
+
+static int start_eal(const struct config *c, const struct rundir *r)
+{
+    struct eal_config eal = {.memory_bytes = port_eal_memory(c->ports, (unsigned)c->workers)};
+    char error[512];
+    size_t from = strlen(r->path) > 36 ? strlen(r->path) - 36 : 0;
+
+    /* unique on the machine as the run folder is, and a plain word */
+    snprintf(eal.name, sizeof(eal.name), "coral%.40s", r->path + from);
+    for (char *p = eal.name; *p; p++)
+        if (*p == '/')
+            *p = '-';
+    bool wanted = port_hugepages_free() >= plan_memory(c);
+    if (port_eal_start(&eal, error, sizeof(error)) != 0)
+        return fail(FAILED, error);
+    if (!port_eal_hugepages() || !wanted)
+        log_info("not enough hugepages free: running with ordinary pages (sysctl "
+                 "vm.nr_hugepages=%zu gives them)",
+                 (plan_memory(c) + (2u << 20) - 1) / (2u << 20));
+    return DONE;
+}
+
+static void member_ping(void *ctx, const struct endpoint *to, const struct dht_id *who)
+{
+    struct control *c = ctx;
+    struct message m = {.type = NODE_PING, .from = 0xffff};
+    struct node_ping ping = {.to = *to};
+
+    static_assert(sizeof(ping) <= MESSAGE_BODY, "a ping fits a message");
+    if (who)
+        ping.who = *who;
+    memcpy(m.body, &ping, sizeof(ping));
+    control_command(c, 0, &m); /* one that finds no room is a ping lost: another follows */
+}
+
+static void member_find(void *ctx, const struct dht_id *target)
+{
+    struct message m = {.type = NODE_FIND, .from = 0xffff};
+    memcpy(m.body, target, sizeof(*target));
+    control_command(ctx, 0, &m);
+}
+
+static bool start_member(struct control *c, const struct node_config *plan, struct now now)
+{
+    const struct dht_member_host host = {c, member_ping, member_find};
+    struct endpoint join[32];
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < c->config->join.n; i++) {
+        struct endpoint e = c->config->join.item[i];
+        if (!e.port)
+            e.port = (uint16_t)c->config->dht_port;
+        if (!endpoint_eq(&e, &plan->self.rpc))
+            join[n++] = e;
+    }
+    c->member = dht_member_create(&plan->dht, &plan->self, join, n, &host, plan->seed, now);
+    return c->member != NULL;
+}
+
+static void log_ports(const struct control *c)
+{
+    for (unsigned i = 0; i < c->config->ports; i++) {
+        const struct port *p = node_port(c->node, i);
+        char ip[ADDR_TEXT];
+        if (!p)
+            continue;
+        if (*p->note)
+            log_info("%s", p->note);
+        log_info("port %s driver=%s queues=%u tx_checksum=%d address=%s", p->config.device,
+                 port_driver_text(p->driver), p->rx_queues, p->tx_checksum,
+                 addr_text(&p->config.address[0].ip, ip));
+    }
+}
+
+/* From here on the ports are open. */
+static int serve(struct control *c, const struct node_config *plan, const struct rundir *r)
+{
+    char path[108], error[512];
+    int status = FAILED;
+
+    c->node = node_create(plan, c->view, control_now(), error, sizeof(error));
+    if (!c->node)
+        return fail(FAILED, error);
+    rundir_socket(r, path);
+    c->server = server_open(path, control_request, c, error, sizeof(error));
+    if (!c->server)
+        fail(FAILED, error);
+    else if (!node_start(c->node, c->config->pin)) {
+        fail(FAILED, "cannot start the worker threads; look at the limits of processes (ulimit -u)");
+    } else {
+        log_ports(c);
+        log_info("serving name=%s version=%s workers=%u cluster_id=%02x%02x%02x%02x http_port=%u",
+                 c->config->name, CORAL_VERSION, c->workers, c->self.id.b[0], c->self.id.b[1],
+                 c->self.id.b[2], c->self.id.b[3], plan->http_port);
+        status = control_run(c);
+    }
+    server_close(c->server);
+    node_destroy(c->node);
+    return status;
+}
+
+static int run(const struct config *config, struct proxy_policy *policy, const struct rundir *r)
+{
+    static struct control c; /* large; one a process */
+    struct node_config *plan = calloc(1, sizeof(*plan));
+    struct now now = control_now();
+    int status = FAILED;
+
+    if (!plan)
+        return fail(FAILED, "not enough memory");
+    plan_node(config, plan);
+    c.config = config;
+    c.workers = plan->workers;
+    c.self = plan->self;
+    c.started_us = now.mono_us;
+    c.zone_serial = (uint32_t)now.wall_s; /* grows over restarts (RFC 1912 2.2) */
+    struct dht_routes *routes = start_member(&c, plan, now) ? dht_member_routes(c.member) : NULL;
+    c.view = routes ? control_view_first(config, policy, routes, c.zone_serial) : NULL;
+    if (c.view)
+        status = serve(&c, plan, r);
+    else {
+        fail(FAILED, "not enough memory");
+        free(routes);
+        view_policy_free(policy);
+    }
+    control_free(&c);
+    free(plan);
+    return status;
+}
+
+/* Inherited by every thread that EAL and the node start. */
+static void set_signals(void)
+{
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGINT);
+    sigprocmask(SIG_BLOCK, &mask, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+}
+
+static int start(const struct options *o, const struct config *c, struct proxy_policy *policy)
+{
+    struct rundir rundir = {.lock = -1};
+    char error[512];
+
+    log_open((enum log_level)c->log_level);
+    set_signals();
+    struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
+    setrlimit(RLIMIT_MEMLOCK, &all); /* AF_XDP's rings; where it is refused the port will tell */
+    int status = take_rundir(c, o->name, &rundir);
+    if (status == DONE) {
+        status = plan_check(c, error, sizeof(error));
+        if (status)
+            fail(status, error);
+    }
+    if (status == DONE)
+        status = start_eal(c, &rundir);
+    if (status == DONE) {
+        status = run(c, policy, &rundir); /* the policy is the view's now */
+        port_eal_stop();
+    } else {
+        view_policy_free(policy);
+    }
+    rundir_leave(&rundir);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.file = CONFIG_FILE};
+    static struct config config;
+    struct proxy_policy *policy = NULL;
+
+    int status = options_read(argc, argv, &o);
+    if (status != DONE)
+        return status;
+    if (sodium_init() < 0) {
+        fprintf(stderr, "corald: no random numbers from the kernel\n");
+        return FAILED;
+    }
+    status = read_config(&o, &config, &policy);
+    if (status != DONE)
+        return status;
+    if (o.check) {
+        printf("%s: fine\n", o.file);
+        view_policy_free(policy);
+    } else {
+        status = start(&o, &config, policy);
+    }
+    config_free(&config);
+    return status;
+}

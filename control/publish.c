@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The view: a new root for each change, sharing the parts that did not change. */
+#include <stdlib.h>
+
+#include "control/control.h"
+#include "control/log.h"
+
+struct view *control_view_first(const struct config *config, struct proxy_policy *policy,
+                                struct dht_routes *routes, uint32_t serial)
+{
+    struct view *v = calloc(1, sizeof(*v));
+    if (!v)
+        return NULL;
+    v->version = 1;
+    v->policy = policy;
+    v->routes = routes;
+    v->zone = view_zone(config, routes, true, serial);
+    return v;
+}
+
+static void retire(struct control *c, uint64_t token, const void *part)
+{
+    if (part)
+        c->retired[c->retirements++] =
+            (struct retired){token, (void *)(uintptr_t)part, free};
+}
+
+void control_reclaim(struct control *c)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < c->retirements; i++) {
+        if (node_view_done(c->node, c->retired[i].token))
+            c->retired[i].free(c->retired[i].part);
+        else
+            c->retired[kept++] = c->retired[i];
+    }
+    c->retirements = kept;
+}
+
+static void log_member(void *ctx, const struct dht_route *r, bool alive)
+{
+    char at[ENDPOINT_TEXT], id[2 * DHT_ID_BYTES + 1];
+
+    (void)ctx;
+    if (alive)
+        log_info("node alive id=%.8s address=%s rtt_us=%u", dht_id_text(&r->contact.id, id),
+                 endpoint_text(&r->contact.rpc, at), r->rtt_us);
+    else
+        log_warning("node lost, no longer named in DNS id=%.8s address=%s",
+                    dht_id_text(&r->contact.id, id), endpoint_text(&r->contact.rpc, at));
+}
+
+void control_publish(struct control *c)
+{
+    const struct view *old = c->view;
+
+    /* a root, its zone and its routes are retired at most; when that cannot be noted the change
+     * waits, and with it the next ones */
+    if (c->retirements + 3 > CONTROL_RETIRED)
+        return;
+    struct dht_routes *routes = dht_member_routes(c->member);
+    struct view *v = malloc(sizeof(*v));
+    if (!routes || !v) {
+        free(routes);
+        free(v);
+        return;
+    }
+    if (c->draining)
+        routes->self.services = 0; /* who asks us is told that we serve nobody */
+    *v = (struct view){.version = old->version + 1, .policy = old->policy, .routes = routes};
+    struct dns_zone *zone = view_zone(c->config, routes, !c->draining, c->zone_serial + 1);
+    if (!zone || view_zone_same(zone, old->zone)) {
+        free(zone);
+        v->zone = old->zone;
+    } else {
+        c->zone_serial++;
+        v->zone = zone;
+    }
+    view_routes_diff(old->routes, routes, log_member, NULL);
+    c->view = v;
+    uint64_t token = node_view_publish(c->node, v);
+    retire(c, token, old->routes);
+    if (v->zone != old->zone)
+        retire(c, token, old->zone);
+    retire(c, token, old);
+}

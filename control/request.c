@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/request.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "control/nearest.h"
+
+const char *const request_words[REQUEST_VERBS] = {"status", "stats", "purge", "stop"};
+
+static bool verb_parse(const char *word, enum request_verb *out, char *error, size_t len)
+{
+    for (unsigned i = 0; i < REQUEST_VERBS; i++)
+        if (strcmp(word, request_words[i]) == 0) {
+            *out = (enum request_verb)i;
+            return true;
+        }
+    const char *near = nearest_word(word, request_words, REQUEST_VERBS);
+    if (near)
+        snprintf(error, len, "\"%.40s\" is no verb; did you mean \"%s\"?", word, near);
+    else
+        snprintf(error, len, "\"%.40s\" is no verb; there are status, stats, purge and stop",
+                 word);
+    return false;
+}
+
+/* One member; unknown ones and wrong types are refused, so that a misspelt one is noticed. */
+static bool member(struct request *r, const char *key, const json_t *value, char *error,
+                   size_t len)
+{
+    if (strcmp(key, "verb") == 0)
+        return true;
+    if (strcmp(key, "workers") == 0 && r->verb == REQUEST_STATS && json_is_boolean(value)) {
+        r->workers = json_is_true(value);
+        return true;
+    }
+    if (strcmp(key, "wait") == 0 && r->verb == REQUEST_STOP && json_is_boolean(value)) {
+        r->wait = json_is_true(value);
+        return true;
+    }
+    if (strcmp(key, "url") == 0 && r->verb == REQUEST_PURGE && json_is_string(value)) {
+        const char *url = json_string_value(value);
+        size_t n = json_string_length(value);
+        if (n == 0 || n >= sizeof(r->url) || strlen(url) != n) {
+            snprintf(error, len, "a URL has 1 to %d bytes", REQUEST_URL - 1);
+            return false;
+        }
+        memcpy(r->url, url, n + 1);
+        return true;
+    }
+    snprintf(error, len, "%s does not take \"%.40s\"", request_words[r->verb], key);
+    return false;
+}
+
+bool request_parse(const char *line, size_t len, struct request *out, char *error,
+                   size_t error_len)
+{
+    json_error_t where;
+    json_t *o = json_loadb(line, len, JSON_REJECT_DUPLICATES, &where);
+    const char *key;
+    json_t *value;
+    bool good = false;
+
+    memset(out, 0, sizeof(*out));
+    out->wait = true;
+    if (!o) {
+        snprintf(error, error_len, "not JSON: %s, at byte %d", where.text, where.position);
+        return false;
+    }
+    const char *verb = json_string_value(json_object_get(o, "verb"));
+    if (!verb) {
+        snprintf(error, error_len, "a request is an object with a \"verb\"");
+        goto out;
+    }
+    if (!verb_parse(verb, &out->verb, error, error_len))
+        goto out;
+    json_object_foreach(o, key, value)
+        if (!member(out, key, value, error, error_len))
+            goto out;
+    if (out->verb == REQUEST_PURGE && !*out->url) {
+        snprintf(error, error_len, "purge needs \"url\"");
+        goto out;
+    }
+    good = true;
+out:
+    json_decref(o);
+    return good;
+}

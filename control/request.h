@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Requests on the control socket: a JSON object a line, at most 1 MiB.
+ *
+ *   {"verb": "status"}
+ *   {"verb": "stats", "workers": true}
+ *   {"verb": "purge", "url": "http://www.example.com/page"}
+ *   {"verb": "stop", "wait": false}
+ *
+ * Answers are an object a line too: {"ok": true, ...} or {"ok": false, "error": "..."}.
+ */
+#ifndef CORAL_CONTROL_REQUEST_H
+#define CORAL_CONTROL_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define REQUEST_BYTES (1u << 20)
+#define REQUEST_URL   4096
+
+enum request_verb { REQUEST_STATUS, REQUEST_STATS, REQUEST_PURGE, REQUEST_STOP, REQUEST_VERBS };
+
+struct request {
+    enum request_verb verb;
+    bool workers; /* stats: of each worker too */
+    bool wait;    /* stop: answer when it is done */
+    char url[REQUEST_URL];
+};
+
+/* The verbs' words, in enum order: coralctl's too. */
+extern const char *const request_words[REQUEST_VERBS];
+
+/* Parses a line without its newline. False with a sentence in `error`. */
+bool request_parse(const char *line, size_t len, struct request *out, char *error,
+                   size_t error_len);
+
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The one table of options. The parser, the checks, the defaults and the list in corald.yaml(5)
+ * all come from it, so they cannot disagree.
+ *
+ *   X(group, path, type, field, default, min, max, change, text)
+ *
+ * path: as people write it; "[]" is an element of a list, "*" any key. L instead of X, with a
+ * path that ends in "[]", is a list of plain values; one may stand there without a list.
+ * default: as people would write it, read by the same code; "" leaves it unset.
+ * min, max: of UINT, in bytes of SIZE, in ms of TIME; of a list: elements.
+ * change: LIVE options are taken over by a reload, RESTART ones when corald starts.
+ */
+#ifndef CORAL_CONTROL_SCHEMA_H
+#define CORAL_CONTROL_SCHEMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SCHEMA_KIB 1024ull
+#define SCHEMA_MIB (1024 * SCHEMA_KIB)
+#define SCHEMA_GIB (1024 * SCHEMA_MIB)
+#define SCHEMA_TIB (1024 * SCHEMA_GIB)
+#define SCHEMA_S   1000ull
+#define SCHEMA_H   (3600 * SCHEMA_S)
+#define SCHEMA_D   (24 * SCHEMA_H)
+
+/* clang-format off */
+#define SCHEMA_OPTIONS(X, L) \
+X(NODE, "node.name", NAME, name, "", 0, 0, RESTART, \
+  "Name of the node in status, logs and the Via header. Default: the host's name.") \
+X(NODE, "node.workers", UINT, workers, "1", 1, 16, RESTART, \
+  "Worker threads; each polls its share of the ports and wants a core.") \
+X(NODE, "node.pin", BOOL, pin, "false", 0, 0, RESTART, \
+  "Bind worker i to the i-th core that corald may use.") \
+X(NODE, "node.spin", BOOL, spin, "false", 0, 0, RESTART, \
+  "Never sleep when idle: microseconds less latency for a whole core.") \
+X(NODE, "node.run_dir", PATH, run_dir, "", 0, 0, RESTART, \
+  "Folder of the control socket and the lock. Default: see FILES.") \
+X(PORT, "ports[].device", DEVICE, device, "", 0, 0, RESTART, \
+  "Network interface that the port takes. Needed. With driver tap: the name of the new one.") \
+X(PORT, "ports[].driver", DRIVER, driver, "auto", 0, 0, RESTART, \
+  "How packets come from the device: auto (af_xdp where it works, else af_packet), " \
+  "af_xdp, af_packet or tap.") \
+L(PORT, "ports[].addresses[]", NETWORK_ADDRESS, address, "", 1, 16, RESTART, \
+  "Service addresses with their prefix lengths, 192.0.2.10/24 or 2001:db8::10/64. Needed. " \
+  "They must not be configured in the kernel too.") \
+L(PORT, "ports[].gateway[]", ADDRESS, gateway, "", 0, 2, RESTART, \
+  "Next hop to everything outside the port's networks; at most one of each family.") \
+X(PORT, "ports[].mtu", UINT, mtu, "1500", 1280, 1900, RESTART, \
+  "Largest IP packet, in bytes.") \
+X(NODE, "cache.memory", SIZE, cache_bytes, "256MiB", 16 * SCHEMA_MIB, 4 * SCHEMA_TIB, RESTART, \
+  "Memory for cached bodies, taken at start; from hugepages where enough are free.") \
+X(NODE, "http.port", UINT, http_port, "80", 1, 65535, RESTART, \
+  "TCP port of the proxy. It may differ from node to node.") \
+X(NODE, "http.connections", UINT, connections, "16384", 64, 4194304, RESTART, \
+  "Connections a worker keeps at most; beyond it the one that idles longest is closed.") \
+X(NODE, "cluster.key_file", FILE, key_file, "", 0, 0, RESTART, \
+  "File with the cluster's secret: a line of 32 hex digits (openssl rand -hex 16). While " \
+  "a key is changed, two lines \"ID HEX\", ID 0 to 255; the first one signs. Needed with " \
+  "cluster.join. Without it the node is a cluster of its own.") \
+L(NODE, "cluster.join[]", ENDPOINT, join, "", 0, 32, RESTART, \
+  "Nodes to ask at start, ADDRESS or ADDRESS:PORT. A few that are usually up are enough; a " \
+  "node's own address among them does no harm, so all nodes can have the same list.") \
+X(NODE, "cluster.port", UINT, dht_port, "8053", 1, 65535, RESTART, \
+  "UDP port of the index; the same on every node of the cluster.") \
+X(NODE, "cluster.ping_interval", TIME, ping_interval_ms, "500ms", 50, 60 * SCHEMA_S, RESTART, \
+  "How often a neighbour is asked whether it lives.") \
+X(NODE, "cluster.ping_misses", UINT, ping_misses, "2", 1, 20, RESTART, \
+  "Pings without an answer in a row after which a node counts as dead: it leaves DNS answers " \
+  "and is no next hop.") \
+X(NODE, "cluster.rpc_timeout", TIME, rpc_timeout_ms, "500ms", 20, 30 * SCHEMA_S, RESTART, \
+  "Time-out of a question to a node whose round trip has not been measured yet.") \
+X(NODE, "cluster.bucket_size", UINT, bucket, "8", 1, 64, RESTART, \
+  "Contacts kept at each distance in the routing table (k).") \
+X(NODE, "cluster.bits_per_hop", UINT, prefix_bits, "1", 1, 4, RESTART, \
+  "Bits of the key's prefix that a hop corrects (b): more is fewer hops and more load on a " \
+  "hot key's last nodes.") \
+X(NODE, "cluster.walks_per_minute", UINT, beta, "12", 1, 100000, RESTART, \
+  "Stores that a node full for a key lets through to it in a minute (beta).") \
+X(NODE, "cluster.store_keys", UINT, store_keys, "65536", 1024, 100000000, RESTART, \
+  "Keys whose values this node holds for the index at most.") \
+X(NODE, "cluster.lookups", UINT, lookups, "1024", 16, 1048576, RESTART, \
+  "Lookups in flight a worker at most.") \
+X(NODE, "cluster.short_reference", TIME, short_ttl_ms, "20s", 1 * SCHEMA_S, 1 * SCHEMA_H, LIVE, \
+  "Lifetime of \"I am fetching this\" in the index; renewed while the fetch runs.") \
+X(NODE, "cluster.long_reference", TIME, long_ttl_ms, "1h", 10 * SCHEMA_S, 1 * SCHEMA_D, LIVE, \
+  "Lifetime of \"I have this\" in the index; renewed while the object is used.") \
+X(NODE, "dns.zone", DOMAIN, zone, "", 0, 0, LIVE, \
+  "Zone that the node answers for: any name below it is a web site through this cluster, " \
+  "www.example.com.ZONE. Without it there is no DNS and no open mode.") \
+X(NODE, "dns.enabled", BOOL, dns_enabled, "true", 0, 0, RESTART, \
+  "Answer DNS on port 53 of the service addresses, once dns.zone is set.") \
+X(NODE, "dns.proxy_ttl", TIME, proxy_ttl_ms, "30s", 1 * SCHEMA_S, 1 * SCHEMA_D, LIVE, \
+  "TTL of proxy addresses: how long a client may go on with a node that died.") \
+X(NODE, "dns.ns_ttl", TIME, ns_ttl_ms, "1h", 1 * SCHEMA_S, 7 * SCHEMA_D, LIVE, \
+  "TTL of NS and SOA records and the addresses of nameservers.") \
+X(NODE, "dns.negative_ttl", TIME, negative_ttl_ms, "60s", 1 * SCHEMA_S, 3 * SCHEMA_H, LIVE, \
+  "TTL of \"no such record\".") \
+L(SITE, "sites.*.origin[]", ORIGIN, origin, "", 1, 4, LIVE, \
+  "Where the site's content comes from, HOST, HOST:PORT or [IPV6]:PORT, plain HTTP, port 80 " \
+  "by default. Needed. Several are tried in order.") \
+X(SITE, "sites.*.ttl_override", TTL, ttl_override_s, "none", 0, 0, LIVE, \
+  "How long responses stay fresh, whatever the origin says; none: as it says.") \
+L(SITE, "sites.*.allow[]", PREFIX, allow, "", 0, 8, LIVE, \
+  "Networks, as 10.9.0.0/16, that the names in origin may resolve into although they are " \
+  "private, loopback or link-local. An address written in origin needs none.") \
+X(NODE, "open.enabled", BOOL, open, "false", 0, 0, LIVE, \
+  "Serve any host's pages under dns.zone, for anyone, as CoralCDN did.") \
+X(NODE, "open.default_lifetime", TIME, open_default_ms, "12h", 1 * SCHEMA_S, 365 * SCHEMA_D, LIVE, \
+  "Freshness of responses that name none, in open mode.") \
+X(NODE, "open.min_lifetime", TIME, open_min_ms, "5min", 0, 365 * SCHEMA_D, LIVE, \
+  "Least freshness in open mode: shorter ones are raised to it.") \
+X(NODE, "open.stale", TIME, stale_ms, "24h", 0, 365 * SCHEMA_D, LIVE, \
+  "How long after its freshness ended an object is better than an error of the origin.") \
+X(NODE, "open.deny_file", FILE, deny_file, "", 0, 0, LIVE, \
+  "File of URL patterns that are refused with 403: a regular expression a line, # comments.") \
+L(NODE, "open.allow_origins[]", PREFIX, allow_origins, "", 0, 16, LIVE, \
+  "Private, loopback or link-local networks that origins may have in open mode, as " \
+  "10.1.0.0/16. None by default.") \
+L(NODE, "resolver[]", ENDPOINT, resolver, "", 0, 4, RESTART, \
+  "Recursive nameservers that resolve origins' names, ADDRESS or ADDRESS:PORT. Needed where " \
+  "an origin is a name and in open mode. They must be reached through ports.") \
+X(NODE, "log.level", LEVEL, log_level, "info", 0, 0, LIVE, \
+  "Least severity that is logged: error, warning, info or debug.") \
+X(NODE, "drain_timeout", TIME, drain_timeout_ms, "30s", 0, 24 * SCHEMA_H, LIVE, \
+  "How long a stopping node waits for requests that run; then they are cut.")
+/* clang-format on */
+
+enum option_type {
+    OPTION_BOOL,            /* bool */
+    OPTION_UINT,            /* uint64_t */
+    OPTION_SIZE,            /* uint64_t, bytes */
+    OPTION_TIME,            /* uint64_t, ms */
+    OPTION_TTL,             /* int64_t, seconds; -1: none */
+    OPTION_NAME,            /* char[CONFIG_TEXT] */
+    OPTION_DEVICE,          /* char[CONFIG_TEXT] */
+    OPTION_DOMAIN,          /* char[CONFIG_TEXT], lower case, no final dot */
+    OPTION_PATH,            /* char[CONFIG_TEXT], absolute */
+    OPTION_FILE,            /* struct config_file: its text is read too */
+    OPTION_DRIVER,          /* unsigned: enum config_driver */
+    OPTION_LEVEL,           /* unsigned: enum log_level */
+    OPTION_ADDRESS,         /* struct addr */
+    OPTION_NETWORK_ADDRESS, /* struct config_prefix, host bits kept */
+    OPTION_PREFIX,          /* struct config_prefix, host bits zero */
+    OPTION_ENDPOINT,        /* struct endpoint; port 0 where none is written */
+    OPTION_ORIGIN,          /* struct config_origin */
+    OPTION_TYPES,
+};
+
+enum option_group {
+    GROUP_NODE, /* struct config */
+    GROUP_PORT, /* struct config_port */
+    GROUP_SITE, /* struct config_site */
+};
+
+struct schema_option {
+    const char *path;
+    enum option_type type;
+    enum option_group group;
+    bool list;            /* the field is {unsigned n; TYPE item[max];} */
+    bool live;            /* a reload takes it over */
+    size_t offset;        /* of the field, of a list's n, in the group's struct */
+    size_t item_offset;   /* of a list's item[0] */
+    const char *standard; /* the default; "": unset */
+    uint64_t min, max;
+    const char *text;
+};
+
+extern const struct schema_option schema_options[];
+extern const size_t schema_option_count;
+
+/* What people call a value of this type, with an example: "a size", "4GiB". */
+const char *schema_type_noun(enum option_type type);
+const char *schema_type_example(enum option_type type);
+/* Bytes of one value in memory. */
+size_t schema_type_size(enum option_type type);
+
+#endif

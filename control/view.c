@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/view.h"
+
+#include <stdlib.h>
+
+/* --- the zone ------------------------------------------------------------------------------ */
+
+static void member_add(struct dns_zone *z, const struct dht_contact *c)
+{
+    char id[2 * DHT_ID_BYTES + 1];
+    struct dns_member *m = &z->member[z->members++];
+
+    m->v4 = c->v4;
+    m->v6 = c->v6;
+    dht_id_text(&c->id, id);
+    snprintf(m->label, sizeof(m->label), "%.8s", id);
+}
+
+static bool is_served_by(const struct dht_contact *c, uint16_t http_port)
+{
+    return (c->services & DHT_SERVICE_HTTP) && c->http_port == http_port &&
+           (!addr_is_zero(&c->v4) || !addr_is_zero(&c->v6));
+}
+
+struct dns_zone *view_zone(const struct config *c, const struct dht_routes *routes, bool self,
+                           uint32_t serial)
+{
+    if (!*c->zone || !c->dns_enabled)
+        return NULL;
+    struct dns_zone *z = dns_zone_new(c->zone, routes->n + 1);
+    if (!z)
+        return NULL;
+    z->serial = serial;
+    z->soa_ttl_s = z->ns_ttl_s = (uint32_t)(c->ns_ttl_ms / 1000);
+    z->proxy_ttl_s = (uint32_t)(c->proxy_ttl_ms / 1000);
+    z->negative_ttl_s = (uint32_t)(c->negative_ttl_ms / 1000);
+    z->members = 0;
+    if (self)
+        member_add(z, &routes->self);
+    for (uint32_t i = 0; i < routes->n; i++)
+        if (routes->route[i].alive &&
+            is_served_by(&routes->route[i].contact, routes->self.http_port))
+            member_add(z, &routes->route[i].contact);
+    return z;
+}
+
+bool view_zone_same(const struct dns_zone *a, const struct dns_zone *b)
+{
+    if (!a || !b)
+        return a == b;
+    if (a->members != b->members)
+        return false;
+    for (uint32_t i = 0; i < a->members; i++)
+        if (!addr_eq(&a->member[i].v4, &b->member[i].v4) ||
+            !addr_eq(&a->member[i].v6, &b->member[i].v6) ||
+            strcmp(a->member[i].label, b->member[i].label) != 0)
+            return false;
+    return true;
+}
+
+/* --- the policy ---------------------------------------------------------------------------- */
+
+static void site_fill(struct proxy_site *to, const struct config_site *from)
+{
+    memcpy(to->host, from->host, sizeof(to->host));
+    to->ttl_override_s = from->ttl_override_s;
+    to->origins = from->origin.n;
+    to->allow = from->allow.n;
+    for (unsigned i = 0; i < from->allow.n; i++)
+        to->allow_prefix[i] =
+            (struct proxy_prefix){from->allow.item[i].ip, from->allow.item[i].bits};
+    to->allow_special = true;
+    for (unsigned i = 0; i < from->origin.n; i++) {
+        const struct config_origin *o = &from->origin.item[i];
+        struct proxy_origin *p = &to->origin[i];
+        memcpy(p->host, o->host, sizeof(p->host));
+        p->is_address = o->is_address;
+        p->address = o->address;
+        p->port = o->port;
+        to->allow_special = to->allow_special && o->is_address;
+    }
+    /* beside a name, an address that the site lists is allowed by itself: the name must not
+     * gain by it */
+    for (unsigned i = 0; i < from->origin.n && !to->allow_special; i++) {
+        const struct config_origin *o = &from->origin.item[i];
+        if (o->is_address && to->allow < sizeof(to->allow_prefix) / sizeof(to->allow_prefix[0]))
+            to->allow_prefix[to->allow++] =
+                (struct proxy_prefix){o->address, addr_is_v4(&o->address) ? 32 : 128};
+    }
+}
+
+static bool deny_fill(struct proxy_policy *p, const struct config *c, struct report *report)
+{
+    char why[512];
+
+    if (!c->deny_file.text)
+        return true;
+    p->deny = proxy_deny_compile(c->deny_file.text, c->deny_file.len, why, sizeof(why));
+    if (!p->deny)
+        report_add(report, c->deny_file.place, "open.deny_file", "%s: %s", c->deny_file.path,
+                   why);
+    return p->deny != NULL;
+}
+
+struct proxy_policy *view_policy(const struct config *c, struct report *report)
+{
+    struct proxy_policy *p = calloc(1, sizeof(*p));
+    if (!p)
+        return NULL;
+    memcpy(p->zone, c->zone, sizeof(p->zone));
+    p->open = c->open;
+    p->open_default_lifetime_s = (uint32_t)(c->open_default_ms / 1000);
+    p->open_min_lifetime_s = (uint32_t)(c->open_min_ms / 1000);
+    p->stale_s = (uint32_t)(c->stale_ms / 1000);
+    p->short_ttl_ms = (uint32_t)c->short_ttl_ms;
+    p->long_ttl_ms = (uint32_t)c->long_ttl_ms;
+    p->allow = c->allow_origins.n;
+    for (unsigned i = 0; i < p->allow; i++)
+        p->allow_prefix[i] = (struct proxy_prefix){c->allow_origins.item[i].ip,
+                                                   c->allow_origins.item[i].bits};
+    for (unsigned i = 0; i < c->ports; i++)
+        for (unsigned j = 0; j < c->port[i].address.n; j++)
+            if (p->own < sizeof(p->own_address) / sizeof(p->own_address[0]))
+                p->own_address[p->own++] = c->port[i].address.item[j].ip;
+    p->site = calloc(c->sites ? c->sites : 1, sizeof(*p->site));
+    if (!p->site || !deny_fill(p, c, report)) {
+        view_policy_free(p);
+        return NULL;
+    }
+    p->sites = c->sites;
+    for (unsigned i = 0; i < c->sites; i++)
+        site_fill(&p->site[i], &c->site[i]);
+    return p;
+}
+
+void view_policy_free(struct proxy_policy *p)
+{
+    if (!p)
+        return;
+    if (p->deny)
+        proxy_deny_free(p->deny);
+    free(p->site);
+    free(p);
+}
+
+/* --- membership ---------------------------------------------------------------------------- */
+
+struct dht_contact view_self(const struct config *c)
+{
+    struct dht_contact self = {.http_port = (uint16_t)c->http_port,
+                               .services = DHT_SERVICE_HTTP};
+
+    for (unsigned i = 0; i < c->ports; i++)
+        for (unsigned j = 0; j < c->port[i].address.n; j++) {
+            const struct addr *a = &c->port[i].address.item[j].ip;
+            struct addr *mine = addr_is_v4(a) ? &self.v4 : &self.v6;
+            if (addr_is_zero(mine))
+                *mine = *a;
+        }
+    self.rpc.ip = c->port[0].address.item[0].ip;
+    self.rpc.port = (uint16_t)c->dht_port;
+    self.id = dht_node_id(&self.rpc);
+    if (*c->zone && c->dns_enabled)
+        self.services |= DHT_SERVICE_DNS;
+    return self;
+}
+
+static bool is_alive_in(const struct dht_routes *r, const struct dht_id *id)
+{
+    for (uint32_t i = 0; r && i < r->n; i++)
+        if (memcmp(&r->route[i].contact.id, id, sizeof(*id)) == 0)
+            return r->route[i].alive;
+    return false;
+}
+
+void view_routes_diff(const struct dht_routes *before, const struct dht_routes *after,
+                      view_changed *changed, void *ctx)
+{
+    for (uint32_t i = 0; before && i < before->n; i++)
+        if (before->route[i].alive && !is_alive_in(after, &before->route[i].contact.id))
+            changed(ctx, &before->route[i], false);
+    for (uint32_t i = 0; i < after->n; i++)
+        if (after->route[i].alive && !is_alive_in(before, &after->route[i].contact.id))
+            changed(ctx, &after->route[i], true);
+}

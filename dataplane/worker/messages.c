@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Between workers, from control, and events to control. */
+#include <string.h>
+
+#include "dataplane/worker/worker.h"
+
+#define HEARD_AGAIN_US 1000000u
+
+bool message_post(void *ctx, unsigned to, const struct message *m)
+{
+    struct worker *w = ctx;
+
+    if (to >= w->node->workers || !ring_post(w->node->worker[to]->messages, m)) {
+        counter_inc(&w->counters.worker_message_full_total);
+        return false;
+    }
+    w->wake |= 1u << to;
+    return true;
+}
+
+void messages_wake(struct worker *w)
+{
+    struct node *n = w->node;
+
+    for (uint32_t left = w->wake & ~(1u << w->id); left; left &= left - 1)
+        sleeper_wake(&n->worker[__builtin_ctz(left)]->sleeper);
+    w->wake = 0;
+    if (w->event_new)
+        sleeper_wake(&n->event);
+    w->event_new = false;
+}
+
+/* --- neighbours: each worker has a table of its own, told by whoever heard ---------------------- */
+
+void neighbour_learned(void *ctx, const struct addr *ip, const uint8_t mac[6])
+{
+    struct worker_port *wp = ctx;
+    struct worker *w = wp->worker;
+    struct message m = {.type = WORKER_NEIGHBOUR, .from = (uint16_t)w->id};
+    struct worker_neighbour *body = (struct worker_neighbour *)m.body;
+
+    static_assert(sizeof(*body) <= MESSAGE_BODY, "fits a message");
+    w->neighbour_new = true;
+    body->port = wp->index;
+    memcpy(body->mac, mac, 6);
+    body->ip = *ip;
+    for (unsigned i = 0; i < w->node->workers; i++)
+        if (i != w->id)
+            message_post(w, i, &m); /* full: that worker asks the neighbour itself */
+}
+
+static void neighbour_told(struct worker *w, const struct message *m)
+{
+    const struct worker_neighbour *body = (const struct worker_neighbour *)m->body;
+    net_neighbour_set(w->port[body->port].net, &body->ip, body->mac, w->now);
+    w->neighbour_new = true;
+}
+
+/* --- control's commands -------------------------------------------------------------------------- */
+
+static void find_done(void *ctx, const struct dht_result *result, struct now now)
+{
+    /* a walk is made for the contacts that it meets: they come as events */
+    (void)ctx;
+    (void)result;
+    (void)now;
+}
+
+static void answer(struct worker *w, enum node_event_type type, void *ptr)
+{
+    event_post(w, &(struct node_event){.type = type, .ptr = ptr});
+}
+
+static void command(struct worker *w, const struct message *m)
+{
+    const struct node_ping *ping = (const struct node_ping *)m->body;
+    static const struct dht_id nobody;
+
+    switch ((enum node_command)m->type) {
+    case NODE_PING: {
+        bool bootstrap = memcmp(&ping->who, &nobody, sizeof(nobody)) == 0;
+        dht_ping(w->asker, &ping->to, bootstrap ? NULL : &ping->who, w->now);
+        break;
+    }
+    case NODE_FIND:
+        dht_find(w->asker, (const struct dht_id *)m->body, find_done, NULL, w->now);
+        break;
+    case NODE_PURGE: {
+        struct node_purge *purge = m->ptr[0];
+        purge->found = proxy_purge(w->proxy, purge->url, purge->len, w->now);
+        answer(w, NODE_PURGED, purge);
+        break;
+    }
+    case NODE_FILLS: {
+        struct node_fills *fills = m->ptr[0];
+        fills->n = proxy_fills(w->proxy, fills->fill, 32);
+        answer(w, NODE_FILLED, fills);
+        break;
+    }
+    case NODE_DRAIN:
+        tcp_listen_stop(w->tcp);
+        http_server_drain(w->server);
+        break;
+    }
+}
+
+bool messages_poll(struct worker *w)
+{
+    struct message m[WORKER_TURN];
+    unsigned commands = 0, n;
+
+    /* an answer that finds no room in the event ring would be lost: the command waits instead */
+    while (commands < WORKER_TURN && rte_ring_free_count(w->node->events) > 2 * NODE_WORKERS &&
+           ring_take(w->commands, m, 1) == 1) {
+        command(w, &m[0]);
+        commands++;
+    }
+    n = ring_take(w->messages, m, WORKER_TURN);
+    for (unsigned i = 0; i < n; i++) {
+        if (m[i].type == WORKER_NEIGHBOUR)
+            neighbour_told(w, &m[i]);
+        else
+            proxy_message(w->proxy, &m[i], w->now);
+    }
+    counter_add(&w->counters.worker_messages_total, n);
+    return n + commands > 0;
+}
+
+/* --- events --------------------------------------------------------------------------------------- */
+
+void event_post(struct worker *w, const struct node_event *e)
+{
+    struct node_event out = *e;
+
+    static_assert(sizeof(out) % 4 == 0, "rte_ring's element size");
+    out.worker = (uint16_t)w->id;
+    if (rte_ring_mp_enqueue_bulk_elem(w->node->events, &out, sizeof(out), 1, NULL) == 0) {
+        counter_inc(&w->counters.worker_events_lost_total);
+        return;
+    }
+    w->event_new = true;
+}
+
+/* Control wants to know whom we do not know: once a second each, or a flood of requests becomes
+ * a flood of events. */
+void event_heard(void *ctx, const struct dht_contact *from)
+{
+    struct worker *w = ctx;
+    unsigned slot = (from->id.b[0] ^ from->id.b[DHT_ID_BYTES - 1]) % WORKER_HEARD;
+
+    if (memcmp(&w->heard[slot].id, &from->id, sizeof(from->id)) == 0 &&
+        w->now.mono_us - w->heard[slot].at_us < HEARD_AGAIN_US)
+        return;
+    w->heard[slot].id = from->id;
+    w->heard[slot].at_us = w->now.mono_us;
+    event_post(w, &(struct node_event){.type = NODE_HEARD, .contact = *from});
+}
+
+void event_answered(void *ctx, const struct dht_contact *who, uint32_t rtt_us, struct now now)
+{
+    (void)now;
+    event_post(ctx, &(struct node_event){.type = NODE_ANSWERED, .rtt_us = rtt_us, .contact = *who});
+}
+
+void event_timed_out(void *ctx, const struct dht_id *who, struct now now)
+{
+    (void)now;
+    event_post(ctx, &(struct node_event){.type = NODE_TIMED_OUT, .contact.id = *who});
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Frames in. A burst is parsed by net, then each packet goes to the worker that owns it: this
+ * one, in arrays sorted by protocol, or another one through its hand-over ring, parse included.
+ *
+ *   TCP                  owner of the tuple's keyed hash
+ *   UDP 53               whoever received it: answering needs no state
+ *   UDP index, request   owner of the key's shard; without a key whoever received it
+ *              reply     the worker that asked
+ *   UDP other            resolver: worker (port mod workers)
+ *
+ * Within a burst DNS and index go before TCP, so that a flood of HTTP does not starve them
+ * (DESIGN decision 10).
+ */
+#include <string.h>
+
+#include "dataplane/worker/worker.h"
+
+struct sorted {
+    unsigned dns, dht, other, tcp, frames;
+    struct udp_packet dns_at[NET_BURST], dht_at[NET_BURST], other_at[NET_BURST];
+    struct tcp_packet tcp_at[TCP_BURST];
+    struct rte_mbuf *frame[NET_BURST]; /* to free in the end */
+};
+
+unsigned worker_of_tuple(const struct node *n, const struct endpoint *x, const struct endpoint *y)
+{
+    return n->workers == 1 ? 0 : tcp_tuple_hash(&n->steering, x, y) % n->workers;
+}
+
+unsigned worker_of_shard(const struct node *n, unsigned shard)
+{
+    /* cache_shard's six highest bits: the store's shards are owned as the cache's are */
+    return cache_owner(n->cache, (struct hash128){0, (uint64_t)shard << 58});
+}
+
+static int owner_of_rpc(struct worker *w, const struct net_packet *p)
+{
+    struct dht_peek peek;
+    if (!dht_peek(p->payload, p->payload_len, &peek))
+        return -1;
+    if (peek.reply)
+        return peek.asker < w->node->workers ? peek.asker : -1;
+    return peek.keyed ? (int)worker_of_shard(w->node, peek.shard) : (int)w->id;
+}
+
+int rx_owner(struct worker *w, const struct net_packet *p)
+{
+    if (p->kind == NET_TCP) {
+        const struct endpoint x = {p->src, p->sport}, y = {p->dst, p->dport};
+        return (int)worker_of_tuple(w->node, &x, &y);
+    }
+    if (p->dport == WORKER_DNS_PORT)
+        return (int)w->id;
+    if (p->dport == w->node->config.dht.port) {
+        int owner = owner_of_rpc(w, p);
+        if (owner < 0)
+            counter_inc(&w->counters.worker_dht_malformed_total);
+        return owner;
+    }
+    return (int)(p->dport % w->node->workers);
+}
+
+void rx_hand_over(struct worker *w, unsigned to, struct rte_mbuf *m, const struct net_packet *p,
+                  uint8_t port)
+{
+    struct frame_parsed *parsed = rte_mbuf_to_priv(m);
+
+    parsed->packet = *p;
+    parsed->port = port;
+    if (rte_ring_mp_enqueue(w->node->worker[to]->handover, m) != 0) {
+        counter_inc(&w->counters.worker_handover_full_total);
+        rte_pktmbuf_free(m);
+        return;
+    }
+    counter_inc(&w->counters.worker_handed_over_total);
+    w->wake |= 1u << to;
+}
+
+/* Files a packet that is ours to handle. `p` stays where it is until the burst's end. */
+static void sort(struct worker *w, struct sorted *s, const struct net_packet *p, uint8_t port)
+{
+    const struct udp_packet udp = {p, port};
+
+    if (p->kind == NET_TCP)
+        s->tcp_at[s->tcp++] = (struct tcp_packet){p->src, p->dst, p->payload, p->payload_len};
+    else if (p->dport == WORKER_DNS_PORT)
+        s->dns_at[s->dns++] = udp;
+    else if (p->dport == w->node->config.dht.port)
+        s->dht_at[s->dht++] = udp;
+    else
+        s->other_at[s->other++] = udp;
+}
+
+static void act(struct worker *w, struct sorted *s)
+{
+    if (s->dns)
+        udp_dns(w, s->dns_at, s->dns);
+    if (s->dht)
+        udp_dht(w, s->dht_at, s->dht);
+    for (unsigned i = 0; i < s->other; i++)
+        udp_other(w, &s->other_at[i]);
+    if (s->tcp)
+        tcp_input(w->tcp, s->tcp_at, s->tcp, w->now);
+    rte_pktmbuf_free_bulk(s->frame, s->frames);
+}
+
+/* Engines read frames as one span: segments of a ring's neighbour are joined here. */
+static bool linear(struct worker *w, struct rte_mbuf *m)
+{
+    if (m->nb_segs == 1)
+        return true;
+    if (rte_pktmbuf_linearize(m) < 0) {
+        counter_inc(&w->counters.worker_drop_segments_total);
+        return false;
+    }
+    counter_inc(&w->counters.worker_linearised_total);
+    return true;
+}
+
+static void receive(struct worker *w, struct worker_port *wp, struct rte_mbuf **in, unsigned n)
+{
+    struct net_packet packet[NET_BURST];
+    struct rte_mbuf *frame[NET_BURST];
+    struct sorted s;
+    unsigned k = 0;
+    uint64_t bytes = 0;
+
+    s.dns = s.dht = s.other = s.tcp = s.frames = 0;
+    for (unsigned i = 0; i < n; i++)
+        rte_prefetch0(rte_pktmbuf_mtod(in[i], void *));
+    for (unsigned i = 0; i < n; i++) {
+        bytes += in[i]->pkt_len;
+        if (!linear(w, in[i])) {
+            rte_pktmbuf_free(in[i]);
+            continue;
+        }
+        packet[k].frame = rte_pktmbuf_mtod(in[i], uint8_t *);
+        packet[k].frame_len = in[i]->data_len;
+        packet[k].checksum_good = port_checksum_good(wp->port, in[i]);
+        frame[k++] = in[i];
+    }
+    counter_add(&w->counters.worker_rx_packets_total, n);
+    counter_add(&w->counters.worker_rx_bytes_total, bytes);
+    net_input(wp->net, packet, k, w->now);
+    for (unsigned i = 0; i < k; i++) {
+        bool up = packet[i].kind == NET_UDP || packet[i].kind == NET_TCP;
+        int owner = up ? rx_owner(w, &packet[i]) : -1;
+        if (owner >= 0 && (unsigned)owner != w->id) {
+            rx_hand_over(w, (unsigned)owner, frame[i], &packet[i], wp->index);
+            continue;
+        }
+        if (owner >= 0)
+            sort(w, &s, &packet[i], wp->index);
+        s.frame[s.frames++] = frame[i];
+    }
+    act(w, &s);
+}
+
+/* What other workers, or this one's own engines, put into our ring: parsed and ours. */
+static unsigned receive_handed_over(struct worker *w)
+{
+    struct sorted s;
+
+    s.dns = s.dht = s.other = s.tcp = 0;
+    s.frames = rte_ring_sc_dequeue_burst(w->handover, (void **)s.frame, NET_BURST, NULL);
+    if (s.frames == 0)
+        return 0;
+    unsigned n = s.frames;
+    for (unsigned i = 0; i < n; i++)
+        rte_prefetch0(rte_mbuf_to_priv(s.frame[i]));
+    for (unsigned i = 0; i < n; i++) {
+        const struct frame_parsed *parsed = rte_mbuf_to_priv(s.frame[i]);
+        rte_prefetch0(parsed->packet.payload);
+        sort(w, &s, &parsed->packet, parsed->port);
+    }
+    act(w, &s);
+    return n;
+}
+
+bool rx_poll(struct worker *w)
+{
+    struct rte_mbuf *m[PORT_BURST];
+    bool found = false;
+
+    for (unsigned i = 0; i < w->node->config.ports; i++) {
+        struct worker_port *wp = &w->port[i];
+        for (unsigned q = w->id; q < wp->port->rx_queues; q += w->node->workers) {
+            unsigned n = port_rx(wp->port, (uint16_t)q, m, PORT_BURST);
+            if (n) {
+                receive(w, wp, m, n);
+                found = true;
+            }
+        }
+    }
+    return receive_handed_over(w) || found;
+}

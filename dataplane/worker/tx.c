@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Frames out. Each worker has an array of up to WORKER_OUT frames a port, flushed once a turn and
+ * when it is full. A worker with a queue of its own sends there; one without (a port with
+ * fewer queues than workers) puts its frames into the inbox of the worker that has the queue.
+ * What a full port does not take stays in the array; when that is full too, tx_room says so and
+ * the engine keeps its segment. Bursts are small, since AF_PACKET blocks when its ring is full.
+ */
+#include <string.h>
+
+#include "dataplane/worker/worker.h"
+
+struct rte_mbuf *tx_frame(struct worker *w, uint8_t port)
+{
+    struct rte_mbuf *m = rte_pktmbuf_alloc(w->port[port].port->pool[w->id]);
+    if (!m)
+        counter_inc(&w->counters.worker_no_buffer_total);
+    return m;
+}
+
+/* The worker that has the queue we send through. */
+static unsigned queue_of(const struct worker *w, const struct port *p)
+{
+    return w->id % p->tx_queues;
+}
+
+static unsigned push(struct worker *w, struct worker_port *wp, struct rte_mbuf **m, unsigned n)
+{
+    unsigned queue = queue_of(w, wp->port);
+    if (queue != w->id) {
+        struct worker *to = w->node->worker[queue];
+        unsigned put = rte_ring_mp_enqueue_burst(to->port[wp->index].inbox, (void **)m, n, NULL);
+        if (put)
+            w->wake |= 1u << queue;
+        return put;
+    }
+    uint64_t bytes = 0, length[PORT_BURST];
+    for (unsigned i = 0; i < n; i++)
+        length[i] = m[i]->pkt_len; /* the port owns them afterwards */
+    unsigned sent = port_tx(wp->port, (uint16_t)queue, m, n);
+    for (unsigned i = 0; i < sent; i++)
+        bytes += length[i];
+    counter_add(&w->counters.worker_tx_packets_total, sent);
+    counter_add(&w->counters.worker_tx_bytes_total, bytes);
+    return sent;
+}
+
+static void flush(struct worker *w, struct worker_port *wp)
+{
+    unsigned done = 0;
+
+    while (done < wp->n) {
+        unsigned n = RTE_MIN(wp->n - done, (unsigned)PORT_BURST);
+        unsigned sent = push(w, wp, wp->out + done, n);
+        done += sent;
+        if (sent < n) {
+            counter_inc(&w->counters.worker_tx_full_total);
+            break;
+        }
+    }
+    wp->n -= done;
+    if (wp->n && done)
+        memmove(wp->out, wp->out + done, wp->n * sizeof(wp->out[0]));
+}
+
+bool tx_room(struct worker *w, uint8_t port)
+{
+    struct worker_port *wp = &w->port[port];
+    if (wp->n == WORKER_OUT)
+        flush(w, wp);
+    return wp->n < WORKER_OUT;
+}
+
+void tx_send(struct worker *w, uint8_t port, struct rte_mbuf *m)
+{
+    struct worker_port *wp = &w->port[port];
+    wp->out[wp->n++] = m;
+}
+
+bool tx_raw(void *ctx, const void *frame, size_t len)
+{
+    struct worker_port *wp = ctx;
+    struct worker *w = wp->worker;
+
+    if (!tx_room(w, wp->index)) {
+        counter_inc(&w->counters.worker_tx_dropped_total);
+        return false;
+    }
+    struct rte_mbuf *m = tx_frame(w, wp->index);
+    if (!m)
+        return false;
+    char *to = rte_pktmbuf_append(m, (uint16_t)len);
+    if (!to) {
+        rte_pktmbuf_free(m);
+        return false;
+    }
+    memcpy(to, frame, len);
+    tx_send(w, wp->index, m);
+    return true;
+}
+
+bool tx_flush(struct worker *w)
+{
+    bool left = false;
+
+    for (unsigned i = 0; i < w->node->config.ports; i++) {
+        struct worker_port *wp = &w->port[i];
+        flush(w, wp);
+        /* others' frames, as many as the port takes; a quarter of the ring a turn at most */
+        for (unsigned k = 0; wp->inbox && wp->n < WORKER_OUT && k < WORKER_HANDOVER / 4;) {
+            unsigned n = rte_ring_sc_dequeue_burst(wp->inbox, (void **)(wp->out + wp->n),
+                                                   WORKER_OUT - wp->n, NULL);
+            if (n == 0)
+                break;
+            wp->n += n;
+            k += n;
+            flush(w, wp);
+        }
+        left |= wp->n != 0 || (wp->inbox && !rte_ring_empty(wp->inbox));
+    }
+    return left;
+}
+
+void tx_returned(struct worker *w)
+{
+    struct hold *hold[PORT_BURST];
+    unsigned n;
+
+    while ((n = rte_ring_sc_dequeue_burst(w->returns, (void **)hold, PORT_BURST, NULL)) > 0)
+        for (unsigned i = 0; i < n; i++)
+            ref_release(&(struct ref){.hold = hold[i]});
+}
+
+void tx_drop_all(struct worker *w)
+{
+    struct rte_mbuf *m;
+
+    for (unsigned i = 0; i < w->node->config.ports; i++) {
+        struct worker_port *wp = &w->port[i];
+        rte_pktmbuf_free_bulk(wp->out, wp->n);
+        wp->n = 0;
+        while (wp->inbox && rte_ring_sc_dequeue(wp->inbox, (void **)&m) == 0)
+            rte_pktmbuf_free(m);
+    }
+    while (w->handover && rte_ring_sc_dequeue(w->handover, (void **)&m) == 0)
+        rte_pktmbuf_free(m);
+    for (unsigned i = 0; i < WORKER_WAIT; i++)
+        if (w->wait[i].frame) {
+            rte_pktmbuf_free(w->wait[i].frame);
+            w->wait[i].frame = NULL;
+        }
+    w->waiting = 0;
+}

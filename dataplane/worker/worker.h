@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Private to worker/: a node and its workers from inside.
+ *
+ *   node.c      a node's life            rx.c      frames in, whose they are
+ *   parts.c     a worker's engines       udp.c     DNS, index and resolver datagrams
+ *   loop.c      one turn                 tx.c      frames out
+ *   sleep.c     threads, idling          emit.c    TCP segments and datagrams into frames
+ *   messages.c  between workers          wait.c    frames that wait for a neighbour
+ *   view.c      from and to control      dns_tcp.c DNS over TCP
+ */
+#ifndef CORAL_WORKER_WORKER_H
+#define CORAL_WORKER_WORKER_H
+
+#include <pthread.h>
+
+#include <rte_rcu_qsbr.h>
+
+#include "dataplane/worker/counters.h"
+#include "dataplane/worker/node.h"
+#include "dataplane/worker/sleeper.h"
+
+#define WORKER_DNS_PORT  53
+#define WORKER_OUT       64   /* frames that wait for a port, per worker and port */
+#define WORKER_WAIT      64   /* frames that wait for a neighbour */
+#define WORKER_MESSAGES  4096 /* ring of messages, per worker */
+#define WORKER_COMMANDS  256
+#define WORKER_HANDOVER  1024 /* frames on their way to another worker */
+#define WORKER_EVENTS    2048
+#define WORKER_TURN      64 /* messages handled a turn */
+#define WORKER_HEARD     64
+#define WORKER_COPY      512 /* a span up to this is copied rather than referenced */
+#define PROTOCOL_TCP     6
+#define PROTOCOL_UDP     17
+
+/* Worker's own messages. */
+enum worker_message {
+    WORKER_NEIGHBOUR = MESSAGE_WORKER, /* body: struct worker_neighbour */
+};
+struct worker_neighbour {
+    uint8_t port, mac[6];
+    struct addr ip;
+};
+
+/* What a frame's private area holds: the parse, while it goes to another worker; or the
+ * reference that it carries, on the way out. */
+struct frame_parsed {
+    struct net_packet packet;
+    uint8_t port;
+};
+struct frame_reference {
+    struct rte_mbuf_ext_shared_info shared; /* one a frame, refcnt 1: no atomics, no overflow */
+    struct hold *hold;
+    struct rte_ring *home; /* of the worker that took the hold */
+};
+static_assert(sizeof(struct frame_parsed) <= PORT_PRIVATE, "fits the private area");
+static_assert(sizeof(struct frame_reference) <= PORT_PRIVATE, "fits the private area");
+
+struct worker;
+
+/* A worker's side of one port. */
+struct worker_port {
+    struct worker *worker;
+    uint8_t index;
+    struct port *port;
+    struct net *net;
+    struct rte_ring *inbox; /* frames of workers without a queue of their own */
+    unsigned n;             /* frames in out[] */
+    struct rte_mbuf *out[WORKER_OUT];
+};
+
+/* A frame that waits for its next hop's MAC. Linear, complete but for Ethernet and IP. */
+struct worker_wait {
+    struct rte_mbuf *frame; /* NULL: free */
+    struct addr src, dst;
+    uint8_t port, protocol;
+    uint64_t until_us;
+};
+
+struct worker {
+    struct node *node;
+    unsigned id;
+    struct now now; /* of this turn */
+    bool online;    /* in QSBR */
+    bool announced;
+    bool neighbour_new;      /* frames in wait[] may go now */
+    uint32_t wake;           /* bit w: worker w got something this turn */
+    bool event_new;          /* control did */
+    unsigned waiting;        /* frames in wait[] */
+    uint64_t tick_us;        /* when net_tick is due */
+    const struct view *view; /* of this turn */
+    uint64_t view_version;
+    struct rng rng;
+    struct worker_counters counters;
+    struct worker_port port[NODE_PORTS];
+    struct tcp_engine *tcp;
+    struct http_server *server;
+    struct http_client *client;
+    struct proxy *proxy;
+    struct dht_mac *mac;
+    struct dht_store *store;
+    struct dht_asker *asker;
+    struct resolver *resolver;
+    struct dns_tcp *dns_tcp;
+    struct dns_counters dns_counters;
+    struct dht_counters dht_counters; /* of serving */
+    struct {
+        struct dht_id id;
+        uint64_t at_us;
+    } heard[WORKER_HEARD]; /* lately told to control */
+    struct worker_wait wait[WORKER_WAIT];
+    pthread_t thread;
+    bool started;
+    struct net_counters net_total; /* control's: the sum over ports that node_stats gives */
+    /* written by others */
+    struct sleeper sleeper __rte_cache_aligned;
+    struct rte_ring *messages, *commands;
+    struct rte_ring *handover; /* struct rte_mbuf * */
+    struct rte_ring *returns;  /* struct hold *: as many slots as there are frames */
+};
+
+struct node {
+    struct node_config config;
+    unsigned workers;
+    struct worker *worker[NODE_WORKERS];
+    struct port *port[NODE_PORTS];
+    struct cache *cache;
+    void *memory; /* the cache's */
+    size_t memory_bytes;
+    struct rte_rcu_qsbr *qsbr;
+    struct hash_secret steering; /* which worker a tuple belongs to */
+    uint8_t store_seed[32];
+    const struct view *view;     /* release-stored by control */
+    struct rte_ring *events;
+    struct sleeper event; /* asleep: 1 when control wants the eventfd written */
+    bool stop;
+};
+
+/* parts.c */
+bool parts_create(struct worker *w, const struct view *view, struct rng *seeds, struct now now,
+                  char *error, size_t error_len);
+void parts_destroy(struct worker *w);
+
+/* rx.c: all that waits, at most a burst a queue; true when there was something */
+bool rx_poll(struct worker *w);
+/* Puts a frame into the ring of worker `to`; drops it when that is full. */
+void rx_hand_over(struct worker *w, unsigned to, struct rte_mbuf *m, const struct net_packet *p,
+                  uint8_t port);
+/* Which worker a parsed packet belongs to; -1: nobody. */
+int rx_owner(struct worker *w, const struct net_packet *p);
+unsigned worker_of_tuple(const struct node *n, const struct endpoint *x, const struct endpoint *y);
+unsigned worker_of_shard(const struct node *n, unsigned shard);
+
+/* udp.c */
+struct udp_packet { /* a datagram, and the port that it came through */
+    const struct net_packet *packet;
+    uint8_t port;
+};
+void udp_dns(struct worker *w, const struct udp_packet *p, unsigned n);
+void udp_dht(struct worker *w, const struct udp_packet *p, unsigned n);
+void udp_other(struct worker *w, const struct udp_packet *p);
+
+/* emit.c */
+bool emit_segment(void *ctx, const struct tcp_out *out);  /* tcp_host.emit */
+bool emit_datagram(void *ctx, uint16_t from_port, const struct endpoint *to, const void *data,
+                   size_t len);                           /* datagram_out.send */
+/* Sends the datagram whose data, `len` bytes, start 8 bytes into the frame's data. Takes the
+ * frame, whatever happens. */
+bool emit_udp(struct worker *w, uint8_t port, struct rte_mbuf *m, const struct endpoint *from,
+              const struct endpoint *to, size_t len);
+/* Our address and port that talk to `dst`; false: none of its family. */
+bool emit_route(struct worker *w, const struct addr *dst, uint8_t *port, struct addr *src);
+
+/* tx.c */
+struct rte_mbuf *tx_frame(struct worker *w, uint8_t port); /* NULL: counted */
+bool tx_room(struct worker *w, uint8_t port); /* may one more be sent now? */
+void tx_send(struct worker *w, uint8_t port, struct rte_mbuf *m); /* after tx_room */
+bool tx_raw(void *ctx, const void *frame, size_t len); /* net_host.send; ctx: worker_port */
+/* Hands everything to ports and rings; true when some had to stay. */
+bool tx_flush(struct worker *w);
+void tx_returned(struct worker *w); /* holds that came back */
+void tx_drop_all(struct worker *w);
+
+/* wait.c */
+bool wait_add(struct worker *w, uint8_t port, struct rte_mbuf *m, const struct addr *src,
+              const struct addr *dst, uint8_t protocol); /* takes the frame; false: dropped */
+void wait_poll(struct worker *w);
+uint64_t wait_deadline_us(const struct worker *w);
+
+/* messages.c */
+bool messages_poll(struct worker *w);
+bool message_post(void *ctx, unsigned worker, const struct message *m); /* message_out.post */
+void neighbour_learned(void *ctx, const struct addr *ip, const uint8_t mac[6]);
+void event_post(struct worker *w, const struct node_event *e);
+void event_heard(void *ctx, const struct dht_contact *from);
+void event_answered(void *ctx, const struct dht_contact *who, uint32_t rtt_us, struct now now);
+void event_timed_out(void *ctx, const struct dht_id *who, struct now now);
+void messages_wake(struct worker *w); /* whom this turn gave something to */
+
+/* view.c */
+void view_load(struct worker *w);
+
+/* dns_tcp.c */
+struct dns_tcp *dns_tcp_create(struct worker *w);
+void dns_tcp_destroy(struct dns_tcp *d);
+bool dns_tcp_accept(void *ctx, struct stream *s, struct now now);
+void dns_tcp_poll(struct dns_tcp *d, struct now now);
+uint64_t dns_tcp_deadline_us(const struct dns_tcp *d);
+
+#endif

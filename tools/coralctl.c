@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* coralctl: asks a running corald over its control socket. See docs/coralctl.1. */
+#include <errno.h>
+#include <getopt.h>
+#include <glob.h>
+#include <jansson.h>
+#include <rte_version.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "control/nearest.h"
+#include "control/request.h"
+#include "control/rundir.h"
+#include "tools/coralctl_table.h"
+#include "version.h"
+
+enum { DONE = 0, FAILED = 1, USAGE = 2, PARTLY = 3, NOT_RUNNING = 4, NOT_PERMITTED = 5 };
+
+struct options {
+    const char *name, *socket;
+    bool json, no_wait, workers, all;
+    int argc; /* verb and what follows */
+    char **argv;
+};
+
+static const char help[] =
+    "usage: coralctl [-n NAME | --socket PATH] [--json] VERB\n"
+    "\n"
+    "Asks a running corald, or tells it what to do.\n"
+    "\n"
+    "verbs\n"
+    "  status               what the node is doing: ports, requests, cache, index, fills\n"
+    "  stats [WORD]         counters (that hold WORD); --workers: of each worker,\n"
+    "                       --all: also those that are 0\n"
+    "  purge URL            remove an object from this node's cache\n"
+    "  stop                 finish what runs, then end; --no-wait: say so and return\n"
+    "\n"
+    "options\n"
+    "  -n, --name NAME      the node with this name; needed where several run\n"
+    "      --socket PATH    its control socket\n"
+    "      --json           the answer as JSON, for scripts\n"
+    "      --help           this text\n"
+    "      --version        version, revision, DPDK\n"
+    "\n"
+    "exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 done in part,\n"
+    "4 corald is not running, 5 not permitted. More: coralctl(1).\n";
+
+static int usage(const char *format, const char *word)
+{
+    fprintf(stderr, "coralctl: ");
+    fprintf(stderr, format, word);
+    fprintf(stderr, "; coralctl --help shows all\n");
+    return USAGE;
+}
+
+/* --- where the socket is ------------------------------------------------------------------- */
+
+/* The one node that is there; several are a question of which. */
+static int socket_only(char out[static 108])
+{
+    char pattern[RUNDIR_PATH + 32];
+    glob_t found;
+
+    snprintf(pattern, sizeof(pattern), "%.80s/*/control.sock", rundir_base());
+    glob(pattern, 0, NULL, &found);
+    snprintf(pattern, sizeof(pattern), "%.80s/*/*/control.sock", rundir_base());
+    glob(pattern, found.gl_pathc ? GLOB_APPEND : 0, NULL, &found);
+    int status = DONE;
+    if (found.gl_pathc == 0) {
+        fprintf(stderr, "coralctl: no node in %s; is corald running? (systemctl status corald)\n",
+                rundir_base());
+        status = NOT_RUNNING;
+    } else if (found.gl_pathc > 1) {
+        size_t base = strlen(rundir_base()) + 1, tail = strlen("/control.sock");
+        fprintf(stderr, "coralctl: several nodes are here; name one with -n:");
+        for (size_t i = 0; i < found.gl_pathc; i++)
+            fprintf(stderr, " %.*s", (int)(strlen(found.gl_pathv[i]) - base - tail),
+                    found.gl_pathv[i] + base);
+        fputc('\n', stderr);
+        status = USAGE;
+    } else {
+        snprintf(out, 108, "%s", found.gl_pathv[0]);
+    }
+    globfree(&found);
+    return status;
+}
+
+static int socket_path(const struct options *o, char out[static 108])
+{
+    char folder[RUNDIR_PATH];
+
+    if (o->socket) {
+        if (strlen(o->socket) > 107)
+            return usage("\"%.40s...\" is too long for a socket", o->socket);
+        snprintf(out, 108, "%s", o->socket);
+        return DONE;
+    }
+    if (!o->name)
+        return socket_only(out);
+    if (!rundir_name_valid(o->name) || !rundir_path(o->name, folder))
+        return usage("\"%.70s\" is no name of a node", o->name);
+    snprintf(out, 108, "%s/control.sock", folder);
+    return DONE;
+}
+
+/* --- one question, one answer -------------------------------------------------------------- */
+
+static int ask(const char *path, const char *question, json_t **answer)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    size_t len = strlen(question), sent = 0;
+    json_error_t where;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    memcpy(at.sun_path, path, strlen(path) + 1);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
+        int reason = errno;
+        if (fd >= 0)
+            close(fd);
+        if (reason == EACCES || reason == EPERM) {
+            fprintf(stderr, "coralctl: not permitted to use %s; ask as its owner or root\n", path);
+            return NOT_PERMITTED;
+        }
+        fprintf(stderr, "coralctl: nobody answers at %s (%s); is corald running? (systemctl "
+                        "status corald)\n",
+                path, strerror(reason));
+        return NOT_RUNNING;
+    }
+    while (sent < len) {
+        ssize_t n = send(fd, question + sent, len - sent, MSG_NOSIGNAL);
+        if (n <= 0)
+            break;
+        sent += (size_t)n;
+    }
+    FILE *in = fdopen(fd, "r");
+    *answer = in ? json_loadf(in, JSON_DISABLE_EOF_CHECK, &where) : NULL;
+    if (in)
+        fclose(in);
+    if (!json_is_object(*answer)) {
+        json_decref(*answer);
+        *answer = NULL;
+        fprintf(stderr, "coralctl: corald at %s went away before it answered\n", path);
+        return FAILED;
+    }
+    return DONE;
+}
+
+static char *question_make(enum request_verb verb, const struct options *o)
+{
+    json_t *q = json_pack("{s:s}", "verb", request_words[verb]);
+    if (verb == REQUEST_STATS && o->workers)
+        json_object_set_new(q, "workers", json_true());
+    if (verb == REQUEST_STOP && o->no_wait)
+        json_object_set_new(q, "wait", json_false());
+    if (verb == REQUEST_PURGE)
+        json_object_set_new(q, "url", json_string(o->argv[1]));
+    char *line = json_dumps(q, JSON_COMPACT), *out = NULL;
+    if (line && asprintf(&out, "%s\n", line) < 0)
+        out = NULL;
+    free(line);
+    json_decref(q);
+    return out;
+}
+
+static int answer_show(enum request_verb verb, const struct options *o, const json_t *answer)
+{
+    bool ok = json_is_true(json_object_get(answer, "ok"));
+
+    if (o->json) {
+        json_dumpf(answer, stdout, JSON_INDENT(1));
+        putchar('\n');
+    } else if (!ok) {
+        const char *error = json_string_value(json_object_get(answer, "error"));
+        fprintf(stderr, "coralctl: %s\n", error ? error : "refused");
+    } else {
+        switch (verb) {
+        case REQUEST_STATUS:
+            table_status(answer, stdout);
+            break;
+        case REQUEST_STATS:
+            table_stats(answer, o->argc > 1 ? o->argv[1] : NULL, o->all, stdout);
+            break;
+        case REQUEST_PURGE:
+            printf("purged %s\n", o->argv[1]);
+            break;
+        case REQUEST_STOP:
+            table_stop(answer, stdout);
+            break;
+        case REQUEST_VERBS:
+            break;
+        }
+    }
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return FAILED;
+    if (!ok)
+        return FAILED;
+    return json_integer_value(json_object_get(answer, "cut")) > 0 ? PARTLY : DONE;
+}
+
+/* --- words --------------------------------------------------------------------------------- */
+
+static int verb_find(const struct options *o, enum request_verb *verb)
+{
+    static const int most[REQUEST_VERBS] = {1, 2, 2, 1};
+    const char *word = o->argc ? o->argv[0] : NULL;
+
+    if (!word)
+        return usage("%s is missing", "a verb");
+    for (*verb = 0; *verb < REQUEST_VERBS; (*verb)++)
+        if (strcmp(word, request_words[*verb]) == 0)
+            break;
+    if (*verb == REQUEST_VERBS) {
+        const char *near = nearest_word(word, request_words, REQUEST_VERBS);
+        if (near)
+            fprintf(stderr, "coralctl: \"%.40s\" is no verb; did you mean \"%s\"?\n", word, near);
+        else
+            fprintf(stderr, "coralctl: \"%.40s\" is no verb; there are status, stats, purge URL "
+                            "and stop\n",
+                    word);
+        return USAGE;
+    }
+    if (*verb == REQUEST_PURGE && o->argc < 2)
+        return usage("%s needs a URL", word);
+    if (o->argc > most[*verb])
+        return usage("\"%.40s\" is one word too many", o->argv[most[*verb]]);
+    if (*verb == REQUEST_PURGE && (!*o->argv[1] || strlen(o->argv[1]) >= REQUEST_URL))
+        return usage("%s takes a URL of 1 to 4095 bytes", word);
+    return DONE;
+}
+
+static int options_read(int argc, char **argv, struct options *o)
+{
+    static const struct option known[] = {
+        {"name", required_argument, NULL, 'n'},  {"socket", required_argument, NULL, 's'},
+        {"json", no_argument, NULL, 'j'},        {"no-wait", no_argument, NULL, 'w'},
+        {"workers", no_argument, NULL, 'W'},     {"all", no_argument, NULL, 'a'},
+        {"help", no_argument, NULL, 'h'},        {"version", no_argument, NULL, 'v'},
+        {0},
+    };
+    int c;
+
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, ":n:h", known, NULL)) != -1) {
+        switch (c) {
+        case 'n':
+            o->name = optarg;
+            break;
+        case 's':
+            o->socket = optarg;
+            break;
+        case 'j':
+            o->json = true;
+            break;
+        case 'w':
+            o->no_wait = true;
+            break;
+        case 'W':
+            o->workers = true;
+            break;
+        case 'a':
+            o->all = true;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            exit(DONE);
+        case 'v':
+            printf("coralctl %s (%s), DPDK %d.%02d.%d\n", CORAL_VERSION, CORAL_REVISION,
+                   RTE_VER_YEAR, RTE_VER_MONTH, RTE_VER_MINOR);
+            exit(DONE);
+        case ':':
+            return usage("%s wants a value", argv[optind - 1]);
+        default:
+            return usage("\"%.40s\" is no option", argv[optind - 1]);
+        }
+    }
+    o->argc = argc - optind;
+    o->argv = argv + optind;
+    return DONE;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {0};
+    enum request_verb verb = REQUEST_VERBS;
+    char path[108];
+    json_t *answer = NULL;
+
+    int status = options_read(argc, argv, &o);
+    if (status == DONE)
+        status = verb_find(&o, &verb);
+    if (status == DONE)
+        status = socket_path(&o, path);
+    if (status != DONE)
+        return status;
+    char *question = question_make(verb, &o);
+    if (!question)
+        return usage("\"%.40s\" is not text in UTF-8", o.argv[o.argc - 1]);
+    status = ask(path, question, &answer);
+    free(question);
+    if (status != DONE)
+        return status;
+    status = answer_show(verb, &o, answer);
+    json_decref(answer);
+    return status;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tools/coralctl_table.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "control/units.h"
+
+static const char *text(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? s : "-";
+}
+
+static uint64_t number(const json_t *o, const char *key)
+{
+    json_int_t n = json_integer_value(json_object_get(o, key));
+    return n > 0 ? (uint64_t)n : 0;
+}
+
+static double real(const json_t *o, const char *key)
+{
+    return json_number_value(json_object_get(o, key));
+}
+
+static bool yes(const json_t *o, const char *key)
+{
+    return json_is_true(json_object_get(o, key));
+}
+
+static double percent(uint64_t part, uint64_t whole)
+{
+    return whole ? 100 * (double)part / (double)whole : 0;
+}
+
+static void status_ports(const json_t *answer, FILE *to)
+{
+    const json_t *port, *address;
+    size_t i, j;
+
+    json_array_foreach(json_object_get(answer, "ports"), i, port)
+    {
+        uint64_t queues = number(port, "queues");
+        fprintf(to, " port %s  %s  %llu queue%s  %schecksum offload ", text(port, "device"),
+                text(port, "driver"), (unsigned long long)queues, queues == 1 ? "" : "s",
+                yes(port, "tx_checksum") ? "" : "no ");
+        json_array_foreach(json_object_get(port, "addresses"), j, address)
+            fprintf(to, " %s", json_string_value(address));
+        fputc('\n', to);
+        if (*text(port, "note") && strcmp(text(port, "note"), "-") != 0)
+            fprintf(to, "   %s\n", text(port, "note"));
+    }
+}
+
+static void status_workers(const json_t *answer, FILE *to)
+{
+    const json_t *worker;
+    size_t i;
+
+    json_array_foreach(json_object_get(answer, "workers"), i, worker)
+    {
+        fprintf(to, "%s worker %llu", i ? "  " : "", (unsigned long long)number(worker, "worker"));
+        if (json_object_get(worker, "busy"))
+            fprintf(to, "   busy %.0f %%", 100 * real(worker, "busy"));
+    }
+    if (i)
+        fprintf(to, "   memory in %s\n",
+                yes(answer, "hugepages") ? "hugepages" : "ordinary pages (no hugepages free)");
+}
+
+static void status_http(const json_t *answer, FILE *to)
+{
+    const json_t *h = json_object_get(answer, "http");
+    char rate[UNITS_TEXT], p50[UNITS_TEXT], p99[UNITS_TEXT], total[UNITS_TEXT];
+    uint64_t n = number(h, "requests");
+
+    fprintf(to, " http       %s/s   %s requests   p50 %s  p99 %s   %llu connections\n",
+            units_count_round(real(h, "rate"), rate), units_count_round((double)n, total),
+            units_latency_round(number(h, "p50_us"), p50),
+            units_latency_round(number(h, "p99_us"), p99),
+            (unsigned long long)number(h, "connections"));
+    fprintf(to, "            own %.1f %%  peer %.1f %%  origin %.1f %%\n",
+            percent(number(h, "own"), n), percent(number(h, "peer"), n),
+            percent(number(h, "origin"), n));
+}
+
+static void status_cache(const json_t *answer, FILE *to)
+{
+    const json_t *c = json_object_get(answer, "cache");
+    char used[UNITS_TEXT], bytes[UNITS_TEXT], objects[UNITS_TEXT];
+
+    fprintf(to, " cache      %s of %s   %s objects\n", units_size_round(number(c, "used"), used),
+            units_size_round(number(c, "bytes"), bytes),
+            units_count_round((double)number(c, "objects"), objects));
+}
+
+static void status_index(const json_t *answer, FILE *to)
+{
+    const json_t *x = json_object_get(answer, "index"), *member;
+    char rtt[UNITS_TEXT];
+    size_t i;
+
+    fprintf(to, " index      %llu other nodes alive, id %.8s...\n",
+            (unsigned long long)number(x, "alive"), text(x, "id"));
+    json_array_foreach(json_object_get(x, "members"), i, member)
+        fprintf(to, "   %.8s  %-24s %s%s\n", text(member, "id"), text(member, "address"),
+                yes(member, "alive") ? "" : "not alive, ",
+                units_latency_round(number(member, "rtt_us"), rtt));
+}
+
+static void status_fills(const json_t *answer, FILE *to)
+{
+    const json_t *fill;
+    char bytes[UNITS_TEXT], length[UNITS_TEXT];
+    size_t i;
+
+    json_array_foreach(json_object_get(answer, "fills"), i, fill)
+        fprintf(to, " filling    %s  %s of %s  from %s\n", text(fill, "url"),
+                units_size_round(number(fill, "bytes"), bytes),
+                json_integer_value(json_object_get(fill, "length")) < 0
+                    ? "unknown length"
+                    : units_size_round(number(fill, "length"), length),
+                text(fill, "source"));
+}
+
+void table_status(const json_t *answer, FILE *to)
+{
+    char up[UNITS_TEXT], rate[UNITS_TEXT];
+    const json_t *dns = json_object_get(answer, "dns");
+
+    fprintf(to, "node %s (corald %s, DPDK %s)  up %s  %s\n", text(answer, "name"),
+            text(answer, "version"), text(answer, "dpdk"),
+            units_span_round(number(answer, "uptime_s"), up), text(answer, "state"));
+    status_ports(answer, to);
+    status_workers(answer, to);
+    status_http(answer, to);
+    status_cache(answer, to);
+    status_index(answer, to);
+    if (json_is_object(dns))
+        fprintf(to, " dns        %s/s   zone %s, %llu proxies named\n",
+                units_count_round(real(dns, "rate"), rate), text(dns, "zone"),
+                (unsigned long long)number(dns, "members"));
+    status_fills(answer, to);
+}
+
+void table_stats(const json_t *answer, const char *word, bool all, FILE *to)
+{
+    json_t *counters = json_object_get(answer, "counters");
+    const char *name;
+    json_t *counter;
+    unsigned shown = 0;
+
+    json_object_foreach(counters, name, counter)
+    {
+        json_t *value = json_object_get(counter, "value"), *each;
+        size_t i;
+        if ((word && !strstr(name, word)) || (!all && json_integer_value(value) == 0))
+            continue;
+        fprintf(to, "%-38s %16llu  %s\n", name, (unsigned long long)json_integer_value(value),
+                text(counter, "text"));
+        json_array_foreach(json_object_get(counter, "workers"), i, each)
+            fprintf(to, "  worker %-29zu %16llu\n", i,
+                    (unsigned long long)json_integer_value(each));
+        shown++;
+    }
+    if (shown == 0)
+        fprintf(to, "no counter%s%s%s\n", word ? " holds \"" : " to show", word ? word : "",
+                word ? (all ? "\"" : "\" and is not 0; --all shows the others too") : "");
+}
+
+void table_stop(const json_t *answer, FILE *to)
+{
+    uint64_t cut = number(answer, "cut");
+
+    if (!yes(answer, "stopped"))
+        fprintf(to, "stopping\n");
+    else if (cut)
+        fprintf(to, "stopped; %llu connections did not end in time and were cut\n",
+                (unsigned long long)cut);
+    else
+        fprintf(to, "stopped\n");
+}
