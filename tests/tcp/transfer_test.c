@@ -200,3 +200,45 @@ Test(transfer, small_pools_slow_down_but_do_not_break)
         world_free(w);
     }
 }
+
+/* the right edge of the client's window, as the wire says it */
+struct edge {
+    bool known, retracted;
+    uint32_t at;
+};
+
+static bool edge_tap(struct world *w, unsigned from, struct tcp_out *o)
+{
+    struct edge *e = w->tap_ctx;
+    if (from != CLIENT || (o->flags & (TCP_SYN | TCP_RST)))
+        return true;
+    uint32_t at = o->ack + ((uint32_t)o->window << 3);
+    if (e->known && seq_lt(at, e->at))
+        e->retracted = true;
+    e->known = true;
+    e->at = at;
+    return true;
+}
+
+Test(transfer, the_window_never_moves_back)
+{
+    for (uint32_t piece = 1; piece < 3000; piece += 271) {
+        struct world *w = both_ways(piece, 10, 300000);
+        struct edge e = {0};
+        w->tap = edge_tap;
+        w->tap_ctx = &e;
+        w->app[SERVER].piece = piece;
+        w->app[CLIENT].consume_max = 333; /* keeps most of it: the window closes by odd amounts */
+        w->app[CLIENT].shut_after = false;
+        w->loss_permille = 10;
+        world_run(w, 2000000);
+        while (w->app[CLIENT].got < 300000) {
+            stream_resume(w->app[CLIENT].stream);
+            world_run(w, 20);
+        }
+        cr_assert(e.known && !e.retracted, "piece %u", piece);
+        stream_shut(w->app[CLIENT].stream);
+        expect_clean(w, 60000000);
+        world_free(w);
+    }
+}

@@ -225,13 +225,18 @@ static bool on_accept(void *ctx, struct stream *s, struct now now)
     return true;
 }
 
+#define SOURCE_BYTES (8u << 20)
+static uint8_t source[2][SOURCE_BYTES]; /* what the applications send */
+
 static void app_init(struct world *w, unsigned side)
 {
     struct app *a = &w->app[side];
     *a = (struct app){.world = w, .salt = 1000003u * (side + 1), .peer_salt = 1000003u * (2 - side)};
     a->hold = (struct hold){1, source_free};
-    a->source = malloc(8 << 20);
-    for (size_t i = 0; i < 8 << 20; i++)
+    a->source = source[side];
+    if (a->source[0] == pattern(a->salt, 0) && a->source[1] == pattern(a->salt, 1))
+        return; /* an earlier world of this test filled it */
+    for (size_t i = 0; i < SOURCE_BYTES; i++)
         a->source[i] = pattern(a->salt, i);
 }
 
@@ -264,7 +269,6 @@ void world_free(struct world *w)
     for (unsigned side = 0; side < 2; side++) {
         free(w->engine[side]->host.ctx);
         tcp_destroy(w->engine[side]);
-        free(w->app[side].source);
     }
     free(w->wire);
     free(w);
