@@ -30,7 +30,7 @@ static const char help[] =
     "\n"
     "  -c, --config FILE    the configuration (" CONFIG_FILE ")\n"
     "  -n, --name NAME      name of the run folder, /run/coral/NAME (node.name)\n"
-    "      --check          tell all that is wrong with the configuration, start nothing\n"
+    "      --check          tell all mistakes in the configuration, start nothing\n"
     "      --help           this text\n"
     "      --version        version, revision, DPDK\n"
     "\n"

@@ -150,7 +150,8 @@ static int by_place(const void *a, const void *b)
         return x->at.line < y->at.line ? -1 : 1;
     if (x->at.column != y->at.column)
         return x->at.column < y->at.column ? -1 : 1;
-    return strcmp(x->path, y->path);
+    int order = strcmp(x->path, y->path);
+    return order ? order : strcmp(x->message, y->message);
 }
 
 void report_print(struct report *r, FILE *to)

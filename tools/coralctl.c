@@ -30,10 +30,8 @@ struct options {
 static const char help[] =
     "usage: coralctl [-n NAME | --socket PATH] [--json] VERB\n"
     "\n"
-    "Asks a running corald, or tells it what to do.\n"
-    "\n"
     "verbs\n"
-    "  status               what the node is doing: ports, requests, cache, index, fills\n"
+    "  status               what the node does: ports, requests, cache, index, fills\n"
     "  stats [WORD]         counters (that hold WORD); --workers: of each worker,\n"
     "                       --all: also those that are 0\n"
     "  purge URL            remove an object from this node's cache\n"
@@ -46,7 +44,7 @@ static const char help[] =
     "      --help           this text\n"
     "      --version        version, revision, DPDK\n"
     "\n"
-    "exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 done in part,\n"
+    "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 done in part,\n"
     "4 corald is not running, 5 not permitted. More: coralctl(1).\n";
 
 static int usage(const char *format, const char *word)

@@ -200,6 +200,8 @@ static int start(struct port *p)
     if (rte_eth_macaddr_get(p->id, &mac) < 0)
         return -1;
     memcpy(p->mac, mac.addr_bytes, 6);
+    if (p->driver == PORT_TAP)
+        p->mac[5] ^= 1; /* the driver gives its own to the kernel's end, too */
     for (uint16_t q = 0; p->driver == PORT_TAP && q < p->rx_queues; q++)
         p->fd[q] = rte_eth_dev_rx_intr_ctl_q_get_fd(p->id, q);
     return 0;

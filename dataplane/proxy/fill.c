@@ -150,8 +150,8 @@ void fill_join(struct fill *f, struct request *r, struct now now)
     if (f->streaming) {
         fill_answer(f, r, r->peer ? PROXY_FAILED : PROXY_RELEASE,
                     r->peer ? 504 : pass_known(f->proxy, f->hash, now));
-    } else if (f->object) {
-        answer_ready(f, r);
+    } else if (f->object && (!r->peer || f->state == FILL_BODY)) {
+        answer_ready(f, r); /* a peer must know the path: not while we look for a source */
     } else if (r->peer && peer_would_knot(f, &r->peer_field.node)) {
         fill_answer(f, r, PROXY_FAILED, 508);
     } else {
@@ -369,8 +369,8 @@ void fill_timer(struct fill *f, struct now now)
     case FILL_GET:
     case FILL_PUT: /* the index is slow: go on without it */
         source_drop(f);
-        if (f->state == FILL_PUT)
-            f->put_done = true;
+        if (f->state == FILL_PUT && !f->put_done_us)
+            f->put_done_us = now.mono_us;
         if (f->state == FILL_GET)
             index_put(f, now);
         else

@@ -206,6 +206,7 @@ static bool go_on(struct fill *f, const struct http_head *h, struct now now)
         return false;
     }
     f->state = FILL_BODY;
+    fill_ready_all(f); /* peers that came while there was no source */
     return true;
 }
 

@@ -50,6 +50,7 @@ enum {
 #define PROXY_WAIT_US          (20ull * 1000000)  /* a client waits for a head: then 504 */
 #define PROXY_STALL_US         (40ull * 1000000)  /* a response waits for its object's next byte */
 #define PROXY_INDEX_US         (1000ull * 1000)   /* index get, put */
+#define PROXY_AGE_MARGIN_US    (20ull * 1000)     /* ages of references are this uncertain */
 #define PROXY_PEER_HEAD_US     (5ull * 1000000)   /* a peer may itself wait for the origin's head */
 #define PROXY_PEER_STALL_US    (10ull * 1000000)  /* a live peer may be without progress itself */
 #define PROXY_ORIGIN_US        (60ull * 1000000)  /* backstop behind the HTTP client's time-outs */
@@ -275,7 +276,7 @@ struct fill {
     /* source */
     uint8_t kind; /* enum source_kind */
     bool source_routed; /* it was in the routes when we chose it */
-    bool put_done, removed;
+    bool removed;
     uint8_t rounds, barren, candidates;
     uint8_t addresses, next_address, next_origin;
     uint16_t port;
@@ -289,6 +290,7 @@ struct fill {
     struct http_exchange *x;
     uint64_t resolve_ticket, get_ticket, put_ticket;
     uint64_t put_us;      /* when our first put of this fill was called; 0: none */
+    uint64_t put_done_us; /* and when it ended */
     int64_t request_s;    /* wall clock at sending */
     uint64_t progress_us; /* last byte */
     uint64_t round_bytes; /* bytes of the object when this source began */

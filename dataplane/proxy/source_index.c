@@ -63,20 +63,32 @@ void index_get(struct fill *f, struct now now)
         f->get_ticket = ticket;
 }
 
-/* Those older than us are fetched from: at our first put that is everybody who was there (order of
- * arrival at the store); later, who surely stored before our first put was even called. */
+/* Is this holder before us in the order in which fills may hang on each other? At our first put
+ * everybody who was there is (order of arrival at the store). Later ages tell; those that can't be
+ * told apart from ours (it began between the call and the end of our first put) are ordered by ID,
+ * so that of many who lost one source at once, few go to the origin. */
+static bool before_us(const struct fill *f, const struct dht_value *v, bool first, struct now now)
+{
+    uint64_t most_us = now.mono_us - f->put_us, least_us = now.mono_us - f->put_done_us;
+    uint64_t age_us = (uint64_t)v->age_ms * 1000;
+    if (first || age_us > most_us + PROXY_AGE_MARGIN_US)
+        return true;
+    return age_us + PROXY_AGE_MARGIN_US >= least_us &&
+           memcmp(v->node.b, f->proxy->config.node_id.b, DHT_ID_BYTES) < 0;
+}
+
 static void on_put(void *ctx, const struct dht_result *result, struct now now)
 {
     struct fill *f = ctx;
-    bool first = !f->put_done;
+    bool first = !f->put_done_us;
     f->put_ticket = 0;
-    f->put_done = true;
+    if (first)
+        f->put_done_us = now.mono_us;
     if (f->state != FILL_PUT)
         return;
-    uint64_t age_ms = (now.mono_us - f->put_us) / 1000;
     if (result->end != DHT_FAILED)
         for (unsigned i = 0; i < result->n; i++)
-            if (first || result->value[i].age_ms > age_ms)
+            if (before_us(f, &result->value[i], first, now))
                 candidate_add(f, &result->value[i]);
     source_begin(f, now);
 }
@@ -103,7 +115,8 @@ void index_put(struct fill *f, struct now now)
     alarm_set(p, &f->renew, now.mono_us + (uint64_t)ttl * 500);
     if (!wait) {
         dht_put(p->parts.asker, &f->key, ttl, on_renewed, NULL, now);
-        f->put_done = true;
+        if (!f->put_done_us)
+            f->put_done_us = now.mono_us;
         source_begin(f, now);
         return;
     }

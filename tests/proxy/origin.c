@@ -91,11 +91,11 @@ static size_t on_received(struct stream *s, const uint8_t *data, size_t len, str
     return h.head_len;
 }
 
-static void send_head(struct origin_conn *c)
+static void send_head(struct origin_conn *c, struct now now)
 {
     struct origin_file *f = c->file;
     char date[30], length[128] = "", etag[128] = "";
-    http_date_write(1700000000, date);
+    http_date_write(now.wall_s, date);
     if (f->etag)
         snprintf(etag, sizeof(etag), "ETag: %s\r\n", f->etag);
     if (c->not_modified) {
@@ -130,7 +130,7 @@ static void send_body(struct origin_conn *c, struct now now)
         uint64_t n = c->end - c->at;
         n = n < sizeof(data) ? n : sizeof(data);
         n = n < allowed - c->sent ? n : allowed - c->sent;
-        if (c->cut && c->sent + n > f->cut)
+        if (c->cut && f->mode != ORIGIN_LONG && c->sent + n > f->cut)
             n = f->cut - c->sent;
         for (uint64_t i = 0; i < n; i++)
             data[i] = origin_byte(f->salt, c->at + i);
@@ -170,7 +170,7 @@ static void conn_step(struct origin_conn *c, struct now now)
         return;
     }
     if (!c->head_sent)
-        send_head(c);
+        send_head(c, now);
     send_body(c, now);
 }
 
@@ -211,8 +211,12 @@ bool origin_accept(struct origin *o, struct stream *s)
 
 void origin_step(struct origin *o, struct now now)
 {
-    for (struct origin_conn *c = o->conns; c; c = c->next)
-        conn_step(c, now);
+    for (struct origin_conn *c = o->conns; c; c = c->next) {
+        if (o->up)
+            conn_step(c, now);
+        else
+            stream_abort(c->s);
+    }
 }
 
 void origin_close(struct origin *o)

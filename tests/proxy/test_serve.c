@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/hist.h"
 #include "world.h"
 
 #define SEED 20261123u

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* From configuration and membership to what workers read. */
+#include "tests/control/golden.h"
+
+#include <sodium.h>
+
+#include "control/view.h"
+
+#define CONFIG                                                                                     \
+    "ports:\n"                                                                                     \
+    "  - {device: a, addresses: [\"2001:db8::10/64\", 192.0.2.10/24]}\n"                           \
+    "  - {device: b, addresses: [198.51.100.10/24]}\n"                                             \
+    "dns: {zone: coral.test, proxy_ttl: 5s}\n"                                                     \
+    "open: {stale: 1h, allow_origins: [10.1.0.0/16]}\n"                                            \
+    "resolver: 192.0.2.53\n"                                                                       \
+    "sites:\n"                                                                                     \
+    "  b.test: {origin: [\"o.test:81\", 10.9.0.2], allow: [10.9.1.0/24]}\n"                        \
+    "  a.test: {origin: [10.9.0.1], ttl_override: 90s}\n"
+
+static struct addr ip(const char *text)
+{
+    struct addr a;
+    cr_assert(addr_parse(text, &a), "%s", text);
+    return a;
+}
+
+static struct dht_route route(const char *v4, uint16_t http_port, uint8_t services, bool alive)
+{
+    struct dht_route r = {.rtt_us = 500, .alive = alive};
+    r.contact.rpc = (struct endpoint){ip(v4), 8053};
+    r.contact.id = dht_node_id(&r.contact.rpc);
+    r.contact.v4 = r.contact.rpc.ip;
+    r.contact.http_port = http_port;
+    r.contact.services = services;
+    return r;
+}
+
+static struct dht_routes *routes_of(const struct config *c, const struct dht_route *r, uint32_t n)
+{
+    struct dht_routes *all = calloc(1, sizeof(*all) + n * sizeof(*r));
+    all->self = view_self(c);
+    all->n = n;
+    memcpy(all->route, r, n * sizeof(*r));
+    return all;
+}
+
+Test(view, a_node_is_known_by_its_first_address_and_serves_on_the_first_of_each_family)
+{
+    struct config c;
+
+    golden_good(CONFIG, &c);
+    struct dht_contact self = view_self(&c);
+    struct addr v6 = ip("2001:db8::10"), v4 = ip("192.0.2.10");
+    cr_expect(addr_eq(&self.rpc.ip, &v6) && self.rpc.port == 8053);
+    cr_expect(addr_eq(&self.v6, &v6) && addr_eq(&self.v4, &v4));
+    cr_expect_eq(self.services, DHT_SERVICE_HTTP | DHT_SERVICE_DNS);
+    config_free(&c);
+}
+
+Test(view, dns_names_this_node_and_live_proxies_alone)
+{
+    struct config c;
+    golden_good(CONFIG, &c);
+    const struct dht_route r[] = {
+        route("192.0.2.11", 80, DHT_SERVICE_HTTP, true),
+        route("192.0.2.12", 80, DHT_SERVICE_HTTP, false),  /* dead */
+        route("192.0.2.13", 80, 0, true),                  /* draining, or no proxy */
+        route("192.0.2.14", 8090, DHT_SERVICE_HTTP, true), /* where no client would look */
+        route("192.0.2.15", 80, DHT_SERVICE_HTTP, true),
+    };
+    struct dht_routes *all = routes_of(&c, r, 5);
+    struct dns_zone *z = view_zone(&c, all, true, 7);
+    struct addr self = ip("192.0.2.10"), v11 = ip("192.0.2.11"), v15 = ip("192.0.2.15");
+
+    cr_assert(z);
+    cr_expect_eq(z->serial, 7u);
+    cr_expect_eq(z->proxy_ttl_s, 5u);
+    cr_expect_eq(z->ns_ttl_s, 3600u);
+    cr_assert_eq(z->members, 3u);
+    cr_expect(addr_eq(&z->member[0].v4, &self));
+    cr_expect(addr_eq(&z->member[1].v4, &v11) && addr_is_zero(&z->member[1].v6));
+    cr_expect(addr_eq(&z->member[2].v4, &v15));
+    cr_expect_eq(strlen(z->member[0].label), 8u);
+
+    struct dns_zone *same = view_zone(&c, all, true, 8), *drained = view_zone(&c, all, false, 9);
+    cr_expect(view_zone_same(z, same), "a serial alone is no change");
+    cr_expect(!view_zone_same(z, drained));
+    cr_expect_eq(drained->members, 2u);
+    cr_expect(view_zone_same(NULL, NULL) && !view_zone_same(z, NULL));
+    free(z);
+    free(same);
+    free(drained);
+    free(all);
+    config_free(&c);
+}
+
+Test(view, without_a_zone_there_is_no_dns)
+{
+    struct config c;
+    golden_good(GOLDEN_PORT, &c);
+    struct dht_routes *all = routes_of(&c, NULL, 0);
+    cr_expect_null(view_zone(&c, all, true, 1));
+    cr_expect_eq(view_self(&c).services, DHT_SERVICE_HTTP);
+    free(all);
+    config_free(&c);
+}
+
+Test(view, the_policy_is_the_configuration)
+{
+    struct config c;
+    struct report *report = calloc(1, sizeof(*report));
+    golden_good(CONFIG, &c);
+    struct proxy_policy *p = view_policy(&c, report);
+
+    cr_assert(p);
+    cr_expect_str_eq(p->zone, "coral.test");
+    cr_expect(!p->open && p->stale_s == 3600 && p->open_default_lifetime_s == 43200);
+    cr_expect(p->short_ttl_ms == 20000 && p->long_ttl_ms == 3600000);
+    cr_expect(p->allow == 1 && p->allow_prefix[0].bits == 16);
+    cr_expect_eq(p->own, 3u);
+    cr_expect_eq(p->sites, 2u);
+    const struct proxy_site *a = &p->site[0], *b = &p->site[1];
+    cr_expect_str_eq(a->host, "a.test");
+    cr_expect(a->allow_special && a->ttl_override_s == 90, "its origins are written as addresses");
+    cr_expect(!b->allow_special && b->ttl_override_s == -1 && b->origins == 2);
+    cr_expect(b->origin[0].port == 81 && !b->origin[0].is_address);
+    /* what it lists, and the one address that it names */
+    cr_expect(b->allow == 2 && b->allow_prefix[0].bits == 24 && b->allow_prefix[1].bits == 32);
+    view_policy_free(p);
+    config_free(&c);
+    free(report);
+}
+
+struct seen {
+    unsigned up, down;
+    struct dht_id last_up, last_down;
+};
+
+static void changed(void *ctx, const struct dht_route *r, bool alive)
+{
+    struct seen *s = ctx;
+    if (alive) {
+        s->up++;
+        s->last_up = r->contact.id;
+    } else {
+        s->down++;
+        s->last_down = r->contact.id;
+    }
+}
+
+Test(view, changes_are_told_once_each)
+{
+    struct config c;
+    golden_good(CONFIG, &c);
+    struct dht_route a = route("192.0.2.11", 80, 1, true), b = route("192.0.2.12", 80, 1, true),
+                     d = route("192.0.2.13", 80, 1, false);
+    struct dht_route before[] = {a, b, d}, after[] = {b, d};
+    after[1].alive = true;
+    struct dht_routes *x = routes_of(&c, before, 3), *y = routes_of(&c, after, 2);
+    struct seen s = {0};
+
+    view_routes_diff(x, y, changed, &s);
+    cr_expect(s.up == 1 && memcmp(&s.last_up, &d.contact.id, sizeof(s.last_up)) == 0);
+    cr_expect(s.down == 1 && memcmp(&s.last_down, &a.contact.id, sizeof(s.last_down)) == 0);
+    s = (struct seen){0};
+    view_routes_diff(y, y, changed, &s);
+    cr_expect(s.up == 0 && s.down == 0);
+    view_routes_diff(NULL, x, changed, &s);
+    cr_expect(s.up == 2 && s.down == 0);
+    free(x);
+    free(y);
+    config_free(&c);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Words that were mistyped, names of nodes, and lines on the control socket. */
+#include <criterion/criterion.h>
+
+#include "control/nearest.h"
+#include "control/request.h"
+#include "control/rundir.h"
+
+Test(words, distance_counts_the_slips_of_a_typist)
+{
+    cr_expect_eq(nearest_distance("zone", "zone"), 0u);
+    cr_expect_eq(nearest_distance("zoen", "zone"), 1u); /* a swap */
+    cr_expect_eq(nearest_distance("orgin", "origin"), 1u);
+    cr_expect_eq(nearest_distance("ORIGIN", "origin"), 0u);
+    cr_expect_eq(nearest_distance("", "abc"), 3u);
+    cr_expect_eq(nearest_distance("abc", ""), 3u);
+    cr_expect_eq(nearest_distance("kitten", "sitting"), 3u);
+    char lengthy[200];
+    memset(lengthy, 'a', sizeof(lengthy));
+    lengthy[sizeof(lengthy) - 1] = '\0';
+    cr_expect_eq(nearest_distance(lengthy, "a"), 64u);
+}
+
+Test(words, the_nearest_is_found_and_far_ones_are_not_suggested)
+{
+    static const char *const words[] = {"status", "stats", "purge", "stop"};
+    cr_expect_str_eq(nearest_word("statu", words, 4), "status");
+    cr_expect_str_eq(nearest_word("stat", words, 4), "status");
+    cr_expect_str_eq(nearest_word("prge", words, 4), "purge");
+    cr_expect_str_eq(nearest_word("Stop", words, 4), "stop");
+    cr_expect_null(nearest_word("reload", words, 4));
+    cr_expect_null(nearest_word("", words, 4));
+    cr_expect_null(nearest_word("x", words, 0));
+}
+
+Test(words, names_of_nodes_are_folders_below_ours_and_nowhere_else)
+{
+    static const char *const good[] = {"edge-1", "demo/n1", "a", "A.b_c-d", "x/y/z"};
+    static const char *const bad[] = {"",   "/",    "/a",  "a/",   "a//b", ".",  "..",
+                                      "a/..", "../a", ".a", "-a", "a b",  "a\nb", "a/.b"};
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        cr_expect(rundir_name_valid(good[i]), "%s", good[i]);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        cr_expect(!rundir_name_valid(bad[i]), "%s", bad[i]);
+    char path[RUNDIR_PATH], far[65];
+    memset(far, 'n', 64);
+    far[64] = '\0';
+    cr_expect(rundir_path("demo/n1", path));
+    cr_expect(rundir_path(far, path));
+    setenv("CORAL_RUN", "/a/folder/that/is/rather/deep/in/the/tree", 1);
+    cr_expect(!rundir_path(far, path), "a socket there could not be bound");
+}
+
+static bool parse(const char *line, struct request *r, char error[256])
+{
+    error[0] = '\0';
+    return request_parse(line, strlen(line), r, error, 256);
+}
+
+Test(words, requests)
+{
+    struct request r;
+    char why[256];
+
+    cr_expect(parse("{\"verb\": \"status\"}", &r, why) && r.verb == REQUEST_STATUS);
+    cr_expect(parse("{\"verb\": \"stats\", \"workers\": true}", &r, why) &&
+              r.verb == REQUEST_STATS && r.workers);
+    cr_expect(parse("{\"url\": \"http://a/\", \"verb\": \"purge\"}", &r, why) &&
+              r.verb == REQUEST_PURGE);
+    cr_expect_str_eq(r.url, "http://a/");
+    cr_expect(parse("{\"verb\": \"stop\"}", &r, why) && r.verb == REQUEST_STOP && r.wait);
+    cr_expect(parse("{\"verb\": \"stop\", \"wait\": false}", &r, why) && !r.wait);
+}
+
+Test(words, requests_that_are_none_are_told_why)
+{
+    static const struct {
+        const char *line, *why;
+    } all[] = {
+        {"", "not JSON"},
+        {"{", "not JSON"},
+        {"[]", "a request is an object with a \"verb\""},
+        {"{}", "a request is an object with a \"verb\""},
+        {"{\"verb\": 1}", "a request is an object with a \"verb\""},
+        {"{\"verb\": \"statsu\"}", "\"statsu\" is no verb; did you mean \"status\"?"},
+        {"{\"verb\": \"explode\"}", "there are status, stats, purge and stop"},
+        {"{\"verb\": \"status\", \"verb\": \"stop\"}", "not JSON"},
+        {"{\"verb\": \"status\", \"url\": \"x\"}", "status does not take \"url\""},
+        {"{\"verb\": \"stats\", \"workers\": 1}", "stats does not take \"workers\""},
+        {"{\"verb\": \"purge\"}", "purge needs \"url\""},
+        {"{\"verb\": \"purge\", \"url\": \"\"}", "a URL has 1 to 4095 bytes"},
+        {"{\"verb\": \"purge\", \"url\": \"a\\u0000b\"}", "not JSON"},
+        {"{\"verb\": \"status\"} x", "not JSON"},
+    };
+    struct request r;
+    char why[256];
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        cr_expect(!parse(all[i].line, &r, why), "%s", all[i].line);
+        cr_expect(strstr(why, all[i].why), "%s: %s", all[i].line, why);
+    }
+}

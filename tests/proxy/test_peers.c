@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Several nodes with a real index between them: flash crowds, deaths, lies and knots. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "dataplane/proxy/peer.h"
+#include "world.h"
+
+#define SEED 20261125u
+#define MIB  (1u << 20)
+
+static struct world w;
+static struct client crowd[64];
+
+static struct origin_file *page(const char *path, uint64_t length, unsigned rate)
+{
+    return origin_add(&w.origin[0], (struct origin_file){.path = path, .length = length, .salt = 5,
+                                                         .rate = rate, .etag = "\"v1\"",
+                                                         .delay_ms = 30,
+                                                         .fields = "Cache-Control: max-age=600\r\n"});
+}
+
+static unsigned get(struct client *c, unsigned node, const char *path)
+{
+    return world_get(&w, c, node, "www.site.test.coral.test", path, NULL);
+}
+
+static void start_crowd(unsigned nodes, unsigned each, const char *path)
+{
+    for (unsigned i = 0; i < nodes * each; i++)
+        client_get(&w, &crowd[i], i % nodes, i / nodes % w.node[0].workers,
+                   "www.site.test.coral.test", path, NULL);
+}
+
+/* How many have the whole body; `but`: a node that does not count. */
+static unsigned end_crowd(unsigned nodes, unsigned each, int but, uint64_t length)
+{
+    unsigned good = 0;
+    for (unsigned i = 0; i < nodes * each; i++) {
+        if ((int)(i % nodes) != but) {
+            client_parse(&crowd[i]);
+            good += client_body_is(&crowd[i], 5, 0, length) && crowd[i].head.status == 200;
+        }
+        client_free(&crowd[i]);
+    }
+    return good;
+}
+
+static void all_settled(void)
+{
+    world_run(&w, 100);
+    for (unsigned i = 0; i < w.nodes; i++) {
+        if (!w.node[i].up)
+            continue;
+        cr_expect_eq(WORLD_COUNT(&w, i, proxy_requests), 0, "node %u", i);
+        cr_expect_eq(WORLD_COUNT(&w, i, proxy_fills), 0, "node %u", i);
+    }
+}
+
+Test(peers, the_second_node_fetches_from_the_first)
+{
+    struct client c;
+    world_open(&w, 2, 1, SEED);
+    struct origin_file *f = page("/a", 300000, 0);
+    cr_assert_eq(get(&c, 0, "/a"), 200);
+    client_free(&c);
+    world_run(&w, 5000);
+    cr_assert_eq(get(&c, 1, "/a"), 200);
+    cr_assert(client_body_is(&c, 5, 0, 300000));
+    cr_assert_str_eq(client_field(&c, "Cache-Status"), "coral; fwd=miss; detail=peer");
+    cr_assert_geq(atoi(client_field(&c, "Age")), 5); /* as old as at the peer */
+    cr_assert_str_eq(client_field(&c, "Coral-Peer"), "");
+    client_free(&c);
+    cr_assert_eq(f->requests, 1);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_peer_requests_total), 1);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_peer_out_bytes_total), 300000);
+    all_settled();
+    world_close(&w);
+}
+
+/* Six cold nodes, one hot object: at most three requests at the origin. */
+static unsigned flash(uint64_t seed, unsigned workers, uint64_t length, unsigned rate)
+{
+    world_open(&w, 6, workers, seed);
+    struct origin_file *f = page("/hot", length, rate);
+    start_crowd(6, 8, "/hot");
+    world_run(&w, 3000);
+    unsigned good = end_crowd(6, 8, -1, length), asked = f->requests;
+    cr_assert_eq(good, 48, "seed %llu: %u of 48", (unsigned long long)seed, good);
+    all_settled();
+    world_close(&w);
+    return asked;
+}
+
+Test(peers, six_cold_nodes_cost_the_origin_a_handful)
+{
+    unsigned sum = 0;
+    for (unsigned seed = 0; seed < 10; seed++) {
+        unsigned asked = flash(SEED + seed, 1 + seed % 2, seed % 3 ? 20000 : 600000,
+                               seed % 3 ? 0 : 1000);
+        cr_assert_leq(asked, 3, "seed %u: %u", SEED + seed, asked);
+        sum += asked;
+    }
+    cr_assert_leq(sum, 15, "%u origin requests in ten crowds", sum);
+}
+
+/* The node that fetches from the origin dies in the middle. */
+Test(peers, the_death_of_the_source_is_noticed_by_nobody)
+{
+    world_open(&w, 6, 2, SEED);
+    struct origin_file *f = page("/big", 4 * MIB, 1000);
+    start_crowd(6, 2, "/big");
+    world_run(&w, 2000);
+    cr_assert_eq(f->requests, 1);
+    int root = -1;
+    struct proxy_fill_info info;
+    for (unsigned i = 0; i < 12; i++)
+        if (proxy_fills(w.node[i / 2].worker[i % 2].proxy, &info, 1) &&
+            strncmp(info.source, "origin", 6) == 0)
+            root = (int)i / 2;
+    cr_assert_geq(root, 0);
+    world_kill(&w, (unsigned)root);
+    world_run(&w, 8000);
+    cr_assert_eq(end_crowd(6, 2, root, 4 * MIB), 10);
+    cr_assert_geq(f->ranged, 1);
+    cr_assert_leq(f->requests, 3, "%u", f->requests);
+    cr_assert(strstr(f->last_request, "Range: bytes="));
+    all_settled();
+    world_close(&w);
+}
+
+Test(peers, two_die_one_after_the_other)
+{
+    world_open(&w, 6, 1, SEED + 1);
+    page("/big", 4 * MIB, 1000);
+    start_crowd(6, 1, "/big");
+    for (int death = 0; death < 2; death++) {
+        world_run(&w, death ? 2500 : 1000);
+        struct proxy_fill_info info;
+        for (unsigned i = 0; i < 6; i++)
+            if (w.node[i].up && proxy_fills(w.node[i].worker[0].proxy, &info, 1) &&
+                strncmp(info.source, "origin", 6) == 0) {
+                world_kill(&w, i);
+                break;
+            }
+    }
+    world_run(&w, 12000);
+    unsigned good = 0;
+    for (unsigned i = 0; i < 6; i++) {
+        client_parse(&crowd[i]);
+        good += w.node[i].up && client_body_is(&crowd[i], 5, 0, 4 * MIB);
+        client_free(&crowd[i]);
+    }
+    cr_assert_eq(good, 4, "%u", good);
+    all_settled();
+    world_close(&w);
+}
+
+Test(peers, a_dead_holder_only_delays)
+{
+    struct client c;
+    world_open(&w, 4, 1, SEED);
+    struct origin_file *f = page("/a", 50000, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        cr_assert_eq(get(&c, i, "/a"), 200);
+        client_free(&c);
+        world_kill(&w, i); /* the routes say it 1.5 s later; this one asks before */
+        world_run(&w, 5);
+    }
+    cr_assert_eq(get(&c, 2, "/a"), 200);
+    cr_assert(client_body_is(&c, 5, 0, 50000));
+    client_free(&c);
+    cr_assert_leq(f->requests, 3);
+    all_settled();
+    world_close(&w);
+}
+
+/* --- what a node answers to one that says it is a peer ------------------------------------------------------ */
+
+static unsigned ask(struct client *c, unsigned node, const char *path, unsigned as, bool forged,
+                    const char *range)
+{
+    char url[256], field[PEER_FIELD_MAX], request[2048];
+    struct peer_field f = {.node = w.node[as].self.id, .nonce = 77};
+    snprintf(url, sizeof(url), "http://www.site.test%s", path);
+    struct peer_claim claim = {.method = "GET",
+                               .url = {url, (uint32_t)strlen(url)},
+                               .range = {range, (uint32_t)strlen(range)}};
+    peer_sign(w.node[as].worker[0].mac, &claim, &f);
+    f.mac[3] ^= forged;
+    size_t n = peer_field_write(&f, field, sizeof(field));
+    snprintf(request, sizeof(request),
+             "GET %s HTTP/1.1\r\nHost: www.site.test.coral.test\r\n%s%s%s%.*s\r\n", path,
+             *range ? "Range: " : "", range, *range ? "\r\n" : "", (int)n, field);
+    client_send(&w, c, node, 0, request);
+    client_wait(c, 30000);
+    return c->whole ? c->head.status : 0;
+}
+
+Test(peers, a_peers_request_never_recurses)
+{
+    struct client c;
+    world_open(&w, 2, 1, SEED);
+    page("/a", 1000, 0);
+    cr_assert_eq(ask(&c, 0, "/a", 1, false, ""), 504);
+    client_free(&c);
+    cr_assert_eq(w.origin[0].requests, 0);
+    cr_assert_eq(ask(&c, 0, "/a", 1, true, ""), 200); /* forged: an ordinary client */
+    cr_assert_str_eq(client_field(&c, "Coral-Peer"), "");
+    client_free(&c);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_peer_bad_mac_total), 1);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_peer_requests_total), 1);
+    cr_assert_eq(ask(&c, 0, "/a", 1, false, "bytes=400-"), 206);
+    cr_assert(client_body_is(&c, 5, 400, 600));
+    struct peer_field f;
+    const char *line = client_field(&c, "Coral-Peer");
+    cr_assert(peer_field_parse((struct http_text){line, (uint32_t)strlen(line)}, &f));
+    cr_assert_eq(f.nonce, 77);
+    cr_assert_eq(f.path_len, 0);
+    client_free(&c);
+    world_close(&w);
+}
+
+Test(peers, a_fill_tells_its_path_and_refuses_who_is_on_it)
+{
+    struct client c;
+    struct peer_field f;
+    world_open(&w, 3, 1, SEED);
+    page("/a", 400000, 500);
+    client_get(&w, &crowd[0], 0, 0, "www.site.test", "/a", NULL);
+    world_run(&w, 100);
+    client_get(&w, &crowd[1], 1, 0, "www.site.test", "/a", NULL);
+    world_run(&w, 50);
+    struct proxy_fill_info info;
+    cr_assert_eq(proxy_fills(w.node[1].worker[0].proxy, &info, 1), 1);
+    cr_assert_eq(strncmp(info.source, "peer 10.1.0.1:80", 16), 0, "%s", info.source);
+    cr_assert_eq(ask(&c, 1, "/a", 0, false, ""), 508); /* node 0 must not fetch from node 1 */
+    client_free(&c);
+    cr_assert_eq(ask(&c, 1, "/a", 2, false, ""), 200);
+    const char *line = client_field(&c, "Coral-Peer");
+    cr_assert(peer_field_parse((struct http_text){line, (uint32_t)strlen(line)}, &f));
+    cr_assert_eq(f.path_len, 1);
+    cr_assert_eq(memcmp(f.path[0].b, w.node[0].self.id.b, DHT_ID_BYTES), 0);
+    client_free(&c);
+    cr_assert_eq(w.origin[0].requests, 1);
+    world_run(&w, 2000);
+    client_free(&crowd[0]);
+    client_free(&crowd[1]);
+    all_settled();
+    world_close(&w);
+}
+
+Test(peers, a_damaged_chunk_is_not_served_to_a_peer_and_the_object_goes)
+{
+    struct client c;
+    world_open(&w, 2, 1, SEED);
+    struct origin_file *f = page("/a", 100000, 0);
+    cr_assert_eq(get(&c, 0, "/a"), 200);
+    client_free(&c);
+    struct cache_probe probe = {.key = "http://www.site.test/a", .key_len = 22};
+    cache_prepare(w.node[0].cache, &probe, 1);
+    cache_touch(w.node[0].cache, &probe, 1);
+    cache_act(w.node[0].cache, &probe, 1);
+    cr_assert_not_null(probe.found);
+    *(uint8_t *)(uintptr_t)cache_bytes(probe.found, 60000).data ^= 1;
+    cr_assert_eq(get(&c, 1, "/a"), 200);
+    cr_assert(client_body_is(&c, 5, 0, 100000)); /* the rest came from the origin */
+    client_free(&c);
+    cr_assert_eq(f->ranged, 1);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_damaged_total), 1);
+    cr_assert_eq(get(&c, 0, "/a"), 200);
+    cr_assert(client_body_is(&c, 5, 0, 100000));
+    cr_assert_str_eq(client_field(&c, "Cache-Status"), "coral; fwd=miss; detail=peer");
+    client_free(&c);
+    all_settled();
+    world_close(&w);
+}
+
+Test(peers, a_purge_takes_the_reference_along)
+{
+    struct client c;
+    world_open(&w, 2, 1, SEED);
+    struct origin_file *f = page("/a", 1000, 0);
+    cr_assert_eq(get(&c, 0, "/a"), 200);
+    client_free(&c);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_references), 1);
+    const char *url = "http://www.site.test/a";
+    cr_assert(proxy_purge(w.node[0].worker[0].proxy, url, strlen(url), w.now));
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_references), 0);
+    world_run(&w, 100);
+    cr_assert_eq(get(&c, 1, "/a"), 200);
+    client_free(&c);
+    cr_assert_eq(f->requests, 2);
+    cr_assert_eq(WORLD_COUNT(&w, 1, proxy_peer_asks_total), 0);
+    world_close(&w);
+}
+
+Test(peers, an_uncacheable_response_reaches_each_client_of_six_nodes)
+{
+    world_open(&w, 6, 2, SEED);
+    struct origin_file *f = page("/p", 30000, 0);
+    f->fields = "Cache-Control: no-store\r\n";
+    start_crowd(6, 4, "/p");
+    world_run(&w, 12000);
+    cr_assert_eq(end_crowd(6, 4, -1, 30000), 24);
+    cr_assert_geq(f->requests, 24);
+    all_settled();
+    world_close(&w);
+}
+
+Test(peers, a_stale_object_on_all_nodes_is_confirmed_by_few)
+{
+    struct client c;
+    world_open(&w, 6, 1, SEED);
+    struct origin_file *f = page("/a", 20000, 0);
+    f->fields = "Cache-Control: max-age=5\r\n";
+    for (unsigned i = 0; i < 6; i++) {
+        cr_assert_eq(get(&c, i, "/a"), 200);
+        client_free(&c);
+    }
+    cr_assert_eq(f->requests, 1);
+    world_run(&w, 7000);
+    start_crowd(6, 4, "/a");
+    world_run(&w, 8000);
+    cr_assert_eq(end_crowd(6, 4, -1, 20000), 24);
+    cr_assert_leq(f->requests, 1 + 6);
+    all_settled();
+    world_close(&w);
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Three whole nodes, an origin and a client on in-memory links. Run with 1 and 2 workers a node,
+ * with and without checksum offload, and with lost frames.
+ */
+#include <string.h>
+
+#include "world.h"
+
+static uint64_t total(const struct world *w, unsigned i, size_t offset)
+{
+    uint64_t sum = 0;
+    for (unsigned k = 0; k < w->node[i]->workers; k++)
+        sum += counter_read((const uint64_t *)((const char *)&w->node[i]->worker[k]->counters + offset));
+    return sum;
+}
+#define TOTAL(w, i, name) total(w, i, offsetof(struct worker_counters, name))
+
+/* An echo request (RFC 792), from outside to node `i`. */
+static void ping(struct world *w, unsigned i)
+{
+    struct worker *out = w->node[OUTSIDE]->worker[0];
+    struct rte_mbuf *m = tx_frame(out, 0);
+    uint8_t *icmp = m ? (uint8_t *)rte_pktmbuf_append(m, 64) : NULL;
+    const struct addr from = world_ip(OUTSIDE), to = world_ip(i);
+
+    CHECK(icmp);
+    memset(icmp, 0x5a, 64);
+    memcpy(icmp, (uint8_t[]){8, 0, 0, 0, 0, 1, 0, 1}, 8);
+    uint16_t sum = net_sum_finish(net_sum(icmp, 64, 0));
+    memcpy(icmp + 2, &sum, 2);
+    out->now = w->now;
+    CHECK(wait_add(out, 0, m, &from, &to, 1));
+    out->neighbour_new = true;
+}
+
+static void a_ping_is_answered(struct world *w)
+{
+    uint64_t before = net_counters(w->node[OUTSIDE]->worker[0]->port[0].net)->net_icmp_ignored_total;
+    for (unsigned i = 0; i < OUTSIDE; i++)
+        ping(w, i);
+    world_run(w, 100000);
+    CHECK(net_counters(w->node[OUTSIDE]->worker[0]->port[0].net)->net_icmp_ignored_total ==
+          before + OUTSIDE);
+}
+
+static void pages_come_whole_over_both_families(struct world *w)
+{
+    struct fetch f;
+    for (unsigned v6 = 0; v6 < 2; v6++) {
+        world_fetch(w, 0, v6, "/small", &f);
+        CHECK(f.ok && f.status == 200 && f.bytes == 1000 && f.body_right);
+        world_fetch(w, 0, v6, "/large", &f);
+        CHECK(f.ok && f.status == 200 && f.bytes == BODY_BYTES && f.body_right);
+    }
+    CHECK(w->origin_requests == 2);
+}
+
+static void the_others_ask_the_peer(struct world *w)
+{
+    struct fetch f;
+    for (unsigned i = 1; i < OUTSIDE; i++) {
+        world_fetch(w, i, false, "/small", &f);
+        CHECK(f.ok && f.status == 200 && f.bytes == 1000 && f.body_right);
+        world_fetch(w, i, true, "/large", &f);
+        CHECK(f.ok && f.status == 200 && f.bytes == BODY_BYTES && f.body_right);
+    }
+    CHECK(w->origin_requests == 2);
+}
+
+static void a_crowd_costs_the_origin_little(struct world *w)
+{
+    struct fetch f[OUTSIDE][20];
+    unsigned before = w->origin_requests;
+
+    for (unsigned k = 0; k < 20; k++)
+        for (unsigned i = 0; i < OUTSIDE; i++)
+            world_get(w, i, k & 1, "/crowd", &f[i][k]);
+    world_run(w, 20000000);
+    for (unsigned k = 0; k < 20; k++)
+        for (unsigned i = 0; i < OUTSIDE; i++)
+            CHECK(f[i][k].ok && f[i][k].bytes == BODY_BYTES && f[i][k].body_right);
+    CHECK(w->origin_requests - before <= OUTSIDE);
+}
+
+struct names {
+    bool over;
+    enum resolver_result result;
+    unsigned n;
+};
+
+static void resolved(void *ctx, enum resolver_result result, const struct addr *addresses,
+                     unsigned n, struct now now)
+{
+    struct names *r = ctx;
+    (void)addresses, (void)now;
+    *r = (struct names){true, result, n};
+}
+
+static void dns_names_the_nodes(struct world *w)
+{
+    struct names r = {false};
+    resolver_resolve(w->node[OUTSIDE]->worker[0]->resolver, "www.site.test.coral.test", resolved, &r,
+                     w->now);
+    for (unsigned i = 0; i < 100000 && !r.over; i++)
+        world_step(w);
+    CHECK(r.over && r.result == RESOLVER_OK && r.n >= 2);
+}
+
+struct indexed {
+    bool over;
+    struct dht_result result;
+};
+
+static void index_done(void *ctx, const struct dht_result *result, struct now now)
+{
+    struct indexed *x = ctx;
+    (void)now;
+    x->over = true;
+    x->result = *result;
+}
+
+/* Any worker may ask about any key: the RPCs find the shard's owner, on every node. */
+static void the_index_holds_what_is_put(struct world *w)
+{
+    for (unsigned k = 0; k < 16; k++) {
+        char url[32];
+        int len = snprintf(url, sizeof(url), "http://a/%u", k);
+        struct dht_id key = dht_key(url, (size_t)len);
+        struct indexed put = {false}, get = {false};
+        unsigned a = k % OUTSIDE, b = (k + 1) % OUTSIDE, worker = k % w->workers;
+
+        CHECK(dht_put(w->node[a]->worker[worker]->asker, &key, 20000, index_done, &put, w->now));
+        for (unsigned i = 0; i < 100000 && !put.over; i++)
+            world_step(w);
+        CHECK(put.over && put.result.end == DHT_FOUND);
+        CHECK(dht_get(w->node[b]->worker[worker]->asker, &key, index_done, &get, w->now));
+        for (unsigned i = 0; i < 100000 && !get.over; i++)
+            world_step(w);
+        CHECK(get.over && get.result.end == DHT_FOUND && get.result.n >= 1);
+        CHECK(memcmp(&get.result.value[0].node, &w->contact[a].id, sizeof(key)) == 0);
+    }
+}
+
+static void control_is_told(struct world *w)
+{
+    struct message m = {.type = NODE_PING, .from = 0xffff};
+    struct node_ping *ping_body = (struct node_ping *)m.body;
+    struct node_event e;
+    bool answered = false;
+
+    while (node_event(w->node[0], &e)) {
+    }
+    ping_body->to = w->contact[1].rpc;
+    ping_body->who = w->contact[1].id;
+    CHECK(node_command(w->node[0], 0, &m));
+    world_run(w, 100000);
+    while (node_event(w->node[0], &e))
+        answered |= e.type == NODE_ANSWERED && memcmp(&e.contact.id, &w->contact[1].id, 20) == 0;
+    CHECK(answered);
+}
+
+static void a_purge_forgets(struct world *w)
+{
+    static const char url[] = "http://www.site.test/small";
+    struct node_purge *p = calloc(1, sizeof(*p) + sizeof(url));
+    struct message m = {.type = NODE_PURGE, .from = 0xffff};
+    struct node_event e;
+    bool told = false;
+
+    p->len = sizeof(url) - 1;
+    memcpy(p->url, url, sizeof(url));
+    m.ptr[0] = p;
+    CHECK(node_command(w->node[0], node_owner(w->node[0], url, p->len), &m));
+    world_run(w, 100000);
+    while (node_event(w->node[0], &e))
+        told |= e.type == NODE_PURGED && e.ptr == p;
+    CHECK(told && p->found);
+    free(p);
+}
+
+/* A view is replaced while workers run; the old one is free after one turn of each. */
+static void a_view_is_swapped(struct world *w)
+{
+    struct view next = w->view[0];
+    next.version++;
+    uint64_t token = node_view_publish(w->node[0], &next);
+    CHECK(!node_view_done(w->node[0], token));
+    for (unsigned i = 0; i < 4; i++)
+        world_step(w);
+    CHECK(node_view_done(w->node[0], token));
+    w->view[0] = next;
+    token = node_view_publish(w->node[0], &w->view[0]);
+    for (unsigned i = 0; i < 4; i++)
+        world_step(w);
+    CHECK(node_view_done(w->node[0], token));
+}
+
+/* Every reference that went out in a frame has come back, and every buffer. */
+static void nothing_is_lost(struct world *w)
+{
+    world_run(w, 90000000); /* idle connections close */
+    for (unsigned i = 0; i < WORLD_NODES; i++) {
+        for (unsigned k = 0; k < w->node[i]->workers; k++) {
+            struct worker *x = w->node[i]->worker[k];
+            CHECK(rte_mempool_full(x->port[0].port->pool[k]));
+            CHECK(x->waiting == 0 && rte_ring_empty(x->returns));
+        }
+        CHECK(TOTAL(w, i, worker_no_buffer_total) == 0);
+        CHECK(TOTAL(w, i, worker_handover_full_total) == 0);
+    }
+    CHECK(TOTAL(w, 0, worker_tx_references_total) > 0);
+    CHECK(w->workers == 1 || TOTAL(w, 0, worker_handed_over_total) > 0);
+}
+
+static void story(unsigned workers, bool offload, unsigned lose)
+{
+    struct world w;
+
+    printf("%u workers, offload %s, %s\n", workers, offload ? "on" : "off",
+           lose ? "frames lost" : "none lost");
+    fflush(stdout);
+    world_new(&w, workers, offload);
+    world_run(&w, 1500000);
+    a_ping_is_answered(&w);
+    w.lose = lose;
+    pages_come_whole_over_both_families(&w);
+    the_others_ask_the_peer(&w);
+    a_crowd_costs_the_origin_little(&w);
+    w.lose = 0;
+    dns_names_the_nodes(&w);
+    the_index_holds_what_is_put(&w);
+    control_is_told(&w);
+    a_purge_forgets(&w);
+    a_view_is_swapped(&w);
+    nothing_is_lost(&w);
+    world_free(&w);
+}
+
+int main(void)
+{
+    world_start();
+    story(1, false, 0);
+    story(2, false, 0);
+    story(1, true, 0);
+    story(2, true, 97);
+    port_eal_stop();
+    return 0;
+}

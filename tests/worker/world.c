@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "world.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define ZONE "coral.test"
+#define HOST "www.site.test"
+
+struct addr world_ip(unsigned i)
+{
+    return addr_v4(0x0a000001u + i);
+}
+
+struct addr world_ip6(unsigned i)
+{
+    struct addr a = {{0xfd, 0x00}};
+    a.b[15] = (uint8_t)(1 + i);
+    return a;
+}
+
+uint8_t world_byte(uint64_t at)
+{
+    return (uint8_t)(at * 131 + (at >> 8) * 7);
+}
+
+void world_start(void)
+{
+    char error[512] = "";
+    struct eal_config c = {.memory_bytes = port_eal_memory(WORLD_NODES, 2), .no_hugepages = true};
+    snprintf(c.name, sizeof(c.name), "coral-test-%d", (int)getpid());
+    if (port_eal_start(&c, error, sizeof(error)) < 0) {
+        fprintf(stderr, "%s\n", error);
+        exit(1);
+    }
+}
+
+/* --- the origin: any path, BODY_BYTES of the pattern -------------------------------------------- */
+
+static uint8_t body[BODY_BYTES];
+
+static void origin_request(void *ctx, struct http_conn *c, const struct http_head *h,
+                           struct now now)
+{
+    struct world *w = ctx;
+    char head[256], date[30];
+    uint64_t length = BODY_BYTES;
+
+    w->origin_requests++;
+    if (h->path.len == 6 && memcmp(h->path.p, "/small", 6) == 0)
+        length = 1000;
+    http_date_write(now.wall_s, date);
+    int n = snprintf(head, sizeof(head),
+                     "HTTP/1.1 200 OK\r\nDate: %s\r\nCache-Control: max-age=600\r\n"
+                     "ETag: \"1\"\r\nContent-Length: %u\r\n\r\n",
+                     date, (unsigned)length);
+    CHECK(http_respond_head(c, head, (size_t)n, (int64_t)length));
+    CHECK(http_respond_ref(c, (struct ref){body, (uint32_t)length, NULL}));
+    http_respond_end(c, now);
+}
+
+static void origin_writable(void *ctx, struct http_conn *c, void *request, struct now now)
+{
+    (void)ctx, (void)c, (void)request, (void)now;
+}
+
+static void origin_gone(void *ctx, struct http_conn *c, void *request, struct now now)
+{
+    (void)ctx, (void)c, (void)request, (void)now;
+}
+
+static void origin_new(struct world *w)
+{
+    const struct http_server_config c = {64, 60000, 10000, 10000};
+    const struct http_handler h = {w, origin_request, origin_writable, origin_gone};
+
+    for (size_t i = 0; i < BODY_BYTES; i++)
+        body[i] = world_byte(i);
+    w->origin = http_server_create(&c, &h, w->now);
+    CHECK(tcp_listen(w->node[OUTSIDE]->worker[0]->tcp, ORIGIN_PORT, http_server_accept, w->origin));
+}
+
+/* --- nodes ------------------------------------------------------------------------------------------ */
+
+static struct dht_contact contact_of(unsigned i)
+{
+    struct dht_contact c = {
+        .rpc = {world_ip(i), 5300},
+        .v4 = world_ip(i),
+        .v6 = world_ip6(i),
+        .http_port = 80,
+        .services = DHT_SERVICE_HTTP | DHT_SERVICE_DNS,
+    };
+    c.id = dht_node_id(&c.rpc);
+    return c;
+}
+
+static const struct dht_id *sort_self;
+
+static int by_distance(const void *x, const void *y)
+{
+    const struct dht_route *a = x, *b = y;
+    for (unsigned i = 0; i < DHT_ID_BYTES; i++) {
+        int p = a->contact.id.b[i] ^ sort_self->b[i], q = b->contact.id.b[i] ^ sort_self->b[i];
+        if (p != q)
+            return p - q;
+    }
+    return 0;
+}
+
+static struct dht_routes *routes_of(struct world *w, unsigned self)
+{
+    struct dht_routes *r = calloc(1, sizeof(*r) + WORLD_NODES * sizeof(r->route[0]));
+    r->self = w->contact[self];
+    for (unsigned i = 0; i < OUTSIDE && self != OUTSIDE; i++)
+        if (i != self)
+            r->route[r->n++] = (struct dht_route){w->contact[i], 1000, true};
+    sort_self = &r->self.id;
+    qsort(r->route, r->n, sizeof(r->route[0]), by_distance);
+    return r;
+}
+
+static void policy_of(struct world *w)
+{
+    w->site = (struct proxy_site){.origins = 1, .ttl_override_s = -1, .allow_special = true};
+    snprintf(w->site.host, sizeof(w->site.host), HOST);
+    struct proxy_origin *o = &w->site.origin[0];
+    o->is_address = true;
+    o->address = world_ip(OUTSIDE);
+    o->port = ORIGIN_PORT;
+    addr_text(&o->address, o->host);
+    w->policy = (struct proxy_policy){
+        .stale_s = 86400,
+        .short_ttl_ms = 20000,
+        .long_ttl_ms = 3600000,
+        .sites = 1,
+        .site = &w->site,
+    };
+    snprintf(w->policy.zone, sizeof(w->policy.zone), ZONE);
+}
+
+static void zone_of(struct world *w)
+{
+    w->zone = dns_zone_new(ZONE, OUTSIDE);
+    CHECK(w->zone);
+    for (unsigned i = 0; i < OUTSIDE; i++) {
+        struct dns_member *m = &w->zone->member[i];
+        m->v4 = world_ip(i);
+        m->v6 = world_ip6(i);
+        snprintf(m->label, sizeof(m->label), "node%u", i);
+    }
+    w->zone->members = OUTSIDE;
+}
+
+static void node_new(struct world *w, unsigned i)
+{
+    char name[32], error[256] = "";
+    struct node_config c = {
+        .workers = i == OUTSIDE ? 1 : w->workers,
+        .ports = 1,
+        .cache_bytes = 16u << 20,
+        .connections = 512,
+        .http_port = 80,
+        .dht = dht_config_default(),
+        .keys = {.n = 1, .key = {{7, "0123456789abcde"}}},
+        .self = w->contact[i],
+        .resolver = {.server = {{world_ip(0), 53}}, .servers = 1, .queries = 16, .names = 64,
+                     .timeout_ms = 2000},
+    };
+    struct port_config *p = &c.port[0];
+
+    c.dht.port = 5300;
+    snprintf(c.name, sizeof(c.name), "n%u", i);
+    memset(c.seed, (int)(40 + i), sizeof(c.seed));
+    snprintf(name, sizeof(name), "link%u", i);
+    w->link[i] = port_link_new(name, 1024);
+    CHECK(w->link[i]);
+    snprintf(p->name, sizeof(p->name), "ports[0]");
+    p->driver = PORT_RING;
+    p->link = w->link[i];
+    p->offload = w->offload;
+    p->addresses = 2;
+    p->address[0] = (struct net_address){world_ip(i), 24};
+    p->address[1] = (struct net_address){world_ip6(i), 64};
+    w->view[i] = (struct view){1, &w->policy, i == OUTSIDE ? NULL : w->zone, routes_of(w, i)};
+    w->node[i] = node_create(&c, &w->view[i], w->now, error, sizeof(error));
+    if (!w->node[i])
+        fprintf(stderr, "%s\n", error);
+    CHECK(w->node[i]);
+}
+
+void world_new(struct world *w, unsigned workers, bool offload)
+{
+    *w = (struct world){.workers = workers, .offload = offload, .now = {1000000, 1700000000}};
+    w->pool = rte_pktmbuf_pool_create("switch", 4095, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
+    CHECK(w->pool);
+    for (unsigned i = 0; i < WORLD_NODES; i++)
+        w->contact[i] = contact_of(i);
+    policy_of(w);
+    zone_of(w);
+    for (unsigned i = 0; i < WORLD_NODES; i++)
+        node_new(w, i);
+    origin_new(w);
+}
+
+void world_free(struct world *w)
+{
+    struct rte_mbuf *m[32];
+
+    for (unsigned i = 0; i < WORLD_NODES; i++) /* before the nodes whose bytes they may carry */
+        for (unsigned e = 0, n; e < 2; e++)
+            while ((n = port_link_receive(w->link[i], e, m, 32)) > 0)
+                rte_pktmbuf_free_bulk(m, n);
+    for (unsigned i = 0; i < WORLD_NODES; i++) {
+        node_destroy(w->node[i]);
+        port_link_free(w->link[i]);
+        free((void *)(uintptr_t)w->view[i].routes);
+    }
+    http_server_destroy(w->origin);
+    free(w->zone);
+    rte_mempool_free(w->pool);
+}
+
+/* --- the switch --------------------------------------------------------------------------------------- */
+
+static int switch_port(struct world *w, const uint8_t mac[6])
+{
+    for (unsigned i = 0; i < w->macs; i++)
+        if (memcmp(w->learned[i].mac, mac, 6) == 0)
+            return (int)w->learned[i].port;
+    return -1;
+}
+
+static void forward(struct world *w, unsigned from, struct rte_mbuf *m)
+{
+    const uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+
+    if (switch_port(w, frame + 6) < 0 && w->macs < 16) {
+        memcpy(w->learned[w->macs].mac, frame + 6, 6);
+        w->learned[w->macs++].port = from;
+    }
+    int to = frame[0] & 1 ? -1 : switch_port(w, frame);
+    bool lost = w->lose && ++w->frames % w->lose == 0;
+    if (to >= 0) {
+        if (lost || port_link_send(w->link[to], 1, &m, 1) == 0)
+            rte_pktmbuf_free(m);
+        return;
+    }
+    for (unsigned i = 0; i < WORLD_NODES; i++) {
+        struct rte_mbuf *copy = i == from ? NULL : rte_pktmbuf_copy(m, w->pool, 0, UINT32_MAX);
+        if (copy && port_link_send(w->link[i], 1, &copy, 1) == 0)
+            rte_pktmbuf_free(copy);
+    }
+    rte_pktmbuf_free(m);
+}
+
+static bool switch_poll(struct world *w)
+{
+    struct rte_mbuf *m[32];
+    unsigned moved = 0;
+
+    for (unsigned i = 0; i < WORLD_NODES; i++) {
+        unsigned n = port_link_receive(w->link[i], 1, m, 32);
+        for (unsigned k = 0; k < n; k++)
+            forward(w, i, m[k]);
+        moved += n;
+    }
+    return moved > 0;
+}
+
+/* --- time ------------------------------------------------------------------------------------------------ */
+
+void world_step(struct world *w)
+{
+    bool found = false;
+    uint64_t due = UINT64_MAX;
+
+    http_server_poll(w->origin, w->now);
+    for (unsigned i = 0; i < WORLD_NODES; i++)
+        for (unsigned k = 0; k < w->node[i]->workers; k++)
+            found |= worker_poll(w->node[i], k, w->now);
+    found |= switch_poll(w);
+    if (found) {
+        w->now.mono_us += 10;
+        return;
+    }
+    for (unsigned i = 0; i < WORLD_NODES; i++)
+        for (unsigned k = 0; k < w->node[i]->workers; k++)
+            due = RTE_MIN(due, worker_deadline_us(w->node[i], k));
+    uint64_t origin = http_server_deadline_us(w->origin);
+    due = RTE_MIN(due, origin);
+    w->now.mono_us = due > w->now.mono_us ? due : w->now.mono_us + 100;
+    w->now.wall_s = 1700000000 + (int64_t)(w->now.mono_us / 1000000);
+}
+
+void world_run(struct world *w, uint64_t us)
+{
+    uint64_t end = w->now.mono_us + us;
+    while (w->now.mono_us < end)
+        world_step(w);
+}
+
+/* --- the client -------------------------------------------------------------------------------------------- */
+
+static bool on_head(void *user, struct http_exchange *x, const struct http_head *h, struct now now)
+{
+    struct fetch *f = user;
+    (void)x, (void)now;
+    f->status = h->status;
+    return true;
+}
+
+static size_t on_body(void *user, struct http_exchange *x, const uint8_t *data, size_t len,
+                      struct now now)
+{
+    struct fetch *f = user;
+    (void)x, (void)now;
+    for (size_t i = 0; i < len; i++)
+        f->body_right &= data[i] == world_byte(f->bytes + i);
+    f->bytes += len;
+    return len;
+}
+
+static void on_done(void *user, struct http_exchange *x, struct now now)
+{
+    struct fetch *f = user;
+    (void)x, (void)now;
+    f->over = f->ok = true;
+}
+
+static void on_failed(void *user, struct http_exchange *x, enum http_failure why, struct now now)
+{
+    struct fetch *f = user;
+    (void)x, (void)now;
+    f->over = true;
+    f->why = why;
+}
+
+void world_get(struct world *w, unsigned i, bool v6, const char *path, struct fetch *f)
+{
+    static const struct http_exchange_events events = {on_head, on_body, on_done, on_failed};
+    const struct endpoint to = {v6 ? world_ip6(i) : world_ip(i), 80};
+    char request[512];
+
+    *f = (struct fetch){.body_right = true};
+    int n = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: " HOST "\r\n\r\n", path);
+    CHECK(http_client_send(w->node[OUTSIDE]->worker[0]->client, &to, request, (size_t)n, false,
+                           &events, f, w->now));
+}
+
+void world_fetch(struct world *w, unsigned i, bool v6, const char *path, struct fetch *f)
+{
+    uint64_t end = w->now.mono_us + 30000000;
+
+    world_get(w, i, v6, path, f);
+    while (!f->over && w->now.mono_us < end)
+        world_step(w);
+    CHECK(f->over);
+}
