@@ -462,7 +462,8 @@ static void report_doubles(struct walk *w, struct key_seen *seen, size_t n, cons
 {
     char path[REPORT_PATH];
 
-    qsort(seen, n, sizeof(*seen), by_text);
+    if (n > 1)
+        qsort(seen, n, sizeof(*seen), by_text);
     for (size_t i = 1; i < n; i++)
         if (strcmp(seen[i - 1].text, seen[i].text) == 0) {
             snprintf(path, sizeof(path), "%s%s", prefix, seen[i].text);
@@ -552,6 +553,26 @@ static bool is_blank(const char *text, size_t len)
     return true;
 }
 
+/*
+ * A line that begins with "%": a directive, of which a configuration needs none and over some of
+ * which libfyaml 0.7.12 loops for ever. A line may also end as old YAML has it (CR, NEL, LS, PS),
+ * or follow a byte order mark; the last bytes of these in UTF-8 are enough to tell.
+ */
+static bool has_directive(struct report *report, const char *text, size_t len)
+{
+    unsigned line = 1;
+
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '%' && (i == 0 || memchr("\n\r\x85\xa8\xa9\xbf", text[i - 1], 6))) {
+            report_add(report, (struct place){line, 1, 1}, "",
+                       "directives are not taken; leave the line out");
+            return true;
+        }
+        line += text[i] == '\n';
+    }
+    return false;
+}
+
 static void read_yaml(struct walk *w, const char *text, size_t len)
 {
     struct fy_diag_cfg diag_cfg;
@@ -604,7 +625,7 @@ bool config_read_text(const char *name, const char *text, size_t len, struct con
     config_defaults(GROUP_NODE, out);
     if (!report->text || len > CONFIG_FILE_BYTES)
         report_add(report, (struct place){0}, "", "larger than 16 MiB, or no memory");
-    else if (!is_blank(text, len))
+    else if (!has_directive(report, text, len) && !is_blank(text, len))
         read_yaml(&w, report->text, len);
     if (out->sites)
         qsort(out->site, out->sites, sizeof(out->site[0]), by_host);

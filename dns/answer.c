@@ -22,8 +22,8 @@
 enum target {
     TARGET_NONE, /* rcode says it all */
     TARGET_APEX,
-    TARGET_EMPTY,      /* exists without records */
-    TARGET_MISSING,    /* NXDOMAIN */
+    TARGET_EMPTY,   /* exists without records */
+    TARGET_MISSING, /* NXDOMAIN */
     TARGET_NAMESERVER,
     TARGET_PROXIES,
 };
@@ -403,8 +403,8 @@ static size_t udp_room(const struct dns_query *q, size_t room)
 
 #define STAGED 8 /* answers in the making: what fits the first-level cache beside their packets */
 
-void dns_answer(const struct dns_zone *zone, struct datagram *queries, unsigned n,
-                struct rng *rng, struct dns_counters *counters, struct now now)
+void dns_answer(const struct dns_zone *zone, struct datagram *queries, unsigned n, struct rng *rng,
+                struct dns_counters *counters, struct now now)
 {
     struct answer a[STAGED];
 

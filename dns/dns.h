@@ -99,6 +99,7 @@ typedef void resolver_done(void *ctx, enum resolver_result result, const struct 
 struct resolver *resolver_create(const struct resolver_config *config,
                                  const struct resolver_host *host, const uint8_t seed[32],
                                  struct now now);
+/* Tells nobody and touches no stream: the transport that gave its streams ends beside it. */
 void resolver_destroy(struct resolver *r);
 /* Resolves `name` (text, any case). done may be called before this returns (kept answers). IPv4
  * addresses come first. Returns a ticket for resolver_cancel, 0 when already done. */

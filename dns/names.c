@@ -38,8 +38,8 @@ struct entry *names_find(struct names *t, const uint8_t *name, unsigned len)
     struct entry *e;
 
     LIST_FOREACH(e, bucket_of(t, name, len), link)
-        if (e->name_len == len && memcmp(e->name, name, len) == 0)
-            return e;
+    if (e->name_len == len && memcmp(e->name, name, len) == 0)
+        return e;
     return NULL;
 }
 

@@ -14,7 +14,7 @@ struct dns_query {
     uint8_t qname_len;
     uint8_t labels; /* without the root */
     uint16_t id, flags, qtype, qclass;
-    uint16_t udp_size; /* what the asker can take: 512 without EDNS, RFC 6891 6.2.5 */
+    uint16_t udp_size;    /* what the asker can take: 512 without EDNS, RFC 6891 6.2.5 */
     const uint8_t *qname; /* in the query, case as asked */
     uint8_t label_at[DNS_LABELS_MAX + 1];
     uint8_t lower[DNS_NAME_MAX + 1];

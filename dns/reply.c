@@ -80,8 +80,8 @@ static void take_address(struct reply *out, const struct record *rec)
 /* One link of the chain: collects addresses whose owner is `name`, or replaces `name` by its
  * alias. Returns true when an alias is to be followed. Records of other owners don't count. */
 static bool follow(struct reply *out, const uint8_t *m, const uint8_t *end,
-                   const struct record *rec, unsigned n, uint16_t qtype,
-                   uint8_t name[DNS_NAME_MAX], unsigned *name_len)
+                   const struct record *rec, unsigned n, uint16_t qtype, uint8_t name[DNS_NAME_MAX],
+                   unsigned *name_len)
 {
     uint8_t owner[DNS_NAME_MAX], alias[DNS_NAME_MAX];
     unsigned alias_len = 0;

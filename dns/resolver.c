@@ -5,11 +5,11 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#define WAITERS_A_LOOKUP 4       /* on average */
-#define SETTLE_US        300000  /* how long one family waits for the other */
-#define HALF_KNOWN_TTL_S 30      /* kept when the other family failed: asked again soon */
-#define FAILURES_MAX     5       /* failures are kept 1 s, then twice as long each time, up to 2^5 s */
-#define FIRES            64      /* timers a poll */
+#define WAITERS_A_LOOKUP 4      /* on average */
+#define SETTLE_US        300000 /* how long one family waits for the other */
+#define HALF_KNOWN_TTL_S 30     /* kept when the other family failed: asked again soon */
+#define FAILURES_MAX     5  /* failures are kept 1 s, then twice as long each time, up to 2^5 s */
+#define FIRES            64 /* timers a poll */
 
 /* --- create, destroy ------------------------------------------------------------------------ */
 
@@ -115,8 +115,8 @@ static uint32_t conclude(struct lookup *l)
     e->n = 0;
     for (unsigned i = 0; i < 2; i++) {
         const struct question *q = &l->question[i];
-        bool said = q->state == QUESTION_DONE &&
-                    (q->result == RESOLVER_OK || q->result == RESOLVER_NONE);
+        bool said =
+            q->state == QUESTION_DONE && (q->result == RESOLVER_OK || q->result == RESOLVER_NONE);
         uint32_t its = said ? q->reply.ttl_s : HALF_KNOWN_TTL_S;
         if (its < ttl_s)
             ttl_s = its;
@@ -198,13 +198,11 @@ static void review(struct resolver *r, struct lookup *l, struct now now)
     bool gone = false; /* no such name: that holds for every type, RFC 8020 */
 
     for (unsigned i = 0; i < 2; i++)
-        gone |= l->question[i].state == QUESTION_DONE &&
-                l->question[i].result == RESOLVER_NONE &&
+        gone |= l->question[i].state == QUESTION_DONE && l->question[i].result == RESOLVER_NONE &&
                 l->question[i].reply.kind == REPLY_NXDOMAIN;
     if ((has_addresses(v4) || has_addresses(v6)) && !l->settle_us)
         l->settle_us = now.mono_us + SETTLE_US;
-    if (all || gone || (l->settle_us && now.mono_us >= l->settle_us) ||
-        now.mono_us >= l->end_us) {
+    if (all || gone || (l->settle_us && now.mono_us >= l->settle_us) || now.mono_us >= l->end_us) {
         l->entry->expires_us = now.mono_us + conclude(l) * 1000000ull;
         finish(r, l, now);
         return;
@@ -279,9 +277,9 @@ void resolver_input(struct resolver *r, const struct datagram *d, struct now now
     if (d->len >= DNS_HEADER_LEN) {
         uint16_t id = (uint16_t)(d->data[0] << 8 | d->data[1]);
         LIST_FOREACH(q, &r->by_id[id & r->id_mask], by_id)
-            if (q->id == id && server_fits(r, q, d) &&
-                reply_matches(d->data, d->len, id, q->qname, q->qname_len, q->qtype))
-                break;
+        if (q->id == id && server_fits(r, q, d) &&
+            reply_matches(d->data, d->len, id, q->qname, q->qname_len, q->qtype))
+            break;
     }
     if (!q) {
         counter_inc(&r->counters.resolver_ignored_total);

@@ -13,11 +13,11 @@
 #include "base/wheel.h"
 #include "dns/wire.h"
 
-#define RESOLVER_PORTS   32  /* random local ports a server */
-#define RESOLVER_TRIES   3
-#define RESOLVER_TCP     8   /* TCP queries in flight */
-#define RESOLVER_TCP_MAX 4096
-#define RESOLVER_SERVERS 4
+#define RESOLVER_PORTS     32 /* random local ports a server */
+#define RESOLVER_TRIES     3
+#define RESOLVER_TCP       8 /* TCP queries in flight */
+#define RESOLVER_TCP_MAX   4096
+#define RESOLVER_SERVERS   4
 #define RESOLVER_QUERY_MAX (DNS_HEADER_LEN + DNS_NAME_MAX + DNS_TYPE_LEN + 11)
 
 #define TTL_MIN_S 1
@@ -109,9 +109,9 @@ struct tcp_query {
 /* --- names.c: entries ----------------------------------------------------------------------- */
 
 struct entry {
-    LIST_ENTRY(entry) link;   /* in its bucket, or in the free list */
+    LIST_ENTRY(entry) link;    /* in its bucket, or in the free list */
     TAILQ_ENTRY(entry) by_use; /* kept ones, longest unused first */
-    struct lookup *lookup;    /* in flight; NULL: kept */
+    struct lookup *lookup;     /* in flight; NULL: kept */
     uint64_t expires_us;
     enum resolver_result result;
     uint8_t n, failures, name_len;

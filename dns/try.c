@@ -3,11 +3,11 @@
  * or TCP (RFC 7766) when the answer was cut. */
 #include "dns/resolver.h"
 
-#define PORT_FIRST  32768
-#define PORT_LAST   60999
-#define PORT_TRIES  2000 /* for one that comes back to this worker */
-#define PORT_USES   64   /* then another is drawn */
-#define UNSENT_US   50000
+#define PORT_FIRST 32768
+#define PORT_LAST  60999
+#define PORT_TRIES 2000 /* for one that comes back to this worker */
+#define PORT_USES  64   /* then another is drawn */
+#define UNSENT_US  50000
 
 static void choose_port(struct resolver *r, unsigned server, struct port_slot *slot)
 {
@@ -122,8 +122,8 @@ void question_stop(struct resolver *r, struct question *q)
 
 static void tcp_write(struct tcp_query *t)
 {
-    t->sent = (uint16_t)(t->sent +
-                         stream_copy(t->stream, t->query + t->sent, t->query_len - (size_t)t->sent));
+    t->sent = (uint16_t)(t->sent + stream_copy(t->stream, t->query + t->sent,
+                                               t->query_len - (size_t)t->sent));
 }
 
 static void on_opened(struct stream *s, struct now now)

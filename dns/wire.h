@@ -11,7 +11,8 @@
 /*
  * Header, 12 bytes:
  *    0    2                                                  4         6         8         10
- *   | ID | QR, opcode:4, AA, TC, RD | RA, Z, AD, CD, rcode:4 | QDCOUNT | ANCOUNT | NSCOUNT | ARCOUNT |
+ *   | ID | QR, opcode:4, AA, TC, RD | RA, Z, AD, CD, rcode:4 | QDCOUNT | ANCOUNT | NSCOUNT |
+ * ARCOUNT |
  */
 #define DNS_HEADER_LEN 12
 #define DNS_LABEL_MAX  63

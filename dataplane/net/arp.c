@@ -13,8 +13,8 @@ enum { ARP_REQUEST = 1, ARP_REPLY = 2 };
 
 static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
-static void arp_send(struct net *n, unsigned op, const struct addr *sender,
-                     const uint8_t to_mac[6], const struct addr *target, uint64_t *sent)
+static void arp_send(struct net *n, unsigned op, const struct addr *sender, const uint8_t to_mac[6],
+                     const struct addr *target, uint64_t *sent)
 {
     static const uint8_t start[6] = {0, 1, 8, 0, 6, 4};
     static const uint8_t unknown[6];

@@ -81,8 +81,7 @@ static void displace(struct net *n)
             continue;
         bool asked = e->state == NEIGHBOUR_INCOMPLETE;
         bool worst_asked = worst && worst->state == NEIGHBOUR_INCOMPLETE;
-        if (!worst || asked > worst_asked ||
-            (asked == worst_asked && e->used_us < worst->used_us))
+        if (!worst || asked > worst_asked || (asked == worst_asked && e->used_us < worst->used_us))
             worst = e;
     }
     counter_inc(&n->counters.net_neighbours_evicted_total);
@@ -101,8 +100,8 @@ struct neighbour *neighbour_take(struct net *n, const struct addr *ip, struct no
     e = &t->entry[t->free];
     t->free = e->next;
     uint16_t *bucket = bucket_of(t, ip);
-    *e = (struct neighbour){.ip = *ip, .state = NEIGHBOUR_INCOMPLETE, .next = *bucket,
-                            .used_us = now.mono_us};
+    *e = (struct neighbour){
+        .ip = *ip, .state = NEIGHBOUR_INCOMPLETE, .next = *bucket, .used_us = now.mono_us};
     *bucket = (uint16_t)(e - t->entry);
     counter_inc(&n->counters.net_neighbours);
     return e;

@@ -68,7 +68,7 @@ struct net {
 /* The frame as parse.c hands it to the rest: what the face's net_packet does not say. */
 struct parsed {
     uint8_t protocol;
-    bool group;     /* to an IP multicast group of ours (neighbour discovery only) */
+    bool group; /* to an IP multicast group of ours (neighbour discovery only) */
     bool v4;
     uint8_t *l4;
     uint32_t l4_len;

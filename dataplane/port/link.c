@@ -33,14 +33,20 @@ struct port_link *port_link_new(const char *name, unsigned slots)
     return l;
 }
 
+void port_link_drain(struct port_link *l)
+{
+    struct rte_mbuf *m;
+    for (unsigned e = 0; e < 2; e++)
+        while (l->way[e].ring && rte_ring_sc_dequeue(l->way[e].ring, (void **)&m) == 0)
+            rte_pktmbuf_free(m);
+}
+
 void port_link_free(struct port_link *l)
 {
     if (!l)
         return;
+    port_link_drain(l);
     for (unsigned e = 0; e < 2; e++) {
-        struct rte_mbuf *m;
-        while (l->way[e].ring && rte_ring_sc_dequeue(l->way[e].ring, (void **)&m) == 0)
-            rte_pktmbuf_free(m);
         rte_ring_free(l->way[e].ring);
         if (l->way[e].fd >= 0)
             close(l->way[e].fd);

@@ -101,6 +101,8 @@ void port_close(struct port *p);
  */
 struct port_link *port_link_new(const char *name, unsigned slots); /* slots: a power of two */
 void port_link_free(struct port_link *l);
+/* Frees the frames that lie in it, both ways; before the nodes whose bytes they may carry. */
+void port_link_drain(struct port_link *l);
 /* From and to `end`, for what is no port. Both return how many frames they moved. */
 unsigned port_link_send(struct port_link *l, unsigned end, struct rte_mbuf **m, unsigned n);
 unsigned port_link_receive(struct port_link *l, unsigned end, struct rte_mbuf **m, unsigned n);

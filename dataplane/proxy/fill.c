@@ -326,6 +326,8 @@ void fill_complete(struct fill *f, struct now now)
             fill_link(f);
     }
     counter_inc(&p->counters.proxy_fills_complete_total);
+    f->path_len = 0; /* it hangs on nobody now */
+    fill_ready_all(f);
     if (!f->linked) { /* it goes when those who have it are done */
         cache_unlink(p->cache, f->object);
         index_withdraw(f, now);

@@ -106,6 +106,11 @@ void index_put(struct fill *f, struct now now)
     struct proxy *p = f->proxy;
     uint32_t ttl = p->policy->short_ttl_ms;
     bool wait = true;
+    if (f->purged) { /* those who have it get the rest; nobody else is to find it */
+        f->state = FILL_PUT;
+        source_begin(f, now);
+        return;
+    }
     for (unsigned i = 0; i < f->candidates; i++)
         wait = wait && f->candidate[i].tried;
     if (!f->put_us)

@@ -68,7 +68,7 @@ static void find_done(void *ctx, const struct dht_result *result, struct now now
 
 static void answer(struct worker *w, enum node_event_type type, void *ptr)
 {
-    event_post(w, &(struct node_event){.type = type, .ptr = ptr});
+    event_post(w, &(struct node_event){.type = (uint16_t)type, .ptr = ptr});
 }
 
 static void command(struct worker *w, const struct message *m)

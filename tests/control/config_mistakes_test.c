@@ -99,6 +99,18 @@ Test(config_mistakes, anchors_and_aliases_are_refused)
                "      |              ^\n");
 }
 
+Test(config_mistakes, directives_are_refused)
+{
+    golden_bad("%YAML 1.2\n---\n" GOLDEN_PORT,
+               "corald.yaml:1:1: directives are not taken; leave the line out\n"
+               "    1 | %YAML 1.2\n"
+               "      | ^\n"
+               "corald.yaml:1:1: ports: missing; write it like [{device: eth1, addresses: "
+               "[192.0.2.10/24]}]\n"
+               "    1 | %YAML 1.2\n"
+               "      | ^\n");
+}
+
 Test(config_mistakes, times_and_sizes_want_units)
 {
     golden_bad(GOLDEN_PORT "drain_timeout: 30\ncache: {memory: 4G}\ndns: {proxy_ttl: 2 weeks}\n",

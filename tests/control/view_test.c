@@ -40,7 +40,8 @@ static struct dht_routes *routes_of(const struct config *c, const struct dht_rou
     struct dht_routes *all = calloc(1, sizeof(*all) + n * sizeof(*r));
     all->self = view_self(c);
     all->n = n;
-    memcpy(all->route, r, n * sizeof(*r));
+    for (uint32_t i = 0; i < n; i++)
+        all->route[i] = r[i];
     return all;
 }
 

@@ -79,13 +79,12 @@ Test(answer, the_apex_has_its_soa)
 
 Test(answer, the_apex_names_its_servers_with_addresses)
 {
-    cr_assert_str_eq(ask_name("coral.test", 2),
-                     "1234 NOERROR qr aa rd | coral.test. IN NS "
-                     "| coral.test. 3600 NS 00aa11bb.ns.coral.test.; "
-                     "coral.test. 3600 NS cc22dd33.ns.coral.test. | "
-                     "| 00aa11bb.ns.coral.test. 3600 A 192.0.2.1; "
-                     "00aa11bb.ns.coral.test. 3600 AAAA 2001:db8::1; "
-                     "cc22dd33.ns.coral.test. 3600 A 192.0.2.2");
+    cr_assert_str_eq(ask_name("coral.test", 2), "1234 NOERROR qr aa rd | coral.test. IN NS "
+                                                "| coral.test. 3600 NS 00aa11bb.ns.coral.test.; "
+                                                "coral.test. 3600 NS cc22dd33.ns.coral.test. | "
+                                                "| 00aa11bb.ns.coral.test. 3600 A 192.0.2.1; "
+                                                "00aa11bb.ns.coral.test. 3600 AAAA 2001:db8::1; "
+                                                "cc22dd33.ns.coral.test. 3600 A 192.0.2.2");
 }
 
 Test(answer, the_apex_has_no_addresses)
@@ -139,13 +138,14 @@ Test(answer, any_gets_one_small_record)
 Test(answer, byte_for_byte)
 {
     static const uint8_t want[] = {
-        0x12, 0x34, 0x85, 0x00, 0, 1, 0, 1, 0, 0, 0, 1,                      /* header */
-        1,    'W',  5,    'c',  'o', 'r', 'a', 'l', 4, 't', 'e', 's', 't', 0, 0, 28, 0, 1,
-        0xc0, 12,   0,    28,   0, 1, 0, 0, 0, 30, 0, 16, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0,
-        0,    0,    0,    0,    0, 0, 0, 1, 0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0};
+        0x12, 0x34, 0x85, 0x00, 0,    1,    0,   1,   0, 0,   0,   1, /* header */
+        1,    'W',  5,    'c',  'o',  'r',  'a', 'l', 4, 't', 'e', 's', 't', 0, 0,
+        28,   0,    1,    0xc0, 12,   0,    28,  0,   1, 0,   0,   0,   30,  0, 16,
+        0x20, 1,    0xd,  0xb8, 0,    0,    0,   0,   0, 0,   0,   0,   0,   0, 0,
+        1,    0,    0,    41,   0x04, 0xd0, 0,   0,   0, 0,   0,   0};
     uint8_t reply[512];
-    struct datagram d = {.from = {ip("198.51.100.1"), 4444}, .data = query, .room = 512,
-                         .reply = reply};
+    struct datagram d = {
+        .from = {ip("198.51.100.1"), 4444}, .data = query, .room = 512, .reply = reply};
     d.len = (uint16_t)make_query(query, "W.coral.test", 28, 1400);
     dns_answer(zone, &d, 1, &rng, &counters, (struct now){0, 0});
     cr_assert_eq(d.reply_len, sizeof(want));
@@ -154,15 +154,19 @@ Test(answer, byte_for_byte)
 
 Test(answer, outside_the_zone_is_refused)
 {
-    static const char *const names[] = {"example.com", "test", "xcoral.test", "coral.test.com",
-                                        "", "oral.test", "a.b.c.d"};
+    static const char *const names[] = {
+        "example.com", "test", "xcoral.test", "coral.test.com", "", "oral.test", "a.b.c.d"};
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         const char *got = ask_name(names[i], 1);
         cr_assert(strstr(got, "1234 REFUSED qr rd | ") == got && strstr(got, " | | |"), "%s", got);
     }
     /* a label that ends like the zone is not in it: \x0acoral.test as bytes of one label */
     size_t n = make_query(query, "x", 1, 0);
-    memcpy(query + 12, "\x0b\x05" "coral\x04" "test\0\0\1\0\1", 17);
+    memcpy(query + 12,
+           "\x0b\x05"
+           "coral\x04"
+           "test\0\0\1\0\1",
+           17);
     n = 12 + 17;
     (void)n;
     cr_assert(strstr(ask(n), "REFUSED"));
@@ -174,9 +178,12 @@ Test(answer, other_classes_and_transfers_are_refused)
     size_t n = make_query(query, "coral.test", 6, 0);
     query[n - 1] = 3; /* CH */
     cr_assert_str_eq(ask(n), "1234 REFUSED qr rd | coral.test. ?? SOA | | |");
-    cr_assert_str_eq(ask_name("coral.test", 252), "1234 REFUSED qr rd | coral.test. IN TYPE252 | | |");
-    cr_assert_str_eq(ask_name("coral.test", 251), "1234 REFUSED qr rd | coral.test. IN TYPE251 | | |");
-    cr_assert_str_eq(ask_name("coral.test", 249), "1234 NOTIMP qr rd | coral.test. IN TYPE249 | | |");
+    cr_assert_str_eq(ask_name("coral.test", 252),
+                     "1234 REFUSED qr rd | coral.test. IN TYPE252 | | |");
+    cr_assert_str_eq(ask_name("coral.test", 251),
+                     "1234 REFUSED qr rd | coral.test. IN TYPE251 | | |");
+    cr_assert_str_eq(ask_name("coral.test", 249),
+                     "1234 NOTIMP qr rd | coral.test. IN TYPE249 | | |");
 }
 
 Test(answer, what_is_no_query_is_dropped)
@@ -188,8 +195,8 @@ Test(answer, what_is_no_query_is_dropped)
         cr_assert_str_eq(ask(i), "");
     cr_assert_eq(counters.dns_dropped_total, 13);
     uint8_t reply[512];
-    struct datagram d = {.from = {ip("198.51.100.1"), 0}, .data = query, .room = 512,
-                         .reply = reply};
+    struct datagram d = {
+        .from = {ip("198.51.100.1"), 0}, .data = query, .room = 512, .reply = reply};
     d.len = (uint16_t)make_query(query, "www.coral.test", 1, 0);
     dns_answer(zone, &d, 1, &rng, &counters, (struct now){0, 0});
     cr_assert_eq(d.reply_len, 0, "from port 0");
@@ -263,7 +270,10 @@ Test(answer, edns_gets_an_opt_also_with_errors)
 Test(answer, edns_options_are_ignored_but_must_be_whole)
 {
     size_t n = make_query(query, "x.example", 1, 4096);
-    memcpy(query + n, "\0\x0a\0\x08" "12345678\xff\xff\0\0", 16); /* a cookie, and another */
+    memcpy(query + n,
+           "\0\x0a\0\x08"
+           "12345678\xff\xff\0\0",
+           16); /* a cookie, and another */
     query[n - 1] = 16;
     cr_assert(strstr(ask(n + 16), "REFUSED qr rd | x.example. IN A | | | " OPT0));
     query[n + 3] = 9;
@@ -334,8 +344,8 @@ Test(answer, four_proxies_at_random_all_alike)
         zone->members = members;
         for (unsigned round = 0; round < 4000; round++) {
             uint8_t reply[512];
-            struct datagram d = {.from = {ip("198.51.100.1"), 4444}, .data = query, .room = 512,
-                                 .reply = reply};
+            struct datagram d = {
+                .from = {ip("198.51.100.1"), 4444}, .data = query, .room = 512, .reply = reply};
             d.len = (uint16_t)make_query(query, "w.coral.test", 1, 0);
             dns_answer(zone, &d, 1, &rng, &counters, (struct now){0, 0});
             unsigned n = reply[7], used = 0;
@@ -388,8 +398,8 @@ Test(answer, a_burst_is_answered_each_with_its_own)
     char name[64];
     for (unsigned i = 0; i < DATAGRAM_BURST; i++) {
         snprintf(name, sizeof(name), "host%u.%s", i, i % 5 ? "coral.test" : "else.where");
-        d[i] = (struct datagram){.from = {ip("198.51.100.1"), 4444}, .data = q[i], .room = 512,
-                                 .reply = replies[i]};
+        d[i] = (struct datagram){
+            .from = {ip("198.51.100.1"), 4444}, .data = q[i], .room = 512, .reply = replies[i]};
         d[i].len = (uint16_t)make_query(q[i], name, 28, 0);
         q[i][1] = (uint8_t)i;
     }

@@ -29,8 +29,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t room = data[0] * 8u;
     uint8_t *q = malloc(size), *reply = malloc(room + 1); /* exact: ASan sees a byte too far */
     memcpy(q, data + 1, size - 1);
-    struct datagram d = {.from = {{{0}}, 4444}, .data = q, .len = (uint16_t)(size - 1),
-                         .room = (uint16_t)room, .reply = reply};
+    struct datagram d = {.from = {{{0}}, 4444},
+                         .data = q,
+                         .len = (uint16_t)(size - 1),
+                         .room = (uint16_t)room,
+                         .reply = reply};
     dns_answer(zone, &d, 1, &rng, &counters, now);
     /* nothing answers an answer; what is answered keeps the ID and says that it is one */
     if (d.reply_len > room || (d.reply_len > 0 && (d.reply_len < 12 || (q[2] & 0x80) ||

@@ -41,8 +41,8 @@ static void stop(struct stream *s)
     ((struct world *)((char *)s - offsetof(struct world, stream)))->aborted = true;
 }
 
-static struct stream *dial(void *ctx, const struct endpoint *to,
-                           const struct stream_events *events, void *user, struct now now)
+static struct stream *dial(void *ctx, const struct endpoint *to, const struct stream_events *events,
+                           void *user, struct now now)
 {
     static const struct stream_ops ops = {.copy = copy, .abort = stop};
     struct world *w = ctx;
@@ -75,8 +75,10 @@ static void feed(struct resolver *r, struct world *w, unsigned i, const uint8_t 
 {
     uint8_t *exact = malloc(len ? len : 1);
     memcpy(exact, m, len);
-    struct datagram d = {.from = {addr_v4(0x0a000001), 53}, .to = {addr_v4(1), w->port[i]},
-                         .data = exact, .len = (uint16_t)len};
+    struct datagram d = {.from = {addr_v4(0x0a000001), 53},
+                         .to = {addr_v4(1), w->port[i]},
+                         .data = exact,
+                         .len = (uint16_t)len};
     resolver_input(r, &d, now);
     free(exact);
 }

@@ -9,8 +9,8 @@ Test(name, text_to_wire)
     cr_assert(memcmp(w, "\3www\13example_1-2\3com", 21) == 0);
     cr_assert_eq(dns_name_parse("a.", w), 3);
 
-    static const char *const bad[] = {"", ".", "a..b", ".a", "a b", "a/b", "\xc3\xa4", "a*",
-                                      "a\\.b", "a.b.."};
+    static const char *const bad[] = {"",    ".",        "a..b", ".a",    "a b",
+                                      "a/b", "\xc3\xa4", "a*",   "a\\.b", "a.b.."};
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         cr_assert_eq(dns_name_parse(bad[i], w), 0, "%s", bad[i]);
 }

@@ -45,9 +45,9 @@ Test(resolver, the_query_byte_for_byte_but_for_id_and_case)
     world_ask(&w, "example.com", &seen);
     struct sent *s = &w.sent[0];
     uint8_t lower[64];
-    static const uint8_t want[] = {1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 7, 'e', 'x', 'a', 'm', 'p', 'l',
-                                   'e', 3, 'c', 'o', 'm', 0, 0, 1, 0, 1, 0, 0, 41, 0x04, 0xd0,
-                                   0, 0, 0, 0, 0, 0};
+    static const uint8_t want[] = {1,   0,   0,   1,   0,    0,    0,   0,   0,   1, 7, 'e', 'x',
+                                   'a', 'm', 'p', 'l', 'e',  3,    'c', 'o', 'm', 0, 0, 1,   0,
+                                   1,   0,   0,   41,  0x04, 0xd0, 0,   0,   0,   0, 0, 0};
     cr_assert_eq(s->len, sizeof(want) + 2);
     for (size_t i = 0; i < s->len; i++)
         lower[i] = (uint8_t)tolower(s->data[i]);
@@ -310,7 +310,7 @@ Test(resolver, the_second_server_helps_and_is_preferred_then)
     world_pass(&w, 1010000);
     cr_assert_eq(w.n, 4);
     answer_with(&w, 1, "198.51.100.1", 60);
-    answer_with(&w, 28, NULL, 60);
+    world_pass(&w, 400000);
     cr_assert(seen.calls == 1 && seen.result == RESOLVER_OK);
     struct endpoint good = w.sent[3].to;
     w.n = 0;
@@ -468,8 +468,8 @@ Test(resolver, addresses_and_impossible_names_are_answered_at_once)
     char longest[260];
     memset(longest, 'a', 255);
     longest[255] = '\0';
-    const char *const bad[] = {"", ".", "a b", "a..b", "x/y", "1.2.3", "256.1.1.1", "a.99",
-                               longest, "\xff"};
+    const char *const bad[] = {"",      ".",         "a b",  "a..b",  "x/y",
+                               "1.2.3", "256.1.1.1", "a.99", longest, "\xff"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         cr_assert_eq(world_ask(&w, bad[i], &seen), 0);
         cr_assert(seen.calls == 1 && seen.result == RESOLVER_NONE, "%s", bad[i]);

@@ -66,13 +66,20 @@ static const char *type_text(unsigned type)
 {
     static char other[16];
     switch (type) {
-    case 1: return "A";
-    case 2: return "NS";
-    case 5: return "CNAME";
-    case 6: return "SOA";
-    case 13: return "HINFO";
-    case 28: return "AAAA";
-    case 255: return "ANY";
+    case 1:
+        return "A";
+    case 2:
+        return "NS";
+    case 5:
+        return "CNAME";
+    case 6:
+        return "SOA";
+    case 13:
+        return "HINFO";
+    case 28:
+        return "AAAA";
+    case 255:
+        return "ANY";
     }
     snprintf(other, sizeof(other), "TYPE%u", type);
     return other;

@@ -34,7 +34,7 @@ struct world {
     struct now now;
     struct sent sent[SENT_MAX];
     unsigned n;
-    bool refuse;     /* the host takes no datagram */
+    bool refuse; /* the host takes no datagram */
     bool no_connect;
     unsigned odd_ports_only;
     unsigned streams;
@@ -75,8 +75,7 @@ static void fake_abort(struct stream *s)
 }
 
 static struct stream *world_connect(void *ctx, const struct endpoint *to,
-                                    const struct stream_events *events, void *user,
-                                    struct now now)
+                                    const struct stream_events *events, void *user, struct now now)
 {
     static const struct stream_ops ops = {.copy = fake_copy, .abort = fake_abort};
     struct world *w = ctx;
@@ -86,7 +85,8 @@ static struct stream *world_connect(void *ctx, const struct endpoint *to,
     cr_assert(w->streams < 32);
     struct fake_stream *f = &w->stream[w->streams++];
     *f = (struct fake_stream){.s = {.ops = &ops, .events = events, .user = user, .remote = *to},
-                              .open = true, .out_room = 512};
+                              .open = true,
+                              .out_room = 512};
     return &f->s;
 }
 
@@ -107,10 +107,10 @@ static UNUSED struct addr ip(const char *s)
 static UNUSED void world_init_sized(struct world *w, unsigned servers, uint32_t queries,
                                     uint32_t names)
 {
-    struct resolver_config c = {.servers = servers, .queries = queries, .names = names,
-                                .timeout_ms = 1000};
-    struct resolver_host h = {.udp = {w, world_send}, .ctx = w, .connect = world_connect,
-                              .port_fits = world_fits};
+    struct resolver_config c = {
+        .servers = servers, .queries = queries, .names = names, .timeout_ms = 1000};
+    struct resolver_host h = {
+        .udp = {w, world_send}, .ctx = w, .connect = world_connect, .port_fits = world_fits};
     uint8_t seed[32] = {42};
     unsigned odd = w->odd_ports_only;
     memset(w, 0, sizeof(*w));
@@ -210,9 +210,16 @@ static UNUSED void reply_add(struct answer_bytes *a, unsigned section, const cha
         a->b[a->n++] = 0xc0;
         a->b[a->n++] = 12;
     }
-    const uint8_t fixed[10] = {(uint8_t)(type >> 8), (uint8_t)type, 0, 1, (uint8_t)(ttl >> 24),
-                               (uint8_t)(ttl >> 16), (uint8_t)(ttl >> 8), (uint8_t)ttl,
-                               (uint8_t)(len >> 8), (uint8_t)len};
+    const uint8_t fixed[10] = {(uint8_t)(type >> 8),
+                               (uint8_t)type,
+                               0,
+                               1,
+                               (uint8_t)(ttl >> 24),
+                               (uint8_t)(ttl >> 16),
+                               (uint8_t)(ttl >> 8),
+                               (uint8_t)ttl,
+                               (uint8_t)(len >> 8),
+                               (uint8_t)len};
     memcpy(a->b + a->n, fixed, 10);
     memcpy(a->b + a->n + 10, data, len);
     a->n += 10 + len;
@@ -254,8 +261,8 @@ static UNUSED void reply_from(struct world *w, const struct sent *s, struct endp
 {
     uint8_t *copy = malloc(a->n ? a->n : 1);
     memcpy(copy, a->b, a->n);
-    struct datagram d = {.from = from, .to = {ip("10.0.0.99"), to_port}, .data = copy,
-                         .len = (uint16_t)a->n};
+    struct datagram d = {
+        .from = from, .to = {ip("10.0.0.99"), to_port}, .data = copy, .len = (uint16_t)a->n};
     (void)s;
     resolver_input(w->r, &d, w->now);
     free(copy);

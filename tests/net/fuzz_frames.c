@@ -24,8 +24,7 @@ static void check(const struct net_packet *p)
 {
     const uint8_t *end = p->frame + p->frame_len;
     if ((p->kind == NET_UDP || p->kind == NET_TCP) &&
-        (p->payload < p->frame || p->payload > end ||
-         p->payload_len > (size_t)(end - p->payload)))
+        (p->payload < p->frame || p->payload > end || p->payload_len > (size_t)(end - p->payload)))
         abort();
 }
 

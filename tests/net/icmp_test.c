@@ -23,8 +23,8 @@ Test(icmp, a_ping_is_answered_byte_for_byte)
     cr_assert_eq(lab_input(&lab, f.b, f.len), NET_CONSUMED);
     cr_assert(lab.sent == 1 && lab.len == 14 + 20 + 15);
     cr_assert(memcmp(lab.frame, PEER_MAC, 6) == 0 && memcmp(lab.frame + 6, OUR_MAC, 6) == 0);
-    static const uint8_t want[] = {0x08, 0,    0x45, 0,    0, 35, 0, 0, 0x40, 0,
-                                   64,   1,    0xb6, 0xad, 192, 0, 2, 1, 192, 0, 2, 9};
+    static const uint8_t want[] = {0x08, 0,    0x45, 0,   0, 35, 0, 0,   0x40, 0, 64,
+                                   1,    0xb6, 0xad, 192, 0, 2,  1, 192, 0,    2, 9};
     uint8_t header[20];
     memcpy(header, lab.frame + 14, 20);
     cr_assert_eq(naive_sum(header, 20, 0), 0xffff);

@@ -36,9 +36,9 @@ Test(neighbour, an_arp_request_is_answered_byte_for_byte)
 {
     put_arp(&f, BROADCAST, 1, "192.0.2.9", PEER_MAC, "192.0.2.1");
     cr_assert_eq(lab_input(&lab, f.b, f.len), NET_CONSUMED);
-    static const uint8_t want[42] = {0x02, 0, 0, 0, 0, 0x99, 0x02, 0, 0, 0, 0, 0x01, 0x08, 0x06,
-                                     0, 1, 8, 0, 6, 4, 0, 2, 0x02, 0, 0, 0, 0, 0x01, 192, 0, 2, 1,
-                                     0x02, 0, 0, 0, 0, 0x99, 192, 0, 2, 9};
+    static const uint8_t want[42] = {
+        0x02, 0,    0, 0, 0, 0x99, 0x02, 0,   0, 0, 0, 0x01, 0x08, 0x06, 0, 1, 8,    0,   6, 4, 0,
+        2,    0x02, 0, 0, 0, 0,    0x01, 192, 0, 2, 1, 0x02, 0,    0,    0, 0, 0x99, 192, 0, 2, 9};
     cr_assert(lab.sent == 1 && lab.len == 42 && memcmp(lab.frame, want, 42) == 0);
     /* who asks for us will hear from us: learned, and told to the other workers */
     struct addr peer = ip("192.0.2.9");
@@ -94,13 +94,13 @@ Test(neighbour, a_solicitation_is_answered_byte_for_byte)
     put_nd(&f, 135, 0, "2001:db8::9", "ff02::1:ff00:1", "2001:db8::1", PEER_MAC);
     cr_assert_eq(lab_input(&lab, f.b, f.len), NET_CONSUMED);
     static const uint8_t want[86] = {
-        2, 0, 0, 0, 0, 0x99, 2, 0, 0, 0, 0, 1, 0x86, 0xdd, /* Ethernet */
-        0x60, 0, 0, 0, 0, 32, 58, 255,                     /* IPv6 */
-        0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
-        0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9,
-        136, 0, 0x3d, 0x9a, 0x60, 0, 0, 0, /* solicited, override */
-        0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
-        2, 1, 2, 0, 0, 0, 0, 1}; /* target link-layer address */
+        2,    0,    0,    0,    0,    0x99, 2,    0,    0,    0, 0, 1, 0x86, 0xdd, /* Ethernet */
+        0x60, 0,    0,    0,    0,    32,   58,   255,                             /* IPv6 */
+        0x20, 0x01, 0x0d, 0xb8, 0,    0,    0,    0,    0,    0, 0, 0, 0,    0,
+        0,    1,    0x20, 0x01, 0x0d, 0xb8, 0,    0,    0,    0, 0, 0, 0,    0,
+        0,    0,    0,    9,    136,  0,    0x3d, 0x9a, 0x60, 0, 0, 0, /* solicited, override */
+        0x20, 0x01, 0x0d, 0xb8, 0,    0,    0,    0,    0,    0, 0, 0, 0,    0,
+        0,    1,    2,    1,    2,    0,    0,    0,    0,    1}; /* target link-layer address */
     uint8_t sum[2];
     struct addr src = ip("2001:db8::1"), dst = ip("2001:db8::9");
     uint8_t m[32];
@@ -159,8 +159,11 @@ Test(neighbour, discovery_that_rfc_4861_forbids)
     struct {
         uint8_t m[33];
         size_t len;
-    } raw[] = {{{135}, 23}, {{135, 1}, 24}, {{135, [24] = 1, [25] = 0}, 32},
-               {{135, [24] = 1, [25] = 2}, 32}, {{135, [24] = 1, [25] = 1}, 31},
+    } raw[] = {{{135}, 23},
+               {{135, 1}, 24},
+               {{135, [24] = 1, [25] = 0}, 32},
+               {{135, [24] = 1, [25] = 2}, 32},
+               {{135, [24] = 1, [25] = 1}, 31},
                {{135, [24] = 1, [25] = 1, [26] = 3}, 32}};
     struct addr us = ip("2001:db8::1");
     for (size_t i = 0; i < sizeof(raw) / sizeof(*raw); i++) {
@@ -175,9 +178,9 @@ Test(neighbour, unknown_neighbours_are_asked_once_a_second_and_then_sent_to)
 {
     cr_assert(!out("192.0.2.9"));
     cr_assert_eq(lab.sent, 1);
-    static const uint8_t want[42] = {255, 255, 255, 255, 255, 255, 2, 0, 0, 0, 0, 1, 8, 6,
-                                     0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1, 192, 0, 2, 1,
-                                     0, 0, 0, 0, 0, 0, 192, 0, 2, 9};
+    static const uint8_t want[42] = {255, 255, 255, 255, 255, 255, 2, 0, 0, 0, 0,   1, 8, 6,
+                                     0,   1,   8,   0,   6,   4,   0, 1, 2, 0, 0,   0, 0, 1,
+                                     192, 0,   2,   1,   0,   0,   0, 0, 0, 0, 192, 0, 2, 9};
     cr_assert(lab.len == 42 && memcmp(lab.frame, want, 42) == 0);
     for (unsigned i = 0; i < 50; i++)
         cr_assert(!out("192.0.2.9"));
@@ -307,4 +310,19 @@ Test(neighbour, a_full_table_displaces_the_unanswered_and_keeps_who_is_in_use)
         second();
         cr_assert(COUNT(&lab, neighbours) <= NET_NEIGHBOURS);
     }
+}
+
+Test(neighbour, the_gateway_outlives_any_number_of_neighbours_that_answer)
+{
+    char text[ADDR_TEXT];
+    struct addr gateway = ip("2001:db8::fe");
+    net_neighbour_set(lab.net, &gateway, PEER_MAC, lab.now);
+    for (unsigned i = 0; i < 3 * NET_NEIGHBOURS; i++) {
+        lab.now.mono_us += 100;
+        snprintf(text, sizeof(text), "2001:db8::1:%x", i + 1);
+        struct addr a = ip(text);
+        net_neighbour_set(lab.net, &a, OTHER_MAC, lab.now);
+    }
+    cr_assert(memcmp(out("2001:db8:1::1"), PEER_MAC, 6) == 0);
+    cr_assert_eq(COUNT(&lab, neighbours), NET_NEIGHBOURS);
 }

@@ -48,10 +48,10 @@ Test(output, ipv6_header_byte_for_byte)
 {
     lab_meet(&lab, "2001:db8::9");
     uint8_t *frame = out("2001:db8::1", "2001:db8::9");
-    static const uint8_t want[54] = {2, 0, 0, 0, 0, 0x99, 2, 0, 0, 0, 0, 1, 0x86, 0xdd,
-                                     0x60, 0, 0, 0, 0, 16, 17, 64,
-                                     0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
-                                     0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9};
+    static const uint8_t want[54] = {
+        2, 0,  0,    0,  0,    0x99, 2,   0,    0, 0, 0, 1, 0x86, 0xdd, 0x60, 0, 0, 0,
+        0, 16, 17,   64, 0x20, 1,    0xd, 0xb8, 0, 0, 0, 0, 0,    0,    0,    0, 0, 0,
+        0, 1,  0x20, 1,  0xd,  0xb8, 0,   0,    0, 0, 0, 0, 0,    0,    0,    0, 0, 9};
     cr_assert(frame == room + NET_HEADROOM - 54 && memcmp(frame, want, 54) == 0);
 }
 
@@ -91,13 +91,11 @@ Test(output, the_source_is_the_address_in_the_destinations_subnet)
                                        {ip("2001:db8:0:1::1"), 64}}};
     struct net_host h = {&lab, lab_send, NULL};
     struct net *n = net_create(&c, &h);
-    static const char *const pairs[][2] = {{"192.0.2.77", "192.0.2.1"},
-                                           {"198.51.100.127", "198.51.100.1"},
-                                           {"198.51.100.128", "192.0.2.1"},
-                                           {"8.8.8.8", "192.0.2.1"},
-                                           {"2001:db8::55", "2001:db8::1"},
-                                           {"2001:db8:0:1::55", "2001:db8:0:1::1"},
-                                           {"2600::", "2001:db8::1"}};
+    static const char *const pairs[][2] = {
+        {"192.0.2.77", "192.0.2.1"},     {"198.51.100.127", "198.51.100.1"},
+        {"198.51.100.128", "192.0.2.1"}, {"8.8.8.8", "192.0.2.1"},
+        {"2001:db8::55", "2001:db8::1"}, {"2001:db8:0:1::55", "2001:db8:0:1::1"},
+        {"2600::", "2001:db8::1"}};
     for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++) {
         struct addr dst = ip(pairs[i][0]), want = ip(pairs[i][1]), got;
         cr_assert(net_source(n, &dst, &got) && addr_eq(&got, &want), "%s", pairs[i][0]);

@@ -200,7 +200,7 @@ Test(parse, udp_checksums)
 
 Test(parse, sources_that_nobody_can_have)
 {
-    static const char *const bad4[] = {"0.0.0.0",   "0.1.2.3",         "127.0.0.1",  "224.0.0.1",
+    static const char *const bad4[] = {"0.0.0.0",   "0.1.2.3",         "127.0.0.1", "224.0.0.1",
                                        "240.0.0.1", "255.255.255.255", "192.0.2.1", "192.0.2.255"};
     for (size_t i = 0; i < sizeof(bad4) / sizeof(*bad4); i++) {
         put_udp(&f, bad4[i], "192.0.2.1", "x", 1);

@@ -49,7 +49,7 @@ static bool field_is(const struct http_head *h, enum http_known which, const cha
 static void answer(struct origin_conn *c, const struct http_head *h, const char *text,
                    struct now now)
 {
-    static struct origin_file missing = {.path = "", .status = 404, .fields = "", .length = 3};
+    static _Thread_local struct origin_file missing = {.path = "", .status = 404, .fields = "", .length = 3};
     struct origin_file *f = find(c->origin, h->path);
     uint64_t first, last;
     const struct http_field *range = http_known(h, HTTP_RANGE);
@@ -82,7 +82,7 @@ static void answer(struct origin_conn *c, const struct http_head *h, const char 
 static size_t on_received(struct stream *s, const uint8_t *data, size_t len, struct now now)
 {
     struct origin_conn *c = s->user;
-    static struct http_head h;
+    static _Thread_local struct http_head h;
     if (c->file)
         return 0; /* one at a time */
     if (http_parse_request((const char *)data, len, &h) != HTTP_OK)

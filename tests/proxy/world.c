@@ -543,7 +543,8 @@ static bool take_chunked(struct client *c, const uint8_t *data, size_t len)
         size_t used;
         struct http_text span;
         enum http_error e = http_chunked_next(&k, data + at, len - at, &used, &span);
-        memcpy(c->body + c->body_len, span.p, span.len);
+        if (span.len)
+            memcpy(c->body + c->body_len, span.p, span.len);
         c->body_len += span.len;
         at += used;
         if (e == HTTP_OK)

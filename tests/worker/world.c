@@ -205,12 +205,8 @@ void world_new(struct world *w, unsigned workers, bool offload)
 
 void world_free(struct world *w)
 {
-    struct rte_mbuf *m[32];
-
-    for (unsigned i = 0; i < WORLD_NODES; i++) /* before the nodes whose bytes they may carry */
-        for (unsigned e = 0, n; e < 2; e++)
-            while ((n = port_link_receive(w->link[i], e, m, 32)) > 0)
-                rte_pktmbuf_free_bulk(m, n);
+    for (unsigned i = 0; i < WORLD_NODES; i++)
+        port_link_drain(w->link[i]);
     for (unsigned i = 0; i < WORLD_NODES; i++) {
         node_destroy(w->node[i]);
         port_link_free(w->link[i]);

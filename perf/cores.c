@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <pthread.h>
+#include <sched.h>
+#include <time.h>
+
+#include <rte_cycles.h>
+#include <rte_lcore.h>
+
+#include "perf/perf.h"
+
+#define WINDOW_ADDS    16384
+#define CALIBRATE_EVERY 100000 /* turns */
+
+static inline void adds_64(uint64_t *x)
+{
+    uint64_t v = *x;
+#define ADD4 "add $1, %0\n\tadd $1, %0\n\tadd $1, %0\n\tadd $1, %0\n\t"
+#define ADD16 ADD4 ADD4 ADD4 ADD4
+    __asm__ volatile(ADD16 ADD16 ADD16 ADD16 : "+r"(v));
+    *x = v;
+}
+
+void calibrate(struct calibration *c)
+{
+    uint64_t x = 0;
+    uint64_t began = rte_rdtsc_precise();
+    for (unsigned i = 0; i < WINDOW_ADDS / 64; i++)
+        adds_64(&x);
+    uint64_t took = rte_rdtsc_precise() - began;
+    double ratio = (double)x / (double)took;
+    if (ratio > c->ratio)
+        c->ratio = ratio;
+}
+
+int perf_cpu(unsigned i)
+{
+    cpu_set_t may;
+    if (sched_getaffinity(0, sizeof(may), &may) < 0)
+        return -1;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &may) && i-- == 0)
+            return cpu;
+    return -1;
+}
+
+struct now perf_now(void)
+{
+    struct timespec mono, wall;
+    clock_gettime(CLOCK_MONOTONIC, &mono);
+    clock_gettime(CLOCK_REALTIME_COARSE, &wall);
+    return (struct now){(uint64_t)mono.tv_sec * 1000000 + (uint64_t)mono.tv_nsec / 1000,
+                        wall.tv_sec};
+}
+
+static void *run(void *ctx)
+{
+    struct perf_thread *t = ctx;
+    cpu_set_t one;
+
+    CPU_ZERO(&one);
+    CPU_SET(t->cpu, &one);
+    pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
+    bool registered = rte_thread_register() == 0;
+    for (uint64_t i = 0; !__atomic_load_n(t->stop, __ATOMIC_ACQUIRE); i++) {
+        t->turn(t->ctx);
+        if (t->calibrates && i % CALIBRATE_EVERY == 0)
+            calibrate(&t->calibration);
+    }
+    for (unsigned i = 0; t->calibrates && i < 1000; i++)
+        calibrate(&t->calibration);
+    if (registered)
+        rte_thread_unregister();
+    return NULL;
+}
+
+bool perf_thread_start(struct perf_thread *t)
+{
+    pthread_t id;
+    if (pthread_create(&id, NULL, run, t) != 0)
+        return false;
+    t->id = id;
+    return true;
+}
+
+void perf_thread_join(struct perf_thread *t)
+{
+    pthread_join(t->id, NULL);
+}

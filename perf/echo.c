@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The bare wire: the worker's side swaps addresses and sends frames back; no engine runs. What the
+ * others cost beyond this is theirs.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_mbuf.h>
+
+#include "perf/perf.h"
+
+#define WINDOW  512 /* frames in flight */
+#define SAMPLED 64  /* one frame in so many is timed and compared */
+
+struct echo {
+    struct port *port;
+    struct port_link *link;
+    struct rte_mempool *pool;
+    uint32_t size;
+    uint8_t frame[1536]; /* what is sent */
+    /* the worker's */
+    uint64_t ops, busy_tsc;
+    /* the generator's */
+    uint64_t sent, errors, verified;
+    unsigned in_flight;
+    struct hist latency;
+};
+
+static void swap(struct rte_mbuf *m)
+{
+    uint8_t *f = rte_pktmbuf_mtod(m, uint8_t *), mac[6], ip[4];
+    memcpy(mac, f, 6);
+    memcpy(f, f + 6, 6);
+    memcpy(f + 6, mac, 6);
+    memcpy(ip, f + 26, 4);
+    memcpy(f + 26, f + 30, 4);
+    memcpy(f + 30, ip, 4);
+}
+
+static void worker_turn(void *ctx)
+{
+    struct echo *e = ctx;
+    struct rte_mbuf *m[PORT_BURST];
+    uint64_t began = rte_rdtsc();
+    unsigned n = port_rx(e->port, 0, m, PORT_BURST);
+
+    if (n == 0)
+        return;
+    for (unsigned i = 0; i < n; i++)
+        rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
+    for (unsigned i = 0; i < n; i++)
+        swap(m[i]);
+    unsigned sent = port_tx(e->port, 0, m, n);
+    rte_pktmbuf_free_bulk(m + sent, n - sent);
+    counter_add(&e->ops, sent);
+    counter_add(&e->busy_tsc, rte_rdtsc() - began);
+}
+
+/* The stamp of a sampled frame lies behind its headers; 0: not sampled. */
+static void send_again(struct echo *e, struct rte_mbuf *m)
+{
+    uint8_t *f = rte_pktmbuf_mtod(m, uint8_t *);
+    uint64_t stamp = e->sent++ % SAMPLED == 0 ? rte_rdtsc() : 0;
+    memcpy(f, e->frame, 42);
+    memcpy(f + 42, &stamp, 8);
+}
+
+static void check(struct echo *e, struct rte_mbuf *m)
+{
+    const uint8_t *f = rte_pktmbuf_mtod(m, uint8_t *);
+    uint64_t stamp;
+
+    memcpy(&stamp, f + 42, 8);
+    if (stamp == 0)
+        return;
+    hist_add(&e->latency, (rte_rdtsc() - stamp) * 1000000 / rte_get_tsc_hz());
+    bool right = m->pkt_len == e->size && memcmp(f, e->frame + 6, 6) == 0 &&
+                 memcmp(f + 26, e->frame + 30, 4) == 0 &&
+                 memcmp(f + 50, e->frame + 50, e->size - 50) == 0;
+    counter_inc(&e->verified);
+    if (!right)
+        counter_inc(&e->errors);
+}
+
+static void generator_turn(void *ctx)
+{
+    struct echo *e = ctx;
+    struct rte_mbuf *m[PORT_BURST];
+    unsigned n = port_link_receive(e->link, 1, m, PORT_BURST);
+
+    for (unsigned i = 0; i < n; i++)
+        check(e, m[i]);
+    e->in_flight -= n;
+    while (n < PORT_BURST && e->in_flight + n < WINDOW) {
+        m[n] = rte_pktmbuf_alloc(e->pool);
+        if (!m[n])
+            break;
+        memcpy(rte_pktmbuf_append(m[n], (uint16_t)e->size), e->frame, e->size);
+        n++;
+    }
+    for (unsigned i = 0; i < n; i++)
+        send_again(e, m[i]);
+    unsigned sent = port_link_send(e->link, 1, m, n);
+    rte_pktmbuf_free_bulk(m + sent, n - sent);
+    e->in_flight += sent;
+}
+
+static void measure(const struct perf_options *o, struct echo *e, struct perf_result *r)
+{
+    uint32_t stop = 0;
+    struct perf_thread worker = {.turn = worker_turn, .ctx = e, .calibrates = true, .stop = &stop,
+                                 .cpu = (unsigned)perf_cpu(0)};
+    struct perf_thread generator = {.turn = generator_turn, .ctx = e, .stop = &stop,
+                                    .cpu = (unsigned)perf_cpu(1)};
+
+    perf_thread_start(&worker);
+    perf_thread_start(&generator);
+    usleep(200000);
+    struct perf_result from = {.ops = counter_read(&e->ops), .busy_tsc = counter_read(&e->busy_tsc)};
+    uint64_t began = perf_now().mono_us;
+    usleep((useconds_t)(o->seconds * 1e6));
+    r->ops = counter_read(&e->ops) - from.ops;
+    r->busy_tsc = counter_read(&e->busy_tsc) - from.busy_tsc;
+    r->seconds = (double)(perf_now().mono_us - began) / 1e6;
+    __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
+    perf_thread_join(&worker);
+    perf_thread_join(&generator);
+    r->ratio = worker.calibration.ratio;
+    r->errors = e->errors;
+    r->verified = e->verified;
+    r->latency = e->latency;
+}
+
+bool echo_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len)
+{
+    static struct echo e;
+    struct port_config c = {.name = "ports[0]", .driver = PORT_RING, .offload = o->offload,
+                            .addresses = 1, .address = {{addr_v4(0x0a000001), 24}}};
+
+    e = (struct echo){.size = o->size};
+    for (unsigned i = 0; i < sizeof(e.frame); i++)
+        e.frame[i] = (uint8_t)(i * 7 + 1);
+    e.link = c.link = port_link_new("echo", 2048);
+    e.pool = rte_pktmbuf_pool_create("generator", 4095, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+                                     SOCKET_ID_ANY);
+    if (!e.link || !e.pool) {
+        snprintf(error, error_len, "not enough memory");
+        return false;
+    }
+    e.port = port_open(&c, 1, error, error_len);
+    if (!e.port)
+        return false;
+    measure(o, &e, r);
+    port_close(e.port);
+    port_link_free(e.link);
+    return true;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include <rte_mbuf.h>
+
+#include "perf/perf.h"
+
+#define PROTOCOL_TCP 6
+
+static bool room(struct host *h)
+{
+    if (h->n == HOST_OUT) {
+        unsigned sent = port_link_send(h->link, 1, h->out, h->n);
+        memmove(h->out, h->out + sent, (h->n - sent) * sizeof(h->out[0]));
+        h->n -= sent;
+    }
+    return h->n < HOST_OUT;
+}
+
+static bool send_frame(void *ctx, const void *frame, size_t len)
+{
+    struct host *h = ctx;
+    struct rte_mbuf *m = room(h) ? rte_pktmbuf_alloc(h->pool) : NULL;
+    char *to = m ? rte_pktmbuf_append(m, (uint16_t)len) : NULL;
+
+    if (!to) {
+        rte_pktmbuf_free(m);
+        return false;
+    }
+    memcpy(to, frame, len);
+    h->out[h->n++] = m;
+    return true;
+}
+
+static void learned(void *ctx, const struct addr *ip, const uint8_t mac[6])
+{
+    (void)ctx, (void)ip, (void)mac; /* one thread, one table */
+}
+
+static unsigned write_tcp(uint8_t *h, const struct tcp_out *o)
+{
+    const uint32_t seq = htonl(o->seq), ack = htonl(o->ack);
+    const uint16_t ports[2] = {htons(o->sport), htons(o->dport)}, window = htons(o->window);
+    unsigned len = 20u + o->option_len;
+
+    memcpy(h, ports, 4);
+    memcpy(h + 4, &seq, 4);
+    memcpy(h + 8, &ack, 4);
+    h[12] = (uint8_t)(len / 4 << 4);
+    h[13] = o->flags;
+    memcpy(h + 14, &window, 2);
+    memset(h + 16, 0, 4);
+    memcpy(h + 20, o->option, o->option_len);
+    return len;
+}
+
+static bool emit(void *ctx, const struct tcp_out *o)
+{
+    struct host *h = ctx;
+    struct rte_mbuf *m = room(h) ? rte_pktmbuf_alloc(h->pool) : NULL;
+
+    if (!m)
+        return false;
+    uint8_t *l4 = rte_pktmbuf_mtod(m, uint8_t *);
+    size_t len = write_tcp(l4, o);
+    for (unsigned i = 0; i < o->refs; i++) {
+        memcpy(l4 + len, o->ref[i].data, o->ref[i].len);
+        len += o->ref[i].len;
+    }
+    if (!h->offload) {
+        uint64_t sum = net_sum_pseudo(&o->src, &o->dst, PROTOCOL_TCP, len);
+        uint16_t field = net_sum_finish(net_sum(l4, len, sum));
+        memcpy(l4 + 16, &field, 2);
+    }
+    uint8_t *frame = net_output(h->net, l4, len, &o->src, &o->dst, PROTOCOL_TCP, h->now);
+    if (!frame) { /* the first SYNs wait for ARP: TCP sends them again */
+        rte_pktmbuf_free(m);
+        return false;
+    }
+    rte_pktmbuf_append(m, (uint16_t)len);
+    rte_pktmbuf_prepend(m, (uint16_t)(l4 - frame));
+    h->out[h->n++] = m;
+    return true;
+}
+
+bool host_new(struct host *h, struct port_link *link, const struct net_address *ip,
+              uint32_t connections, bool offload, struct now now)
+{
+    struct net_config n = {.mac = {2, 0, 0, 0, 0, 9}, .mtu = 1500, .addresses = 1, .address = {*ip}};
+    const struct net_host nh = {h, send_frame, learned};
+    struct tcp_config t = tcp_config_default();
+    const struct tcp_host th = {h, emit, NULL};
+    static const uint8_t seed[32] = "coral-perf, the load generator";
+
+    *h = (struct host){.link = link, .ip = ip->ip, .offload = offload, .now = now};
+    t.connections = connections + 16;
+    t.idle_timeout_ms = 0;
+    h->pool = rte_pktmbuf_pool_create("host", 16383, 256, PORT_PRIVATE, RTE_MBUF_DEFAULT_BUF_SIZE,
+                                      SOCKET_ID_ANY);
+    h->net = net_create(&n, &nh);
+    h->tcp = tcp_create(&t, &th, seed, now);
+    return h->pool && h->net && h->tcp;
+}
+
+void host_free(struct host *h)
+{
+    rte_pktmbuf_free_bulk(h->out, h->n);
+    if (h->tcp)
+        tcp_destroy(h->tcp);
+    if (h->net)
+        net_destroy(h->net);
+}
+
+static void receive(struct host *h, struct rte_mbuf **m, unsigned n)
+{
+    struct net_packet p[NET_BURST];
+    struct tcp_packet t[TCP_BURST];
+    unsigned k = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
+        if (m[i]->next)
+            rte_prefetch0(rte_pktmbuf_mtod(m[i]->next, void *));
+    }
+    for (unsigned i = 0; i < n; i++) {
+        rte_pktmbuf_linearize(m[i]); /* the node's frames fit one buffer */
+        p[i].frame = rte_pktmbuf_mtod(m[i], uint8_t *);
+        p[i].frame_len = m[i]->data_len;
+        p[i].checksum_good = h->offload;
+    }
+    net_input(h->net, p, n, h->now);
+    for (unsigned i = 0; i < n; i++)
+        if (p[i].kind == NET_TCP)
+            t[k++] = (struct tcp_packet){p[i].src, p[i].dst, p[i].payload, p[i].payload_len};
+    tcp_input(h->tcp, t, k, h->now);
+    rte_pktmbuf_free_bulk(m, n);
+}
+
+void host_turn(struct host *h)
+{
+    struct rte_mbuf *m[NET_BURST];
+
+    h->now = perf_now();
+    unsigned n = port_link_receive(h->link, 1, m, NET_BURST);
+    if (n)
+        receive(h, m, n);
+    tcp_poll(h->tcp, h->now);
+    unsigned sent = port_link_send(h->link, 1, h->out, h->n);
+    memmove(h->out, h->out + sent, (h->n - sent) * sizeof(h->out[0]));
+    h->n -= sent;
+}

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A node with one worker, and clients on keep-alive connections that ask for one object, each
+ * again as soon as it has the last answer. The node fetches the object once from an origin that
+ * the generator plays, through its ordinary miss path.
+ *
+ * Each answer's status and length are checked, and each byte of one body in 64: reading every body
+ * would bring all its cache lines back to the generator's core and charge the worker for it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+
+#include "dataplane/worker/counters.h"
+#include "dataplane/worker/node.h"
+#include "perf/perf.h"
+
+#define SAMPLED     64
+#define ORIGIN_PORT 8000
+#define OPENING     64   /* connections opened a turn, while the table fills */
+#define WARM_US     300000
+#define SETUP_US    30000000
+
+struct client {
+    struct http *all;
+    struct stream *stream; /* NULL: none yet */
+    uint64_t asked_tsc;
+    uint64_t left; /* of the body */
+    bool in_body, sampled;
+};
+
+struct http {
+    const struct perf_options *options;
+    struct port_link *link;
+    struct node *node;
+    struct host host;
+    struct client *client;
+    uint32_t opened, live;
+    uint8_t *body;
+    char request[128], head[160];
+    uint32_t request_len, head_len;
+    uint64_t requests;
+    bool warm; /* the object is in the cache: all clients may go */
+    /* counted by the generator, read by main */
+    uint64_t ops, errors, verified, ready;
+    struct hist latency;
+};
+
+static const struct endpoint server = {{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1}}, 80};
+
+/* --- the origin: one answer a connection ----------------------------------------------------------- */
+
+static size_t origin_received(struct stream *s, const uint8_t *data, size_t len, struct now now)
+{
+    struct http *h = s->user;
+    (void)now;
+
+    if (!memmem(data, len, "\r\n\r\n", 4))
+        return 0;
+    stream_send(s, (struct ref){(const uint8_t *)h->head, h->head_len, NULL});
+    stream_send(s, (struct ref){h->body, h->options->size, NULL});
+    stream_shut(s);
+    return len;
+}
+
+static void stream_eof(struct stream *s, struct now now)
+{
+    (void)now;
+    stream_shut(s);
+}
+
+static void origin_closed(struct stream *s, enum stream_end why, struct now now)
+{
+    (void)s, (void)why, (void)now;
+}
+
+static bool origin_accept(void *ctx, struct stream *s, struct now now)
+{
+    static const struct stream_events events = {
+        .received = origin_received, .eof = stream_eof, .closed = origin_closed};
+    (void)now;
+    s->events = &events;
+    s->user = ctx;
+    return true;
+}
+
+/* --- clients ------------------------------------------------------------------------------------------ */
+
+static void ask(struct client *c)
+{
+    struct http *h = c->all;
+    c->in_body = false;
+    c->asked_tsc = rte_rdtsc();
+    if (!stream_send(c->stream, (struct ref){(const uint8_t *)h->request, h->request_len, NULL}))
+        counter_inc(&h->errors);
+}
+
+static void failed(struct client *c)
+{
+    counter_inc(&c->all->errors);
+    stream_abort(c->stream);
+}
+
+/* The head of an answer; 0: not whole yet, or the client gave up. */
+static size_t take_head(struct client *c, const uint8_t *data, size_t len)
+{
+    struct http *h = c->all;
+    const uint8_t *end = memmem(data, len, "\r\n\r\n", 4);
+
+    if (!end)
+        return 0;
+    size_t head = (size_t)(end - data) + 4;
+    const char *length = memmem(data, head, "\r\nContent-Length: ", 18);
+    if (head < 12 || memcmp(data, "HTTP/1.1 200", 12) != 0 || !length ||
+        strtoull(length + 18, NULL, 10) != h->options->size) {
+        failed(c);
+        return 0;
+    }
+    c->in_body = true;
+    c->left = h->options->size;
+    c->sampled = h->requests++ % SAMPLED == 0;
+    return head;
+}
+
+static void finished(struct client *c)
+{
+    struct http *h = c->all;
+    hist_add(&h->latency, (rte_rdtsc() - c->asked_tsc) * 1000000 / rte_get_tsc_hz());
+    counter_inc(&h->ops);
+    if (c->sampled)
+        counter_inc(&h->verified);
+    __atomic_store_n(&h->warm, true, __ATOMIC_RELEASE);
+    ask(c);
+}
+
+static size_t client_received(struct stream *s, const uint8_t *data, size_t len, struct now now)
+{
+    struct client *c = s->user;
+    struct http *h = c->all;
+    size_t used = 0;
+    (void)now;
+
+    while (used < len) {
+        if (!c->in_body) {
+            size_t head = take_head(c, data + used, len - used);
+            if (head == 0)
+                break;
+            used += head;
+        }
+        size_t n = RTE_MIN(c->left, (uint64_t)(len - used));
+        if (c->sampled && memcmp(data + used, h->body + (h->options->size - c->left), n) != 0) {
+            failed(c);
+            break;
+        }
+        used += n;
+        c->left -= n;
+        if (c->left)
+            break;
+        finished(c);
+    }
+    return used;
+}
+
+static void client_opened(struct stream *s, struct now now)
+{
+    struct client *c = s->user;
+    (void)now;
+    counter_inc(&c->all->ready);
+    ask(c);
+}
+
+static void client_closed(struct stream *s, enum stream_end why, struct now now)
+{
+    struct client *c = s->user;
+    (void)now;
+    if (why != STREAM_ABORTED)
+        counter_inc(&c->all->errors);
+    c->stream = NULL;
+    c->all->live--;
+}
+
+static bool client_open(struct http *h)
+{
+    static const struct stream_events events = {.opened = client_opened,
+                                                .received = client_received,
+                                                .eof = stream_eof,
+                                                .closed = client_closed};
+    struct client *c = &h->client[h->opened];
+    *c = (struct client){.all = h};
+    c->stream = tcp_connect(h->host.tcp, &h->host.ip, &server, &events, c, h->host.now);
+    if (!c->stream)
+        return false;
+    h->opened++;
+    h->live++;
+    return true;
+}
+
+/* --- turns ---------------------------------------------------------------------------------------------- */
+
+static void generator_turn(void *ctx)
+{
+    struct http *h = ctx;
+    /* one client alone until the object is in the cache */
+    uint32_t want = h->warm ? h->options->connections : 1;
+
+    for (unsigned i = 0; i < OPENING && h->opened < want; i++)
+        if (!client_open(h))
+            break;
+    host_turn(&h->host);
+}
+
+static void worker_turn(void *ctx)
+{
+    struct http *h = ctx;
+    worker_poll(h->node, 0, perf_now());
+}
+
+/* --- the run ---------------------------------------------------------------------------------------------- */
+
+static bool make_node(struct http *h, const struct view *view, char *error, size_t error_len)
+{
+    struct node_config c = {
+        .name = "perf",
+        .workers = 1,
+        .ports = 1,
+        .spin = true,
+        .cache_bytes = 64u << 20,
+        .connections = h->options->connections + 64,
+        .http_port = 80,
+        .dht = dht_config_default(),
+        .keys = {.n = 1},
+        .resolver = {.queries = 16, .names = 16, .timeout_ms = 1000},
+        .seed = "coral-perf, the node",
+    };
+
+    c.dht.port = 5300;
+    c.self = view->routes->self;
+    c.port[0] = (struct port_config){.name = "ports[0]",
+                                     .driver = PORT_RING,
+                                     .link = h->link,
+                                     .offload = h->options->offload,
+                                     .addresses = 1,
+                                     .address = {{server.ip, 24}}};
+    h->node = node_create(&c, view, perf_now(), error, error_len);
+    return h->node != NULL;
+}
+
+static bool make_generator(struct http *h)
+{
+    const struct net_address ip = {addr_v4(0x0a000002), 24};
+    const struct perf_options *o = h->options;
+
+    h->client = calloc(o->connections, sizeof(h->client[0]));
+    h->body = malloc(o->size);
+    if (!h->client || !h->body)
+        return false;
+    for (uint32_t i = 0; i < o->size; i++)
+        h->body[i] = (uint8_t)(i * 131 + (i >> 8));
+    h->request_len = (uint32_t)snprintf(h->request, sizeof(h->request),
+                                        "GET /object HTTP/1.1\r\nHost: www.perf.test\r\n"
+                                        "User-Agent: coral-perf\r\nAccept: */*\r\n\r\n");
+    h->head_len = (uint32_t)snprintf(h->head, sizeof(h->head),
+                                     "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+                                     "Cache-Control: max-age=86400\r\nETag: \"perf\"\r\n"
+                                     "Content-Length: %u\r\n\r\n",
+                                     o->size);
+    return host_new(&h->host, h->link, &ip, o->connections, o->offload, perf_now()) &&
+           tcp_listen(h->host.tcp, ORIGIN_PORT, origin_accept, h);
+}
+
+static bool wait_until_all_run(struct http *h, char *error, size_t error_len)
+{
+    uint64_t end = perf_now().mono_us + SETUP_US;
+    uint64_t ready;
+
+    while ((ready = counter_read(&h->ready)) < h->options->connections) {
+        if (perf_now().mono_us > end) {
+            snprintf(error, error_len, "only %llu of %u connections stand after %u s",
+                     (unsigned long long)ready, h->options->connections, SETUP_US / 1000000);
+            return false;
+        }
+        usleep(1000);
+    }
+    usleep(WARM_US);
+    return true;
+}
+
+static bool measure(struct http *h, struct perf_result *r, char *error, size_t error_len)
+{
+    uint32_t stop = 0;
+    struct worker_stats stats;
+    struct perf_thread worker = {.turn = worker_turn, .ctx = h, .calibrates = true, .stop = &stop,
+                                 .cpu = (unsigned)perf_cpu(0)};
+    struct perf_thread generator = {.turn = generator_turn, .ctx = h, .stop = &stop,
+                                    .cpu = (unsigned)perf_cpu(1)};
+
+    node_stats(h->node, 0, &stats);
+    perf_thread_start(&worker);
+    perf_thread_start(&generator);
+    bool ok = wait_until_all_run(h, error, error_len);
+    struct hist *before = malloc(sizeof(*before));
+    if (ok && before) {
+        const uint64_t *busy = &stats.worker->worker_busy_cycles_total;
+        uint64_t ops = counter_read(&h->ops), busy_tsc = counter_read(busy);
+        uint64_t began = perf_now().mono_us;
+        *before = h->latency;
+        usleep((useconds_t)(h->options->seconds * 1e6));
+        r->ops = counter_read(&h->ops) - ops;
+        r->busy_tsc = counter_read(busy) - busy_tsc;
+        r->seconds = (double)(perf_now().mono_us - began) / 1e6;
+        for (unsigned i = 0; i < HIST_BUCKETS; i++)
+            r->latency.count[i] = counter_read(&h->latency.count[i]) - before->count[i];
+    }
+    __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
+    perf_thread_join(&worker);
+    perf_thread_join(&generator);
+    free(before);
+    r->ratio = worker.calibration.ratio;
+    r->errors = h->errors;
+    r->verified = h->verified;
+    return ok;
+}
+
+bool http_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len)
+{
+    static struct http h;
+    static struct proxy_site site = {.host = "www.perf.test", .origins = 1, .ttl_override_s = -1,
+                                     .allow_special = true};
+    struct proxy_policy policy = {.zone = "perf.test", .stale_s = 3600, .short_ttl_ms = 20000,
+                                  .long_ttl_ms = 3600000, .sites = 1, .site = &site};
+    struct dht_routes *routes = calloc(1, sizeof(*routes));
+    bool ok = false;
+
+    h = (struct http){.options = o};
+    site.origin[0] = (struct proxy_origin){.host = "10.0.0.2", .is_address = true,
+                                           .address = addr_v4(0x0a000002), .port = ORIGIN_PORT};
+    h.link = port_link_new("http", 4096);
+    if (!routes || !h.link) {
+        snprintf(error, error_len, "not enough memory");
+        return false;
+    }
+    routes->self.rpc = (struct endpoint){server.ip, 5300};
+    routes->self.id = dht_node_id(&routes->self.rpc);
+    const struct view view = {.version = 1, .policy = &policy, .routes = routes};
+    if (make_node(&h, &view, error, error_len)) {
+        if (make_generator(&h))
+            ok = measure(&h, r, error, error_len);
+        else
+            snprintf(error, error_len, "not enough memory for the clients");
+        host_free(&h.host);
+        port_link_drain(h.link);
+        node_destroy(h.node);
+    }
+    port_link_free(h.link);
+    free(h.client);
+    free(h.body);
+    free(routes);
+    return ok;
+}

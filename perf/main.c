@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_version.h>
+
+#include "perf/perf.h"
+#include "version.h"
+
+enum status { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
+
+static const char usage[] =
+    "Usage: coral-perf echo|http [options]\n"
+    "\n"
+    "One worker on one core, a load generator on another, an in-memory link between them.\n"
+    "\n"
+    "  echo                 the bare wire: frames are sent back, no engine runs\n"
+    "  http                 a cached object over live TCP connections\n"
+    "\n"
+    "  --seconds S          measured time (default 3)\n"
+    "  --connections N      http: live connections (default 1000)\n"
+    "  --size BYTES         http: of the object (default 1024); echo: of a frame (default 64)\n"
+    "  --offload on|off     whether the port pretends to do checksums (default on)\n"
+    "  --json               one JSON object on standard output\n"
+    "  --help, --version\n";
+
+static bool number(const char *text, double low, double high, double *out)
+{
+    char *end;
+    *out = strtod(text, &end);
+    return end != text && *end == 0 && *out >= low && *out <= high;
+}
+
+static int refuse(const char *what, const char *value, const char *remedy)
+{
+    fprintf(stderr, "coral-perf: %s: \"%s\" %s\n", what, value, remedy);
+    return STATUS_USAGE;
+}
+
+/* -1: go on; else the exit status. */
+static int read_options(int argc, char **argv, struct perf_options *o)
+{
+    static const struct option options[] = {
+        {"seconds", required_argument, NULL, 's'}, {"connections", required_argument, NULL, 'c'},
+        {"size", required_argument, NULL, 'b'},    {"offload", required_argument, NULL, 'o'},
+        {"json", no_argument, NULL, 'j'},          {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},       {0},
+    };
+    double v;
+
+    *o = (struct perf_options){.seconds = 3, .connections = 1000, .offload = true};
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (c == 's' && !number(optarg, 0.1, 600, &o->seconds))
+            return refuse("--seconds", optarg, "is no time from 0.1 to 600");
+        if (c == 'c' && !number(optarg, 1, 50000, &v))
+            return refuse("--connections", optarg, "is no number from 1 to 50000");
+        if (c == 'c')
+            o->connections = (uint32_t)v;
+        if (c == 'b' && !number(optarg, 1, 16 << 20, &v))
+            return refuse("--size", optarg, "is no number of bytes from 1 to 16777216");
+        if (c == 'b')
+            o->size = (uint32_t)v;
+        if (c == 'o' && strcmp(optarg, "on") != 0 && strcmp(optarg, "off") != 0)
+            return refuse("--offload", optarg, "is neither on nor off");
+        if (c == 'o')
+            o->offload = strcmp(optarg, "on") == 0;
+        if (c == 'j')
+            o->json = true;
+        if (c == 'h') {
+            fputs(usage, stdout);
+            return STATUS_DONE;
+        }
+        if (c == 'v') {
+            printf("coral-perf %s (%s, %s)\n", CORAL_VERSION, CORAL_REVISION, rte_version());
+            return STATUS_DONE;
+        }
+        if (c == '?')
+            return STATUS_USAGE;
+    }
+    if (optind != argc - 1) {
+        fputs(usage, stderr);
+        return STATUS_USAGE;
+    }
+    o->name = argv[optind];
+    bool echo = strcmp(o->name, "echo") == 0;
+    if (!echo && strcmp(o->name, "http") != 0)
+        return refuse("run", o->name, "is not known; there are echo and http");
+    if (o->size == 0)
+        o->size = echo ? 64 : 1024;
+    if (echo && (o->size < 60 || o->size > 1514))
+        return refuse("--size", "of a frame", "is 60 to 1514");
+    return -1;
+}
+
+static void command_text(int argc, char **argv, char *out, size_t len)
+{
+    size_t at = 0;
+    out[0] = 0;
+    for (int i = 0; i < argc && at < len; i++) {
+        const char *word = i ? argv[i] : "coral-perf";
+        at += (size_t)snprintf(out + at, len - at, "%s%s", i ? " " : "", word);
+    }
+    for (char *p = out; *p; p++) /* it goes into JSON as it is */
+        if (*p == '"' || *p == '\\' || (unsigned char)*p < ' ')
+            *p = '?';
+}
+
+static void print_json(const struct perf_options *o, const struct perf_result *r,
+                       const char *command)
+{
+    double core_hz = r->ratio * (double)rte_get_tsc_hz();
+    printf("{\"name\": \"%s\", \"ops_per_s\": %.0f, \"cycles_per_op\": %.1f, \"core_hz\": %.0f, "
+           "\"tsc_hz\": %.0f, \"offload\": \"%s\", \"p50_us\": %llu, \"p99_us\": %llu, "
+           "\"errors\": %llu, \"verified\": %llu, \"seconds\": %.2f, \"size\": %u, "
+           "\"connections\": %u, \"busy\": %.3f, \"command\": \"%s\", \"revision\": \"%s\"}\n",
+           o->name, (double)r->ops / r->seconds, (double)r->busy_tsc * r->ratio / (double)r->ops,
+           core_hz, (double)rte_get_tsc_hz(), o->offload ? "on" : "off",
+           (unsigned long long)hist_quantile(&r->latency, 0.5),
+           (unsigned long long)hist_quantile(&r->latency, 0.99), (unsigned long long)r->errors,
+           (unsigned long long)r->verified, r->seconds, o->size,
+           o->name[0] == 'e' ? 0 : o->connections,
+           (double)r->busy_tsc / (double)rte_get_tsc_hz() / r->seconds, command, CORAL_REVISION);
+}
+
+static void print_table(const struct perf_options *o, const struct perf_result *r)
+{
+    double tsc = (double)rte_get_tsc_hz();
+    printf("%-6s %6s %11s %11s %14s %9s %9s %8s %6s\n", "run", "size", "connections", "ops/s",
+           "core cycles/op", "p50 us", "p99 us", "errors", "busy");
+    printf("%-6s %6u %11u %11.0f %14.1f %9llu %9llu %8llu %5.0f%%\n", o->name, o->size,
+           o->name[0] == 'e' ? 0 : o->connections, (double)r->ops / r->seconds,
+           (double)r->busy_tsc * r->ratio / (double)r->ops,
+           (unsigned long long)hist_quantile(&r->latency, 0.5),
+           (unsigned long long)hist_quantile(&r->latency, 0.99), (unsigned long long)r->errors,
+           100 * (double)r->busy_tsc / tsc / r->seconds);
+    printf("core %.2f GHz, TSC %.2f GHz, checksum offload %s, %.1f s measured, %llu answers "
+           "compared byte by byte, revision %s\n",
+           r->ratio * tsc / 1e9, tsc / 1e9, o->offload ? "on" : "off", r->seconds,
+           (unsigned long long)r->verified, CORAL_REVISION);
+}
+
+int main(int argc, char **argv)
+{
+    static struct perf_result result;
+    struct perf_options o;
+    struct eal_config eal = {.memory_bytes = port_eal_memory(1, 1) + (96u << 20)};
+    char error[512] = "", command[512];
+
+    command_text(argc, argv, command, sizeof(command));
+    int status = read_options(argc, argv, &o);
+    if (status >= 0)
+        return status;
+    if (perf_cpu(1) < 0) {
+        fprintf(stderr, "coral-perf: needs two CPUs, one for the worker and one for the load\n");
+        return STATUS_FAILED;
+    }
+    snprintf(eal.name, sizeof(eal.name), "coral-perf-%d", (int)getpid());
+    if (port_eal_start(&eal, error, sizeof(error)) < 0) {
+        fprintf(stderr, "coral-perf: %s\n", error);
+        return STATUS_FAILED;
+    }
+    bool ok = o.name[0] == 'e' ? echo_run(&o, &result, error, sizeof(error))
+                               : http_run(&o, &result, error, sizeof(error));
+    port_eal_stop();
+    if (!ok || result.ops == 0) {
+        fprintf(stderr, "coral-perf: %s\n", ok ? "not one answer came back" : error);
+        return STATUS_FAILED;
+    }
+    if (o.json)
+        print_json(&o, &result, command);
+    else
+        print_table(&o, &result);
+    return result.errors ? STATUS_FAILED : STATUS_DONE;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * coral-perf: one worker on one core, a load generator on the other, an in-memory link between
+ * them. What is measured is the worker's busy time.
+ *
+ *   main.c     options, the run, its report     echo.c   the bare wire
+ *   cores.c    core cycles, threads             http.c   a node and HTTP clients
+ *   host.c     the generator's end of the link: frames, IP, TCP
+ */
+#ifndef CORAL_PERF_H
+#define CORAL_PERF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/hist.h"
+#include "dataplane/port/port.h"
+#include "dataplane/tcp/tcp.h"
+
+struct perf_options {
+    const char *name; /* "echo", "http" */
+    double seconds;
+    uint32_t connections;
+    uint32_t size; /* bytes of the object; echo: of the frame */
+    bool offload, json;
+};
+
+/* What a run came to, measured between start and end of the measured time. */
+struct perf_result {
+    uint64_t ops, errors, verified;
+    uint64_t busy_tsc; /* the worker's busy turns */
+    double seconds;
+    double ratio; /* core cycles a TSC cycle, on the worker's core during the run */
+    struct hist latency;
+};
+
+/* --- cores.c ------------------------------------------------------------------------------------- */
+
+/* Core cycles a TSC cycle: a chain of dependent adds takes one core cycle each. The fastest window
+ * is the one that nobody disturbed. One window (16384 adds, about 5 us) a call. */
+struct calibration {
+    double ratio;
+};
+void calibrate(struct calibration *c);
+
+/* Two threads that run turns until told to stop. */
+struct perf_thread {
+    void (*turn)(void *ctx);
+    void *ctx;
+    bool calibrates;
+    struct calibration calibration;
+    uint32_t *stop;
+    unsigned cpu;
+    unsigned long id;
+};
+bool perf_thread_start(struct perf_thread *t);
+void perf_thread_join(struct perf_thread *t);
+/* The i-th CPU that we may use; -1: there are fewer. */
+int perf_cpu(unsigned i);
+struct now perf_now(void);
+
+/* --- runs; false with `error` ---------------------------------------------------------------------- */
+
+bool echo_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len);
+bool http_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len);
+
+/* --- host.c ---------------------------------------------------------------------------------------- */
+
+#define HOST_OUT 64
+
+/* A host at end 1 of a link: what a client needs of one, and no more. */
+struct host {
+    struct port_link *link;
+    struct rte_mempool *pool;
+    struct net *net;
+    struct tcp_engine *tcp;
+    struct addr ip;
+    bool offload;
+    struct now now;
+    unsigned n;
+    struct rte_mbuf *out[HOST_OUT];
+};
+bool host_new(struct host *h, struct port_link *link, const struct net_address *ip,
+              uint32_t connections, bool offload, struct now now);
+void host_free(struct host *h);
+/* Receives, lets TCP act, sends. */
+void host_turn(struct host *h);
+
+#endif

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Two workers of one node on two threads, each with clients of its own that fetch, check, leave and
+ * purge: what the workers hand each other must not be touched by both. Run it under TSan:
+ * stress-proxy-workers SECONDS [SEED]
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <rte_rcu_qsbr.h>
+
+#include "base/rng.h"
+#include "dataplane/proxy/proxy.h"
+#include "origin.h"
+#include "pipe.h"
+
+#define WORKERS 2
+#define CLIENTS 24
+#define FILES   12
+#define RING    512
+#define CACHE   (8u << 20)
+
+struct side;
+
+struct visitor {
+    struct side *side;
+    struct pipe *pipe;
+    char *data;
+    size_t len;
+    unsigned file;
+    size_t leave_at; /* bytes after which it leaves; 0: it stays */
+};
+
+struct side { /* a worker and its world */
+    unsigned number;
+    struct rng rng;
+    struct proxy *proxy;
+    struct http_server *server;
+    struct http_client *client;
+    struct origin origin;
+    struct pipe *pipes;
+    struct visitor visitor[CLIENTS];
+    pthread_mutex_t lock; /* of the ring */
+    struct message ring[RING];
+    unsigned ring_len;
+    uint64_t good, broken, busy, wrong;
+};
+
+static struct side side[WORKERS];
+static struct cache *cache;
+static void *memory;
+static struct rte_rcu_qsbr *qsbr;
+static struct proxy_policy policy;
+static struct proxy_site site;
+static atomic_bool stop;
+static const bool up = true;
+static char path[FILES][16];
+
+static struct now time_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (struct now){(uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000,
+                        1700000000 + t.tv_sec};
+}
+
+static uint64_t file_length(unsigned i)
+{
+    return 100ull << i; /* 100 bytes to 200 KiB */
+}
+
+static bool post(void *ctx, unsigned worker, const struct message *m)
+{
+    struct side *to = &side[worker];
+    (void)ctx;
+    pthread_mutex_lock(&to->lock);
+    bool room = to->ring_len < RING;
+    if (room)
+        to->ring[to->ring_len++] = *m;
+    pthread_mutex_unlock(&to->lock);
+    return room;
+}
+
+static struct stream *connect_origin(void *ctx, const struct endpoint *to,
+                                     const struct stream_events *events, void *user, struct now now)
+{
+    struct side *s = ctx;
+    struct pipe *p = pipe_new(to, to, &up, &up);
+    (void)now;
+    p->a.s.events = events;
+    p->a.s.user = user;
+    p->next = s->pipes;
+    s->pipes = p;
+    origin_accept(&s->origin, &p->b.s);
+    return &p->a.s;
+}
+
+/* --- visitors ------------------------------------------------------------------------------------------ */
+
+static void on_nothing(struct stream *s, struct now now)
+{
+    (void)s, (void)now;
+}
+
+static void on_eof(struct stream *s, struct now now)
+{
+    (void)now;
+    stream_shut(s);
+}
+
+static size_t on_received(struct stream *s, const uint8_t *data, size_t len, struct now now)
+{
+    struct visitor *v = s->user;
+    (void)now;
+    v->data = realloc(v->data, v->len + len);
+    memcpy(v->data + v->len, data, len);
+    v->len += len;
+    if (v->leave_at && v->len >= v->leave_at)
+        stream_abort(s);
+    return len;
+}
+
+/* A response that looks whole must be right. */
+static void judge(struct visitor *v)
+{
+    static _Thread_local struct http_head h;
+    struct side *s = v->side;
+    if (!v->len || http_parse_response(v->data, v->len, false, &h) != HTTP_OK) {
+        s->broken++;
+        return;
+    }
+    size_t body = v->len - h.head_len;
+    if (h.status != 200) {
+        s->busy++;
+    } else if (h.framing != HTTP_BODY_LENGTH || body != h.content_length) {
+        s->broken++;
+    } else {
+        bool right = body == file_length(v->file);
+        for (size_t i = 0; right && i < body; i++)
+            right = (uint8_t)v->data[h.head_len + i] == origin_byte(v->file, i);
+        right ? s->good++ : s->wrong++;
+    }
+}
+
+static void on_closed(struct stream *st, enum stream_end why, struct now now)
+{
+    struct visitor *v = st->user;
+    (void)why, (void)now;
+    judge(v);
+    free(v->data);
+    v->data = NULL;
+    v->len = 0;
+    v->pipe = NULL;
+}
+
+static const struct stream_events events = {on_nothing, on_received, on_nothing, on_eof, on_closed};
+
+static void visit(struct side *s, struct visitor *v, struct now now)
+{
+    char request[256];
+    struct endpoint e = {addr_v4(0x0a010001), 80};
+    v->side = s;
+    v->file = rng_below(&s->rng, FILES);
+    v->leave_at = rng_below(&s->rng, 8) ? 0 : 1 + rng_below(&s->rng, 60000);
+    v->pipe = pipe_new(&e, &e, &up, &up);
+    v->pipe->a.s.events = &events;
+    v->pipe->a.s.user = v;
+    v->pipe->next = s->pipes;
+    s->pipes = v->pipe;
+    http_server_accept(s->server, &v->pipe->b.s, now);
+    int n = snprintf(request, sizeof(request),
+                     "GET %s HTTP/1.1\r\nHost: www.site.test\r\nConnection: close\r\n\r\n",
+                     path[v->file]);
+    stream_copy(&v->pipe->a.s, request, (size_t)n);
+}
+
+/* --- a worker ------------------------------------------------------------------------------------------- */
+
+static void step_pipes(struct side *s, struct now now)
+{
+    for (struct pipe *p = s->pipes; p; p = p->next) {
+        pipe_step(&p->a, now);
+        pipe_step(&p->b, now);
+    }
+    for (struct pipe **at = &s->pipes; *at;) {
+        struct pipe *p = *at;
+        if (!pipe_over(p)) {
+            at = &p->next;
+            continue;
+        }
+        *at = p->next;
+        pipe_free(p);
+    }
+}
+
+static void step(struct side *s, bool calm)
+{
+    struct message batch[RING];
+    struct now now = time_now();
+    origin_step(&s->origin, now);
+    step_pipes(s, now);
+    proxy_flush(s->proxy, now);
+    pthread_mutex_lock(&s->lock);
+    unsigned n = s->ring_len;
+    memcpy(batch, s->ring, n * sizeof(batch[0]));
+    s->ring_len = 0;
+    pthread_mutex_unlock(&s->lock);
+    for (unsigned i = 0; i < n; i++)
+        proxy_message(s->proxy, &batch[i], now);
+    http_server_poll(s->server, now);
+    http_client_poll(s->client, now);
+    proxy_poll(s->proxy, now);
+    cache_reclaim(cache, s->number, now);
+    rte_rcu_qsbr_quiescent(qsbr, s->number);
+    for (unsigned i = 0; i < CLIENTS && !calm; i++)
+        if (!s->visitor[i].pipe)
+            visit(s, &s->visitor[i], now);
+    if (!calm && rng_below(&s->rng, 50) == 0) {
+        char url[64];
+        int len = snprintf(url, sizeof(url), "http://www.site.test%s",
+                           path[rng_below(&s->rng, FILES)]);
+        proxy_purge(s->proxy, url, (size_t)len, now); /* only the owner does it */
+    }
+}
+
+static void *run(void *arg)
+{
+    struct side *s = arg;
+    while (!atomic_load(&stop))
+        step(s, false);
+    struct now end = time_now();
+    while (time_now().mono_us < end.mono_us + 500000) /* what runs comes to its end */
+        step(s, true);
+    return NULL;
+}
+
+static void *aligned(size_t alignment, size_t bytes)
+{
+    void *p = aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+    if (!p)
+        abort();
+    return p;
+}
+
+static void make_side(unsigned i, uint64_t seed)
+{
+    struct side *s = &side[i];
+    uint8_t bytes[32];
+    rng_init_u64(&s->rng, seed + i);
+    rng_bytes(&s->rng, bytes, sizeof(bytes));
+    s->number = i;
+    s->origin = (struct origin){.at = {addr_v4(0x0a090001), 80}, .up = true};
+    pthread_mutex_init(&s->lock, NULL);
+    for (unsigned f = 0; f < FILES; f++)
+        origin_add(&s->origin,
+                   (struct origin_file){.path = path[f], .length = file_length(f), .salt = f,
+                                        .etag = f % 2 ? "\"1\"" : NULL,
+                                        .rate = f % 3 ? 0 : 20000,
+                                        .fields = f % 4 == 3 ? "Cache-Control: no-store\r\n"
+                                                             : "Cache-Control: max-age=1\r\n"});
+    struct http_client_config cc = {.exchanges = 256, .idle_pool = 32, .connect_ms = 5000,
+                                    .first_byte_ms = 10000, .between_bytes_ms = 10000,
+                                    .idle_ms = 10000};
+    struct http_client_host ch = {s, connect_origin};
+    s->client = http_client_create(&cc, &ch, time_now());
+    struct proxy_config pc = {.worker = i, .workers = WORKERS, .requests = 64, .fills = 64,
+                              .burst = 32, .node_name = "stress"};
+    struct proxy_parts parts = {.cache = cache, .client = s->client, .out = {s, post}};
+    s->proxy = proxy_create(&pc, &parts, bytes, time_now());
+    struct http_server_config sc = {.connections = 64, .idle_ms = 60000, .head_ms = 10000,
+                                    .stall_ms = 30000};
+    struct http_handler handler = proxy_handler(s->proxy);
+    s->server = http_server_create(&sc, &handler, time_now());
+    if (!s->client || !s->proxy || !s->server)
+        abort();
+    proxy_view(s->proxy, &policy, NULL);
+}
+
+static void make_world(uint64_t seed)
+{
+    struct cache_config cc = {.bytes = CACHE, .objects = 1024, .workers = WORKERS};
+    memory = aligned(2u << 20, CACHE);
+    cc.memory = memory;
+    cc.qsbr = qsbr = aligned(64, rte_rcu_qsbr_get_memsize(WORKERS));
+    memcpy(cc.seed, &seed, sizeof(seed));
+    rte_rcu_qsbr_init(qsbr, WORKERS);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        rte_rcu_qsbr_thread_register(qsbr, i);
+        rte_rcu_qsbr_thread_online(qsbr, i);
+    }
+    cache = cache_create(&cc);
+    if (!cache)
+        abort();
+    strncpy(site.host, "www.site.test", sizeof(site.host));
+    site.origins = 1;
+    site.origin[0] = (struct proxy_origin){.host = "10.9.0.1", .is_address = true,
+                                           .address = addr_v4(0x0a090001), .port = 80};
+    site.ttl_override_s = -1;
+    site.allow_special = true;
+    policy = (struct proxy_policy){.zone = "coral.test", .stale_s = 60, .sites = 1, .site = &site,
+                                   .short_ttl_ms = 20000, .long_ttl_ms = 3600000};
+    for (unsigned f = 0; f < FILES; f++)
+        snprintf(path[f], sizeof(path[f]), "/f%u", f);
+    for (unsigned i = 0; i < WORKERS; i++)
+        make_side(i, seed);
+}
+
+static void close_side(struct side *s)
+{
+    http_server_destroy(s->server);
+    http_client_destroy(s->client);
+    origin_close(&s->origin);
+    while (s->pipes) {
+        struct pipe *p = s->pipes;
+        s->pipes = p->next;
+        pipe_free(p);
+    }
+    for (unsigned i = 0; i < CLIENTS; i++)
+        free(s->visitor[i].data);
+}
+
+int main(int argc, char **argv)
+{
+    unsigned seconds = argc > 1 ? (unsigned)atoi(argv[1]) : 2;
+    uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 20261123;
+    pthread_t thread[WORKERS];
+    uint64_t good = 0, wrong = 0, left = 0, busy = 0, held = 0;
+    make_world(seed);
+    for (unsigned i = 0; i < WORKERS; i++)
+        pthread_create(&thread[i], NULL, run, &side[i]);
+    nanosleep(&(struct timespec){.tv_sec = seconds}, NULL);
+    atomic_store(&stop, true);
+    for (unsigned i = 0; i < WORKERS; i++)
+        pthread_join(thread[i], NULL);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        good += side[i].good;
+        wrong += side[i].wrong;
+        busy += side[i].busy;
+        left += counter_read(&proxy_counters(side[i].proxy)->proxy_requests);
+        left += counter_read(&proxy_counters(side[i].proxy)->proxy_fills);
+        held += counter_read(&cache_counters(cache, i)->cache_held_objects) -
+                counter_read(&cache_counters(cache, i)->cache_objects);
+        close_side(&side[i]);
+    }
+    for (unsigned i = 0; i < WORKERS; i++)
+        proxy_destroy(side[i].proxy);
+    cache_destroy(cache);
+    free(qsbr);
+    free(memory);
+    printf("seed %llu: %llu right, %llu wrong, %llu refused, %llu in flight at the end, %llu pinned\n",
+           (unsigned long long)seed, (unsigned long long)good, (unsigned long long)wrong,
+           (unsigned long long)busy, (unsigned long long)left, (unsigned long long)held);
+    return good > 100 && wrong == 0 && left == 0 && held == 0 ? 0 : 1;
+}
