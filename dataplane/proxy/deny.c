@@ -26,7 +26,8 @@ static void patterns_free(struct patterns *ps)
     free(ps->line);
 }
 
-/* Finds the pattern in each line: without surrounding blanks; empty lines and comments have none. */
+/* Finds the pattern in each line: without surrounding blanks; empty lines and comments have none.
+ */
 static void patterns_split(struct patterns *ps, size_t len)
 {
     unsigned line = 0;
@@ -95,9 +96,8 @@ void *proxy_deny_compile(const char *text, size_t len, char *error, size_t error
     if (hs_compile_multi(ps.expression, ps.flags, ps.id, ps.n, HS_MODE_BLOCK, NULL, &db, &wrong) !=
         HS_SUCCESS) {
         if (wrong && wrong->expression >= 0)
-            snprintf(error, error_len, "deny list line %u: \"%s\": %s",
-                     ps.line[wrong->expression], ps.expression[wrong->expression],
-                     wrong->message);
+            snprintf(error, error_len, "deny list line %u: \"%s\": %s", ps.line[wrong->expression],
+                     ps.expression[wrong->expression], wrong->message);
         else
             snprintf(error, error_len, "deny list: %s", wrong ? wrong->message : "no memory");
         db = NULL;
@@ -137,8 +137,8 @@ bool deny_match(void *deny, void *scratch, const char *url, size_t len)
     bool hit = false;
     if (!deny)
         return false;
-    hs_error_t e = scratch ? hs_scan(deny, url, (unsigned)len, 0, scratch, matched, &hit)
-                           : HS_INVALID;
+    hs_error_t e =
+        scratch ? hs_scan(deny, url, (unsigned)len, 0, scratch, matched, &hit) : HS_INVALID;
     /* a scan that could not run refuses: a deny list must not open when something is wrong */
     return hit || (e != HS_SUCCESS && e != HS_SCAN_TERMINATED);
 }

@@ -42,9 +42,12 @@ static void table_remove(struct proxy *p, struct fill *f)
 struct fill *fill_new(struct proxy *p, const struct request *r, bool pass, struct now now)
 {
     struct fill *f = p->fill_free;
-    if (!f)
+    if (f)
+        p->fill_free = f->next;
+    else if (p->fills_used < p->config.fills)
+        f = &p->fill_pool[p->fills_used++];
+    else
         return NULL;
-    p->fill_free = f->next;
     uint32_t gen = f->gen;
     memset(f, 0, offsetof(struct fill, url));
     f->gen = gen;
@@ -77,7 +80,8 @@ struct fill *fill_new(struct proxy *p, const struct request *r, bool pass, struc
     return f;
 }
 
-/* --- those who wait ------------------------------------------------------------------------------------ */
+/* --- those who wait
+ * ------------------------------------------------------------------------------------ */
 
 void fill_answer(struct fill *f, struct request *r, uint16_t type, uint32_t tag)
 {
@@ -160,7 +164,8 @@ void fill_join(struct fill *f, struct request *r, struct now now)
     }
 }
 
-/* --- each poll -------------------------------------------------------------------------------------------- */
+/* --- each poll
+ * -------------------------------------------------------------------------------------------- */
 
 void fill_agenda(struct fill *f)
 {
@@ -251,7 +256,9 @@ void fill_step(struct fill *f, struct now now)
     fill_settle(f);
 }
 
-/* --- ends -------------------------------------------------------------------------------------------------- */
+/* --- ends
+ * --------------------------------------------------------------------------------------------------
+ */
 
 void fill_end(struct fill *f)
 {
@@ -337,7 +344,9 @@ void fill_complete(struct fill *f, struct now now)
     fill_end(f);
 }
 
-/* --- time-outs ----------------------------------------------------------------------------------------------- */
+/* --- time-outs
+ * -----------------------------------------------------------------------------------------------
+ */
 
 /* With the cache full for so long, the fill fails; till then the source waits. */
 static void memory_timer(struct fill *f, struct now now)
@@ -391,8 +400,7 @@ void fill_timer(struct fill *f, struct now now)
         if (f->short_us)
             memory_timer(f, now);
         else
-            exchange_timer(f, f->kind == SOURCE_PEER ? PROXY_PEER_STALL_US : PROXY_ORIGIN_US,
-                           now);
+            exchange_timer(f, f->kind == SOURCE_PEER ? PROXY_PEER_STALL_US : PROXY_ORIGIN_US, now);
         break;
     default:
         break;

@@ -258,8 +258,8 @@ size_t fill_body(struct fill *f, const uint8_t *data, size_t len, struct now now
     if (len == 0 || f->refreshed)
         return skipped + len;
 
-    size_t n = f->streaming ? pass_body(f, data, len)
-                            : cache_append(p->cache, f->object, data, len);
+    size_t n =
+        f->streaming ? pass_body(f, data, len) : cache_append(p->cache, f->object, data, len);
     counter_add(f->kind == SOURCE_PEER ? &p->counters.proxy_peer_in_bytes_total
                                        : &p->counters.proxy_origin_in_bytes_total,
                 n);

@@ -8,8 +8,7 @@
 
 #include "dataplane/proxy/proxy_internal.h"
 
-static struct negative_entry *entry(struct proxy *p, const char *host, uint16_t port,
-                                    uint64_t *tag)
+static struct negative_entry *entry(struct proxy *p, const char *host, uint16_t port, uint64_t *tag)
 {
     uint64_t h = hash64(&p->secret, host, strlen(host)) ^ (uint64_t)port * 0x9e3779b97f4a7c15ull;
     *tag = h | 1; /* 0 is an empty place */
@@ -35,8 +34,8 @@ void negative_failed(struct proxy *p, const char *host, uint16_t port, struct no
         e->tag = tag;
         e->step_us = PROXY_BACKOFF_FIRST_US;
     } else if (e->step_us < PROXY_BACKOFF_LAST_US) {
-        e->step_us = e->step_us * 2 < PROXY_BACKOFF_LAST_US ? e->step_us * 2
-                                                             : PROXY_BACKOFF_LAST_US;
+        e->step_us =
+            e->step_us * 2 < PROXY_BACKOFF_LAST_US ? e->step_us * 2 : PROXY_BACKOFF_LAST_US;
     }
     e->until_us = now.mono_us + e->step_us;
 }

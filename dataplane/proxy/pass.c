@@ -8,7 +8,8 @@
 
 #include "dataplane/proxy/proxy_internal.h"
 
-/* --- what is known to be uncacheable: direct-mapped, a lost entry costs a joined wait ----------------- */
+/* --- what is known to be uncacheable: direct-mapped, a lost entry costs a joined wait
+ * ----------------- */
 
 void pass_note(struct proxy *p, struct hash128 hash, struct now now)
 {
@@ -23,7 +24,8 @@ bool pass_known(const struct proxy *p, struct hash128 hash, struct now now)
            now.mono_us < p->pass_known[hash.lo % PROXY_PASS_KNOWN].until_us;
 }
 
-/* --- the side that fetches ------------------------------------------------------------------------------ */
+/* --- the side that fetches
+ * ------------------------------------------------------------------------------ */
 
 void pass_start(struct proxy *p, struct request *r, struct now now)
 {
@@ -62,11 +64,9 @@ static struct block *block_take(struct fill *f)
 
 static void block_post(struct fill *f, struct block *b)
 {
-    post_send(f->proxy, &b->post, f->streaming->o.worker, PROXY_PASS, 0,
-              &(struct proxy_note){.request = f->streaming,
-                                   .fill = f,
-                                   .fill_gen = f->gen,
-                                   .block = b});
+    post_send(
+        f->proxy, &b->post, f->streaming->o.worker, PROXY_PASS, 0,
+        &(struct proxy_note){.request = f->streaming, .fill = f, .fill_gen = f->gen, .block = b});
 }
 
 bool pass_head_begin(struct fill *f, const struct http_head *h, struct now now)
@@ -180,7 +180,8 @@ void pass_credit(struct proxy *p, struct block *b)
             wake(f);
 }
 
-/* --- the side that has the client ------------------------------------------------------------------------ */
+/* --- the side that has the client
+ * ------------------------------------------------------------------------ */
 
 static void block_released(struct hold *h)
 {
@@ -214,10 +215,9 @@ void pass_stop(struct proxy *p, struct request *r)
 {
     if (r->pass_ended)
         return;
-    post_send(p, &r->post, r->pass_fill_worker, PROXY_PASS_STOP, 0,
-              &(struct proxy_note){.request = r,
-                                   .fill = r->pass_fill,
-                                   .fill_gen = r->pass_fill_gen});
+    post_send(
+        p, &r->post, r->pass_fill_worker, PROXY_PASS_STOP, 0,
+        &(struct proxy_note){.request = r, .fill = r->pass_fill, .fill_gen = r->pass_fill_gen});
 }
 
 void pass_received(struct proxy *p, struct request *r, const struct message *m, struct now now)

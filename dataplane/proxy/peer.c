@@ -47,8 +47,8 @@ bool peer_field_parse(struct http_text v, struct peer_field *out)
     uint8_t nonce[8];
     memset(out, 0, sizeof(*out));
     if (!take_text(&v, "v=1; node=") || !take_hex(&v, out->node.b, DHT_ID_BYTES) ||
-        !take_text(&v, "; key=") || !take_hex(&v, &out->key_id, 1) ||
-        !take_text(&v, "; nonce=") || !take_hex(&v, nonce, sizeof(nonce)))
+        !take_text(&v, "; key=") || !take_hex(&v, &out->key_id, 1) || !take_text(&v, "; nonce=") ||
+        !take_hex(&v, nonce, sizeof(nonce)))
         return false;
     out->nonce = load64(nonce);
     if (take_text(&v, "; path=")) {

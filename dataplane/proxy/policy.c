@@ -148,8 +148,7 @@ size_t proxy_url(const struct proxy_policy *policy, const char *url, size_t len,
     struct http_text authority = {url + skip, 0};
     while (skip + authority.len < len && !strchr("/?#", authority.p[authority.len]))
         authority.len++;
-    struct http_text path = {authority.p + authority.len,
-                             (uint32_t)(len - skip - authority.len)};
+    struct http_text path = {authority.p + authority.len, (uint32_t)(len - skip - authority.len)};
     if (path.len == 0 || *path.p != '/')
         path = (struct http_text){"/", 1};
 

@@ -39,17 +39,9 @@ static bool take_memory(struct proxy *p)
 
 static void make_lists(struct proxy *p)
 {
-    for (uint32_t i = p->config.requests; i-- > 0;) {
-        p->requests[i].next = p->request_free;
-        p->request_free = &p->requests[i];
-    }
     for (uint32_t i = p->grips; i-- > 0;) {
         p->grip_pool[i].next = p->grip_free;
         p->grip_free = &p->grip_pool[i];
-    }
-    for (uint32_t i = p->config.fills; i-- > 0;) {
-        p->fill_pool[i].next = p->fill_free;
-        p->fill_free = &p->fill_pool[i];
     }
     for (uint32_t i = PROXY_BLOCKS; i-- > 0;) {
         p->block_pool[i].next = p->block_free;
@@ -110,8 +102,7 @@ void proxy_destroy(struct proxy *p)
     free(p);
 }
 
-void proxy_view(struct proxy *p, const struct proxy_policy *policy,
-                const struct dht_routes *routes)
+void proxy_view(struct proxy *p, const struct proxy_policy *policy, const struct dht_routes *routes)
 {
     if (policy != p->policy) {
         p->policy = policy;

@@ -30,7 +30,7 @@
 /* --- policy: the immutable part of the view that says what is served ------------------------- */
 
 struct proxy_origin {
-    char host[256];  /* name, or the text of an address */
+    char host[256]; /* name, or the text of an address */
     bool is_address;
     struct addr address;
     uint16_t port;
@@ -52,19 +52,19 @@ struct proxy_site {
 };
 
 struct proxy_policy {
-    char zone[256];    /* Coralized names: host.<zone>, host.PORT.<zone> */
-    bool open;         /* open mode: any host */
-    uint32_t open_default_lifetime_s; /* 12 h where the origin names none */
-    uint32_t open_min_lifetime_s;     /* 5 min */
-    uint32_t stale_s;                 /* 24 h */
+    char zone[256];                     /* Coralized names: host.<zone>, host.PORT.<zone> */
+    bool open;                          /* open mode: any host */
+    uint32_t open_default_lifetime_s;   /* 12 h where the origin names none */
+    uint32_t open_min_lifetime_s;       /* 5 min */
+    uint32_t stale_s;                   /* 24 h */
     uint32_t short_ttl_ms, long_ttl_ms; /* references: 20 s, 1 h */
     unsigned sites;
     struct proxy_site *site; /* sorted by host; found by proxy_site_find */
     unsigned allow;          /* special prefixes that open-mode origins may have, by the operator */
     struct proxy_prefix allow_prefix[16];
-    unsigned own;            /* our own addresses: never an origin */
+    unsigned own; /* our own addresses: never an origin */
     struct addr own_address[16];
-    void *deny;              /* hs_database_t: URLs refused with 403; NULL: none */
+    void *deny; /* hs_database_t: URLs refused with 403; NULL: none */
 };
 
 const struct proxy_site *proxy_site_find(const struct proxy_policy *p, const char *host);
@@ -75,15 +75,15 @@ bool proxy_origin_allowed(const struct proxy_policy *p, const struct proxy_site 
 
 /* The cache's form of a URL that a person gives (the origin's own, or Coralized): what
  * proxy_purge, cache_hash and dht_key want. Returns its length, 0 when it is no URL of ours. */
-size_t proxy_url(const struct proxy_policy *p, const char *url, size_t len, char *out,
-                 size_t room);
+size_t proxy_url(const struct proxy_policy *p, const char *url, size_t len, char *out, size_t room);
 
 /* Compiles a deny list: one pattern a line, '#' comments. NULL with `error` naming the line. By the
  * control thread. proxy_deny_free in the end. */
 void *proxy_deny_compile(const char *text, size_t len, char *error, size_t error_len);
 void proxy_deny_free(void *deny);
 
-/* --- the engine -------------------------------------------------------------------------------- */
+/* --- the engine --------------------------------------------------------------------------------
+ */
 
 struct proxy;
 

@@ -31,37 +31,39 @@
 enum {
     PROXY_BURST = 32,
     PROXY_WORKERS = CACHE_WORKERS,
-    PROXY_EXTRA = 4096,       /* bytes of request fields kept for an uncacheable response */
-    PROXY_CANDIDATES = 8,     /* peers remembered for one fill */
-    PROXY_ROUNDS = 16,        /* times that a fill looks for another source */
-    PROXY_BARREN_ROUNDS = 4,  /* of them in a row without a byte */
-    PROXY_TRIES = 4,          /* times that a request is sent back to look again */
+    PROXY_EXTRA = 4096,      /* bytes of request fields kept for an uncacheable response */
+    PROXY_CANDIDATES = 8,    /* peers remembered for one fill */
+    PROXY_ROUNDS = 16,       /* times that a fill looks for another source */
+    PROXY_BARREN_ROUNDS = 4, /* of them in a row without a byte */
+    PROXY_TRIES = 4,         /* times that a request is sent back to look again */
     PROXY_BLOCK_BYTES = 16384,
-    PROXY_BLOCK_WINDOW = 8,   /* blocks of one passed response on their way to the client */
-    PROXY_BLOCKS = 128,       /* a worker's, for all passed responses */
-    PROXY_REFS = 65536,       /* references renewed by one worker */
-    PROXY_PASS_KNOWN = 4096,  /* URLs remembered as uncacheable */
-    PROXY_NEGATIVE = 1024,    /* origins remembered as failing */
-    PROXY_INLINE = 512,       /* a body up to this is cheaper copied than referred to */
+    PROXY_BLOCK_WINDOW = 8,  /* blocks of one passed response on their way to the client */
+    PROXY_BLOCKS = 128,      /* a worker's, for all passed responses */
+    PROXY_REFS = 65536,      /* references renewed by one worker */
+    PROXY_PASS_KNOWN = 4096, /* URLs remembered as uncacheable */
+    PROXY_NEGATIVE = 1024,   /* origins remembered as failing */
+    PROXY_INLINE = 512,      /* a body up to this is cheaper copied than referred to */
     PROXY_HEAD_ROOM = CACHE_HEAD_MAX + 2048,
 };
 
 /* Times, in microseconds. */
-#define PROXY_WAIT_US          (20ull * 1000000)  /* a client waits for a head: then 504 */
-#define PROXY_STALL_US         (40ull * 1000000)  /* a response waits for its object's next byte */
-#define PROXY_INDEX_US         (1000ull * 1000)   /* index get, put */
-#define PROXY_AGE_MARGIN_US    (20ull * 1000)     /* ages of references are this uncertain */
-#define PROXY_PEER_HEAD_US     (5ull * 1000000)   /* a peer may itself wait for the origin's head */
-#define PROXY_PEER_STALL_US    (10ull * 1000000)  /* a live peer may be without progress itself */
-#define PROXY_ORIGIN_US        (60ull * 1000000)  /* backstop behind the HTTP client's time-outs */
-#define PROXY_MEMORY_US        (5ull * 1000)      /* between tries to append to a full cache */
-#define PROXY_MEMORY_LIMIT_US  (2ull * 1000000)   /* then the fill fails */
-#define PROXY_PASS_KNOWN_US    (60ull * 1000000)
-#define PROXY_BACKOFF_FIRST_US (1ull * 1000000)   /* CORAL.md 4 has 15 s; one lost SYN must not
-                                                     take an origin away for that long */
-#define PROXY_BACKOFF_LAST_US  (900ull * 1000000)
+#define PROXY_WAIT_US         (20ull * 1000000) /* a client waits for a head: then 504 */
+#define PROXY_STALL_US        (40ull * 1000000) /* a response waits for its object's next byte */
+#define PROXY_INDEX_US        (1000ull * 1000)  /* index get, put */
+#define PROXY_AGE_MARGIN_US   (20ull * 1000)    /* ages of references are this uncertain */
+#define PROXY_PEER_HEAD_US    (5ull * 1000000)  /* a peer may itself wait for the origin's head */
+#define PROXY_PEER_STALL_US   (10ull * 1000000) /* a live peer may be without progress itself */
+#define PROXY_ORIGIN_US       (60ull * 1000000) /* backstop behind the HTTP client's time-outs */
+#define PROXY_MEMORY_US       (5ull * 1000)     /* between tries to append to a full cache */
+#define PROXY_MEMORY_LIMIT_US (2ull * 1000000)  /* then the fill fails */
+#define PROXY_PASS_KNOWN_US   (60ull * 1000000)
+#define PROXY_BACKOFF_FIRST_US                                                                     \
+    (1ull * 1000000) /* CORAL.md 4 has 15 s; one lost SYN must not                                 \
+                        take an origin away for that long */
+#define PROXY_BACKOFF_LAST_US (900ull * 1000000)
 
-/* --- messages ----------------------------------------------------------------------------------- */
+/* --- messages -----------------------------------------------------------------------------------
+ */
 
 enum proxy_message_type {
     PROXY_WANT = MESSAGE_PROXY, /* R->O request: find it */
@@ -123,7 +125,8 @@ void post_send(struct proxy *p, struct post *post, unsigned to, uint16_t type, u
 void post_flush(struct proxy *p, struct now now);
 bool post_waiting(const struct proxy *p);
 
-/* --- timers --------------------------------------------------------------------------------------- */
+/* --- timers
+ * --------------------------------------------------------------------------------------- */
 
 enum alarm_kind { ALARM_REQUEST, ALARM_FILL, ALARM_RENEW, ALARM_REF };
 struct alarm {
@@ -131,7 +134,8 @@ struct alarm {
     uint8_t kind;
 };
 
-/* --- requests ------------------------------------------------------------------------------------- */
+/* --- requests
+ * ------------------------------------------------------------------------------------- */
 
 enum request_state {
     REQUEST_FREE,
@@ -145,9 +149,9 @@ enum request_state {
 enum source_kind { SOURCE_NONE, SOURCE_INDEX, SOURCE_PEER, SOURCE_ORIGIN };
 
 struct request {
-    struct request *next; /* free list, burst */
-    struct post post;     /* R's messages */
-    struct alarm alarm;   /* deadline */
+    struct request *next;   /* free list, burst */
+    struct post post;       /* R's messages */
+    struct alarm alarm;     /* deadline */
     struct http_conn *conn; /* NULL: gone or answered */
     uint64_t started_us;
     uint8_t state;
@@ -163,24 +167,23 @@ struct request {
     int64_t if_modified_since; /* -1: none */
     uint8_t range_len, if_range_len;
     uint16_t none_match_len;
-    char range[64], if_range[128], none_match[512];
     uint16_t url_len, extra_len;
 
     /* sending, passing: R's */
     uint8_t tries;
-    uint8_t source;  /* enum source_kind: where READY says it came from; SOURCE_NONE: a hit */
+    uint8_t source; /* enum source_kind: where READY says it came from; SOURCE_NONE: a hit */
     bool collapsed, stale, waited, head_sent, verified, path_known;
     uint8_t path_len;
     struct grip *grip;
     struct request *wait_next, **wait_prev; /* grip's list of those that wait for progress */
-    uint64_t offset, end; /* end: UINT64_MAX while the length is unknown */
-    struct block *blocks, **blocks_tail; /* passed, not yet taken by the stream */
+    uint64_t offset, end;                   /* end: UINT64_MAX while the length is unknown */
+    struct block *blocks, **blocks_tail;    /* passed, not yet taken by the stream */
     bool pass_ended, pass_whole, pass_stopped;
     uint16_t pass_fill_worker;
     struct fill *pass_fill;
     uint32_t pass_fill_gen;
 
-    struct { /* O's between want and answer */
+    struct {                  /* O's between want and answer */
         struct request *next; /* the fill's list */
         struct post post;
         uint16_t worker; /* R */
@@ -189,7 +192,9 @@ struct request {
         struct dht_id path[DHT_PATH_MAX]; /* of the fill, for peers */
     } o;
 
+    /* texts, as long as their lengths say; not cleared for each request */
     char url[HTTP_URL_MAX];
+    char range[64], if_range[128], none_match[512];
     char extra[PROXY_EXTRA]; /* field lines for an uncacheable exchange */
 };
 
@@ -201,7 +206,8 @@ void request_timeout(struct proxy *p, struct request *r, struct now now);
 /* Looks the request up again and acts. */
 void request_again(struct proxy *p, struct request *r, struct now now);
 
-/* --- grips: objects that this worker sends from --------------------------------------------------- */
+/* --- grips: objects that this worker sends from
+ * --------------------------------------------------- */
 
 /* One an object and worker, however many responses: one pin, one subscription. */
 struct grip {
@@ -226,7 +232,8 @@ void grip_followed(struct proxy *p, struct grip *g, struct now now);
 /* Runs the responses that wait for this object. */
 void grip_progress(struct proxy *p, struct grip *g, struct now now);
 
-/* --- fills ------------------------------------------------------------------------------------------ */
+/* --- fills
+ * ------------------------------------------------------------------------------------------ */
 
 enum fill_state {
     FILL_FREE,
@@ -235,7 +242,7 @@ enum fill_state {
     FILL_RESOLVE, /* the origin's name */
     FILL_HEAD,    /* an exchange runs, no head yet */
     FILL_BODY,
-    FILL_ENDED,   /* waits for GOT and for full rings */
+    FILL_ENDED, /* waits for GOT and for full rings */
 };
 
 struct candidate {
@@ -245,36 +252,36 @@ struct candidate {
 };
 
 struct fill {
-    struct fill *next;          /* chain of the table, free list */
+    struct fill *next;                   /* chain of the table, free list */
     struct fill *busy_next, **busy_prev; /* all that are in use */
-    struct fill *agenda_next;   /* to be looked at this poll */
+    struct fill *agenda_next;            /* to be looked at this poll */
     bool on_agenda, tabled;
     struct proxy *proxy;
     uint32_t gen;
     uint8_t state;
-    bool pass;      /* for one request, uncached */
-    bool find_next;   /* agenda: the source is gone, take the next */
-    bool find_origin; /* agenda: addresses came, or one failed; go on with the origin */
+    bool pass;          /* for one request, uncached */
+    bool find_next;     /* agenda: the source is gone, take the next */
+    bool find_origin;   /* agenda: addresses came, or one failed; go on with the origin */
     bool out_of_memory; /* agenda: the cache stayed full */
     bool broken;        /* agenda: the object can't be whole any more */
     struct hash128 hash;
     struct dht_id key;
 
-    struct cache_object *object;       /* pinned once by us */
-    const struct cache_object *stale;  /* an old copy, pinned; NULL: none */
-    bool linked, purged, share_only;   /* share_only: an error, for those who wait, not kept */
-    bool refreshed;                    /* 304: `object` is whole already */
-    bool old_copy;                     /* `object` is the stale copy, since nothing else helped */
-    uint64_t skip;                     /* bytes of the source's body that we have already */
-    uint64_t validators;               /* hash of strong ETag, else Last-Modified; 0: none */
-    int64_t length;                    /* -1: unknown */
+    struct cache_object *object;      /* pinned once by us */
+    const struct cache_object *stale; /* an old copy, pinned; NULL: none */
+    bool linked, purged, share_only;  /* share_only: an error, for those who wait, not kept */
+    bool refreshed;                   /* 304: `object` is whole already */
+    bool old_copy;                    /* `object` is the stale copy, since nothing else helped */
+    uint64_t skip;                    /* bytes of the source's body that we have already */
+    uint64_t validators;              /* hash of strong ETag, else Last-Modified; 0: none */
+    int64_t length;                   /* -1: unknown */
 
     struct request *waiting;
     uint32_t followers, notify; /* workers, a bit each */
     uint32_t unacked;           /* READY without GOT yet */
 
     /* source */
-    uint8_t kind; /* enum source_kind */
+    uint8_t kind;       /* enum source_kind */
     bool source_routed; /* it was in the routes when we chose it */
     bool removed;
     uint8_t rounds, barren, candidates;
@@ -362,7 +369,8 @@ struct url_parts {
 };
 void url_split(const char *url, size_t len, struct url_parts *out);
 
-/* --- passing ------------------------------------------------------------------------------------------ */
+/* --- passing
+ * ------------------------------------------------------------------------------------------ */
 
 struct block {
     struct hold hold;   /* R's while lent */
@@ -371,8 +379,8 @@ struct block {
     struct block *next; /* free list, the request's queue */
     struct fill *fill;
     uint32_t fill_gen;
-    uint16_t owner;     /* O */
-    bool head;          /* holds a struct pass_head and field lines */
+    uint16_t owner; /* O */
+    bool head;      /* holds a struct pass_head and field lines */
     uint32_t len;
     uint8_t data[PROXY_BLOCK_BYTES + 512];
 };
@@ -395,15 +403,15 @@ void pass_drop_blocks(struct proxy *p, struct request *r);
 void pass_note(struct proxy *p, struct hash128 hash, struct now now);
 bool pass_known(const struct proxy *p, struct hash128 hash, struct now now);
 
-/* --- heads (head.c) ------------------------------------------------------------------------------------- */
+/* --- heads (head.c)
+ * ------------------------------------------------------------------------------------- */
 
 /* The field lines that are stored of a response: without hop-by-hop fields (RFC 9110 7.6.1) and
  * those made anew; Date added if there was none. 0: does not fit. */
-size_t head_store(const struct http_head *h, bool cookies, struct now now, char *out,
-                  size_t room);
+size_t head_store(const struct http_head *h, bool cookies, struct now now, char *out, size_t room);
 /* Stored lines with the fields of a 304 put in their place (RFC 9111 3.2). 0: does not fit. */
-size_t head_merge(const char *old, size_t old_len, const char *fresh, size_t fresh_len,
-                  char *out, size_t room);
+size_t head_merge(const char *old, size_t old_len, const char *fresh, size_t fresh_len, char *out,
+                  size_t room);
 /* The value of a field in stored lines; len 0: not there. */
 struct http_text head_field(const char *head, size_t len, const char *name);
 /* Next stored line from *at; false at the end. */
@@ -415,7 +423,8 @@ uint64_t head_validators(struct http_text etag, struct http_text modified);
 uint64_t head_version(uint64_t validators, int64_t length);
 bool text_equals(struct http_text t, const char *name); /* ASCII, any case */
 
-/* --- responses (respond.c) ---------------------------------------------------------------------------- */
+/* --- responses (respond.c)
+ * ---------------------------------------------------------------------------- */
 
 /* Appends to a head; `bad` when it did not fit. */
 struct head_writer {
@@ -438,7 +447,8 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
 bool respond_pass_head(struct proxy *p, struct request *r, const struct pass_head *ph,
                        const char *lines, size_t len);
 
-/* --- transfers (transfer.c) ----------------------------------------------------------------------------- */
+/* --- transfers (transfer.c)
+ * ----------------------------------------------------------------------------- */
 
 void transfer_start(struct proxy *p, struct request *r, const struct cache_object *o,
                     struct now now);
@@ -446,17 +456,19 @@ void transfer_run(struct proxy *p, struct request *r, struct now now);
 /* Ends the response in order, and counts it. */
 void transfer_end(struct proxy *p, struct request *r, struct now now);
 
-/* --- want.c ------------------------------------------------------------------------------------------------ */
+/* --- want.c
+ * ------------------------------------------------------------------------------------------------
+ */
 
 /* `seen`: what the cache had, too old; NULL: nothing. */
-void want_send(struct proxy *p, struct request *r, const struct cache_object *seen,
-               struct now now);
+void want_send(struct proxy *p, struct request *r, const struct cache_object *seen, struct now now);
 /* O's answer to a request; after it the request is R's again. */
 void want_answer(struct proxy *p, struct request *r, uint16_t type, uint32_t tag,
                  struct proxy_note note);
 void want_deliver(struct proxy *p, const struct message *m, struct now now);
 
-/* --- references of complete objects (refs.c) --------------------------------------------------------------- */
+/* --- references of complete objects (refs.c)
+ * --------------------------------------------------------------- */
 
 struct reference {
     struct reference *next; /* chain, free list */
@@ -471,7 +483,8 @@ void refs_add(struct proxy *p, const struct cache_object *o, const struct dht_id
 void refs_forget(struct proxy *p, const struct cache_object *o, bool withdraw);
 void refs_renew(struct proxy *p, struct reference *ref, struct now now);
 
-/* --- origins that fail (negative.c) --------------------------------------------------------------------------- */
+/* --- origins that fail (negative.c)
+ * --------------------------------------------------------------------------- */
 
 struct negative_entry {
     uint64_t tag;
@@ -481,7 +494,8 @@ bool negative_blocked(struct proxy *p, const char *host, uint16_t port, struct n
 void negative_failed(struct proxy *p, const char *host, uint16_t port, struct now now);
 void negative_ok(struct proxy *p, const char *host, uint16_t port);
 
-/* --- policy, deny list ------------------------------------------------------------------------------------------ */
+/* --- policy, deny list
+ * ------------------------------------------------------------------------------------------ */
 
 /* What a request's host means. status 0: served. */
 struct policy_route {
@@ -501,7 +515,9 @@ bool deny_scratch(void **scratch, void *deny);
 void deny_scratch_free(void *scratch);
 bool deny_match(void *deny, void *scratch, const char *url, size_t len);
 
-/* --- the whole ------------------------------------------------------------------------------------------------------ */
+/* --- the whole
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 struct proxy {
     struct proxy_config config;
@@ -517,6 +533,9 @@ struct proxy {
     struct proxy_counters counters;
     struct hist latency;
 
+    /* pools of large entries give out what was used before, so that what was never needed costs
+     * no memory */
+    uint32_t requests_used, fills_used;
     struct request *requests, *request_free;
     struct request *burst, **burst_tail;
 

@@ -13,9 +13,12 @@ static void post_sent(struct proxy *p, struct post *post)
 struct request *request_new(struct proxy *p, struct http_conn *c, struct now now)
 {
     struct request *r = p->request_free;
-    if (!r)
+    if (r)
+        p->request_free = r->next;
+    else if (p->requests_used < p->config.requests)
+        r = &p->requests[p->requests_used++];
+    else
         return NULL;
-    p->request_free = r->next;
     memset(r, 0, offsetof(struct request, url));
     r->conn = c;
     r->state = REQUEST_QUEUED;
@@ -58,7 +61,8 @@ void request_over(struct proxy *p, struct request *r)
     request_release(p, r);
 }
 
-/* --- from the head ------------------------------------------------------------------------------------ */
+/* --- from the head
+ * ------------------------------------------------------------------------------------ */
 
 static bool copy_text(struct http_text t, char *out, size_t room, uint32_t *len)
 {
@@ -201,8 +205,7 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
     if (route.status)
         return route.status;
     struct http_text host = {route.host, (uint32_t)strlen(route.host)};
-    r->url_len =
-        (uint16_t)http_url_normalise(host, route.port, h->path, r->url, sizeof(r->url));
+    r->url_len = (uint16_t)http_url_normalise(host, route.port, h->path, r->url, sizeof(r->url));
     *why = "the request target is no valid URL";
     if (r->url_len == 0)
         return 400;
@@ -288,7 +291,8 @@ struct http_handler proxy_handler(struct proxy *p)
     return (struct http_handler){p, on_request, on_writable, on_gone};
 }
 
-/* --- the burst ------------------------------------------------------------------------------------------ */
+/* --- the burst
+ * ------------------------------------------------------------------------------------------ */
 
 static void request_act(struct proxy *p, struct request *r, const struct cache_object *o,
                         struct now now)

@@ -68,8 +68,8 @@ void respond_conn(struct proxy *p, struct http_conn *c, bool head_only, unsigned
     write_framing(&w, c, (int64_t)n);
     http_conn_set_request(c, NULL);
     if (w.bad || !http_respond_head(c, head, w.len, head_only ? 0 : (int64_t)n) ||
-        (!head_only && (http_respond_copy(c, text, n - 1) != n - 1 ||
-                        http_respond_copy(c, "\n", 1) != 1))) {
+        (!head_only &&
+         (http_respond_copy(c, text, n - 1) != n - 1 || http_respond_copy(c, "\n", 1) != 1))) {
         http_respond_abort(c);
         return;
     }

@@ -88,7 +88,8 @@ void source_next(struct fill *f, struct now now)
     uint64_t have = cache_ready(f->object);
     f->barren = have == f->round_bytes ? f->barren + 1 : 0;
     f->round_bytes = have;
-    if (f->refreshed || (f->length >= 0 && have == (uint64_t)f->length)) { /* died after the last byte */
+    if (f->refreshed ||
+        (f->length >= 0 && have == (uint64_t)f->length)) { /* died after the last byte */
         fill_complete(f, now);
         return;
     }
@@ -117,7 +118,8 @@ void source_check_alive(struct fill *f, struct now now)
     }
 }
 
-/* --- the exchange's events ------------------------------------------------------------------------------ */
+/* --- the exchange's events
+ * ------------------------------------------------------------------------------ */
 
 static bool on_head(void *user, struct http_exchange *x, const struct http_head *h, struct now now)
 {

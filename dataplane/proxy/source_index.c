@@ -99,8 +99,8 @@ static void on_renewed(void *ctx, const struct dht_result *result, struct now no
     (void)ctx, (void)result, (void)now;
 }
 
-/* Others must find us before we fetch, also when we fetch from a peer: this makes the tree. Only who
- * knows of no holder waits for the reply. */
+/* Others must find us before we fetch, also when we fetch from a peer: this makes the tree. Only
+ * who knows of no holder waits for the reply. */
 void index_put(struct fill *f, struct now now)
 {
     struct proxy *p = f->proxy;

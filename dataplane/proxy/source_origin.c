@@ -69,8 +69,10 @@ static bool origin_send(struct fill *f, const struct addr *a, struct now now)
     head_printf(&w, "%s %.*s HTTP/1.1\r\nHost: %s", to_head ? "HEAD" : "GET", (int)url.path_len,
                 url.path, url.host);
     head_printf(&w, url.port == 80 ? "\r\n" : ":%u\r\n", url.port);
-    head_printf(&w, "User-Agent: " PROXY_PRODUCT "/" CORAL_VERSION "\r\n"
-                    "Via: 1.1 %s (" PROXY_PRODUCT ")\r\n", p->config.node_name);
+    head_printf(&w,
+                "User-Agent: " PROXY_PRODUCT "/" CORAL_VERSION "\r\n"
+                "Via: 1.1 %s (" PROXY_PRODUCT ")\r\n",
+                p->config.node_name);
     if (r)
         head_write(&w, r->extra, r->extra_len);
     else

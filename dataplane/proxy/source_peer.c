@@ -27,16 +27,17 @@ bool peer_start(struct fill *f, struct candidate *c, struct now now)
     if (have)
         head_printf(&rw, "bytes=%llu-", (unsigned long long)have);
     struct peer_field field = {.node = p->config.node_id, .nonce = rng_u64(&p->rng)};
-    struct peer_claim claim = {.method = "GET",
-                               .url = {f->url, f->url_len},
-                               .range = {range, (uint32_t)rw.len}};
+    struct peer_claim claim = {
+        .method = "GET", .url = {f->url, f->url_len}, .range = {range, (uint32_t)rw.len}};
     peer_sign(p->parts.mac, &claim, &field);
     f->nonce = field.nonce;
 
     head_printf(&w, "GET %.*s HTTP/1.1\r\n", (int)url.path_len, url.path);
     write_host(p, &w, &url);
-    head_printf(&w, "User-Agent: " PROXY_PRODUCT "/" CORAL_VERSION "\r\n"
-                    "Via: 1.1 %s (" PROXY_PRODUCT ")\r\n", p->config.node_name);
+    head_printf(&w,
+                "User-Agent: " PROXY_PRODUCT "/" CORAL_VERSION "\r\n"
+                "Via: 1.1 %s (" PROXY_PRODUCT ")\r\n",
+                p->config.node_name);
     head_write(&w, line, peer_field_write(&field, line, sizeof(line)));
     if (have)
         head_printf(&w, "Range: %.*s\r\n", (int)rw.len, range);
@@ -71,16 +72,14 @@ bool peer_head(struct fill *f, const struct http_head *h, struct now now)
     int64_t length = h->framing == HTTP_BODY_NONE     ? 0
                      : h->framing == HTTP_BODY_LENGTH ? (int64_t)h->content_length
                                                       : -1;
-    if (h->status == 206 &&
-        (!range || !http_content_range(range->value, &first, &last, &length)))
+    if (h->status == 206 && (!range || !http_content_range(range->value, &first, &last, &length)))
         length = -1;
     struct peer_claim claim = {
         .answer = true,
         .url = {f->url, f->url_len},
         .status = h->status,
         .version = head_version(
-            head_validators(etag ? etag->value : none, modified ? modified->value : none),
-            length)};
+            head_validators(etag ? etag->value : none, modified ? modified->value : none), length)};
     bool authentic = line && peer_field_parse(line->value, &field) && field.nonce == f->nonce &&
                      memcmp(field.node.b, f->source_node.b, DHT_ID_BYTES) == 0 &&
                      peer_verify(p->parts.mac, &claim, &field);

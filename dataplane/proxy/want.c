@@ -4,7 +4,8 @@
 
 #include "dataplane/proxy/proxy_internal.h"
 
-/* --- R ---------------------------------------------------------------------------------------------- */
+/* --- R
+ * ---------------------------------------------------------------------------------------------- */
 
 void want_send(struct proxy *p, struct request *r, const struct cache_object *seen, struct now now)
 {
@@ -17,8 +18,7 @@ void want_send(struct proxy *p, struct request *r, const struct cache_object *se
               &(struct proxy_note){.request = r, .object = seen});
 }
 
-static void on_ready(struct proxy *p, struct request *r, const struct proxy_note *n,
-                     struct now now)
+static void on_ready(struct proxy *p, struct request *r, const struct proxy_note *n, struct now now)
 {
     bool wanted = r->state == REQUEST_WAITING;
     r->source = n->source;
@@ -97,7 +97,8 @@ static void on_progress(struct proxy *p, const struct cache_object *o, struct no
         grip_progress(p, g, now);
 }
 
-/* --- O ---------------------------------------------------------------------------------------------- */
+/* --- O
+ * ---------------------------------------------------------------------------------------------- */
 
 void want_answer(struct proxy *p, struct request *r, uint16_t type, uint32_t tag,
                  struct proxy_note note)
@@ -140,8 +141,7 @@ static void on_follow(struct proxy *p, unsigned from, const struct proxy_note *n
         f = f->next;
     if (f)
         f->followers |= 1u << from;
-    post_send(p, &n->grip->answer, from, PROXY_FOLLOWED, 0,
-              &(struct proxy_note){.grip = n->grip});
+    post_send(p, &n->grip->answer, from, PROXY_FOLLOWED, 0, &(struct proxy_note){.grip = n->grip});
 }
 
 static void on_damaged(struct proxy *p, struct request *r, unsigned from,

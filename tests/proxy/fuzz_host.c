@@ -24,8 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size && size < 65536) {
         policy.open = data[0] & 1;
         policy_host(&policy, (struct http_text){copy, (uint32_t)size}, &route);
-        if (route.status == 0 && (in_zone(route.host, policy.zone) || route.port == 0 ||
-                                  (!route.site && !policy.open)))
+        if (route.status == 0 &&
+            (in_zone(route.host, policy.zone) || route.port == 0 || (!route.site && !policy.open)))
             abort();
         size_t n = proxy_url(&policy, copy, size, first, sizeof(first));
         if (n) {

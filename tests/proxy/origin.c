@@ -49,7 +49,8 @@ static bool field_is(const struct http_head *h, enum http_known which, const cha
 static void answer(struct origin_conn *c, const struct http_head *h, const char *text,
                    struct now now)
 {
-    static _Thread_local struct origin_file missing = {.path = "", .status = 404, .fields = "", .length = 3};
+    static _Thread_local struct origin_file missing = {
+        .path = "", .status = 404, .fields = "", .length = 3};
     struct origin_file *f = find(c->origin, h->path);
     uint64_t first, last;
     const struct http_field *range = http_known(h, HTTP_RANGE);
@@ -108,12 +109,13 @@ static void send_head(struct origin_conn *c, struct now now)
     } else if (f->chunked) {
         snprintf(length, sizeof(length), "Transfer-Encoding: chunked\r\n");
     } else {
-        snprintf(length, sizeof(length), "Content-Length: %llu\r\n",
-                 (unsigned long long)f->length);
+        snprintf(length, sizeof(length), "Content-Length: %llu\r\n", (unsigned long long)f->length);
     }
     int n = snprintf(c->head, sizeof(c->head), "HTTP/1.1 %u X\r\nDate: %s\r\n%s%s%s\r\n",
-                     c->not_modified ? 304 : c->ranged ? 206 : f->status, date, etag, f->fields,
-                     length);
+                     c->not_modified ? 304
+                     : c->ranged     ? 206
+                                     : f->status,
+                     date, etag, f->fields, length);
     stream_copy(c->s, c->head, (size_t)n);
     c->head_sent = true;
     if (c->head_only)

@@ -17,7 +17,7 @@ enum origin_mode {
 struct origin_file {
     const char *path;
     uint64_t length, salt;
-    unsigned status; /* 0: 200 */
+    unsigned status;    /* 0: 200 */
     const char *fields; /* further lines, each with CRLF */
     const char *etag;   /* NULL: none */
     enum origin_mode mode;

@@ -13,7 +13,7 @@
 struct pipe_end {
     struct stream s; /* first */
     struct pipe_end *peer;
-    const bool *up;  /* the host is alive; else nothing happens here any more */
+    const bool *up; /* the host is alive; else nothing happens here any more */
     uint8_t *out, *in;
     size_t out_len, in_len;
     uint64_t sent, moved; /* bytes ever queued, ever taken by the peer */

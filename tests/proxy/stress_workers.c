@@ -99,7 +99,8 @@ static struct stream *connect_origin(void *ctx, const struct endpoint *to,
     return &p->a.s;
 }
 
-/* --- visitors ------------------------------------------------------------------------------------------ */
+/* --- visitors
+ * ------------------------------------------------------------------------------------------ */
 
 static void on_nothing(struct stream *s, struct now now)
 {
@@ -178,7 +179,8 @@ static void visit(struct side *s, struct visitor *v, struct now now)
     stream_copy(&v->pipe->a.s, request, (size_t)n);
 }
 
-/* --- a worker ------------------------------------------------------------------------------------------- */
+/* --- a worker
+ * ------------------------------------------------------------------------------------------- */
 
 static void step_pipes(struct side *s, struct now now)
 {
@@ -221,8 +223,8 @@ static void step(struct side *s, bool calm)
             visit(s, &s->visitor[i], now);
     if (!calm && rng_below(&s->rng, 50) == 0) {
         char url[64];
-        int len = snprintf(url, sizeof(url), "http://www.site.test%s",
-                           path[rng_below(&s->rng, FILES)]);
+        int len =
+            snprintf(url, sizeof(url), "http://www.site.test%s", path[rng_below(&s->rng, FILES)]);
         proxy_purge(s->proxy, url, (size_t)len, now); /* only the owner does it */
     }
 }
@@ -257,22 +259,31 @@ static void make_side(unsigned i, uint64_t seed)
     pthread_mutex_init(&s->lock, NULL);
     for (unsigned f = 0; f < FILES; f++)
         origin_add(&s->origin,
-                   (struct origin_file){.path = path[f], .length = file_length(f), .salt = f,
+                   (struct origin_file){.path = path[f],
+                                        .length = file_length(f),
+                                        .salt = f,
                                         .etag = f % 2 ? "\"1\"" : NULL,
                                         .rate = f % 3 ? 0 : 20000,
                                         .fields = f % 4 == 3 ? "Cache-Control: no-store\r\n"
                                                              : "Cache-Control: max-age=1\r\n"});
-    struct http_client_config cc = {.exchanges = 256, .idle_pool = 32, .connect_ms = 5000,
-                                    .first_byte_ms = 10000, .between_bytes_ms = 10000,
+    struct http_client_config cc = {.exchanges = 256,
+                                    .idle_pool = 32,
+                                    .connect_ms = 5000,
+                                    .first_byte_ms = 10000,
+                                    .between_bytes_ms = 10000,
                                     .idle_ms = 10000};
     struct http_client_host ch = {s, connect_origin};
     s->client = http_client_create(&cc, &ch, time_now());
-    struct proxy_config pc = {.worker = i, .workers = WORKERS, .requests = 64, .fills = 64,
-                              .burst = 32, .node_name = "stress"};
+    struct proxy_config pc = {.worker = i,
+                              .workers = WORKERS,
+                              .requests = 64,
+                              .fills = 64,
+                              .burst = 32,
+                              .node_name = "stress"};
     struct proxy_parts parts = {.cache = cache, .client = s->client, .out = {s, post}};
     s->proxy = proxy_create(&pc, &parts, bytes, time_now());
-    struct http_server_config sc = {.connections = 64, .idle_ms = 60000, .head_ms = 10000,
-                                    .stall_ms = 30000};
+    struct http_server_config sc = {
+        .connections = 64, .idle_ms = 60000, .head_ms = 10000, .stall_ms = 30000};
     struct http_handler handler = proxy_handler(s->proxy);
     s->server = http_server_create(&sc, &handler, time_now());
     if (!s->client || !s->proxy || !s->server)
@@ -297,12 +308,16 @@ static void make_world(uint64_t seed)
         abort();
     strncpy(site.host, "www.site.test", sizeof(site.host));
     site.origins = 1;
-    site.origin[0] = (struct proxy_origin){.host = "10.9.0.1", .is_address = true,
-                                           .address = addr_v4(0x0a090001), .port = 80};
+    site.origin[0] = (struct proxy_origin){
+        .host = "10.9.0.1", .is_address = true, .address = addr_v4(0x0a090001), .port = 80};
     site.ttl_override_s = -1;
     site.allow_special = true;
-    policy = (struct proxy_policy){.zone = "coral.test", .stale_s = 60, .sites = 1, .site = &site,
-                                   .short_ttl_ms = 20000, .long_ttl_ms = 3600000};
+    policy = (struct proxy_policy){.zone = "coral.test",
+                                   .stale_s = 60,
+                                   .sites = 1,
+                                   .site = &site,
+                                   .short_ttl_ms = 20000,
+                                   .long_ttl_ms = 3600000};
     for (unsigned f = 0; f < FILES; f++)
         snprintf(path[f], sizeof(path[f]), "/f%u", f);
     for (unsigned i = 0; i < WORKERS; i++)
@@ -351,8 +366,9 @@ int main(int argc, char **argv)
     cache_destroy(cache);
     free(qsbr);
     free(memory);
-    printf("seed %llu: %llu right, %llu wrong, %llu refused, %llu in flight at the end, %llu pinned\n",
-           (unsigned long long)seed, (unsigned long long)good, (unsigned long long)wrong,
-           (unsigned long long)busy, (unsigned long long)left, (unsigned long long)held);
+    printf(
+        "seed %llu: %llu right, %llu wrong, %llu refused, %llu in flight at the end, %llu pinned\n",
+        (unsigned long long)seed, (unsigned long long)good, (unsigned long long)wrong,
+        (unsigned long long)busy, (unsigned long long)left, (unsigned long long)held);
     return good > 100 && wrong == 0 && left == 0 && held == 0 ? 0 : 1;
 }

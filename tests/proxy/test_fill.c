@@ -69,8 +69,8 @@ static void nothing_is_left(void)
 
 Test(fill, a_hundred_requests_on_two_workers_are_one_at_the_origin)
 {
-    struct origin_file *f = page((struct origin_file){.path = "/a", .length = 200000, .rate = 1000,
-                                                      .delay_ms = 50, .etag = "\"1\""});
+    struct origin_file *f = page((struct origin_file){
+        .path = "/a", .length = 200000, .rate = 1000, .delay_ms = 50, .etag = "\"1\""});
     start_many(MANY, "/a", NULL);
     world_run(&w, 120);
     cr_assert_gt(many[0].len, 50000); /* cut-through, on both workers */
@@ -130,7 +130,8 @@ Test(fill, all_leave_and_the_object_is_still_filled)
     nothing_is_left();
 }
 
-/* --- origins that misbehave ------------------------------------------------------------------------------ */
+/* --- origins that misbehave
+ * ------------------------------------------------------------------------------ */
 
 Test(fill, an_origin_that_is_down_is_a_502_at_once_and_left_alone_for_a_second)
 {
@@ -217,9 +218,13 @@ Test(fill, a_reset_breaks_the_readers)
 
 Test(fill, a_version_that_changed_meanwhile_breaks_the_readers)
 {
-    struct origin_file *f = page((struct origin_file){.path = "/a", .length = 100000,
-                                                      .etag = "\"1\"", .mode = ORIGIN_RESETS,
-                                                      .cut = 50000, .cuts = 1, .rate = 1000});
+    struct origin_file *f = page((struct origin_file){.path = "/a",
+                                                      .length = 100000,
+                                                      .etag = "\"1\"",
+                                                      .mode = ORIGIN_RESETS,
+                                                      .cut = 50000,
+                                                      .cuts = 1,
+                                                      .rate = 1000});
     start_many(4, "/a", NULL);
     world_run(&w, 20);
     f->etag = "\"2\"";
@@ -231,9 +236,12 @@ Test(fill, a_version_that_changed_meanwhile_breaks_the_readers)
 
 Test(fill, a_reset_origin_goes_on_by_range)
 {
-    struct origin_file *f = page((struct origin_file){.path = "/a", .length = 100000,
-                                                      .etag = "\"1\"", .mode = ORIGIN_RESETS,
-                                                      .cut = 50000, .cuts = 1});
+    struct origin_file *f = page((struct origin_file){.path = "/a",
+                                                      .length = 100000,
+                                                      .etag = "\"1\"",
+                                                      .mode = ORIGIN_RESETS,
+                                                      .cut = 50000,
+                                                      .cuts = 1});
     start_many(10, "/a", NULL);
     world_run(&w, 2000);
     cr_assert_eq(end_many(10, 200, 9, 100000), 10);
@@ -246,8 +254,13 @@ Test(fill, a_reset_origin_goes_on_by_range)
 
 Test(fill, an_origin_without_ranges_sends_again_and_the_start_is_skipped)
 {
-    page((struct origin_file){.path = "/a", .length = 100000, .etag = "\"1\"",
-                              .mode = ORIGIN_CLOSES, .cut = 50000, .cuts = 1, .no_range = true});
+    page((struct origin_file){.path = "/a",
+                              .length = 100000,
+                              .etag = "\"1\"",
+                              .mode = ORIGIN_CLOSES,
+                              .cut = 50000,
+                              .cuts = 1,
+                              .no_range = true});
     start_many(4, "/a", NULL);
     world_run(&w, 2000);
     cr_assert_eq(end_many(4, 200, 9, 100000), 4);
@@ -264,14 +277,14 @@ Test(fill, more_than_was_said_is_cut_off)
     nothing_is_left();
 }
 
-/* --- freshness -------------------------------------------------------------------------------------------- */
+/* --- freshness
+ * -------------------------------------------------------------------------------------------- */
 
 Test(fill, a_stale_copy_is_confirmed_with_304)
 {
     struct client c;
-    struct origin_file *f = page((struct origin_file){.path = "/a", .length = 5000,
-                                                      .etag = "\"1\"",
-                                                      .fields = "Cache-Control: max-age=2\r\n"});
+    struct origin_file *f = page((struct origin_file){
+        .path = "/a", .length = 5000, .etag = "\"1\"", .fields = "Cache-Control: max-age=2\r\n"});
     cr_assert_eq(get(&c, "/a", NULL), 200);
     client_free(&c);
     world_run(&w, 4000);
@@ -287,9 +300,8 @@ Test(fill, a_stale_copy_is_confirmed_with_304)
 Test(fill, a_stale_copy_is_replaced_when_it_changed)
 {
     struct client c;
-    struct origin_file *f = page((struct origin_file){.path = "/a", .length = 5000,
-                                                      .etag = "\"1\"",
-                                                      .fields = "Cache-Control: max-age=2\r\n"});
+    struct origin_file *f = page((struct origin_file){
+        .path = "/a", .length = 5000, .etag = "\"1\"", .fields = "Cache-Control: max-age=2\r\n"});
     cr_assert_eq(get(&c, "/a", NULL), 200);
     client_free(&c);
     world_run(&w, 4000);
@@ -307,8 +319,8 @@ Test(fill, a_stale_copy_is_replaced_when_it_changed)
 Test(fill, a_stale_copy_is_better_than_an_error)
 {
     struct client c;
-    struct origin_file *f = page((struct origin_file){.path = "/a", .length = 5000,
-                                                      .fields = "Cache-Control: max-age=2\r\n"});
+    struct origin_file *f = page((struct origin_file){
+        .path = "/a", .length = 5000, .fields = "Cache-Control: max-age=2\r\n"});
     cr_assert_eq(get(&c, "/a", NULL), 200);
     client_free(&c);
     world_run(&w, 4000);
@@ -330,8 +342,8 @@ Test(fill, a_stale_copy_is_better_than_an_error)
 Test(fill, an_error_is_shared_by_those_who_wait_and_kept_for_nobody)
 {
     struct client c;
-    struct origin_file *f = page((struct origin_file){.path = "/a", .length = 300, .status = 503,
-                                                      .delay_ms = 20});
+    struct origin_file *f =
+        page((struct origin_file){.path = "/a", .length = 300, .status = 503, .delay_ms = 20});
     start_many(20, "/a", NULL);
     world_run(&w, 100);
     cr_assert_eq(end_many(20, 503, 0, 0), 20);
@@ -342,13 +354,13 @@ Test(fill, an_error_is_shared_by_those_who_wait_and_kept_for_nobody)
     nothing_is_left();
 }
 
-/* --- what can't be cached ----------------------------------------------------------------------------------- */
+/* --- what can't be cached
+ * ----------------------------------------------------------------------------------- */
 
 Test(fill, uncacheable_responses_are_not_collapsed_and_that_is_remembered)
 {
-    struct origin_file *f = page((struct origin_file){.path = "/a", .length = 400000,
-                                                      .delay_ms = 20,
-                                                      .fields = "Cache-Control: no-store\r\n"});
+    struct origin_file *f = page((struct origin_file){
+        .path = "/a", .length = 400000, .delay_ms = 20, .fields = "Cache-Control: no-store\r\n"});
     start_many(10, "/a", NULL);
     world_run(&w, 1000);
     cr_assert_eq(end_many(10, 200, 9, 400000), 10);
@@ -364,8 +376,8 @@ Test(fill, uncacheable_responses_are_not_collapsed_and_that_is_remembered)
 
 Test(fill, a_passed_response_waits_for_a_slow_client_and_ends_with_one_that_leaves)
 {
-    page((struct origin_file){.path = "/a", .length = 2 << 20, .chunked = true,
-                              .fields = "Cache-Control: private\r\n"});
+    page((struct origin_file){
+        .path = "/a", .length = 2 << 20, .chunked = true, .fields = "Cache-Control: private\r\n"});
     start_many(4, "/a", NULL);
     many[0].paused = many[1].paused = true;
     world_run(&w, 2000);
@@ -380,8 +392,12 @@ Test(fill, a_passed_response_waits_for_a_slow_client_and_ends_with_one_that_leav
 
 Test(fill, a_passed_response_that_breaks_off_is_visibly_broken)
 {
-    page((struct origin_file){.path = "/a", .length = 100000, .mode = ORIGIN_RESETS, .cut = 40000,
-                              .chunked = true, .fields = "Vary: Accept\r\n"});
+    page((struct origin_file){.path = "/a",
+                              .length = 100000,
+                              .mode = ORIGIN_RESETS,
+                              .cut = 40000,
+                              .chunked = true,
+                              .fields = "Vary: Accept\r\n"});
     start_many(4, "/a", NULL);
     world_run(&w, 1000);
     cr_assert_eq(end_many(4, 200, 9, 100000), 0);
@@ -424,7 +440,8 @@ Test(fill, an_object_larger_than_the_cache_goes_past_it)
     nothing_is_left();
 }
 
-/* --- purge, status --------------------------------------------------------------------------------------------- */
+/* --- purge, status
+ * --------------------------------------------------------------------------------------------- */
 
 static bool purge(const char *url)
 {

@@ -8,10 +8,14 @@
 #include "dataplane/proxy/proxy.h"
 
 static struct proxy_site sites[3] = {{.host = "a.test"}, {.host = "m.test"}, {.host = "z.test"}};
-static const struct proxy_policy policy = {
-    .zone = "coral.test", .open = true, .sites = 3, .site = sites, .own = 1,
-    .own_address = {{{0x20, 1, 0xd, 0xb8, [15] = 1}}}, .allow = 1,
-    .allow_prefix = {{{{[10] = 0xff, 0xff, 10}}, 8}}};
+static const struct proxy_policy policy = {.zone = "coral.test",
+                                           .open = true,
+                                           .sites = 3,
+                                           .site = sites,
+                                           .own = 1,
+                                           .own_address = {{{0x20, 1, 0xd, 0xb8, [15] = 1}}},
+                                           .allow = 1,
+                                           .allow_prefix = {{{{[10] = 0xff, 0xff, 10}}, 8}}};
 
 static const char *url(const char *in)
 {
@@ -53,11 +57,11 @@ Test(host, addresses_of_origins)
         const char *text;
         bool open, site, special_site;
     } is[] = {
-        {"8.8.8.8", true, true, true},      {"127.0.0.1", false, false, true},
-        {"10.1.2.3", true, false, true},    {"192.168.0.1", false, false, true},
+        {"8.8.8.8", true, true, true},       {"127.0.0.1", false, false, true},
+        {"10.1.2.3", true, false, true},     {"192.168.0.1", false, false, true},
         {"169.254.1.1", false, false, true}, {"::1", false, false, true},
-        {"fe80::1", false, false, true},    {"2001:db8::1", false, false, false}, /* ourselves */
-        {"2606:4700::1", true, true, true}, {"::ffff:127.0.0.1", false, false, true},
+        {"fe80::1", false, false, true},     {"2001:db8::1", false, false, false}, /* ourselves */
+        {"2606:4700::1", true, true, true},  {"::ffff:127.0.0.1", false, false, true},
     };
     for (size_t i = 0; i < sizeof(is) / sizeof(is[0]); i++) {
         cr_assert(addr_parse(is[i].text, &a), "%s", is[i].text);

@@ -15,10 +15,14 @@ static struct client crowd[64];
 
 static struct origin_file *page(const char *path, uint64_t length, unsigned rate)
 {
-    return origin_add(&w.origin[0], (struct origin_file){.path = path, .length = length, .salt = 5,
-                                                         .rate = rate, .etag = "\"v1\"",
-                                                         .delay_ms = 30,
-                                                         .fields = "Cache-Control: max-age=600\r\n"});
+    return origin_add(&w.origin[0],
+                      (struct origin_file){.path = path,
+                                           .length = length,
+                                           .salt = 5,
+                                           .rate = rate,
+                                           .etag = "\"v1\"",
+                                           .delay_ms = 30,
+                                           .fields = "Cache-Control: max-age=600\r\n"});
 }
 
 static unsigned get(struct client *c, unsigned node, const char *path)
@@ -97,8 +101,8 @@ Test(peers, six_cold_nodes_cost_the_origin_a_handful)
 {
     unsigned sum = 0;
     for (unsigned seed = 0; seed < 10; seed++) {
-        unsigned asked = flash(SEED + seed, 1 + seed % 2, seed % 3 ? 20000 : 600000,
-                               seed % 3 ? 0 : 1000);
+        unsigned asked =
+            flash(SEED + seed, 1 + seed % 2, seed % 3 ? 20000 : 600000, seed % 3 ? 0 : 1000);
         cr_assert_leq(asked, 3, "seed %u: %u", SEED + seed, asked);
         sum += asked;
     }
@@ -176,7 +180,8 @@ Test(peers, a_dead_holder_only_delays)
     world_close(&w);
 }
 
-/* --- what a node answers to one that says it is a peer ------------------------------------------------------ */
+/* --- what a node answers to one that says it is a peer
+ * ------------------------------------------------------ */
 
 static unsigned ask(struct client *c, unsigned node, const char *path, unsigned as, bool forged,
                     const char *range)

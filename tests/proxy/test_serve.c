@@ -13,7 +13,9 @@ static struct world w;
 
 static struct origin_file *page(const char *path, uint64_t length)
 {
-    return origin_add(&w.origin[0], (struct origin_file){.path = path, .length = length, .salt = 7,
+    return origin_add(&w.origin[0], (struct origin_file){.path = path,
+                                                         .length = length,
+                                                         .salt = 7,
                                                          .etag = "\"v1\"",
                                                          .fields = "Cache-Control: max-age=60\r\n"
                                                                    "Content-Type: text/x\r\n"});
@@ -124,7 +126,9 @@ Test(serve, conditions)
 {
     struct client c;
     origin_add(&w.origin[0],
-               (struct origin_file){.path = "/a", .length = 500, .etag = "\"v1\"",
+               (struct origin_file){.path = "/a",
+                                    .length = 500,
+                                    .etag = "\"v1\"",
                                     .fields = "Last-Modified: Tue, 14 Nov 2023 10:00:00 GMT\r\n"
                                               "Cache-Control: max-age=60\r\n"});
     get(&c, "www.site.test", "/a", NULL);
@@ -134,11 +138,13 @@ Test(serve, conditions)
     client_free(&c);
     cr_assert_eq(get(&c, "www.site.test", "/a", "If-None-Match: \"x\"\r\n"), 200);
     client_free(&c);
-    cr_assert_eq(get(&c, "www.site.test", "/a",
-                     "If-Modified-Since: Tue, 14 Nov 2023 10:00:00 GMT\r\n"), 304);
+    cr_assert_eq(
+        get(&c, "www.site.test", "/a", "If-Modified-Since: Tue, 14 Nov 2023 10:00:00 GMT\r\n"),
+        304);
     client_free(&c);
-    cr_assert_eq(get(&c, "www.site.test", "/a",
-                     "If-Modified-Since: Tue, 14 Nov 2023 09:59:59 GMT\r\n"), 200);
+    cr_assert_eq(
+        get(&c, "www.site.test", "/a", "If-Modified-Since: Tue, 14 Nov 2023 09:59:59 GMT\r\n"),
+        200);
     client_free(&c);
 }
 
@@ -147,8 +153,9 @@ Test(serve, keep_alive_and_pipelining_stay_in_order)
     struct client c;
     page("/a", 3000);
     page("/b", 4000);
-    client_send(&w, &c, 0, 0, "GET /a HTTP/1.1\r\nHost: www.site.test\r\n\r\n"
-                              "GET /b HTTP/1.1\r\nHost: www.site.test\r\n\r\n");
+    client_send(&w, &c, 0, 0,
+                "GET /a HTTP/1.1\r\nHost: www.site.test\r\n\r\n"
+                "GET /b HTTP/1.1\r\nHost: www.site.test\r\n\r\n");
     world_run(&w, 200);
     cr_assert_eq(http_parse_response(c.data, c.len, false, &c.head), HTTP_OK);
     size_t first = c.head.head_len + 3000;
@@ -175,19 +182,19 @@ Test(serve, hosts)
         const char *host;
         unsigned status;
     } is[] = {
-        {"elsewhere.test", 421},                  /* not ours */
-        {"coral.test", 404},                      /* the zone itself */
-        {"x.coral.test.coral.test", 403},         /* an origin in our own zone */
+        {"elsewhere.test", 421},          /* not ours */
+        {"coral.test", 404},              /* the zone itself */
+        {"x.coral.test.coral.test", 403}, /* an origin in our own zone */
         {"coral.test.coral.test", 403},
         {"coral.test.80.coral.test", 403},
         {"a..b.coral.test", 400},
-        {"www.example.com.0.coral.test", 400},    /* no such port */
+        {"www.example.com.0.coral.test", 400}, /* no such port */
         {"www.example.com.65536.coral.test", 400},
-        {"www.site.test.coral.test.", 200},       /* the root's dot */
-        {"WWW.Site.TEST.coral.test:8080", 200},   /* the port is the service's */
-        {"10.9.0.1.coral.test", 403},             /* private, and no site */
+        {"www.site.test.coral.test.", 200},     /* the root's dot */
+        {"WWW.Site.TEST.coral.test:8080", 200}, /* the port is the service's */
+        {"10.9.0.1.coral.test", 403},           /* private, and no site */
         {"127.0.0.1.coral.test", 403},
-        {"10.1.0.1.coral.test", 403},             /* this node */
+        {"10.1.0.1.coral.test", 403}, /* this node */
     };
     struct client c;
     page("/a", 10);
@@ -206,8 +213,8 @@ Test(serve, open_mode_asks_the_host_itself_at_its_port)
     struct client c;
     w.origin[1].at.port = 8080;
     world_name(&w, (struct name){"www.example.com", RESOLVER_OK, 1, {w.origin[1].at.ip}});
-    struct origin_file *f = origin_add(
-        &w.origin[1], (struct origin_file){.path = "/x?q=1", .length = 2000, .salt = 3});
+    struct origin_file *f =
+        origin_add(&w.origin[1], (struct origin_file){.path = "/x?q=1", .length = 2000, .salt = 3});
     cr_assert_eq(get(&c, "www.example.com.8080.coral.test", "/x?q=1", "Cookie: a=b\r\n"), 200);
     cr_assert(client_body_is(&c, 3, 0, 2000));
     client_free(&c);
@@ -223,7 +230,9 @@ Test(serve, open_mode_asks_the_host_itself_at_its_port)
 Test(serve, a_name_that_points_inside_is_refused_after_resolution)
 {
     struct client c;
-    world_name(&w, (struct name){"rebind.example", RESOLVER_OK, 3,
+    world_name(&w, (struct name){"rebind.example",
+                                 RESOLVER_OK,
+                                 3,
                                  {w.origin[2].at.ip, w.node[0].self.v4, addr_v4(0xa9fea9fe)}});
     origin_add(&w.origin[2], (struct origin_file){.path = "/secret", .length = 10});
     cr_assert_eq(get(&c, "rebind.example.coral.test", "/secret", NULL), 403);

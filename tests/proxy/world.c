@@ -18,7 +18,8 @@ static void *aligned(size_t alignment, size_t bytes)
     return p;
 }
 
-/* --- names: the resolver that the proxies are linked with here ---------------------------------------- */
+/* --- names: the resolver that the proxies are linked with here
+ * ---------------------------------------- */
 
 struct resolution {
     struct resolution *next;
@@ -34,8 +35,8 @@ uint64_t resolver_resolve(struct resolver *r, const char *name, resolver_done *d
     struct world *w = (struct world *)r;
     struct resolution *x = calloc(1, sizeof(*x));
     (void)now;
-    *x = (struct resolution){w->resolutions, rng_u64(&w->rng) | 1, done, ctx,
-                             {.result = RESOLVER_NONE}};
+    *x = (struct resolution){
+        w->resolutions, rng_u64(&w->rng) | 1, done, ctx, {.result = RESOLVER_NONE}};
     for (unsigned i = 0; i < w->names; i++)
         if (strcasecmp(w->name[i].name, name) == 0)
             x->name = w->name[i];
@@ -73,7 +74,8 @@ void world_name(struct world *w, struct name name)
     w->name[w->names++] = name;
 }
 
-/* --- streams ------------------------------------------------------------------------------------------- */
+/* --- streams
+ * ------------------------------------------------------------------------------------------- */
 
 static struct node *node_at(struct world *w, const struct addr *a)
 {
@@ -83,9 +85,9 @@ static struct node *node_at(struct world *w, const struct addr *a)
     return NULL;
 }
 
-static struct pipe *connect_to(struct world *w, const struct endpoint *from,
-                               const bool *from_up, const struct endpoint *to, int worker,
-                               const struct stream_events *events, void *user)
+struct pipe *world_connect(struct world *w, const struct endpoint *from, const bool *from_up,
+                           const struct endpoint *to, int worker,
+                           const struct stream_events *events, void *user)
 {
     static const bool down = false;
     struct node *n = node_at(w, &to->ip);
@@ -116,7 +118,7 @@ static struct stream *host_connect(void *ctx, const struct endpoint *to,
     struct worker *k = ctx;
     struct endpoint from = {k->node->self.v4, 40000};
     (void)now;
-    return &connect_to(k->node->world, &from, &k->node->up, to, -1, events, user)->a.s;
+    return &world_connect(k->node->world, &from, &k->node->up, to, -1, events, user)->a.s;
 }
 
 static void step_pipes(struct world *w)
@@ -136,7 +138,8 @@ static void step_pipes(struct world *w)
     }
 }
 
-/* --- datagrams ------------------------------------------------------------------------------------------- */
+/* --- datagrams
+ * ------------------------------------------------------------------------------------------- */
 
 static void packet_send(struct world *w, const struct endpoint *from, const struct endpoint *to,
                         const void *data, size_t len)
@@ -174,8 +177,12 @@ static void packet_take(struct world *w, struct packet *p)
     struct node *n = node_at(w, &p->to.ip);
     struct dht_peek peek;
     uint8_t reply[1500];
-    struct datagram d = {.from = p->from, .to = p->to, .data = p->data, .len = (uint16_t)p->len,
-                         .room = sizeof(reply), .reply = reply};
+    struct datagram d = {.from = p->from,
+                         .to = p->to,
+                         .data = p->data,
+                         .len = (uint16_t)p->len,
+                         .room = sizeof(reply),
+                         .reply = reply};
     if (!n || !n->up || !dht_peek(p->data, p->len, &peek))
         return;
     if (peek.reply) {
@@ -201,7 +208,9 @@ static void step_packets(struct world *w)
     }
 }
 
-/* --- nodes ------------------------------------------------------------------------------------------------- */
+/* --- nodes
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static bool host_post(void *ctx, unsigned worker, const struct message *m)
 {
@@ -278,20 +287,27 @@ static void make_worker(struct node *n, unsigned i, const struct dht_config *dht
     k->mac = dht_mac_create(&keys);
     struct dht_asker_host ah = {{k, host_udp}, k, host_answered, host_timed_out};
     k->asker = dht_asker_create(dht, i, k->mac, &ah, seed, w->now);
-    struct http_client_config cc = {.exchanges = 256, .idle_pool = 32, .connect_ms = 500,
-                                    .first_byte_ms = 10000, .between_bytes_ms = 5000,
+    struct http_client_config cc = {.exchanges = 256,
+                                    .idle_pool = 32,
+                                    .connect_ms = 500,
+                                    .first_byte_ms = 10000,
+                                    .between_bytes_ms = 5000,
                                     .idle_ms = 10000};
     struct http_client_host ch = {k, host_connect};
     k->client = http_client_create(&cc, &ch, w->now);
-    struct proxy_config pc = {.worker = i, .workers = n->workers, .requests = w->requests,
-                              .fills = w->fills, .burst = 32, .node_id = n->self.id,
+    struct proxy_config pc = {.worker = i,
+                              .workers = n->workers,
+                              .requests = w->requests,
+                              .fills = w->fills,
+                              .burst = 32,
+                              .node_id = n->self.id,
                               .http_port = 80};
     snprintf(pc.node_name, sizeof(pc.node_name), "node%u", n->number);
-    struct proxy_parts parts = {n->cache, k->client, k->asker, k->mac, (struct resolver *)w,
+    struct proxy_parts parts = {n->cache,      k->client, k->asker, k->mac, (struct resolver *)w,
                                 {k, host_post}};
     k->proxy = proxy_create(&pc, &parts, seed, w->now);
-    struct http_server_config sc = {.connections = 512, .idle_ms = 60000, .head_ms = 10000,
-                                    .stall_ms = 30000};
+    struct http_server_config sc = {
+        .connections = 512, .idle_ms = 60000, .head_ms = 10000, .stall_ms = 30000};
     struct http_handler handler = proxy_handler(k->proxy);
     k->server = http_server_create(&sc, &handler, w->now);
     if (!k->mac || !k->asker || !k->client || !k->proxy || !k->server)
@@ -431,8 +447,7 @@ void world_step(struct world *w)
         for (unsigned j = 0; w->node[i].up && j < w->node[i].workers; j++)
             step_worker(&w->node[i].worker[j]);
     for (unsigned i = 0; i < w->nodes; i++)
-        if (!w->node[i].up &&
-            w->now.mono_us - w->node[i].dead_us == WORLD_DEAD_MS * 1000)
+        if (!w->node[i].up && w->now.mono_us - w->node[i].dead_us == WORLD_DEAD_MS * 1000)
             for (unsigned j = 0; j < w->nodes; j++)
                 make_routes(&w->node[j]);
 }
@@ -457,179 +472,4 @@ uint64_t world_count(const struct world *w, unsigned node, size_t offset)
         sum += counter_read(
             (const uint64_t *)((const char *)proxy_counters(n->worker[i].proxy) + offset));
     return sum;
-}
-
-/* --- clients ---------------------------------------------------------------------------------------------------- */
-
-static void on_nothing(struct stream *s, struct now now)
-{
-    (void)s, (void)now;
-}
-
-static size_t on_received(struct stream *s, const uint8_t *data, size_t len, struct now now)
-{
-    struct client *c = s->user;
-    (void)now;
-    if (c->paused)
-        return 0;
-    if (c->len + len + 1 > c->room) {
-        c->room = (c->len + len + 1) * 2;
-        c->data = realloc(c->data, c->room);
-    }
-    memcpy(c->data + c->len, data, len);
-    c->len += len;
-    return len;
-}
-
-static void on_eof(struct stream *s, struct now now)
-{
-    struct client *c = s->user;
-    (void)now;
-    c->eof = true;
-    stream_shut(s);
-}
-
-static void on_closed(struct stream *s, enum stream_end why, struct now now)
-{
-    struct client *c = s->user;
-    (void)now;
-    c->closed = true;
-    c->why = why;
-    c->pipe = NULL;
-}
-
-static const struct stream_events client_events = {on_nothing, on_received, on_nothing, on_eof,
-                                                   on_closed};
-
-void client_send(struct world *w, struct client *c, unsigned node, unsigned worker,
-                 const char *request)
-{
-    struct endpoint from = {addr_v4(0x0a640001), 50000}, to = {w->node[node].self.v4, 80};
-    memset(c, 0, sizeof(*c));
-    c->world = w;
-    c->to_head = strncmp(request, "HEAD", 4) == 0;
-    c->pipe = connect_to(w, &from, &w->clients_up, &to, (int)worker, &client_events, c);
-    stream_copy(&c->pipe->a.s, request, strlen(request));
-}
-
-void client_more(struct client *c, const char *request)
-{
-    c->len = 0;
-    c->whole = false;
-    if (c->pipe)
-        stream_copy(&c->pipe->a.s, request, strlen(request));
-}
-
-void client_get(struct world *w, struct client *c, unsigned node, unsigned worker,
-                const char *host, const char *path, const char *fields)
-{
-    char request[4096];
-    snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", path, host,
-             fields ? fields : "");
-    client_send(w, c, node, worker, request);
-}
-
-void client_leave(struct client *c)
-{
-    if (c->pipe)
-        stream_abort(&c->pipe->a.s);
-}
-
-static bool take_chunked(struct client *c, const uint8_t *data, size_t len)
-{
-    struct http_chunked k;
-    http_chunked_init(&k);
-    for (size_t at = 0; at < len;) {
-        size_t used;
-        struct http_text span;
-        enum http_error e = http_chunked_next(&k, data + at, len - at, &used, &span);
-        if (span.len)
-            memcpy(c->body + c->body_len, span.p, span.len);
-        c->body_len += span.len;
-        at += used;
-        if (e == HTTP_OK)
-            return true;
-        if (e == HTTP_BAD || used == 0)
-            return false;
-    }
-    return false;
-}
-
-bool client_parse(struct client *c)
-{
-    c->whole = false;
-    c->body_len = 0;
-    if (!c->data || http_parse_response(c->data, c->len, c->to_head, &c->head) != HTTP_OK)
-        return false;
-    size_t have = c->len - c->head.head_len;
-    const uint8_t *data = (const uint8_t *)c->data + c->head.head_len;
-    free(c->body);
-    c->body = malloc(have + 1);
-    if (c->head.framing == HTTP_BODY_CHUNKED) {
-        c->whole = take_chunked(c, data, have);
-        return c->whole;
-    }
-    memcpy(c->body, data, have);
-    c->body_len = have;
-    c->whole = c->head.framing == HTTP_BODY_NONE     ? have == 0
-               : c->head.framing == HTTP_BODY_LENGTH ? have == c->head.content_length
-                                                     : c->eof;
-    return c->whole;
-}
-
-bool client_wait(struct client *c, unsigned ms)
-{
-    size_t looked = (size_t)-1;
-    for (unsigned i = 0; i < ms; i++) {
-        world_step(c->world);
-        if (c->len != looked || c->eof || c->closed) {
-            looked = c->len;
-            if (client_parse(c) || c->closed)
-                break;
-        }
-    }
-    return c->whole;
-}
-
-void client_free(struct client *c)
-{
-    free(c->data);
-    free(c->body);
-    c->data = NULL;
-    c->body = NULL;
-    if (c->pipe)
-        stream_abort(&c->pipe->a.s);
-    while (c->pipe)
-        world_step(c->world);
-}
-
-bool client_body_is(const struct client *c, uint64_t salt, uint64_t from, uint64_t length)
-{
-    if (!c->whole || c->body_len != length)
-        return false;
-    for (uint64_t i = 0; i < length; i++)
-        if (c->body[i] != origin_byte(salt, from + i))
-            return false;
-    return true;
-}
-
-const char *client_field(const struct client *c, const char *name)
-{
-    static char value[1024];
-    for (unsigned i = 0; i < c->head.fields; i++) {
-        const struct http_field *f = &c->head.field[i];
-        if (f->name.len == strlen(name) && strncasecmp(f->name.p, name, f->name.len) == 0) {
-            snprintf(value, sizeof(value), "%.*s", (int)f->value.len, f->value.p);
-            return value;
-        }
-    }
-    return "";
-}
-
-unsigned world_get(struct world *w, struct client *c, unsigned node, const char *host,
-                   const char *path, const char *fields)
-{
-    client_get(w, c, node, 0, host, path, fields);
-    client_wait(c, 60000);
-    return c->whole ? c->head.status : 0;
 }

@@ -104,14 +104,18 @@ void world_close(struct world *w);
 void world_step(struct world *w);
 void world_run(struct world *w, unsigned ms);
 void world_kill(struct world *w, unsigned node);
+/* A connection to a node or an origin; worker -1: whose turn it is. */
+struct pipe *world_connect(struct world *w, const struct endpoint *from, const bool *from_up,
+                           const struct endpoint *to, int worker,
+                           const struct stream_events *events, void *user);
 void world_name(struct world *w, struct name name);
 
 /* Opens a connection to a node's worker and sends `request` as it stands. */
 void client_send(struct world *w, struct client *c, unsigned node, unsigned worker,
                  const char *request);
 /* GET of http://<host>/<path>, with further field lines. */
-void client_get(struct world *w, struct client *c, unsigned node, unsigned worker,
-                const char *host, const char *path, const char *fields);
+void client_get(struct world *w, struct client *c, unsigned node, unsigned worker, const char *host,
+                const char *path, const char *fields);
 void client_more(struct client *c, const char *request); /* on the same connection */
 void client_leave(struct client *c);
 /* Runs until the response is whole or the connection ended, at most `ms`. */
