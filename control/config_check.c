@@ -28,8 +28,7 @@ static void check_addresses(const struct config *c, unsigned i, struct report *r
         const struct addr *a = &p->address.item[j].ip;
         snprintf(path, sizeof(path), "ports[%u].addresses[%u]", i, j);
         if (!is_usable(a))
-            report_add(report, p->place, path, "%s cannot be a port's address",
-                       addr_text(a, text));
+            report_add(report, p->place, path, "%s cannot be a port's address", addr_text(a, text));
         for (unsigned k = 0; k <= i; k++)
             for (unsigned m = 0; m < (k == i ? j : c->port[k].address.n); m++)
                 if (addr_eq(a, &c->port[k].address.item[m].ip))
@@ -76,8 +75,7 @@ static void check_ports(const struct config *c, struct report *report)
         for (unsigned k = 0; k < i; k++)
             if (*p->device && strcmp(p->device, c->port[k].device) == 0) {
                 snprintf(path, sizeof(path), "ports[%u].device", i);
-                report_add(report, p->place, path, "%s is ports[%u].device already", p->device,
-                           k);
+                report_add(report, p->place, path, "%s is ports[%u].device already", p->device, k);
             }
         check_addresses(c, i, report);
         check_gateways(p, i, report);

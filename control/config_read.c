@@ -33,9 +33,8 @@ struct level {
 
 static struct place place_from(const struct fy_mark *start, const struct fy_mark *end, bool quoted)
 {
-    struct place at = {.line = (unsigned)start->line + 1,
-                       .column = (unsigned)start->column + 1,
-                       .length = 1};
+    struct place at = {
+        .line = (unsigned)start->line + 1, .column = (unsigned)start->column + 1, .length = 1};
     if (end && end->line == start->line && end->column > start->column)
         at.length = (unsigned)(end->column - start->column);
     if (quoted && at.column > 1) { /* marks leave the quotes out */
@@ -172,8 +171,8 @@ static void file_read(struct walk *w, const char *path, struct config_file *file
         report_add(w->report, file->place, path, "%s", why);
     else if (strcmp(path, "cluster.key_file") == 0 && stat(file->path, &st) == 0 &&
              (st.st_mode & S_IROTH))
-        report_warn(w->report, file->place, path, "anybody can read %s; chmod o= %s",
-                    file->path, file->path);
+        report_warn(w->report, file->place, path, "anybody can read %s; chmod o= %s", file->path,
+                    file->path);
 }
 
 /* --- values -------------------------------------------------------------------------------- */
@@ -237,8 +236,8 @@ static void read_list(struct walk *w, const struct schema_option *o, struct fy_n
     for (unsigned i = 0; (element = fy_node_sequence_iterate(n, &prev)); i++) {
         snprintf(item_path, sizeof(item_path), "%s[%u]", path, i);
         if (i == o->max) {
-            report_add(w->report, node_place(element, key_at), item_path,
-                       "too many: %llu at most", (unsigned long long)o->max);
+            report_add(w->report, node_place(element, key_at), item_path, "too many: %llu at most",
+                       (unsigned long long)o->max);
             return;
         }
         unsigned before = w->report->errors;
@@ -315,8 +314,8 @@ static const char *belongs_to(const char *key, char *out, size_t room)
     return NULL;
 }
 
-static void report_unknown(struct walk *w, const struct level *l, const char *key,
-                           struct place at, const char *path)
+static void report_unknown(struct walk *w, const struct level *l, const char *key, struct place at,
+                           const char *path)
 {
     char keys[LEVEL_KEYS][32], full[64];
     const char *words[LEVEL_KEYS];
@@ -333,8 +332,7 @@ static void report_unknown(struct walk *w, const struct level *l, const char *ke
         report_add(w->report, at, path, "no such key; see corald.yaml(5)");
 }
 
-static void read_mapping(struct walk *w, struct fy_node *n, struct place at,
-                         const struct level *l);
+static void read_mapping(struct walk *w, struct fy_node *n, struct place at, const struct level *l);
 
 static void read_section(struct walk *w, struct fy_node *n, struct place at, const char *path,
                          const char *pattern, void *base)
@@ -472,8 +470,7 @@ static void report_doubles(struct walk *w, struct key_seen *seen, size_t n, cons
         }
 }
 
-static void read_mapping(struct walk *w, struct fy_node *n, struct place at,
-                         const struct level *l)
+static void read_mapping(struct walk *w, struct fy_node *n, struct place at, const struct level *l)
 {
     int pairs = fy_node_mapping_item_count(n);
     struct key_seen *seen = pairs > 0 ? calloc((size_t)pairs, sizeof(*seen)) : NULL;
@@ -553,24 +550,65 @@ static bool is_blank(const char *text, size_t len)
     return true;
 }
 
-/*
- * A line that begins with "%": a directive, of which a configuration needs none and over some of
- * which libfyaml 0.7.12 loops for ever. A line may also end as old YAML has it (CR, NEL, LS, PS),
- * or follow a byte order mark; the last bytes of these in UTF-8 are enough to tell.
- */
-static bool has_directive(struct report *report, const char *text, size_t len)
+/* Bytes of the UTF-8 character at p (RFC 3629), 0 when there is none. */
+static unsigned character(const unsigned char *p, size_t left)
 {
-    unsigned line = 1;
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    unsigned n = p[0] < 0x80       ? 1
+                 : p[0] >> 5 == 6  ? 2
+                 : p[0] >> 4 == 14 ? 3
+                 : p[0] >> 3 == 30 ? 4
+                                   : 0;
+    uint32_t code = n > 1 ? p[0] & (0x7fu >> n) : p[0];
 
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] == '%' && (i == 0 || memchr("\n\r\x85\xa8\xa9\xbf", text[i - 1], 6))) {
-            report_add(report, (struct place){line, 1, 1}, "",
-                       "directives are not taken; leave the line out");
-            return true;
-        }
-        line += text[i] == '\n';
+    if (n == 0 || n > left)
+        return 0;
+    for (unsigned i = 1; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+        code = code << 6 | (p[i] & 0x3f);
     }
-    return false;
+    if (code < least[n] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+        return 0;
+    return n;
+}
+
+/* Line breaks of old YAML (RFC 3629 forms of NEL, LS, PS) and the byte order mark. */
+static bool is_odd(const unsigned char *p, unsigned n)
+{
+    return (n == 2 && p[0] == 0xc2 && p[1] < 0xa0) ||
+           (n == 3 && (memcmp(p, "\xe2\x80\xa8", 3) == 0 || memcmp(p, "\xe2\x80\xa9", 3) == 0 ||
+                       memcmp(p, "\xef\xbb\xbf", 3) == 0));
+}
+
+/*
+ * What no configuration needs is kept from libfyaml 0.7.12, which loops for ever over some
+ * directives (lines with "%" first) and falls over a NUL: only plain text in UTF-8 goes on. False
+ * after a report.
+ */
+static bool is_plain(struct report *report, const char *text, size_t len)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    struct place at = {1, 1, 1};
+
+    for (size_t i = 0; i < len;) {
+        unsigned n = character(p + i, len - i);
+        bool control = (p[i] < 0x20 && !strchr("\t\r\n", p[i])) || p[i] == 0 || p[i] == 0x7f ||
+                       (p[i] == '\r' && (i + 1 == len || p[i + 1] != '\n'));
+        if (n == 0 || control || is_odd(p + i, n)) {
+            report_add(report, at, "", "a byte 0x%02x here: plain text in UTF-8 is wanted", p[i]);
+            return false;
+        }
+        if (p[i] == '%' && at.column == 1) {
+            report_add(report, at, "", "directives are not taken; leave the line out");
+            return false;
+        }
+        at.column++;
+        if (p[i] == '\n')
+            at = (struct place){at.line + 1, 1, 1};
+        i += n;
+    }
+    return true;
 }
 
 static void read_yaml(struct walk *w, const char *text, size_t len)
@@ -578,9 +616,8 @@ static void read_yaml(struct walk *w, const char *text, size_t len)
     struct fy_diag_cfg diag_cfg;
     fy_diag_cfg_default(&diag_cfg);
     struct fy_diag *diag = fy_diag_create(&diag_cfg);
-    struct fy_parse_cfg cfg = {.diag = diag,
-                               .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG |
-                                        FYPCF_ALLOW_DUPLICATE_KEYS};
+    struct fy_parse_cfg cfg = {
+        .diag = diag, .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG | FYPCF_ALLOW_DUPLICATE_KEYS};
     fy_diag_set_collect_errors(diag, true);
     struct fy_parser *parser = fy_parser_create(&cfg);
     struct fy_document *doc = NULL, *second = NULL;
@@ -625,7 +662,7 @@ bool config_read_text(const char *name, const char *text, size_t len, struct con
     config_defaults(GROUP_NODE, out);
     if (!report->text || len > CONFIG_FILE_BYTES)
         report_add(report, (struct place){0}, "", "larger than 16 MiB, or no memory");
-    else if (!has_directive(report, text, len) && !is_blank(text, len))
+    else if (is_plain(report, text, len) && !is_blank(text, len))
         read_yaml(&w, report->text, len);
     if (out->sites)
         qsort(out->site, out->sites, sizeof(out->site[0]), by_host);

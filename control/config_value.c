@@ -26,7 +26,8 @@ static bool is_not(const struct schema_option *o, const char *text, char *why, s
     return false;
 }
 
-static bool bool_value(const struct schema_option *o, const char *text, bool *out, char *why, size_t len)
+static bool bool_value(const struct schema_option *o, const char *text, bool *out, char *why,
+                       size_t len)
 {
     static const char *const words[] = {"false", "true", "no", "yes", "off", "on"};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -119,7 +120,8 @@ static bool ttl_value(const struct schema_option *o, const char *text, int64_t *
     return true;
 }
 
-static bool name_value(const struct schema_option *o, const char *text, char *out, char *why, size_t len)
+static bool name_value(const struct schema_option *o, const char *text, char *out, char *why,
+                       size_t len)
 {
     size_t n = strlen(text);
     bool good = n > 0 && n < 64 && is_alnum(text[0]);
@@ -180,7 +182,8 @@ static bool domain_parse(const char *text, size_t n, char out[CONFIG_TEXT])
     return label > 0 && text[n - 1] != '-';
 }
 
-static bool path_value(const struct schema_option *o, const char *text, char *out, char *why, size_t len)
+static bool path_value(const struct schema_option *o, const char *text, char *out, char *why,
+                       size_t len)
 {
     if (text[0] != '/' || strlen(text) >= CONFIG_TEXT)
         return is_not(o, text, why, len);
@@ -217,7 +220,7 @@ static bool prefix_value(const struct schema_option *o, const char *text, struct
     if (o->type == OPTION_PREFIX) {
         struct addr net = out->ip;
         for (unsigned bit = 128 - most + (unsigned)bits; bit < 128; bit++)
-            net.b[bit / 8] &= (uint8_t)~(0x80 >> bit % 8);
+            net.b[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
         if (!addr_eq(&net, &out->ip)) {
             char good[ADDR_TEXT];
             snprintf(why, len, "\"%.60s\" has bits beyond its prefix; did you mean %s/%lu?", text,
@@ -261,7 +264,8 @@ static bool origin_value(const struct schema_option *o, const char *text, struct
     return true;
 }
 
-bool config_value(const struct schema_option *o, const char *text, void *field, char *why, size_t len)
+bool config_value(const struct schema_option *o, const char *text, void *field, char *why,
+                  size_t len)
 {
     switch (o->type) {
     case OPTION_BOOL:

@@ -12,9 +12,9 @@
 
 #include "control/log.h"
 
-#define EVENTS_A_TURN 4096
-#define SAMPLE_US     1000000u
-#define RECLAIM_US    20000u /* how often it is asked whether a grace period is over */
+#define EVENTS_A_TURN  4096
+#define SAMPLE_US      1000000u
+#define RECLAIM_US     20000u /* how often it is asked whether a grace period is over */
 #define DRAIN_LEAST_US 50000u /* until every worker has seen NODE_DRAIN */
 
 struct now control_now(void)
@@ -40,8 +40,8 @@ void control_drain(struct control *c, const char *why)
     c->draining = true;
     c->drain_from_us = now_us;
     c->drain_until_us = now_us + c->config->drain_timeout_ms * 1000;
-    log_info("stopping, %s connections=%u drain_timeout_ms=%llu", why,
-             node_connections(c->node), (unsigned long long)c->config->drain_timeout_ms);
+    log_info("stopping, %s connections=%u drain_timeout_ms=%llu", why, node_connections(c->node),
+             (unsigned long long)c->config->drain_timeout_ms);
     sd_notify(0, "STOPPING=1");
     control_publish(c); /* out of our own DNS answers first */
     for (unsigned i = 0; i < c->workers; i++)

@@ -203,8 +203,7 @@ uint64_t control_jobs_poll(struct control *c, uint64_t now_us)
 {
     uint64_t at = UINT64_MAX;
 
-    while (c->commands &&
-           node_command(c->node, c->command[0].worker, &c->command[0].message)) {
+    while (c->commands && node_command(c->node, c->command[0].worker, &c->command[0].message)) {
         c->commands--;
         memmove(&c->command[0], &c->command[1], c->commands * sizeof(c->command[0]));
     }
@@ -231,8 +230,7 @@ void control_jobs_end(struct control *c)
         struct job *j = &c->job[i];
         if (j->used && j->request.verb == REQUEST_STOP)
             job_end(c, j,
-                    json_pack("{s:b, s:b, s:I}", "ok", 1, "stopped", 1, "cut",
-                              (json_int_t)c->cut));
+                    json_pack("{s:b, s:b, s:I}", "ok", 1, "stopped", 1, "cut", (json_int_t)c->cut));
         else if (j->used)
             job_end(c, j, json_pack("{s:b, s:s}", "ok", 0, "error", "the node has stopped"));
     }

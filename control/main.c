@@ -151,7 +151,8 @@ static int take_rundir(const struct config *c, const char *instance, struct rund
     if (given && strlen(given) < sizeof(path))
         snprintf(path, sizeof(path), "%s", given);
     else if (given || !rundir_path(instance ? instance : c->name, path))
-        return fail(FAILED, "the run folder's name is too long; -n NAME or node.run_dir changes it");
+        return fail(FAILED,
+                    "the run folder's name is too long; -n NAME or node.run_dir changes it");
     int status = rundir_take(r, path, error, sizeof(error));
     return status ? fail(status, error) : DONE;
 }
@@ -243,7 +244,8 @@ static int serve(struct control *c, const struct node_config *plan, const struct
     if (!c->server)
         fail(FAILED, error);
     else if (!node_start(c->node, c->config->pin)) {
-        fail(FAILED, "cannot start the worker threads; look at the limits of processes (ulimit -u)");
+        fail(FAILED,
+             "cannot start the worker threads; look at the limits of processes (ulimit -u)");
     } else {
         log_ports(c);
         log_info("serving name=%s version=%s workers=%u cluster_id=%02x%02x%02x%02x http_port=%u",

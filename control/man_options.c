@@ -38,9 +38,11 @@ static void put_range(const struct schema_option *o)
     else if (o->type == OPTION_UINT)
         printf("Range: %llu to %llu.\n", (unsigned long long)o->min, (unsigned long long)o->max);
     else if (o->type == OPTION_SIZE)
-        printf("Range: %s to %s.\n", units_size_exact(o->min, least), units_size_exact(o->max, most));
+        printf("Range: %s to %s.\n", units_size_exact(o->min, least),
+               units_size_exact(o->max, most));
     else if (o->type == OPTION_TIME)
-        printf("Range: %s to %s.\n", units_time_exact(o->min, least), units_time_exact(o->max, most));
+        printf("Range: %s to %s.\n", units_time_exact(o->min, least),
+               units_time_exact(o->max, most));
 }
 
 static void put_option(const struct schema_option *o)

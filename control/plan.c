@@ -6,7 +6,12 @@
 #include "control/units.h"
 
 /* capabilities(7) by number, as /proc/self/status shows them */
-enum { CAP_BIT_NET_ADMIN = 12, CAP_BIT_NET_RAW = 13, CAP_BIT_IPC_LOCK = 14, CAP_BIT_SYS_ADMIN = 21 };
+enum {
+    CAP_BIT_NET_ADMIN = 12,
+    CAP_BIT_NET_RAW = 13,
+    CAP_BIT_IPC_LOCK = 14,
+    CAP_BIT_SYS_ADMIN = 21
+};
 
 static void port_fill(const struct config_port *from, unsigned number, struct port_config *to)
 {
@@ -19,8 +24,7 @@ static void port_fill(const struct config_port *from, unsigned number, struct po
     to->offload = true;
     to->addresses = from->address.n;
     for (unsigned i = 0; i < from->address.n; i++)
-        to->address[i] =
-            (struct net_address){from->address.item[i].ip, from->address.item[i].bits};
+        to->address[i] = (struct net_address){from->address.item[i].ip, from->address.item[i].bits};
     for (unsigned i = 0; i < from->gateway.n; i++) {
         const struct addr *a = &from->gateway.item[i];
         *(addr_is_v4(a) ? &to->gateway_v4 : &to->gateway_v6) = *a;

@@ -21,8 +21,7 @@ struct view *control_view_first(const struct config *config, struct proxy_policy
 static void retire(struct control *c, uint64_t token, const void *part)
 {
     if (part)
-        c->retired[c->retirements++] =
-            (struct retired){token, (void *)(uintptr_t)part, free};
+        c->retired[c->retirements++] = (struct retired){token, (void *)(uintptr_t)part, free};
 }
 
 void control_reclaim(struct control *c)

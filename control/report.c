@@ -133,8 +133,8 @@ static void print_source(const struct report *r, struct place at, FILE *to)
     fprintf(to, "%5u | %s", at.line, from ? "..." : "");
     for (const char *c = p; c < stop; c++)
         fputc((unsigned char)*c < 0x20 || *c == 0x7f ? ' ' : *c, to);
-    fprintf(to, "%s\n      | %*s^", stop < end ? "..." : "",
-            (int)(column - from + (from ? 3 : 0)), "");
+    fprintf(to, "%s\n      | %*s^", stop < end ? "..." : "", (int)(column - from + (from ? 3 : 0)),
+            "");
     const char *mark = skip_characters(p, stop, column - from + 1);
     for (unsigned i = 1; i < at.length && mark < stop; i++) {
         fputc('~', to);

@@ -20,14 +20,12 @@ static bool verb_parse(const char *word, enum request_verb *out, char *error, si
     if (near)
         snprintf(error, len, "\"%.40s\" is no verb; did you mean \"%s\"?", word, near);
     else
-        snprintf(error, len, "\"%.40s\" is no verb; there are status, stats, purge and stop",
-                 word);
+        snprintf(error, len, "\"%.40s\" is no verb; there are status, stats, purge and stop", word);
     return false;
 }
 
 /* One member; unknown ones and wrong types are refused, so that a misspelt one is noticed. */
-static bool member(struct request *r, const char *key, const json_t *value, char *error,
-                   size_t len)
+static bool member(struct request *r, const char *key, const json_t *value, char *error, size_t len)
 {
     if (strcmp(key, "verb") == 0)
         return true;
@@ -53,8 +51,7 @@ static bool member(struct request *r, const char *key, const json_t *value, char
     return false;
 }
 
-bool request_parse(const char *line, size_t len, struct request *out, char *error,
-                   size_t error_len)
+bool request_parse(const char *line, size_t len, struct request *out, char *error, size_t error_len)
 {
     json_error_t where;
     json_t *o = json_loadb(line, len, JSON_REJECT_DUPLICATES, &where);
@@ -75,9 +72,7 @@ bool request_parse(const char *line, size_t len, struct request *out, char *erro
     }
     if (!verb_parse(verb, &out->verb, error, error_len))
         goto out;
-    json_object_foreach(o, key, value)
-        if (!member(out, key, value, error, error_len))
-            goto out;
+    json_object_foreach(o, key, value) if (!member(out, key, value, error, error_len)) goto out;
     if (out->verb == REQUEST_PURGE && !*out->url) {
         snprintf(error, error_len, "purge needs \"url\"");
         goto out;

@@ -43,7 +43,8 @@ int rundir_take(struct rundir *r, const char *path, char *error, size_t len)
     if (!make_folder(path)) {
         int reason = errno;
         snprintf(error, len, "cannot make the run folder %s: %s%s", path, strerror(reason),
-                 refusal(reason) == 5 ? "; run as root, or set CORAL_RUN to a folder of yours" : "");
+                 refusal(reason) == 5 ? "; run as root, or set CORAL_RUN to a folder of yours"
+                                      : "");
         return refusal(reason);
     }
     snprintf(lock, sizeof(lock), "%s/lock", path);

@@ -53,8 +53,7 @@ static const struct {
     [OPTION_NETWORK_ADDRESS] = {"an address with its prefix length",
                                 "192.0.2.10/24 or 2001:db8::10/64", sizeof(struct config_prefix)},
     [OPTION_PREFIX] = {"a network", "10.1.0.0/16 or fd00::/8", sizeof(struct config_prefix)},
-    [OPTION_ENDPOINT] = {"an address", "192.0.2.53 or 192.0.2.53:PORT",
-                         sizeof(struct endpoint)},
+    [OPTION_ENDPOINT] = {"an address", "192.0.2.53 or 192.0.2.53:PORT", sizeof(struct endpoint)},
     [OPTION_ORIGIN] = {"an origin", "origin.example.net:80, 192.0.2.1 or [2001:db8::1]:80",
                        sizeof(struct config_origin)},
 };

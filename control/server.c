@@ -112,8 +112,7 @@ static void client_lines(struct server *s, struct client *c)
 {
     uint32_t name = client_name(s, c);
 
-    while (c->fd >= 0 && client_name(s, c) == name && !c->waiting && c->out_len == 0 &&
-           c->in_len) {
+    while (c->fd >= 0 && client_name(s, c) == name && !c->waiting && c->out_len == 0 && c->in_len) {
         char *end = memchr(c->in, '\n', c->in_len);
         if (!end) {
             if (c->in_len < REQUEST_BYTES)

@@ -27,8 +27,8 @@
 
 const struct stats_counter stats_table[] = {
     HTTP_COUNTERS(X_HTTP) PROXY_COUNTERS(X_PROXY) CACHE_COUNTERS(X_CACHE) DHT_COUNTERS(X_DHT)
-        DNS_COUNTERS(X_DNS) RESOLVER_COUNTERS(X_RESOLVER) TCP_COUNTERS(X_TCP)
-            NET_COUNTERS(X_NET) WORKER_COUNTERS(X_WORKER)};
+        DNS_COUNTERS(X_DNS) RESOLVER_COUNTERS(X_RESOLVER) TCP_COUNTERS(X_TCP) NET_COUNTERS(X_NET)
+            WORKER_COUNTERS(X_WORKER)};
 const size_t stats_count = sizeof(stats_table) / sizeof(stats_table[0]);
 
 static bool grows(const char *name)

@@ -96,17 +96,16 @@ static json_t *http_json(const struct control *c, const struct worker_stats *w, 
         p99 = (json_int_t)hist_quantile(latency, 0.99);
         free(latency);
     }
-    return json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I}", "requests",
-        (json_int_t)stats_sum(w, n, "proxy_requests_total"), "own",
-        (json_int_t)stats_sum(w, n, "proxy_hits_total"), "peer",
-        (json_int_t)stats_sum(w, n, "proxy_from_peer_total"), "origin",
-        (json_int_t)stats_sum(w, n, "proxy_from_origin_total"), "peer_requests",
-        (json_int_t)stats_sum(w, n, "proxy_peer_requests_total"), "origin_requests",
-        (json_int_t)stats_sum(w, n, "proxy_origin_requests_total"), "rate",
-        rate(c, c->sample.requests, c->before.requests), "p50_us", p50, "p99_us", p99,
-        "connections", (json_int_t)stats_sum(w, n, "http_connections"), "bytes",
-        (json_int_t)stats_sum(w, n, "proxy_client_bytes_total"));
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I}", "requests",
+                     (json_int_t)stats_sum(w, n, "proxy_requests_total"), "own",
+                     (json_int_t)stats_sum(w, n, "proxy_hits_total"), "peer",
+                     (json_int_t)stats_sum(w, n, "proxy_from_peer_total"), "origin",
+                     (json_int_t)stats_sum(w, n, "proxy_from_origin_total"), "peer_requests",
+                     (json_int_t)stats_sum(w, n, "proxy_peer_requests_total"), "origin_requests",
+                     (json_int_t)stats_sum(w, n, "proxy_origin_requests_total"), "rate",
+                     rate(c, c->sample.requests, c->before.requests), "p50_us", p50, "p99_us", p99,
+                     "connections", (json_int_t)stats_sum(w, n, "http_connections"), "bytes",
+                     (json_int_t)stats_sum(w, n, "proxy_client_bytes_total"));
 }
 
 static json_t *index_json(const struct control *c)
@@ -119,14 +118,14 @@ static json_t *index_json(const struct control *c)
     for (uint32_t i = 0; i < r->n; i++) {
         const struct dht_route *m = &r->route[i];
         alive += m->alive;
-        json_array_append_new(
-            members, json_pack("{s:s, s:s, s:b, s:I}", "id", dht_id_text(&m->contact.id, id),
-                               "address", endpoint_text(&m->contact.rpc, at), "alive", m->alive,
-                               "rtt_us", (json_int_t)m->rtt_us));
+        json_array_append_new(members, json_pack("{s:s, s:s, s:b, s:I}", "id",
+                                                 dht_id_text(&m->contact.id, id), "address",
+                                                 endpoint_text(&m->contact.rpc, at), "alive",
+                                                 m->alive, "rtt_us", (json_int_t)m->rtt_us));
     }
     return json_pack("{s:s, s:s, s:i, s:i, s:o}", "id", dht_id_text(&c->self.id, id), "address",
-                     endpoint_text(&c->self.rpc, at), "nodes", (int)r->n, "alive", alive,
-                     "members", members);
+                     endpoint_text(&c->self.rpc, at), "nodes", (int)r->n, "alive", alive, "members",
+                     members);
 }
 
 static json_t *fills_json(const struct job *job)
@@ -137,11 +136,11 @@ static json_t *fills_json(const struct job *job)
         const struct lent_fills *lent = job->fills[i];
         for (unsigned k = 0; lent && lent->back && k < lent->fills.n; k++) {
             const struct proxy_fill_info *f = &lent->fills.fill[k];
-            json_array_append_new(
-                all, json_pack("{s:s%, s:s%, s:I, s:I}", "url", f->url,
-                               strnlen(f->url, sizeof(f->url)), "source", f->source,
-                               strnlen(f->source, sizeof(f->source)), "bytes",
-                               (json_int_t)f->bytes, "length", (json_int_t)f->length));
+            json_array_append_new(all,
+                                  json_pack("{s:s%, s:s%, s:I, s:I}", "url", f->url,
+                                            strnlen(f->url, sizeof(f->url)), "source", f->source,
+                                            strnlen(f->source, sizeof(f->source)), "bytes",
+                                            (json_int_t)f->bytes, "length", (json_int_t)f->length));
         }
     }
     return all;
@@ -154,20 +153,20 @@ json_t *status_json(const struct control *c, const struct job *job)
     const struct dns_zone *zone = c->view->zone;
     uint64_t now_us = control_now().mono_us;
 
-    json_t *o = json_pack(
-        "{s:b, s:s, s:s, s:s, s:s, s:I, s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "ok", 1, "name",
-        c->config->name, "version", CORAL_VERSION, "revision", CORAL_REVISION, "dpdk",
-        rte_version() + (strncmp(rte_version(), "DPDK ", 5) == 0 ? 5 : 0), "uptime_s",
-        (json_int_t)((now_us - c->started_us) / 1000000), "state",
-        c->draining ? "draining" : "serving", "hugepages", port_eal_hugepages(), "ports",
-        ports_json(c), "workers", workers_json(c), "http", http_json(c, w, n), "index",
-        index_json(c), "fills", fills_json(job));
+    json_t *o =
+        json_pack("{s:b, s:s, s:s, s:s, s:s, s:I, s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "ok", 1,
+                  "name", c->config->name, "version", CORAL_VERSION, "revision", CORAL_REVISION,
+                  "dpdk", rte_version() + (strncmp(rte_version(), "DPDK ", 5) == 0 ? 5 : 0),
+                  "uptime_s", (json_int_t)((now_us - c->started_us) / 1000000), "state",
+                  c->draining ? "draining" : "serving", "hugepages", port_eal_hugepages(), "ports",
+                  ports_json(c), "workers", workers_json(c), "http", http_json(c, w, n), "index",
+                  index_json(c), "fills", fills_json(job));
     json_object_set_new(
         o, "cache",
         json_pack("{s:I, s:I, s:I}", "bytes",
                   (json_int_t)(stats_sum(w, n, "cache_chunks") * CACHE_CHUNK_BYTES), "used",
-                  (json_int_t)(stats_sum(w, n, "cache_chunks_used") * CACHE_CHUNK_BYTES),
-                  "objects", (json_int_t)stats_sum(w, n, "cache_objects")));
+                  (json_int_t)(stats_sum(w, n, "cache_chunks_used") * CACHE_CHUNK_BYTES), "objects",
+                  (json_int_t)stats_sum(w, n, "cache_objects")));
     if (zone)
         json_object_set_new(o, "dns",
                             json_pack("{s:s, s:I, s:f, s:i, s:I}", "zone", c->config->zone,

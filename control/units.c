@@ -17,8 +17,7 @@ static const struct unit times[] = {
     {"d", 86400000}, {"h", 3600000}, {"min", 60000}, {"m", 60000}, {"s", 1000}, {"ms", 1},
 };
 
-static enum units_result parse(const char *text, const struct unit *units, size_t n,
-                               uint64_t *out)
+static enum units_result parse(const char *text, const struct unit *units, size_t n, uint64_t *out)
 {
     uint64_t value = 0;
     const char *p = text;

@@ -97,8 +97,7 @@ static bool deny_fill(struct proxy_policy *p, const struct config *c, struct rep
         return true;
     p->deny = proxy_deny_compile(c->deny_file.text, c->deny_file.len, why, sizeof(why));
     if (!p->deny)
-        report_add(report, c->deny_file.place, "open.deny_file", "%s: %s", c->deny_file.path,
-                   why);
+        report_add(report, c->deny_file.place, "open.deny_file", "%s: %s", c->deny_file.path, why);
     return p->deny != NULL;
 }
 
@@ -116,8 +115,8 @@ struct proxy_policy *view_policy(const struct config *c, struct report *report)
     p->long_ttl_ms = (uint32_t)c->long_ttl_ms;
     p->allow = c->allow_origins.n;
     for (unsigned i = 0; i < p->allow; i++)
-        p->allow_prefix[i] = (struct proxy_prefix){c->allow_origins.item[i].ip,
-                                                   c->allow_origins.item[i].bits};
+        p->allow_prefix[i] =
+            (struct proxy_prefix){c->allow_origins.item[i].ip, c->allow_origins.item[i].bits};
     for (unsigned i = 0; i < c->ports; i++)
         for (unsigned j = 0; j < c->port[i].address.n; j++)
             if (p->own < sizeof(p->own_address) / sizeof(p->own_address[0]))
@@ -147,8 +146,7 @@ void view_policy_free(struct proxy_policy *p)
 
 struct dht_contact view_self(const struct config *c)
 {
-    struct dht_contact self = {.http_port = (uint16_t)c->http_port,
-                               .services = DHT_SERVICE_HTTP};
+    struct dht_contact self = {.http_port = (uint16_t)c->http_port, .services = DHT_SERVICE_HTTP};
 
     for (unsigned i = 0; i < c->ports; i++)
         for (unsigned j = 0; j < c->port[i].address.n; j++) {

@@ -123,8 +123,9 @@ static int ask(const char *path, const char *question, json_t **answer)
             fprintf(stderr, "coralctl: not permitted to use %s; ask as its owner or root\n", path);
             return NOT_PERMITTED;
         }
-        fprintf(stderr, "coralctl: nobody answers at %s (%s); is corald running? (systemctl "
-                        "status corald)\n",
+        fprintf(stderr,
+                "coralctl: nobody answers at %s (%s); is corald running? (systemctl "
+                "status corald)\n",
                 path, strerror(reason));
         return NOT_RUNNING;
     }
@@ -216,8 +217,9 @@ static int verb_find(const struct options *o, enum request_verb *verb)
         if (near)
             fprintf(stderr, "coralctl: \"%.40s\" is no verb; did you mean \"%s\"?\n", word, near);
         else
-            fprintf(stderr, "coralctl: \"%.40s\" is no verb; there are status, stats, purge URL "
-                            "and stop\n",
+            fprintf(stderr,
+                    "coralctl: \"%.40s\" is no verb; there are status, stats, purge URL "
+                    "and stop\n",
                     word);
         return USAGE;
     }
@@ -233,10 +235,14 @@ static int verb_find(const struct options *o, enum request_verb *verb)
 static int options_read(int argc, char **argv, struct options *o)
 {
     static const struct option known[] = {
-        {"name", required_argument, NULL, 'n'},  {"socket", required_argument, NULL, 's'},
-        {"json", no_argument, NULL, 'j'},        {"no-wait", no_argument, NULL, 'w'},
-        {"workers", no_argument, NULL, 'W'},     {"all", no_argument, NULL, 'a'},
-        {"help", no_argument, NULL, 'h'},        {"version", no_argument, NULL, 'v'},
+        {"name", required_argument, NULL, 'n'},
+        {"socket", required_argument, NULL, 's'},
+        {"json", no_argument, NULL, 'j'},
+        {"no-wait", no_argument, NULL, 'w'},
+        {"workers", no_argument, NULL, 'W'},
+        {"all", no_argument, NULL, 'a'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
         {0},
     };
     int c;

@@ -158,9 +158,8 @@ void table_stats(const json_t *answer, const char *word, bool all, FILE *to)
             continue;
         fprintf(to, "%-38s %16llu  %s\n", name, (unsigned long long)json_integer_value(value),
                 text(counter, "text"));
-        json_array_foreach(json_object_get(counter, "workers"), i, each)
-            fprintf(to, "  worker %-29zu %16llu\n", i,
-                    (unsigned long long)json_integer_value(each));
+        json_array_foreach(json_object_get(counter, "workers"), i, each) fprintf(
+            to, "  worker %-29zu %16llu\n", i, (unsigned long long)json_integer_value(each));
         shown++;
     }
     if (shown == 0)

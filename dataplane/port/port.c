@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <strings.h>
 #include <sys/socket.h>
 
@@ -307,6 +308,11 @@ static bool open_driver(struct port *p, unsigned workers, const struct report *r
 
     if (kernel && !check_interface(p, &i, r))
         return false;
+    if (p->config.driver != PORT_RING && (p->claim = probe_claim(p->config.device)) < 0) {
+        fail(r, "device", "\"%s\" belongs to another corald that runs; stop that one first, or take "
+             "another interface", p->config.device);
+        return false;
+    }
     p->mtu = p->config.mtu ? p->config.mtu : (uint16_t)RTE_MIN(i.mtu, PORT_MTU_MAX);
     if (p->config.driver != PORT_AUTO) {
         p->driver = p->config.driver;
@@ -332,6 +338,7 @@ struct port *port_open(const struct port_config *config, unsigned workers, char 
         return NULL;
     }
     p->config = *config;
+    p->claim = -1;
     if (workers == 0 || workers > PORT_WORKERS) {
         fail(&r, "device", "%u workers; 1 to %u are possible", workers, PORT_WORKERS);
     } else if (config->mtu && (config->mtu < 1280 || config->mtu > PORT_MTU_MAX)) {
@@ -339,6 +346,8 @@ struct port *port_open(const struct port_config *config, unsigned workers, char 
     } else if (open_driver(p, workers, &r)) {
         return p;
     }
+    if (p->claim >= 0)
+        close(p->claim);
     free(p);
     return NULL;
 }
@@ -348,5 +357,7 @@ void port_close(struct port *p)
     if (!p)
         return;
     drop_device(p);
+    if (p->claim >= 0)
+        close(p->claim);
     free(p);
 }

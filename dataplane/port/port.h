@@ -84,6 +84,7 @@ struct port {
     bool pretend;                  /* RING with offload */
     bool multi_seg;                /* takes frames of several segments */
     struct rte_mempool *pool[PORT_WORKERS]; /* worker w allocates frames for this port here */
+    int claim;                              /* probe_claim's, -1: none */
     int fd[PORT_QUEUES];                    /* readable when queue q has a packet; -1: none */
 };
 

@@ -7,6 +7,15 @@
 
 #define PROBE_SOCKETS 256
 
+/*
+ * Claims a kernel interface for this process: an abstract socket's name, which belongs to the
+ * network namespace as the interface does and goes with the process however it ends. Without
+ * it a second node's start would take the first one's XDP program away before it fails. Returns the
+ * descriptor to close in the end, or -1: taken.
+ */
+int probe_claim(const char *device);
+
+
 /* Sockets of one family that this process has open. */
 struct sockets {
     unsigned n;

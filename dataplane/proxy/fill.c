@@ -80,8 +80,7 @@ struct fill *fill_new(struct proxy *p, const struct request *r, bool pass, struc
     return f;
 }
 
-/* --- those who wait
- * ------------------------------------------------------------------------------------ */
+/* --- those who wait ------------------------------------------------------- */
 
 void fill_answer(struct fill *f, struct request *r, uint16_t type, uint32_t tag)
 {
@@ -164,8 +163,7 @@ void fill_join(struct fill *f, struct request *r, struct now now)
     }
 }
 
-/* --- each poll
- * -------------------------------------------------------------------------------------------- */
+/* --- each poll ------------------------------------------------------------ */
 
 void fill_agenda(struct fill *f)
 {
@@ -256,9 +254,7 @@ void fill_step(struct fill *f, struct now now)
     fill_settle(f);
 }
 
-/* --- ends
- * --------------------------------------------------------------------------------------------------
- */
+/* --- ends ----------------------------------------------------------------- */
 
 void fill_end(struct fill *f)
 {
@@ -344,9 +340,7 @@ void fill_complete(struct fill *f, struct now now)
     fill_end(f);
 }
 
-/* --- time-outs
- * -----------------------------------------------------------------------------------------------
- */
+/* --- time-outs ------------------------------------------------------------ */
 
 /* With the cache full for so long, the fill fails; till then the source waits. */
 static void memory_timer(struct fill *f, struct now now)

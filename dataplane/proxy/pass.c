@@ -8,8 +8,7 @@
 
 #include "dataplane/proxy/proxy_internal.h"
 
-/* --- what is known to be uncacheable: direct-mapped, a lost entry costs a joined wait
- * ----------------- */
+/* --- what is known to be uncacheable: direct-mapped, a lost entry costs a joined wait --- */
 
 void pass_note(struct proxy *p, struct hash128 hash, struct now now)
 {
@@ -24,8 +23,7 @@ bool pass_known(const struct proxy *p, struct hash128 hash, struct now now)
            now.mono_us < p->pass_known[hash.lo % PROXY_PASS_KNOWN].until_us;
 }
 
-/* --- the side that fetches
- * ------------------------------------------------------------------------------ */
+/* --- the side that fetches ------------------------------------------------ */
 
 void pass_start(struct proxy *p, struct request *r, struct now now)
 {
@@ -180,8 +178,7 @@ void pass_credit(struct proxy *p, struct block *b)
             wake(f);
 }
 
-/* --- the side that has the client
- * ------------------------------------------------------------------------ */
+/* --- the side that has the client ----------------------------------------- */
 
 static void block_released(struct hold *h)
 {

@@ -27,7 +27,7 @@
 #include "dht/dht.h"
 #include "dns/dns.h"
 
-/* --- policy: the immutable part of the view that says what is served ------------------------- */
+/* --- policy: the immutable part of the view that says what is served ------ */
 
 struct proxy_origin {
     char host[256]; /* name, or the text of an address */
@@ -82,8 +82,7 @@ size_t proxy_url(const struct proxy_policy *p, const char *url, size_t len, char
 void *proxy_deny_compile(const char *text, size_t len, char *error, size_t error_len);
 void proxy_deny_free(void *deny);
 
-/* --- the engine --------------------------------------------------------------------------------
- */
+/* --- the engine ----------------------------------------------------------- */
 
 struct proxy;
 

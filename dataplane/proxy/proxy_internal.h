@@ -62,8 +62,7 @@ enum {
                         take an origin away for that long */
 #define PROXY_BACKOFF_LAST_US (900ull * 1000000)
 
-/* --- messages -----------------------------------------------------------------------------------
- */
+/* --- messages ------------------------------------------------------------- */
 
 enum proxy_message_type {
     PROXY_WANT = MESSAGE_PROXY, /* R->O request: find it */
@@ -125,8 +124,7 @@ void post_send(struct proxy *p, struct post *post, unsigned to, uint16_t type, u
 void post_flush(struct proxy *p, struct now now);
 bool post_waiting(const struct proxy *p);
 
-/* --- timers
- * --------------------------------------------------------------------------------------- */
+/* --- timers --------------------------------------------------------------- */
 
 enum alarm_kind { ALARM_REQUEST, ALARM_FILL, ALARM_RENEW, ALARM_REF };
 struct alarm {
@@ -134,8 +132,7 @@ struct alarm {
     uint8_t kind;
 };
 
-/* --- requests
- * ------------------------------------------------------------------------------------- */
+/* --- requests ------------------------------------------------------------- */
 
 enum request_state {
     REQUEST_FREE,
@@ -206,8 +203,7 @@ void request_timeout(struct proxy *p, struct request *r, struct now now);
 /* Looks the request up again and acts. */
 void request_again(struct proxy *p, struct request *r, struct now now);
 
-/* --- grips: objects that this worker sends from
- * --------------------------------------------------- */
+/* --- grips: objects that this worker sends from --------------------------- */
 
 /* One an object and worker, however many responses: one pin, one subscription. */
 struct grip {
@@ -232,8 +228,7 @@ void grip_followed(struct proxy *p, struct grip *g, struct now now);
 /* Runs the responses that wait for this object. */
 void grip_progress(struct proxy *p, struct grip *g, struct now now);
 
-/* --- fills
- * ------------------------------------------------------------------------------------------ */
+/* --- fills ---------------------------------------------------------------- */
 
 enum fill_state {
     FILL_FREE,
@@ -369,8 +364,7 @@ struct url_parts {
 };
 void url_split(const char *url, size_t len, struct url_parts *out);
 
-/* --- passing
- * ------------------------------------------------------------------------------------------ */
+/* --- passing -------------------------------------------------------------- */
 
 struct block {
     struct hold hold;   /* R's while lent */
@@ -403,8 +397,7 @@ void pass_drop_blocks(struct proxy *p, struct request *r);
 void pass_note(struct proxy *p, struct hash128 hash, struct now now);
 bool pass_known(const struct proxy *p, struct hash128 hash, struct now now);
 
-/* --- heads (head.c)
- * ------------------------------------------------------------------------------------- */
+/* --- heads (head.c) ------------------------------------------------------- */
 
 /* The field lines that are stored of a response: without hop-by-hop fields (RFC 9110 7.6.1) and
  * those made anew; Date added if there was none. 0: does not fit. */
@@ -423,8 +416,7 @@ uint64_t head_validators(struct http_text etag, struct http_text modified);
 uint64_t head_version(uint64_t validators, int64_t length);
 bool text_equals(struct http_text t, const char *name); /* ASCII, any case */
 
-/* --- responses (respond.c)
- * ---------------------------------------------------------------------------- */
+/* --- responses (respond.c) ------------------------------------------------ */
 
 /* Appends to a head; `bad` when it did not fit. */
 struct head_writer {
@@ -447,8 +439,7 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
 bool respond_pass_head(struct proxy *p, struct request *r, const struct pass_head *ph,
                        const char *lines, size_t len);
 
-/* --- transfers (transfer.c)
- * ----------------------------------------------------------------------------- */
+/* --- transfers (transfer.c) ----------------------------------------------- */
 
 void transfer_start(struct proxy *p, struct request *r, const struct cache_object *o,
                     struct now now);
@@ -456,9 +447,7 @@ void transfer_run(struct proxy *p, struct request *r, struct now now);
 /* Ends the response in order, and counts it. */
 void transfer_end(struct proxy *p, struct request *r, struct now now);
 
-/* --- want.c
- * ------------------------------------------------------------------------------------------------
- */
+/* --- want.c --------------------------------------------------------------- */
 
 /* `seen`: what the cache had, too old; NULL: nothing. */
 void want_send(struct proxy *p, struct request *r, const struct cache_object *seen, struct now now);
@@ -467,8 +456,7 @@ void want_answer(struct proxy *p, struct request *r, uint16_t type, uint32_t tag
                  struct proxy_note note);
 void want_deliver(struct proxy *p, const struct message *m, struct now now);
 
-/* --- references of complete objects (refs.c)
- * --------------------------------------------------------------- */
+/* --- references of complete objects (refs.c) ------------------------------ */
 
 struct reference {
     struct reference *next; /* chain, free list */
@@ -483,8 +471,7 @@ void refs_add(struct proxy *p, const struct cache_object *o, const struct dht_id
 void refs_forget(struct proxy *p, const struct cache_object *o, bool withdraw);
 void refs_renew(struct proxy *p, struct reference *ref, struct now now);
 
-/* --- origins that fail (negative.c)
- * --------------------------------------------------------------------------- */
+/* --- origins that fail (negative.c) --------------------------------------- */
 
 struct negative_entry {
     uint64_t tag;
@@ -494,8 +481,7 @@ bool negative_blocked(struct proxy *p, const char *host, uint16_t port, struct n
 void negative_failed(struct proxy *p, const char *host, uint16_t port, struct now now);
 void negative_ok(struct proxy *p, const char *host, uint16_t port);
 
-/* --- policy, deny list
- * ------------------------------------------------------------------------------------------ */
+/* --- policy, deny list ---------------------------------------------------- */
 
 /* What a request's host means. status 0: served. */
 struct policy_route {
@@ -515,9 +501,7 @@ bool deny_scratch(void **scratch, void *deny);
 void deny_scratch_free(void *scratch);
 bool deny_match(void *deny, void *scratch, const char *url, size_t len);
 
-/* --- the whole
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- the whole ------------------------------------------------------------ */
 
 struct proxy {
     struct proxy_config config;

@@ -61,8 +61,7 @@ void request_over(struct proxy *p, struct request *r)
     request_release(p, r);
 }
 
-/* --- from the head
- * ------------------------------------------------------------------------------------ */
+/* --- from the head -------------------------------------------------------- */
 
 static bool copy_text(struct http_text t, char *out, size_t room, uint32_t *len)
 {
@@ -291,8 +290,7 @@ struct http_handler proxy_handler(struct proxy *p)
     return (struct http_handler){p, on_request, on_writable, on_gone};
 }
 
-/* --- the burst
- * ------------------------------------------------------------------------------------------ */
+/* --- the burst ------------------------------------------------------------ */
 
 static void request_act(struct proxy *p, struct request *r, const struct cache_object *o,
                         struct now now)

@@ -118,8 +118,7 @@ void source_check_alive(struct fill *f, struct now now)
     }
 }
 
-/* --- the exchange's events
- * ------------------------------------------------------------------------------ */
+/* --- the exchange's events ------------------------------------------------ */
 
 static bool on_head(void *user, struct http_exchange *x, const struct http_head *h, struct now now)
 {

@@ -4,8 +4,7 @@
 
 #include "dataplane/proxy/proxy_internal.h"
 
-/* --- R
- * ---------------------------------------------------------------------------------------------- */
+/* --- R -------------------------------------------------------------------- */
 
 void want_send(struct proxy *p, struct request *r, const struct cache_object *seen, struct now now)
 {
@@ -97,8 +96,7 @@ static void on_progress(struct proxy *p, const struct cache_object *o, struct no
         grip_progress(p, g, now);
 }
 
-/* --- O
- * ---------------------------------------------------------------------------------------------- */
+/* --- O -------------------------------------------------------------------- */
 
 void want_answer(struct proxy *p, struct request *r, uint16_t type, uint32_t tag,
                  struct proxy_note note)

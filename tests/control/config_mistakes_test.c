@@ -45,15 +45,16 @@ Test(config_mistakes, a_port_needs_device_and_addresses)
 
 Test(config_mistakes, a_wrong_value_is_not_missing_too)
 {
-    golden_bad("ports: [{device: \"eth 1\", addresses: [192.0.2.10]}]\n",
-               "corald.yaml:1:18: ports[0].device: \"eth 1\" is not a network interface; write it "
-               "like eth1\n"
-               "    1 | ports: [{device: \"eth 1\", addresses: [192.0.2.10]}]\n"
-               "      |                  ^~~~~~~\n"
-               "corald.yaml:1:39: ports[0].addresses[0]: \"192.0.2.10\" has no prefix length; write "
-               "it like 192.0.2.10/24\n"
-               "    1 | ports: [{device: \"eth 1\", addresses: [192.0.2.10]}]\n"
-               "      |                                       ^~~~~~~~~~\n");
+    golden_bad(
+        "ports: [{device: \"eth 1\", addresses: [192.0.2.10]}]\n",
+        "corald.yaml:1:18: ports[0].device: \"eth 1\" is not a network interface; write it "
+        "like eth1\n"
+        "    1 | ports: [{device: \"eth 1\", addresses: [192.0.2.10]}]\n"
+        "      |                  ^~~~~~~\n"
+        "corald.yaml:1:39: ports[0].addresses[0]: \"192.0.2.10\" has no prefix length; write "
+        "it like 192.0.2.10/24\n"
+        "    1 | ports: [{device: \"eth 1\", addresses: [192.0.2.10]}]\n"
+        "      |                                       ^~~~~~~~~~\n");
 }
 
 Test(config_mistakes, a_key_at_the_wrong_level_is_shown_its_place)
@@ -111,6 +112,26 @@ Test(config_mistakes, directives_are_refused)
                "      | ^\n");
 }
 
+Test(config_mistakes, only_text_is_read)
+{
+    static const char *const wrong[][2] = {
+        {"node: {name: \xff\xfe}\n" GOLDEN_PORT, "corald.yaml:1:14: a byte 0xff here"},
+        {"# caf\xc3\xa9 \x01\n" GOLDEN_PORT, "corald.yaml:1:8: a byte 0x01 here"},
+        {"node:\r  {name: a}\n" GOLDEN_PORT, "corald.yaml:1:6: a byte 0x0d here"},
+        {"\xed\xa0\x80", "corald.yaml:1:1: a byte 0xed here"}, /* half of a surrogate pair */
+        {"\xc0\x80", "corald.yaml:1:1: a byte 0xc0 here"},
+    };
+    struct config c;
+    bool good;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        char *said = golden_said(wrong[i][0], &c, &good);
+        cr_expect(!good && strstr(said, wrong[i][1]), "%zu: %s", i, said);
+        free(said);
+    }
+    golden_good("# caf\xc3\xa9 \xf0\x9f\x90\x9a\r\n" GOLDEN_PORT, &c);
+    config_free(&c);
+}
+
 Test(config_mistakes, times_and_sizes_want_units)
 {
     golden_bad(GOLDEN_PORT "drain_timeout: 30\ncache: {memory: 4G}\ndns: {proxy_ttl: 2 weeks}\n",
@@ -138,16 +159,17 @@ Test(config_mistakes, ranges_are_told_in_units)
 
 Test(config_mistakes, choices_suggest_the_nearest)
 {
-    golden_bad("ports: [{device: eth1, driver: af_xpd, addresses: [192.0.2.10/24]}]\n"
-               "log: {level: loud}\n",
-               "corald.yaml:1:32: ports[0].driver: \"af_xpd\" is not a driver; did you mean "
-               "\"af_xdp\"?\n"
-               "    1 | ports: [{device: eth1, driver: af_xpd, addresses: [192.0.2.10/24]}]\n"
-               "      |                                ^~~~~~\n"
-               "corald.yaml:2:14: log.level: \"loud\" is not a log level; there are error, warning, "
-               "info or debug\n"
-               "    2 | log: {level: loud}\n"
-               "      |              ^~~~\n");
+    golden_bad(
+        "ports: [{device: eth1, driver: af_xpd, addresses: [192.0.2.10/24]}]\n"
+        "log: {level: loud}\n",
+        "corald.yaml:1:32: ports[0].driver: \"af_xpd\" is not a driver; did you mean "
+        "\"af_xdp\"?\n"
+        "    1 | ports: [{device: eth1, driver: af_xpd, addresses: [192.0.2.10/24]}]\n"
+        "      |                                ^~~~~~\n"
+        "corald.yaml:2:14: log.level: \"loud\" is not a log level; there are error, warning, "
+        "info or debug\n"
+        "    2 | log: {level: loud}\n"
+        "      |              ^~~~\n");
 }
 
 Test(config_mistakes, shapes)
@@ -201,37 +223,38 @@ Test(config_mistakes, addresses_and_gateways)
 
 Test(config_mistakes, sites_and_origins)
 {
-    golden_bad(GOLDEN_PORT "dns: {zone: coral.test}\n"
-                           "sites:\n"
-                           "  a.test: {origin: [\"https://a.test\"]}\n"
-                           "  b.test: {origin: [www.coral.test], allow: [10.1.2.3/8]}\n"
-                           "  -c: {origin: [192.0.2.1]}\n"
-                           "  d.test: {}\n"
-                           "  e.test: {origin: origin.e.test}\n",
-               "corald.yaml:4:21: sites.a.test.origin[0]: \"https://a.test\" is a URL; write HOST or "
-               "HOST:PORT (plain HTTP)\n"
-               "    4 |   a.test: {origin: [\"https://a.test\"]}\n"
-               "      |                     ^~~~~~~~~~~~~~~~\n"
-               "corald.yaml:5:3: sites.b.test.origin: www.coral.test is inside dns.zone: requests "
-               "would come back to us\n"
-               "    5 |   b.test: {origin: [www.coral.test], allow: [10.1.2.3/8]}\n"
-               "      |   ^~~~~~\n"
-               "corald.yaml:5:46: sites.b.test.allow[0]: \"10.1.2.3/8\" has bits beyond its prefix; "
-               "did you mean 10.0.0.0/8?\n"
-               "    5 |   b.test: {origin: [www.coral.test], allow: [10.1.2.3/8]}\n"
-               "      |                                              ^~~~~~~~~~\n"
-               "corald.yaml:6:3: sites.-c: \"-c\" is not a domain name; write it like "
-               "coral.example.net\n"
-               "    6 |   -c: {origin: [192.0.2.1]}\n"
-               "      |   ^~\n"
-               "corald.yaml:7:3: sites.d.test.origin: missing; write it like "
-               "[origin.example.net:80]\n"
-               "    7 |   d.test: {}\n"
-               "      |   ^~~~~~\n"
-               "corald.yaml:8:3: sites.e.test.origin: origin.e.test is a name, and nobody is there "
-               "to resolve it; add \"resolver: [ADDRESS]\"\n"
-               "    8 |   e.test: {origin: origin.e.test}\n"
-               "      |   ^~~~~~\n");
+    golden_bad(
+        GOLDEN_PORT "dns: {zone: coral.test}\n"
+                    "sites:\n"
+                    "  a.test: {origin: [\"https://a.test\"]}\n"
+                    "  b.test: {origin: [www.coral.test], allow: [10.1.2.3/8]}\n"
+                    "  -c: {origin: [192.0.2.1]}\n"
+                    "  d.test: {}\n"
+                    "  e.test: {origin: origin.e.test}\n",
+        "corald.yaml:4:21: sites.a.test.origin[0]: \"https://a.test\" is a URL; write HOST or "
+        "HOST:PORT (plain HTTP)\n"
+        "    4 |   a.test: {origin: [\"https://a.test\"]}\n"
+        "      |                     ^~~~~~~~~~~~~~~~\n"
+        "corald.yaml:5:3: sites.b.test.origin: www.coral.test is inside dns.zone: requests "
+        "would come back to us\n"
+        "    5 |   b.test: {origin: [www.coral.test], allow: [10.1.2.3/8]}\n"
+        "      |   ^~~~~~\n"
+        "corald.yaml:5:46: sites.b.test.allow[0]: \"10.1.2.3/8\" has bits beyond its prefix; "
+        "did you mean 10.0.0.0/8?\n"
+        "    5 |   b.test: {origin: [www.coral.test], allow: [10.1.2.3/8]}\n"
+        "      |                                              ^~~~~~~~~~\n"
+        "corald.yaml:6:3: sites.-c: \"-c\" is not a domain name; write it like "
+        "coral.example.net\n"
+        "    6 |   -c: {origin: [192.0.2.1]}\n"
+        "      |   ^~\n"
+        "corald.yaml:7:3: sites.d.test.origin: missing; write it like "
+        "[origin.example.net:80]\n"
+        "    7 |   d.test: {}\n"
+        "      |   ^~~~~~\n"
+        "corald.yaml:8:3: sites.e.test.origin: origin.e.test is a name, and nobody is there "
+        "to resolve it; add \"resolver: [ADDRESS]\"\n"
+        "    8 |   e.test: {origin: origin.e.test}\n"
+        "      |   ^~~~~~\n");
 }
 
 Test(config_mistakes, open_mode_needs_zone_and_resolver)

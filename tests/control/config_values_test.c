@@ -65,18 +65,19 @@ Test(config_values, ten_lines_are_enough)
 {
     struct config c;
 
-    golden_good("node:    {name: edge-1, workers: 2}\n"
-                "ports:   [{device: eth1, addresses: [192.0.2.10/24, \"2001:db8::10/64\"], gateway: "
-                "[192.0.2.1, \"fe80::1\"], driver: af_packet, mtu: 1400}]\n"
-                "cache:   {memory: 4GiB}\n"
-                "dns:     {zone: Coral.Example.NET., proxy_ttl: 5s}\n"
-                "sites:\n"
-                "  www.example.com: {origin: [\"in.example.com:8080\", 10.0.0.1, \"[::1]:81\"], "
-                "ttl_override: 12h, allow: 10.0.0.0/8}\n"
-                "  A.example.com: {origin: in.example.com, ttl_override: none}\n"
-                "resolver: [192.0.2.53, \"[2001:db8::53]:5353\"]\n"
-                "drain_timeout: 500ms\n",
-                &c);
+    golden_good(
+        "node:    {name: edge-1, workers: 2}\n"
+        "ports:   [{device: eth1, addresses: [192.0.2.10/24, \"2001:db8::10/64\"], gateway: "
+        "[192.0.2.1, \"fe80::1\"], driver: af_packet, mtu: 1400}]\n"
+        "cache:   {memory: 4GiB}\n"
+        "dns:     {zone: Coral.Example.NET., proxy_ttl: 5s}\n"
+        "sites:\n"
+        "  www.example.com: {origin: [\"in.example.com:8080\", 10.0.0.1, \"[::1]:81\"], "
+        "ttl_override: 12h, allow: 10.0.0.0/8}\n"
+        "  A.example.com: {origin: in.example.com, ttl_override: none}\n"
+        "resolver: [192.0.2.53, \"[2001:db8::53]:5353\"]\n"
+        "drain_timeout: 500ms\n",
+        &c);
     cr_expect_str_eq(c.name, "edge-1");
     cr_expect_eq(c.workers, 2u);
     cr_expect_eq(c.cache_bytes, 4ull << 30);
@@ -97,8 +98,7 @@ Test(config_values, ten_lines_are_enough)
     cr_expect(s->origin.item[1].is_address && s->origin.item[1].port == 80);
     cr_expect(is(&s->origin.item[2].address, "::1") && s->origin.item[2].port == 81);
     cr_expect(s->allow.n == 1 && s->allow.item[0].bits == 8);
-    cr_expect(c.resolver.n == 2 && c.resolver.item[0].port == 0 &&
-              c.resolver.item[1].port == 5353);
+    cr_expect(c.resolver.n == 2 && c.resolver.item[0].port == 0 && c.resolver.item[1].port == 5353);
     cr_expect_eq(c.drain_timeout_ms, 500u);
     config_free(&c);
 }
@@ -110,14 +110,21 @@ Test(config_values, sizes)
         enum units_result result;
         uint64_t bytes;
     } all[] = {
-        {"4GiB", UNITS_OK, 4ull << 30},       {"64 KiB", UNITS_OK, 65536},
-        {"1B", UNITS_OK, 1},                  {"0", UNITS_OK, 0},
+        {"4GiB", UNITS_OK, 4ull << 30},
+        {"64 KiB", UNITS_OK, 65536},
+        {"1B", UNITS_OK, 1},
+        {"0", UNITS_OK, 0},
         {"16777215TiB", UNITS_OK, 16777215ull << 40},
-        {"16777216TiB", UNITS_HUGE, 0},       {"99999999999999999999B", UNITS_HUGE, 0},
-        {"4096", UNITS_MISSING, 0},           {"4gib", UNITS_NONSENSE, 0},
-        {"4 GB", UNITS_NONSENSE, 0},          {"-1B", UNITS_NONSENSE, 0},
-        {"", UNITS_NONSENSE, 0},              {"GiB", UNITS_NONSENSE, 0},
-        {"1.5GiB", UNITS_NONSENSE, 0},        {"4GiB ", UNITS_NONSENSE, 0},
+        {"16777216TiB", UNITS_HUGE, 0},
+        {"99999999999999999999B", UNITS_HUGE, 0},
+        {"4096", UNITS_MISSING, 0},
+        {"4gib", UNITS_NONSENSE, 0},
+        {"4 GB", UNITS_NONSENSE, 0},
+        {"-1B", UNITS_NONSENSE, 0},
+        {"", UNITS_NONSENSE, 0},
+        {"GiB", UNITS_NONSENSE, 0},
+        {"1.5GiB", UNITS_NONSENSE, 0},
+        {"4GiB ", UNITS_NONSENSE, 0},
     };
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         uint64_t bytes = 0;
@@ -133,8 +140,8 @@ Test(config_values, times)
         const char *text;
         uint64_t ms;
     } all[] = {
-        {"500ms", 500}, {"30s", 30000}, {"5min", 300000}, {"5m", 300000},
-        {"12h", 43200000}, {"1d", 86400000}, {"0", 0}, {"0s", 0},
+        {"500ms", 500},    {"30s", 30000},   {"5min", 300000}, {"5m", 300000},
+        {"12h", 43200000}, {"1d", 86400000}, {"0", 0},         {"0s", 0},
     };
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         uint64_t ms = 1;

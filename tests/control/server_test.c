@@ -101,8 +101,9 @@ Test(server, lines_are_answered_in_order)
     poll_some(&w, 1);
     say(fd, "ee\n");
     poll_some(&w, 1);
-    cr_expect_str_eq(hear(fd, got), "{\"ok\":true,\"line\":\"one\"}\n{\"ok\":true,\"line\":\"two\"}\n"
-                                    "{\"ok\":true,\"line\":\"three\"}\n");
+    cr_expect_str_eq(hear(fd, got),
+                     "{\"ok\":true,\"line\":\"one\"}\n{\"ok\":true,\"line\":\"two\"}\n"
+                     "{\"ok\":true,\"line\":\"three\"}\n");
     close(fd);
     close_world(&w);
 }

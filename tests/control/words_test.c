@@ -36,7 +36,7 @@ Test(words, the_nearest_is_found_and_far_ones_are_not_suggested)
 Test(words, names_of_nodes_are_folders_below_ours_and_nowhere_else)
 {
     static const char *const good[] = {"edge-1", "demo/n1", "a", "A.b_c-d", "x/y/z"};
-    static const char *const bad[] = {"",   "/",    "/a",  "a/",   "a//b", ".",  "..",
+    static const char *const bad[] = {"",     "/",    "/a", "a/", "a//b", ".",    "..",
                                       "a/..", "../a", ".a", "-a", "a b",  "a\nb", "a/.b"};
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
         cr_expect(rundir_name_valid(good[i]), "%s", good[i]);

@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from story import tell
+from story import Lab, run, tell
 
 
 def corald(s, host, text, *options, name="bad"):
@@ -19,6 +19,7 @@ def corald(s, host, text, *options, name="bad"):
 def story(s):
     lab = s.lab
     lab.router(nets=(1, 2))
+    lab.client(1, 1)
     lab.node(1)
     lab.node_wait([1])
     with open(os.path.join(lab.folder, "n1.yaml")) as f:
@@ -38,7 +39,10 @@ def story(s):
     bad(good.replace(os.path.join(lab.folder, "cluster.key"), "/nonexistent/key"), 2,
         ["/nonexistent/key"], "a key file that is missing")
     bad(good, 1, ["running"], "a second one of the same name", name="n1")
-    code, out = corald(s, "n1", good.replace("256MiB", "900GiB"))
+    for driver in ("auto", "af_xdp", "af_packet"):
+        bad(good.replace("driver: auto", f"driver: {driver}"), 1, ["eth0", "another corald"],
+            f"an interface that another node has, by {driver}")
+    code, out = corald(s, "n1", good.replace("device: eth0", "device: lo").replace("256MiB", "900GiB"))
     s.expect(code == 1 and "memory" in out, f"more memory than there is: {code}, {out.strip()[:200]}")
     code, out = corald(s, "n1", good, "--check")
     s.expect(code == 0, f"--check of a good file: {code} {out.strip()}")
@@ -50,6 +54,8 @@ def story(s):
     s.expect(p.returncode == 4 and "running" in p.stdout, f"coralctl without a node: "
              f"{p.returncode} {p.stdout.strip()}")
     s.expect(lab.ctl(1, "status")["ok"], "the node that ran before all this still answers")
+    p = run(*lab.inside("c1", "ping", "-c", "3", "-i", "0.2", "-w", "3", Lab.node_v4(1)), check=False)
+    s.expect(" 0% packet loss" in p.stdout, "and still has its port")
 
 
 tell("start", story)

@@ -99,8 +99,7 @@ static struct stream *connect_origin(void *ctx, const struct endpoint *to,
     return &p->a.s;
 }
 
-/* --- visitors
- * ------------------------------------------------------------------------------------------ */
+/* --- visitors ------------------------------------------------------------- */
 
 static void on_nothing(struct stream *s, struct now now)
 {
@@ -179,8 +178,7 @@ static void visit(struct side *s, struct visitor *v, struct now now)
     stream_copy(&v->pipe->a.s, request, (size_t)n);
 }
 
-/* --- a worker
- * ------------------------------------------------------------------------------------------- */
+/* --- a worker ------------------------------------------------------------- */
 
 static void step_pipes(struct side *s, struct now now)
 {

@@ -130,8 +130,7 @@ Test(fill, all_leave_and_the_object_is_still_filled)
     nothing_is_left();
 }
 
-/* --- origins that misbehave
- * ------------------------------------------------------------------------------ */
+/* --- origins that misbehave ----------------------------------------------- */
 
 Test(fill, an_origin_that_is_down_is_a_502_at_once_and_left_alone_for_a_second)
 {
@@ -277,8 +276,7 @@ Test(fill, more_than_was_said_is_cut_off)
     nothing_is_left();
 }
 
-/* --- freshness
- * -------------------------------------------------------------------------------------------- */
+/* --- freshness ------------------------------------------------------------ */
 
 Test(fill, a_stale_copy_is_confirmed_with_304)
 {
@@ -354,8 +352,7 @@ Test(fill, an_error_is_shared_by_those_who_wait_and_kept_for_nobody)
     nothing_is_left();
 }
 
-/* --- what can't be cached
- * ----------------------------------------------------------------------------------- */
+/* --- what can't be cached ------------------------------------------------- */
 
 Test(fill, uncacheable_responses_are_not_collapsed_and_that_is_remembered)
 {
@@ -440,8 +437,7 @@ Test(fill, an_object_larger_than_the_cache_goes_past_it)
     nothing_is_left();
 }
 
-/* --- purge, status
- * --------------------------------------------------------------------------------------------- */
+/* --- purge, status -------------------------------------------------------- */
 
 static bool purge(const char *url)
 {

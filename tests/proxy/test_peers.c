@@ -180,8 +180,7 @@ Test(peers, a_dead_holder_only_delays)
     world_close(&w);
 }
 
-/* --- what a node answers to one that says it is a peer
- * ------------------------------------------------------ */
+/* --- what a node answers to one that says it is a peer -------------------- */
 
 static unsigned ask(struct client *c, unsigned node, const char *path, unsigned as, bool forged,
                     const char *range)

@@ -18,8 +18,7 @@ static void *aligned(size_t alignment, size_t bytes)
     return p;
 }
 
-/* --- names: the resolver that the proxies are linked with here
- * ---------------------------------------- */
+/* --- names: the resolver that the proxies are linked with here ------------ */
 
 struct resolution {
     struct resolution *next;
@@ -74,8 +73,7 @@ void world_name(struct world *w, struct name name)
     w->name[w->names++] = name;
 }
 
-/* --- streams
- * ------------------------------------------------------------------------------------------- */
+/* --- streams -------------------------------------------------------------- */
 
 static struct node *node_at(struct world *w, const struct addr *a)
 {
@@ -138,8 +136,7 @@ static void step_pipes(struct world *w)
     }
 }
 
-/* --- datagrams
- * ------------------------------------------------------------------------------------------- */
+/* --- datagrams ------------------------------------------------------------ */
 
 static void packet_send(struct world *w, const struct endpoint *from, const struct endpoint *to,
                         const void *data, size_t len)
@@ -208,9 +205,7 @@ static void step_packets(struct world *w)
     }
 }
 
-/* --- nodes
- * -------------------------------------------------------------------------------------------------
- */
+/* --- nodes ---------------------------------------------------------------- */
 
 static bool host_post(void *ctx, unsigned worker, const struct message *m)
 {
