@@ -138,7 +138,7 @@ static bool make_http(struct worker *w, struct rng *seeds, struct now now)
     const struct http_client_config client = {
         .exchanges = CLIENT_EXCHANGES,
         .idle_pool = CLIENT_IDLE,
-        .connect_ms = 2000,
+        .connect_ms = 1000,
         .first_byte_ms = 10000,
         .between_bytes_ms = 10000,
         .idle_ms = 30000,
