@@ -13,6 +13,7 @@
 #define CONFIG_TEXT       256
 #define CONFIG_FILE_BYTES (16u << 20) /* of the configuration and of files that it names */
 #define CONFIG_PORTS      4
+#define CONFIG_ADDRESSES  16 /* of all ports */
 #define CONFIG_KEYS       2
 #define CONFIG_SITES      65536
 
@@ -125,6 +126,8 @@ bool config_value(const struct schema_option *o, const char *text, void *field, 
 void config_defaults(enum option_group group, void *base);
 /* What one option alone cannot say: needed ones, doubles, gateways, keys. */
 void config_check(struct config *c, struct report *report);
+/* Whether this is plain text that libfyaml can be given; false after a report. */
+bool config_is_plain(struct report *report, const char *text, size_t len);
 /* Reads a whole file; NULL with a reason in `why`. The caller frees. */
 char *config_slurp(const char *path, size_t *len, char *why, size_t why_len);
 

@@ -64,8 +64,13 @@ static void check_ports(const struct config *c, struct report *report)
     if (c->ports == 0 && !report_has(report, "ports"))
         report_add(report, top, "ports",
                    "missing; write it like [{device: eth1, addresses: [192.0.2.10/24]}]");
+    unsigned addresses = 0;
     for (unsigned i = 0; i < c->ports; i++) {
         const struct config_port *p = &c->port[i];
+        addresses += p->address.n;
+        if (addresses > CONFIG_ADDRESSES && addresses - p->address.n <= CONFIG_ADDRESSES)
+            report_add(report, p->place, "ports", "too many addresses in all: %d at most",
+                       CONFIG_ADDRESSES);
         snprintf(path, sizeof(path), "ports[%u].device", i);
         if (!*p->device && !report_has(report, path))
             report_add(report, p->place, path, "missing; write it like eth1");

@@ -6,12 +6,9 @@
  */
 #include "control/config.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <libfyaml.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "control/nearest.h"
 
@@ -110,48 +107,6 @@ static bool is_refused(struct walk *w, struct fy_node *n, struct place at, const
 
 /* --- files that the configuration names ---------------------------------------------------- */
 
-char *config_slurp(const char *path, size_t *len, char *why, size_t why_len)
-{
-    char *text = NULL;
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-    if (fd < 0 || fstat(fd, &st) < 0) {
-        snprintf(why, why_len, "cannot read %s: %s", path, strerror(errno));
-        goto out;
-    }
-    if (S_ISDIR(st.st_mode)) {
-        snprintf(why, why_len, "cannot read %s: it is a folder", path);
-        goto out;
-    }
-    text = malloc((size_t)CONFIG_FILE_BYTES + 1);
-    if (!text) {
-        snprintf(why, why_len, "cannot read %s: no memory", path);
-        goto out;
-    }
-    size_t n = 0;
-    ssize_t got;
-    while (n <= CONFIG_FILE_BYTES && (got = read(fd, text + n, CONFIG_FILE_BYTES + 1 - n)) > 0)
-        n += (size_t)got;
-    if (n > CONFIG_FILE_BYTES || got < 0) {
-        if (got < 0)
-            snprintf(why, why_len, "cannot read %s: %s", path, strerror(errno));
-        else
-            snprintf(why, why_len, "%s is larger than 16 MiB", path);
-        free(text);
-        text = NULL;
-        goto out;
-    }
-    text[n] = '\0';
-    *len = n;
-    char *fit = realloc(text, n + 1);
-    text = fit ? fit : text;
-out:
-    if (fd >= 0)
-        close(fd);
-    return text;
-}
-
 static void file_read(struct walk *w, const char *path, struct config_file *file)
 {
     char why[CONFIG_TEXT * 2 + 64], full[CONFIG_TEXT * 2];
@@ -248,84 +203,18 @@ static void read_list(struct walk *w, const struct schema_option *o, struct fy_n
 
 /* --- keys ---------------------------------------------------------------------------------- */
 
-enum key_kind { KEY_UNKNOWN, KEY_VALUE, KEY_LIST, KEY_SECTION, KEY_SECTIONS, KEY_ANY };
-
-/* What the table knows under pattern + key; *o for a value or list. */
-static enum key_kind key_find(const char *pattern, const char *key, const struct schema_option **o)
-{
-    size_t base = strlen(pattern), len = strlen(key);
-
-    if (strpbrk(key, ".[]*"))
-        len = 0; /* the table's own signs: no plain key */
-    for (size_t i = 0; i < schema_option_count; i++) {
-        const char *path = schema_options[i].path;
-        if (strncmp(path, pattern, base) != 0)
-            continue;
-        path += base;
-        if (path[0] == '*')
-            return KEY_ANY;
-        if (len == 0 || strncmp(path, key, len) != 0)
-            continue;
-        path += len;
-        *o = &schema_options[i];
-        if (*path == '\0')
-            return KEY_VALUE;
-        if (*path == '.')
-            return KEY_SECTION;
-        if (strcmp(path, "[]") == 0)
-            return KEY_LIST;
-        if (strncmp(path, "[].", 3) == 0)
-            return KEY_SECTIONS;
-    }
-    return KEY_UNKNOWN;
-}
-
-/* The known keys of a mapping, each once; returns how many. */
-static size_t level_keys(const char *pattern, char keys[][32], size_t room)
-{
-    size_t n = 0, base = strlen(pattern);
-
-    for (size_t i = 0; i < schema_option_count && n < room; i++) {
-        const char *path = schema_options[i].path;
-        if (strncmp(path, pattern, base) != 0)
-            continue;
-        size_t len = strcspn(path + base, ".[");
-        if (len >= sizeof(keys[0]))
-            continue;
-        memcpy(keys[n], path + base, len);
-        keys[n][len] = '\0';
-        n += n == 0 || strcmp(keys[n - 1], keys[n]) != 0;
-    }
-    return n;
-}
-
-/* "node.workers" for "workers": where a key that stands at the wrong level belongs. */
-static const char *belongs_to(const char *key, char *out, size_t room)
-{
-    size_t len = strlen(key);
-    for (size_t i = 0; i < schema_option_count && len; i++) {
-        const char *path = schema_options[i].path, *last = strrchr(path, '.');
-        if (last && strncmp(last + 1, key, len) == 0 &&
-            (last[1 + len] == '\0' || last[1 + len] == '[')) {
-            snprintf(out, room, "%.*s", (int)(last + 1 + len - path), path);
-            return out;
-        }
-    }
-    return NULL;
-}
-
 static void report_unknown(struct walk *w, const struct level *l, const char *key, struct place at,
                            const char *path)
 {
-    char keys[LEVEL_KEYS][32], full[64];
+    char keys[LEVEL_KEYS][SCHEMA_KEY], full[64];
     const char *words[LEVEL_KEYS];
-    size_t n = level_keys(l->pattern, keys, LEVEL_KEYS);
+    size_t n = schema_keys(l->pattern, keys, LEVEL_KEYS);
 
     for (size_t i = 0; i < n; i++)
         words[i] = keys[i];
     const char *near = nearest_word(key, words, n);
     if (!near)
-        near = belongs_to(key, full, sizeof(full));
+        near = schema_belongs(key, full, sizeof(full));
     if (near)
         report_add(w->report, at, path, "no such key; did you mean \"%s\"?", near);
     else
@@ -417,25 +306,25 @@ static void read_pair(struct walk *w, const struct level *l, const char *key, st
     const struct schema_option *o = NULL;
 
     snprintf(path, sizeof(path), "%s%s", l->path, key);
-    enum key_kind kind = key_find(l->pattern, key, &o);
+    enum schema_kind kind = schema_find(l->pattern, key, &o);
     switch (kind) {
-    case KEY_UNKNOWN:
+    case SCHEMA_UNKNOWN:
         report_unknown(w, l, key, at, path);
         break;
-    case KEY_VALUE:
+    case SCHEMA_VALUE:
         read_value(w, o, value, at, path, (char *)l->base + o->offset);
         break;
-    case KEY_LIST:
+    case SCHEMA_LIST:
         read_list(w, o, value, at, path, l->base);
         break;
-    case KEY_SECTION:
+    case SCHEMA_SECTION:
         snprintf(pattern, sizeof(pattern), "%s%.*s", l->pattern, 31, key);
         read_section(w, value, at, path, pattern, l->base);
         break;
-    case KEY_SECTIONS:
+    case SCHEMA_SECTIONS:
         read_ports(w, value, at);
         break;
-    case KEY_ANY:
+    case SCHEMA_ANY:
         read_site(w, key, value, at, path);
         break;
     }
@@ -550,67 +439,6 @@ static bool is_blank(const char *text, size_t len)
     return true;
 }
 
-/* Bytes of the UTF-8 character at p (RFC 3629), 0 when there is none. */
-static unsigned character(const unsigned char *p, size_t left)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    unsigned n = p[0] < 0x80       ? 1
-                 : p[0] >> 5 == 6  ? 2
-                 : p[0] >> 4 == 14 ? 3
-                 : p[0] >> 3 == 30 ? 4
-                                   : 0;
-    uint32_t code = n > 1 ? p[0] & (0x7fu >> n) : p[0];
-
-    if (n == 0 || n > left)
-        return 0;
-    for (unsigned i = 1; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | (p[i] & 0x3f);
-    }
-    if (code < least[n] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
-        return 0;
-    return n;
-}
-
-/* Line breaks of old YAML (RFC 3629 forms of NEL, LS, PS) and the byte order mark. */
-static bool is_odd(const unsigned char *p, unsigned n)
-{
-    return (n == 2 && p[0] == 0xc2 && p[1] < 0xa0) ||
-           (n == 3 && (memcmp(p, "\xe2\x80\xa8", 3) == 0 || memcmp(p, "\xe2\x80\xa9", 3) == 0 ||
-                       memcmp(p, "\xef\xbb\xbf", 3) == 0));
-}
-
-/*
- * What no configuration needs is kept from libfyaml 0.7.12, which loops for ever over some
- * directives (lines with "%" first) and falls over a NUL: only plain text in UTF-8 goes on. False
- * after a report.
- */
-static bool is_plain(struct report *report, const char *text, size_t len)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    struct place at = {1, 1, 1};
-
-    for (size_t i = 0; i < len;) {
-        unsigned n = character(p + i, len - i);
-        bool control = (p[i] < 0x20 && !strchr("\t\r\n", p[i])) || p[i] == 0 || p[i] == 0x7f ||
-                       (p[i] == '\r' && (i + 1 == len || p[i + 1] != '\n'));
-        if (n == 0 || control || is_odd(p + i, n)) {
-            report_add(report, at, "", "a byte 0x%02x here: plain text in UTF-8 is wanted", p[i]);
-            return false;
-        }
-        if (p[i] == '%' && at.column == 1) {
-            report_add(report, at, "", "directives are not taken; leave the line out");
-            return false;
-        }
-        at.column++;
-        if (p[i] == '\n')
-            at = (struct place){at.line + 1, 1, 1};
-        i += n;
-    }
-    return true;
-}
-
 static void read_yaml(struct walk *w, const char *text, size_t len)
 {
     struct fy_diag_cfg diag_cfg;
@@ -662,7 +490,7 @@ bool config_read_text(const char *name, const char *text, size_t len, struct con
     config_defaults(GROUP_NODE, out);
     if (!report->text || len > CONFIG_FILE_BYTES)
         report_add(report, (struct place){0}, "", "larger than 16 MiB, or no memory");
-    else if (is_plain(report, text, len) && !is_blank(text, len))
+    else if (config_is_plain(report, text, len) && !is_blank(text, len))
         read_yaml(&w, report->text, len);
     if (out->sites)
         qsort(out->site, out->sites, sizeof(out->site[0]), by_host);

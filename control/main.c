@@ -248,7 +248,7 @@ static int serve(struct control *c, const struct node_config *plan, const struct
              "cannot start the worker threads; look at the limits of processes (ulimit -u)");
     } else {
         log_ports(c);
-        log_info("serving name=%s version=%s workers=%u cluster_id=%02x%02x%02x%02x http_port=%u",
+        log_info("serving name=%s version=%s workers=%u id=%02x%02x%02x%02x http_port=%u",
                  c->config->name, CORAL_VERSION, c->workers, c->self.id.b[0], c->self.id.b[1],
                  c->self.id.b[2], c->self.id.b[3], plan->http_port);
         status = control_run(c);

@@ -171,6 +171,24 @@ struct schema_option {
 extern const struct schema_option schema_options[];
 extern const size_t schema_option_count;
 
+/* What a key may be. */
+enum schema_kind {
+    SCHEMA_UNKNOWN,
+    SCHEMA_VALUE,
+    SCHEMA_LIST,     /* of values */
+    SCHEMA_SECTION,  /* a mapping with known keys */
+    SCHEMA_SECTIONS, /* a list of such mappings */
+    SCHEMA_ANY,      /* any key, with such a mapping */
+};
+#define SCHEMA_KEY 32 /* longest known key, with its NUL */
+
+/* What the table knows under pattern + key ("ports[]." + "mtu"); *o for a value or list. */
+enum schema_kind schema_find(const char *pattern, const char *key, const struct schema_option **o);
+/* The known keys of the mapping `pattern`, each once; returns how many. */
+size_t schema_keys(const char *pattern, char keys[][SCHEMA_KEY], size_t room);
+/* "node.workers" for "workers": where a key that stands at the wrong level belongs, or NULL. */
+const char *schema_belongs(const char *key, char *out, size_t room);
+
 /* What people call a value of this type, with an example: "a size", "4GiB". */
 const char *schema_type_noun(enum option_type type);
 const char *schema_type_example(enum option_type type);

@@ -379,7 +379,7 @@ class Demo:
                        f"{who.get(r['from'], r['from'])}, status {r['status']}, {r['bytes']} bytes")
         else:
             peers = [i for i in self.survivors() if (self.lab.ctl(i, "stats", check=False) or {})
-                     .get("counters", {}).get("proxy_peer_resumed_total", {}).get("value", 0)]
+                     .get("counters", {}).get("proxy_fills_resumed_total", {}).get("value", 0)]
             self.check(bool(peers), f"the fill went on by Range from a peer (nodes "
                        f"{', '.join(f'n{i}' for i in peers) or 'none'})")
 
