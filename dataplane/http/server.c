@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define TIMERS_A_POLL 256
 
@@ -220,6 +221,13 @@ static size_t on_received(struct stream *stream, const uint8_t *data, size_t len
     struct http_server *s = c->server;
     size_t at = 0;
 
+    /* a head is looked at again only when a line of it has ended: else a byte a segment costs a
+     * whole parse each */
+    if (c->phase == HTTP_CONN_HEAD && !c->eof && len < HTTP_HEAD_MAX && len >= c->unread &&
+        !memchr(data + c->unread, '\n', len - c->unread)) {
+        c->unread = (uint32_t)len;
+        return 0;
+    }
     c->parsing = true;
     while (at < len && (c->phase == HTTP_CONN_IDLE || c->phase == HTTP_CONN_HEAD)) {
         enum http_error e = http_parse_request((const char *)data + at, len - at, &s->head);

@@ -18,11 +18,11 @@
 #include <rte_errno.h>
 #include <rte_log.h>
 
-#define PAGE_BYTES  (2u << 20)
-#define POOL_BYTES  (26u << 20) /* 8191 mbufs, and what a mempool keeps a core */
-#define BASE_BYTES  (24u << 20) /* ethdev, rings, EAL itself */
-#define EAL_ARGS    16
-#define LINE_BYTES  256
+#define PAGE_BYTES (2u << 20)
+#define POOL_BYTES (26u << 20) /* 8191 mbufs, and what a mempool keeps a core */
+#define BASE_BYTES (24u << 20) /* ethdev, rings, EAL itself */
+#define EAL_ARGS   16
+#define LINE_BYTES 256
 
 static struct {
     pthread_mutex_t lock;

@@ -2,10 +2,10 @@
 /*
  * In-memory links. way[e] carries what end e receives.
  *
- * Sleeping: net_ring has no interrupt, so the link has an eventfd for each end beside its ring. The sleeper sets
- * `asleep`, a full barrier follows, and it looks at the ring again; the sender enqueues, a full
- * barrier follows, and it looks at `asleep`. Whichever barrier comes second sees what the other
- * stored, so either the sleeper finds the frame or the sender writes the eventfd.
+ * Sleeping: net_ring has no interrupt, so the link has an eventfd for each end beside its ring. The
+ * sleeper sets `asleep`, a full barrier follows, and it looks at the ring again; the sender
+ * enqueues, a full barrier follows, and it looks at `asleep`. Whichever barrier comes second sees
+ * what the other stored, so either the sleeper finds the frame or the sender writes the eventfd.
  */
 #include "dataplane/port/link.h"
 

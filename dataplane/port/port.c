@@ -44,8 +44,8 @@ fail(const struct report *r, const char *key, const char *format, ...)
 }
 
 static const char *const driver_text[] = {
-    [PORT_AUTO] = "auto",           [PORT_AF_XDP] = "af_xdp", [PORT_AF_PACKET] = "af_packet",
-    [PORT_TAP] = "tap",             [PORT_RING] = "ring",
+    [PORT_AUTO] = "auto", [PORT_AF_XDP] = "af_xdp", [PORT_AF_PACKET] = "af_packet",
+    [PORT_TAP] = "tap",   [PORT_RING] = "ring",
 };
 
 const char *port_driver_text(enum port_driver d)
@@ -84,8 +84,8 @@ static int make_ring(struct port *p)
     if (!l)
         return -1;
     snprintf(name, sizeof(name), "%.24s", l->way[p->config.end].ring->name);
-    int id = rte_eth_from_rings(name, &l->way[p->config.end].ring, 1,
-                                &l->way[!p->config.end].ring, 1, 0);
+    int id = rte_eth_from_rings(name, &l->way[p->config.end].ring, 1, &l->way[!p->config.end].ring,
+                                1, 0);
     if (id < 0)
         return -1;
     p->id = (uint16_t)id;
@@ -116,7 +116,8 @@ static int make_device(struct port *p, unsigned queues)
     }
 }
 
-/* --- start, step by step ----------------------------------------------------------------------- */
+/* --- start, step by step -----------------------------------------------------------------------
+ */
 
 static int make_pools(struct port *p, unsigned workers)
 {
@@ -124,9 +125,9 @@ static int make_pools(struct port *p, unsigned workers)
     char name[RTE_MEMPOOL_NAMESIZE];
     for (unsigned w = 0; w < workers; w++) {
         snprintf(name, sizeof(name), "coral%u", __atomic_fetch_add(&made, 1, __ATOMIC_RELAXED));
-        p->pool[w] = rte_pktmbuf_pool_create(name, w < p->rx_queues ? MBUFS_RX : MBUFS_TX,
-                                             MBUF_CACHE, PORT_PRIVATE, RTE_MBUF_DEFAULT_BUF_SIZE,
-                                             SOCKET_ID_ANY);
+        p->pool[w] =
+            rte_pktmbuf_pool_create(name, w < p->rx_queues ? MBUFS_RX : MBUFS_TX, MBUF_CACHE,
+                                    PORT_PRIVATE, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
         if (!p->pool[w])
             return -1;
     }
@@ -138,8 +139,8 @@ static int configure(struct port *p)
     struct rte_eth_dev_info info;
     struct rte_eth_conf conf = {0};
     const uint64_t sums = RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
-    const uint64_t rx_sums = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM |
-                             RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+    const uint64_t rx_sums =
+        RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
 
     if (rte_eth_dev_info_get(p->id, &info) < 0)
         return -1;
@@ -252,6 +253,8 @@ static bool bring_up(struct port *p, unsigned workers, unsigned queues, const st
     }
     probe_sockets(AF_PACKET, &after);
     if (p->driver == PORT_AF_PACKET)
+        probe_merge_off(p->config.device);
+    if (p->driver == PORT_AF_PACKET)
         probe_sockets_new(&before, &after, p->fd, queues);
 
     port_said_clear();
@@ -294,8 +297,7 @@ static bool check_interface(struct port *p, struct interface *i, const struct re
         return false;
     }
     if (p->config.mtu > i->mtu) {
-        fail(r, "mtu", "%u is more than the %u of \"%s\"", p->config.mtu, i->mtu,
-             p->config.device);
+        fail(r, "mtu", "%u is more than the %u of \"%s\"", p->config.mtu, i->mtu, p->config.device);
         return false;
     }
     return true;
@@ -309,8 +311,10 @@ static bool open_driver(struct port *p, unsigned workers, const struct report *r
     if (kernel && !check_interface(p, &i, r))
         return false;
     if (p->config.driver != PORT_RING && (p->claim = probe_claim(p->config.device)) < 0) {
-        fail(r, "device", "\"%s\" belongs to another corald that runs; stop that one first, or take "
-             "another interface", p->config.device);
+        fail(r, "device",
+             "\"%s\" belongs to another corald that runs; stop that one first, or take "
+             "another interface",
+             p->config.device);
         return false;
     }
     p->mtu = p->config.mtu ? p->config.mtu : (uint16_t)RTE_MIN(i.mtu, PORT_MTU_MAX);

@@ -28,7 +28,8 @@
 #define PORT_BURST   32
 #define PORT_MTU_MAX 1900 /* a frame fits one mbuf */
 
-/* --- EAL --------------------------------------------------------------------------------------- */
+/* --- EAL ---------------------------------------------------------------------------------------
+ */
 
 struct eal_config {
     char name[48];       /* file prefix: one a process */
@@ -49,7 +50,8 @@ size_t port_hugepages_free(void);
 /* The last line that EAL or a driver logged as an error, "" when there was none. */
 void port_eal_said(char *out, size_t len);
 
-/* --- ports ------------------------------------------------------------------------------------- */
+/* --- ports -------------------------------------------------------------------------------------
+ */
 
 enum port_driver { PORT_AUTO, PORT_AF_XDP, PORT_AF_PACKET, PORT_TAP, PORT_RING };
 const char *port_driver_text(enum port_driver d);
@@ -80,9 +82,9 @@ struct port {
     uint16_t id;             /* ethdev's number */
     uint16_t rx_queues, tx_queues, mtu;
     uint8_t mac[6];
-    bool rx_checksum, tx_checksum; /* done by the port */
-    bool pretend;                  /* RING with offload */
-    bool multi_seg;                /* takes frames of several segments */
+    bool rx_checksum, tx_checksum;          /* done by the port */
+    bool pretend;                           /* RING with offload */
+    bool multi_seg;                         /* takes frames of several segments */
     struct rte_mempool *pool[PORT_WORKERS]; /* worker w allocates frames for this port here */
     int claim;                              /* probe_claim's, -1: none */
     int fd[PORT_QUEUES];                    /* readable when queue q has a packet; -1: none */
@@ -93,7 +95,8 @@ struct port *port_open(const struct port_config *config, unsigned workers, char 
                        size_t error_len);
 void port_close(struct port *p);
 
-/* --- in-memory links --------------------------------------------------------------------------- */
+/* --- in-memory links ---------------------------------------------------------------------------
+ */
 
 /*
  * A cable with two ends. A PORT_RING port is plugged into one; a test's switch, or a load
@@ -115,7 +118,8 @@ bool port_link_pending(const struct port_link *l, unsigned end);
 /* Wakes the other end if it sleeps; after frames were put into its ring. */
 void port_link_wake(struct port_link *l, unsigned end);
 
-/* --- bursts ------------------------------------------------------------------------------------ */
+/* --- bursts ------------------------------------------------------------------------------------
+ */
 
 static inline unsigned port_rx(struct port *p, uint16_t queue, struct rte_mbuf **m, unsigned n)
 {

@@ -92,6 +92,24 @@ void probe_interface(const char *device, struct interface *out)
     close(s);
 }
 
+void probe_merge_off(const char *device)
+{
+    struct ethtool_value v = {.cmd = ETHTOOL_SGRO};
+    struct ifreq r = {.ifr_data = (void *)&v};
+    int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (s < 0)
+        return;
+    snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", device);
+    ioctl(s, SIOCETHTOOL, &r); /* no matter when it knows none */
+    v = (struct ethtool_value){.cmd = ETHTOOL_GFLAGS};
+    if (ioctl(s, SIOCETHTOOL, &r) == 0 && (v.data & ETH_FLAG_LRO)) {
+        v.cmd = ETHTOOL_SFLAGS;
+        v.data &= ~(uint32_t)ETH_FLAG_LRO;
+        ioctl(s, SIOCETHTOOL, &r);
+    }
+    close(s);
+}
+
 static uint64_t capabilities(void)
 {
     char line[256];

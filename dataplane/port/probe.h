@@ -15,7 +15,6 @@
  */
 int probe_claim(const char *device);
 
-
 /* Sockets of one family that this process has open. */
 struct sockets {
     unsigned n;
@@ -30,6 +29,7 @@ struct interface {
     bool exists, up;
     unsigned mtu, channels; /* combined channels: AF_XDP's queues; at least 1 */
 };
+void probe_merge_off(const char *device); /* GRO and LRO: AF_PACKET's slots hold 2 KiB */
 void probe_interface(const char *device, struct interface *out);
 /* Whether this process may do what a kernel-bound driver does, else what it lacks in `text`. */
 bool probe_may(enum port_driver driver, char *text, size_t len);

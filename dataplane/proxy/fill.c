@@ -14,8 +14,8 @@
 struct fill *fill_find(struct proxy *p, struct hash128 hash, const char *url, size_t len)
 {
     struct fill *f = p->fill_table[hash.lo & p->fill_mask];
-    while (f && !(f->hash.lo == hash.lo && f->hash.hi == hash.hi && f->url_len == len &&
-                  memcmp(f->url, url, len) == 0))
+    while (f && (f->purged || !(f->hash.lo == hash.lo && f->hash.hi == hash.hi && f->url_len == len &&
+                  memcmp(f->url, url, len) == 0)))
         f = f->next;
     return f;
 }
@@ -274,7 +274,7 @@ void fill_end(struct fill *f)
 
 static bool stale_usable(const struct fill *f, struct now now)
 {
-    return f->stale && cache_usable_stale(f->stale, now);
+    return f->stale && !f->purged && cache_usable_stale(f->stale, now);
 }
 
 void fill_give_up(struct fill *f, struct now now)
@@ -329,6 +329,9 @@ void fill_complete(struct fill *f, struct now now)
             fill_link(f);
     }
     counter_inc(&p->counters.proxy_fills_complete_total);
+    /* damage, or the index's own displacement, may have unlinked it meanwhile */
+    if (f->linked && cache_lookup_owner(p->cache, f->hash, f->url, f->url_len) != f->object)
+        f->linked = false;
     f->path_len = 0; /* it hangs on nobody now */
     fill_ready_all(f);
     if (!f->linked) { /* it goes when those who have it are done */

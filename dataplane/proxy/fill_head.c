@@ -186,7 +186,7 @@ static bool go_on(struct fill *f, const struct http_head *h, struct now now)
     int64_t total = -1;
     if (h->status == 206) {
         if (!http_content_range(field_value(h, HTTP_CONTENT_RANGE), &first, &last, &total) ||
-            first != have) {
+            first != have || (total < 0 && f->length < 0)) {
             source_failed(f, 502, now);
             return false;
         }
@@ -205,6 +205,8 @@ static bool go_on(struct fill *f, const struct http_head *h, struct now now)
             source_failed(f, 502, now);
         return false;
     }
+    if (f->length < 0)
+        f->length = total; /* a 206 may bring a part of the rest only */
     f->state = FILL_BODY;
     fill_ready_all(f); /* peers that came while there was no source */
     return true;

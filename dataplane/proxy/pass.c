@@ -46,10 +46,12 @@ void pass_start(struct proxy *p, struct request *r, struct now now)
 static struct block *block_take(struct fill *f)
 {
     struct proxy *p = f->proxy;
-    struct block *b = f->blocks_out < PROXY_BLOCK_WINDOW ? p->block_free : NULL;
+    uint32_t window = p->blocks_free > PROXY_BLOCKS / 2 ? PROXY_BLOCK_WINDOW : 1;
+    struct block *b = f->blocks_out < window ? p->block_free : NULL;
     if (!b)
         return NULL;
     p->block_free = b->next;
+    p->blocks_free--;
     b->next = NULL;
     b->fill = f;
     b->fill_gen = f->gen;
@@ -87,7 +89,7 @@ bool pass_head_begin(struct fill *f, const struct http_head *h, struct now now)
     if (h->framing == HTTP_BODY_LENGTH)
         head.length = (int64_t)h->content_length;
     else if (h->framing == HTTP_BODY_NONE && length) /* the answer to a HEAD */
-        head.length = cache_seconds_parse(length->value.p, length->value.len);
+        head.length = (int64_t)h->content_length;
     memcpy(b->data, &head, sizeof(head));
     struct head_writer w = {(char *)b->data + sizeof(head), 0, sizeof(b->data) - sizeof(head),
                             false};
@@ -133,6 +135,7 @@ static void block_give(struct proxy *p, struct block *b)
 {
     b->next = p->block_free;
     p->block_free = b;
+    p->blocks_free++;
 }
 
 void pass_flush(struct fill *f)

@@ -155,7 +155,9 @@ size_t proxy_url(const struct proxy_policy *policy, const char *url, size_t len,
     char host[256];
     uint16_t port;
     policy_host(policy, authority, &route);
-    if (route.status == 421) { /* the URL as it stands in the cache: the origin's own */
+    bool other = policy->open && route.site && http_authority(authority, host, &port) && port &&
+                 port != 80 && below_zone(host, policy->zone) < 0;
+    if (route.status == 421 || other) { /* the URL as it stands in the cache: the origin's own */
         if (!http_authority(authority, host, &port))
             return 0;
         memcpy(route.host, host, sizeof(host));

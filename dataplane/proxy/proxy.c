@@ -46,6 +46,7 @@ static void make_lists(struct proxy *p)
     for (uint32_t i = PROXY_BLOCKS; i-- > 0;) {
         p->block_pool[i].next = p->block_free;
         p->block_free = &p->block_pool[i];
+        p->blocks_free++;
     }
     for (uint32_t i = PROXY_REFS; i-- > 0;) {
         p->ref_pool[i].next = p->ref_free;

@@ -63,7 +63,7 @@ struct proxy_policy {
     unsigned allow;          /* special prefixes that open-mode origins may have, by the operator */
     struct proxy_prefix allow_prefix[16];
     unsigned own; /* our own addresses: never an origin */
-    struct addr own_address[16];
+    struct addr own_address[64];
     void *deny; /* hs_database_t: URLs refused with 403; NULL: none */
 };
 

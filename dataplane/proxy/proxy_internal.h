@@ -38,7 +38,7 @@ enum {
     PROXY_TRIES = 4,         /* times that a request is sent back to look again */
     PROXY_BLOCK_BYTES = 16384,
     PROXY_BLOCK_WINDOW = 8,  /* blocks of one passed response on their way to the client */
-    PROXY_BLOCKS = 128,      /* a worker's, for all passed responses */
+    PROXY_BLOCKS = 1024,     /* a worker's, for all passed responses */
     PROXY_REFS = 65536,      /* references renewed by one worker */
     PROXY_PASS_KNOWN = 4096, /* URLs remembered as uncacheable */
     PROXY_NEGATIVE = 1024,   /* origins remembered as failing */
@@ -531,6 +531,7 @@ struct proxy {
     struct fill *agenda;
 
     struct block *block_pool, *block_free;
+    uint32_t blocks_free;
     uint32_t starved; /* fills that wait for blocks */
 
     struct reference *ref_pool, *ref_free, **ref_table;

@@ -123,6 +123,15 @@ static void resolve(struct fill *f, struct now now)
         f->resolve_ticket = ticket;
 }
 
+/* In open mode anybody names the origin: one address may hold a quarter of the fills. */
+static bool is_crowded(const struct proxy *p, const struct addr *a)
+{
+    uint32_t n = 0;
+    for (const struct fill *f = p->fill_busy; f; f = f->busy_next)
+        n += f->x && f->kind == SOURCE_ORIGIN && addr_eq(&f->source.ip, a);
+    return n > p->config.fills / 4;
+}
+
 /* The next address that policy allows (DESIGN decision 11: checked after resolution). */
 static bool next_address(struct fill *f, const struct proxy_site *site, struct now now)
 {
@@ -134,7 +143,7 @@ static bool next_address(struct fill *f, const struct proxy_site *site, struct n
             f->failure = 403;
             continue;
         }
-        if (origin_send(f, a, now))
+        if ((site || !is_crowded(p, a)) && origin_send(f, a, now))
             return true;
         f->failure = 503; /* no exchange free */
     }

@@ -79,7 +79,7 @@ uint32_t tcp_queue_copy(struct tcp_engine *e, struct tcp_conn *c, const uint8_t 
                 continue;
             }
         }
-        struct tcp_block *b = tcp_block_take(e, 0);
+        struct tcp_block *b = tcp_block_take(e, c->queued ? e->blocks_reserve : 0);
         if (!b)
             break;
         uint32_t n = min32(len - done, TCP_BLOCK_BYTES);

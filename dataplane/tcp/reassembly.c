@@ -203,7 +203,8 @@ static void data_in_order(struct tcp_engine *e, struct tcp_conn *c, const uint8_
         offer = false; /* the rest was just refused */
     }
     if (len > 0)
-        c->rcv_nxt += store_put(e, c, c->rcv_nxt, data, len, 0);
+        c->rcv_nxt += store_put(e, c, c->rcv_nxt, data, len,
+                                tcp_conn_kept(c) ? e->blocks_reserve : e->blocks_reserve / 2);
     uint32_t before = c->rcv_nxt;
     ranges_join(c);
     if (offer || c->rcv_nxt != before)

@@ -56,7 +56,8 @@ static void event_writable(struct tcp_engine *e, struct tcp_conn *c)
 {
     if (!writable(c) || !c->want_write)
         return;
-    if (!e->free_items || e->blocks_free == 0) { /* there is room in the queue, but not in the pools */
+    if (!e->free_items ||
+        (c->want_block && e->blocks_free <= (c->queued ? e->blocks_reserve : 0))) { /* there is room in the queue, but not in the pools */
         e->starved++;
         tcp_conn_event(c, TCP_EVENT_WRITABLE);
         return;
@@ -93,8 +94,9 @@ void tcp_conn_events(struct tcp_engine *e, struct tcp_conn *c)
 
 /* Less was taken than given: writable follows, when ACKs have made room or, if only the pools
  * are short, when they have some again. */
-static void refused(struct tcp_conn *c)
+static void refused(struct tcp_conn *c, bool block)
 {
+    c->want_block = block;
     c->want_write = true;
     if (c->queued <= c->engine->config.send_queue_bytes / 2)
         tcp_conn_event(c, TCP_EVENT_WRITABLE);
@@ -109,7 +111,7 @@ static bool op_send(struct stream *s, struct ref r)
         return true;
     /* a reference is taken whole: the queue may pass its limit by one */
     if (c->queued >= c->engine->config.send_queue_bytes || !tcp_queue_push(c->engine, c, r)) {
-        refused(c);
+        refused(c, false);
         return false;
     }
     tcp_conn_ready(c);
@@ -125,7 +127,7 @@ static size_t op_copy(struct stream *s, const void *data, size_t len)
     size_t room = c->queued < limit ? limit - c->queued : 0;
     uint32_t n = tcp_queue_copy(c->engine, c, data, (uint32_t)(len < room ? len : room));
     if (n < len)
-        refused(c);
+        refused(c, n < room);
     if (n > 0)
         tcp_conn_ready(c);
     return n;

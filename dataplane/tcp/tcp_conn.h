@@ -165,6 +165,7 @@ struct tcp_conn {
     bool recovering : 1;  /* fast recovery, until snd_una >= recover */
     bool timing : 1;      /* rtt_seq and rtt_us are set */
     bool want_write : 1;  /* send or copy took less than given */
+    bool want_block : 1;  /* for lack of a block */
     bool tail_copy : 1;   /* the last item is a block of ours that may take more bytes */
     bool rtx_armed : 1, probing : 1; /* rtx_ms is set; it is for a window probe */
     bool ack_armed : 1;

@@ -293,7 +293,7 @@ Test(client, the_pool_is_bounded)
 Test(client, full_is_null)
 {
     start(2, 0);
-    static char big[9000];
+    static char big[20000];
     struct http_exchange_events none = {on_head, on_body, on_done, on_failed};
     cr_expect_null(http_client_send(client, &origin, big, sizeof(big), false, &none, NULL, now));
     struct http_exchange *x = send_one();
