@@ -121,6 +121,7 @@ bool tcp_budget_take(struct tcp_engine *e, struct tcp_budget *b, uint32_t rate)
 
 static void events_run(struct tcp_engine *e)
 {
+    e->starved = 0; /* counted anew by this round */
     /* those that come meanwhile wait for the next round */
     for (uint32_t n = e->events.count; n > 0 && e->events.count > 0; n--) {
         struct tcp_conn *c = &e->conns[e->events.head];
@@ -160,7 +161,6 @@ bool tcp_poll(struct tcp_engine *e, struct now now)
 {
     tcp_time_set(e, now);
     tcp_time_wait_expire(e);
-    e->starved = 0;
     events_run(e);
     size_t fired = wheel_advance(&e->wheel, now.mono_us, TCP_TIMERS, tcp_timer_fire, e);
     if (fired > 0) /* time-outs have ended connections */

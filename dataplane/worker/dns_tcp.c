@@ -93,6 +93,19 @@ static void closed(struct stream *s, enum stream_end why, struct now now)
     c->all->n--;
 }
 
+/* The one that has said nothing for longest makes room for who comes next: silent connections
+ * must not shut out those whose answer did not fit a datagram. */
+static void drop_idlest(struct dns_tcp *d, struct now now)
+{
+    struct dns_tcp_conn *idlest = &d->conn[0];
+
+    for (unsigned i = 1; i < DNS_TCP_CONNECTIONS; i++)
+        if (d->conn[i].last_us < idlest->last_us)
+            idlest = &d->conn[i];
+    idlest->last_us = now.mono_us; /* closed() comes later */
+    stream_abort(idlest->stream);
+}
+
 bool dns_tcp_accept(void *ctx, struct stream *s, struct now now)
 {
     static const struct stream_events events = {.received = received, .eof = eof, .closed = closed};
@@ -101,6 +114,8 @@ bool dns_tcp_accept(void *ctx, struct stream *s, struct now now)
 
     if (d->n == DNS_TCP_CONNECTIONS || !d->worker->view || !d->worker->view->zone) {
         counter_inc(&counters->worker_dns_tcp_refused_total);
+        if (d->n == DNS_TCP_CONNECTIONS)
+            drop_idlest(d, now);
         return false;
     }
     struct dns_tcp_conn *c = d->conn;
