@@ -211,7 +211,7 @@ class Demo:
         nodes = list(self.lab.nodes)
         self.big = {nodes[0]: self.big_fetch(nodes[0], 1)}
         time.sleep(0.7)
-        for i in nodes[1:4]:
+        for i in nodes[1:min(4, len(nodes) - 1)]:
             self.big[i] = self.big_fetch(i, 2)
         deadline = time.time() + 15
         victim = None
