@@ -8,13 +8,13 @@
 
 #include "perf/perf.h"
 
-#define WINDOW_ADDS    16384
+#define WINDOW_ADDS     16384
 #define CALIBRATE_EVERY 100000 /* turns */
 
 static inline void adds_64(uint64_t *x)
 {
     uint64_t v = *x;
-#define ADD4 "add $1, %0\n\tadd $1, %0\n\tadd $1, %0\n\tadd $1, %0\n\t"
+#define ADD4  "add $1, %0\n\tadd $1, %0\n\tadd $1, %0\n\tadd $1, %0\n\t"
 #define ADD16 ADD4 ADD4 ADD4 ADD4
     __asm__ volatile(ADD16 ADD16 ADD16 ADD16 : "+r"(v));
     *x = v;

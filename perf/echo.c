@@ -111,20 +111,18 @@ static void generator_turn(void *ctx)
 static void measure(const struct perf_options *o, struct echo *e, struct perf_result *r)
 {
     uint32_t stop = 0;
-    struct perf_thread worker = {.turn = worker_turn, .ctx = e, .calibrates = true, .stop = &stop,
+    struct perf_thread worker = {.turn = worker_turn,
+                                 .ctx = e,
+                                 .calibrates = true,
+                                 .stop = &stop,
                                  .cpu = (unsigned)perf_cpu(0)};
-    struct perf_thread generator = {.turn = generator_turn, .ctx = e, .stop = &stop,
-                                    .cpu = (unsigned)perf_cpu(1)};
+    struct perf_thread generator = {
+        .turn = generator_turn, .ctx = e, .stop = &stop, .cpu = (unsigned)perf_cpu(1)};
 
     perf_thread_start(&worker);
     perf_thread_start(&generator);
     usleep(200000);
-    struct perf_result from = {.ops = counter_read(&e->ops), .busy_tsc = counter_read(&e->busy_tsc)};
-    uint64_t began = perf_now().mono_us;
-    usleep((useconds_t)(o->seconds * 1e6));
-    r->ops = counter_read(&e->ops) - from.ops;
-    r->busy_tsc = counter_read(&e->busy_tsc) - from.busy_tsc;
-    r->seconds = (double)(perf_now().mono_us - began) / 1e6;
+    measure_windows(o->seconds, &e->ops, &e->busy_tsc, r);
     __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
     perf_thread_join(&worker);
     perf_thread_join(&generator);
@@ -137,8 +135,11 @@ static void measure(const struct perf_options *o, struct echo *e, struct perf_re
 bool echo_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len)
 {
     static struct echo e;
-    struct port_config c = {.name = "ports[0]", .driver = PORT_RING, .offload = o->offload,
-                            .addresses = 1, .address = {{addr_v4(0x0a000001), 24}}};
+    struct port_config c = {.name = "ports[0]",
+                            .driver = PORT_RING,
+                            .offload = o->offload,
+                            .addresses = 1,
+                            .address = {{addr_v4(0x0a000001), 24}}};
 
     e = (struct echo){.size = o->size};
     for (unsigned i = 0; i < sizeof(e.frame); i++)

@@ -87,7 +87,8 @@ static bool emit(void *ctx, const struct tcp_out *o)
 bool host_new(struct host *h, struct port_link *link, const struct net_address *ip,
               uint32_t connections, bool offload, struct now now)
 {
-    struct net_config n = {.mac = {2, 0, 0, 0, 0, 9}, .mtu = 1500, .addresses = 1, .address = {*ip}};
+    struct net_config n = {
+        .mac = {2, 0, 0, 0, 0, 9}, .mtu = 1500, .addresses = 1, .address = {*ip}};
     const struct net_host nh = {h, send_frame, learned};
     struct tcp_config t = tcp_config_default();
     const struct tcp_host th = {h, emit, NULL};

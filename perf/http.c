@@ -20,7 +20,7 @@
 
 #define SAMPLED     64
 #define ORIGIN_PORT 8000
-#define OPENING     64   /* connections opened a turn, while the table fills */
+#define OPENING     64 /* handshakes under way: a node bounds its half-open connections */
 #define WARM_US     300000
 #define SETUP_US    30000000
 
@@ -49,9 +49,11 @@ struct http {
     struct hist latency;
 };
 
-static const struct endpoint server = {{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1}}, 80};
+static const struct endpoint server = {{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1}},
+                                       80};
 
-/* --- the origin: one answer a connection ----------------------------------------------------------- */
+/* --- the origin: one answer a connection
+ * ----------------------------------------------------------- */
 
 static size_t origin_received(struct stream *s, const uint8_t *data, size_t len, struct now now)
 {
@@ -87,7 +89,8 @@ static bool origin_accept(void *ctx, struct stream *s, struct now now)
     return true;
 }
 
-/* --- clients ------------------------------------------------------------------------------------------ */
+/* --- clients
+ * ------------------------------------------------------------------------------------------ */
 
 static void ask(struct client *c)
 {
@@ -198,7 +201,8 @@ static bool client_open(struct http *h)
     return true;
 }
 
-/* --- turns ---------------------------------------------------------------------------------------------- */
+/* --- turns
+ * ---------------------------------------------------------------------------------------------- */
 
 static void generator_turn(void *ctx)
 {
@@ -206,7 +210,7 @@ static void generator_turn(void *ctx)
     /* one client alone until the object is in the cache */
     uint32_t want = h->warm ? h->options->connections : 1;
 
-    for (unsigned i = 0; i < OPENING && h->opened < want; i++)
+    while (h->opened < want && h->opened - h->ready < OPENING)
         if (!client_open(h))
             break;
     host_turn(&h->host);
@@ -218,7 +222,8 @@ static void worker_turn(void *ctx)
     worker_poll(h->node, 0, perf_now());
 }
 
-/* --- the run ---------------------------------------------------------------------------------------------- */
+/* --- the run
+ * ---------------------------------------------------------------------------------------------- */
 
 static bool make_node(struct http *h, const struct view *view, char *error, size_t error_len)
 {
@@ -228,7 +233,7 @@ static bool make_node(struct http *h, const struct view *view, char *error, size
         .ports = 1,
         .spin = true,
         .cache_bytes = 64u << 20,
-        .connections = h->options->connections + 64,
+        .connections = h->options->connections + h->options->connections / 4 + 64, /* no eviction */
         .http_port = 80,
         .dht = dht_config_default(),
         .keys = {.n = 1},
@@ -292,10 +297,13 @@ static bool measure(struct http *h, struct perf_result *r, char *error, size_t e
 {
     uint32_t stop = 0;
     struct worker_stats stats;
-    struct perf_thread worker = {.turn = worker_turn, .ctx = h, .calibrates = true, .stop = &stop,
+    struct perf_thread worker = {.turn = worker_turn,
+                                 .ctx = h,
+                                 .calibrates = true,
+                                 .stop = &stop,
                                  .cpu = (unsigned)perf_cpu(0)};
-    struct perf_thread generator = {.turn = generator_turn, .ctx = h, .stop = &stop,
-                                    .cpu = (unsigned)perf_cpu(1)};
+    struct perf_thread generator = {
+        .turn = generator_turn, .ctx = h, .stop = &stop, .cpu = (unsigned)perf_cpu(1)};
 
     node_stats(h->node, 0, &stats);
     perf_thread_start(&worker);
@@ -303,14 +311,9 @@ static bool measure(struct http *h, struct perf_result *r, char *error, size_t e
     bool ok = wait_until_all_run(h, error, error_len);
     struct hist *before = malloc(sizeof(*before));
     if (ok && before) {
-        const uint64_t *busy = &stats.worker->worker_busy_cycles_total;
-        uint64_t ops = counter_read(&h->ops), busy_tsc = counter_read(busy);
-        uint64_t began = perf_now().mono_us;
         *before = h->latency;
-        usleep((useconds_t)(h->options->seconds * 1e6));
-        r->ops = counter_read(&h->ops) - ops;
-        r->busy_tsc = counter_read(busy) - busy_tsc;
-        r->seconds = (double)(perf_now().mono_us - began) / 1e6;
+        measure_windows(h->options->seconds, &stats.http->http_responses_total,
+                        &stats.worker->worker_busy_cycles_total, r);
         for (unsigned i = 0; i < HIST_BUCKETS; i++)
             r->latency.count[i] = counter_read(&h->latency.count[i]) - before->count[i];
     }
@@ -327,16 +330,22 @@ static bool measure(struct http *h, struct perf_result *r, char *error, size_t e
 bool http_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len)
 {
     static struct http h;
-    static struct proxy_site site = {.host = "www.perf.test", .origins = 1, .ttl_override_s = -1,
-                                     .allow_special = true};
-    struct proxy_policy policy = {.zone = "perf.test", .stale_s = 3600, .short_ttl_ms = 20000,
-                                  .long_ttl_ms = 3600000, .sites = 1, .site = &site};
+    static struct proxy_site site = {
+        .host = "www.perf.test", .origins = 1, .ttl_override_s = -1, .allow_special = true};
+    struct proxy_policy policy = {.zone = "coral.test",
+                                  .stale_s = 3600,
+                                  .short_ttl_ms = 20000,
+                                  .long_ttl_ms = 3600000,
+                                  .sites = 1,
+                                  .site = &site};
     struct dht_routes *routes = calloc(1, sizeof(*routes));
     bool ok = false;
 
     h = (struct http){.options = o};
-    site.origin[0] = (struct proxy_origin){.host = "10.0.0.2", .is_address = true,
-                                           .address = addr_v4(0x0a000002), .port = ORIGIN_PORT};
+    site.origin[0] = (struct proxy_origin){.host = "10.0.0.2",
+                                           .is_address = true,
+                                           .address = addr_v4(0x0a000002),
+                                           .port = ORIGIN_PORT};
     h.link = port_link_new("http", 4096);
     if (!routes || !h.link) {
         snprintf(error, error_len, "not enough memory");

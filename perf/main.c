@@ -117,8 +117,8 @@ static void print_json(const struct perf_options *o, const struct perf_result *r
            "\"tsc_hz\": %.0f, \"offload\": \"%s\", \"p50_us\": %llu, \"p99_us\": %llu, "
            "\"errors\": %llu, \"verified\": %llu, \"seconds\": %.2f, \"size\": %u, "
            "\"connections\": %u, \"busy\": %.3f, \"command\": \"%s\", \"revision\": \"%s\"}\n",
-           o->name, (double)r->ops / r->seconds, (double)r->busy_tsc * r->ratio / (double)r->ops,
-           core_hz, (double)rte_get_tsc_hz(), o->offload ? "on" : "off",
+           o->name, (double)r->ops / r->seconds, r->tsc_per_op * r->ratio, core_hz,
+           (double)rte_get_tsc_hz(), o->offload ? "on" : "off",
            (unsigned long long)hist_quantile(&r->latency, 0.5),
            (unsigned long long)hist_quantile(&r->latency, 0.99), (unsigned long long)r->errors,
            (unsigned long long)r->verified, r->seconds, o->size,
@@ -133,8 +133,7 @@ static void print_table(const struct perf_options *o, const struct perf_result *
            "core cycles/op", "p50 us", "p99 us", "errors", "busy");
     printf("%-6s %6u %11u %11.0f %14.1f %9llu %9llu %8llu %5.0f%%\n", o->name, o->size,
            o->name[0] == 'e' ? 0 : o->connections, (double)r->ops / r->seconds,
-           (double)r->busy_tsc * r->ratio / (double)r->ops,
-           (unsigned long long)hist_quantile(&r->latency, 0.5),
+           r->tsc_per_op * r->ratio, (unsigned long long)hist_quantile(&r->latency, 0.5),
            (unsigned long long)hist_quantile(&r->latency, 0.99), (unsigned long long)r->errors,
            100 * (double)r->busy_tsc / tsc / r->seconds);
     printf("core %.2f GHz, TSC %.2f GHz, checksum offload %s, %.1f s measured, %llu answers "

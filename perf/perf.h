@@ -5,7 +5,7 @@
  *
  *   main.c     options, the run, its report     echo.c   the bare wire
  *   cores.c    core cycles, threads             http.c   a node and HTTP clients
- *   host.c     the generator's end of the link: frames, IP, TCP
+ *   measure.c  the measured time, in windows    host.c   the generator's end of the link: IP, TCP
  */
 #ifndef CORAL_PERF_H
 #define CORAL_PERF_H
@@ -29,12 +29,13 @@ struct perf_options {
 struct perf_result {
     uint64_t ops, errors, verified;
     uint64_t busy_tsc; /* the worker's busy turns */
+    double tsc_per_op; /* the median over windows */
     double seconds;
     double ratio; /* core cycles a TSC cycle, on the worker's core during the run */
     struct hist latency;
 };
 
-/* --- cores.c ------------------------------------------------------------------------------------- */
+/* --- cores.c ---------------------------------------------------------------------------------- */
 
 /* Core cycles a TSC cycle: a chain of dependent adds takes one core cycle each. The fastest window
  * is the one that nobody disturbed. One window (16384 adds, about 5 us) a call. */
@@ -59,12 +60,21 @@ void perf_thread_join(struct perf_thread *t);
 int perf_cpu(unsigned i);
 struct now perf_now(void);
 
-/* --- runs; false with `error` ---------------------------------------------------------------------- */
+/* --- measure.c -------------------------------------------------------------------------------- */
+
+/* Watches two counters of the worker for so long: operations, and TSC cycles of its busy turns.
+ * Fills ops, busy_tsc, tsc_per_op and seconds. */
+void measure_windows(double seconds, const uint64_t *ops, const uint64_t *busy_tsc,
+                     struct perf_result *r);
+
+/* --- runs; false with `error`
+ * ---------------------------------------------------------------------- */
 
 bool echo_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len);
 bool http_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len);
 
-/* --- host.c ---------------------------------------------------------------------------------------- */
+/* --- host.c
+ * ---------------------------------------------------------------------------------------- */
 
 #define HOST_OUT 64
 

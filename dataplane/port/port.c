@@ -116,8 +116,7 @@ static int make_device(struct port *p, unsigned queues)
     }
 }
 
-/* --- start, step by step -----------------------------------------------------------------------
- */
+/* --- start, step by step ---------------------------------------------------------------------- */
 
 static int make_pools(struct port *p, unsigned workers)
 {

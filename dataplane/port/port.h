@@ -28,8 +28,7 @@
 #define PORT_BURST   32
 #define PORT_MTU_MAX 1900 /* a frame fits one mbuf */
 
-/* --- EAL ---------------------------------------------------------------------------------------
- */
+/* --- EAL -------------------------------------------------------------------------------------- */
 
 struct eal_config {
     char name[48];       /* file prefix: one a process */
@@ -50,8 +49,7 @@ size_t port_hugepages_free(void);
 /* The last line that EAL or a driver logged as an error, "" when there was none. */
 void port_eal_said(char *out, size_t len);
 
-/* --- ports -------------------------------------------------------------------------------------
- */
+/* --- ports ------------------------------------------------------------------------------------ */
 
 enum port_driver { PORT_AUTO, PORT_AF_XDP, PORT_AF_PACKET, PORT_TAP, PORT_RING };
 const char *port_driver_text(enum port_driver d);
@@ -95,8 +93,7 @@ struct port *port_open(const struct port_config *config, unsigned workers, char 
                        size_t error_len);
 void port_close(struct port *p);
 
-/* --- in-memory links ---------------------------------------------------------------------------
- */
+/* --- in-memory links -------------------------------------------------------------------------- */
 
 /*
  * A cable with two ends. A PORT_RING port is plugged into one; a test's switch, or a load
@@ -118,8 +115,7 @@ bool port_link_pending(const struct port_link *l, unsigned end);
 /* Wakes the other end if it sleeps; after frames were put into its ring. */
 void port_link_wake(struct port_link *l, unsigned end);
 
-/* --- bursts ------------------------------------------------------------------------------------
- */
+/* --- bursts ----------------------------------------------------------------------------------- */
 
 static inline unsigned port_rx(struct port *p, uint16_t queue, struct rte_mbuf **m, unsigned n)
 {

@@ -78,7 +78,7 @@ static unsigned write_tcp(uint8_t *h, const struct tcp_out *o)
     return len;
 }
 
-/* --- references ---------------------------------------------------------------------------------- */
+/* --- references ------------------------------------------------------------------------------- */
 
 static void reference_done(void *addr, void *opaque)
 {
@@ -110,7 +110,8 @@ static struct rte_mbuf *reference_frame(struct worker *w, uint8_t port, const st
     return m;
 }
 
-/* --- payload -------------------------------------------------------------------------------------- */
+/* --- payload
+ * -------------------------------------------------------------------------------------- */
 
 struct payload {
     uint64_t sum;
@@ -229,7 +230,8 @@ bool emit_segment(void *ctx, const struct tcp_out *o)
     return true;
 }
 
-/* --- datagrams ------------------------------------------------------------------------------------- */
+/* --- datagrams
+ * ------------------------------------------------------------------------------------- */
 
 /* To ourselves: as if it had come in, to the worker that it is for. */
 static bool loop_back(struct worker *w, uint8_t port, struct rte_mbuf *m,

@@ -30,7 +30,7 @@ void messages_wake(struct worker *w)
     w->event_new = false;
 }
 
-/* --- neighbours: each worker has a table of its own, told by whoever heard ---------------------- */
+/* --- neighbours: each worker has a table of its own, told by whoever heard -------------------- */
 
 void neighbour_learned(void *ctx, const struct addr *ip, const uint8_t mac[6])
 {
@@ -56,7 +56,7 @@ static void neighbour_told(struct worker *w, const struct message *m)
     w->neighbour_new = true;
 }
 
-/* --- control's commands -------------------------------------------------------------------------- */
+/* --- control's commands ----------------------------------------------------------------------- */
 
 static void find_done(void *ctx, const struct dht_result *result, struct now now)
 {
@@ -126,7 +126,8 @@ bool messages_poll(struct worker *w)
     return n + commands > 0;
 }
 
-/* --- events --------------------------------------------------------------------------------------- */
+/* --- events
+ * --------------------------------------------------------------------------------------- */
 
 void event_post(struct worker *w, const struct node_event *e)
 {

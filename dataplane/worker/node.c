@@ -33,8 +33,7 @@ static bool make_memory(struct node *n)
     uint8_t *p = map(bytes + PAGE_BYTES, MAP_NORESERVE);
     if (!p)
         return false;
-    uint8_t *aligned =
-        (uint8_t *)(((uintptr_t)p + PAGE_BYTES - 1) & ~(uintptr_t)(PAGE_BYTES - 1));
+    uint8_t *aligned = (uint8_t *)(((uintptr_t)p + PAGE_BYTES - 1) & ~(uintptr_t)(PAGE_BYTES - 1));
     if (aligned > p)
         munmap(p, (size_t)(aligned - p));
     if (aligned < p + PAGE_BYTES)
@@ -95,12 +94,12 @@ static bool make_shared(struct node *n, struct rng *seeds, char *error, size_t e
     return true;
 }
 
-static bool make_workers(struct node *n, const struct view *view, struct rng *seeds,
-                         struct now now, char *error, size_t error_len)
+static bool make_workers(struct node *n, const struct view *view, struct rng *seeds, struct now now,
+                         char *error, size_t error_len)
 {
     for (unsigned i = 0; i < n->workers; i++) {
-        size_t bytes = (sizeof(struct worker) + RTE_CACHE_LINE_SIZE - 1) &
-                       ~(size_t)(RTE_CACHE_LINE_SIZE - 1);
+        size_t bytes =
+            (sizeof(struct worker) + RTE_CACHE_LINE_SIZE - 1) & ~(size_t)(RTE_CACHE_LINE_SIZE - 1);
         struct worker *w = aligned_alloc(RTE_CACHE_LINE_SIZE, bytes);
         if (!w) {
             snprintf(error, error_len, "not enough memory for worker %u", i);
@@ -131,8 +130,8 @@ static bool check(const struct node_config *c, char *error, size_t error_len)
     return false;
 }
 
-struct node *node_create(const struct node_config *config, const struct view *view,
-                         struct now now, char *error, size_t error_len)
+struct node *node_create(const struct node_config *config, const struct view *view, struct now now,
+                         char *error, size_t error_len)
 {
     struct rng seeds;
 

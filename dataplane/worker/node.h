@@ -58,9 +58,9 @@ struct node;
 enum node_command {
     NODE_PING = MESSAGE_CONTROL, /* body: struct node_ping */
     NODE_FIND,                   /* body: struct dht_id */
-    NODE_PURGE,  /* ptr[0]: struct node_purge, answered by NODE_PURGED with the same pointer */
-    NODE_FILLS,  /* ptr[0]: struct node_fills, answered by NODE_FILLED */
-    NODE_DRAIN,  /* accept no more, finish what runs */
+    NODE_PURGE, /* ptr[0]: struct node_purge, answered by NODE_PURGED with the same pointer */
+    NODE_FILLS, /* ptr[0]: struct node_fills, answered by NODE_FILLED */
+    NODE_DRAIN, /* accept no more, finish what runs */
 };
 struct node_ping {
     struct endpoint to;
@@ -79,11 +79,11 @@ struct node_fills {
 
 /* Events: a worker -> control. */
 enum node_event_type {
-    NODE_ANSWERED, /* contact, rtt_us */
+    NODE_ANSWERED,  /* contact, rtt_us */
     NODE_TIMED_OUT, /* contact.id */
-    NODE_HEARD,    /* contact */
-    NODE_PURGED,   /* ptr */
-    NODE_FILLED,   /* ptr */
+    NODE_HEARD,     /* contact */
+    NODE_PURGED,    /* ptr */
+    NODE_FILLED,    /* ptr */
 };
 struct node_event {
     uint16_t type, worker;
@@ -92,9 +92,10 @@ struct node_event {
     struct dht_contact contact;
 };
 
-/* After port_eal_start. On failure NULL, with one clear line in `error`. `view` is the first one. */
-struct node *node_create(const struct node_config *config, const struct view *view,
-                         struct now now, char *error, size_t error_len);
+/* After port_eal_start. On failure NULL, with one clear line in `error`. `view` is the first one.
+ */
+struct node *node_create(const struct node_config *config, const struct view *view, struct now now,
+                         char *error, size_t error_len);
 void node_destroy(struct node *n); /* workers stopped */
 
 /* One turn of a worker's loop: rx, protocols, messages, timers, tx. Returns whether it found

@@ -10,7 +10,7 @@
 #define PROXY_REQUESTS   4096 /* in flight, a worker; no more than connections */
 #define PROXY_FILLS      512
 
-/* --- what engines ask of their host ------------------------------------------------------------- */
+/* --- what engines ask of their host ----------------------------------------------------------- */
 
 static bool steers_here(void *ctx, const struct endpoint *local, const struct endpoint *remote)
 {
@@ -39,7 +39,7 @@ static struct stream *connect_out(void *ctx, const struct endpoint *to,
     return tcp_connect(w->tcp, &local, to, events, user, now);
 }
 
-/* --- making -------------------------------------------------------------------------------------- */
+/* --- making ----------------------------------------------------------------------------------- */
 
 static bool make_nets(struct worker *w)
 {
@@ -62,8 +62,8 @@ static bool make_nets(struct worker *w)
         wp->net = net_create(&config, &host);
         if (wp->port->tx_queues < w->node->workers && w->id < wp->port->tx_queues)
             wp->inbox = ring_new(sizeof(void *), WORKER_HANDOVER);
-        if (!wp->net || (wp->port->tx_queues < w->node->workers && w->id < wp->port->tx_queues &&
-                         !wp->inbox))
+        if (!wp->net ||
+            (wp->port->tx_queues < w->node->workers && w->id < wp->port->tx_queues && !wp->inbox))
             return false;
     }
     return true;
@@ -90,7 +90,9 @@ static bool make_tcp(struct worker *w, struct rng *seeds, struct now now)
 
     for (unsigned i = 0; i < w->node->config.ports; i++)
         mtu = w->node->port[i]->mtu < mtu ? w->node->port[i]->mtu : mtu;
-    c.connections = w->node->config.connections;
+    /* clients may never take the last entries: ours to peers and origins, handshakes, DNS */
+    c.connections = w->node->config.connections + w->node->config.connections / 8 +
+                    2 * CLIENT_EXCHANGES + CLIENT_IDLE + 512;
     c.mss_v4 = (uint16_t)(mtu - 40);
     c.mss_v6 = (uint16_t)(mtu - 60);
     rng_bytes(seeds, seed, sizeof(seed));
@@ -138,7 +140,7 @@ static bool make_http(struct worker *w, struct rng *seeds, struct now now)
     const struct http_client_config client = {
         .exchanges = CLIENT_EXCHANGES,
         .idle_pool = CLIENT_IDLE,
-        .connect_ms = 1000,
+        .connect_ms = 1500,
         .first_byte_ms = 10000,
         .between_bytes_ms = 10000,
         .idle_ms = 30000,

@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include <rte_lcore.h>
@@ -41,18 +42,18 @@ static bool stopping(const struct node *n)
 /* Anything in a ring that others fill? After sleeper_arm. */
 static bool work_waits(struct worker *w)
 {
-    if (!rte_ring_empty(w->messages) || !rte_ring_empty(w->commands) ||
-        !rte_ring_empty(w->handover) || stopping(w->node))
+    if (ring_waits(w->messages) || ring_waits(w->commands) || ring_waits(w->handover) ||
+        stopping(w->node))
         return true;
     for (unsigned i = 0; i < w->node->config.ports; i++) {
         const struct worker_port *wp = &w->port[i];
         const struct port_config *c = &wp->port->config;
-        if (wp->inbox && !rte_ring_empty(wp->inbox))
+        if (wp->inbox && ring_waits(wp->inbox))
             return true;
         if (wp->port->driver == PORT_RING && w->id == 0 && port_link_pending(c->link, c->end))
             return true;
     }
-    return !rte_ring_empty(w->returns);
+    return ring_waits(w->returns);
 }
 
 static void arm_links(struct worker *w, bool on)
@@ -98,8 +99,17 @@ static void rest(struct worker *w, uint64_t us)
     w->online = false;
     counter_inc(&w->counters.worker_sleeps_total);
     /* interrupted (TAP signals its frames), timed out or woken: the next turn finds out */
-    if (ppoll(fds, n, &limit, NULL) > 0 && (fds[0].revents & POLLIN))
+    if (ppoll(fds, n, &limit, NULL) <= 0)
+        return;
+    if (fds[0].revents & POLLIN)
         sleeper_drain(&w->sleeper);
+    /* a link that went down leaves an error on its socket, and ppoll returns until it is read */
+    for (unsigned i = 1; i < n; i++) {
+        int error;
+        socklen_t len = sizeof(error);
+        if (fds[i].revents & POLLERR)
+            (void)getsockopt(fds[i].fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    }
 }
 
 static void sleep_until(struct worker *w, uint64_t us)

@@ -60,6 +60,13 @@ static inline void sleeper_wake(struct sleeper *s)
 struct rte_ring *ring_new(size_t element, unsigned count);
 void ring_free(struct rte_ring *r);
 
+/* rte_ring_empty reads the indices as plain words, though another thread writes them. */
+static inline bool ring_waits(const struct rte_ring *r)
+{
+    return __atomic_load_n(&r->prod.tail, __ATOMIC_ACQUIRE) !=
+           __atomic_load_n(&r->cons.tail, __ATOMIC_RELAXED);
+}
+
 static inline bool ring_post(struct rte_ring *r, const struct message *m)
 {
     return rte_ring_mp_enqueue_bulk_elem(r, m, sizeof(*m), 1, NULL) == 1;

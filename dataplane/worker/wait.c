@@ -41,8 +41,8 @@ static bool try_again(struct worker *w, struct worker_wait *e)
 
     if (!tx_room(w, e->port))
         return false;
-    uint8_t *frame = net_output(w->port[e->port].net, l4, m->pkt_len, &e->src, &e->dst,
-                                e->protocol, w->now);
+    uint8_t *frame =
+        net_output(w->port[e->port].net, l4, m->pkt_len, &e->src, &e->dst, e->protocol, w->now);
     if (!frame)
         return true;
     rte_pktmbuf_prepend(m, (uint16_t)(l4 - frame));

@@ -20,18 +20,19 @@
 #include "dataplane/worker/node.h"
 #include "dataplane/worker/sleeper.h"
 
-#define WORKER_DNS_PORT  53
-#define WORKER_OUT       64   /* frames that wait for a port, per worker and port */
-#define WORKER_WAIT      64   /* frames that wait for a neighbour */
-#define WORKER_MESSAGES  4096 /* ring of messages, per worker */
-#define WORKER_COMMANDS  256
-#define WORKER_HANDOVER  1024 /* frames on their way to another worker */
-#define WORKER_EVENTS    2048
-#define WORKER_TURN      64 /* messages handled a turn */
-#define WORKER_HEARD     64
-#define WORKER_COPY      512 /* a span up to this is copied rather than referenced */
-#define PROTOCOL_TCP     6
-#define PROTOCOL_UDP     17
+#define WORKER_DNS_PORT 53
+#define WORKER_OUT      64   /* frames that wait for a port, per worker and port */
+#define WORKER_SPARE    32   /* empty frames kept at hand, per worker and port */
+#define WORKER_WAIT     64   /* frames that wait for a neighbour */
+#define WORKER_MESSAGES 4096 /* ring of messages, per worker */
+#define WORKER_COMMANDS 256
+#define WORKER_HANDOVER 1024 /* frames on their way to another worker */
+#define WORKER_EVENTS   2048
+#define WORKER_TURN     64 /* messages handled a turn */
+#define WORKER_HEARD    64
+#define WORKER_COPY     512 /* a span up to this is copied rather than referenced */
+#define PROTOCOL_TCP    6
+#define PROTOCOL_UDP    17
 
 /* Worker's own messages. */
 enum worker_message {
@@ -67,6 +68,8 @@ struct worker_port {
     struct rte_ring *inbox; /* frames of workers without a queue of their own */
     unsigned n;             /* frames in out[] */
     struct rte_mbuf *out[WORKER_OUT];
+    unsigned spares; /* frames in spare[]: taken from the pool, not yet looked at */
+    struct rte_mbuf *spare[WORKER_SPARE];
 };
 
 /* A frame that waits for its next hop's MAC. Linear, complete but for Ethernet and IP. */
@@ -130,7 +133,7 @@ struct node {
     struct rte_rcu_qsbr *qsbr;
     struct hash_secret steering; /* which worker a tuple belongs to */
     uint8_t store_seed[32];
-    const struct view *view;     /* release-stored by control */
+    const struct view *view; /* release-stored by control */
     struct rte_ring *events;
     struct sleeper event; /* asleep: 1 when control wants the eventfd written */
     bool stop;
@@ -161,9 +164,9 @@ void udp_dht(struct worker *w, const struct udp_packet *p, unsigned n);
 void udp_other(struct worker *w, const struct udp_packet *p);
 
 /* emit.c */
-bool emit_segment(void *ctx, const struct tcp_out *out);  /* tcp_host.emit */
+bool emit_segment(void *ctx, const struct tcp_out *out); /* tcp_host.emit */
 bool emit_datagram(void *ctx, uint16_t from_port, const struct endpoint *to, const void *data,
-                   size_t len);                           /* datagram_out.send */
+                   size_t len); /* datagram_out.send */
 /* Sends the datagram whose data, `len` bytes, start 8 bytes into the frame's data. Takes the
  * frame, whatever happens. */
 bool emit_udp(struct worker *w, uint8_t port, struct rte_mbuf *m, const struct endpoint *from,
@@ -172,8 +175,8 @@ bool emit_udp(struct worker *w, uint8_t port, struct rte_mbuf *m, const struct e
 bool emit_route(struct worker *w, const struct addr *dst, uint8_t *port, struct addr *src);
 
 /* tx.c */
-struct rte_mbuf *tx_frame(struct worker *w, uint8_t port); /* NULL: counted */
-bool tx_room(struct worker *w, uint8_t port); /* may one more be sent now? */
+struct rte_mbuf *tx_frame(struct worker *w, uint8_t port);        /* NULL: counted */
+bool tx_room(struct worker *w, uint8_t port);                     /* may one more be sent now? */
 void tx_send(struct worker *w, uint8_t port, struct rte_mbuf *m); /* after tx_room */
 bool tx_raw(void *ctx, const void *frame, size_t len); /* net_host.send; ctx: worker_port */
 /* Hands everything to ports and rings; true when some had to stay. */

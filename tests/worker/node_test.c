@@ -11,7 +11,8 @@ static uint64_t total(const struct world *w, unsigned i, size_t offset)
 {
     uint64_t sum = 0;
     for (unsigned k = 0; k < w->node[i]->workers; k++)
-        sum += counter_read((const uint64_t *)((const char *)&w->node[i]->worker[k]->counters + offset));
+        sum += counter_read(
+            (const uint64_t *)((const char *)&w->node[i]->worker[k]->counters + offset));
     return sum;
 }
 #define TOTAL(w, i, name) total(w, i, offsetof(struct worker_counters, name))
@@ -36,7 +37,8 @@ static void ping(struct world *w, unsigned i)
 
 static void a_ping_is_answered(struct world *w)
 {
-    uint64_t before = net_counters(w->node[OUTSIDE]->worker[0]->port[0].net)->net_icmp_ignored_total;
+    uint64_t before =
+        net_counters(w->node[OUTSIDE]->worker[0]->port[0].net)->net_icmp_ignored_total;
     for (unsigned i = 0; i < OUTSIDE; i++)
         ping(w, i);
     world_run(w, 100000);
@@ -79,6 +81,10 @@ static void a_crowd_costs_the_origin_little(struct world *w)
     world_run(w, 20000000);
     for (unsigned k = 0; k < 20; k++)
         for (unsigned i = 0; i < OUTSIDE; i++)
+            if (f[i][k].over && !f[i][k].ok && f[i][k].why == HTTP_FAIL_CONNECT)
+                world_fetch(w, i, k & 1, "/crowd", &f[i][k]); /* its SYN was lost */
+    for (unsigned k = 0; k < 20; k++)
+        for (unsigned i = 0; i < OUTSIDE; i++)
             CHECK(f[i][k].ok && f[i][k].bytes == BODY_BYTES && f[i][k].body_right);
     CHECK(w->origin_requests - before <= OUTSIDE);
 }
@@ -100,8 +106,8 @@ static void resolved(void *ctx, enum resolver_result result, const struct addr *
 static void dns_names_the_nodes(struct world *w)
 {
     struct names r = {false};
-    resolver_resolve(w->node[OUTSIDE]->worker[0]->resolver, "www.site.test.coral.test", resolved, &r,
-                     w->now);
+    resolver_resolve(w->node[OUTSIDE]->worker[0]->resolver, "www.site.test.coral.test", resolved,
+                     &r, w->now);
     for (unsigned i = 0; i < 100000 && !r.over; i++)
         world_step(w);
     CHECK(r.over && r.result == RESOLVER_OK && r.n >= 2);
@@ -203,7 +209,8 @@ static void nothing_is_lost(struct world *w)
     for (unsigned i = 0; i < WORLD_NODES; i++) {
         for (unsigned k = 0; k < w->node[i]->workers; k++) {
             struct worker *x = w->node[i]->worker[k];
-            CHECK(rte_mempool_full(x->port[0].port->pool[k]));
+            const struct rte_mempool *pool = x->port[0].port->pool[k];
+            CHECK(rte_mempool_avail_count(pool) + x->port[0].spares == pool->size);
             CHECK(x->waiting == 0 && rte_ring_empty(x->returns));
         }
         CHECK(TOTAL(w, i, worker_no_buffer_total) == 0);

@@ -35,7 +35,7 @@ void world_start(void)
     }
 }
 
-/* --- the origin: any path, BODY_BYTES of the pattern -------------------------------------------- */
+/* --- the origin: any path, BODY_BYTES of the pattern ------------------------------------------ */
 
 static uint8_t body[BODY_BYTES];
 
@@ -80,7 +80,8 @@ static void origin_new(struct world *w)
     CHECK(tcp_listen(w->node[OUTSIDE]->worker[0]->tcp, ORIGIN_PORT, http_server_accept, w->origin));
 }
 
-/* --- nodes ------------------------------------------------------------------------------------------ */
+/* --- nodes
+ * ------------------------------------------------------------------------------------------ */
 
 static struct dht_contact contact_of(unsigned i)
 {
@@ -164,7 +165,10 @@ static void node_new(struct world *w, unsigned i)
         .dht = dht_config_default(),
         .keys = {.n = 1, .key = {{7, "0123456789abcde"}}},
         .self = w->contact[i],
-        .resolver = {.server = {{world_ip(0), 53}}, .servers = 1, .queries = 16, .names = 64,
+        .resolver = {.server = {{world_ip(0), 53}},
+                     .servers = 1,
+                     .queries = 16,
+                     .names = 64,
                      .timeout_ms = 2000},
     };
     struct port_config *p = &c.port[0];
@@ -217,7 +221,8 @@ void world_free(struct world *w)
     rte_mempool_free(w->pool);
 }
 
-/* --- the switch --------------------------------------------------------------------------------------- */
+/* --- the switch
+ * --------------------------------------------------------------------------------------- */
 
 static int switch_port(struct world *w, const uint8_t mac[6])
 {
@@ -264,7 +269,9 @@ static bool switch_poll(struct world *w)
     return moved > 0;
 }
 
-/* --- time ------------------------------------------------------------------------------------------------ */
+/* --- time
+ * ------------------------------------------------------------------------------------------------
+ */
 
 void world_step(struct world *w)
 {
@@ -296,7 +303,8 @@ void world_run(struct world *w, uint64_t us)
         world_step(w);
 }
 
-/* --- the client -------------------------------------------------------------------------------------------- */
+/* --- the client
+ * -------------------------------------------------------------------------------------------- */
 
 static bool on_head(void *user, struct http_exchange *x, const struct http_head *h, struct now now)
 {
@@ -348,8 +356,10 @@ void world_fetch(struct world *w, unsigned i, bool v6, const char *path, struct 
 {
     uint64_t end = w->now.mono_us + 30000000;
 
-    world_get(w, i, v6, path, f);
-    while (!f->over && w->now.mono_us < end)
-        world_step(w);
-    CHECK(f->over);
+    do { /* the client gives a connection up when its first SYN is lost: as a browser, again */
+        world_get(w, i, v6, path, f);
+        while (!f->over && w->now.mono_us < end)
+            world_step(w);
+        CHECK(f->over);
+    } while (w->lose && !f->ok && f->why == HTTP_FAIL_CONNECT);
 }

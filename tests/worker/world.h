@@ -12,10 +12,10 @@
 
 #include "dataplane/worker/worker.h"
 
-#define WORLD_NODES  4 /* the last one is outside */
-#define OUTSIDE      3
-#define ORIGIN_PORT  8000
-#define BODY_BYTES   100000
+#define WORLD_NODES 4 /* the last one is outside */
+#define OUTSIDE     3
+#define ORIGIN_PORT 8000
+#define BODY_BYTES  100000
 
 #define CHECK(what)                                                                                \
     do {                                                                                           \
@@ -46,7 +46,7 @@ struct world {
     unsigned frames;
     struct http_server *origin;
     unsigned origin_requests;
-    bool origin_waits;          /* heads are sent, bodies wait */
+    bool origin_waits; /* heads are sent, bodies wait */
 };
 
 /* What a fetch came to. */

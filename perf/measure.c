@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The measured time is cut into windows, and the cost of an operation is the median of theirs: a
+ * turn that the kernel interrupts, for another job on the same core, counts in full in its own
+ * window and in no other.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "perf/perf.h"
+
+#define WINDOWS   1000
+#define WINDOW_US 10000 /* and longer, when the measured time is */
+
+static int by_value(const void *x, const void *y)
+{
+    double a = *(const double *)x, b = *(const double *)y;
+    return (a > b) - (a < b);
+}
+
+void measure_windows(double seconds, const uint64_t *ops, const uint64_t *busy_tsc,
+                     struct perf_result *r)
+{
+    static double cost[WINDOWS];
+    uint64_t window_us = (uint64_t)(seconds * 1e6 / WINDOWS);
+    uint64_t first_ops = counter_read(ops), first_busy = counter_read(busy_tsc);
+    uint64_t last_ops = first_ops, last_busy = first_busy;
+    uint64_t began = perf_now().mono_us, end = began + (uint64_t)(seconds * 1e6), now;
+    unsigned n = 0;
+
+    if (window_us < WINDOW_US)
+        window_us = WINDOW_US;
+    do {
+        usleep((useconds_t)window_us);
+        uint64_t o = counter_read(ops), b = counter_read(busy_tsc);
+        if (o > last_ops && n < WINDOWS)
+            cost[n++] = (double)(b - last_busy) / (double)(o - last_ops);
+        last_ops = o;
+        last_busy = b;
+        now = perf_now().mono_us;
+    } while (now < end);
+    qsort(cost, n, sizeof(cost[0]), by_value);
+    r->ops = last_ops - first_ops;
+    r->busy_tsc = last_busy - first_busy;
+    r->tsc_per_op = n ? cost[n / 2] : 0;
+    r->seconds = (double)(now - began) / 1e6;
+}
