@@ -16,9 +16,9 @@ struct datagram {
     struct endpoint from, to;
     const uint8_t *data;
     uint16_t len;
-    uint16_t room;     /* bytes that a reply may have */
-    uint8_t *reply;    /* where an engine writes the reply; may be the same memory as `data` only
-                          for engines that say so */
+    uint16_t room;      /* bytes that a reply may have */
+    uint8_t *reply;     /* where an engine writes the reply; may be the same memory as `data` only
+                           for engines that say so */
     uint16_t reply_len; /* 0: no reply. Set by the engine */
 };
 

@@ -24,7 +24,7 @@ struct timer {
 };
 
 struct wheel {
-    uint64_t tick;  /* slots up to and with this tick have fired */
+    uint64_t tick; /* slots up to and with this tick have fired */
     size_t armed;
     struct timer *slot[WHEEL_LEVELS][WHEEL_SLOTS];
     uint64_t used[WHEEL_LEVELS][WHEEL_SLOTS / 64]; /* a bit a non-empty slot */

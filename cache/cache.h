@@ -49,18 +49,18 @@ enum cache_state {
 /* What the rules need of a response, fixed at creation. Times in wall seconds. Ordered without
  * holes: it is 40 of an object's 96 bytes. */
 struct cache_meta {
-    int64_t response_s;         /* when it was received */
-    int64_t content_length;     /* -1: unknown until complete */
-    uint64_t version;           /* hash of ETag, Last-Modified and length; 0: no validator */
-    uint32_t initial_age_s;     /* corrected_initial_age (RFC 9111 4.2.3) */
-    uint32_t lifetime_s;        /* freshness_lifetime (4.2.1), after policy */
-    uint32_t stale_s;           /* how long after that it may serve on error */
+    int64_t response_s;     /* when it was received */
+    int64_t content_length; /* -1: unknown until complete */
+    uint64_t version;       /* hash of ETag, Last-Modified and length; 0: no validator */
+    uint32_t initial_age_s; /* corrected_initial_age (RFC 9111 4.2.3) */
+    uint32_t lifetime_s;    /* freshness_lifetime (4.2.1), after policy */
+    uint32_t stale_s;       /* how long after that it may serve on error */
     uint16_t status;
     bool must_revalidate;
 };
 
 struct cache_config {
-    void *memory;     /* the region for chunks; 2 MiB aligned, kept by the caller */
+    void *memory; /* the region for chunks; 2 MiB aligned, kept by the caller */
     size_t bytes;
     uint32_t objects; /* upper bound of objects: sizes the index */
     unsigned workers;
@@ -83,17 +83,18 @@ unsigned cache_owner(const struct cache *c, struct hash128 h);
 struct cache_probe {
     const void *key;
     uint32_t key_len;
-    struct hash128 hash;                /* by cache_prepare */
-    const struct cache_object *found;   /* by cache_act; NULL: not there */
-    const void *bucket, *candidate;     /* the stages' own */
+    struct hash128 hash;              /* by cache_prepare */
+    const struct cache_object *found; /* by cache_act; NULL: not there */
+    const void *bucket, *candidate;   /* the stages' own */
 };
 void cache_prepare(const struct cache *c, struct cache_probe *p, unsigned n); /* hash, prefetch */
 void cache_touch(const struct cache *c, struct cache_probe *p, unsigned n);   /* prefetch object */
 void cache_act(const struct cache *c, struct cache_probe *p, unsigned n);     /* compare the key */
 
 const struct cache_meta *cache_meta(const struct cache_object *o);
-/* The stored head: header lines, each ended by CRLF, without the status line, the fields that are made anew
- * (Age, Connection, Content-Length, Transfer-Encoding, Date kept) and the final empty line. */
+/* The stored head: header lines, each ended by CRLF, without the status line, the fields that are
+ * made anew (Age, Connection, Content-Length, Transfer-Encoding, Date kept) and the final empty
+ * line. */
 const char *cache_head(const struct cache_object *o, size_t *len);
 enum cache_state cache_state(const struct cache_object *o);
 uint64_t cache_ready(const struct cache_object *o); /* bytes that may be read, acquire */
@@ -145,15 +146,15 @@ void cache_link(struct cache *c, struct cache_object *o);
 /* Unlinks (purge, damage, replaced). True if it was there. An object that was never linked is
  * given up by this or by cache_fail. The caller's own pin stays its own to undo. */
 bool cache_unlink(struct cache *c, const struct cache_object *o);
-const struct cache_object *cache_lookup_owner(struct cache *c, struct hash128 hash,
-                                              const void *key, size_t key_len);
+const struct cache_object *cache_lookup_owner(struct cache *c, struct hash128 hash, const void *key,
+                                              size_t key_len);
 /* New freshness for a complete object after 304: meta and head replaced (content_length is kept),
  * the body's chunks taken over; who holds the old one goes on reading it. Returns the object that
  * now stands in the index, not pinned; NULL: no memory, or `old` is not complete or no longer
  * linked, and nothing has changed. */
 struct cache_object *cache_refresh(struct cache *c, struct cache_object *old,
-                                   const struct cache_meta *meta, const char *head,
-                                   size_t head_len, struct now now);
+                                   const struct cache_meta *meta, const char *head, size_t head_len,
+                                   struct now now);
 /* Frees what is due; called once a poll by each worker for its own shards. */
 void cache_reclaim(struct cache *c, unsigned worker, struct now now);
 /* An object goes: called before the eviction of a linked object, so that its reference can be

@@ -13,7 +13,7 @@
  * the whole minute: about 1 get in 5000 missed in the network test, with three 1 in 15000. */
 #define UNREACHABLE_FAILURES 3
 #define REPORT_US            50000ull
-#define FIRE_LIMIT          4096
+#define FIRE_LIMIT           4096
 
 struct dht_asker *dht_asker_create(const struct dht_config *config, unsigned worker,
                                    struct dht_mac *mac, const struct dht_asker_host *host,
@@ -72,7 +72,8 @@ static bool is_self(const struct dht_asker *a, const struct dht_id *id)
     return id_eq(id, &a->routes->self.id);
 }
 
-/* --- slots ------------------------------------------------------------------------------------- */
+/* --- slots -------------------------------------------------------------------------------------
+ */
 
 static struct slot *slot_take(struct dht_asker *a)
 {
@@ -205,7 +206,8 @@ void dht_ping(struct dht_asker *a, const struct endpoint *to, const struct dht_i
     asker_send(a, RPC_PING, NULL, 0, &id, to, now);
 }
 
-/* --- replies ------------------------------------------------------------------------------------ */
+/* --- replies ------------------------------------------------------------------------------------
+ */
 
 /* The slot that a reply belongs to: by its tid, from the address asked, by the ID asked. */
 static struct slot *reply_slot(struct dht_asker *a, const struct datagram *d, const struct rpc *r)
@@ -308,7 +310,8 @@ void dht_asker_input(struct dht_asker *a, const struct datagram *reply, struct n
         lookup_answered(a, l, hop, &r, now);
 }
 
-/* --- time ----------------------------------------------------------------------------------------- */
+/* --- time
+ * ----------------------------------------------------------------------------------------- */
 
 struct firing {
     struct dht_asker *a;
@@ -329,9 +332,8 @@ static void slot_fire(void *ctx, struct timer *t)
     if (p->failures < UINT8_MAX)
         p->failures++;
     if (p->failures >= UNREACHABLE_FAILURES)
-        p->unreachable_until_us = f->now.mono_us + (routes_find(a->routes, &id)
-                                                        ? UNREACHABLE_OURS_US
-                                                        : UNREACHABLE_US);
+        p->unreachable_until_us =
+            f->now.mono_us + (routes_find(a->routes, &id) ? UNREACHABLE_OURS_US : UNREACHABLE_US);
     struct lookup *l = slot_detach(a, s);
     slot_give(a, s);
     if (l)

@@ -57,9 +57,9 @@ struct hop {
 
 enum lookup_kind { LOOKUP_GET, LOOKUP_PUT, LOOKUP_REMOVE, LOOKUP_FIND };
 enum lookup_phase {
-    PHASE_WALK,  /* towards the key */
+    PHASE_WALK,   /* towards the key */
     PHASE_RUNNER, /* get, remove: the runner-up; a node that just came in front of it has nothing */
-    PHASE_STORE, /* put: at the closest that takes it */
+    PHASE_STORE,  /* put: at the closest that takes it */
 };
 
 struct lookup {

@@ -33,7 +33,8 @@ static struct rpc_contact contact_of(const struct dht_route *r)
 }
 
 /* How far down the table nodes closer to the key may be: those that share a longer prefix with
- * this node than the key does, or just as long a one. The table is sorted so that they come first. */
+ * this node than the key does, or just as long a one. The table is sorted so that they come first.
+ */
 static uint32_t closer_end(const struct dht_routes *routes, const struct dht_distance *d)
 {
     unsigned prefix = distance_prefix(d);
@@ -75,7 +76,8 @@ unsigned closer_contacts(const struct dht_routes *routes, const struct dht_id *k
         const struct dht_route *r = &routes->route[i];
         struct dht_distance distance = distance_between(&r->contact.id, key);
         struct closer_merit m;
-        if (!r->alive || !closer_merit(&step, &distance, r->rtt_us, &m) || id_eq(&r->contact.id, but))
+        if (!r->alive || !closer_merit(&step, &distance, r->rtt_us, &m) ||
+            id_eq(&r->contact.id, but))
             continue;
         choose(&first, r, &m);
         if (!closest.route || distance_less(&distance, &closest.merit.distance))

@@ -22,7 +22,7 @@
 #include "dht/counters.h"
 
 #define DHT_ID_BYTES 20
-#define DHT_VALUES   4  /* l, most values under a key */
+#define DHT_VALUES   4 /* l, most values under a key */
 #define DHT_PATH_MAX 8
 
 struct dht_id {
@@ -43,8 +43,8 @@ enum dht_service {
 /* Somebody that answered us. */
 struct dht_contact {
     struct dht_id id;
-    struct endpoint rpc;  /* where RPCs go: the address that the ID is the hash of */
-    struct addr v4, v6;   /* service addresses; zero: none */
+    struct endpoint rpc; /* where RPCs go: the address that the ID is the hash of */
+    struct addr v4, v6;  /* service addresses; zero: none */
     uint16_t http_port;
     uint8_t services;
 };
@@ -93,15 +93,15 @@ struct dht_routes {
 
 /* Defaults are Coral's; the letter is the paper's. */
 struct dht_config {
-    uint16_t port;               /* UDP, the same on every node */
-    unsigned bucket;             /* k = 8 contacts a bucket */
-    unsigned beta;               /* 12 walks a minute through a loaded key */
-    unsigned prefix_bits;        /* b = 1 bit of the prefix corrected a hop */
-    uint32_t store_keys;         /* bound of keys held by a store, so by each worker */
-    uint32_t lookups;            /* bound of lookups in flight a worker */
-    uint32_t ping_interval_ms;   /* 500 */
-    uint32_t ping_misses;        /* 2 unanswered in a row: not alive */
-    uint32_t rpc_timeout_ms;     /* 500 without an RTT sample */
+    uint16_t port;             /* UDP, the same on every node */
+    unsigned bucket;           /* k = 8 contacts a bucket */
+    unsigned beta;             /* 12 walks a minute through a loaded key */
+    unsigned prefix_bits;      /* b = 1 bit of the prefix corrected a hop */
+    uint32_t store_keys;       /* bound of keys held by a store, so by each worker */
+    uint32_t lookups;          /* bound of lookups in flight a worker */
+    uint32_t ping_interval_ms; /* 500 */
+    uint32_t ping_misses;      /* 2 unanswered in a row: not alive */
+    uint32_t rpc_timeout_ms;   /* 500 without an RTT sample */
 };
 struct dht_config dht_config_default(void);
 
@@ -148,15 +148,15 @@ struct dht_asker_host {
 };
 
 enum dht_end {
-    DHT_FOUND,    /* get: values; put: stored; find: reached the closest */
+    DHT_FOUND, /* get: values; put: stored; find: reached the closest */
     DHT_NOT_FOUND,
-    DHT_FAILED,   /* nobody answered, or too many in flight */
+    DHT_FAILED, /* nobody answered, or too many in flight */
 };
 
 struct dht_result {
     enum dht_end end;
-    unsigned hops;  /* RPCs answered on the path */
-    unsigned n;     /* values */
+    unsigned hops;                          /* RPCs answered on the path */
+    unsigned n;                             /* values */
     struct dht_value value[DHT_VALUES * 2]; /* get: what was found; put: what was there already */
 };
 typedef void dht_done(void *ctx, const struct dht_result *result, struct now now);
@@ -200,7 +200,8 @@ void dht_asker_poll(struct dht_asker *a, struct now now);
 uint64_t dht_asker_deadline_us(const struct dht_asker *a);
 const struct dht_counters *dht_asker_counters(const struct dht_asker *a);
 
-/* --- membership: the control thread's ---------------------------------------------------------- */
+/* --- membership: the control thread's ----------------------------------------------------------
+ */
 
 struct dht_member;
 struct dht_member_host {

@@ -57,7 +57,7 @@ struct dht_id id_random(struct rng *rng, const struct dht_id *self, unsigned pre
     memcpy(id.b, self->b, whole);
     uint8_t keep = (uint8_t)(0xff00u >> bit), flip = (uint8_t)(0x80u >> bit);
     id.b[whole] = (uint8_t)((self->b[whole] & keep) | (~self->b[whole] & flip) |
-                            (id.b[whole] & (uint8_t)~(keep | flip)));
+                            (id.b[whole] & (uint8_t) ~(keep | flip)));
     return id;
 }
 

@@ -14,18 +14,19 @@
 #include "dht/asker.h"
 #include "dht/closer.h"
 
-#define LOOKUP_US     5000000ull /* the whole of it */
-#define RTT_GUESS_US  100000u    /* of a contact never asked */
-#define ASK_TRIES     3 /* with one packet in a hundred lost, two would lose a root in 2500 */
-#define STORE_TRIES   3
-#define NOBODY        (-1)
+#define LOOKUP_US    5000000ull /* the whole of it */
+#define RTT_GUESS_US 100000u    /* of a contact never asked */
+#define ASK_TRIES    3 /* with one packet in a hundred lost, two would lose a root in 2500 */
+#define STORE_TRIES  3
+#define NOBODY       (-1)
 
 static bool has_self(const struct lookup *l)
 {
     return l->kind != LOOKUP_FIND;
 }
 
-/* --- contacts ---------------------------------------------------------------------------------- */
+/* --- contacts ----------------------------------------------------------------------------------
+ */
 
 static int hop_find(const struct lookup *l, const struct dht_id *id)
 {
@@ -86,7 +87,8 @@ static uint32_t rtt_of(struct dht_asker *a, const struct dht_id *id)
     return p && p->srtt_us ? p->srtt_us : RTT_GUESS_US;
 }
 
-/* --- whom to ask next ---------------------------------------------------------------------------- */
+/* --- whom to ask next ----------------------------------------------------------------------------
+ */
 
 /* Does a candidate beat the best so far? In a walk by the rule, else by nearness alone. */
 struct best {
@@ -108,8 +110,7 @@ static bool beats(struct best *b, const struct dht_distance *distance, uint32_t 
 /* The best of the lookup's own contacts and the table. */
 static int pick_new(struct dht_asker *a, struct lookup *l, bool by_rule, struct now now)
 {
-    struct best best = {.by_rule = by_rule,
-                        .step = closer_step(&l->d, a->config.prefix_bits)};
+    struct best best = {.by_rule = by_rule, .step = closer_step(&l->d, a->config.prefix_bits)};
     struct closer_merit m;
     const struct dht_route *route = NULL;
     int at = NOBODY;
@@ -125,8 +126,8 @@ static int pick_new(struct dht_asker *a, struct lookup *l, bool by_rule, struct 
     for (uint32_t i = 0; i < a->routes->n; i++) {
         const struct dht_route *r = &a->routes->route[i];
         struct dht_distance d = distance_between(&r->contact.id, &l->key);
-        if (!r->alive || !beats(&best, &d, r->rtt_us, &m) || hop_find(l, &r->contact.id) != NOBODY ||
-            !reachable(a, &r->contact.id, now))
+        if (!r->alive || !beats(&best, &d, r->rtt_us, &m) ||
+            hop_find(l, &r->contact.id) != NOBODY || !reachable(a, &r->contact.id, now))
             continue;
         best.any = true;
         best.merit = m;
@@ -176,7 +177,8 @@ static int pick(struct dht_asker *a, struct lookup *l, struct now now)
     return at != NOBODY || l->inflight > 0 ? at : pick_missed(a, l);
 }
 
-/* --- results ----------------------------------------------------------------------------------- */
+/* --- results -----------------------------------------------------------------------------------
+ */
 
 static void lookup_free(struct dht_asker *a, struct lookup *l)
 {
@@ -228,7 +230,8 @@ static void result_add(struct dht_asker *a, struct lookup *l, const struct rpc *
     }
 }
 
-/* --- steps --------------------------------------------------------------------------------------- */
+/* --- steps ---------------------------------------------------------------------------------------
+ */
 
 static const uint8_t step_type[] = {[LOOKUP_GET] = RPC_GET,
                                     [LOOKUP_PUT] = RPC_WALK,
@@ -239,8 +242,8 @@ static void ask(struct dht_asker *a, struct lookup *l, int at, uint8_t type, str
 {
     struct hop *h = &l->hop[at];
     l->asks++;
-    l->hedge_us = now.mono_us + peer_hedge_us(peers_find(&a->peers, &h->id),
-                                              1000ull * a->config.rpc_timeout_ms);
+    l->hedge_us = now.mono_us +
+                  peer_hedge_us(peers_find(&a->peers, &h->id), 1000ull * a->config.rpc_timeout_ms);
     if (asker_send(a, type, l, (unsigned)at, &h->id, &h->rpc, now))
         h->state = HOP_ASKED;
     else
@@ -375,7 +378,8 @@ void lookup_timed_out(struct dht_asker *a, struct lookup *l, unsigned hop, uint8
     lookup_step(a, l, now);
 }
 
-/* --- starting and stopping ------------------------------------------------------------------------ */
+/* --- starting and stopping
+ * ------------------------------------------------------------------------ */
 
 static uint64_t refuse(struct dht_asker *a, dht_done *done, void *ctx, struct now now)
 {

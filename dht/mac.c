@@ -80,7 +80,8 @@ void mac_tag_many(struct dht_mac *m, struct mac_job *job, unsigned n)
         t->u.CMAC._key_expanded = k->expanded;
         t->u.CMAC._skey1 = k->sub1;
         t->u.CMAC._skey2 = k->sub2;
-        IMB_SUBMIT_JOB_NOCHECK(m->mgr); /* what it returns needs no care: tags go where they belong */
+        IMB_SUBMIT_JOB_NOCHECK(
+            m->mgr); /* what it returns needs no care: tags go where they belong */
     }
     while (IMB_FLUSH_JOB(m->mgr))
         ;

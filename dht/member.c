@@ -11,23 +11,23 @@
 
 #include "dht/table.h"
 
-#define BOOTSTRAP_MAX     64
-#define CANDIDATES        64
-#define PINGED_EACH       64u        /* members pinged an interval; more take turns */
-#define MISS_APART_US     150000u    /* several RPCs lost at once are one miss */
-#define PING_LOST_US      3000000u   /* neither answer nor time-out was reported */
-#define DEAD_PING_US      250000u    /* first pause between pings to a dead one, doubling ... */
-#define DEAD_PING_MAX_US  8000000u   /* ... up to this */
-#define FORGET_US         60000000u
-#define OFFLINE_US        3000000u   /* nothing answers: then it is us, and nobody is forgotten */
-#define BOOTSTRAP_US      1000000u
-#define BOOTSTRAP_MAX_US  5000000u
-#define CANDIDATE_US      3000000u   /* a candidate is pinged once in this time */
-#define FIND_FIRST_US     200000u    /* when the workers have the first contact in their view */
-#define FIND_MAX_US       30000000u  /* walks to our own ID */
-#define REFRESH_FIRST_US  500000u
-#define REFRESH_ROUNDS    2
-#define REFRESH_MAX_US    60000000u  /* walks to random IDs */
+#define BOOTSTRAP_MAX    64
+#define CANDIDATES       64
+#define PINGED_EACH      64u      /* members pinged an interval; more take turns */
+#define MISS_APART_US    150000u  /* several RPCs lost at once are one miss */
+#define PING_LOST_US     3000000u /* neither answer nor time-out was reported */
+#define DEAD_PING_US     250000u  /* first pause between pings to a dead one, doubling ... */
+#define DEAD_PING_MAX_US 8000000u /* ... up to this */
+#define FORGET_US        60000000u
+#define OFFLINE_US       3000000u /* nothing answers: then it is us, and nobody is forgotten */
+#define BOOTSTRAP_US     1000000u
+#define BOOTSTRAP_MAX_US 5000000u
+#define CANDIDATE_US     3000000u  /* a candidate is pinged once in this time */
+#define FIND_FIRST_US    200000u   /* when the workers have the first contact in their view */
+#define FIND_MAX_US      30000000u /* walks to our own ID */
+#define REFRESH_FIRST_US 500000u
+#define REFRESH_ROUNDS   2
+#define REFRESH_MAX_US   60000000u /* walks to random IDs */
 
 struct bootstrap {
     struct endpoint at;
@@ -212,7 +212,8 @@ void dht_member_heard(struct dht_member *m, const struct dht_contact *who, struc
         *place = (struct candidate){who->id, who->rpc, true, false, now.mono_us};
 }
 
-/* --- time -------------------------------------------------------------------------------------- */
+/* --- time --------------------------------------------------------------------------------------
+ */
 
 static void poll_members(struct dht_member *m, struct now now)
 {
@@ -319,7 +320,8 @@ uint64_t dht_member_deadline_us(const struct dht_member *m)
     return at;
 }
 
-/* --- snapshots --------------------------------------------------------------------------------- */
+/* --- snapshots ---------------------------------------------------------------------------------
+ */
 
 bool dht_member_changed(const struct dht_member *m)
 {

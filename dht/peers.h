@@ -16,12 +16,12 @@ struct peer {
     struct dht_id id;
     struct endpoint rpc;
     bool used;
-    bool verified;         /* its ID is the hash of this address */
-    uint8_t failures;      /* RPCs timed out in a row */
+    bool verified;            /* its ID is the hash of this address */
+    uint8_t failures;         /* RPCs timed out in a row */
     uint32_t srtt_us, var_us; /* srtt 0: no sample */
     uint64_t cookie;
-    uint64_t last_us;      /* last used */
-    uint64_t reported_us;  /* last reported to the control thread as answering */
+    uint64_t last_us;     /* last used */
+    uint64_t reported_us; /* last reported to the control thread as answering */
     uint64_t unreachable_until_us;
 };
 

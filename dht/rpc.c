@@ -12,21 +12,29 @@ enum body { BODY_NONE, BODY_KEYED, BODY_STORE, BODY_ANSWER, BODY_BAD };
 static enum body body_of(uint8_t type, bool reply)
 {
     switch (type) {
-    case RPC_PING: return BODY_NONE;
-    case RPC_COOKIE: return reply ? BODY_NONE : BODY_BAD;
-    case RPC_STORE: return reply ? BODY_ANSWER : BODY_STORE;
+    case RPC_PING:
+        return BODY_NONE;
+    case RPC_COOKIE:
+        return reply ? BODY_NONE : BODY_BAD;
+    case RPC_STORE:
+        return reply ? BODY_ANSWER : BODY_STORE;
     case RPC_GET:
     case RPC_WALK:
     case RPC_REMOVE:
-    case RPC_FIND: return reply ? BODY_ANSWER : BODY_KEYED;
-    default: return BODY_BAD;
+    case RPC_FIND:
+        return reply ? BODY_ANSWER : BODY_KEYED;
+    default:
+        return BODY_BAD;
     }
 }
 
 /* the least length of a body */
 static size_t body_least(enum body b)
 {
-    return b == BODY_KEYED ? RPC_KEYED : b == BODY_STORE ? RPC_KEYED + 18 : b == BODY_ANSWER ? 8 : 0;
+    return b == BODY_KEYED    ? RPC_KEYED
+           : b == BODY_STORE  ? RPC_KEYED + 18
+           : b == BODY_ANSWER ? 8
+                              : 0;
 }
 
 static void read_copy(struct reader *r, void *out, size_t n)
@@ -190,11 +198,20 @@ size_t rpc_write(const struct rpc *r, void *data, size_t room)
 void rpc_count_error(struct dht_counters *counters, enum rpc_error error)
 {
     switch (error) {
-    case RPC_OK: break;
-    case RPC_SHORT: counter_inc(&counters->dht_drop_short_total); break;
-    case RPC_BAD_VERSION: counter_inc(&counters->dht_drop_version_total); break;
-    case RPC_BAD_TYPE: counter_inc(&counters->dht_drop_type_total); break;
-    case RPC_MALFORMED: counter_inc(&counters->dht_drop_malformed_total); break;
+    case RPC_OK:
+        break;
+    case RPC_SHORT:
+        counter_inc(&counters->dht_drop_short_total);
+        break;
+    case RPC_BAD_VERSION:
+        counter_inc(&counters->dht_drop_version_total);
+        break;
+    case RPC_BAD_TYPE:
+        counter_inc(&counters->dht_drop_type_total);
+        break;
+    case RPC_MALFORMED:
+        counter_inc(&counters->dht_drop_malformed_total);
+        break;
     }
 }
 

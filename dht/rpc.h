@@ -104,7 +104,7 @@ struct rpc {
 
 enum rpc_error {
     RPC_OK,
-    RPC_SHORT,     /* shorter than its type needs */
+    RPC_SHORT, /* shorter than its type needs */
     RPC_BAD_VERSION,
     RPC_BAD_TYPE,  /* unknown */
     RPC_MALFORMED, /* counts over their limit, trailing bytes, zero fields that are not */

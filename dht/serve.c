@@ -137,10 +137,18 @@ static void serve_store(const struct serving *s, struct job *j, struct rpc *answ
 static void serve_answer(const struct serving *s, struct job *j, struct rpc *answer)
 {
     switch (j->ask.type) {
-    case RPC_PING: counter_inc(&s->counters->dht_pings_total); break;
-    case RPC_GET: serve_get(s, j, answer); break;
-    case RPC_WALK: serve_walk(s, j, answer); break;
-    case RPC_STORE: serve_store(s, j, answer); break;
+    case RPC_PING:
+        counter_inc(&s->counters->dht_pings_total);
+        break;
+    case RPC_GET:
+        serve_get(s, j, answer);
+        break;
+    case RPC_WALK:
+        serve_walk(s, j, answer);
+        break;
+    case RPC_STORE:
+        serve_store(s, j, answer);
+        break;
     case RPC_REMOVE:
         counter_inc(&s->counters->dht_removes_total);
         store_remove(store_find(s->store, &j->ask.key, j->hash), &j->ask.from.id);
@@ -148,8 +156,8 @@ static void serve_answer(const struct serving *s, struct job *j, struct rpc *ans
         break;
     case RPC_FIND:
         counter_inc(&s->counters->dht_finds_total);
-        answer->contacts = (uint8_t)closest_contacts(s->routes, &j->ask.key, &j->ask.from.id,
-                                                     answer->contact);
+        answer->contacts =
+            (uint8_t)closest_contacts(s->routes, &j->ask.key, &j->ask.from.id, answer->contact);
         break;
     }
 }

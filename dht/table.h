@@ -17,12 +17,12 @@ struct member {
     struct dht_distance distance; /* from this node */
     uint32_t rtt_us;
     bool alive;
-    unsigned misses;         /* unanswered in a row */
-    uint64_t pinged_us;      /* a ping is under way since, 0: none */
-    uint64_t ping_us;        /* the next one */
-    uint64_t backoff_us;     /* between pings to a dead one */
-    uint64_t missed_us;      /* the last miss */
-    uint64_t dead_us;        /* since when it is not alive */
+    unsigned misses;     /* unanswered in a row */
+    uint64_t pinged_us;  /* a ping is under way since, 0: none */
+    uint64_t ping_us;    /* the next one */
+    uint64_t backoff_us; /* between pings to a dead one */
+    uint64_t missed_us;  /* the last miss */
+    uint64_t dead_us;    /* since when it is not alive */
 };
 
 struct table {

@@ -15,7 +15,7 @@
 
 #define DNS_NAME_MAX 255 /* wire bytes, RFC 1035 2.3.4 */
 #define DNS_UDP_MAX  1232
-#define DNS_ANSWERS  4   /* proxies in one answer */
+#define DNS_ANSWERS  4 /* proxies in one answer */
 
 /* --- authoritative ------------------------------------------------------------------------ */
 
@@ -35,7 +35,7 @@ struct dns_zone {
     uint8_t apex_len;
     uint32_t serial;
     uint32_t soa_ttl_s, ns_ttl_s, proxy_ttl_s, negative_ttl_s;
-    uint32_t members;         /* live now: proxies and nameservers */
+    uint32_t members;           /* live now: proxies and nameservers */
     struct dns_member member[]; /* this node among them */
 };
 
@@ -50,8 +50,8 @@ struct dns_zone *dns_zone_new(const char *name, uint32_t members);
  * more than the asker's EDNS size (RFC 6891): what does not fit is an empty answer with TC.
  * Outside the zone: REFUSED. Stateless; any worker.
  */
-void dns_answer(const struct dns_zone *zone, struct datagram *queries, unsigned n,
-                struct rng *rng, struct dns_counters *counters, struct now now);
+void dns_answer(const struct dns_zone *zone, struct datagram *queries, unsigned n, struct rng *rng,
+                struct dns_counters *counters, struct now now);
 /* The same for one message of DNS over TCP, without its 2-byte length. Returns its length. */
 size_t dns_answer_tcp(const struct dns_zone *zone, const struct endpoint *from, const void *query,
                       size_t len, void *reply, size_t room, struct rng *rng,
@@ -86,10 +86,10 @@ struct resolver_host {
 
 enum resolver_result {
     RESOLVER_OK,
-    RESOLVER_NONE,    /* the name, or addresses of it, do not exist */
-    RESOLVER_FAILED,  /* SERVFAIL, refused, nonsense */
+    RESOLVER_NONE,   /* the name, or addresses of it, do not exist */
+    RESOLVER_FAILED, /* SERVFAIL, refused, nonsense */
     RESOLVER_TIMEOUT,
-    RESOLVER_BUSY,    /* too many in flight */
+    RESOLVER_BUSY, /* too many in flight */
 };
 
 #define RESOLVER_ADDRESSES 8

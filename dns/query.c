@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dns/query.h"
 
-#define ADDITIONAL_MAX 8 /* records behind the question: OPT, perhaps a TSIG; no more make sense   \
-                          */
-#define OPTIONS_MAX  64  /* EDNS options in one OPT */
+#define ADDITIONAL_MAX                                                                             \
+    8                   /* records behind the question: OPT, perhaps a TSIG; no more make sense    \
+                         */
+#define OPTIONS_MAX  64 /* EDNS options in one OPT */
 #define UDP_SIZE_MIN 512
 
 /* RFC 1035 4.1.2. A compressed name in the question has nothing before it to point to. */

@@ -3,8 +3,8 @@
  * their characters, bounded and dropped. */
 #include "dataplane/http/syntax.h"
 
-#define CHUNK_LINE_MAX   256u  /* size and extensions of one chunk */
-#define TRAILER_MAX      8192u /* the whole trailer section */
+#define CHUNK_LINE_MAX 256u  /* size and extensions of one chunk */
+#define TRAILER_MAX    8192u /* the whole trailer section */
 
 enum state {
     SIZE_FIRST, /* the first digit of a size */

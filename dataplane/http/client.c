@@ -10,7 +10,8 @@
 
 static const struct stream_events client_events;
 
-/* --- exchanges: taking, ending ------------------------------------------------------------------- */
+/* --- exchanges: taking, ending -------------------------------------------------------------------
+ */
 
 static struct http_exchange *exchange_take(struct http_client *c)
 {
@@ -89,7 +90,8 @@ void http_exchange_resume(struct http_exchange *x)
         stream_resume(x->conn->stream);
 }
 
-/* --- the request -------------------------------------------------------------------------------------- */
+/* --- the request
+ * -------------------------------------------------------------------------------------- */
 
 static void send_request(struct http_client_conn *k)
 {
@@ -176,7 +178,8 @@ static void retry(struct http_exchange *x, bool gone, struct now now)
         report(x, HTTP_FAIL_CONNECT, now);
 }
 
-/* --- the response --------------------------------------------------------------------------------------- */
+/* --- the response
+ * --------------------------------------------------------------------------------------- */
 
 /* The body is whole. `rest`: bytes after it, which nobody asked for. */
 static void complete(struct http_client_conn *k, bool rest, struct now now)
@@ -200,8 +203,7 @@ static size_t take_head(struct http_client_conn *k, const uint8_t *data, size_t 
     struct http_head *h = &k->client->head;
     size_t at = 0;
     for (;;) {
-        enum http_error e =
-            http_parse_response((const char *)data + at, len - at, x->to_head, h);
+        enum http_error e = http_parse_response((const char *)data + at, len - at, x->to_head, h);
         if (e == HTTP_AGAIN)
             return at;
         if (e || h->status == 101 || (h->status < 200 && ++x->interim > HTTP_INTERIM_MAX)) {
@@ -311,7 +313,8 @@ static void after_eof(struct http_client_conn *k, struct now now)
         fail(x, HTTP_FAIL_EARLY, now);
 }
 
-/* --- stream events ---------------------------------------------------------------------------------------- */
+/* --- stream events
+ * ---------------------------------------------------------------------------------------- */
 
 static void on_opened(struct stream *s, struct now now)
 {
@@ -343,8 +346,7 @@ static size_t on_received(struct stream *s, const uint8_t *data, size_t len, str
         k->since_us = now.mono_us;
     }
     if (k->exchange == x && k->phase == HTTP_CLIENT_BODY && !x->paused) {
-        http_client_conn_arm(k,
-                             now.mono_us + (uint64_t)k->client->config.between_bytes_ms * 1000);
+        http_client_conn_arm(k, now.mono_us + (uint64_t)k->client->config.between_bytes_ms * 1000);
         at += take_body(k, data + at, len - at, now);
     }
     if (k->exchange != x)
@@ -409,7 +411,9 @@ static const struct stream_events client_events = {
     .closed = on_closed,
 };
 
-/* --- time ----------------------------------------------------------------------------------------------------- */
+/* --- time
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static void fire(void *ctx, struct timer *t)
 {
@@ -439,7 +443,9 @@ static void fire(void *ctx, struct timer *t)
     }
 }
 
-/* --- the client ------------------------------------------------------------------------------------------------- */
+/* --- the client
+ * -------------------------------------------------------------------------------------------------
+ */
 
 struct http_client *http_client_create(const struct http_client_config *config,
                                        const struct http_client_host *host, struct now now)

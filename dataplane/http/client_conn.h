@@ -15,8 +15,8 @@
 #include "base/wheel.h"
 #include "dataplane/http/syntax.h"
 
-#define HTTP_REQUEST_MAX      16384u /* of a request's head, kept until the response begins */
-#define HTTP_INTERIM_MAX      8     /* 1xx responses before the final one */
+#define HTTP_REQUEST_MAX       16384u /* of a request's head, kept until the response begins */
+#define HTTP_INTERIM_MAX       8      /* 1xx responses before the final one */
 #define HTTP_IDLE_PER_ENDPOINT 8
 
 enum http_client_phase {

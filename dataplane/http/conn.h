@@ -17,13 +17,19 @@
 #include "base/wheel.h"
 #include "dataplane/http/syntax.h"
 
-#define HTTP_FRAME_MAX 24           /* CR LF, 16 digits, CR LF */
-#define HTTP_ROOM_HINT (256u << 10) /* what we like to have queued on one stream */
-#define HTTP_LINGER_US 2000000u     /* from our FIN's delivery to our patience's end (9112 9.6) */
+#define HTTP_FRAME_MAX     24           /* CR LF, 16 digits, CR LF */
+#define HTTP_ROOM_HINT     (256u << 10) /* what we like to have queued on one stream */
+#define HTTP_LINGER_US     2000000u /* from our FIN's delivery to our patience's end (9112 9.6) */
 #define HTTP_DRAIN_IDLE_US 1000000u /* an idle connection's last chance when draining */
 
-enum http_phase { HTTP_CONN_FREE, HTTP_CONN_IDLE, HTTP_CONN_HEAD, HTTP_CONN_BUSY, HTTP_CONN_CLOSING,
-                  HTTP_CONN_DEAD };
+enum http_phase {
+    HTTP_CONN_FREE,
+    HTTP_CONN_IDLE,
+    HTTP_CONN_HEAD,
+    HTTP_CONN_BUSY,
+    HTTP_CONN_CLOSING,
+    HTTP_CONN_DEAD
+};
 
 struct http_spill {
     struct http_spill *next;
@@ -35,13 +41,13 @@ struct http_conn {
     struct timer timer; /* first: the wheel's callback casts */
     struct http_server *server;
     struct stream *stream;
-    void *request;                 /* the handler's */
+    void *request;                  /* the handler's */
     struct http_conn *next, **prev; /* free list, or list of idle ones, oldest first */
-    uint64_t since_us;             /* when the phase began */
-    uint64_t progress_us;          /* when the peer last took bytes, or owed none */
-    uint64_t given;                /* bytes given to the stream */
-    uint64_t acked;                /* of these acknowledged, as last seen */
-    uint32_t unread;               /* bytes offered and left in the receive buffer */
+    uint64_t since_us;              /* when the phase began */
+    uint64_t progress_us;           /* when the peer last took bytes, or owed none */
+    uint64_t given;                 /* bytes given to the stream */
+    uint64_t acked;                 /* of these acknowledged, as last seen */
+    uint32_t unread;                /* bytes offered and left in the receive buffer */
     uint8_t phase;
     bool keep_alive, eof, parsing;
     bool handed; /* the handler owes an answer: `gone` when the client goes */

@@ -6,37 +6,37 @@
 #include "base/counter.h"
 
 #define HTTP_COUNTERS(X)                                                                           \
-    X(http_connections_total, "connections", "Client connections accepted")                       \
-    X(http_connections, "connections", "Client connections open now")                             \
-    X(http_connections_refused_total, "connections", "Connections refused: table full")           \
-    X(http_connections_evicted_total, "connections", "Idle connections closed to make room")      \
-    X(http_requests_total, "requests", "Requests parsed and handed on")                           \
-    X(http_responses_total, "responses", "Responses sent whole")                                  \
-    X(http_bad_request_total, "requests", "Requests refused as malformed (400)")                  \
-    X(http_uri_too_long_total, "requests", "Requests refused for their URL's length (414)")       \
-    X(http_head_too_large_total, "requests", "Requests refused for their head's size (431)")      \
-    X(http_bad_version_total, "requests", "Requests of another HTTP version (505)")               \
-    X(http_bad_coding_total, "requests", "Requests with an unknown transfer coding (501)")        \
-    X(http_body_refused_total, "requests", "GET or HEAD requests with a body (413)")              \
-    X(http_expect_refused_total, "requests", "Requests with an unknown expectation (417)")        \
-    X(http_head_timeouts_total, "connections", "Request heads that did not end in time (408)")    \
-    X(http_idle_timeouts_total, "connections", "Connections closed as idle")                      \
-    X(http_stall_timeouts_total, "connections", "Connections reset: the client reads nothing")    \
-    X(http_clients_gone_total, "connections", "Clients gone before their response ended")         \
-    X(http_responses_aborted_total, "responses", "Responses aborted rather than cut short")       \
-    X(http_spill_full_total, "responses", "Responses aborted: no buffer for a queued head")       \
-    X(http_client_exchanges_total, "exchanges", "Requests sent to peers and origins")             \
-    X(http_client_exchanges, "exchanges", "Exchanges in progress")                                \
-    X(http_client_connects_total, "connections", "Connections opened to peers and origins")       \
-    X(http_client_reused_total, "exchanges", "Exchanges on a pooled connection")                  \
-    X(http_client_retries_total, "exchanges", "Exchanges moved from a dead pooled connection")    \
-    X(http_client_idle, "connections", "Idle connections pooled")                                 \
-    X(http_client_evicted_total, "connections", "Idle connections closed: pool full")             \
-    X(http_client_full_total, "exchanges", "Exchanges refused: no memory for them")               \
-    X(http_client_connect_failed_total, "exchanges", "Exchanges whose connection never stood")    \
-    X(http_client_early_total, "exchanges", "Exchanges closed before a complete head")            \
-    X(http_client_malformed_total, "exchanges", "Responses with a bad head or framing")           \
-    X(http_client_truncated_total, "exchanges", "Responses that ended early")                     \
+    X(http_connections_total, "connections", "Client connections accepted")                        \
+    X(http_connections, "connections", "Client connections open now")                              \
+    X(http_connections_refused_total, "connections", "Connections refused: table full")            \
+    X(http_connections_evicted_total, "connections", "Idle connections closed to make room")       \
+    X(http_requests_total, "requests", "Requests parsed and handed on")                            \
+    X(http_responses_total, "responses", "Responses sent whole")                                   \
+    X(http_bad_request_total, "requests", "Requests refused as malformed (400)")                   \
+    X(http_uri_too_long_total, "requests", "Requests refused for their URL's length (414)")        \
+    X(http_head_too_large_total, "requests", "Requests refused for their head's size (431)")       \
+    X(http_bad_version_total, "requests", "Requests of another HTTP version (505)")                \
+    X(http_bad_coding_total, "requests", "Requests with an unknown transfer coding (501)")         \
+    X(http_body_refused_total, "requests", "GET or HEAD requests with a body (413)")               \
+    X(http_expect_refused_total, "requests", "Requests with an unknown expectation (417)")         \
+    X(http_head_timeouts_total, "connections", "Request heads that did not end in time (408)")     \
+    X(http_idle_timeouts_total, "connections", "Connections closed as idle")                       \
+    X(http_stall_timeouts_total, "connections", "Connections reset: the client reads nothing")     \
+    X(http_clients_gone_total, "connections", "Clients gone before their response ended")          \
+    X(http_responses_aborted_total, "responses", "Responses aborted rather than cut short")        \
+    X(http_spill_full_total, "responses", "Responses aborted: no buffer for a queued head")        \
+    X(http_client_exchanges_total, "exchanges", "Requests sent to peers and origins")              \
+    X(http_client_exchanges, "exchanges", "Exchanges in progress")                                 \
+    X(http_client_connects_total, "connections", "Connections opened to peers and origins")        \
+    X(http_client_reused_total, "exchanges", "Exchanges on a pooled connection")                   \
+    X(http_client_retries_total, "exchanges", "Exchanges moved from a dead pooled connection")     \
+    X(http_client_idle, "connections", "Idle connections pooled")                                  \
+    X(http_client_evicted_total, "connections", "Idle connections closed: pool full")              \
+    X(http_client_full_total, "exchanges", "Exchanges refused: no memory for them")                \
+    X(http_client_connect_failed_total, "exchanges", "Exchanges whose connection never stood")     \
+    X(http_client_early_total, "exchanges", "Exchanges closed before a complete head")             \
+    X(http_client_malformed_total, "exchanges", "Responses with a bad head or framing")            \
+    X(http_client_truncated_total, "exchanges", "Responses that ended early")                      \
     X(http_client_timeouts_total, "exchanges", "Exchanges that timed out")
 
 COUNTER_STRUCT(http_counters, HTTP_COUNTERS)

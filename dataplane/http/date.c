@@ -106,7 +106,7 @@ static bool read_form(struct http_text t, const char *form, struct civil *c)
 /* "Sunday, " to "Sun, ": cuts the rest of a long weekday; leaves others as they are */
 static struct http_text after_weekday(struct http_text t)
 {
-    static const char *const rest[] = {"sunday", "monday",   "tuesday", "wednesday",
+    static const char *const rest[] = {"sunday",   "monday", "tuesday", "wednesday",
                                        "thursday", "friday", "saturday"};
     const char *comma = t.len ? memchr(t.p, ',', t.len) : NULL;
     struct http_text day = {t.p, comma ? (uint32_t)(comma - t.p) : 0};
@@ -128,8 +128,8 @@ int64_t http_date_parse(struct http_text t)
     if (c.year < 1 || c.day < 1 || c.day > month_days[c.month - 1] || c.hour > 23 ||
         c.minute > 59 || c.second > 60)
         return -1;
-    int64_t s = days_from_civil(c.year, c.month, c.day) * 86400 + c.hour * 3600 + c.minute * 60 +
-                c.second;
+    int64_t s =
+        days_from_civil(c.year, c.month, c.day) * 86400 + c.hour * 3600 + c.minute * 60 + c.second;
     return s < 0 ? 0 : s; /* before 1970 is long ago, not an error */
 }
 
@@ -152,8 +152,7 @@ void http_date_write(int64_t wall_s, char out[static 30])
     /* the inverse of days_from_civil */
     int64_t z = day + 719468;
     int64_t era = z / 146097, of_era = z % 146097;
-    int64_t year_of_era =
-        (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    int64_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
     unsigned of_year =
         (unsigned)(of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100));
     unsigned shifted = (5 * of_year + 2) / 153; /* months since March */

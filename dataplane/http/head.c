@@ -150,7 +150,8 @@ static enum http_error split_target(struct http_head *h)
         while (at < t.len && t.p[at] != '/' && t.p[at] != '?' && t.p[at] != '#')
             at++;
         h->authority = (struct http_text){t.p + 7, at - 7};
-        h->path = at < t.len ? (struct http_text){t.p + at, t.len - at} : (struct http_text){"/", 1};
+        h->path =
+            at < t.len ? (struct http_text){t.p + at, t.len - at} : (struct http_text){"/", 1};
     }
     char host[256];
     uint16_t port;
@@ -270,9 +271,9 @@ static enum http_error find_framing(struct http_head *h, bool none)
     }
     if (length && !http_text_number(length->value, &h->content_length))
         return HTTP_BAD;
-    h->framing = none       ? HTTP_BODY_NONE
-                 : coding   ? HTTP_BODY_CHUNKED
-                 : length   ? HTTP_BODY_LENGTH
+    h->framing = none         ? HTTP_BODY_NONE
+                 : coding     ? HTTP_BODY_CHUNKED
+                 : length     ? HTTP_BODY_LENGTH
                  : h->request ? HTTP_BODY_NONE
                               : HTTP_BODY_CLOSE;
     /* RFC 9112 9.3 */

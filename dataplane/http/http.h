@@ -75,12 +75,12 @@ enum http_method { HTTP_GET, HTTP_HEAD_METHOD, HTTP_OTHER_METHOD };
 
 enum http_error {
     HTTP_OK,
-    HTTP_AGAIN,       /* incomplete: come back with more */
-    HTTP_BAD,         /* 400 */
-    HTTP_URI_TOO_LONG, /* 414 */
+    HTTP_AGAIN,          /* incomplete: come back with more */
+    HTTP_BAD,            /* 400 */
+    HTTP_URI_TOO_LONG,   /* 414 */
     HTTP_HEAD_TOO_LARGE, /* 431 */
-    HTTP_BAD_VERSION, /* 505 */
-    HTTP_BAD_CODING,  /* 501: a transfer coding we do not know */
+    HTTP_BAD_VERSION,    /* 505 */
+    HTTP_BAD_CODING,     /* 501: a transfer coding we do not know */
 };
 
 enum http_framing {
@@ -139,8 +139,7 @@ enum http_range { HTTP_RANGE_NONE, HTTP_RANGE_OK, HTTP_RANGE_UNSATISFIABLE };
 enum http_range http_range(struct http_text value, uint64_t length, uint64_t *first,
                            uint64_t *last);
 /* "bytes 5-9/100" of a 206; length -1 for '*'. */
-bool http_content_range(struct http_text value, uint64_t *first, uint64_t *last,
-                        int64_t *length);
+bool http_content_range(struct http_text value, uint64_t *first, uint64_t *last, int64_t *length);
 
 /* Dates (RFC 9110 5.6.7): reads all three forms, -1 when it is none; writes IMF-fixdate, 29 bytes
  * and NUL. */
@@ -172,9 +171,9 @@ struct http_conn;
 
 struct http_server_config {
     uint32_t connections;
-    uint32_t idle_ms;    /* keep-alive */
-    uint32_t head_ms;    /* from the first byte of a request to its end */
-    uint32_t stall_ms;   /* no progress of a response while the peer's window stays shut */
+    uint32_t idle_ms;  /* keep-alive */
+    uint32_t head_ms;  /* from the first byte of a request to its end */
+    uint32_t stall_ms; /* no progress of a response while the peer's window stays shut */
 };
 
 struct http_handler {
@@ -227,8 +226,8 @@ void http_respond_error(struct http_conn *c, unsigned status, const char *text,
 /* --- client exchanges ------------------------------------------------------------------------- */
 
 /*
- * One exchange on a stream: sends a request, parses the response, and hands out the body with its framing
- * undone. The owner (proxy) pools idle connections.
+ * One exchange on a stream: sends a request, parses the response, and hands out the body with its
+ * framing undone. The owner (proxy) pools idle connections.
  */
 struct http_client; /* one a worker: memory for exchanges */
 struct http_exchange;
@@ -254,7 +253,7 @@ struct http_exchange_events {
 
 struct http_client_config {
     uint32_t exchanges;
-    uint32_t idle_pool;  /* idle connections kept, per worker; 8 an endpoint */
+    uint32_t idle_pool; /* idle connections kept, per worker; 8 an endpoint */
     uint32_t connect_ms, first_byte_ms, between_bytes_ms, idle_ms;
 };
 struct http_client_host {

@@ -27,8 +27,7 @@ static bool position(struct http_text t, uint64_t *out)
     return true;
 }
 
-enum http_range http_range(struct http_text value, uint64_t length, uint64_t *first,
-                           uint64_t *last)
+enum http_range http_range(struct http_text value, uint64_t length, uint64_t *first, uint64_t *last)
 {
     struct http_text unit, spec, from, to;
     uint64_t a, b;

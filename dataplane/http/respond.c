@@ -109,9 +109,10 @@ static void spill(struct http_conn *c, const char *rest, size_t len)
 /* Queues a chunk's size line, or the last chunk; true when it is queued whole. */
 static bool put_frame(struct http_conn *c, uint64_t size)
 {
-    int n = size ? snprintf(c->frame, sizeof(c->frame), "%s%llx\r\n", c->chunks_begun ? "\r\n" : "",
-                            (unsigned long long)size)
-                 : snprintf(c->frame, sizeof(c->frame), "%s0\r\n\r\n", c->chunks_begun ? "\r\n" : "");
+    int n =
+        size ? snprintf(c->frame, sizeof(c->frame), "%s%llx\r\n", c->chunks_begun ? "\r\n" : "",
+                        (unsigned long long)size)
+             : snprintf(c->frame, sizeof(c->frame), "%s0\r\n\r\n", c->chunks_begun ? "\r\n" : "");
     c->chunks_begun = true;
     c->frame_at = 0;
     c->frame_len = (uint8_t)n;

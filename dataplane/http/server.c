@@ -10,7 +10,8 @@
 
 static const struct stream_events server_events;
 
-/* --- time: one lazy timer a connection ---------------------------------------------------------- */
+/* --- time: one lazy timer a connection ----------------------------------------------------------
+ */
 
 static void arm(struct http_conn *c, uint64_t due_us)
 {
@@ -36,7 +37,8 @@ static uint64_t stall_step(const struct http_server *s)
     return step ? step : 1000;
 }
 
-/* --- the list of idle connections, oldest first --------------------------------------------------- */
+/* --- the list of idle connections, oldest first
+ * --------------------------------------------------- */
 
 static void idle_add(struct http_conn *c)
 {
@@ -60,7 +62,8 @@ static void idle_remove(struct http_conn *c)
     c->next = NULL;
 }
 
-/* --- phases --------------------------------------------------------------------------------------- */
+/* --- phases
+ * --------------------------------------------------------------------------------------- */
 
 static void enter(struct http_conn *c, enum http_phase phase, struct now now)
 {
@@ -175,7 +178,8 @@ static void fire(void *ctx, struct timer *t)
     arm(c, now.mono_us + stall_step(s));
 }
 
-/* --- requests --------------------------------------------------------------------------------------- */
+/* --- requests
+ * --------------------------------------------------------------------------------------- */
 
 /* Answers what can't be read and closes; everything offered is dropped. */
 static void refuse_malformed(struct http_conn *c, enum http_error e, struct now now)
@@ -305,7 +309,8 @@ static const struct stream_events server_events = {
     .closed = on_closed,
 };
 
-/* --- the server --------------------------------------------------------------------------------------- */
+/* --- the server
+ * --------------------------------------------------------------------------------------- */
 
 bool http_server_accept(void *server, struct stream *stream, struct now now)
 {

@@ -87,7 +87,10 @@ static const struct {
     const char *name;
     uint8_t len, which;
 } known[] = {
-#define K(name, which) {name, sizeof(name) - 1, which}
+#define K(name, which)                                                                             \
+    {                                                                                              \
+        name, sizeof(name) - 1, which                                                              \
+    }
     K("te", HTTP_TE),
     K("age", HTTP_AGE),
     K("via", HTTP_VIA),

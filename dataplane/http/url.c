@@ -30,8 +30,7 @@ static uint32_t host_write(struct http_text t, char out[static HOST_MAX + 1])
         if (t.len == 0 || t.len > HOST_MAX)
             return 0;
         for (uint32_t i = 0; i < t.len; i++)
-            if (!http_is(t.p[i], HTTP_CH_HOST) ||
-                (t.p[i] == '.' && (i == 0 || t.p[i - 1] == '.')))
+            if (!http_is(t.p[i], HTTP_CH_HOST) || (t.p[i] == '.' && (i == 0 || t.p[i - 1] == '.')))
                 return 0;
         if (t.p[t.len - 1] == '.')
             return 0;

@@ -5,8 +5,8 @@
  * the same for every protocol above. It does no I/O: frames are (pointer, length), what it wants
  * sent goes through `net_host`. One `struct net` a worker and port.
  *
- * Dropped and counted, by reason: IP fragments, IPv4 source routes, unknown IPv6 extension headers, bad
- * checksums, bad lengths, frames that are not for us.
+ * Dropped and counted, by reason: IP fragments, IPv4 source routes, unknown IPv6 extension headers,
+ * bad checksums, bad lengths, frames that are not for us.
  */
 #ifndef CORAL_NET_H
 #define CORAL_NET_H
@@ -109,8 +109,7 @@ void net_udp_header(uint8_t *udp, uint16_t sport, uint16_t dport, const struct a
  */
 void net_unreachable(struct net *n, const struct net_packet *p, struct now now);
 
-void net_neighbour_set(struct net *n, const struct addr *ip, const uint8_t mac[6],
-                       struct now now);
+void net_neighbour_set(struct net *n, const struct addr *ip, const uint8_t mac[6], struct now now);
 /* Announces our addresses (gratuitous ARP, unsolicited NA), at start. */
 void net_announce(struct net *n);
 /* Re-asks ageing neighbours; call about once a second. */

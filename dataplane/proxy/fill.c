@@ -14,8 +14,8 @@
 struct fill *fill_find(struct proxy *p, struct hash128 hash, const char *url, size_t len)
 {
     struct fill *f = p->fill_table[hash.lo & p->fill_mask];
-    while (f && (f->purged || !(f->hash.lo == hash.lo && f->hash.hi == hash.hi && f->url_len == len &&
-                  memcmp(f->url, url, len) == 0)))
+    while (f && (f->purged || !(f->hash.lo == hash.lo && f->hash.hi == hash.hi &&
+                                f->url_len == len && memcmp(f->url, url, len) == 0)))
         f = f->next;
     return f;
 }

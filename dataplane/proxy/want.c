@@ -118,7 +118,8 @@ static void on_want(struct proxy *p, struct request *r, unsigned from,
         return;
     }
     const struct cache_object *o = cache_lookup_owner(p->cache, r->hash, r->url, r->url_len);
-    if (o && (o != seen || r->peer) && cache_fresh(o, now)) { /* came whole between R's look and now */
+    if (o && (o != seen || r->peer) &&
+        cache_fresh(o, now)) { /* came whole between R's look and now */
         want_answer(p, r, PROXY_AGAIN, 0, (struct proxy_note){0});
     } else if (r->peer) { /* a peer's request never recurses (DESIGN decision 5) */
         want_answer(p, r, PROXY_FAILED, 504, (struct proxy_note){0});

@@ -4,8 +4,8 @@
 
 void tcp_conn_window(struct tcp_conn *c, const struct tcp_segment *s)
 {
-    bool newer = seq_lt(c->snd_wl1, s->seq) ||
-                 (c->snd_wl1 == s->seq && seq_leq(c->snd_wl2, s->ack));
+    bool newer =
+        seq_lt(c->snd_wl1, s->seq) || (c->snd_wl1 == s->seq && seq_leq(c->snd_wl2, s->ack));
     if (!newer)
         return;
     c->snd_wnd = (uint32_t)s->window << ((s->flags & TCP_SYN) ? 0 : c->snd_scale);

@@ -24,8 +24,8 @@ static const char *check_send(const struct tcp_engine *e, const struct tcp_conn 
         for (uint32_t k = i == p.items ? p.i : 0; k < used; k++) {
             uint32_t off = i == p.items && k == p.i ? p.offset : 0;
             if (i == c->next.items && k == c->next.i &&
-                at + (c->next.offset - off) != (seq_lt(c->snd_end, c->snd_nxt) ? c->snd_end
-                                                                               : c->snd_nxt))
+                at + (c->next.offset - off) !=
+                    (seq_lt(c->snd_end, c->snd_nxt) ? c->snd_end : c->snd_nxt))
                 return "the place of snd_nxt";
             at += i->ref[k].len - off;
             sum += i->ref[k].len - off;
@@ -72,9 +72,9 @@ static const char *check_timer(const struct tcp_engine *e, const struct tcp_conn
     bool any = c->rtx_armed || c->ack_armed;
     if (any && !timer_armed(&c->timer) && !c->on_ready)
         return "a deadline is filed in the wheel";
-    if (c->rtx_armed && timer_armed(&c->timer) &&
-        c->timer.due_us > e->now.mono_us &&
-        (int64_t)(c->timer.due_us / 1000 - e->now.mono_us / 1000) > (int32_t)(c->rtx_ms - e->now_ms) &&
+    if (c->rtx_armed && timer_armed(&c->timer) && c->timer.due_us > e->now.mono_us &&
+        (int64_t)(c->timer.due_us / 1000 - e->now.mono_us / 1000) >
+            (int32_t)(c->rtx_ms - e->now_ms) &&
         (int32_t)(c->rtx_ms - e->now_ms) > 0)
         return "the wheel's time is not after the deadline";
     return NULL;
@@ -84,8 +84,9 @@ static const char *check_conn(const struct tcp_engine *e, const struct tcp_conn 
 {
     const char *bad;
     if (c->state == TCP_CLOSED)
-        return c->queued ? "a closed connection holds no queue" : c->in_table ? "closed in table"
-                                                                               : NULL;
+        return c->queued     ? "a closed connection holds no queue"
+               : c->in_table ? "closed in table"
+                             : NULL;
     if (c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED)
         return c->rtx_armed || c->on_ready ? NULL : "a handshake has its timer";
     if ((bad = check_send(e, c)) || (bad = check_receive(e, c)) || (bad = check_timer(e, c)))

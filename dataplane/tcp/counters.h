@@ -13,7 +13,8 @@
     X(tcp_half_open, "connections", "TCP connections whose handshake is not complete")             \
     X(tcp_time_wait, "records", "TIME-WAIT records held")                                          \
     X(tcp_accepted_total, "connections", "TCP connections accepted")                               \
-    X(tcp_accept_refused_total, "connections", "handshakes completed and then refused by the node") \
+    X(tcp_accept_refused_total, "connections",                                                     \
+      "handshakes completed and then refused by the node")                                         \
     X(tcp_connected_total, "connections", "active opens that succeeded")                           \
     X(tcp_connect_failed_total, "connections", "active opens refused or not answered")             \
     X(tcp_done_total, "connections", "connections closed in order by both sides")                  \

@@ -30,7 +30,8 @@ bool tcp_conn_window_opens(const struct tcp_engine *e, const struct tcp_conn *c)
 {
     uint32_t gain = window_edge(e, c) - c->rcv_edge;
     uint32_t open = c->rcv_edge - c->rcv_nxt;
-    return (int32_t)gain >= (int32_t)window_step(e, c) && (open < window_step(e, c) || gain >= open);
+    return (int32_t)gain >= (int32_t)window_step(e, c) &&
+           (open < window_step(e, c) || gain >= open);
 }
 
 /* RFC 9293 3.8.6.2.2: the edge moves by a segment or half the window at least, and never back.

@@ -57,7 +57,10 @@ static void event_writable(struct tcp_engine *e, struct tcp_conn *c)
     if (!writable(c) || !c->want_write)
         return;
     if (!e->free_items ||
-        (c->want_block && e->blocks_free <= (c->queued ? e->blocks_reserve : 0))) { /* there is room in the queue, but not in the pools */
+        (c->want_block &&
+         e->blocks_free <= (c->queued
+                                ? e->blocks_reserve
+                                : 0))) { /* there is room in the queue, but not in the pools */
         e->starved++;
         tcp_conn_event(c, TCP_EVENT_WRITABLE);
         return;

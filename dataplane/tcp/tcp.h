@@ -21,7 +21,7 @@
 #include "dataplane/tcp/counters.h"
 
 #define TCP_BURST      32
-#define TCP_OUT_REFS   4  /* references a segment may be gathered from */
+#define TCP_OUT_REFS   4 /* references a segment may be gathered from */
 #define TCP_OPTION_MAX 40
 
 enum tcp_flag {
@@ -69,8 +69,8 @@ struct tcp_host {
 };
 
 struct tcp_config {
-    uint32_t connections; /* size of the table, taken at start */
-    uint32_t blocks;      /* 2 KiB blocks for copies and for what arrives out of order */
+    uint32_t connections;      /* size of the table, taken at start */
+    uint32_t blocks;           /* 2 KiB blocks for copies and for what arrives out of order */
     uint32_t send_queue_bytes; /* what a stream may have queued */
     uint32_t receive_window_bytes;
     uint16_t mss_v4, mss_v6; /* what we announce: MTU less headers */
@@ -105,8 +105,7 @@ struct stream *tcp_connect(struct tcp_engine *e, const struct addr *local,
                            void *user, struct now now);
 
 /* n <= TCP_BURST segments, in order of arrival. */
-void tcp_input(struct tcp_engine *e, const struct tcp_packet *packets, unsigned n,
-               struct now now);
+void tcp_input(struct tcp_engine *e, const struct tcp_packet *packets, unsigned n, struct now now);
 /* Deferred events, due timers, and everything that may be sent now. Returns whether there is
  * more to do at once (output that the host did not take). */
 bool tcp_poll(struct tcp_engine *e, struct now now);

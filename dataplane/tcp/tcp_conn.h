@@ -160,13 +160,13 @@ struct tcp_conn {
     bool fin_seen : 1;   /* the peer's FIN is at fin_seq, perhaps behind a gap */
     bool eof_told : 1;
     bool ack_now : 1;
-    bool head_due : 1;    /* retransmit one segment from snd_una */
-    bool force : 1;       /* send though the window allows less than a full segment */
-    bool recovering : 1;  /* fast recovery, until snd_una >= recover */
-    bool timing : 1;      /* rtt_seq and rtt_us are set */
-    bool want_write : 1;  /* send or copy took less than given */
-    bool want_block : 1;  /* for lack of a block */
-    bool tail_copy : 1;   /* the last item is a block of ours that may take more bytes */
+    bool head_due : 1;               /* retransmit one segment from snd_una */
+    bool force : 1;                  /* send though the window allows less than a full segment */
+    bool recovering : 1;             /* fast recovery, until snd_una >= recover */
+    bool timing : 1;                 /* rtt_seq and rtt_us are set */
+    bool want_write : 1;             /* send or copy took less than given */
+    bool want_block : 1;             /* for lack of a block */
+    bool tail_copy : 1;              /* the last item is a block of ours that may take more bytes */
     bool rtx_armed : 1, probing : 1; /* rtx_ms is set; it is for a window probe */
     bool ack_armed : 1;
 
@@ -188,7 +188,7 @@ struct tcp_conn {
 
     /* receive */
     uint32_t app_nxt, rcv_nxt, rcv_edge;
-    uint32_t offered;  /* end of what the application was last offered */
+    uint32_t offered; /* end of what the application was last offered */
     uint32_t fin_seq;
     uint32_t ack_sent; /* the last ACK sent: Last.ACK.sent of RFC 7323 */
     uint32_t ts_recent, ts_recent_ms;
@@ -197,8 +197,8 @@ struct tcp_conn {
 
     /* timers, in milliseconds of engine.now_ms; one wheel timer, lazy, for the earliest */
     uint32_t rtx_ms, ack_ms;
-    uint32_t active_ms; /* when a byte or an acknowledgement last came */
-    uint32_t sent_ms;   /* when data last went */
+    uint32_t active_ms;    /* when a byte or an acknowledgement last came */
+    uint32_t sent_ms;      /* when data last went */
     uint32_t challenge_ms; /* when the last challenge ACK went */
     bool challenged;
     struct timer timer;
@@ -210,7 +210,7 @@ struct tcp_tw {
     uint64_t tag; /* hash of the tuple; 0: free */
     uint32_t rcv_nxt, snd_nxt, ts_recent;
     uint32_t due_ms;
-    uint32_t hash_next; /* in the bucket, or next free */
+    uint32_t hash_next;  /* in the bucket, or next free */
     uint32_t next, prev; /* by age */
     bool ts_on;
 };

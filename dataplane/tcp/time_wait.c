@@ -151,7 +151,7 @@ bool tcp_time_wait_segment(struct tcp_engine *e, const struct tcp_segment *s)
         return true;
     }
     if ((s->flags & (TCP_SYN | TCP_FIN)) == 0 && s->len == 0 && s->seq == w->rcv_nxt)
-        return true; /* a bare ACK in place */
+        return true;          /* a bare ACK in place */
     if (s->flags & TCP_FIN) { /* RFC 9293 3.10.7.4, eighth check: 2 MSL start again */
         w->due_ms = e->now_ms + e->config.time_wait_ms;
         age_remove(&e->tw, w);

@@ -8,7 +8,8 @@
 #include "base/rng.h"
 #include "base/wheel.h"
 
-/* --- the wheel against a model: an array of deadlines ------------------------------------------ */
+/* --- the wheel against a model: an array of deadlines ------------------------------------------
+ */
 
 #define TIMERS 200
 
@@ -107,7 +108,8 @@ Test(wheel, fires_no_more_than_asked_and_loses_none)
     cr_assert_eq(w.wheel.armed, 0);
 }
 
-/* --- addresses ---------------------------------------------------------------------------------- */
+/* --- addresses ----------------------------------------------------------------------------------
+ */
 
 Test(addr, parses_and_writes_both_families)
 {
@@ -128,8 +130,8 @@ Test(addr, parses_and_writes_both_families)
     cr_assert(endpoint_parse("[2001:db8::1]:53", 80, &e) && e.port == 53);
     cr_assert_str_eq(endpoint_text(&e, endpoint), "[2001:db8::1]:53");
     cr_assert(endpoint_parse("2001:db8::1", 80, &e) && e.port == 80);
-    static const char *wrong[] = {"192.0.2.1:", "192.0.2.1:0", "192.0.2.1:65536", "[::1]x",
-                                  "[::1", "192.0.2.1:8o", ":80"};
+    static const char *wrong[] = {
+        "192.0.2.1:", "192.0.2.1:0", "192.0.2.1:65536", "[::1]x", "[::1", "192.0.2.1:8o", ":80"};
     for (size_t i = 0; i < 7; i++)
         cr_assert_not(endpoint_parse(wrong[i], 80, &e), "%s", wrong[i]);
 }
@@ -137,14 +139,31 @@ Test(addr, parses_and_writes_both_families)
 Test(addr, knows_what_no_public_origin_has)
 {
     static const char *special[] = {
-        "10.0.0.1",       "127.0.0.1", "169.254.169.254", "172.16.0.1",        "172.31.255.255",
-        "192.168.1.1",    "0.0.0.0",   "100.64.0.1",      "224.0.0.1",         "255.255.255.255",
-        "198.18.0.1",     "::",        "::1",             "fe80::1",           "fd00::1",
-        "ff02::1",        "64:ff9b::7f00:1", "2002:7f00:1::", "2001:db8::1",   "2001::1",
+        "10.0.0.1",
+        "127.0.0.1",
+        "169.254.169.254",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.168.1.1",
+        "0.0.0.0",
+        "100.64.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+        "198.18.0.1",
+        "::",
+        "::1",
+        "fe80::1",
+        "fd00::1",
+        "ff02::1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+        "2001:db8::1",
+        "2001::1",
         "::127.0.0.1",
     };
-    static const char *public[] = {"8.8.8.8", "172.32.0.1", "100.128.0.1", "2a00:1450::1",
-                                   "64:ff9b::808:808", "2002:808:808::1", "2001:4860::1"};
+    static const char *public[] = {"8.8.8.8",      "172.32.0.1",       "100.128.0.1",
+                                   "2a00:1450::1", "64:ff9b::808:808", "2002:808:808::1",
+                                   "2001:4860::1"};
     struct addr a;
     for (size_t i = 0; i < sizeof(special) / sizeof(*special); i++) {
         cr_assert(addr_parse(special[i], &a));
@@ -170,7 +189,8 @@ Test(addr, prefixes_count_in_their_family)
     cr_assert_not(addr_in_prefix(&a, &net, 64));
 }
 
-/* --- random numbers, histogram, cursor ----------------------------------------------------------- */
+/* --- random numbers, histogram, cursor -----------------------------------------------------------
+ */
 
 Test(rng, a_seed_replays_and_bounds_hold)
 {

@@ -85,7 +85,8 @@ static void answer(struct world *w, struct dht_asker *a, struct reader *in, stru
         r.contact[i] = (struct rpc_contact){c.id, c.rpc};
     }
     for (unsigned i = 0; i < r.values; i++)
-        r.value[i] = (struct dht_value){contact(read_u8(in)).id, contact(3).rpc, read_u8(in), read_u8(in)};
+        r.value[i] =
+            (struct dht_value){contact(read_u8(in)).id, contact(3).rpc, read_u8(in), read_u8(in)};
     size_t len = rpc_write(&r, packet, sizeof(packet));
     if (mode % 4 == 3 && reader_left(in) > 2) { /* damaged before it is signed */
         packet[read_u16(in) % len] = read_u8(in);
@@ -103,12 +104,24 @@ static void start(struct world *w, struct dht_asker *a, uint8_t op, uint8_t arg,
     struct dht_id key = dht_key(&arg, 1);
     uint64_t ticket = 0;
     switch (op % 6) {
-    case 0: ticket = dht_get(a, &key, done, w, now); break;
-    case 1: ticket = dht_put(a, &key, 1000u * arg, done, w, now); break;
-    case 2: ticket = dht_find(a, &key, done, w, now); break;
-    case 3: dht_remove(a, &key, now); return;
-    case 4: dht_ping(a, &w->self.rpc, NULL, now); return;
-    case 5: dht_cancel(a, dht_get(a, &key, NULL, NULL, now)); return;
+    case 0:
+        ticket = dht_get(a, &key, done, w, now);
+        break;
+    case 1:
+        ticket = dht_put(a, &key, 1000u * arg, done, w, now);
+        break;
+    case 2:
+        ticket = dht_find(a, &key, done, w, now);
+        break;
+    case 3:
+        dht_remove(a, &key, now);
+        return;
+    case 4:
+        dht_ping(a, &w->self.rpc, NULL, now);
+        return;
+    case 5:
+        dht_cancel(a, dht_get(a, &key, NULL, NULL, now));
+        return;
     }
     w->started++;
     (void)ticket;

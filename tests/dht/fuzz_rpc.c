@@ -89,8 +89,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             struct dht_peek peek;
             if (dht_peek(packet[n], len, &peek) && peek.shard > 63)
                 abort();
-            d[n] = (struct datagram){.from = contact(by).rpc, .data = packet[n], .len = (uint16_t)len,
-                                     .room = sizeof(reply[0]), .reply = reply[n]};
+            d[n] = (struct datagram){.from = contact(by).rpc,
+                                     .data = packet[n],
+                                     .len = (uint16_t)len,
+                                     .room = sizeof(reply[0]),
+                                     .reply = reply[n]};
         }
         dht_serve(s, mac, routes, d, n, NULL, NULL, &counters, now);
         for (unsigned i = 0; i < n; i++) {

@@ -53,7 +53,8 @@ static void net_send(struct net *net, const struct endpoint *from, const struct 
     net->last[slot] = &p->next;
 }
 
-static bool host_send(void *ctx, uint16_t port, const struct endpoint *to, const void *data, size_t len)
+static bool host_send(void *ctx, uint16_t port, const struct endpoint *to, const void *data,
+                      size_t len)
 {
     struct net_node *x = ctx;
     (void)port;
@@ -133,8 +134,8 @@ void net_start(struct net *net, unsigned i)
     x->mac = dht_mac_create(&keys);
     x->store = dht_store_create(&net->config, seed);
     x->asker = dht_asker_create(&net->config, 0, x->mac, &asker, seed, net_now(net));
-    x->member = dht_member_create(&net->config, &x->self, &net->node[i ? 0 : 1].self.rpc, 1, &member,
-                                  seed, net_now(net));
+    x->member = dht_member_create(&net->config, &x->self, &net->node[i ? 0 : 1].self.rpc, 1,
+                                  &member, seed, net_now(net));
     x->up = true;
     publish(x);
 }
@@ -172,8 +173,12 @@ static void deliver(struct net *net, const struct packet *p)
     struct net_node *x = node_at(net, &p->to);
     struct dht_peek peek;
     uint8_t reply[RPC_MAX];
-    struct datagram d = {.from = p->from, .to = p->to, .data = p->data, .len = p->len,
-                         .room = sizeof(reply), .reply = reply};
+    struct datagram d = {.from = p->from,
+                         .to = p->to,
+                         .data = p->data,
+                         .len = p->len,
+                         .room = sizeof(reply),
+                         .reply = reply};
     if (!x->up || !dht_peek(p->data, p->len, &peek))
         return;
     if (peek.reply) {

@@ -90,9 +90,10 @@ static void put_and_get(unsigned loss_percent, unsigned may_miss)
         }
     }
     double mean = (double)hops / lookups;
-    printf("%u %% loss: 64 nodes know %u to %u others; %u lookups: mean %.2f hops, most %u; %u of %u "
-           "stored at the very closest node; %u gets missed\n", loss_percent, least, most, lookups,
-           mean, worst, at_root, KEYS, missed);
+    printf(
+        "%u %% loss: 64 nodes know %u to %u others; %u lookups: mean %.2f hops, most %u; %u of %u "
+        "stored at the very closest node; %u gets missed\n",
+        loss_percent, least, most, lookups, mean, worst, at_root, KEYS, missed);
     cr_assert_gt(mean, 1.5, SEED(net));
     cr_assert_leq(missed, may_miss, SEED(net));
     cr_assert_geq(at_root, KEYS * 95 / 100, SEED(net));
@@ -293,7 +294,8 @@ Test(network, of_one_serves_itself)
         uint64_t ticket = dht_get(net->node[0].asker, &key, net_done, &many[i], net_now(net));
         cr_assert_eq(ticket == 0, i == 8);
         if (i == 7)
-            dht_cancel(net->node[0].asker, ticket + ((uint64_t)1 << 32)); /* not a ticket: ignored */
+            dht_cancel(net->node[0].asker,
+                       ticket + ((uint64_t)1 << 32)); /* not a ticket: ignored */
         if (i == 0)
             dht_cancel(net->node[0].asker, 0);
     }

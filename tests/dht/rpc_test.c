@@ -41,10 +41,10 @@ static const struct {
     uint8_t type;
     bool reply;
     size_t len;
-} kind[] = {{RPC_PING, false, 122},   {RPC_PING, true, 122},   {RPC_GET, false, 146},
-            {RPC_GET, true, 466},     {RPC_WALK, false, 146},  {RPC_WALK, true, 466},
-            {RPC_STORE, false, 164},  {RPC_STORE, true, 466},  {RPC_REMOVE, false, 146},
-            {RPC_REMOVE, true, 466},  {RPC_FIND, false, 146},  {RPC_FIND, true, 466},
+} kind[] = {{RPC_PING, false, 122},  {RPC_PING, true, 122},  {RPC_GET, false, 146},
+            {RPC_GET, true, 466},    {RPC_WALK, false, 146}, {RPC_WALK, true, 466},
+            {RPC_STORE, false, 164}, {RPC_STORE, true, 466}, {RPC_REMOVE, false, 146},
+            {RPC_REMOVE, true, 466}, {RPC_FIND, false, 146}, {RPC_FIND, true, 466},
             {RPC_COOKIE, true, 122}};
 #define KINDS (sizeof(kind) / sizeof(kind[0]))
 
@@ -95,9 +95,15 @@ Test(rpc, each_malformed_kind_has_its_name)
         uint8_t value;
         enum rpc_error error;
     } wrong[] = {
-        {0, 0x22, RPC_BAD_VERSION}, {0, 0x10, RPC_BAD_TYPE},        {0, 0x1f, RPC_BAD_TYPE},
-        {2, 0x21, RPC_MALFORMED},   {85, 1, RPC_MALFORMED},         {RPC_HEAD, 5, RPC_MALFORMED},
-        {RPC_HEAD, 3, RPC_MALFORMED}, {RPC_HEAD + 1, 5, RPC_MALFORMED}, {RPC_HEAD + 1, 255, RPC_MALFORMED},
+        {0, 0x22, RPC_BAD_VERSION},
+        {0, 0x10, RPC_BAD_TYPE},
+        {0, 0x1f, RPC_BAD_TYPE},
+        {2, 0x21, RPC_MALFORMED},
+        {85, 1, RPC_MALFORMED},
+        {RPC_HEAD, 5, RPC_MALFORMED},
+        {RPC_HEAD, 3, RPC_MALFORMED},
+        {RPC_HEAD + 1, 5, RPC_MALFORMED},
+        {RPC_HEAD + 1, 255, RPC_MALFORMED},
         {RPC_HEAD + 3, 1, RPC_MALFORMED},
     };
     for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {

@@ -85,8 +85,12 @@ static bool exchange(struct bench *b, const struct rpc *ask, const struct endpoi
     uint8_t packet[RPC_MAX];
     size_t len = rpc_write(ask, packet, sizeof(packet));
     dht_mac_sign(b->mac, packet, len - 16, packet + len - 16);
-    struct datagram d = {.from = *from, .to = b->routes->self.rpc, .data = packet,
-                         .len = (uint16_t)len, .room = sizeof(packet), .reply = packet};
+    struct datagram d = {.from = *from,
+                         .to = b->routes->self.rpc,
+                         .data = packet,
+                         .len = (uint16_t)len,
+                         .room = sizeof(packet),
+                         .reply = packet};
     dht_serve(b->store, b->mac, b->routes, &d, 1, heard, b, &b->c, at(b));
     if (d.reply_len == 0)
         return false;
@@ -217,8 +221,11 @@ Test(serve, a_burst_answers_the_good_and_drops_the_bad_among_them)
         dht_mac_sign(b.mac, packet[i], len - 16, packet[i] + len - 16);
         if (i % 7 == 0)
             packet[i][40] ^= 1;
-        d[i] = (struct datagram){.from = r.from.rpc, .data = packet[i], .len = (uint16_t)len,
-                                 .room = i == 68 ? 100 : RPC_MAX, .reply = packet[i]};
+        d[i] = (struct datagram){.from = r.from.rpc,
+                                 .data = packet[i],
+                                 .len = (uint16_t)len,
+                                 .room = i == 68 ? 100 : RPC_MAX,
+                                 .reply = packet[i]};
     }
     dht_serve(b.store, b.mac, b.routes, d, 70, heard, &b, &b.c, at(&b));
     for (unsigned i = 0; i < 70; i++) {
@@ -228,7 +235,8 @@ Test(serve, a_burst_answers_the_good_and_drops_the_bad_among_them)
             continue;
         cr_assert_eq(rpc_read(packet[i], d[i].reply_len, &a), RPC_OK);
         cr_assert_eq(a.tid, i);
-        cr_assert(dht_mac_verify(b.mac, 1, packet[i], d[i].reply_len - 16u, packet[i] + d[i].reply_len - 16));
+        cr_assert(dht_mac_verify(b.mac, 1, packet[i], d[i].reply_len - 16u,
+                                 packet[i] + d[i].reply_len - 16));
         cr_assert_eq(!!(a.flags & RPC_STORED), i % 3 != 0);
     }
     cr_assert_eq(b.c.dht_drop_mac_total, 10);

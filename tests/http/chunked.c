@@ -31,7 +31,8 @@ static enum http_error decode(const char *text, size_t len, size_t step, char *o
 
 Test(chunked, any_split_gives_the_same_body)
 {
-    const char *text = "5\r\nhello\r\n1;a=b;c=\"d e\"\r\n \r\n00A\r\n0123456789\r\n0\r\nX-T: y\r\nZ:\r\n\r\nnext";
+    const char *text =
+        "5\r\nhello\r\n1;a=b;c=\"d e\"\r\n \r\n00A\r\n0123456789\r\n0\r\nX-T: y\r\nZ:\r\n\r\nnext";
     char out[64];
     size_t used;
     for (size_t step = 1; step <= strlen(text); step++) {
@@ -45,12 +46,29 @@ Test(chunked, wrong_ones)
 {
     static char many[1024] = "1;";
     memset(many + 2, 'x', sizeof(many) - 3);
-    const char *bad[] = {
-        "\r\n", "g\r\n", "-1\r\n", "+1\r\n", "0x1\r\na\r\n", " 1\r\na\r\n", "1 \r\na\r\n",
-        "1\na\r\n0\r\n\r\n", "1\r\nab\r\n", "1\r\na\n0\r\n\r\n", "1\r\na0\r\n\r\n",
-        "8000000000000000\r\n", "ffffffffffffffff1\r\n", "10000000000000000\r\n",
-        "1;a\nb\r\na\r\n", "1;a\x01\r\na\r\n", "0\r\n folded: x\r\n\r\n", "0\r\nX y\r\n\r\n",
-        "0\r\n\n", "0\r\nX: y\n\r\n", "1\r\ra", many, NULL};
+    const char *bad[] = {"\r\n",
+                         "g\r\n",
+                         "-1\r\n",
+                         "+1\r\n",
+                         "0x1\r\na\r\n",
+                         " 1\r\na\r\n",
+                         "1 \r\na\r\n",
+                         "1\na\r\n0\r\n\r\n",
+                         "1\r\nab\r\n",
+                         "1\r\na\n0\r\n\r\n",
+                         "1\r\na0\r\n\r\n",
+                         "8000000000000000\r\n",
+                         "ffffffffffffffff1\r\n",
+                         "10000000000000000\r\n",
+                         "1;a\nb\r\na\r\n",
+                         "1;a\x01\r\na\r\n",
+                         "0\r\n folded: x\r\n\r\n",
+                         "0\r\nX y\r\n\r\n",
+                         "0\r\n\n",
+                         "0\r\nX: y\n\r\n",
+                         "1\r\ra",
+                         many,
+                         NULL};
     for (unsigned i = 0; bad[i]; i++)
         for (size_t step = 1; step < 9; step += 7) {
             char out[2048];

@@ -15,7 +15,8 @@ static struct http_client *client;
 static struct fake_stream f[STREAMS];
 static unsigned opened;
 static struct now now = {1000000, 784111777};
-static const struct endpoint origin = {{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 192, 0, 2, 1}}, 80};
+static const struct endpoint origin = {{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 192, 0, 2, 1}},
+                                       80};
 
 static struct log {
     unsigned heads, done, failed, status;
@@ -151,10 +152,13 @@ Test(client, framings)
     } t[] = {
         {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello", false, true},
         {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "", false, true},
-        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", "hello", false, true},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n",
+         "hello", false, true},
         {"HTTP/1.1 200 OK\r\n\r\nhello", "hello", true, false},
         {"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", "", false, true},
-        {"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 100 C\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", "x", false, true},
+        {"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 100 C\r\n\r\nHTTP/1.1 200 "
+         "OK\r\nContent-Length: 1\r\n\r\nx",
+         "x", false, true},
         {"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", "x", false, false},
         {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx", "x", false, false},
         {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxHTTP/1.1 200 OK\r\n\r\n", "x", false, false},
@@ -172,9 +176,11 @@ Test(client, framings)
             fake_stream_feed_text(&f[0], t[i].text + cut);
             if (t[i].fin)
                 fake_stream_fin(&f[0]);
-            cr_expect(seen.done == 1 && seen.heads == 1 && seen.failed == 0, "%s at %zu", t[i].text, cut);
+            cr_expect(seen.done == 1 && seen.heads == 1 && seen.failed == 0, "%s at %zu", t[i].text,
+                      cut);
             cr_expect_str_eq(seen.body, t[i].body);
-            cr_expect_eq(http_client_counters(client)->http_client_idle, t[i].pooled, "%s", t[i].text);
+            cr_expect_eq(http_client_counters(client)->http_client_idle, t[i].pooled, "%s",
+                         t[i].text);
             cr_expect_eq(f[0].aborted, !t[i].pooled);
             stop();
         }
@@ -286,7 +292,8 @@ Test(client, the_pool_is_bounded)
         fake_stream_feed_text(&f[i], OK_X);
     cr_expect_eq(seen.done, 12);
     cr_expect_eq(http_client_counters(client)->http_client_idle, 10);
-    cr_expect(f[0].aborted && f[1].aborted && !f[2].aborted, "8 an endpoint, the oldest goes first");
+    cr_expect(f[0].aborted && f[1].aborted && !f[2].aborted,
+              "8 an endpoint, the oldest goes first");
     stop();
 }
 
@@ -328,7 +335,8 @@ Test(client, bodies_cut_short)
             fake_stream_fin(&f[0]);
         else
             fake_stream_close(&f[0], STREAM_RESET);
-        cr_expect(seen.done == 0 && seen.failed == 1 && seen.why == HTTP_FAIL_TRUNCATED, "%s", t[i].text);
+        cr_expect(seen.done == 0 && seen.failed == 1 && seen.why == HTTP_FAIL_TRUNCATED, "%s",
+                  t[i].text);
         stop();
     }
 }
@@ -405,7 +413,9 @@ Test(client, the_owner_sets_the_pace)
         bool fin;
     } t[] = {
         {"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789", false},
-        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n6\r\n456789\r\n0\r\n\r\n", false},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+         "chunked\r\n\r\n4\r\n0123\r\n6\r\n456789\r\n0\r\n\r\n",
+         false},
         {"HTTP/1.1 200 OK\r\n\r\n0123456789", true},
         {"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789", true},
     };

@@ -24,11 +24,20 @@ Test(date, three_forms)
 
 Test(date, none_of_them)
 {
-    const char *bad[] = {"", "0", "-1", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 CET",
-                         "Sun, 31 Feb 1994 24:49:37 GMT", "Xxx, 06 Nov 1994 08:49:37 GMT",
-                         "Sun, 06 Nov 1994 08:60:37 GMT", "Sun, 32 Nov 1994 08:49:37 GMT",
-                         "Sun, 00 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 94 08:49:37 GMT",
-                         "Sun, 06 Nov 1994 08:49:37 GMT ", "now", NULL};
+    const char *bad[] = {"",
+                         "0",
+                         "-1",
+                         "Sun, 06 Nov 1994 08:49:37",
+                         "Sun, 06 Nov 1994 08:49:37 CET",
+                         "Sun, 31 Feb 1994 24:49:37 GMT",
+                         "Xxx, 06 Nov 1994 08:49:37 GMT",
+                         "Sun, 06 Nov 1994 08:60:37 GMT",
+                         "Sun, 32 Nov 1994 08:49:37 GMT",
+                         "Sun, 00 Nov 1994 08:49:37 GMT",
+                         "Sun, 06 Nov 94 08:49:37 GMT",
+                         "Sun, 06 Nov 1994 08:49:37 GMT ",
+                         "now",
+                         NULL};
     for (unsigned i = 0; bad[i]; i++)
         cr_expect_eq(parse(bad[i]), -1, "%s", bad[i]);
 }

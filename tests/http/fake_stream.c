@@ -99,7 +99,8 @@ static void op_abort(struct stream *s)
     f->aborted = true;
 }
 
-static const struct stream_ops fake_ops = {op_send, op_copy, op_queued, op_resume, op_shut, op_abort};
+static const struct stream_ops fake_ops = {op_send,   op_copy, op_queued,
+                                           op_resume, op_shut, op_abort};
 
 void fake_stream_init(struct fake_stream *f, struct now now)
 {

@@ -38,8 +38,8 @@ void fake_stream_free(struct fake_stream *f);
 /* Bytes from the peer, offered at once. */
 void fake_stream_feed(struct fake_stream *f, const void *data, size_t len);
 void fake_stream_feed_text(struct fake_stream *f, const char *text);
-void fake_stream_open(struct fake_stream *f); /* an active open succeeds */
-void fake_stream_fin(struct fake_stream *f);  /* the peer's FIN */
+void fake_stream_open(struct fake_stream *f);                       /* an active open succeeds */
+void fake_stream_fin(struct fake_stream *f);                        /* the peer's FIN */
 void fake_stream_close(struct fake_stream *f, enum stream_end why); /* the transport ends it */
 /* A slow peer takes at most n bytes. */
 void fake_stream_read(struct fake_stream *f, size_t n);

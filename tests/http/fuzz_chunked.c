@@ -8,7 +8,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static enum http_error run(const uint8_t *data, size_t size, size_t step, uint64_t *sum, size_t *body)
+static enum http_error run(const uint8_t *data, size_t size, size_t step, uint64_t *sum,
+                           size_t *body)
 {
     struct http_chunked c;
     enum http_error e = HTTP_AGAIN;

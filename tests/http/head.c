@@ -27,8 +27,9 @@ static void expect_text(struct http_text t, const char *want)
 
 Test(head, a_plain_request)
 {
-    const char *text = "GET /a/b?c=d HTTP/1.1\r\nHost: www.Example.com:8080\r\nUser-Agent: \t x y \t\r\n"
-                       "If-None-Match: \"q\"\r\nX-Empty:\r\n\r\nGET /next";
+    const char *text =
+        "GET /a/b?c=d HTTP/1.1\r\nHost: www.Example.com:8080\r\nUser-Agent: \t x y \t\r\n"
+        "If-None-Match: \"q\"\r\nX-Empty:\r\n\r\nGET /next";
     cr_assert_eq(request(text), HTTP_OK);
     cr_expect_eq(head.method, HTTP_GET);
     expect_text(head.method_text, "GET");
@@ -57,7 +58,8 @@ Test(head, forms_of_a_target)
     cr_expect_eq(head.method, HTTP_OTHER_METHOD);
     cr_assert_eq(request("CONNECT a.example:443 HTTP/1.1\r\nHost: b\r\n\r\n"), HTTP_OK);
     expect_text(head.authority, "a.example:443");
-    const char *bad[] = {"*", "a.example", "https://a/", "http:///x", "http://u@a/", "http://", "//", NULL};
+    const char *bad[] = {"*",           "a.example", "https://a/", "http:///x",
+                         "http://u@a/", "http://",   "//",         NULL};
     for (unsigned i = 0; bad[i]; i++) {
         char text[128];
         snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: b\r\n\r\n", bad[i]);
@@ -71,10 +73,10 @@ Test(head, who_keeps_the_connection)
         const char *version, *connection;
         bool keeps;
     } t[] = {
-        {"1.1", "keep-alive", true},  {"1.1", "Close", false}, {"1.1", "x, close", false},
-        {"1.1", "closed", true},      {"1.0", "Keep-Alive", true},
-        {"1.0", "x", false},          {"1.0", "keep-alive, close", false},
-        {"1.7", "x", true},
+        {"1.1", "keep-alive", true},         {"1.1", "Close", false},
+        {"1.1", "x, close", false},          {"1.1", "closed", true},
+        {"1.0", "Keep-Alive", true},         {"1.0", "x", false},
+        {"1.0", "keep-alive, close", false}, {"1.7", "x", true},
     };
     for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
         char text[128];
@@ -83,8 +85,9 @@ Test(head, who_keeps_the_connection)
         cr_assert_eq(request(text), HTTP_OK);
         cr_expect_eq(head.keep_alive, t[i].keeps, "%s", text);
     }
-    cr_assert_eq(request("GET / HTTP/1.1\r\nHost: a\r\nConnection: a\r\nConnection: b ,\tCLOSE\r\n\r\n"),
-                 HTTP_OK);
+    cr_assert_eq(
+        request("GET / HTTP/1.1\r\nHost: a\r\nConnection: a\r\nConnection: b ,\tCLOSE\r\n\r\n"),
+        HTTP_OK);
     cr_expect(http_list_has(&head, HTTP_CONNECTION, "close"));
     cr_expect_not(http_list_has(&head, HTTP_CONNECTION, "clos"));
 }
@@ -106,28 +109,45 @@ Test(head, one_empty_line_before_a_request_is_forgiven)
 Test(head, every_known_field_is_found_in_any_case)
 {
     static const char *const name[HTTP_KNOWN] = {
-        [HTTP_AGE] = "AGE", [HTTP_AUTHORIZATION] = "Authorization",
-        [HTTP_CACHE_CONTROL] = "cache-CONTROL", [HTTP_CONNECTION] = "Connection",
+        [HTTP_AGE] = "AGE",
+        [HTTP_AUTHORIZATION] = "Authorization",
+        [HTTP_CACHE_CONTROL] = "cache-CONTROL",
+        [HTTP_CONNECTION] = "Connection",
         [HTTP_CONTENT_RANGE] = "Content-Range",
-        [HTTP_CONTENT_TYPE] = "Content-Type", [HTTP_COOKIE] = "Cookie", [HTTP_DATE] = "Date",
-        [HTTP_ETAG] = "ETag", [HTTP_EXPECT] = "Expect", [HTTP_EXPIRES] = "Expires",
-        [HTTP_HOST] = "Host", [HTTP_IF_MODIFIED_SINCE] = "If-Modified-Since",
-        [HTTP_IF_NONE_MATCH] = "If-None-Match", [HTTP_IF_RANGE] = "If-Range",
-        [HTTP_KEEP_ALIVE] = "Keep-Alive", [HTTP_LAST_MODIFIED] = "Last-Modified",
-        [HTTP_LOCATION] = "Location", [HTTP_PRAGMA] = "Pragma",
+        [HTTP_CONTENT_TYPE] = "Content-Type",
+        [HTTP_COOKIE] = "Cookie",
+        [HTTP_DATE] = "Date",
+        [HTTP_ETAG] = "ETag",
+        [HTTP_EXPECT] = "Expect",
+        [HTTP_EXPIRES] = "Expires",
+        [HTTP_HOST] = "Host",
+        [HTTP_IF_MODIFIED_SINCE] = "If-Modified-Since",
+        [HTTP_IF_NONE_MATCH] = "If-None-Match",
+        [HTTP_IF_RANGE] = "If-Range",
+        [HTTP_KEEP_ALIVE] = "Keep-Alive",
+        [HTTP_LAST_MODIFIED] = "Last-Modified",
+        [HTTP_LOCATION] = "Location",
+        [HTTP_PRAGMA] = "Pragma",
         [HTTP_PROXY_AUTHENTICATE] = "Proxy-Authenticate",
         [HTTP_PROXY_AUTHORIZATION] = "Proxy-Authorization",
-        [HTTP_PROXY_CONNECTION] = "Proxy-Connection", [HTTP_RANGE] = "Range",
-        [HTTP_RETRY_AFTER] = "Retry-After", [HTTP_SET_COOKIE] = "Set-Cookie", [HTTP_TE] = "tE",
+        [HTTP_PROXY_CONNECTION] = "Proxy-Connection",
+        [HTTP_RANGE] = "Range",
+        [HTTP_RETRY_AFTER] = "Retry-After",
+        [HTTP_SET_COOKIE] = "Set-Cookie",
+        [HTTP_TE] = "tE",
         [HTTP_TRAILER] = "Trailer",
-        [HTTP_UPGRADE] = "Upgrade", [HTTP_USER_AGENT] = "User-Agent", [HTTP_VARY] = "Vary",
-        [HTTP_VIA] = "Via", [HTTP_CORAL_PEER] = "Coral-Peer",
+        [HTTP_UPGRADE] = "Upgrade",
+        [HTTP_USER_AGENT] = "User-Agent",
+        [HTTP_VARY] = "Vary",
+        [HTTP_VIA] = "Via",
+        [HTTP_CORAL_PEER] = "Coral-Peer",
     };
     for (unsigned k = 1; k < HTTP_KNOWN; k++) {
         char text[256];
         if (!name[k])
             continue;
-        snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nX%s: a\r\n%s: v%u\r\n\r\n", name[k], name[k], k);
+        snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nX%s: a\r\n%s: v%u\r\n\r\n", name[k],
+                 name[k], k);
         cr_assert_eq(response(text), HTTP_OK);
         snprintf(text, sizeof(text), "v%u", k);
         cr_assert_eq(head.known[k], 2, "%s", name[k]);
@@ -154,12 +174,13 @@ Test(head, a_response_and_its_framing)
         {"HTTP/1.1 100 Continue\r\n\r\n", false, HTTP_BODY_NONE, true},
     };
     for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
-        cr_assert_eq(http_parse_response(t[i].text, strlen(t[i].text), t[i].to_head, &head), HTTP_OK,
-                     "%s", t[i].text);
+        cr_assert_eq(http_parse_response(t[i].text, strlen(t[i].text), t[i].to_head, &head),
+                     HTTP_OK, "%s", t[i].text);
         cr_expect_eq(head.framing, t[i].framing, "%s", t[i].text);
         cr_expect_eq(head.keep_alive, t[i].keeps, "%s", t[i].text);
     }
-    cr_assert_eq(response("HTTP/1.1 404 Not\tFound \xc3\xa4\r\nContent-Length: 7\r\n\r\n"), HTTP_OK);
+    cr_assert_eq(response("HTTP/1.1 404 Not\tFound \xc3\xa4\r\nContent-Length: 7\r\n\r\n"),
+                 HTTP_OK);
     cr_expect_eq(head.status, 404);
     cr_expect_eq(head.content_length, 7);
     expect_text(head.reason, "Not\tFound \xc3\xa4");
@@ -168,10 +189,12 @@ Test(head, a_response_and_its_framing)
 /* Each prefix, in memory that ends where it ends, is incomplete and no error. */
 Test(head, split_at_every_byte)
 {
-    const char *req = "\r\nGET http://a.example/b?c HTTP/1.1\r\nHost: a.example\r\nAccept: text/html, "
-                      "application/xhtml+xml;q=0.9\r\nConnection: keep-alive\r\n\r\n";
-    const char *res = "HTTP/1.1 200 OK\r\nServer: a longer value than eight bytes\r\nTransfer-Encoding: "
-                      "chunked\r\n\r\n";
+    const char *req =
+        "\r\nGET http://a.example/b?c HTTP/1.1\r\nHost: a.example\r\nAccept: text/html, "
+        "application/xhtml+xml;q=0.9\r\nConnection: keep-alive\r\n\r\n";
+    const char *res =
+        "HTTP/1.1 200 OK\r\nServer: a longer value than eight bytes\r\nTransfer-Encoding: "
+        "chunked\r\n\r\n";
     for (unsigned which = 0; which < 2; which++) {
         const char *text = which ? res : req;
         for (size_t n = 0; n <= strlen(text); n++) {

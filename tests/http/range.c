@@ -56,8 +56,16 @@ Test(range, told)
     cr_expect(first == 5 && last == 9 && length == 100);
     cr_assert(http_content_range(text("bytes 5-9/*"), &first, &last, &length));
     cr_expect_eq(length, -1);
-    const char *bad[] = {"bytes */100", "bytes 9-5/100", "bytes 5-9/9", "bytes 5-9", "5-9/100",
-                         "bytes 5-9/", "bytes -9/100", "", "bytes 5-99999999999999999999/*", NULL};
+    const char *bad[] = {"bytes */100",
+                         "bytes 9-5/100",
+                         "bytes 5-9/9",
+                         "bytes 5-9",
+                         "5-9/100",
+                         "bytes 5-9/",
+                         "bytes -9/100",
+                         "",
+                         "bytes 5-99999999999999999999/*",
+                         NULL};
     for (unsigned i = 0; bad[i]; i++)
         cr_expect_not(http_content_range(text(bad[i]), &first, &last, &length), "%s", bad[i]);
 }

@@ -280,7 +280,8 @@ Test(respond, a_slow_reader_gets_every_byte)
         f.queue_room = 1 + rng_below(&slow.rng, 30);
         more = slow_more;
         slow_more();
-        for (unsigned i = 0; i < 5000 && http_server_counters(server)->http_responses_total == 0; i++) {
+        for (unsigned i = 0; i < 5000 && http_server_counters(server)->http_responses_total == 0;
+             i++) {
             fake_stream_read(&f, 1 + rng_below(&slow.rng, 10));
             fake_stream_poll(&f);
         }

@@ -26,8 +26,8 @@ static struct now now = {5 * SECOND, 784111777};
 static void answer(struct http_conn *c, const char *body)
 {
     char head[256];
-    int n = snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n%s\r\n", strlen(body),
-                     http_conn_keeps_alive(c) ? "" : "Connection: close\r\n");
+    int n = snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n%s\r\n",
+                     strlen(body), http_conn_keeps_alive(c) ? "" : "Connection: close\r\n");
     cr_assert(http_respond_head(c, head, (size_t)n, (int64_t)strlen(body)));
     cr_assert_eq(http_respond_copy(c, body, strlen(body)), strlen(body));
     http_respond_end(c, now);
@@ -107,7 +107,8 @@ Test(server, answers_in_order_what_came_in_one_piece)
     fake_stream_poll(&f);
     cr_expect_eq(seen.requests, 3);
     const char *t = fake_stream_text(&f);
-    cr_expect(strstr(t, "\r\n\r\n/1HTTP") && strstr(t, "\r\n\r\n/2HTTP") && strstr(t, "\r\n\r\n/3"));
+    cr_expect(strstr(t, "\r\n\r\n/1HTTP") && strstr(t, "\r\n\r\n/2HTTP") &&
+              strstr(t, "\r\n\r\n/3"));
     fake_stream_feed_text(&f, " HTTP/1.1\r\nHost: a\r\n\r\n");
     cr_expect_eq(seen.requests, 4);
     stop();

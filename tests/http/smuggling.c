@@ -44,16 +44,24 @@ static const struct vector requests[] = {
     {"NUL in a value", BYTES("GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n"), 400},
     {"NUL in a name", BYTES("GET / HTTP/1.1\r\nHost: a\r\nX\0: ab\r\n\r\n"), 400},
     {"NUL in the target", BYTES("GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n"), 400},
-    {"DEL in a value", GET("X: a\x7f" "b\r\n"), 0, 400},
-    {"vertical tab in the coding", POST("Transfer-Encoding: \x0b" "chunked\r\n"), 0, 400},
-    {"control far inside a long value", GET("X: 0123456789abcdef0123\x01zzzzzzzzzzzzzzzz\r\n"), 0, 400},
+    {"DEL in a value",
+     GET("X: a\x7f"
+         "b\r\n"),
+     0, 400},
+    {"vertical tab in the coding",
+     POST("Transfer-Encoding: \x0b"
+          "chunked\r\n"),
+     0, 400},
+    {"control far inside a long value", GET("X: 0123456789abcdef0123\x01zzzzzzzzzzzzzzzz\r\n"), 0,
+     400},
     {"byte above 127 in a name", GET("X\xff: a\r\n"), 0, 400},
     {"byte above 127 in the target", "GET /\xc3\xa4 HTTP/1.1\r\nHost: a\r\n\r\n", 0, 400},
     {"unknown coding", POST("Transfer-Encoding: gzip\r\n"), 0, 501},
     {"another before chunked", POST("Transfer-Encoding: gzip, chunked\r\n"), 0, 501},
     {"chunked not last", POST("Transfer-Encoding: chunked, gzip\r\n"), 0, 400},
     {"chunked twice", POST("Transfer-Encoding: chunked, chunked\r\n"), 0, 400},
-    {"chunked in two fields", POST("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), 0, 400},
+    {"chunked in two fields", POST("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
+     0, 400},
     {"nearly chunked", POST("Transfer-Encoding: xchunked\r\n"), 0, 501},
     {"quoted chunked", POST("Transfer-Encoding: \"chunked\"\r\n"), 0, 501},
     {"identity", POST("Transfer-Encoding: identity\r\n"), 0, 501},
@@ -63,7 +71,8 @@ static const struct vector requests[] = {
     {"two Hosts", GET("Host: b\r\n"), 0, 400},
     {"the same Host twice", GET("Host: a\r\n"), 0, 400},
     {"two Hosts in HTTP/1.0", "GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", 0, 400},
-    {"two Hosts behind a full target", "GET http://a/ HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 0, 400},
+    {"two Hosts behind a full target", "GET http://a/ HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 0,
+     400},
     {"empty Host", "GET / HTTP/1.1\r\nHost:\r\n\r\n", 0, 400},
     {"Host with a path", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 0, 400},
     {"Host with a user", "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", 0, 400},
@@ -93,7 +102,8 @@ Test(smuggling, requests)
         size_t len = v->len ? v->len : strlen(v->text);
         enum http_error whole = http_parse_request(v->text, len, &head), e = HTTP_AGAIN;
         cr_expect(whole != HTTP_OK && whole != HTTP_AGAIN, "%s: accepted", v->what);
-        cr_expect_eq(http_error_status(whole), v->status, "%s: %u", v->what, http_error_status(whole));
+        cr_expect_eq(http_error_status(whole), v->status, "%s: %u", v->what,
+                     http_error_status(whole));
         for (size_t n = 0; n <= len && e == HTTP_AGAIN; n++) {
             char *part = malloc(n ? n : 1);
             memcpy(part, v->text, n);

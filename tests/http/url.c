@@ -42,10 +42,12 @@ Test(url, normal_form)
     };
     for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
         char out[256];
-        size_t n = http_url_normalise(text(t[i].host), t[i].port, text(t[i].path), out, sizeof(out));
+        size_t n =
+            http_url_normalise(text(t[i].host), t[i].port, text(t[i].path), out, sizeof(out));
         cr_expect(n == strlen(t[i].want) && memcmp(out, t[i].want, n) == 0, "%s: %.*s", t[i].path,
                   (int)n, out);
-        cr_expect_eq(http_url_normalise(text(t[i].host), t[i].port, text(t[i].path), out, n - 1) >= n,
+        cr_expect_eq(http_url_normalise(text(t[i].host), t[i].port, text(t[i].path), out, n - 1) >=
+                         n,
                      false, "no room");
     }
 }
@@ -54,9 +56,10 @@ Test(url, refused)
 {
     static const struct {
         const char *host, *path;
-    } t[] = {{"a", "/%"},       {"a", "/%4"},   {"a", "/%zz"}, {"a", "x"}, {"a", "*"}, {"", "/"},
-             {"a b", "/"},      {"a", "/a b"},  {"a", "/\x80"}, {"a..b", "/"}, {".a", "/"},
-             {"[::1", "/"},     {"a:80", "/"},  {"[]", "/"},   {".", "/"},  {"a%41", "/"}};
+    } t[] = {{"a", "/%"},    {"a", "/%4"},  {"a", "/%zz"}, {"a", "x"},
+             {"a", "*"},     {"", "/"},     {"a b", "/"},  {"a", "/a b"},
+             {"a", "/\x80"}, {"a..b", "/"}, {".a", "/"},   {"[::1", "/"},
+             {"a:80", "/"},  {"[]", "/"},   {".", "/"},    {"a%41", "/"}};
     for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
         char out[256];
         cr_expect_eq(http_url_normalise(text(t[i].host), 0, text(t[i].path), out, sizeof(out)), 0,
@@ -77,8 +80,8 @@ Test(url, authorities)
     cr_assert(http_authority(text("[::FFFF:1.2.3.4]:81"), host, &port));
     cr_expect_str_eq(host, "[::ffff:1.2.3.4]");
     cr_assert(http_authority(text("a:"), host, &port));
-    const char *bad[] = {"", ":80", "a:0", "a:65536", "a:+80", "a:8 0", "a:80:80", "[::1]x", "a@b",
-                         "a/b", "a?", "a,b", "a:000080", "..", NULL};
+    const char *bad[] = {"",    ":80", "a:0", "a:65536", "a:+80",    "a:8 0", "a:80:80", "[::1]x",
+                         "a@b", "a/b", "a?",  "a,b",     "a:000080", "..",    NULL};
     for (unsigned i = 0; bad[i]; i++)
         cr_expect_not(http_authority(text(bad[i]), host, &port), "%s", bad[i]);
     memset(wide, 'a', sizeof(wide));
