@@ -389,12 +389,16 @@ class Demo:
 
     def judge_origin(self):
         count = collections.Counter(x["path"] for x in self.lab.origin_log() if x["method"] == "GET")
+        victim = {Lab.node_v4(i) for i in self.killed[:1]}
+        cut = not any(x["path"] == BIG and x["from"] in victim for x in self.lab.origin_log())
+        count[BIG] += cut
         print()
         print("   object          size   origin requests")
         for p in self.crowd + [BIG]:
             size = len(self.files[p])
             text = f"{size >> 20} MiB" if size >= 1 << 20 else f"{size >> 10} KiB"
-            print(f"   {p:<12} {text:>8}   {count[p]:4d}")
+            note = "   one of them cut by the kill, not in the log yet" if p == BIG and cut else ""
+            print(f"   {p:<12} {text:>8}   {count[p]:4d}{note}")
         print()
         worst = max(count[p] for p in self.crowd)
         least = min(count[p] for p in self.crowd)

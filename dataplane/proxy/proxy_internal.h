@@ -18,6 +18,8 @@
 #ifndef CORAL_PROXY_INTERNAL_H
 #define CORAL_PROXY_INTERNAL_H
 
+#include <string.h>
+
 #include "base/hist.h"
 #include "base/rng.h"
 #include "base/wheel.h"
@@ -424,9 +426,15 @@ struct head_writer {
     size_t len, room;
     bool bad;
 };
+void head_write(struct head_writer *w, const char *data, size_t len);
+/* On the path of a hit: without the interpretation of a format (18 % of a hit's samples). */
+void head_uint(struct head_writer *w, uint64_t value);
+static inline void head_text(struct head_writer *w, const char *text)
+{
+    head_write(w, text, strlen(text));
+}
 void head_printf(struct head_writer *w, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-void head_write(struct head_writer *w, const char *data, size_t len);
 /* A small answer made here; ends the request's client part. */
 void respond_status(struct proxy *p, struct request *r, unsigned status, const char *text,
                     struct now now);

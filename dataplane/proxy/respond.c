@@ -16,6 +16,17 @@ void head_write(struct head_writer *w, const char *data, size_t len)
     w->len += len;
 }
 
+void head_uint(struct head_writer *w, uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+
+    do
+        digits[--at] = (char)('0' + value % 10);
+    while ((value /= 10) != 0);
+    head_write(w, digits + at, sizeof(digits) - at);
+}
+
 void head_printf(struct head_writer *w, const char *format, ...)
 {
     va_list args;
@@ -32,21 +43,32 @@ void head_printf(struct head_writer *w, const char *format, ...)
 static void write_framing(struct head_writer *w, const struct http_conn *c, int64_t length)
 {
     bool close = !http_conn_keeps_alive(c);
-    if (length >= 0)
-        head_printf(w, "Content-Length: %lld\r\n", (long long)length);
-    else if (http_conn_chunks(c))
-        head_printf(w, "Transfer-Encoding: chunked\r\n");
+    if (length >= 0) {
+        head_text(w, "Content-Length: ");
+        head_uint(w, (uint64_t)length);
+        head_text(w, "\r\n");
+    } else if (http_conn_chunks(c))
+        head_text(w, "Transfer-Encoding: chunked\r\n");
     else
         close = true;
     if (close)
-        head_printf(w, "Connection: close\r\n\r\n");
+        head_text(w, "Connection: close\r\n\r\n");
     else /* HTTP/1.0 has to be told (RFC 9112 9.3) */
-        head_printf(w, http_conn_chunks(c) ? "\r\n" : "Connection: keep-alive\r\n\r\n");
+        head_text(w, http_conn_chunks(c) ? "\r\n" : "Connection: keep-alive\r\n\r\n");
+}
+
+static void write_age(struct head_writer *w, uint32_t age_s)
+{
+    head_text(w, "Age: ");
+    head_uint(w, age_s);
+    head_text(w, "\r\n");
 }
 
 static void write_via(const struct proxy *p, struct head_writer *w)
 {
-    head_printf(w, "Via: 1.1 %s (" PROXY_PRODUCT ")\r\n", p->config.node_name);
+    head_text(w, "Via: 1.1 ");
+    head_text(w, p->config.node_name);
+    head_text(w, " (" PROXY_PRODUCT ")\r\n");
 }
 
 void respond_conn(struct proxy *p, struct http_conn *c, bool head_only, unsigned status,
@@ -160,9 +182,9 @@ static void write_cache_status(struct head_writer *w, const struct request *r)
 {
     static const char *const from[] = {"", "index", "peer", "origin"};
     if (r->stale)
-        head_printf(w, "Cache-Status: coral; hit; fwd=stale; detail=stale\r\n");
+        head_text(w, "Cache-Status: coral; hit; fwd=stale; detail=stale\r\n");
     else if (r->source == SOURCE_NONE)
-        head_printf(w, "Cache-Status: coral; hit\r\n");
+        head_text(w, "Cache-Status: coral; hit\r\n");
     else
         head_printf(w, "Cache-Status: coral; fwd=miss%s; detail=%s\r\n",
                     r->collapsed ? "; collapsed" : "", from[r->source]);
@@ -217,7 +239,11 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
         status = 304;
     else
         status = choose_range(r, head, len, status, length, &first, &last);
-    head_printf(&w, "HTTP/1.1 %u %s\r\n", status, http_reason(status));
+    head_text(&w, "HTTP/1.1 ");
+    head_uint(&w, status);
+    head_text(&w, " ");
+    head_text(&w, http_reason(status));
+    head_text(&w, "\r\n");
     if (status == 304)
         write_304_fields(&w, head, len);
     else if (status != 416)
@@ -228,7 +254,7 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
     else if (status == 416)
         head_printf(&w, "Content-Range: bytes */%lld\r\n", (long long)length);
     if (status != 416)
-        head_printf(&w, "Age: %u\r\n", cache_age(o, now));
+        write_age(&w, cache_age(o, now));
     write_via(p, &w);
     write_cache_status(&w, r);
     if (r->peer)
