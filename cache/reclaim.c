@@ -16,6 +16,7 @@
  * One token serves all that was unlinked since the last one, so a poll costs at most one atomic on
  * the shared token.
  */
+#include "base/grace.h"
 #include "cache/private.h"
 
 #define RECLAIM_FREES  64   /* objects freed a call */
@@ -79,7 +80,7 @@ void cache_object_retire(struct cache *c, struct cache_worker *w, struct cache_o
 /* Grace periods: starts one when none runs, ends the one that does. */
 static void reclaim_grace(struct cache *c, struct cache_worker *w)
 {
-    if (w->waiting.first && rte_rcu_qsbr_check(c->qsbr, w->token, false) == 1) {
+    if (w->waiting.first && grace_over(c->qsbr, w->token)) {
         list_join(c, &w->draining, &w->waiting);
         w->pending_waiting = (struct amount){0};
     }

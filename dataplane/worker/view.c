@@ -9,6 +9,7 @@
  */
 #include <string.h>
 
+#include "base/grace.h"
 #include "dataplane/worker/worker.h"
 
 void view_load(struct worker *w)
@@ -31,7 +32,7 @@ uint64_t node_view_publish(struct node *n, const struct view *view)
 
 bool node_view_done(struct node *n, uint64_t token)
 {
-    return rte_rcu_qsbr_check(n->qsbr, token, false) == 1;
+    return grace_over(n->qsbr, token);
 }
 
 bool node_command(struct node *n, unsigned worker, const struct message *m)
