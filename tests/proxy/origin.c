@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PART 10000u /* of a ranged answer where the whole is chunked */
+
 struct origin_conn {
     struct origin_conn *next;
     struct origin *origin;
@@ -72,6 +74,8 @@ static void answer(struct origin_conn *c, const struct http_head *h, const char 
         http_range(range->value, f->length, &first, &last) == HTTP_RANGE_OK) {
         c->at = first;
         c->end = last + 1;
+        if (f->chunked && c->end - c->at > PART) /* one that answers by parts, as it may */
+            c->end = c->at + PART;
         c->ranged = true;
         f->ranged++;
     }
@@ -136,10 +140,10 @@ static void send_body(struct origin_conn *c, struct now now)
             n = f->cut - c->sent;
         for (uint64_t i = 0; i < n; i++)
             data[i] = origin_byte(f->salt, c->at + i);
-        if (n && f->chunked)
+        if (n && f->chunked && !c->ranged)
             stream_copy(c->s, size, (size_t)snprintf(size, sizeof(size), "%x\r\n", (unsigned)n));
         stream_copy(c->s, data, n);
-        if (n && f->chunked)
+        if (n && f->chunked && !c->ranged)
             stream_copy(c->s, "\r\n", 2);
         c->at += n;
         c->sent += n;

@@ -19,8 +19,8 @@ static void expect_done(struct world *w)
 {
     cr_assert(world_run_closed(w, 20000000));
     for (unsigned i = 0; i < 2; i++)
-        cr_assert(w->app[i].why == STREAM_DONE && w->app[i].eof && !w->app[i].wrong, "side %u: %d", i,
-                  w->app[i].why);
+        cr_assert(w->app[i].why == STREAM_DONE && w->app[i].eof && !w->app[i].wrong, "side %u: %d",
+                  i, w->app[i].why);
     cr_assert(w->broken == NULL, "%s", w->broken);
 }
 
@@ -84,8 +84,8 @@ Test(closing, any_of_the_last_segments_may_be_lost)
         w->app[SERVER].shut_after = w->app[CLIENT].shut_on_eof = true;
         app_push(&w->app[SERVER]);
         cr_assert(world_run_closed(w, 300000000), "lost %x", lost);
-        cr_assert(w->app[CLIENT].got == 100 && w->app[CLIENT].why == STREAM_DONE, "lost %x: %lu, %d",
-                  lost, (unsigned long)w->app[CLIENT].got, w->app[CLIENT].why);
+        cr_assert(w->app[CLIENT].got == 100 && w->app[CLIENT].why == STREAM_DONE,
+                  "lost %x: %lu, %d", lost, (unsigned long)w->app[CLIENT].got, w->app[CLIENT].why);
         world_free(w);
     }
 }

@@ -100,7 +100,9 @@ static void segment(struct fuzz *f, const uint8_t *b)
         write_u32(&w, (c ? c->ts_recent : 0) + (b[6] & 2 ? 1u : 0u));
         write_u32(&w, c ? tcp_ts_now(f->e, c->ts_offset) : 0);
     }
-    struct tcp_packet p = {.src = addr_v4(0x0a000001), .dst = addr_v4(0x0a000002), .segment = bytes,
+    struct tcp_packet p = {.src = addr_v4(0x0a000001),
+                           .dst = addr_v4(0x0a000002),
+                           .segment = bytes,
                            .len = (uint32_t)(w.p - bytes) + len};
     if (c) {
         p.src = c->stream.remote.ip;

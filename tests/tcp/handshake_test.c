@@ -100,8 +100,8 @@ Test(handshake, syn_is_retried_at_1_2_4_seconds_and_then_given_up)
     cr_assert(t.syn == 5);
     uint64_t expect[] = {0, 1000000, 3000000, 7000000, 15000000};
     for (unsigned i = 0; i < 5; i++)
-        cr_assert(t.syn_at[i] - start >= expect[i] && t.syn_at[i] - start < expect[i] + 20000, "%lu",
-                  (unsigned long)(t.syn_at[i] - start));
+        cr_assert(t.syn_at[i] - start >= expect[i] && t.syn_at[i] - start < expect[i] + 20000,
+                  "%lu", (unsigned long)(t.syn_at[i] - start));
     cr_assert(w->app[CLIENT].closed && w->app[CLIENT].why == STREAM_TIMEOUT);
     cr_assert(w->app[CLIENT].closed_us - start > 30900000);
     cr_assert(tcp_connections(w->engine[CLIENT]) == 0);

@@ -195,13 +195,23 @@ Test(hostile, a_fin_before_its_gap_waits)
 Test(hostile, a_one_byte_mss_is_raised)
 {
     struct world *w = world_new(1, NULL, NULL);
-    struct tcp_out o = {.src = addr_v4(0x0a000001), .dst = addr_v4(0x0a000002), .sport = 9,
-                        .dport = 80, .seq = 5, .flags = TCP_SYN, .window = 100};
+    struct tcp_out o = {.src = addr_v4(0x0a000001),
+                        .dst = addr_v4(0x0a000002),
+                        .sport = 9,
+                        .dport = 80,
+                        .seq = 5,
+                        .flags = TCP_SYN,
+                        .window = 100};
     tcp_option_syn(&o, 1, 14, true, 1, 0);
     world_inject(w, SERVER, &o);
     tcp_poll(w->engine[SERVER], w->now);
-    o = (struct tcp_out){.src = addr_v4(0x0a000001), .dst = addr_v4(0x0a000002), .sport = 9,
-                         .dport = 80, .seq = 6, .ack = w->last[SERVER].seq + 1, .flags = TCP_ACK,
+    o = (struct tcp_out){.src = addr_v4(0x0a000001),
+                         .dst = addr_v4(0x0a000002),
+                         .sport = 9,
+                         .dport = 80,
+                         .seq = 6,
+                         .ack = w->last[SERVER].seq + 1,
+                         .flags = TCP_ACK,
                          .window = 65535};
     tcp_option_ts(&o, 1, 0);
     world_inject(w, SERVER, &o);

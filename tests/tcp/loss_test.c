@@ -106,9 +106,13 @@ Test(loss, duplicate_acks_do_not_restart_the_timer)
     struct tcp_conn *c = world_conn(w, SERVER);
     for (unsigned i = 0; i < 2; i++) { /* two: one less than a loss */
         world_run(w, 90000);
-        struct tcp_out o = {.src = c->stream.remote.ip, .dst = c->stream.local.ip,
-                            .sport = c->stream.remote.port, .dport = 80, .seq = c->rcv_nxt,
-                            .ack = c->snd_una, .window = (uint16_t)(c->snd_wnd >> c->snd_scale),
+        struct tcp_out o = {.src = c->stream.remote.ip,
+                            .dst = c->stream.local.ip,
+                            .sport = c->stream.remote.port,
+                            .dport = 80,
+                            .seq = c->rcv_nxt,
+                            .ack = c->snd_una,
+                            .window = (uint16_t)(c->snd_wnd >> c->snd_scale),
                             .flags = TCP_ACK};
         tcp_option_ts(&o, c->ts_recent, 0);
         world_inject(w, SERVER, &o);
@@ -193,5 +197,30 @@ Test(loss, a_small_window_is_not_filled_with_crumbs)
     world_run(w, 60000000);
     cr_assert(w->app[CLIENT].got == 100000, "%lu", (unsigned long)w->app[CLIENT].got);
     cr_assert(r.n < 100000 / 1000, "%u segments", r.n);
+    world_free(w);
+}
+
+/* A router that drops what is large and says nothing, or whose word is filtered (RFC 2923 2.1). */
+static bool narrow_tap(struct world *w, unsigned from, struct tcp_out *o)
+{
+    struct record *r = w->tap_ctx;
+    bool large = from == SERVER && 20 + 20 + o->option_len + o->len > 1400;
+    r->n += large;
+    return !large;
+}
+
+Test(loss, a_path_that_swallows_large_segments_is_still_crossed)
+{
+    struct record r = {0};
+    struct world *w = world_new(1, NULL, NULL);
+    w->tap = narrow_tap;
+    w->tap_ctx = &r;
+    world_connect(w);
+    world_run(w, 1000000);
+    serve(w, 400000);
+    world_run(w, 10000000);
+    cr_assert_eq(w->app[CLIENT].got, 400000, "%llu", (unsigned long long)w->app[CLIENT].got);
+    cr_assert_gt(r.n, 0); /* it was narrow indeed */
+    cr_assert(!w->app[CLIENT].wrong && !w->broken, "%s", w->broken);
     world_free(w);
 }

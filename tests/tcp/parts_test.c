@@ -54,7 +54,8 @@ Test(parts, options)
     cr_assert(parse(&s, ended, 8) && !s.opt.has_mss);
     const uint8_t zero[4] = {99, 0, 0, 0}, one[4] = {99, 1, 0, 0}, past[4] = {2, 40, 0, 0},
                   cut[4] = {1, 1, 1, 8};
-    cr_assert(!parse(&s, zero, 4) && !parse(&s, one, 4) && !parse(&s, past, 4) && !parse(&s, cut, 4));
+    cr_assert(!parse(&s, zero, 4) && !parse(&s, one, 4) && !parse(&s, past, 4) &&
+              !parse(&s, cut, 4));
 }
 
 Test(parts, rto_follows_rfc_6298)

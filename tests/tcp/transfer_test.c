@@ -14,8 +14,8 @@ static void expect_clean(struct world *w, uint64_t limit_us)
     for (unsigned i = 0; i < 2; i++) {
         const struct app *a = &w->app[i], *b = &w->app[!i];
         cr_assert(!a->wrong, "seed %lu side %u: wrong bytes or events", (unsigned long)w->seed, i);
-        cr_assert(a->got == b->send_total, "seed %lu side %u: %lu of %lu", (unsigned long)w->seed, i,
-                  (unsigned long)a->got, (unsigned long)b->send_total);
+        cr_assert(a->got == b->send_total, "seed %lu side %u: %lu of %lu", (unsigned long)w->seed,
+                  i, (unsigned long)a->got, (unsigned long)b->send_total);
         cr_assert(a->why == STREAM_DONE && a->eof);
         cr_assert(a->hold.count == 1, "seed %lu: holds left", (unsigned long)w->seed);
     }
@@ -109,7 +109,7 @@ Test(transfer, sequence_numbers_wrap)
         struct world *w = both_ways(seed, 300000, 300000);
         /* the clock part of the sequence number is moved so that it wraps within the transfer */
         struct tcp_conn *c = world_conn(w, CLIENT);
-        uint32_t iss = (uint32_t)-(int32_t)(seed * 30000);
+        uint32_t iss = (uint32_t) - (int32_t)(seed * 30000);
         c->snd_una = iss;
         c->snd_nxt = c->snd_max = c->snd_end = iss + 1;
         w->loss_permille = 20;

@@ -231,7 +231,8 @@ static uint8_t source[2][SOURCE_BYTES]; /* what the applications send */
 static void app_init(struct world *w, unsigned side)
 {
     struct app *a = &w->app[side];
-    *a = (struct app){.world = w, .salt = 1000003u * (side + 1), .peer_salt = 1000003u * (2 - side)};
+    *a =
+        (struct app){.world = w, .salt = 1000003u * (side + 1), .peer_salt = 1000003u * (2 - side)};
     a->hold = (struct hold){1, source_free};
     a->source = source[side];
     if (a->source[0] == pattern(a->salt, 0) && a->source[1] == pattern(a->salt, 1))

@@ -35,8 +35,8 @@ struct app {
     uint64_t salt, peer_salt; /* what each side's pattern starts from */
     uint32_t piece;           /* bytes a send; 0: 4096 */
     bool by_copy, shut_after, shut_on_eof, refuse_accept;
-    uint32_t consume_max;     /* consumes at most this much an event; 0: all */
-    bool consume_whole;       /* consumes records of consume_max bytes, never a part of one */
+    uint32_t consume_max; /* consumes at most this much an event; 0: all */
+    bool consume_whole;   /* consumes records of consume_max bytes, never a part of one */
     bool paused;
     bool opened, eof, closed, wrong, shut;
     bool in_event;
@@ -53,7 +53,7 @@ struct world {
     uint64_t seed;
     uint64_t delay_us, jitter_us;
     uint32_t loss_permille, duplicate_permille, reorder_permille;
-    bool refuse[2];        /* the port takes nothing */
+    bool refuse[2]; /* the port takes nothing */
     uint32_t refuse_permille;
     /* returns false to drop; may change the segment */
     bool (*tap)(struct world *w, unsigned from, struct tcp_out *o);
