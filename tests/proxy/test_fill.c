@@ -159,7 +159,7 @@ Test(fill, the_next_origin_of_a_site_helps_out)
     site->origins = 2;
     site->origin[1] = site->origin[0];
     site->origin[0].address = addr_v4(0x0a0900fe); /* nobody is there */
-    strcpy(site->origin[0].host, "10.9.0.254");
+    snprintf(site->origin[0].host, sizeof(site->origin[0].host), "10.9.0.254");
     page((struct origin_file){.path = "/a", .length = 1000});
     cr_assert_eq(get(&c, "/a", NULL), 200);
     client_free(&c);
