@@ -58,8 +58,6 @@ static void put_option(const struct schema_option *o)
     putchar('\n');
     put_text(o->text);
     put_range(o);
-    if (o->live)
-        puts("A reload may change it.");
 }
 
 int main(int argc, char **argv)

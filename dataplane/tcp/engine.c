@@ -119,6 +119,13 @@ bool tcp_budget_take(struct tcp_engine *e, struct tcp_budget *b, uint32_t rate)
     return true;
 }
 
+void tcp_abort_all(struct tcp_engine *e)
+{
+    for (uint32_t i = 0; i < e->config.connections; i++)
+        if (e->conns[i].used && e->conns[i].state != TCP_CLOSED)
+            stream_abort(&e->conns[i].stream);
+}
+
 static void events_run(struct tcp_engine *e)
 {
     e->starved = 0; /* counted anew by this round */

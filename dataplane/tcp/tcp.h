@@ -98,6 +98,10 @@ bool tcp_listen(struct tcp_engine *e, uint16_t port, tcp_accept *accept, void *c
 /* Stops accepting on all ports; connections go on (drain). */
 void tcp_listen_stop(struct tcp_engine *e);
 
+/* Resets every connection, for an end that cuts what still runs: the peers must not wait for a
+ * time-out. closed(ABORTED) follows at the next tcp_poll. */
+void tcp_abort_all(struct tcp_engine *e);
+
 /* Starts an active open from local address `local`. NULL: table full or no free port. The result
  * comes as opened or closed(REFUSED, TIMEOUT). */
 struct stream *tcp_connect(struct tcp_engine *e, const struct addr *local,

@@ -142,6 +142,8 @@ void worker_run(struct node *n, unsigned worker)
         if (due > now.mono_us + SLEEP_MIN_US)
             sleep_until(w, RTE_MIN(due - now.mono_us, (uint64_t)1000000));
     }
+    tcp_abort_all(w->tcp); /* whoever is cut hears of it */
+    tx_flush(w);
     rte_rcu_qsbr_thread_offline(n->qsbr, worker);
     w->online = false;
     if (registered)
