@@ -72,6 +72,7 @@ struct stream {
     const struct stream_events *events;
     void *user; /* the application's */
     struct endpoint local, remote;
+    uint32_t transport; /* the transport's */
 };
 
 static inline bool stream_send(struct stream *s, struct ref r)

@@ -84,6 +84,9 @@ bool net_source(const struct net *n, const struct addr *dst, struct addr *out);
 uint8_t *net_output(struct net *n, uint8_t *l4, size_t l4_len, const struct addr *src,
                     const struct addr *dst, uint8_t protocol, struct now now);
 
+/* Sets the ECN field (RFC 3168 5) in the IP header that net_output wrote before `l4`. */
+void net_mark_ecn(uint8_t *l4, bool v4, uint8_t ecn);
+
 /* One's-complement sum of the pseudo header of (src, dst, protocol, l4_len); RFC 793, RFC 8200
  * 8.1. And of bytes. Sums are partial (not folded, not inverted) and can be added; a part with an
  * odd length must be the last, or be followed by net_sum_odd. */

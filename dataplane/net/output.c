@@ -75,6 +75,21 @@ uint8_t *net_output(struct net *n, uint8_t *l4, size_t l4_len, const struct addr
     return net_write_ether(ip, e->mac, n->config.mac, v4 ? ETHER_IPV4 : ETHER_IPV6);
 }
 
+void net_mark_ecn(uint8_t *l4, bool v4, uint8_t ecn)
+{
+    if (ecn == 0)
+        return;
+    if (!v4) {
+        l4[1 - IPV6_LEN] |= (uint8_t)(ecn << 4);
+        return;
+    }
+    uint8_t *ip = l4 - IPV4_LEN;
+    ip[1] |= ecn;
+    put16(ip + 10, 0);
+    uint16_t sum = net_sum_finish(net_sum(ip, IPV4_LEN, 0));
+    memcpy(ip + 10, &sum, 2);
+}
+
 void net_udp_header(uint8_t *udp, uint16_t sport, uint16_t dport, const struct addr *src,
                     const struct addr *dst, size_t len, bool checksum)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The ACK field: RFC 9293 3.10.7.4 fifth check, RFC 5681 3.2, RFC 6582, RFC 6298. */
+/* The ACK field: RFC 9293 3.10.7.4 fifth check, RFC 5681 3.2, RFC 6298. What it says about losses
+ * is recovery.c's with SACK and dupack.c's without. */
 #include "dataplane/tcp/tcp_conn.h"
 
 void tcp_conn_window(struct tcp_conn *c, const struct tcp_segment *s)
@@ -18,79 +19,136 @@ void tcp_conn_window(struct tcp_conn *c, const struct tcp_segment *s)
     tcp_conn_ready(c);
 }
 
-/* A round-trip time, if this ACK gives one: exact for a segment that was timed and sent once,
- * else from the timestamp that the peer echoes (Karn's rule, RFC 6298 3). */
-static void sample(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s)
+void tcp_conn_cc_init(struct tcp_engine *e, struct tcp_conn *c)
 {
-    if (c->timing && seq_leq(c->rtt_seq, s->ack)) {
-        c->timing = false;
-        tcp_rtt_sample(&c->rtt, (uint32_t)e->now.mono_us - c->rtt_us);
-    } else if (c->ts_on && s->opt.has_ts && s->opt.tsecr != 0) {
+    c->cc.ops = e->config.cc;
+    c->cc.ops->init(&c->cc, c->mss, (uint32_t)e->now.mono_us);
+    c->round_end = c->snd_max;
+}
+
+/* Exact for a segment that was sent once, else from the timestamp that the peer echoes (Karn's
+ * rule, RFC 6298 3). */
+void tcp_conn_sample(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s,
+                     uint32_t exact_us, bool advanced)
+{
+    if (exact_us > 0) {
+        if (c->ts_on && s->opt.has_ts)
+            c->last_echo = s->opt.tsecr;
+        tcp_rtt_sample(&c->rtt, exact_us);
+    } else if (advanced && c->ts_on && s->opt.has_ts && s->opt.tsecr != 0) {
         int32_t ms = (int32_t)(tcp_ts_now(e, c->ts_offset) - s->opt.tsecr);
         if (ms < 0 || ms > (int32_t)(TCP_RTO_MAX_US / 1000))
             return; /* an echo of nothing that we sent */
+        if (s->opt.tsecr == c->last_echo) { /* the path eats our timestamps */
+            c->backoff = 0;
+            return;
+        }
+        c->last_echo = s->opt.tsecr;
         tcp_rtt_sample(&c->rtt, (uint32_t)(ms > 0 ? ms : 1) * 1000);
     } else {
         return;
     }
-    c->backoff = 0;
+    c->tlp_unsampled = false;
+    if (advanced)
+        c->backoff = 0;
 }
 
+/* cwnd held the sender back in the round before or in this one; in slow start, when half of it
+ * is used: it doubles (RFC 7661 4.1 in the form of RFC 2861). */
+static bool limited(const struct tcp_conn *c, uint32_t flight)
+{
+    return c->limited || c->was_limited ||
+           (c->cc.cwnd < c->cc.ssthresh && flight >= c->cc.cwnd / 2);
+}
+
+void tcp_conn_grow(struct tcp_engine *e, struct tcp_conn *c, uint32_t acked, uint32_t flight,
+                   uint32_t rtt_us)
+{
+    struct cc_ack a = {
+        .now_us = (uint32_t)e->now.mono_us,
+        .mss = c->mss,
+        .acked = acked,
+        .flight = flight,
+        .rtt_us = rtt_us,
+        .srtt_us = c->rtt.srtt8_us / 8,
+        .min_rtt_us = c->min_rtt_us,
+        .cwnd_limited = limited(c, flight),
+        .round_start = seq_leq(c->round_end, c->snd_una),
+        .app_limited = c->app_limited,
+        .lost = c->rec ? c->rec->lost_news : 0,
+    };
+    if (c->rec)
+        c->rec->lost_news = 0;
+    if (c->cwr && seq_leq(c->cwr_end, c->snd_una))
+        c->cwr = false;
+    if (a.round_start) {
+        c->round_end = c->snd_max;
+        c->was_limited = c->limited;
+        c->limited = c->app_limited = false;
+    }
+    c->cc.ops->ack(&c->cc, &a);
+}
+
+void tcp_conn_reduce(struct tcp_engine *e, struct tcp_conn *c, bool ecn)
+{
+    uint32_t flight = tcp_conn_flight(c), now = (uint32_t)e->now.mono_us;
+    bool done = c->cwr && seq_lt(c->snd_una, c->cwr_end);
+    if (done || c->recovering || c->in_rto)
+        return;
+    if (flight < c->cc.cwnd / 2)
+        flight = c->cc.cwnd / 2; /* the flight in which it happened is gone */
+    if (ecn) {
+        c->cc.ops->ecn(&c->cc, c->mss, flight, now);
+    } else {
+        c->cc.ops->loss(&c->cc, c->mss, flight, now);
+        c->cc.ops->recovered(&c->cc, c->mss, flight, now);
+    }
+    c->cwr = true;
+    c->cwr_end = c->snd_max;
+    c->ecn_cwr_due = true;
+}
+
+/* An ACK of new data, on a flight without records. */
 static void new_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s)
 {
-    uint32_t flight = tcp_conn_flight(c);
+    uint32_t flight = tcp_conn_flight(c), exact = 0;
     uint32_t acked = s->ack - c->snd_una;
     uint32_t data = acked < c->queued ? acked : c->queued; /* the rest is the FIN */
 
+    if (c->timing && c->tx && seq_leq(c->tx->rtt_seq, s->ack)) {
+        /* before the queue is empty and what it needs has gone */
+        c->timing = false;
+        exact = (uint32_t)e->now.mono_us - c->tx->rtt_us;
+        exact += exact == 0;
+    }
     tcp_queue_release(e, c, data);
     c->snd_una = s->ack;
     if (seq_leq(c->snd_nxt, c->snd_una)) {
         c->snd_nxt = c->snd_una;
-        c->next = c->head;
+        tcp_queue_rewind(c);
     }
-    sample(e, c, s);
+    tcp_conn_sample(e, c, s, exact, true);
     c->retries = 0;
-    if (c->recovering && seq_leq(c->recover, s->ack)) {
-        tcp_reno_exit(&c->cc, c->mss, tcp_conn_flight(c));
-        c->recovering = false;
-        c->recover = s->ack - 1; /* the next loss may be found by duplicates again */
-    } else if (c->recovering) {
-        tcp_reno_partial(&c->cc, c->mss, acked);
-        c->head_due = true;
-    } else {
-        tcp_reno_ack(&c->cc, c->mss, acked, flight);
-    }
-    c->dupacks = 0;
+    tcp_dupack_advanced(e, c, acked, flight);
     if (tcp_conn_flight(c) > 0) /* RFC 6298 5.3, 5.2 */
         tcp_timer_rtx(e, c, false);
     else
         tcp_timer_rtx_stop(c);
     c->active_ms = e->now_ms;
-    if (c->want_write && c->queued <= e->config.send_queue_bytes / 2)
-        tcp_conn_event(c, TCP_EVENT_WRITABLE);
     tcp_conn_ready(c);
 }
 
 /* RFC 5681 2: a duplicate ACK has no data, the same window, and something is out */
-static void duplicate_ack(struct tcp_engine *e, struct tcp_conn *c)
+static bool duplicate(const struct tcp_conn *c, const struct tcp_segment *s)
 {
-    if (c->recovering) {
-        tcp_reno_duplicate(&c->cc, c->mss);
-        tcp_conn_ready(c);
-        return;
-    }
-    if (c->dupacks < UINT8_MAX)
-        c->dupacks++;
-    /* RFC 6582 3.2 step 1: not while what an RTO sent again is still being sorted out */
-    if (c->dupacks == 3 && seq_lt(c->recover, c->snd_una)) {
-        counter_inc(&e->counters.tcp_fast_retransmit_total);
-        tcp_reno_enter(&c->cc, c->mss, tcp_conn_flight(c));
-        c->recovering = true;
-        c->recover = c->snd_max;
-        c->timing = false;
-        c->head_due = true;
-    }
-    tcp_conn_ready(c);
+    return s->len == 0 && !(s->flags & TCP_FIN) && tcp_conn_flight(c) > 0 &&
+           (uint32_t)s->window << c->snd_scale == c->snd_wnd;
+}
+
+static void room(struct tcp_engine *e, struct tcp_conn *c)
+{
+    if (c->want_write && c->queued <= e->config.send_queue_bytes / 2)
+        tcp_conn_event(c, TCP_EVENT_WRITABLE);
 }
 
 bool tcp_conn_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s)
@@ -108,11 +166,25 @@ bool tcp_conn_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_seg
     }
     if (c->probing || c->snd_wnd == 0) /* the peer lives, and answers probes (MUST-37) */
         c->retries = 0;
+    tcp_ecn_ack(e, c, s);
+    if (c->rec) {
+        tcp_conn_window(c, s); /* first: F-RTO asks for room */
+        tcp_recovery_ack(e, c, s);
+        room(e, c);
+        return true;
+    }
+    if (c->tlp_out) { /* the probe's flight is over, its verdict may come now */
+        struct tcp_ack_news n = {.segment = s};
+        tcp_dsack_find(c, &n);
+        if (n.has_dsack)
+            counter_inc(&e->counters.tcp_dsack_in_total);
+        tcp_tlp_ack(e, c, &n, s->ack != c->snd_una);
+    }
     if (s->ack != c->snd_una) {
         new_ack(e, c, s);
-    } else if (s->len == 0 && !(s->flags & TCP_FIN) && tcp_conn_flight(c) > 0 &&
-               (uint32_t)s->window << c->snd_scale == c->snd_wnd) {
-        duplicate_ack(e, c);
+        room(e, c);
+    } else if (duplicate(c, s)) {
+        tcp_dupack(e, c);
     }
     tcp_conn_window(c, s);
     return true;

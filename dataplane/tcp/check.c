@@ -11,20 +11,20 @@ static const char *check_send(const struct tcp_engine *e, const struct tcp_conn 
         return "snd_max within what is queued";
     if (c->snd_una != c->snd_end + 1 && c->snd_end - c->snd_una != c->queued)
         return "queued == snd_end - snd_una";
-    if ((c->head.items != NULL) != (c->queued > 0))
+    if ((c->tx != NULL) != (c->queued > 0))
         return "an empty queue has no items";
     if (c->cc.cwnd < c->mss || c->cc.ssthresh < 2u * c->mss)
         return "cwnd >= 1 MSS, ssthresh >= 2 MSS";
     /* the next byte to send is where the place says */
     uint32_t at = c->snd_una;
-    struct tcp_place p = c->head;
+    struct tcp_place p = tcp_conn_head(c), next = tcp_conn_next(c);
     uint64_t sum = 0;
-    for (const struct tcp_items *i = p.items; i; i = i == c->tail ? NULL : i->next) {
-        uint32_t used = i == c->tail ? c->tail_n : TCP_ITEMS;
+    for (const struct tcp_items *i = p.items; i; i = i == c->tx->tail ? NULL : i->next) {
+        uint32_t used = i == c->tx->tail ? c->tx->tail_n : TCP_ITEMS;
         for (uint32_t k = i == p.items ? p.i : 0; k < used; k++) {
             uint32_t off = i == p.items && k == p.i ? p.offset : 0;
-            if (i == c->next.items && k == c->next.i &&
-                at + (c->next.offset - off) !=
+            if (i == next.items && k == next.i &&
+                at + (next.offset - off) !=
                     (seq_lt(c->snd_end, c->snd_nxt) ? c->snd_end : c->snd_nxt))
                 return "the place of snd_nxt";
             at += i->ref[k].len - off;
@@ -38,6 +38,40 @@ static const char *check_send(const struct tcp_engine *e, const struct tcp_conn 
     if ((tcp_conn_flight(c) > 0 || unsent) && !c->rtx_armed && !c->on_ready)
         return "work left without a timer or a turn";
     (void)e;
+    return NULL;
+}
+
+/* the records of the flight */
+static const char *check_records(const struct tcp_engine *e, const struct tcp_conn *c)
+{
+    const struct tcp_recovery *r = c->rec;
+    if (!r)
+        return NULL;
+    if (tcp_conn_flight(c) == 0)
+        return "a recovery block goes back with its flight";
+    uint32_t at = c->snd_una, prev = TCP_NONE, n = 0, sacked = 0, lost = 0;
+    for (uint32_t i = r->first; i != TCP_NONE; prev = i, i = e->records[i].next) {
+        const struct tcp_record *x = &e->records[i];
+        if (x->prev != prev || !seq_lt(at, x->end) || n++ > TCP_RECORDS_MAX)
+            return "records ascend";
+        if ((x->flags & TCP_RECORD_SACKED) && (x->flags & TCP_RECORD_LOST))
+            return "what is SACKed is not lost";
+        sacked += x->flags & TCP_RECORD_SACKED ? x->end - at : 0;
+        lost += x->flags & TCP_RECORD_LOST ? x->end - at : 0;
+        at = x->end;
+    }
+    if (at != c->snd_max || r->last != prev || n != r->count)
+        return "records tile the flight";
+    if (sacked != r->sacked || lost != r->lost)
+        return "sums of the records";
+    if (sacked + lost > tcp_conn_flight(c))
+        return "pipe >= 0";
+    if (!c->rtx_armed && !c->on_ready)
+        return "a flight has its timer";
+    if (r->soon_armed && c->rtx_armed && (int32_t)(r->soon_ms - c->rtx_ms) > 0)
+        return "no probe after the RTO";
+    if (r->lost > 0 && !c->recovering && !c->in_rto && !c->head_due && !c->on_ready)
+        return "what is lost belongs to an episode";
     return NULL;
 }
 
@@ -60,6 +94,13 @@ static const char *check_receive(const struct tcp_engine *e, const struct tcp_co
             return "ranges ascend and do not touch";
         at = r->end;
     }
+    for (uint32_t i = 0; i < c->store->recents; i++) {
+        uint32_t k = 0;
+        while (k < c->store->ranges && c->store->range[k].start != c->store->recent[i].start)
+            k++;
+        if (k == c->store->ranges || c->store->range[k].end != c->store->recent[i].end)
+            return "what SACK reports is what is here";
+    }
     for (uint32_t s = c->app_nxt; seq_lt(s, tcp_conn_data_end(c)); s += TCP_BLOCK_BYTES)
         if (c->store->slot[s / TCP_BLOCK_BYTES % TCP_STORE_SLOTS] == TCP_NONE)
             return "kept bytes have blocks";
@@ -70,12 +111,10 @@ static const char *check_receive(const struct tcp_engine *e, const struct tcp_co
 static const char *check_timer(const struct tcp_engine *e, const struct tcp_conn *c)
 {
     bool any = c->rtx_armed || c->ack_armed;
-    if (any && !timer_armed(&c->timer) && !c->on_ready)
+    if (any && !tcp_timer_armed(&c->timer) && !c->on_ready)
         return "a deadline is filed in the wheel";
-    if (c->rtx_armed && timer_armed(&c->timer) && c->timer.due_us > e->now.mono_us &&
-        (int64_t)(c->timer.due_us / 1000 - e->now.mono_us / 1000) >
-            (int32_t)(c->rtx_ms - e->now_ms) &&
-        (int32_t)(c->rtx_ms - e->now_ms) > 0)
+    if (c->rtx_armed && tcp_timer_armed(&c->timer) && seq_lt(e->now_ms, c->timer.due_ms) &&
+        seq_lt(c->rtx_ms, c->timer.due_ms) && seq_lt(e->now_ms, c->rtx_ms))
         return "the wheel's time is not after the deadline";
     return NULL;
 }
@@ -84,12 +123,14 @@ static const char *check_conn(const struct tcp_engine *e, const struct tcp_conn 
 {
     const char *bad;
     if (c->state == TCP_CLOSED)
-        return c->queued     ? "a closed connection holds no queue"
+        return c->rec        ? "a closed connection holds no recovery block"
+               : c->queued   ? "a closed connection holds no queue"
                : c->in_table ? "closed in table"
                              : NULL;
     if (c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED)
         return c->rtx_armed || c->on_ready ? NULL : "a handshake has its timer";
-    if ((bad = check_send(e, c)) || (bad = check_receive(e, c)) || (bad = check_timer(e, c)))
+    if ((bad = check_send(e, c)) || (bad = check_records(e, c)) || (bad = check_receive(e, c)) ||
+        (bad = check_timer(e, c)))
         return bad;
     return NULL;
 }
@@ -104,8 +145,9 @@ static uint32_t store_blocks(const struct tcp_conn *c)
 
 const char *tcp_check(const struct tcp_engine *e)
 {
-    uint32_t used = 0, blocks = 0, items = 0, ready = 0, events = 0, half = 0;
-    for (uint32_t i = 0; i < e->config.connections; i++) {
+    uint32_t used = 0, blocks = 0, items = 0, queues = 0, ready = 0, events = 0, half = 0;
+    uint32_t starving = 0, recoveries = 0, records = 0;
+    for (uint32_t i = 0; i < e->conn_pool.top; i++) {
         const struct tcp_conn *c = &e->conns[i];
         if (!c->used)
             continue;
@@ -114,19 +156,30 @@ const char *tcp_check(const struct tcp_engine *e)
         if (bad)
             return bad;
         blocks += store_blocks(c);
+        recoveries += c->rec != NULL;
+        records += c->rec ? c->rec->count : 0;
         ready += c->on_ready;
         events += c->on_event;
         half += c->on_half_open;
-        for (const struct tcp_items *p = c->head.items; p; p = p == c->tail ? NULL : p->next)
+        starving += c->on_starving;
+        queues += c->tx != NULL;
+        for (const struct tcp_items *p = tcp_conn_head(c).items; p;
+             p = p == c->tx->tail ? NULL : p->next)
             items++;
     }
     if (used != tcp_connections(e))
         return "entries add up";
-    if (items + e->items_free != e->items_total)
+    if (items + e->items_pool.left != e->items_pool.count)
         return "queue items add up";
-    if (blocks + e->blocks_free > e->config.blocks)
+    if (queues + e->tx_pool.left != e->tx_pool.count)
+        return "queues add up";
+    if (recoveries + e->recoveries_free != e->config.flights ||
+        records + e->records_free != e->config.records)
+        return "recovery blocks and records add up";
+    if (blocks + tcp_blocks_free(e) > e->config.blocks)
         return "blocks add up"; /* the rest are copies in queues and on the wire */
-    if (ready != e->ready.count || events != e->events.count || half != e->half_open.count)
+    if (ready != e->ready.count || events != e->events.count || half != e->half_open.count ||
+        starving != e->starving.count)
         return "lists add up";
     return NULL;
 }

@@ -39,10 +39,13 @@ static bool send_bare(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq)
     o.window = tcp_conn_window_field(e, c);
     if (c->ts_on)
         tcp_option_ts(&o, tcp_ts_now(e, c->ts_offset), c->ts_recent);
+    tcp_sack_write(c, &o);
+    tcp_ecn_send(c, &o);
     if (!tcp_emit(e, &o)) {
         c->rcv_edge = edge; /* the peer has not heard of it */
         return false;
     }
+    tcp_sack_reported(c);
     c->ack_sent = c->rcv_nxt;
     return true;
 }

@@ -33,7 +33,16 @@
     X(tcp_paws_total, "segments", "segments dropped as older than what was seen (PAWS)")           \
     X(tcp_out_of_order_total, "segments", "segments received out of order and kept")               \
     X(tcp_retransmit_total, "segments", "segments sent again")                                     \
-    X(tcp_fast_retransmit_total, "episodes", "losses found by three duplicate ACKs")               \
+    X(tcp_fast_retransmit_total, "episodes", "losses found without a time-out")                    \
+    X(tcp_tlp_total, "segments", "tail loss probes sent (RFC 8985)")                               \
+    X(tcp_tlp_repaired_total, "losses", "tail losses that a probe repaired")                       \
+    X(tcp_undo_total, "episodes", "reductions taken back: nothing had been lost")                  \
+    X(tcp_dsack_in_total, "segments", "duplicates that peers reported (D-SACK)")                   \
+    X(tcp_ecn_ce_in_total, "segments", "segments received that a router had marked")               \
+    X(tcp_ecn_echo_in_total, "segments", "segments by which peers echo a mark")                    \
+    X(tcp_reneged_total, "episodes", "peers that gave up what they had SACKed")                    \
+    X(tcp_no_recovery_total, "refusals", "flights begun without a free recovery block")            \
+    X(tcp_no_record_total, "refusals", "times that no flight record was free")                     \
     X(tcp_rto_total, "timeouts", "retransmission timeouts")                                        \
     X(tcp_probe_total, "segments", "zero-window probes sent")                                      \
     X(tcp_emit_refused_total, "segments", "segments that the port did not take at once")           \
@@ -44,6 +53,7 @@
     X(tcp_no_port_total, "connections", "active opens without a free port or table entry")         \
     X(tcp_no_block_total, "refusals", "times that no 2 KiB block was free")                        \
     X(tcp_no_item_total, "refusals", "times that no send queue item was free")                     \
+    X(tcp_no_queue_total, "refusals", "times that no send queue was free for a connection")        \
     X(tcp_blocks_used, "blocks", "2 KiB blocks in use")
 
 COUNTER_STRUCT(tcp_counters, TCP_COUNTERS)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The engine as a value: created, polled, destroyed. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "dataplane/tcp/tcp_conn.h"
 
@@ -9,6 +8,7 @@ struct tcp_config tcp_config_default(void)
 {
     return (struct tcp_config){
         .connections = 16384,
+        .active = 65536,
         .blocks = 16384, /* 32 MiB */
         .send_queue_bytes = 512 * 1024,
         .receive_window_bytes = 256 * 1024,
@@ -18,6 +18,10 @@ struct tcp_config tcp_config_default(void)
         .syn_retries = 4,  /* 31 s */
         .data_retries = 8, /* 102 s at the least: R2 of RFC 9293 3.8.3 */
         .idle_timeout_ms = 300000,
+        .flights = 16384,
+        .records = 65536,
+        .cc = &cc_cubic,
+        .ecn_passive = true,
     };
 }
 
@@ -29,6 +33,7 @@ static uint32_t clamp(uint32_t v, uint32_t lo, uint32_t hi)
 static void config_clamp(struct tcp_config *c)
 {
     c->connections = clamp(c->connections, 1, 1u << 26);
+    c->active = clamp(c->active, 1, c->connections);
     c->blocks = clamp(c->blocks, 8, 1u << 26);
     c->send_queue_bytes = clamp(c->send_queue_bytes, 2048, 1u << 28);
     c->receive_window_bytes = clamp(c->receive_window_bytes, 2048, TCP_WINDOW_MAX);
@@ -36,30 +41,23 @@ static void config_clamp(struct tcp_config *c)
     c->mss_v6 = (uint16_t)clamp(c->mss_v6, 512, 32768);
     c->syn_retries = clamp(c->syn_retries, 0, 100);
     c->data_retries = clamp(c->data_retries, 0, 100);
+    c->flights = clamp(c->flights, 0, c->connections);
+    c->records = clamp(c->records, 0, 1u << 26);
+    if (!c->cc)
+        c->cc = &cc_cubic;
 }
 
 static bool table_create(struct tcp_engine *e)
 {
     uint32_t n = e->config.connections;
-    uint32_t buckets = 16;
-    while (buckets < n * 2)
-        buckets *= 2;
-    e->conns = calloc(n, sizeof(*e->conns));
-    e->bucket = malloc(buckets * sizeof(*e->bucket));
-    if (!e->conns || !e->bucket)
-        return false;
-    memset(e->bucket, 0xff, buckets * sizeof(*e->bucket)); /* TCP_NONE */
-    e->bucket_mask = buckets - 1;
-    e->free_conn = TCP_NONE;
-    for (uint32_t i = n; i-- > 0;) {
-        e->conns[i].hash_next = e->free_conn;
-        e->free_conn = i;
-    }
+    e->buckets = n / TCP_SLOTS_USED + 1;
+    e->bucket = tcp_memory_new(e->buckets, sizeof(*e->bucket));
     e->half_open_max = clamp(n / 8, 1, n);
     tcp_list_init(&e->ready, TCP_LINK_READY);
     tcp_list_init(&e->events, TCP_LINK_EVENT);
     tcp_list_init(&e->half_open, TCP_LINK_EVENT);
-    return true;
+    tcp_list_init(&e->starving, TCP_LINK_EVENT);
+    return e->bucket != NULL;
 }
 
 struct tcp_engine *tcp_create(const struct tcp_config *config, const struct tcp_host *host,
@@ -71,13 +69,14 @@ struct tcp_engine *tcp_create(const struct tcp_config *config, const struct tcp_
     e->config = *config;
     config_clamp(&e->config);
     e->host = *host;
+    e->ops = tcp_stream_ops;
     rng_init(&e->rng, seed);
     rng_bytes(&e->rng, e->secret.bytes, sizeof(e->secret.bytes));
     rng_bytes(&e->rng, e->key, sizeof(e->key));
     e->port_counter = rng_u32(&e->rng);
     tcp_time_set(e, now);
-    wheel_init(&e->wheel, now.mono_us);
-    if (!table_create(e) || !tcp_pool_create(e) ||
+    tcp_wheel_init(&e->wheel, now.mono_us);
+    if (!table_create(e) || !tcp_pools_create(e) || !tcp_records_create(e) ||
         !tcp_time_wait_create(&e->tw, e->config.connections)) {
         tcp_destroy(e);
         return NULL;
@@ -89,12 +88,12 @@ void tcp_destroy(struct tcp_engine *e)
 {
     if (!e)
         return;
-    for (uint32_t i = 0; e->conns && i < e->config.connections; i++)
+    for (uint32_t i = 0; i < e->conn_pool.top; i++)
         if (e->conns[i].used)
             tcp_conn_free(e, &e->conns[i]);
-    free(e->conns);
-    free(e->bucket);
-    tcp_pool_destroy(e);
+    tcp_memory_free(e->bucket, e->buckets, sizeof(*e->bucket));
+    tcp_pools_destroy(e);
+    tcp_records_destroy(e);
     tcp_time_wait_destroy(&e->tw);
     free(e);
 }
@@ -121,20 +120,30 @@ bool tcp_budget_take(struct tcp_engine *e, struct tcp_budget *b, uint32_t rate)
 
 void tcp_abort_all(struct tcp_engine *e)
 {
-    for (uint32_t i = 0; i < e->config.connections; i++)
+    for (uint32_t i = 0; i < e->conn_pool.top; i++)
         if (e->conns[i].used && e->conns[i].state != TCP_CLOSED)
             stream_abort(&e->conns[i].stream);
 }
 
 static void events_run(struct tcp_engine *e)
 {
-    e->starved = 0; /* counted anew by this round */
     /* those that come meanwhile wait for the next round */
     for (uint32_t n = e->events.count; n > 0 && e->events.count > 0; n--) {
         struct tcp_conn *c = &e->conns[e->events.head];
         tcp_list_remove(e, &e->events, c);
         tcp_conn_events(e, c);
     }
+}
+
+/* A few of those that wait for a pool look again, in turn: however many wait, a poll costs the
+ * same. Who finds nothing waits on, behind the others. */
+static void starving_run(struct tcp_engine *e)
+{
+    uint32_t before = e->starving.count;
+    for (uint32_t n = 0; n < TCP_STARVING && n < before; n++)
+        tcp_conn_event(&e->conns[e->starving.head], TCP_EVENT_WRITABLE);
+    events_run(e);
+    e->fed = e->starving.count < before;
 }
 
 /* Each connection in turn sends a quantum, until none has more or the host takes no more. A
@@ -168,23 +177,23 @@ bool tcp_poll(struct tcp_engine *e, struct now now)
 {
     tcp_time_set(e, now);
     tcp_time_wait_expire(e);
-    events_run(e);
-    size_t fired = wheel_advance(&e->wheel, now.mono_us, TCP_TIMERS, tcp_timer_fire, e);
+    starving_run(e);
+    size_t fired = tcp_wheel_advance(e, now.mono_us, TCP_TIMERS);
     if (fired > 0) /* time-outs have ended connections */
         events_run(e);
     e->refused = output_run(e);
-    return e->refused || fired == TCP_TIMERS || e->events.count > e->starved;
+    return e->refused || fired == TCP_TIMERS || e->events.count > 0 || e->fed;
 }
 
 uint64_t tcp_deadline_us(const struct tcp_engine *e)
 {
-    if (e->events.count > e->starved || (e->ready.count > 0 && !e->refused))
+    if (e->events.count > 0 || e->fed || (e->ready.count > 0 && !e->refused))
         return 0;
-    uint64_t at = wheel_next_us(&e->wheel);
+    uint64_t at = tcp_wheel_next_us(e);
     uint64_t soon = UINT64_MAX;
     if (e->refused)
         soon = e->now.mono_us + 1000;
-    else if (e->starved) /* memory comes back with the port's transmissions */
+    else if (e->starving.count) /* memory comes back with the port's transmissions */
         soon = e->now.mono_us + 10000;
     return at < soon ? at : soon;
 }

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A burst of segments, in three passes, so that the memory which one pass asks for has come when
+ * A burst of segments, in passes, so that the memory which one pass asks for has come when
  * the next one needs it: two cold misses a segment in turn cost over a thousand cycles, side by
  * side a hundred.
  *
  *   prepare   parse, hash, prefetch the bucket
  *   touch     prefetch the connection that the bucket names
+ *   reach     prefetch what it owns: its application's state, its queue, the queue's first piece,
+ *             and what that piece holds (an acknowledgement gives it back, an answer takes it)
  *   act       the segments of one connection back to back, in their order; the ACK for all of
  *             them goes out with tcp_poll
  */
 #include "dataplane/tcp/tcp_conn.h"
 
-static bool unicast(const struct addr *a)
+bool tcp_unicast(const struct addr *a)
 {
     if (!addr_is_v4(a))
         return a->b[0] != 0xff && !addr_is_zero(a);
@@ -24,7 +26,7 @@ static bool sane(struct tcp_engine *e, const struct tcp_segment *s)
 {
     const struct tcp_packet *p = s->packet;
     uint8_t f = s->flags;
-    if (s->lport == 0 || s->rport == 0 || !unicast(&p->src) || !unicast(&p->dst) ||
+    if (s->lport == 0 || s->rport == 0 || !tcp_unicast(&p->src) || !tcp_unicast(&p->dst) ||
         (s->lport == s->rport && addr_eq(&p->src, &p->dst))) {
         counter_inc(&e->counters.tcp_bad_address_total);
         return false;
@@ -48,18 +50,55 @@ static void prepare(struct tcp_engine *e, struct tcp_segment *s, const struct tc
         return;
     }
     s->tag = tcp_tuple_tag(e, &p->dst, s->lport, &p->src, s->rport);
-    __builtin_prefetch(&e->bucket[s->tag & e->bucket_mask]);
+    __builtin_prefetch(tcp_bucket_of(e, (uint32_t)s->tag));
     __builtin_prefetch(s->data);
 }
 
-static void touch(const struct tcp_engine *e, const struct tcp_segment *s)
+#define LINE        64u
+#define USER_LINES  4u /* of the application's state */
+#define BLOCK_LINES 5u /* of a copied head: most are no longer */
+
+static struct tcp_conn *touch(const struct tcp_engine *e, const struct tcp_segment *s)
 {
-    uint32_t i = e->bucket[s->tag & e->bucket_mask];
-    if (s->bad || i == TCP_NONE)
-        return;
-    const uint8_t *c = (const uint8_t *)&e->conns[i];
-    for (size_t line = 0; line < sizeof(struct tcp_conn); line += 64)
-        __builtin_prefetch(c + line);
+    if (s->bad)
+        return NULL;
+    const struct tcp_bucket *b = tcp_bucket_of(e, (uint32_t)s->tag);
+    for (unsigned i = 0; i < TCP_SLOTS; i++) {
+        if (b->tag[i] != tcp_bucket_tag(s->tag) || b->conn[i] == 0)
+            continue;
+        struct tcp_conn *c = &e->conns[b->conn[i] - 1];
+        for (size_t line = 0; line < sizeof(struct tcp_conn); line += LINE)
+            __builtin_prefetch((const uint8_t *)c + line);
+        return c;
+    }
+    return NULL;
+}
+
+static void prefetch_lines(const void *p, unsigned lines)
+{
+    for (unsigned i = 0; p && i < lines; i++)
+        __builtin_prefetch((const uint8_t *)p + i * LINE);
+}
+
+/* Each loop reads what the one before asked for. */
+static void reach(struct tcp_conn *const *c, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (!c[i])
+            continue;
+        prefetch_lines(c[i]->stream.user, USER_LINES);
+        prefetch_lines(c[i]->tx, 1);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        const struct tcp_tx *tx = c[i] ? c[i]->tx : NULL;
+        if (tx && tx->head.items)
+            prefetch_lines(&tx->head.items->ref[tx->head.i], 2);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        const struct tcp_tx *tx = c[i] ? c[i]->tx : NULL;
+        if (tx && tx->head.items)
+            prefetch_lines(tx->head.items->ref[tx->head.i].hold, BLOCK_LINES);
+    }
 }
 
 /* RFC 9293 3.10.7.1 and 3.10.7.2: no connection has the segment. */
@@ -90,13 +129,15 @@ static void act(struct tcp_engine *e, struct tcp_segment *s)
 void tcp_input(struct tcp_engine *e, const struct tcp_packet *packets, unsigned n, struct now now)
 {
     struct tcp_segment s[TCP_BURST];
+    struct tcp_conn *c[TCP_BURST];
     assert(n <= TCP_BURST);
     tcp_time_set(e, now);
 
     for (unsigned i = 0; i < n; i++)
         prepare(e, &s[i], &packets[i]);
     for (unsigned i = 0; i < n; i++)
-        touch(e, &s[i]);
+        c[i] = touch(e, &s[i]);
+    reach(c, n);
     for (unsigned i = 0; i < n; i++) {
         if (s[i].bad)
             continue;

@@ -21,19 +21,20 @@ bool tcp_listen(struct tcp_engine *e, uint16_t port, tcp_accept *accept, void *c
     }
     if (!spare)
         return false;
-    *spare = (struct tcp_listener){port, accept, ctx};
+    *spare = (struct tcp_listener){.port = port, .accept = accept, .ctx = ctx};
     return true;
 }
 
 void tcp_listen_stop(struct tcp_engine *e)
 {
-    memset(e->listener, 0, sizeof(e->listener));
+    for (unsigned i = 0; i < TCP_LISTENERS; i++)
+        e->listener[i].stopped = true;
 }
 
 struct tcp_listener *tcp_listener_find(struct tcp_engine *e, uint16_t port)
 {
     for (unsigned i = 0; i < TCP_LISTENERS; i++)
-        if (port != 0 && e->listener[i].port == port)
+        if (port != 0 && e->listener[i].port == port && !e->listener[i].stopped)
             return &e->listener[i];
     return NULL;
 }
@@ -93,6 +94,8 @@ void tcp_conn_negotiate(struct tcp_engine *e, struct tcp_conn *c, const struct t
     uint32_t mss = s->opt.has_mss ? s->opt.mss : v4 ? 536u : 1220u; /* RFC 9293 3.7.1 */
     mss = mss < TCP_MSS_MIN ? TCP_MSS_MIN : mss < ours ? mss : ours;
     c->ts_on = s->opt.has_ts;
+    c->sack_on = s->opt.sack_permitted;
+    tcp_ecn_negotiate(e, c, s);
     c->scale_on = s->opt.has_scale;
     c->snd_scale = c->scale_on ? s->opt.scale : 0;
     if (!c->scale_on)
@@ -110,7 +113,7 @@ void tcp_conn_negotiate(struct tcp_engine *e, struct tcp_conn *c, const struct t
 /* A bounded share of the table for handshakes in progress; the oldest makes room. */
 static struct tcp_conn *half_open_new(struct tcp_engine *e, uint64_t tag)
 {
-    bool full = e->free_conn == TCP_NONE;
+    bool full = tcp_conn_full(e);
     if (e->half_open.count >= e->half_open_max || (full && e->half_open.count > 0)) {
         counter_inc(&e->counters.tcp_half_open_dropped_total);
         tcp_conn_end(e, &e->conns[e->half_open.head], STREAM_EVICTED);
@@ -170,7 +173,9 @@ struct stream *tcp_connect(struct tcp_engine *e, const struct addr *local,
 {
     tcp_time_set(e, now);
     uint64_t tag = 0;
-    uint16_t port = remote->port ? port_choose(e, local, remote, &tag) : 0;
+    /* RFC 9293 MUST-46: not to a group */
+    bool one = remote->port != 0 && tcp_unicast(&remote->ip);
+    uint16_t port = one ? port_choose(e, local, remote, &tag) : 0;
     struct tcp_conn *c = port ? tcp_conn_new(e, tag) : NULL;
     if (!c) {
         counter_inc(&e->counters.tcp_no_port_total);

@@ -15,6 +15,8 @@ enum option_kind {
     OPTION_NOP = 1,
     OPTION_MSS = 2,
     OPTION_SCALE = 3,
+    OPTION_SACK_PERMITTED = 4,
+    OPTION_SACK = 5,
     OPTION_TIMESTAMPS = 8,
 };
 
@@ -47,6 +49,14 @@ static bool options_parse(struct tcp_options *o, struct reader r)
             o->has_ts = true;
             o->tsval = read_u32(&v);
             o->tsecr = read_u32(&v);
+        } else if (kind == OPTION_SACK_PERMITTED && len == 2) {
+            o->sack_permitted = true;
+        } else if (kind == OPTION_SACK && len >= 10 && (len - 2) % 8 == 0) { /* RFC 2018 3 */
+            o->sacks = (uint8_t)((len - 2) / 8 < (int)TCP_SACKS ? (len - 2) / 8 : (int)TCP_SACKS);
+            for (unsigned i = 0; i < o->sacks; i++) {
+                o->sack[i].start = read_u32(&v);
+                o->sack[i].end = read_u32(&v);
+            }
         }
     }
     return true;
@@ -85,6 +95,32 @@ void tcp_option_ts(struct tcp_out *o, uint32_t tsval, uint32_t tsecr)
     write_u32(&w, tsval);
     write_u32(&w, tsecr);
     o->option_len = (uint8_t)(o->option_len + 12);
+}
+
+void tcp_option_sack_permitted(struct tcp_out *o)
+{
+    struct writer w = writer_of(o->option + o->option_len, TCP_OPTION_MAX - o->option_len);
+    write_u8(&w, OPTION_NOP);
+    write_u8(&w, OPTION_NOP);
+    write_u8(&w, OPTION_SACK_PERMITTED);
+    write_u8(&w, 2);
+    o->option_len = (uint8_t)(o->option_len + 4);
+}
+
+void tcp_option_sack(struct tcp_out *o, const struct tcp_range *b, uint32_t n)
+{
+    struct writer w = writer_of(o->option + o->option_len, TCP_OPTION_MAX - o->option_len);
+    if (n == 0)
+        return;
+    write_u8(&w, OPTION_NOP);
+    write_u8(&w, OPTION_NOP);
+    write_u8(&w, OPTION_SACK);
+    write_u8(&w, (uint8_t)(2 + 8 * n));
+    for (uint32_t i = 0; i < n; i++) {
+        write_u32(&w, b[i].start);
+        write_u32(&w, b[i].end);
+    }
+    o->option_len = (uint8_t)(o->option_len + 4 + 8 * n);
 }
 
 void tcp_option_syn(struct tcp_out *o, uint16_t mss, int scale, bool ts, uint32_t tsval,

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a connection sends: its SYN, one retransmission from the head, new data as the windows
- * allow, its FIN, and the ACKs it owes when nothing else carried them. State moves only after
- * the host took the segment.
+ * What a connection sends: its SYN, what was lost, new data as the windows allow, its FIN, and the
+ * ACKs it owes when nothing else carried them. State moves only after the host took the segment.
  */
 #include "dataplane/tcp/tcp_conn.h"
 
@@ -58,12 +57,14 @@ static void out_start(struct tcp_engine *e, struct tcp_conn *c, struct tcp_out *
     o->seq = seq;
     o->ack = c->rcv_nxt;
     o->flags = TCP_ACK;
+    o->ecn = TCP_ECN_NONE;
     o->option_len = 0;
     o->refs = 0;
     o->len = 0;
     o->window = tcp_conn_window_field(e, c);
     if (c->ts_on)
         tcp_option_ts(o, tcp_ts_now(e, c->ts_offset), c->ts_recent);
+    tcp_sack_write(c, o);
 }
 
 /* RFC 9293 3.5, options of RFC 7323: only what the peer's SYN had, in a SYN,ACK */
@@ -85,6 +86,9 @@ static enum sent send_syn(struct tcp_engine *e, struct tcp_conn *c)
     tcp_option_syn(&o, v4 ? e->config.mss_v4 : e->config.mss_v6,
                    active || c->scale_on ? c->rcv_scale : -1, active || c->ts_on,
                    tcp_ts_now(e, c->ts_offset), active ? 0 : c->ts_recent);
+    o.flags |= tcp_ecn_syn_flags(e, c);
+    if (active || c->sack_on)
+        tcp_option_sack_permitted(&o);
     if (!tcp_emit(e, &o))
         return REFUSED;
     c->syn_due = false;
@@ -92,43 +96,47 @@ static enum sent send_syn(struct tcp_engine *e, struct tcp_conn *c)
     c->ack_sent = c->rcv_nxt;
     if (c->retries == 0) {
         c->timing = true;
-        c->rtt_seq = c->snd_una + 1;
-        c->rtt_us = (uint32_t)e->now.mono_us;
+        c->syn_us = (uint32_t)e->now.mono_us;
     } else {
         counter_inc(&e->counters.tcp_retransmit_total);
     }
     return SENT;
 }
 
-/* The segment [seq, seq + o->len) with or without FIN has gone out. */
+/* The segment [seq, seq + o->len) with or without FIN has gone out. `record`: what it repeats. */
 static void segment_sent(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_out *o,
-                         struct tcp_place after)
+                         struct tcp_place after, uint32_t record)
 {
     uint32_t end = o->seq + o->len + ((o->flags & TCP_FIN) ? 1 : 0);
     bool first = tcp_conn_flight(c) == 0;
+    if (first && c->sack_on)
+        tcp_recovery_open(e, c);
     if (seq_lt(o->seq, c->snd_max)) {
         counter_inc(&e->counters.tcp_retransmit_total);
-    } else if (!c->timing && o->len > 0) {
+    } else if (!c->rec && !c->timing && o->len > 0) {
         c->timing = true;
-        c->rtt_seq = end;
-        c->rtt_us = (uint32_t)e->now.mono_us;
+        c->tx->rtt_seq = end;
+        c->tx->rtt_us = (uint32_t)e->now.mono_us;
     }
+    if (c->rec)
+        tcp_recovery_sent(e, c, record, o->seq, end);
     if (seq_lt(c->snd_nxt, end)) {
         c->snd_nxt = end;
-        c->next = after;
+        tcp_conn_next_set(c, after);
     }
     c->snd_max = seq_max(c->snd_max, end);
     c->sent_ms = e->now_ms;
     c->ack_now = false;
     c->ack_armed = false;
     c->ack_sent = c->rcv_nxt;
+    tcp_sack_reported(c);
     if (first || c->probing || !c->rtx_armed) /* RFC 6298 5.1 */
         tcp_timer_rtx(e, c, false);
 }
 
 /* Sends up to `max` bytes from `at`, with FIN where the queue ends and it is queued. */
 static enum sent send_from(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq,
-                           struct tcp_place at, uint32_t max)
+                           struct tcp_place at, uint32_t max, uint32_t record)
 {
     struct tcp_out o;
     uint32_t edge = c->rcv_edge;
@@ -140,22 +148,58 @@ static enum sent send_from(struct tcp_engine *e, struct tcp_conn *c, uint32_t se
         if (c->fin_queued)
             o.flags |= TCP_FIN;
     }
+    tcp_ecn_send(c, &o);
     if (!tcp_emit(e, &o)) {
         c->rcv_edge = edge;
         return REFUSED;
     }
-    segment_sent(e, c, &o, at);
+    tcp_ecn_sent(c, &o);
+    segment_sent(e, c, &o, at, record);
     return SENT;
+}
+
+/* The largest payload of the next segment: what SACK reports takes its part. */
+static uint32_t payload_max(const struct tcp_conn *c)
+{
+    return c->mss - tcp_sack_bytes(c);
+}
+
+/* Sends a part of a record again, from `seq` on. */
+static enum sent send_again(struct tcp_engine *e, struct tcp_conn *c, uint32_t record, uint32_t seq)
+{
+    uint32_t end = e->records[record].end;
+    uint32_t data = seq_lt(c->snd_end, end) ? c->snd_end - seq : end - seq; /* less the FIN */
+    struct tcp_place at = tcp_queue_at(c, seq - c->snd_una);
+    return send_from(e, c, seq, at, min32(data, payload_max(c)), record);
+}
+
+/* The first lost segment, if cwnd has room for it or it is `due` in any case. */
+static enum sent send_lost(struct tcp_engine *e, struct tcp_conn *c, bool due)
+{
+    uint32_t i = tcp_record_first_lost(e, c);
+    if (i == TCP_NONE)
+        return NOTHING;
+    uint32_t seq = tcp_record_start(e, c, i);
+    if (!due && tcp_recovery_pipe(c) + min32(e->records[i].end - seq, c->mss) > c->cc.cwnd)
+        return NOTHING;
+    return send_again(e, c, i, seq);
 }
 
 static enum sent send_head(struct tcp_engine *e, struct tcp_conn *c)
 {
     uint32_t flight = tcp_conn_flight(c);
-    if (flight > 0) {
-        uint32_t len = min32(min32(c->queued, flight), c->mss);
-        if (send_from(e, c, c->snd_una, c->head, len) == REFUSED)
-            return REFUSED;
+    enum sent r = SENT;
+    if (flight > 0 && c->rec) {
+        uint32_t i = c->rec->first;
+        if (c->rec->lost == 0 && !(e->records[i].flags & TCP_RECORD_SACKED))
+            tcp_record_lost(e, c, i); /* somebody knows better than the ACKs do: a new MTU */
+        r = send_lost(e, c, true);
+    } else if (flight > 0) {
+        uint32_t len = min32(min32(c->queued, flight), payload_max(c));
+        r = send_from(e, c, c->snd_una, tcp_conn_head(c), len, TCP_NONE);
     }
+    if (r == REFUSED)
+        return REFUSED;
     c->head_due = false;
     return SENT;
 }
@@ -166,39 +210,94 @@ static bool unsent(const struct tcp_conn *c)
     return seq_lt(c->snd_nxt, c->snd_end) || (c->fin_queued && c->snd_nxt == c->snd_end);
 }
 
-/* How much the next segment carries; false when it has to wait. */
-static bool segment_size(const struct tcp_conn *c, uint32_t *len)
+/* What cwnd allows beyond what is in the network. */
+static uint32_t cwnd_room(const struct tcp_conn *c)
 {
-    uint32_t out = c->snd_nxt - c->snd_una, avail = c->snd_end - c->snd_nxt;
-    uint32_t cwnd = c->cc.cwnd;
-    if (!c->recovering && c->dupacks < 3)
+    uint32_t cwnd = c->cc.cwnd, out = c->snd_nxt - c->snd_una;
+    if (c->rec) {
+        out = tcp_recovery_pipe(c);
+        if (c->rec->frto_new > 0 || c->rec->tlp_due)
+            return cwnd > out + c->mss ? cwnd - out : c->mss;
+    } else if (!c->recovering && c->dupacks < 3) {
         cwnd += (uint32_t)c->dupacks * c->mss; /* limited transmit, RFC 3042 */
-    uint32_t limit = min32(c->snd_wnd, cwnd);
-    uint32_t usable = limit > out ? limit - out : 0;
-    *len = min32(min32(avail, c->mss), usable);
-    if (*len == avail || *len == c->mss)
-        return true; /* a FIN alone needs no window: a receiver has nothing to store */
-    /* RFC 9293 3.8.6.2.1: what the peer's window cuts short waits, unless it is half of the
-     * largest window seen or the override time is over; what cwnd cuts short waits for ACKs */
-    bool by_peer = c->snd_wnd <= cwnd;
-    return by_peer && *len > 0 && (c->force || *len >= c->snd_wnd_max / 2);
+    }
+    return cwnd > out ? cwnd - out : 0;
 }
 
-static enum sent send_next(struct tcp_engine *e, struct tcp_conn *c)
+/* How much the next segment carries; false when it has to wait. */
+static bool segment_size(struct tcp_conn *c, uint32_t *len)
+{
+    uint32_t out = c->snd_nxt - c->snd_una, avail = c->snd_end - c->snd_nxt;
+    uint32_t full = payload_max(c), cwnd = cwnd_room(c);
+    uint32_t wnd = c->snd_wnd > out ? c->snd_wnd - out : 0;
+    *len = min32(min32(avail, full), min32(wnd, cwnd));
+    if (*len == avail || *len == full)
+        return true; /* a FIN alone needs no window: a receiver has nothing to store */
+    if (wnd > cwnd)
+        c->limited = true;
+    /* RFC 9293 3.8.6.2.1: what the peer's window cuts short waits, unless it is half of the
+     * largest window seen or the override time is over; what cwnd cuts short waits for ACKs */
+    return wnd <= cwnd && *len > 0 && (c->force || *len >= c->snd_wnd_max / 2);
+}
+
+static enum sent send_new(struct tcp_engine *e, struct tcp_conn *c)
 {
     uint32_t len;
-    if (!unsent(c) || !segment_size(c, &len))
+    if (!unsent(c)) {
+        if (cwnd_room(c) >= c->mss)
+            c->app_limited = true;
+        return NOTHING;
+    }
+    if (!segment_size(c, &len))
         return NOTHING;
     if (tcp_conn_flight(c) == 0 && e->now_ms - c->sent_ms > tcp_rto_ms(c))
-        tcp_reno_idle(&c->cc, c->mss);
-    enum sent r = send_from(e, c, c->snd_nxt, c->next, len);
+        c->cc.ops->idle(&c->cc, c->mss, (uint32_t)e->now.mono_us);
+    enum sent r = send_from(e, c, c->snd_nxt, tcp_conn_next(c), len, TCP_NONE);
     if (r == SENT)
         c->force = false;
     return r;
 }
 
-/* ACKs that no data carried. Each segment out of order has its own, since the peer counts them
- * (RFC 5681 4.2); for all else one does. */
+/* A tail loss probe: new data, though cwnd be full, else the last segment (RFC 8985 7.3). */
+static enum sent send_probe(struct tcp_engine *e, struct tcp_conn *c)
+{
+    struct tcp_recovery *r = c->rec;
+    enum sent sent = send_new(e, c);
+    bool again = sent == NOTHING;
+    if (again) {
+        uint32_t start = tcp_record_start(e, c, r->last), end = e->records[r->last].end;
+        uint32_t tail = (end - start) % c->mss ? (end - start) % c->mss : c->mss;
+        sent = send_again(e, c, r->last, seq_max(start, end - tail));
+    }
+    if (sent != SENT)
+        return sent;
+    counter_inc(&e->counters.tcp_tlp_total);
+    tcp_tlp_sent(c, again);
+    return SENT;
+}
+
+/* What comes next: what was lost before what is new, except while F-RTO looks whether anything
+ * was lost at all. */
+static enum sent send_next(struct tcp_engine *e, struct tcp_conn *c)
+{
+    struct tcp_recovery *r = c->rec;
+    if (r && r->tlp_due)
+        return send_probe(e, c);
+    if (r && r->frto == 2) {
+        if (r->frto_new == 0)
+            return NOTHING;
+        enum sent sent = send_new(e, c);
+        if (sent == SENT)
+            r->frto_new--;
+        return sent;
+    }
+    if (r && r->lost > 0)
+        return send_lost(e, c, false);
+    return send_new(e, c);
+}
+
+/* ACKs that no data carried. Without SACK each segment out of order has its own, since the peer
+ * counts them (RFC 5681 4.2); for all else one does. */
 static enum sent send_acks(struct tcp_engine *e, struct tcp_conn *c)
 {
     while (c->ack_owed > 0 || c->ack_now) {
@@ -228,6 +327,14 @@ static enum sent send_all(struct tcp_engine *e, struct tcp_conn *c, bool *more)
     return send_acks(e, c);
 }
 
+/* Somebody set snd_nxt back: with records that means, all goes again. */
+static void go_back(struct tcp_engine *e, struct tcp_conn *c)
+{
+    tcp_recovery_all_lost(e, c);
+    c->snd_nxt = c->snd_max;
+    tcp_conn_next_set(c, tcp_queue_at(c, min32(c->snd_max - c->snd_una, c->queued)));
+}
+
 bool tcp_conn_output(struct tcp_engine *e, struct tcp_conn *c, bool *more)
 {
     if (c->state == TCP_CLOSED)
@@ -237,7 +344,12 @@ bool tcp_conn_output(struct tcp_engine *e, struct tcp_conn *c, bool *more)
             return send_syn(e, c) == SENT;
         return !c->ack_now || tcp_send_ack(e, c);
     }
+    uint32_t before = c->snd_max;
+    if (c->rec && seq_lt(c->snd_nxt, c->snd_max))
+        go_back(e, c);
     bool taken = send_all(e, c, more) != REFUSED;
+    if (c->rec && c->snd_max != before)
+        tcp_tlp_arm(e, c);
     /* whatever is left to do has a timer: a closed window is probed, a port that takes nothing
      * for minutes ends the connection */
     if (!c->rtx_armed && (unsent(c) || tcp_conn_flight(c) > 0) && !*more)

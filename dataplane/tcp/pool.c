@@ -1,46 +1,117 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The bounded pools: 2 KiB blocks and pieces of send queue. */
+/* The bounded pools: entries, 2 KiB blocks, send queues and their pieces. */
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 
 #include "dataplane/tcp/tcp_conn.h"
 
-/* Pieces of send queue: two for every connection, and enough besides that as many connections
- * as the blocks would serve can fill their queues with 4 KiB references. */
+#define LARGE_PAGE (2u << 20)
+
+static size_t large_pages(size_t count, size_t size)
+{
+    size_t bytes = count * size;
+    return bytes < LARGE_PAGE ? 0 : (bytes + LARGE_PAGE - 1) & ~(size_t)(LARGE_PAGE - 1);
+}
+
+void *tcp_memory_new(size_t count, size_t size)
+{
+    size_t bytes = large_pages(count, size);
+    if (bytes == 0) { /* on a line's border, like the large ones */
+        size_t lines = (count * size + 63) & ~(size_t)63;
+        void *p = aligned_alloc(64, lines);
+        return p ? memset(p, 0, lines) : NULL;
+    }
+    uint8_t *p = mmap(NULL, bytes + LARGE_PAGE, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    size_t before = LARGE_PAGE - ((uintptr_t)p & (LARGE_PAGE - 1));
+    munmap(p, before);
+    if (before < LARGE_PAGE)
+        munmap(p + before + bytes, LARGE_PAGE - before);
+    madvise(p + before, bytes, MADV_HUGEPAGE); /* a wish: no matter when it is not granted */
+    return p + before;
+}
+
+void tcp_memory_free(void *p, size_t count, size_t size)
+{
+    size_t bytes = large_pages(count, size);
+    if (p && bytes > 0)
+        munmap(p, bytes);
+    else
+        free(p);
+}
+
+bool tcp_pool_init(struct tcp_pool *p, uint32_t count, size_t size, size_t link)
+{
+    *p = (struct tcp_pool){.base = tcp_memory_new(count, size),
+                           .size = (uint32_t)size,
+                           .link = (uint32_t)link,
+                           .count = count,
+                           .left = count};
+    return p->base != NULL;
+}
+
+void tcp_pool_fini(struct tcp_pool *p)
+{
+    tcp_memory_free(p->base, p->count, p->size);
+}
+
+void *tcp_pool_take(struct tcp_pool *p)
+{
+    if (p->left == 0)
+        return NULL;
+    p->left--;
+    if (p->first == 0)
+        return p->base + (size_t)p->top++ * p->size;
+    uint8_t *element = p->base + (size_t)(p->first - 1) * p->size;
+    memcpy(&p->first, element + p->link, sizeof(p->first));
+    return element;
+}
+
+void tcp_pool_give(struct tcp_pool *p, void *element)
+{
+    memcpy((uint8_t *)element + p->link, &p->first, sizeof(p->first));
+    p->first = (uint32_t)((size_t)((uint8_t *)element - p->base) / p->size) + 1;
+    p->left++;
+}
+
+/* Pieces of send queue: one for every queue, and enough besides that the blocks find place in
+ * queues, and one queue can be full of 4 KiB references. */
 static uint32_t items_for(const struct tcp_config *c)
 {
-    uint64_t n = (uint64_t)c->connections * 2 + c->blocks / 2 + c->send_queue_bytes / 4096 + 16;
+    uint64_t n = (uint64_t)c->active + c->blocks / 2 + c->send_queue_bytes / 4096 + 16;
     return n < 1u << 24 ? (uint32_t)n : 1u << 24;
 }
 
-bool tcp_pool_create(struct tcp_engine *e)
+bool tcp_pools_create(struct tcp_engine *e)
 {
-    uint32_t n = e->config.blocks;
-    e->items_total = items_for(&e->config);
-    e->blocks = calloc(n, sizeof(*e->blocks));
-    e->items = calloc(e->items_total, sizeof(*e->items));
-    if (!e->blocks || !e->items)
-        return false;
-    e->free_block = TCP_NONE;
-    for (uint32_t i = n; i-- > 0;) {
-        e->blocks[i].engine = e;
-        e->blocks[i].next_free = e->free_block;
-        e->free_block = i;
-    }
-    for (uint32_t i = e->items_total; i-- > 0;) {
-        e->items[i].next = e->free_items;
-        e->free_items = &e->items[i];
-    }
-    e->blocks_free = n;
-    e->items_free = e->items_total;
+    const struct tcp_config *c = &e->config;
+    bool ok = tcp_pool_init(&e->conn_pool, c->connections, sizeof(struct tcp_conn),
+                            offsetof(struct tcp_conn, timer.next));
+    ok = tcp_pool_init(&e->block_pool, c->blocks, sizeof(struct tcp_block),
+                       offsetof(struct tcp_block, next_free)) &&
+         ok;
+    ok = tcp_pool_init(&e->items_pool, items_for(c), sizeof(struct tcp_items),
+                       offsetof(struct tcp_items, next)) &&
+         ok;
+    ok = tcp_pool_init(&e->tx_pool, c->active, sizeof(struct tcp_tx),
+                       offsetof(struct tcp_tx, next_free)) &&
+         ok;
+    e->conns = (struct tcp_conn *)(void *)e->conn_pool.base;
+    e->blocks = (struct tcp_block *)(void *)e->block_pool.base;
     /* what is out of order may not take the last eighth: in-order bytes come first */
-    e->blocks_reserve = n / 8;
-    return true;
+    e->blocks_reserve = c->blocks / 8;
+    return ok;
 }
 
-void tcp_pool_destroy(struct tcp_engine *e)
+void tcp_pools_destroy(struct tcp_engine *e)
 {
-    free(e->blocks);
-    free(e->items);
+    tcp_pool_fini(&e->conn_pool);
+    tcp_pool_fini(&e->block_pool);
+    tcp_pool_fini(&e->items_pool);
+    tcp_pool_fini(&e->tx_pool);
 }
 
 static void copy_free(struct hold *h)
@@ -49,16 +120,20 @@ static void copy_free(struct hold *h)
     tcp_block_give(b->engine, b);
 }
 
+static void count_blocks(struct tcp_engine *e)
+{
+    counter_set(&e->counters.tcp_blocks_used, e->config.blocks - tcp_blocks_free(e));
+}
+
 struct tcp_block *tcp_block_take(struct tcp_engine *e, uint32_t reserve)
 {
-    if (e->blocks_free <= reserve) {
+    if (tcp_blocks_free(e) <= reserve) {
         counter_inc(&e->counters.tcp_no_block_total);
         return NULL;
     }
-    struct tcp_block *b = &e->blocks[e->free_block];
-    e->free_block = b->next_free;
-    e->blocks_free--;
-    counter_set(&e->counters.tcp_blocks_used, e->config.blocks - e->blocks_free);
+    struct tcp_block *b = tcp_pool_take(&e->block_pool);
+    count_blocks(e);
+    b->engine = e;
     b->used = 0;
     b->hold = (struct hold){.count = 1, .free = copy_free};
     return b;
@@ -66,28 +141,44 @@ struct tcp_block *tcp_block_take(struct tcp_engine *e, uint32_t reserve)
 
 void tcp_block_give(struct tcp_engine *e, struct tcp_block *b)
 {
-    b->next_free = e->free_block;
-    e->free_block = (uint32_t)(b - e->blocks);
-    e->blocks_free++;
-    counter_set(&e->counters.tcp_blocks_used, e->config.blocks - e->blocks_free);
+    tcp_pool_give(&e->block_pool, b);
+    count_blocks(e);
 }
 
 struct tcp_items *tcp_items_take(struct tcp_engine *e)
 {
-    struct tcp_items *i = e->free_items;
+    struct tcp_items *i = tcp_pool_take(&e->items_pool);
     if (!i) {
         counter_inc(&e->counters.tcp_no_item_total);
         return NULL;
     }
-    e->free_items = i->next;
-    e->items_free--;
     i->next = NULL;
     return i;
 }
 
 void tcp_items_give(struct tcp_engine *e, struct tcp_items *i)
 {
-    i->next = e->free_items;
-    e->free_items = i;
-    e->items_free++;
+    tcp_pool_give(&e->items_pool, i);
+}
+
+bool tcp_tx_open(struct tcp_engine *e, struct tcp_conn *c)
+{
+    if (c->tx)
+        return true;
+    c->tx = tcp_pool_take(&e->tx_pool);
+    if (!c->tx) {
+        counter_inc(&e->counters.tcp_no_queue_total);
+        return false;
+    }
+    *c->tx = (struct tcp_tx){0};
+    return true;
+}
+
+void tcp_tx_close(struct tcp_engine *e, struct tcp_conn *c)
+{
+    tcp_pool_give(&e->tx_pool, c->tx);
+    c->tx = NULL;
+    c->tail_copy = false;
+    if (c->state > TCP_SYN_RECEIVED)
+        c->timing = false; /* what was timed went with it */
 }

@@ -13,9 +13,20 @@ static uint32_t min32(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
+bool tcp_queue_room(const struct tcp_engine *e, const struct tcp_conn *c)
+{
+    return e->items_pool.left > 0 && (c->tx || e->tx_pool.left > 0);
+}
+
+void tcp_queue_rewind(struct tcp_conn *c)
+{
+    if (c->tx)
+        c->tx->next = c->tx->head;
+}
+
 static struct ref *last_item(const struct tcp_conn *c)
 {
-    return c->head.items ? &c->tail->ref[c->tail_n - 1] : NULL;
+    return c->tx ? &c->tx->tail->ref[c->tx->tail_n - 1] : NULL;
 }
 
 static void grew(struct tcp_conn *c, uint32_t len)
@@ -24,23 +35,33 @@ static void grew(struct tcp_conn *c, uint32_t len)
     c->snd_end += len;
 }
 
+/* A further piece of the chain; the first brings the queue itself. */
+static bool extend(struct tcp_engine *e, struct tcp_conn *c)
+{
+    bool first = !c->tx;
+    if (!tcp_tx_open(e, c))
+        return false;
+    struct tcp_items *i = tcp_items_take(e);
+    if (!i) {
+        if (first)
+            tcp_tx_close(e, c);
+        return false;
+    }
+    if (first)
+        c->tx->head = c->tx->next = (struct tcp_place){i, 0, 0};
+    else
+        c->tx->tail->next = i;
+    c->tx->tail = i;
+    c->tx->tail_n = 0;
+    return true;
+}
+
 /* The caller has taken the hold. */
 static bool append(struct tcp_engine *e, struct tcp_conn *c, struct ref r)
 {
-    if (!c->head.items || c->tail_n == TCP_ITEMS) {
-        struct tcp_items *i = tcp_items_take(e);
-        if (!i)
-            return false;
-        if (!c->head.items) {
-            c->head = (struct tcp_place){i, 0, 0};
-            c->next = c->head;
-        } else {
-            c->tail->next = i;
-        }
-        c->tail = i;
-        c->tail_n = 0;
-    }
-    c->tail->ref[c->tail_n++] = r;
+    if ((!c->tx || c->tx->tail_n == TCP_ITEMS) && !extend(e, c))
+        return false;
+    c->tx->tail->ref[c->tx->tail_n++] = r;
     c->tail_copy = false;
     grew(c, r.len);
     return true;
@@ -98,13 +119,14 @@ uint32_t tcp_queue_copy(struct tcp_engine *e, struct tcp_conn *c, const uint8_t 
 uint32_t tcp_queue_gather(struct tcp_place *at, const struct tcp_conn *c, struct tcp_out *out,
                           uint32_t max)
 {
+    const struct tcp_tx *tx = c->tx;
     while (out->len < max && out->refs < TCP_OUT_REFS && at->items) {
-        uint32_t used = at->items == c->tail ? c->tail_n : TCP_ITEMS;
+        uint32_t used = at->items == tx->tail ? tx->tail_n : TCP_ITEMS;
         const struct ref *item = &at->items->ref[at->i];
         if (at->offset == item->len) { /* its end: on to the next reference, if there is one */
             if (at->i + 1 < used)
                 at->i++;
-            else if (at->items != c->tail)
+            else if (at->items != tx->tail)
                 *at = (struct tcp_place){at->items->next, 0, 0};
             else
                 break;
@@ -119,33 +141,50 @@ uint32_t tcp_queue_gather(struct tcp_place *at, const struct tcp_conn *c, struct
     return out->len;
 }
 
+struct tcp_place tcp_queue_at(const struct tcp_conn *c, uint32_t offset)
+{
+    struct tcp_place p = tcp_conn_head(c);
+    while (p.items) {
+        uint32_t left = p.items->ref[p.i].len - p.offset;
+        uint32_t used = p.items == c->tx->tail ? c->tx->tail_n : TCP_ITEMS;
+        bool last = p.items == c->tx->tail && p.i + 1 == used;
+        if (offset < left || (offset == left && last)) {
+            p.offset += offset;
+            break;
+        }
+        assert(!last);
+        offset -= left;
+        p = p.i + 1 < used ? (struct tcp_place){p.items, p.i + 1, 0}
+                           : (struct tcp_place){p.items->next, 0, 0};
+    }
+    return p;
+}
+
 void tcp_queue_release(struct tcp_engine *e, struct tcp_conn *c, uint32_t n)
 {
     assert(n <= c->queued);
     c->queued -= n;
+    struct tcp_tx *tx = c->tx;
     while (n > 0) {
-        struct tcp_items *items = c->head.items;
-        struct ref *item = &items->ref[c->head.i];
-        uint32_t left = item->len - c->head.offset;
+        struct tcp_items *items = tx->head.items;
+        struct ref *item = &items->ref[tx->head.i];
+        uint32_t left = item->len - tx->head.offset;
         if (n < left) {
-            c->head.offset += n;
+            tx->head.offset += n;
             return;
         }
         n -= left;
         ref_release(item);
-        c->head.offset = 0;
-        c->head.i++;
-        if (items == c->tail && c->head.i == c->tail_n) { /* the queue is empty */
+        tx->head.offset = 0;
+        tx->head.i++;
+        if (items == tx->tail && tx->head.i == tx->tail_n) { /* the queue is empty */
             tcp_items_give(e, items);
-            c->head = c->next = (struct tcp_place){NULL, 0, 0};
-            c->tail = NULL;
-            c->tail_n = 0;
-            c->tail_copy = false;
+            tcp_tx_close(e, c);
             assert(n == 0);
             return;
         }
-        if (c->head.i == TCP_ITEMS) {
-            c->head = (struct tcp_place){items->next, 0, 0};
+        if (tx->head.i == TCP_ITEMS) {
+            tx->head = (struct tcp_place){items->next, 0, 0};
             tcp_items_give(e, items);
         }
     }

@@ -34,6 +34,7 @@ static bool store_open(struct tcp_engine *e, struct tcp_conn *c, uint32_t reserv
     c->store = (struct tcp_store *)(void *)b->data;
     memset(c->store->slot, 0xff, sizeof(c->store->slot)); /* TCP_NONE */
     c->store->ranges = 0;
+    c->store->recents = c->store->unreported = 0;
     return true;
 }
 
@@ -137,6 +138,7 @@ static void ranges_join(struct tcp_conn *c)
     if (n > 0) {
         memmove(&s->range[0], &s->range[n], (s->ranges - n) * sizeof(s->range[0]));
         s->ranges -= n;
+        tcp_sack_advanced(c);
     }
 }
 
@@ -220,9 +222,14 @@ void tcp_conn_data(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq, const
         data_in_order(e, c, data, len);
         return;
     }
+    if (tcp_sack_crowded(c))
+        tcp_send_ack(e, c);
+    tcp_sack_overlap(c, seq, seq + len);
     uint32_t kept = store_put(e, c, seq, data, len, e->blocks_reserve);
-    if (kept > 0 && range_add(c->store, seq, seq + kept))
+    if (kept > 0 && range_add(c->store, seq, seq + kept)) {
         counter_inc(&e->counters.tcp_out_of_order_total);
-    else
+        tcp_sack_kept(c, seq);
+    } else {
         store_close_if_empty(e, c);
+    }
 }

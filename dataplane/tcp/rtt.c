@@ -19,9 +19,15 @@ void tcp_rtt_sample(struct rtt *r, uint32_t sample_us)
     r->srtt8_us = r->srtt8_us - srtt + sample_us;
 }
 
+void tcp_rtt_syn_expired(struct rtt *r)
+{
+    if (r->srtt8_us == 0)
+        r->var4_us = TCP_RTO_SYN_EXPIRED_US;
+}
+
 uint32_t tcp_rtt_rto_us(const struct rtt *r, unsigned backoff)
 {
-    uint64_t rto = TCP_RTO_INITIAL_US; /* RFC 6298 2.1 */
+    uint64_t rto = r->var4_us ? r->var4_us : TCP_RTO_INITIAL_US; /* RFC 6298 5.7, 2.1 */
     if (r->srtt8_us) {
         uint32_t margin = r->var4_us > TCP_RTO_MARGIN_US ? r->var4_us : TCP_RTO_MARGIN_US;
         rto = (uint64_t)r->srtt8_us / 8 + margin;

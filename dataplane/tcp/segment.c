@@ -23,10 +23,12 @@ static bool fin_acked(const struct tcp_conn *c)
 static bool established(struct tcp_engine *e, struct tcp_conn *c)
 {
     c->state = c->fin_queued ? TCP_FIN_WAIT_1 : TCP_ESTABLISHED;
-    tcp_reno_init(&c->cc, c->mss);
+    tcp_conn_cc_init(e, c);
     c->recover = c->snd_una - 1;
     c->active_ms = c->sent_ms = e->now_ms;
     tcp_timer_rtx_stop(c);
+    if (c->retries > 0)
+        tcp_rtt_syn_expired(&c->rtt);
     c->retries = c->backoff = 0;
     if (c->owned) {
         counter_inc(&e->counters.tcp_connected_total);
@@ -51,7 +53,7 @@ static bool established(struct tcp_engine *e, struct tcp_conn *c)
 static void handshake_sample(struct tcp_engine *e, struct tcp_conn *c)
 {
     if (c->timing)
-        tcp_rtt_sample(&c->rtt, (uint32_t)e->now.mono_us - c->rtt_us);
+        tcp_rtt_sample(&c->rtt, (uint32_t)e->now.mono_us - c->syn_us);
     c->timing = false;
 }
 
@@ -108,6 +110,9 @@ static bool acceptable(struct tcp_engine *e, struct tcp_conn *c, struct tcp_segm
     }
     counter_inc(&e->counters.tcp_out_of_window_total);
     if (s->len > 0 || (s->flags & TCP_FIN)) { /* the peer's retransmission: our ACK was lost */
+        if (seq_lt(s->seq, c->rcv_nxt) && c->state != TCP_SYN_RECEIVED)
+            tcp_sack_duplicate(c, s->seq,
+                               seq_lt(c->rcv_nxt, s->seq + s->len) ? c->rcv_nxt : s->seq + s->len);
         c->ack_now = true;
         tcp_conn_ready(c);
     } else {
@@ -158,7 +163,8 @@ static void ts_update(struct tcp_engine *e, struct tcp_conn *c, const struct tcp
 }
 
 /* Fifth check, SYN-RECEIVED */
-static bool syn_received_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s)
+static bool syn_received_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s,
+                             bool crossed)
 {
     if (s->ack != c->snd_una + 1) {
         tcp_answer_rst(e, s);
@@ -169,6 +175,8 @@ static bool syn_received_ack(struct tcp_engine *e, struct tcp_conn *c, const str
     c->snd_wl1 = s->seq - 1; /* so that this segment's window counts */
     c->snd_wl2 = s->ack;
     tcp_conn_window(c, s);
+    if (crossed) /* a SYN's window is not scaled */
+        c->snd_wnd = c->snd_wnd_max = s->window;
     return established(e, c);
 }
 
@@ -214,6 +222,7 @@ static void text(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segm
         right = c->fin_seq; /* nothing comes after a FIN */
     if (seq_lt(seq, c->rcv_nxt)) {
         uint32_t old = c->rcv_nxt - seq;
+        tcp_sack_duplicate(c, seq, old < len ? c->rcv_nxt : seq + len);
         if (old >= len) {
             c->ack_now = true;
             tcp_conn_ready(c);
@@ -240,8 +249,8 @@ static void text(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segm
     if (c->state == TCP_CLOSED)
         return;
     if (c->rcv_nxt == before) { /* out of order, or no room for it */
-        if (c->ack_owed < TCP_BURST)
-            c->ack_owed++;
+        if (!c->sack_on && c->ack_owed < TCP_BURST)
+            c->ack_owed++; /* RFC 5681 4.2: that peer counts them */
         c->ack_now = true;
         tcp_conn_ready(c);
         return;
@@ -289,6 +298,13 @@ static bool may_receive(const struct tcp_conn *c)
     return c->state == TCP_ESTABLISHED || c->state == TCP_FIN_WAIT_1 || c->state == TCP_FIN_WAIT_2;
 }
 
+/* The other half of a simultaneous open: the peer's SYN again, now with the ACK of ours. */
+static bool crossed_synack(const struct tcp_conn *c, const struct tcp_segment *s)
+{
+    return c->state == TCP_SYN_RECEIVED && !c->passive && (s->flags & TCP_SYN) &&
+           (s->flags & TCP_ACK) && s->seq == c->rcv_nxt - 1 && s->ack == c->snd_una + 1;
+}
+
 void tcp_conn_segment(struct tcp_engine *e, struct tcp_conn *c, struct tcp_segment *s)
 {
     if (c->state == TCP_SYN_SENT) {
@@ -300,23 +316,23 @@ void tcp_conn_segment(struct tcp_engine *e, struct tcp_conn *c, struct tcp_segme
         return;
     }
     if (c->state == TCP_SYN_RECEIVED && (s->flags & TCP_SYN) && s->seq == c->rcv_nxt - 1 &&
-        !(s->flags & TCP_ACK)) { /* our SYN,ACK was lost */
+        !(s->flags & TCP_ACK)) {    /* our SYN,ACK was lost */
+        tcp_ecn_negotiate(e, c, s); /* maybe for its flags: the peer's second SYN has none */
         c->syn_due = true;
         tcp_conn_ready(c);
         return;
     }
     if (paws_drops(e, c, s))
         return;
-    if ((s->flags & TCP_SYN) && !(c->state == TCP_SYN_RECEIVED && (s->flags & TCP_ACK))) {
+    bool crossed = crossed_synack(c, s);
+    if ((s->flags & TCP_SYN) && !crossed) {
         tcp_send_challenge(e, c); /* fourth check, by RFC 5961 4.2 */
         return;
     }
-    if (c->state == TCP_SYN_RECEIVED && (s->flags & TCP_SYN) && s->seq == c->rcv_nxt - 1 &&
-        s->ack == c->snd_una + 1) {
+    if (crossed) {
         /* simultaneous open: the SYN,ACK acknowledges ours; its own SYN is known */
         s->seq++;
         s->flags &= (uint8_t)~TCP_SYN;
-        s->window = (uint16_t)(s->window >> c->snd_scale); /* a SYN's window is not scaled */
         c->ack_now = true;
     }
     if (!acceptable(e, c, s))
@@ -325,7 +341,7 @@ void tcp_conn_segment(struct tcp_engine *e, struct tcp_conn *c, struct tcp_segme
         return;
     ts_update(e, c, s);
     if (c->state == TCP_SYN_RECEIVED) {
-        if (!syn_received_ack(e, c, s))
+        if (!syn_received_ack(e, c, s, crossed))
             return;
     } else if (!tcp_conn_ack(e, c, s) || !fin_ack_states(e, c)) {
         return;
@@ -334,8 +350,13 @@ void tcp_conn_segment(struct tcp_engine *e, struct tcp_conn *c, struct tcp_segme
         return;
     if (s->flags & TCP_FIN)
         fin_note(c, s->seq + s->len);
-    if (s->len > 0)
+    tcp_ecn_received(e, c, s);
+    if (s->len > 0) {
         text(e, c, s);
+    } else if ((s->flags & TCP_FIN) && s->seq != c->rcv_nxt) { /* it came before what it ends */
+        c->ack_now = true;
+        tcp_conn_ready(c);
+    }
     if (c->state != TCP_CLOSED)
         fin(e, c);
 }

@@ -38,6 +38,7 @@ void tcp_conn_end(struct tcp_engine *e, struct tcp_conn *c, enum stream_end why)
     tcp_timer_rtx_stop(c);
     c->ack_armed = false;
     tcp_queue_clear(e, c);
+    tcp_recovery_close(e, c);
     tcp_conn_event(c, TCP_EVENT_CLOSED);
 }
 
@@ -56,13 +57,12 @@ static void event_writable(struct tcp_engine *e, struct tcp_conn *c)
 {
     if (!writable(c) || !c->want_write)
         return;
-    if (!e->free_items ||
-        (c->want_block &&
-         e->blocks_free <= (c->queued
-                                ? e->blocks_reserve
-                                : 0))) { /* there is room in the queue, but not in the pools */
-        e->starved++;
-        tcp_conn_event(c, TCP_EVENT_WRITABLE);
+    bool block = tcp_blocks_free(e) > (c->queued ? e->blocks_reserve : 0);
+    if (!tcp_queue_room(e, c) || (c->want_block && !block)) {
+        /* there is room in the queue, but not in the pools */
+        c->events |= TCP_EVENT_WRITABLE;
+        if (!c->on_event) /* another event of this round put it there: it looks again then */
+            tcp_list_push(e, &e->starving, c);
         return;
     }
     c->want_write = false;
@@ -101,7 +101,7 @@ static void refused(struct tcp_conn *c, bool block)
 {
     c->want_block = block;
     c->want_write = true;
-    if (c->queued <= c->engine->config.send_queue_bytes / 2)
+    if (c->queued <= tcp_conn_engine(c)->config.send_queue_bytes / 2)
         tcp_conn_event(c, TCP_EVENT_WRITABLE);
 }
 
@@ -113,7 +113,8 @@ static bool op_send(struct stream *s, struct ref r)
     if (r.len == 0)
         return true;
     /* a reference is taken whole: the queue may pass its limit by one */
-    if (c->queued >= c->engine->config.send_queue_bytes || !tcp_queue_push(c->engine, c, r)) {
+    if (c->queued >= tcp_conn_engine(c)->config.send_queue_bytes ||
+        !tcp_queue_push(tcp_conn_engine(c), c, r)) {
         refused(c, false);
         return false;
     }
@@ -126,9 +127,9 @@ static size_t op_copy(struct stream *s, const void *data, size_t len)
     struct tcp_conn *c = tcp_conn_of(s);
     if (!writable(c) || len == 0)
         return 0;
-    uint32_t limit = c->engine->config.send_queue_bytes;
+    uint32_t limit = tcp_conn_engine(c)->config.send_queue_bytes;
     size_t room = c->queued < limit ? limit - c->queued : 0;
-    uint32_t n = tcp_queue_copy(c->engine, c, data, (uint32_t)(len < room ? len : room));
+    uint32_t n = tcp_queue_copy(tcp_conn_engine(c), c, data, (uint32_t)(len < room ? len : room));
     if (n < len)
         refused(c, n < room);
     if (n > 0)
@@ -165,8 +166,8 @@ static void op_abort(struct stream *s)
 {
     struct tcp_conn *c = tcp_conn_of(s);
     if (c->state != TCP_CLOSED)
-        tcp_send_rst(c->engine, c);
-    tcp_conn_end(c->engine, c, STREAM_ABORTED);
+        tcp_send_rst(tcp_conn_engine(c), c);
+    tcp_conn_end(tcp_conn_engine(c), c, STREAM_ABORTED);
 }
 
 const struct stream_ops tcp_stream_ops = {

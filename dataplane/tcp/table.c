@@ -33,47 +33,73 @@ uint32_t tcp_tuple_hash(const struct hash_secret *s, const struct endpoint *x,
 struct tcp_conn *tcp_conn_find(const struct tcp_engine *e, uint64_t tag, const struct addr *local,
                                uint16_t lport, const struct addr *remote, uint16_t rport)
 {
-    uint32_t hash = (uint32_t)tag;
-    for (uint32_t i = e->bucket[hash & e->bucket_mask]; i != TCP_NONE;) {
-        struct tcp_conn *c = &e->conns[i];
-        if (c->hash == hash && c->stream.local.port == lport && c->stream.remote.port == rport &&
-            addr_eq(&c->stream.remote.ip, remote) && addr_eq(&c->stream.local.ip, local))
-            return c;
-        i = c->hash_next;
+    const struct tcp_bucket *b = tcp_bucket_of(e, (uint32_t)tag), *end = e->bucket + e->buckets;
+    for (uint32_t n = e->buckets; n > 0; n--) {
+        for (unsigned i = 0; i < TCP_SLOTS; i++) {
+            if (b->tag[i] != tcp_bucket_tag(tag) || b->conn[i] == 0)
+                continue;
+            struct tcp_conn *c = &e->conns[b->conn[i] - 1];
+            if (c->stream.local.port == lport && c->stream.remote.port == rport &&
+                addr_eq(&c->stream.remote.ip, remote) && addr_eq(&c->stream.local.ip, local))
+                return c;
+        }
+        if (b->passed == 0)
+            break;
+        b = b + 1 == end ? e->bucket : b + 1;
     }
     return NULL;
 }
 
-struct tcp_conn *tcp_conn_new(struct tcp_engine *e, uint64_t tag)
+/* Buckets have room for more than there are entries: the loop ends. */
+void tcp_conn_hash(struct tcp_engine *e, struct tcp_conn *c, uint64_t tag)
 {
-    uint32_t i = e->free_conn;
-    if (i == TCP_NONE)
-        return NULL;
-    struct tcp_conn *c = &e->conns[i];
-    e->free_conn = c->hash_next;
-    memset(c, 0, sizeof(*c));
-    c->used = true;
-    c->engine = e;
-    c->stream.ops = &tcp_stream_ops;
-    c->hash = (uint32_t)tag;
-    c->hash_next = e->bucket[c->hash & e->bucket_mask];
-    e->bucket[c->hash & e->bucket_mask] = i;
-    c->in_table = true;
-    c->active_ms = e->now_ms;
-    counter_set(&e->counters.tcp_connections, e->counters.tcp_connections + 1);
-    return c;
+    struct tcp_bucket *b = tcp_bucket_of(e, (uint32_t)tag), *end = e->bucket + e->buckets;
+    for (;;) {
+        for (unsigned i = 0; i < TCP_SLOTS; i++) {
+            if (b->conn[i])
+                continue;
+            b->tag[i] = tcp_bucket_tag(tag);
+            b->conn[i] = tcp_conn_index(e, c) + 1;
+            c->stream.transport = (uint32_t)tag;
+            c->in_table = true;
+            return;
+        }
+        b->passed++;
+        b = b + 1 == end ? e->bucket : b + 1;
+    }
 }
 
 void tcp_conn_unhash(struct tcp_engine *e, struct tcp_conn *c)
 {
     if (!c->in_table)
         return;
-    uint32_t self = tcp_conn_index(e, c);
-    uint32_t *at = &e->bucket[c->hash & e->bucket_mask];
-    while (*at != self)
-        at = &e->conns[*at].hash_next;
-    *at = c->hash_next;
-    c->in_table = false;
+    uint32_t self = tcp_conn_index(e, c) + 1;
+    struct tcp_bucket *b = tcp_bucket_of(e, c->stream.transport), *end = e->bucket + e->buckets;
+    for (;;) {
+        for (unsigned i = 0; i < TCP_SLOTS; i++) {
+            if (b->conn[i] != self)
+                continue;
+            b->conn[i] = 0;
+            c->in_table = false;
+            return;
+        }
+        b->passed--;
+        b = b + 1 == end ? e->bucket : b + 1;
+    }
+}
+
+struct tcp_conn *tcp_conn_new(struct tcp_engine *e, uint64_t tag)
+{
+    struct tcp_conn *c = tcp_pool_take(&e->conn_pool);
+    if (!c)
+        return NULL;
+    memset(c, 0, sizeof(*c));
+    c->used = true;
+    c->stream.ops = &e->ops;
+    c->active_ms = e->now_ms;
+    tcp_conn_hash(e, c, tag);
+    counter_set(&e->counters.tcp_connections, e->counters.tcp_connections + 1);
+    return c;
 }
 
 void tcp_conn_free(struct tcp_engine *e, struct tcp_conn *c)
@@ -82,13 +108,14 @@ void tcp_conn_free(struct tcp_engine *e, struct tcp_conn *c)
     tcp_list_remove(e, &e->ready, c);
     tcp_list_remove(e, &e->events, c);
     tcp_list_remove(e, &e->half_open, c);
-    wheel_stop(&e->wheel, &c->timer);
+    tcp_list_remove(e, &e->starving, c);
+    tcp_wheel_stop(e, c);
     tcp_queue_clear(e, c);
     tcp_store_clear(e, c);
+    tcp_recovery_close(e, c);
     c->used = false;
     c->state = TCP_CLOSED;
-    c->hash_next = e->free_conn;
-    e->free_conn = tcp_conn_index(e, c);
+    tcp_pool_give(&e->conn_pool, c);
     counter_set(&e->counters.tcp_connections, e->counters.tcp_connections - 1);
 }
 
@@ -99,7 +126,10 @@ void tcp_list_init(struct tcp_list *l, enum tcp_link_id link)
 
 static bool on_list(const struct tcp_engine *e, const struct tcp_list *l, const struct tcp_conn *c)
 {
-    return l == &e->ready ? c->on_ready : l == &e->events ? c->on_event : c->on_half_open;
+    return l == &e->ready      ? c->on_ready
+           : l == &e->events   ? c->on_event
+           : l == &e->starving ? c->on_starving
+                               : c->on_half_open;
 }
 
 static void mark(const struct tcp_engine *e, const struct tcp_list *l, struct tcp_conn *c, bool on)
@@ -108,6 +138,8 @@ static void mark(const struct tcp_engine *e, const struct tcp_list *l, struct tc
         c->on_ready = on;
     else if (l == &e->events)
         c->on_event = on;
+    else if (l == &e->starving)
+        c->on_starving = on;
     else
         c->on_half_open = on;
 }
@@ -146,11 +178,14 @@ void tcp_list_remove(struct tcp_engine *e, struct tcp_list *l, struct tcp_conn *
 
 void tcp_conn_ready(struct tcp_conn *c)
 {
-    tcp_list_push(c->engine, &c->engine->ready, c);
+    struct tcp_engine *e = tcp_conn_engine(c);
+    tcp_list_push(e, &e->ready, c);
 }
 
 void tcp_conn_event(struct tcp_conn *c, enum tcp_event what)
 {
     c->events |= (uint8_t)what;
-    tcp_list_push(c->engine, &c->engine->events, c);
+    struct tcp_engine *e = tcp_conn_engine(c);
+    tcp_list_remove(e, &e->starving, c);
+    tcp_list_push(e, &e->events, c);
 }

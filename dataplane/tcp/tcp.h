@@ -20,6 +20,8 @@
 #include "base/stream.h"
 #include "dataplane/tcp/counters.h"
 
+struct cc_ops;
+
 #define TCP_BURST      32
 #define TCP_OUT_REFS   4 /* references a segment may be gathered from */
 #define TCP_OPTION_MAX 40
@@ -35,12 +37,16 @@ enum tcp_flag {
     TCP_CWR = 0x80,
 };
 
+/* The ECN field of the IP header (RFC 3168 5). */
+enum tcp_ecn { TCP_ECN_NONE, TCP_ECN_ECT1, TCP_ECN_ECT0, TCP_ECN_CE };
+
 /* A segment received: addresses by the host, `segment` from the TCP header on. The host has
  * verified the checksum. */
 struct tcp_packet {
     struct addr src, dst;
     const uint8_t *segment; /* TCP header, options, data */
     uint32_t len;
+    uint8_t ecn; /* enum tcp_ecn, from the IP header */
 };
 
 /* A segment to send. All integers in host order. */
@@ -50,6 +56,7 @@ struct tcp_out {
     uint32_t seq, ack;
     uint16_t window; /* as on the wire, already scaled */
     uint8_t flags;
+    uint8_t ecn;        /* enum tcp_ecn, for the IP header */
     uint8_t option_len; /* a multiple of 4 */
     uint8_t option[TCP_OPTION_MAX];
     uint8_t refs;
@@ -69,13 +76,18 @@ struct tcp_host {
 };
 
 struct tcp_config {
-    uint32_t connections;      /* size of the table, taken at start */
+    uint32_t connections;      /* size of the table */
+    uint32_t active;           /* connections that may have bytes to send at one time */
     uint32_t blocks;           /* 2 KiB blocks for copies and for what arrives out of order */
     uint32_t send_queue_bytes; /* what a stream may have queued */
     uint32_t receive_window_bytes;
     uint16_t mss_v4, mss_v6; /* what we announce: MTU less headers */
     uint32_t time_wait_ms, syn_retries, data_retries;
     uint32_t idle_timeout_ms; /* no byte either way; 0: never. Applications have their own */
+    uint32_t flights;         /* connections with data in flight at once that SACK serves well */
+    uint32_t records;         /* bursts and retransmissions in flight, of all of them */
+    const struct cc_ops *cc;  /* congestion control of new connections */
+    bool ecn_active, ecn_passive; /* ask for ECN in our SYN; grant it to peers that ask */
 };
 
 /* Defaults that a node uses (worker) and tests start from. */
@@ -95,7 +107,8 @@ void tcp_destroy(struct tcp_engine *e);
 
 /* Accepts connections to any local address at `port`. False: already listening, or too many. */
 bool tcp_listen(struct tcp_engine *e, uint16_t port, tcp_accept *accept, void *ctx);
-/* Stops accepting on all ports; connections go on (drain). */
+/* Stops accepting on all ports: a SYN is answered with RST, so that whoever asks goes elsewhere at
+ * once; connections go on, and a handshake that was begun is accepted yet (drain). */
 void tcp_listen_stop(struct tcp_engine *e);
 
 /* Resets every connection, for an end that cuts what still runs: the peers must not wait for a

@@ -3,10 +3,12 @@
  * Private to the TCP engine and its tests: the connection, the engine around it, and what the
  * files here offer one another.
  *
- * A connection is one entry of an array taken at start, found by a keyed hash of its tuple. Idle
- * it owns nothing else; it borrows from bounded pools
+ * A connection is one entry of an array, found by a keyed hash of its tuple. Idle it owns nothing
+ * else, at most 288 bytes with its share of the table; it borrows from bounded pools, none of
+ * which grows with the number of connections
  *
- *   send:     a chain of tcp_items, references to what is queued, from snd_una on
+ *   send:     a tcp_tx while anything is queued, with a chain of tcp_items, references to what is
+ *             queued, from snd_una on
  *   receive:  a tcp_store, a map of 2 KiB blocks for what is in order but not yet consumed and
  *             for what came out of order
  *
@@ -18,8 +20,9 @@
  *   send:    ------+-----------------+---------------+------->
  *               snd_una  snd_nxt  snd_max         snd_end
  *
- * snd_nxt falls back to snd_una when the retransmission timer expires (go-back-N); snd_max is
- * the highest ever sent.
+ * With SACK the flight has records (recovery.h) and snd_nxt is snd_max. Without, snd_nxt falls
+ * back to snd_una when the retransmission timer expires (go-back-N); snd_max is the highest ever
+ * sent.
  *
  * Two lists hold connections with work to do: `events` those with a deferred event, `ready`
  * those that may have something to send. tcp_input calls the application for received data and
@@ -32,8 +35,8 @@
 #include <assert.h>
 
 #include "base/rng.h"
-#include "base/wheel.h"
-#include "dataplane/tcp/reno.h"
+#include "dataplane/tcp/cc.h"
+#include "dataplane/tcp/recovery.h"
 #include "dataplane/tcp/rtt.h"
 #include "dataplane/tcp/tcp.h"
 
@@ -43,12 +46,16 @@
 #define TCP_STORE_RANGES  64u
 #define TCP_WINDOW_MAX    (448u * 1024) /* what a store can hold, with room for rounding */
 #define TCP_ITEMS         10u
+#define TCP_IDLE_BYTES    408u /* what an idle connection may cost, all told */
+#define TCP_SLOTS         10u  /* connections in a bucket, */
+#define TCP_SLOTS_USED    6u   /* of which so many are taken when the table is full */
 #define TCP_LISTENERS     16u
 #define TCP_MSS_MIN       64u /* a smaller offer would only cost us (CVE-2019-11479) */
 #define TCP_HEADER        20u
 #define TCP_ACK_DELAY_MS  40u
 #define TCP_QUANTUM       16u /* segments a connection sends before the next one's turn */
 #define TCP_TIMERS        64u /* timers a poll */
+#define TCP_STARVING      32u /* connections a poll that are asked again whether a pool has room */
 #define TCP_REFUSALS      8u  /* refusals in a row before a poll gives up */
 #define TCP_FIN_WAIT_2_MS 60000u
 
@@ -86,7 +93,7 @@ enum tcp_event {
     TCP_EVENT_CLOSED = 8,
 };
 
-/* A connection is on at most one of events and half_open, and on ready or not. */
+/* A connection is on at most one of events, starving and half_open, and on ready or not. */
 enum tcp_link_id { TCP_LINK_READY, TCP_LINK_EVENT, TCP_LINKS };
 
 struct tcp_link {
@@ -97,6 +104,41 @@ struct tcp_list {
     uint32_t head, tail, count;
     enum tcp_link_id link;
 };
+
+/* Elements of one size. Those from `top` on were never taken, so that nothing is touched, or
+ * costs memory, before it is needed. */
+struct tcp_pool {
+    uint8_t *base;
+    uint32_t size, link; /* bytes of an element; where in a free one the link of the list lies */
+    uint32_t count, top, left;
+    uint32_t first; /* of those given back: index + 1, 0: none */
+};
+
+/* A deadline in the wheel; see wheel.c. Links are connections' indices + 1. */
+struct tcp_timer {
+    uint32_t next; /* 0: the last of its slot */
+    uint32_t prev; /* 0: not armed; TCP_TIMER_HEAD + slot: the first of it */
+    uint32_t due_ms;
+};
+#define TCP_TIMER_HEAD  0x80000000u
+#define TCP_WHEEL_RINGS 4u
+#define TCP_WHEEL_SLOTS 256u
+
+struct tcp_wheel {
+    uint64_t tick; /* milliseconds; slots up to and with this one have fired */
+    size_t armed;
+    uint32_t slot[TCP_WHEEL_RINGS * TCP_WHEEL_SLOTS]; /* index + 1 */
+    uint64_t used[TCP_WHEEL_RINGS][TCP_WHEEL_SLOTS / 64];
+};
+
+/* A line of the table. A connection lies in the first bucket from its own on that had a slot
+ * free; `passed` counts those that went by, so that a search knows when to stop. */
+struct tcp_bucket {
+    uint16_t tag[TCP_SLOTS];  /* of the hash, bits that do not choose the bucket */
+    uint32_t conn[TCP_SLOTS]; /* index + 1, 0: free */
+    uint32_t passed;
+};
+static_assert(sizeof(struct tcp_bucket) == 64, "a bucket is a cache line");
 
 /* 2 KiB for copied bytes (then `hold` counts the queue and every frame that refers to it), for
  * received bytes, or for a tcp_store. */
@@ -119,9 +161,17 @@ struct tcp_place {
     uint32_t i, offset;
 };
 
-struct tcp_range {
-    uint32_t start, end; /* sequence numbers */
+/* What a connection needs only while bytes are queued. Taken with the first, given back with the
+ * last. */
+struct tcp_tx {
+    struct tcp_place head; /* place of snd_una */
+    struct tcp_place next; /* place of snd_nxt */
+    struct tcp_items *tail;
+    uint32_t tail_n;          /* references used in tail */
+    uint32_t next_free;       /* in the pool */
+    uint32_t rtt_seq, rtt_us; /* the ACK that covers rtt_seq gives a sample since rtt_us */
 };
+static_assert(sizeof(struct tcp_tx) <= 64, "a cache line");
 
 /* Received bytes that wait. Byte `seq` lies in block slot[seq / 2048 % 256] at seq % 2048, so
  * that small segments share blocks and the window bounds the memory. Kept in a block itself. */
@@ -129,28 +179,40 @@ struct tcp_store {
     uint32_t slot[TCP_STORE_SLOTS]; /* block numbers, TCP_NONE */
     uint32_t ranges;
     struct tcp_range range[TCP_STORE_RANGES]; /* out of order: ascending, disjoint, not touching */
+    struct tcp_range recent[TCP_SACKS];       /* of these, those that grew last, last first */
+    uint8_t recents;
+    uint8_t unreported; /* ranges begun since the last ACK: it must not miss one */
 };
 static_assert(sizeof(struct tcp_store) <= TCP_BLOCK_BYTES, "a store fits a block");
 
+/*
+ * In the order of use: 0 to 63 what identifies it and whom it calls, 64 to 127 what every segment
+ * looks at, 128 to 191 what most do, from there on what a loss, a list or a reader in arrears do.
+ * stream.transport is the hash of the tuple, which chooses the bucket.
+ */
 struct tcp_conn {
     struct stream stream;
-    struct tcp_engine *engine;
-    uint32_t hash;      /* of the tuple; its low bits choose the bucket */
-    uint32_t hash_next; /* next in the bucket, or next free entry */
-    struct tcp_link link[TCP_LINKS];
 
-    uint8_t state;  /* enum tcp_state */
-    uint8_t end;    /* enum stream_end, once CLOSED */
-    uint8_t events; /* enum tcp_event, due */
+    uint32_t snd_una, snd_nxt, snd_max, snd_end;
+    uint32_t rcv_nxt, rcv_edge, app_nxt;
+    uint32_t snd_wnd;          /* in bytes, scaled up */
+    uint32_t snd_wl1, snd_wl2; /* SEQ and ACK of the last window update */
+    uint32_t queued;           /* bytes in the queue: [snd_una, snd_end) */
+    uint32_t ack_sent;         /* the last ACK sent: Last.ACK.sent of RFC 7323 */
+    uint8_t state;             /* enum tcp_state */
+    uint8_t events;            /* enum tcp_event, due */
     uint8_t rcv_scale, snd_scale;
-    uint8_t backoff;  /* RTOs or probes in a row: the next waits 2^backoff as long */
-    uint8_t retries;  /* the same, but set back by any sign of life */
-    uint8_t dupacks;  /* duplicate ACKs in a row */
-    uint8_t ack_owed; /* ACKs to send for segments out of order, one each (RFC 5681 4.2) */
-    uint8_t listener; /* index, passive opens until accepted */
+
+    /* Bytes of their own, since each segment changes them: bits that are written one by one and
+     * read together wait for the stores before them, a frame's among those (300 cycles). */
+    bool on_ready;
+    bool ack_now;
+    bool timing;             /* tx->rtt_seq and tx->rtt_us are set; in a handshake, syn_us is */
+    bool rtx_armed, probing; /* rtx_ms is set; it is for a window probe */
+    bool ack_armed;
 
     bool used : 1;
-    bool on_ready : 1, on_event : 1, on_half_open : 1, in_table : 1;
+    bool on_event : 1, on_half_open : 1, on_starving : 1, in_table : 1;
     bool passive : 1;
     bool owned : 1;      /* the application has it, and is owed a closed event */
     bool ts_on : 1;      /* timestamps negotiated */
@@ -159,50 +221,71 @@ struct tcp_conn {
     bool fin_queued : 1; /* shut was called: FIN after snd_end */
     bool fin_seen : 1;   /* the peer's FIN is at fin_seq, perhaps behind a gap */
     bool eof_told : 1;
-    bool ack_now : 1;
-    bool head_due : 1;               /* retransmit one segment from snd_una */
-    bool force : 1;                  /* send though the window allows less than a full segment */
-    bool recovering : 1;             /* fast recovery, until snd_una >= recover */
-    bool timing : 1;                 /* rtt_seq and rtt_us are set */
-    bool want_write : 1;             /* send or copy took less than given */
-    bool want_block : 1;             /* for lack of a block */
-    bool tail_copy : 1;              /* the last item is a block of ours that may take more bytes */
-    bool rtx_armed : 1, probing : 1; /* rtx_ms is set; it is for a window probe */
-    bool ack_armed : 1;
+    bool head_due : 1;                 /* retransmit one segment from snd_una */
+    bool force : 1;                    /* send though the window allows less than a full segment */
+    bool recovering : 1;               /* fast recovery, until snd_una >= recover */
+    bool in_rto : 1;                   /* an RTO expired: the same, but cwnd slow-starts */
+    bool sack_on : 1;                  /* SACK negotiated (RFC 2018) */
+    bool dsack_due : 1;                /* report `dsack` with the next segment */
+    bool app_limited : 1;              /* there was nothing to send in this round */
+    bool cwr : 1;                      /* reduced without an episode, for what is below cwr_end */
+    bool limited : 1, was_limited : 1; /* cwnd held back the sender: this round, the last one */
+    bool tlp_out : 1, tlp_again : 1;   /* a probe up to tlp_end is out; it repeats old data */
+    bool tlp_unsampled : 1;            /* no round-trip time since the last probe */
+    bool ecn_on : 1, ecn_asked : 1;    /* negotiated; our SYN asked for it */
+    bool ecn_echo : 1;                 /* a mark came and the peer has not yet sent CWR */
+    bool ecn_echoed : 1;               /* the segment at hand carried ECE */
+    bool ecn_cwr_due : 1;              /* CWR with the next new data (RFC 3168 6.1.2) */
+    bool want_write : 1;               /* send or copy took less than given */
+    bool want_block : 1;               /* for lack of a block */
+    bool tail_copy : 1;  /* the last item is a block of ours that may take more bytes */
+    bool challenged : 1; /* challenge_ms is set */
 
-    /* send */
-    uint32_t snd_una, snd_nxt, snd_max, snd_end;
-    uint32_t snd_wnd, snd_wnd_max; /* in bytes, scaled up */
-    uint32_t snd_wl1, snd_wl2;     /* SEQ and ACK of the last window update */
-    uint32_t queued;               /* bytes in the queue: [snd_una, snd_end) */
-    uint32_t recover;              /* snd_max when the last loss was found (RFC 6582) */
-    uint16_t mss;                  /* largest payload we send, options subtracted */
-    uint16_t rcv_mss;              /* largest payload seen: what a full segment of the peer is */
-    struct reno cc;
-    struct rtt rtt;
-    uint32_t rtt_seq, rtt_us; /* the ACK that covers rtt_seq gives a sample since rtt_us */
-    struct tcp_place head;    /* place of snd_una; items NULL: the queue is empty */
-    struct tcp_place next;    /* place of snd_nxt */
-    struct tcp_items *tail;
-    uint32_t tail_n; /* references used in tail */
+    uint8_t backoff;  /* RTOs or probes in a row: the next waits 2^backoff as long */
+    uint8_t retries;  /* the same, but set back by any sign of life */
+    uint8_t dupacks;  /* duplicate ACKs in a row */
+    uint8_t ack_owed; /* without SACK: ACKs to send for segments out of order, one each */
 
-    /* receive */
-    uint32_t app_nxt, rcv_nxt, rcv_edge;
-    uint32_t offered; /* end of what the application was last offered */
-    uint32_t fin_seq;
-    uint32_t ack_sent; /* the last ACK sent: Last.ACK.sent of RFC 7323 */
     uint32_t ts_recent, ts_recent_ms;
     uint32_t ts_offset; /* of our timestamp clock, by address pair */
+    struct tcp_tx *tx;  /* NULL: nothing is queued */
+    struct tcp_recovery *rec; /* while data is in flight and the peer sends SACK */
     struct tcp_store *store;
-
     /* timers, in milliseconds of engine.now_ms; one wheel timer, lazy, for the earliest */
     uint32_t rtx_ms, ack_ms;
-    uint32_t active_ms;    /* when a byte or an acknowledgement last came */
-    uint32_t sent_ms;      /* when data last went */
+    uint32_t active_ms; /* when a byte or an acknowledgement last came */
+    uint32_t sent_ms;   /* when data last went */
+    uint16_t mss;       /* largest payload we send, options subtracted */
+    uint16_t rcv_mss;   /* largest payload seen: what a full segment of the peer is */
+    struct rtt rtt;
+    uint32_t last_echo; /* TSecr of the last sample: an echo that stands still tells nothing */
+    union {
+        struct cc cc;
+        uint32_t syn_us; /* before there is a window to control: when the SYN went, if timing */
+    };
+    struct tcp_link link[TCP_LINKS];
+    struct tcp_timer timer;
+
+    struct tcp_range dsack;
+    struct reordering order; /* of the path, as learnt so far */
+    uint32_t min_rtt_us;     /* of the last minutes, since min_rtt_ms; 0: none */
+    uint32_t min_rtt_ms;
+    uint32_t round_end; /* the round trip ends when snd_una passes it */
+    uint32_t cwr_end;   /* snd_max at a reduction without an episode */
+    uint32_t tlp_end;   /* snd_max when the last probe was sent */
+    uint32_t snd_wnd_max;
+    uint32_t recover; /* snd_max when the last loss was found (RFC 6582) */
+    uint32_t offered; /* end of what the application was last offered */
+    uint32_t fin_seq;
     uint32_t challenge_ms; /* when the last challenge ACK went */
-    bool challenged;
-    struct timer timer;
+    uint8_t end;           /* enum stream_end, once CLOSED */
+    uint8_t listener;      /* index, passive opens until accepted */
 };
+static_assert(offsetof(struct tcp_conn, snd_una) == 64 && offsetof(struct tcp_conn, backoff) <= 128,
+              "what every segment looks at is two cache lines");
+static_assert(sizeof(struct tcp_conn) + sizeof(struct tcp_bucket) / TCP_SLOTS_USED + 1 <=
+                  TCP_IDLE_BYTES,
+              "an idle connection with its share of the table");
 
 /* What is left of a connection in TIME-WAIT: every answer there goes to a packet that carries
  * the addresses. */
@@ -228,10 +311,12 @@ struct tcp_budget {
 };
 
 struct tcp_options {
-    bool has_mss, has_scale, has_ts;
+    bool has_mss, has_scale, has_ts, sack_permitted;
     uint8_t scale;
+    uint8_t sacks; /* blocks in `sack`, as they came */
     uint16_t mss;
     uint32_t tsval, tsecr;
+    struct tcp_range sack[TCP_SACKS];
 };
 
 /* A segment parsed. `local` is the destination. */
@@ -250,6 +335,7 @@ struct tcp_segment {
 
 struct tcp_listener {
     uint16_t port; /* 0: free */
+    bool stopped;  /* takes no SYN any more; handshakes that were begun are accepted yet */
     tcp_accept *accept;
     void *ctx;
 };
@@ -264,23 +350,29 @@ struct tcp_engine {
     struct hash_secret secret;
     uint8_t key[16]; /* SipHash: sequence numbers, ports, timestamp offsets */
 
-    struct tcp_conn *conns;
-    uint32_t *bucket;
-    uint32_t bucket_mask, free_conn, half_open_max;
-    struct tcp_list ready, events, half_open;
-    uint32_t starved; /* connections on `events` that wait for a pool */
-    bool refused;     /* the last poll had output refused */
+    struct stream_ops ops; /* of its streams: the way from one to the engine */
 
-    struct tcp_block *blocks;
-    uint32_t free_block, blocks_free, blocks_reserve;
-    struct tcp_items *items, *free_items;
-    uint32_t items_free, items_total;
+    struct tcp_conn *conns; /* conn_pool's */
+    struct tcp_pool conn_pool;
+    struct tcp_bucket *bucket;
+    uint32_t buckets, half_open_max;
+    struct tcp_list ready, events, half_open;
+    struct tcp_list starving; /* they may send more, and wait for a pool, in turn */
+    bool fed;                 /* in the last poll one of them found what it waited for */
+    bool refused;             /* the last poll had output refused */
+
+    struct tcp_block *blocks; /* block_pool's */
+    uint32_t blocks_reserve;
+    struct tcp_pool block_pool, items_pool, tx_pool;
+    struct tcp_recovery *recoveries, *free_recovery;
+    struct tcp_record *records;
+    uint32_t free_record, recoveries_free, records_free;
 
     struct tcp_time_wait tw;
     struct tcp_listener listener[TCP_LISTENERS];
     uint32_t port_counter;
     struct tcp_budget rst_budget, challenge_budget;
-    struct wheel wheel;
+    struct tcp_wheel wheel;
     uint8_t scratch[STREAM_LOOKAHEAD]; /* makes kept bytes contiguous while they are offered */
 };
 
@@ -288,9 +380,36 @@ static inline struct tcp_conn *tcp_conn_of(const struct stream *s)
 {
     return (struct tcp_conn *)(uintptr_t)((const uint8_t *)s - offsetof(struct tcp_conn, stream));
 }
+static inline struct tcp_engine *tcp_conn_engine(const struct tcp_conn *c)
+{
+    return (struct tcp_engine *)((uintptr_t)c->stream.ops - offsetof(struct tcp_engine, ops));
+}
 static inline uint32_t tcp_conn_index(const struct tcp_engine *e, const struct tcp_conn *c)
 {
     return (uint32_t)(c - e->conns);
+}
+/* no entry is left for another connection */
+static inline bool tcp_conn_full(const struct tcp_engine *e)
+{
+    return e->conn_pool.left == 0;
+}
+static inline bool tcp_timer_armed(const struct tcp_timer *t)
+{
+    return t->prev != 0;
+}
+/* Place of snd_una, place of snd_nxt; items NULL: the queue is empty. */
+static inline struct tcp_place tcp_conn_head(const struct tcp_conn *c)
+{
+    return c->tx ? c->tx->head : (struct tcp_place){NULL, 0, 0};
+}
+static inline struct tcp_place tcp_conn_next(const struct tcp_conn *c)
+{
+    return c->tx ? c->tx->next : (struct tcp_place){NULL, 0, 0};
+}
+static inline void tcp_conn_next_set(struct tcp_conn *c, struct tcp_place at)
+{
+    if (c->tx)
+        c->tx->next = at;
 }
 static inline uint32_t tcp_conn_flight(const struct tcp_conn *c)
 {
@@ -321,13 +440,28 @@ void tcp_time_set(struct tcp_engine *e, struct now now);
 /* Takes one of at most `rate` a second; false when they are used up. */
 bool tcp_budget_take(struct tcp_engine *e, struct tcp_budget *b, uint32_t rate);
 
+/* input.c */
+/* An address that one end of a connection can have. */
+bool tcp_unicast(const struct addr *a);
+
 /* table.c: entries, tuple table, lists */
 uint64_t tcp_tuple_tag(const struct tcp_engine *e, const struct addr *local, uint16_t lport,
                        const struct addr *remote, uint16_t rport);
 struct tcp_conn *tcp_conn_find(const struct tcp_engine *e, uint64_t tag, const struct addr *local,
                                uint16_t lport, const struct addr *remote, uint16_t rport);
+/* The bucket where the search for `hash` begins. */
+static inline struct tcp_bucket *tcp_bucket_of(const struct tcp_engine *e, uint32_t hash)
+{
+    return &e->bucket[(uint64_t)hash * e->buckets >> 32];
+}
+static inline uint16_t tcp_bucket_tag(uint64_t tag)
+{
+    return (uint16_t)(tag >> 48);
+}
 /* A zeroed entry in the table, or NULL when all are taken. */
 struct tcp_conn *tcp_conn_new(struct tcp_engine *e, uint64_t tag);
+/* Puts it into the table under its tuple's tag. */
+void tcp_conn_hash(struct tcp_engine *e, struct tcp_conn *c, uint64_t tag);
 /* Takes it off the wire: no segment finds it any more. */
 void tcp_conn_unhash(struct tcp_engine *e, struct tcp_conn *c);
 void tcp_conn_free(struct tcp_engine *e, struct tcp_conn *c);
@@ -338,13 +472,38 @@ void tcp_conn_ready(struct tcp_conn *c);
 void tcp_conn_event(struct tcp_conn *c, enum tcp_event what);
 
 /* pool.c */
-bool tcp_pool_create(struct tcp_engine *e);
-void tcp_pool_destroy(struct tcp_engine *e);
+/* Large arrays on large pages where the system grants them, zeroed, touched only by use. */
+void *tcp_memory_new(size_t count, size_t size);
+void tcp_memory_free(void *p, size_t count, size_t size);
+bool tcp_pool_init(struct tcp_pool *p, uint32_t count, size_t size, size_t link);
+void tcp_pool_fini(struct tcp_pool *p);
+/* An element as it was given back, or zeroed when it is new; NULL when none is left. */
+void *tcp_pool_take(struct tcp_pool *p);
+void tcp_pool_give(struct tcp_pool *p, void *element);
+bool tcp_pools_create(struct tcp_engine *e);
+void tcp_pools_destroy(struct tcp_engine *e);
+static inline uint32_t tcp_blocks_free(const struct tcp_engine *e)
+{
+    return e->block_pool.left;
+}
 /* NULL when none is free, or when no more than `reserve` are. */
 struct tcp_block *tcp_block_take(struct tcp_engine *e, uint32_t reserve);
 void tcp_block_give(struct tcp_engine *e, struct tcp_block *b);
 struct tcp_items *tcp_items_take(struct tcp_engine *e);
 void tcp_items_give(struct tcp_engine *e, struct tcp_items *i);
+/* Gives the connection a tcp_tx, if it has none. False: all are taken. */
+bool tcp_tx_open(struct tcp_engine *e, struct tcp_conn *c);
+void tcp_tx_close(struct tcp_engine *e, struct tcp_conn *c);
+
+/* wheel.c */
+void tcp_wheel_init(struct tcp_wheel *w, uint64_t mono_us);
+/* Arms, or moves, the connection's timer. It fires at the first tick not before due_ms. */
+void tcp_wheel_arm(struct tcp_engine *e, struct tcp_conn *c, uint32_t due_ms);
+void tcp_wheel_stop(struct tcp_engine *e, struct tcp_conn *c);
+/* Calls tcp_timer_fire for what is due, at most `limit` times; returns how many. */
+size_t tcp_wheel_advance(struct tcp_engine *e, uint64_t mono_us, size_t limit);
+/* A time not later than the next deadline, UINT64_MAX when nothing is armed. */
+uint64_t tcp_wheel_next_us(const struct tcp_engine *e);
 
 /* options.c */
 /* False: malformed. Fills everything but tag. */
@@ -352,6 +511,8 @@ bool tcp_segment_parse(struct tcp_segment *s, const struct tcp_packet *p);
 void tcp_option_syn(struct tcp_out *o, uint16_t mss, int scale, bool ts, uint32_t tsval,
                     uint32_t tsecr);
 void tcp_option_ts(struct tcp_out *o, uint32_t tsval, uint32_t tsecr);
+void tcp_option_sack_permitted(struct tcp_out *o);
+void tcp_option_sack(struct tcp_out *o, const struct tcp_range *b, uint32_t n);
 
 /* open.c */
 /* A SYN for no connection. */
@@ -368,13 +529,63 @@ void tcp_conn_segment(struct tcp_engine *e, struct tcp_conn *c, struct tcp_segme
 /* False: the segment goes no further. */
 bool tcp_conn_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s);
 void tcp_conn_window(struct tcp_conn *c, const struct tcp_segment *s);
+void tcp_conn_cc_init(struct tcp_engine *e, struct tcp_conn *c);
+/* A round-trip time: `exact_us` if not 0, else from the timestamp of an ACK that advanced. */
+void tcp_conn_sample(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s,
+                     uint32_t exact_us, bool advanced);
+/* cwnd after an ACK outside of recovery; `flight` as before it. */
+void tcp_conn_grow(struct tcp_engine *e, struct tcp_conn *c, uint32_t acked, uint32_t flight,
+                   uint32_t rtt_us);
+/* Reduces cwnd once a window, without an episode: a repaired tail loss, or ECN's echo. */
+void tcp_conn_reduce(struct tcp_engine *e, struct tcp_conn *c, bool ecn);
+
+/* ecn.c */
+void tcp_ecn_negotiate(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s);
+/* What a SYN or SYN,ACK of ours says of ECN. */
+uint8_t tcp_ecn_syn_flags(struct tcp_engine *e, struct tcp_conn *c);
+/* Data in the window arrived. */
+void tcp_ecn_received(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s);
+/* An acceptable ACK, before it moves anything. */
+void tcp_ecn_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s);
+/* Flags and ECN field of a segment to send; what follows when it went out. */
+void tcp_ecn_send(const struct tcp_conn *c, struct tcp_out *o);
+void tcp_ecn_sent(struct tcp_conn *c, const struct tcp_out *o);
+
+/* dupack.c: loss recovery without SACK */
+void tcp_dupack(struct tcp_engine *e, struct tcp_conn *c);
+/* snd_una moved by `acked` bytes; `flight` as before. */
+void tcp_dupack_advanced(struct tcp_engine *e, struct tcp_conn *c, uint32_t acked, uint32_t flight);
+void tcp_dupack_rto(struct tcp_engine *e, struct tcp_conn *c, bool first);
+
+/* sack.c: what we report */
+/* The store has taken bytes at `seq`, out of order. */
+void tcp_sack_kept(struct tcp_conn *c, uint32_t seq);
+/* rcv_nxt moved over ranges of the store. */
+void tcp_sack_advanced(struct tcp_conn *c);
+/* [start, end) came though it was here. */
+void tcp_sack_duplicate(struct tcp_conn *c, uint32_t start, uint32_t end);
+/* [seq, end) comes out of order: a part of it may be here. */
+void tcp_sack_overlap(struct tcp_conn *c, uint32_t seq, uint32_t end);
+/* What the option takes from a segment's payload now. */
+uint32_t tcp_sack_bytes(const struct tcp_conn *c);
+void tcp_sack_write(const struct tcp_conn *c, struct tcp_out *o);
+/* A segment with the option has gone out. */
+void tcp_sack_reported(struct tcp_conn *c);
+/* One more range would not fit the next ACK. */
+bool tcp_sack_crowded(const struct tcp_conn *c);
 
 /* queue.c: the send queue */
+/* The pools have what one more reference may need. */
+bool tcp_queue_room(const struct tcp_engine *e, const struct tcp_conn *c);
+/* What is queued goes again from snd_una on. */
+void tcp_queue_rewind(struct tcp_conn *c);
 bool tcp_queue_push(struct tcp_engine *e, struct tcp_conn *c, struct ref r);
 uint32_t tcp_queue_copy(struct tcp_engine *e, struct tcp_conn *c, const uint8_t *p, uint32_t len);
 /* Gathers up to `max` bytes from `at` into `out`; returns how many, and moves `at` past them. */
 uint32_t tcp_queue_gather(struct tcp_place *at, const struct tcp_conn *c, struct tcp_out *out,
                           uint32_t max);
+/* The place of byte `offset` of the queue, counted from snd_una. */
+struct tcp_place tcp_queue_at(const struct tcp_conn *c, uint32_t offset);
 /* Releases `n` bytes at the head. */
 void tcp_queue_release(struct tcp_engine *e, struct tcp_conn *c, uint32_t n);
 void tcp_queue_clear(struct tcp_engine *e, struct tcp_conn *c);
@@ -414,7 +625,7 @@ void tcp_timer_rtx_stop(struct tcp_conn *c);
 void tcp_timer_ack(struct tcp_engine *e, struct tcp_conn *c);
 /* Files the wheel timer for the earliest deadline. */
 void tcp_timer_update(struct tcp_engine *e, struct tcp_conn *c);
-void tcp_timer_fire(void *engine, struct timer *t);
+void tcp_timer_fire(struct tcp_engine *e, struct tcp_conn *c);
 
 /* stream.c: what the application sees */
 extern const struct stream_ops tcp_stream_ops;

@@ -59,15 +59,17 @@ void tcp_timer_update(struct tcp_engine *e, struct tcp_conn *c)
     uint32_t idle = idle_limit_ms(e, c);
     if (c->rtx_armed)
         sooner(e->now_ms, &wait, c->rtx_ms);
+    if (c->rec && c->rec->soon_armed)
+        sooner(e->now_ms, &wait, c->rec->soon_ms);
     if (c->ack_armed)
         sooner(e->now_ms, &wait, c->ack_ms);
     if (idle)
         sooner(e->now_ms, &wait, c->active_ms + idle);
     if (wait == INT32_MAX)
         return;
-    uint64_t due = (e->now.mono_us / 1000 + (uint64_t)(wait > 0 ? wait : 0)) * 1000;
-    if (!timer_armed(&c->timer) || due < c->timer.due_us)
-        wheel_arm(&e->wheel, &c->timer, due);
+    uint32_t due = e->now_ms + (uint32_t)(wait > 0 ? wait : 0);
+    if (!tcp_timer_armed(&c->timer) || seq_lt(due, c->timer.due_ms))
+        tcp_wheel_arm(e, c, due);
 }
 
 static void handshake_expired(struct tcp_engine *e, struct tcp_conn *c)
@@ -84,7 +86,7 @@ static void handshake_expired(struct tcp_engine *e, struct tcp_conn *c)
     tcp_timer_rtx(e, c, false);
 }
 
-/* RFC 6298 5.4 to 5.6, RFC 5681 3.1; go-back-N, as a sender without SACK must. */
+/* RFC 6298 5.4 to 5.6, RFC 5681 3.1 */
 static void rto_expired(struct tcp_engine *e, struct tcp_conn *c)
 {
     bool first = c->backoff == 0;
@@ -96,14 +98,10 @@ static void rto_expired(struct tcp_engine *e, struct tcp_conn *c)
         if (c->backoff >= 3 && c->mss > low)
             c->mss = (uint16_t)low;
         counter_inc(&e->counters.tcp_rto_total);
-        tcp_reno_timeout(&c->cc, c->mss, tcp_conn_flight(c), first);
-        c->recover = c->snd_max; /* RFC 6582 4.1 */
-        c->recovering = false;
-        c->dupacks = 0;
-        c->timing = false;
-        c->snd_nxt = c->snd_una;
-        c->next = c->head;
-        c->head_due = true;
+        if (c->rec)
+            tcp_recovery_rto(e, c);
+        else
+            tcp_dupack_rto(e, c, first);
     } else {
         tcp_timer_rtx(e, c, false); /* the host refused what there is to send, all the time */
     }
@@ -138,11 +136,8 @@ static void rtx_expired(struct tcp_engine *e, struct tcp_conn *c)
         rto_expired(e, c);
 }
 
-void tcp_timer_fire(void *engine, struct timer *t)
+void tcp_timer_fire(struct tcp_engine *e, struct tcp_conn *c)
 {
-    struct tcp_engine *e = engine;
-    struct tcp_conn *c =
-        (struct tcp_conn *)(void *)((uint8_t *)t - offsetof(struct tcp_conn, timer));
     uint32_t idle = idle_limit_ms(e, c);
     if (idle && (int32_t)(e->now_ms - c->active_ms) >= (int32_t)idle) {
         if (c->state != TCP_CLOSED)
@@ -155,6 +150,8 @@ void tcp_timer_fire(void *engine, struct timer *t)
         c->ack_now = true;
         tcp_conn_ready(c);
     }
+    if (c->rec && c->rec->soon_armed && (int32_t)(e->now_ms - c->rec->soon_ms) >= 0)
+        tcp_recovery_soon(e, c); /* before the RTO, which it may put off */
     if (c->rtx_armed && (int32_t)(e->now_ms - c->rtx_ms) >= 0)
         rtx_expired(e, c);
     if (c->used)

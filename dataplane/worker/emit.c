@@ -208,6 +208,7 @@ bool emit_segment(void *ctx, const struct tcp_out *o)
         net_output(w->port[port].net, l4, header + o->len, &o->src, &o->dst, PROTOCOL_TCP, w->now);
     if (!frame)
         return wait_segment(w, port, m, o, l4, header);
+    net_mark_ecn(l4, addr_is_v4(&o->dst), o->ecn);
 
     struct payload pay = {.sum = net_sum_pseudo(&o->src, &o->dst, PROTOCOL_TCP, header + o->len),
                           .summed = p->tx_checksum};

@@ -101,7 +101,37 @@ static void command(struct worker *w, const struct message *m)
         tcp_listen_stop(w->tcp);
         http_server_drain(w->server);
         break;
+    case NODE_CUT:
+        http_server_cut(w->server);
+        break;
+    case NODE_TCP: {
+        struct node_tcp *show = m->ptr[0];
+        show->next = NULL;
+        if (!w->show)
+            w->show_tail = &w->show;
+        *w->show_tail = show;
+        w->show_tail = &show->next;
+        break;
     }
+    }
+}
+
+/* Some connections a turn, so that a large table holds nobody up. */
+static bool show_poll(struct worker *w)
+{
+    struct node_tcp *s = w->show;
+
+    if (!s)
+        return false;
+    struct tcp_shown to = {s->info + s->n, NODE_TCP_INFO - s->n, 0, 0};
+    bool more = tcp_show(w->tcp, &s->filter, &s->cursor, WORKER_SHOWN, &to);
+    s->n += to.n;
+    s->matched += to.matched;
+    if (!more) {
+        w->show = s->next;
+        answer(w, NODE_TCP_SHOWN, s);
+    }
+    return true;
 }
 
 bool messages_poll(struct worker *w)
@@ -115,6 +145,7 @@ bool messages_poll(struct worker *w)
         command(w, &m[0]);
         commands++;
     }
+    bool shown = rte_ring_free_count(w->node->events) > 2 * NODE_WORKERS && show_poll(w);
     n = ring_take(w->messages, m, WORKER_TURN);
     for (unsigned i = 0; i < n; i++) {
         if (m[i].type == WORKER_NEIGHBOUR)
@@ -123,7 +154,7 @@ bool messages_poll(struct worker *w)
             proxy_message(w->proxy, &m[i], w->now);
     }
     counter_add(&w->counters.worker_messages_total, n);
-    return n + commands > 0;
+    return n + commands > 0 || shown;
 }
 
 /* --- events

@@ -16,6 +16,7 @@
 #include "dataplane/net/net.h"
 #include "dataplane/port/port.h"
 #include "dataplane/proxy/proxy.h"
+#include "dataplane/tcp/show.h"
 #include "dataplane/tcp/tcp.h"
 #include "dht/dht.h"
 #include "dns/dns.h"
@@ -61,6 +62,8 @@ enum node_command {
     NODE_PURGE, /* ptr[0]: struct node_purge, answered by NODE_PURGED with the same pointer */
     NODE_FILLS, /* ptr[0]: struct node_fills, answered by NODE_FILLED */
     NODE_DRAIN, /* accept no more, finish what runs */
+    NODE_CUT,   /* reset the client connections that are left */
+    NODE_TCP,   /* ptr[0]: struct node_tcp, answered by NODE_TCP_SHOWN */
 };
 struct node_ping {
     struct endpoint to;
@@ -76,6 +79,15 @@ struct node_fills {
     unsigned n;
     struct proxy_fill_info fill[32];
 };
+#define NODE_TCP_INFO 64
+struct node_tcp {
+    struct node_tcp *next; /* the worker's: it looks at some connections a turn */
+    struct tcp_filter filter;
+    uint32_t cursor;
+    uint32_t matched; /* of these the first `n` are in info */
+    uint32_t n;
+    struct tcp_info info[NODE_TCP_INFO];
+};
 
 /* Events: a worker -> control. */
 enum node_event_type {
@@ -84,6 +96,7 @@ enum node_event_type {
     NODE_HEARD,     /* contact */
     NODE_PURGED,    /* ptr */
     NODE_FILLED,    /* ptr */
+    NODE_TCP_SHOWN, /* ptr */
 };
 struct node_event {
     uint16_t type, worker;
@@ -126,7 +139,7 @@ unsigned node_owner(struct node *n, const char *url, size_t len);
 struct worker_stats {
     const struct tcp_counters *tcp;
     const struct net_counters *net;
-    const struct http_counters *http;
+    const struct http_counters *http, *http_client;
     const struct proxy_counters *proxy;
     const struct cache_counters *cache;
     const struct dns_counters *dns;

@@ -93,6 +93,8 @@ static bool make_tcp(struct worker *w, struct rng *seeds, struct now now)
     /* clients may never take the last entries: ours to peers and origins, handshakes, DNS */
     c.connections = w->node->config.connections + w->node->config.connections / 8 +
                     2 * CLIENT_EXCHANGES + CLIENT_IDLE + 512;
+    c.flights = c.connections / 4 + 1024; /* the rest waits for requests */
+    c.records = c.connections + 16384;
     c.mss_v4 = (uint16_t)(mtu - 40);
     c.mss_v6 = (uint16_t)(mtu - 60);
     rng_bytes(seeds, seed, sizeof(seed));

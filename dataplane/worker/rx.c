@@ -83,7 +83,8 @@ static void sort(struct worker *w, struct sorted *s, const struct net_packet *p,
     const struct udp_packet udp = {p, port};
 
     if (p->kind == NET_TCP)
-        s->tcp_at[s->tcp++] = (struct tcp_packet){p->src, p->dst, p->payload, p->payload_len};
+        s->tcp_at[s->tcp++] =
+            (struct tcp_packet){p->src, p->dst, p->payload, p->payload_len, .ecn = p->tos & 3};
     else if (p->dport == WORKER_DNS_PORT)
         s->dns_at[s->dns++] = udp;
     else if (p->dport == w->node->config.dht.port)

@@ -10,7 +10,19 @@
 
 #include "dataplane/worker/worker.h"
 
-#define AHEAD 4
+#define AHEAD      4
+#define DATA_LINES 4 /* headers and a response head */
+
+/* For writing, out of another core's cache in one step instead of two. The instruction does
+ * nothing where it is not known. */
+static inline void prefetch_write(const void *p)
+{
+#if defined(__x86_64__)
+    __asm__ volatile("prefetchw %0" : : "m"(*(const char *)p));
+#else
+    __builtin_prefetch(p, 1);
+#endif
+}
 
 /*
  * What frees a frame is often another core, so its header and first bytes are misses here (a sixth
@@ -36,10 +48,11 @@ struct rte_mbuf *tx_frame(struct worker *w, uint8_t port)
     if (wp->spares >= AHEAD) {
         struct rte_mbuf *next = wp->spare[wp->spares - AHEAD];
         uint8_t *data = (uint8_t *)next + sizeof(*next) + PORT_PRIVATE + RTE_PKTMBUF_HEADROOM;
-        __builtin_prefetch(next, 1);
-        __builtin_prefetch((uint8_t *)next + RTE_CACHE_LINE_SIZE, 1);
-        __builtin_prefetch(data - RTE_CACHE_LINE_SIZE, 1);
-        __builtin_prefetch(data, 1);
+        prefetch_write(next);
+        prefetch_write((uint8_t *)next + RTE_CACHE_LINE_SIZE);
+        prefetch_write((uint8_t *)next + sizeof(*next)); /* a reference's record */
+        for (int i = -1; i < DATA_LINES; i++)
+            prefetch_write(data + i * RTE_CACHE_LINE_SIZE);
     }
     rte_pktmbuf_reset(m);
     return m;

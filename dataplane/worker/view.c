@@ -92,6 +92,7 @@ void node_stats(struct node *n, unsigned worker, struct worker_stats *out)
         .tcp = tcp_counters(w->tcp),
         .net = net_sum_ports(w),
         .http = http_server_counters(w->server),
+        .http_client = http_client_counters(w->client),
         .proxy = proxy_counters(w->proxy),
         .cache = cache_counters(n->cache, worker),
         .dns = &w->dns_counters,

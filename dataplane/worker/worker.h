@@ -30,7 +30,8 @@
 #define WORKER_EVENTS   2048
 #define WORKER_TURN     64 /* messages handled a turn */
 #define WORKER_HEARD    64
-#define WORKER_COPY     512 /* a span up to this is copied rather than referenced */
+#define WORKER_SHOWN    4096 /* connections looked at a turn, for who asks to see them */
+#define WORKER_COPY     512  /* a span up to this is copied rather than referenced */
 #define PROTOCOL_TCP    6
 #define PROTOCOL_UDP    17
 
@@ -110,7 +111,8 @@ struct worker {
     struct {
         struct dht_id id;
         uint64_t at_us;
-    } heard[WORKER_HEARD]; /* lately told to control */
+    } heard[WORKER_HEARD];              /* lately told to control */
+    struct node_tcp *show, **show_tail; /* being answered, oldest first */
     struct worker_wait wait[WORKER_WAIT];
     pthread_t thread;
     bool started;

@@ -116,3 +116,16 @@ Test(output, at_start_our_addresses_are_announced_and_gateways_asked)
     cr_assert_eq(COUNT(&lab, solicitations_total), 3);
     cr_assert_eq(COUNT(&lab, neighbours), 0);
 }
+
+Test(output, a_mark_of_congestion_capability_keeps_the_sum_right)
+{
+    lab_meet(&lab, "192.0.2.9");
+    uint8_t *frame = out("192.0.2.1", "192.0.2.9");
+    cr_assert(frame != NULL);
+    net_mark_ecn(room + NET_HEADROOM, true, 2);
+    cr_assert(frame[14] == 0x45 && frame[15] == 2);
+    cr_assert(net_sum_finish(net_sum(frame + 14, 20, 0)) == 0);
+    uint8_t v6[48] = {0x60};
+    net_mark_ecn(v6 + 40, false, 3);
+    cr_assert(v6[0] == 0x60 && v6[1] == 0x30);
+}

@@ -3,7 +3,8 @@
  * A connection against a peer that does anything. The input is a list of 8-byte steps; sequence
  * and acknowledgement numbers count from where the connection is, so that deep states are near.
  *
- *   byte 0  what to do: low 3 bits segment, application, time, port
+ *   byte 0  what to do: low 3 bits segment, application, time, port; bit 5: with SACK;
+ *           the top two bits are the ECN field
  *   byte 1  flags of the segment
  *   2..3    seq - rcv_nxt (signed)      4..5  ack - snd_una (signed)
  *   6       length / 16, timestamp wobble                7  window
@@ -78,20 +79,21 @@ static bool accept_one(void *ctx, struct stream *s, struct now now)
 
 static void segment(struct fuzz *f, const uint8_t *b)
 {
-    uint8_t bytes[20 + 12 + 4096] = {0};
+    uint8_t bytes[20 + 40 + 4096] = {0};
     struct tcp_conn *c = f->stream ? tcp_conn_of(f->stream) : NULL;
-    for (uint32_t i = 0; !c && i < f->e->config.connections; i++)
+    for (uint32_t i = 0; !c && i < f->e->conn_pool.top; i++)
         if (f->e->conns[i].used && f->e->conns[i].in_table)
             c = &f->e->conns[i];
     int16_t seq = (int16_t)(b[2] << 8 | b[3]), ack = (int16_t)(b[4] << 8 | b[5]);
     uint32_t len = (uint32_t)b[6] * 16;
-    bool ts = b[6] & 1;
+    bool ts = b[6] & 1, sack = b[0] & 32, permitted = b[1] & TCP_SYN;
+    unsigned words = 5 + (ts ? 3 : 0) + (sack ? permitted ? 1 : 5 : 0);
     struct writer w = writer_of(bytes, sizeof(bytes));
     write_u16(&w, 1234);
     write_u16(&w, c ? c->stream.local.port : 80);
     write_u32(&w, (c ? c->rcv_nxt : 1000) + (uint32_t)seq);
     write_u32(&w, (c ? c->snd_una : 0) + (uint32_t)ack);
-    write_u8(&w, ts ? 8 << 4 : 5 << 4);
+    write_u8(&w, (uint8_t)(words << 4));
     write_u8(&w, b[1]);
     write_u16(&w, (uint16_t)(b[7] << 8));
     write_u32(&w, 0);
@@ -100,9 +102,20 @@ static void segment(struct fuzz *f, const uint8_t *b)
         write_u32(&w, (c ? c->ts_recent : 0) + (b[6] & 2 ? 1u : 0u));
         write_u32(&w, c ? tcp_ts_now(f->e, c->ts_offset) : 0);
     }
+    if (sack && permitted) {
+        write_u32(&w, 0x01010402);
+    } else if (sack) { /* two blocks near what is in flight */
+        uint32_t una = c ? c->snd_una : 0, max = c ? c->snd_max - una + 64 : 64;
+        write_u32(&w, 0x01010512);
+        write_u32(&w, una + b[2] * max / 256 - (b[7] & 1 ? 700 : 0));
+        write_u32(&w, una + b[3] * max / 256);
+        write_u32(&w, una + b[4] * max / 256);
+        write_u32(&w, una + b[5] * max / 256);
+    }
     struct tcp_packet p = {.src = addr_v4(0x0a000001),
                            .dst = addr_v4(0x0a000002),
                            .segment = bytes,
+                           .ecn = b[0] >> 6,
                            .len = (uint32_t)(w.p - bytes) + len};
     if (c) {
         p.src = c->stream.remote.ip;
@@ -154,6 +167,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     config.connections = 8;
     config.blocks = 64;
     config.send_queue_bytes = 16384;
+    config.flights = 3; /* so that records run out */
+    config.records = 12;
+    config.ecn_active = true;
     config.receive_window_bytes = 20000;
     struct tcp_host host = {.ctx = &f, .emit = emit};
     uint8_t seed[32] = {1};

@@ -28,7 +28,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (size)
         memcpy(exact, data, size);
-    struct tcp_packet p = {addr_v4(0x0a000001), addr_v4(0x0a000002), exact, (uint32_t)size};
+    struct tcp_packet p = {.src = addr_v4(0x0a000001),
+                           .dst = addr_v4(0x0a000002),
+                           .segment = exact,
+                           .len = (uint32_t)size};
     struct tcp_segment s;
     if (tcp_segment_parse(&s, &p) && s.data + s.len != exact + size)
         abort();

@@ -288,15 +288,26 @@ Test(handshake, simultaneous_open_ends_in_one_connection)
         struct tcp_conn *c = tcp_conn_of(a[i].stream);
         tcp_conn_unhash(w->engine[i], c);
         a[i].stream->local.port = 40000;
-        c->hash = (uint32_t)tcp_tuple_tag(w->engine[i], &from[i], 40000, &to[i].ip, 40000);
-        uint32_t *b = &w->engine[i]->bucket[c->hash & w->engine[i]->bucket_mask];
-        c->hash_next = *b;
-        *b = tcp_conn_index(w->engine[i], c);
-        c->in_table = true;
+        tcp_conn_hash(w->engine[i], c,
+                      tcp_tuple_tag(w->engine[i], &from[i], 40000, &to[i].ip, 40000));
         a[i].send_total = 5000;
         a[i].shut_after = true;
     }
     cr_assert(world_run_closed(w, 10000000));
     cr_assert(a[0].got == 5000 && a[1].got == 5000 && !w->broken);
+    world_free(w);
+}
+
+Test(handshake, an_open_to_a_group_is_refused)
+{
+    struct world *w = world_new(1, NULL, NULL);
+    struct addr from = world_addr(CLIENT);
+    struct addr to[] = {addr_v4(0xffffffffu), addr_v4(0xe0000001u), addr_v4(0), {{0xff, 0x02}}};
+    for (unsigned i = 0; i < 4; i++) {
+        struct endpoint remote = {to[i], 80};
+        cr_assert_null(
+            tcp_connect(w->engine[CLIENT], &from, &remote, &app_events, &w->app[CLIENT], w->now));
+    }
+    cr_assert(tcp_connections(w->engine[CLIENT]) == 0);
     world_free(w);
 }

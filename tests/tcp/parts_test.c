@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The parts that are values of their own: options, RTT, Reno. */
+/* The parts that are values of their own: options, RTT, NewReno. */
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -78,37 +78,58 @@ Test(parts, rto_follows_rfc_6298)
     cr_assert(tcp_rtt_rto_us(&r, 0) <= TCP_RTO_MAX_US);
 }
 
-Test(parts, reno_slow_start_and_avoidance)
+Test(parts, sack_options)
 {
-    struct reno r;
-    tcp_reno_init(&r, 1000);
-    cr_assert(r.cwnd == 10000);
-    tcp_reno_ack(&r, 1000, 2000, 10000);
-    cr_assert(r.cwnd == 12000);
-    tcp_reno_ack(&r, 1000, 2000, 1000); /* not limited by the window: no growth */
-    cr_assert(r.cwnd == 12000);
-    r.ssthresh = 12000;
-    for (unsigned i = 0; i < 12; i++)
-        tcp_reno_ack(&r, 1000, 1000, 12000);
-    cr_assert(r.cwnd == 13000); /* one segment a window */
-    cr_assert(tcp_reno_initial(9000) == 18000 && tcp_reno_initial(1460) == 14600);
+    struct tcp_segment s;
+    const uint8_t permitted[4] = {1, 1, 4, 2};
+    cr_assert(parse(&s, permitted, 4) && s.opt.sack_permitted && s.opt.sacks == 0);
+    struct tcp_out o = {.option_len = 0};
+    struct tcp_range b[4] = {{10, 20}, {0xfffffff0, 4}, {5, 6}, {7, 8}};
+    tcp_option_sack(&o, b, 4);
+    cr_assert(o.option_len == 36 && parse(&s, o.option, 36) && s.opt.sacks == 4);
+    cr_assert(memcmp(s.opt.sack, b, sizeof(b)) == 0);
+    tcp_option_ts(&(struct tcp_out){.option_len = 28}, 1, 2); /* three and timestamps are 40 */
+    const uint8_t ragged[12] = {1, 5, 11, 0, 0, 0, 1, 0, 0, 0, 2, 9};
+    cr_assert(parse(&s, ragged, 12) && s.opt.sacks == 0);
+    const uint8_t none[4] = {5, 2, 1, 1};
+    cr_assert(parse(&s, none, 4) && s.opt.sacks == 0);
 }
 
-Test(parts, reno_recovery)
+static struct cc reno(uint32_t mss)
 {
-    struct reno r;
-    tcp_reno_init(&r, 1000);
-    r.cwnd = 20000;
-    tcp_reno_enter(&r, 1000, 20000);
-    cr_assert(r.ssthresh == 10000 && r.cwnd == 13000);
-    tcp_reno_duplicate(&r, 1000);
-    cr_assert(r.cwnd == 14000);
-    tcp_reno_partial(&r, 1000, 3000);
+    struct cc cc = {.ops = &cc_newreno};
+    cc.ops->init(&cc, mss, 0);
+    return cc;
+}
+
+Test(parts, newreno_slow_start_and_avoidance)
+{
+    struct cc r = reno(1000);
+    cr_assert(r.cwnd == 10000 && reno(9000).cwnd == 18000 && reno(1460).cwnd == 14600);
+    struct cc_ack a = {.mss = 1000, .acked = 2000, .flight = 10000, .cwnd_limited = true};
+    r.ops->ack(&r, &a);
     cr_assert(r.cwnd == 12000);
-    tcp_reno_exit(&r, 1000, 4000);
-    cr_assert(r.cwnd == 5000);
-    tcp_reno_timeout(&r, 1000, 5000, true);
+    a.cwnd_limited = false;
+    r.ops->ack(&r, &a);
+    cr_assert(r.cwnd == 12000);
+    r.ssthresh = 12000;
+    a.cwnd_limited = true;
+    a.acked = 1000;
+    for (unsigned i = 0; i < 12; i++)
+        r.ops->ack(&r, &a);
+    cr_assert(r.cwnd == 13000); /* one segment a window */
+}
+
+Test(parts, newreno_reductions)
+{
+    struct cc r = reno(1000);
+    r.cwnd = 20000;
+    r.ops->loss(&r, 1000, 20000, 0);
+    cr_assert(r.ssthresh == 10000);
+    r.ops->recovered(&r, 1000, 4000, 0);
+    cr_assert(r.cwnd == 10000);
+    r.ops->timeout(&r, 1000, 5000, 0, true);
     cr_assert(r.cwnd == 1000 && r.ssthresh == 2500);
-    tcp_reno_timeout(&r, 1000, 1000, false); /* the second in a row reduces nothing more */
+    r.ops->timeout(&r, 1000, 1000, 0, false); /* the second in a row reduces nothing more */
     cr_assert(r.ssthresh == 2500);
 }

@@ -22,7 +22,7 @@ static void expect_clean(struct world *w, uint64_t limit_us)
     world_run(w, 5000000); /* TIME-WAIT over */
     for (unsigned i = 0; i < 2; i++) {
         cr_assert(tcp_connections(w->engine[i]) == 0);
-        cr_assert(w->engine[i]->blocks_free == w->engine[i]->config.blocks);
+        cr_assert(tcp_blocks_free(w->engine[i]) == w->engine[i]->config.blocks);
         cr_assert(tcp_counters(w->engine[i])->tcp_time_wait == 0);
     }
 }

@@ -53,12 +53,24 @@ static void wire_push(struct world *w, unsigned to, const struct tcp_out *o, uin
     f->to = to;
     f->packet.src = o->src;
     f->packet.dst = o->dst;
+    f->packet.ecn = o->ecn;
     wire_write(f, o);
 }
 
 static bool permille(struct world *w, uint32_t p)
 {
     return p > 0 && rng_below(&w->rng, 1000) < p;
+}
+
+/* A middlebox that does not like an option. */
+static void strip(struct tcp_out *o, uint8_t kind)
+{
+    for (unsigned i = 0; (o->flags & TCP_SYN) && i < o->option_len;) {
+        unsigned len = o->option[i] == 1 ? 1 : o->option[i + 1];
+        if (o->option[i] == kind)
+            memset(o->option + i, 1, len); /* no-operation */
+        i += len;
+    }
 }
 
 static bool emit(void *ctx, const struct tcp_out *out)
@@ -73,6 +85,10 @@ static bool emit(void *ctx, const struct tcp_out *out)
         sum += o.ref[i].len;
     assert(sum == o.len && o.option_len % 4 == 0 && o.option_len <= TCP_OPTION_MAX);
     w->sent[h->side]++;
+    if (w->no_sack)
+        strip(&o, 4);
+    if (w->no_ts)
+        strip(&o, 8);
     w->last[h->side] = o;
     if (w->tap && !w->tap(w, h->side, &o))
         return true;

@@ -55,6 +55,7 @@ struct world {
     uint32_t loss_permille, duplicate_permille, reorder_permille;
     bool refuse[2]; /* the port takes nothing */
     uint32_t refuse_permille;
+    bool no_sack, no_ts; /* the path takes these options out of SYNs */
     /* returns false to drop; may change the segment */
     bool (*tap)(struct world *w, unsigned from, struct tcp_out *o);
     void *tap_ctx;

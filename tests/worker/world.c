@@ -348,7 +348,8 @@ void world_get(struct world *w, unsigned i, bool v6, const char *path, struct fe
 
     *f = (struct fetch){.body_right = true};
     int n = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: " HOST "\r\n\r\n", path);
-    CHECK(http_client_send(w->node[OUTSIDE]->worker[0]->client, &to, request, (size_t)n, false,
+    const struct http_upstream up = http_upstream_one(&to);
+    CHECK(http_client_send(w->node[OUTSIDE]->worker[0]->client, &up, request, (size_t)n, false,
                            &events, f, w->now));
 }
 
