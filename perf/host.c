@@ -133,7 +133,7 @@ static void receive(struct host *h, struct rte_mbuf **m, unsigned n)
     net_input(h->net, p, n, h->now);
     for (unsigned i = 0; i < n; i++)
         if (p[i].kind == NET_TCP)
-            t[k++] = (struct tcp_packet){p[i].src, p[i].dst, p[i].payload, p[i].payload_len};
+            t[k++] = (struct tcp_packet){p[i].src, p[i].dst, p[i].payload, p[i].payload_len, 0};
     tcp_input(h->tcp, t, k, h->now);
     rte_pktmbuf_free_bulk(m, n);
 }

@@ -44,8 +44,13 @@ struct http {
     uint32_t request_len, head_len;
     uint64_t requests;
     bool warm; /* the object is in the cache: all clients may go */
+    /* --rate: the clients that wait for their next request, in turn, and the schedule */
+    struct client **waiting;
+    uint32_t first_waiting, waiting_n;
+    bool scheduled; /* set by main when all stand */
+    uint64_t began_tsc, issued;
     /* counted by the generator, read by main */
-    uint64_t ops, errors, verified, ready;
+    uint64_t ops, errors, verified, ready, given_up;
     struct hist latency;
 };
 
@@ -92,11 +97,11 @@ static bool origin_accept(void *ctx, struct stream *s, struct now now)
 /* --- clients
  * ------------------------------------------------------------------------------------------ */
 
-static void ask(struct client *c)
+static void ask(struct client *c, uint64_t since_tsc)
 {
     struct http *h = c->all;
     c->in_body = false;
-    c->asked_tsc = rte_rdtsc();
+    c->asked_tsc = since_tsc;
     if (!stream_send(c->stream, (struct ref){(const uint8_t *)h->request, h->request_len, NULL}))
         counter_inc(&h->errors);
 }
@@ -136,7 +141,10 @@ static void finished(struct client *c)
     if (c->sampled)
         counter_inc(&h->verified);
     __atomic_store_n(&h->warm, true, __ATOMIC_RELEASE);
-    ask(c);
+    if (h->options->rate > 0)
+        h->waiting[(h->first_waiting + h->waiting_n++) % h->options->connections] = c;
+    else
+        ask(c, rte_rdtsc());
 }
 
 static size_t client_received(struct stream *s, const uint8_t *data, size_t len, struct now now)
@@ -172,7 +180,7 @@ static void client_opened(struct stream *s, struct now now)
     struct client *c = s->user;
     (void)now;
     counter_inc(&c->all->ready);
-    ask(c);
+    ask(c, rte_rdtsc());
 }
 
 static void client_closed(struct stream *s, enum stream_end why, struct now now)
@@ -204,6 +212,33 @@ static bool client_open(struct http *h)
 /* --- turns
  * ---------------------------------------------------------------------------------------------- */
 
+/* The open loop: each request has its time, whether or not the node keeps up, and is measured
+ * from there; one that finds no connection free for a second is given up. */
+static void ask_by_schedule(struct http *h)
+{
+    uint64_t now = rte_rdtsc(), hz = rte_get_tsc_hz();
+    double step = (double)hz / h->options->rate;
+
+    if (h->began_tsc == 0)
+        h->began_tsc = now;
+    for (;;) {
+        uint64_t due = h->began_tsc + (uint64_t)((double)h->issued * step);
+        bool late = now > due && now - due > hz;
+        if (due > now || (!late && h->waiting_n == 0))
+            return;
+        h->issued++;
+        if (late) {
+            counter_inc(&h->given_up);
+            continue;
+        }
+        struct client *c = h->waiting[h->first_waiting];
+        h->first_waiting = (h->first_waiting + 1) % h->options->connections;
+        h->waiting_n--;
+        if (c->stream)
+            ask(c, due);
+    }
+}
+
 static void generator_turn(void *ctx)
 {
     struct http *h = ctx;
@@ -213,6 +248,8 @@ static void generator_turn(void *ctx)
     while (h->opened < want && h->opened - h->ready < OPENING)
         if (!client_open(h))
             break;
+    if (h->options->rate > 0 && __atomic_load_n(&h->scheduled, __ATOMIC_ACQUIRE))
+        ask_by_schedule(h);
     host_turn(&h->host);
 }
 
@@ -260,7 +297,8 @@ static bool make_generator(struct http *h)
 
     h->client = calloc(o->connections, sizeof(h->client[0]));
     h->body = malloc(o->size);
-    if (!h->client || !h->body)
+    h->waiting = calloc(o->connections, sizeof(struct client *));
+    if (!h->client || !h->body || !h->waiting)
         return false;
     for (uint32_t i = 0; i < o->size; i++)
         h->body[i] = (uint8_t)(i * 131 + (i >> 8));
@@ -289,6 +327,7 @@ static bool wait_until_all_run(struct http *h, char *error, size_t error_len)
         }
         usleep(1000);
     }
+    __atomic_store_n(&h->scheduled, true, __ATOMIC_RELEASE);
     usleep(WARM_US);
     return true;
 }
@@ -312,10 +351,12 @@ static bool measure(struct http *h, struct perf_result *r, char *error, size_t e
     struct hist *before = malloc(sizeof(*before));
     if (ok && before) {
         *before = h->latency;
+        uint64_t given_up = counter_read(&h->given_up);
         measure_windows(h->options->seconds, &stats.http->http_responses_total,
                         &stats.worker->worker_busy_cycles_total, r);
         for (unsigned i = 0; i < HIST_BUCKETS; i++)
             r->latency.count[i] = counter_read(&h->latency.count[i]) - before->count[i];
+        r->given_up = counter_read(&h->given_up) - given_up;
     }
     __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
     perf_thread_join(&worker);
@@ -365,6 +406,7 @@ bool http_run(const struct perf_options *o, struct perf_result *r, char *error, 
     }
     port_link_free(h.link);
     free(h.client);
+    free(h.waiting);
     free(h.body);
     free(routes);
     return ok;

@@ -11,19 +11,26 @@
 #include "perf/perf.h"
 #include "version.h"
 
+#define CONNECTIONS_MAX      20000000
+#define HTTP_CONNECTIONS_MAX 50000
+
 enum status { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
 static const char usage[] =
-    "Usage: coral-perf echo|http [options]\n"
+    "Usage: coral-perf echo|http|tcp [options]\n"
     "\n"
     "One worker on one core, a load generator on another, an in-memory link between them.\n"
     "\n"
     "  echo                 the bare wire: frames are sent back, no engine runs\n"
     "  http                 a cached object over live TCP connections\n"
+    "  tcp --op idle        the TCP engine alone: requests among many idle connections\n"
+    "  tcp --op connect     the TCP engine alone: whole lives of connections\n"
     "\n"
     "  --seconds S          measured time (default 3)\n"
-    "  --connections N      http: live connections (default 1000)\n"
-    "  --size BYTES         http: of the object (default 1024); echo: of a frame (default 64)\n"
+    "  --connections N      http, tcp: live connections (default 1000)\n"
+    "  --rate R             http: requests a second by schedule (default: as answers come)\n"
+    "  --size BYTES         http, tcp: of the answer (default 1024); echo: of a frame (default "
+    "64)\n"
     "  --offload on|off     whether the port pretends to do checksums (default on)\n"
     "  --json               one JSON object on standard output\n"
     "  --help, --version\n";
@@ -48,7 +55,8 @@ static int read_options(int argc, char **argv, struct perf_options *o)
         {"seconds", required_argument, NULL, 's'}, {"connections", required_argument, NULL, 'c'},
         {"size", required_argument, NULL, 'b'},    {"offload", required_argument, NULL, 'o'},
         {"json", no_argument, NULL, 'j'},          {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},       {0},
+        {"version", no_argument, NULL, 'v'},       {"op", required_argument, NULL, 'O'},
+        {"rate", required_argument, NULL, 'r'},    {0},
     };
     double v;
 
@@ -56,8 +64,14 @@ static int read_options(int argc, char **argv, struct perf_options *o)
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == 's' && !number(optarg, 0.1, 600, &o->seconds))
             return refuse("--seconds", optarg, "is no time from 0.1 to 600");
-        if (c == 'c' && !number(optarg, 1, 50000, &v))
-            return refuse("--connections", optarg, "is no number from 1 to 50000");
+        if (c == 'c' && !number(optarg, 1, CONNECTIONS_MAX, &v))
+            return refuse("--connections", optarg, "is no number from 1 to 20000000");
+        if (c == 'r' && !number(optarg, 1, 1e8, &o->rate))
+            return refuse("--rate", optarg, "is no number from 1 to 100000000");
+        if (c == 'O' && strcmp(optarg, "idle") != 0 && strcmp(optarg, "connect") != 0)
+            return refuse("--op", optarg, "is neither idle nor connect");
+        if (c == 'O')
+            o->op = strcmp(optarg, "idle") == 0 ? PERF_IDLE : PERF_CONNECT;
         if (c == 'c')
             o->connections = (uint32_t)v;
         if (c == 'b' && !number(optarg, 1, 16 << 20, &v))
@@ -86,13 +100,21 @@ static int read_options(int argc, char **argv, struct perf_options *o)
         return STATUS_USAGE;
     }
     o->name = argv[optind];
-    bool echo = strcmp(o->name, "echo") == 0;
-    if (!echo && strcmp(o->name, "http") != 0)
-        return refuse("run", o->name, "is not known; there are echo and http");
+    bool echo = strcmp(o->name, "echo") == 0, tcp = strcmp(o->name, "tcp") == 0;
+    if (!echo && !tcp && strcmp(o->name, "http") != 0)
+        return refuse("run", o->name, "is not known; there are echo, http and tcp");
+    if (tcp != (o->op != PERF_NONE))
+        return refuse("--op", tcp ? "" : o->name, "idle or connect goes with tcp");
+    if (!tcp && o->connections > HTTP_CONNECTIONS_MAX)
+        return refuse("--connections", "with http", "is at most 50000");
+    if (tcp && o->size > 1400)
+        return refuse("--size", "with tcp", "is one segment's, at most 1400");
     if (o->size == 0)
         o->size = echo ? 64 : 1024;
+    char size[16];
+    snprintf(size, sizeof(size), "%u", o->size);
     if (echo && (o->size < 60 || o->size > 1514))
-        return refuse("--size", "of a frame", "is 60 to 1514");
+        return refuse("--size", size, "is no size of a frame, from 60 to 1514 bytes");
     return -1;
 }
 
@@ -116,7 +138,7 @@ static void print_json(const struct perf_options *o, const struct perf_result *r
     printf("{\"name\": \"%s\", \"ops_per_s\": %.0f, \"cycles_per_op\": %.1f, \"core_hz\": %.0f, "
            "\"tsc_hz\": %.0f, \"offload\": \"%s\", \"p50_us\": %llu, \"p99_us\": %llu, "
            "\"errors\": %llu, \"verified\": %llu, \"seconds\": %.2f, \"size\": %u, "
-           "\"connections\": %u, \"busy\": %.3f, \"command\": \"%s\", \"revision\": \"%s\"}\n",
+           "\"connections\": %u, \"busy\": %.3f, \"command\": \"%s\", \"revision\": \"%s\"",
            o->name, (double)r->ops / r->seconds, r->tsc_per_op * r->ratio, core_hz,
            (double)rte_get_tsc_hz(), o->offload ? "on" : "off",
            (unsigned long long)hist_quantile(&r->latency, 0.5),
@@ -124,6 +146,14 @@ static void print_json(const struct perf_options *o, const struct perf_result *r
            (unsigned long long)r->verified, r->seconds, o->size,
            o->name[0] == 'e' ? 0 : o->connections,
            (double)r->busy_tsc / (double)rte_get_tsc_hz() / r->seconds, command, CORAL_REVISION);
+    if (o->rate > 0)
+        printf(", \"rate\": %.0f, \"given_up\": %llu", o->rate, (unsigned long long)r->given_up);
+    if (o->op == PERF_IDLE)
+        printf(", \"bytes_per_idle_connection\": %.1f, \"opens_per_s\": %.0f, "
+               "\"cycles_per_open\": %.1f, \"few_cycles_per_op\": %.1f, \"few_p50_us\": %llu",
+               r->bytes_per_connection, r->opens_per_s, r->tsc_per_open * r->ratio,
+               r->few_tsc_per_op * r->ratio, (unsigned long long)r->few_p50_us);
+    printf("}\n");
 }
 
 static void print_table(const struct perf_options *o, const struct perf_result *r)
@@ -140,6 +170,13 @@ static void print_table(const struct perf_options *o, const struct perf_result *
            "compared byte by byte, revision %s\n",
            r->ratio * tsc / 1e9, tsc / 1e9, o->offload ? "on" : "off", r->seconds,
            (unsigned long long)r->verified, CORAL_REVISION);
+    if (o->rate > 0)
+        printf("offered %.0f a second, %llu given up\n", o->rate, (unsigned long long)r->given_up);
+    if (o->op == PERF_IDLE)
+        printf("%.1f bytes a connection; opened %.0f a second at %.1f core cycles; the same "
+               "requests without the idle ones: %.1f core cycles, p50 %llu us\n",
+               r->bytes_per_connection, r->opens_per_s, r->tsc_per_open * r->ratio,
+               r->few_tsc_per_op * r->ratio, (unsigned long long)r->few_p50_us);
 }
 
 int main(int argc, char **argv)
@@ -162,8 +199,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "coral-perf: %s\n", error);
         return STATUS_FAILED;
     }
-    bool ok = o.name[0] == 'e' ? echo_run(&o, &result, error, sizeof(error))
-                               : http_run(&o, &result, error, sizeof(error));
+    bool ok = o.name[0] == 'e'   ? echo_run(&o, &result, error, sizeof(error))
+              : o.name[0] == 't' ? tcp_run(&o, &result, error, sizeof(error))
+                                 : http_run(&o, &result, error, sizeof(error));
     port_eal_stop();
     if (!ok || result.ops == 0) {
         fprintf(stderr, "coral-perf: %s\n", ok ? "not one answer came back" : error);

@@ -6,6 +6,7 @@
  *   main.c     options, the run, its report     echo.c   the bare wire
  *   cores.c    core cycles, threads             http.c   a node and HTTP clients
  *   measure.c  the measured time, in windows    host.c   the generator's end of the link: IP, TCP
+ *   tcp.c      the TCP engine alone
  */
 #ifndef CORAL_PERF_H
 #define CORAL_PERF_H
@@ -17,8 +18,12 @@
 #include "dataplane/port/port.h"
 #include "dataplane/tcp/tcp.h"
 
+enum perf_op { PERF_NONE, PERF_IDLE, PERF_CONNECT };
+
 struct perf_options {
-    const char *name; /* "echo", "http" */
+    const char *name; /* "echo", "http", "tcp" */
+    enum perf_op op;  /* tcp */
+    double rate;      /* http: requests a second by schedule; 0: as soon as answers come */
     double seconds;
     uint32_t connections;
     uint32_t size; /* bytes of the object; echo: of the frame */
@@ -33,6 +38,10 @@ struct perf_result {
     double seconds;
     double ratio; /* core cycles a TSC cycle, on the worker's core during the run */
     struct hist latency;
+    uint64_t given_up; /* http --rate: requests that found no connection free for a second */
+    /* tcp --op idle: opening; and the same requests among no others */
+    double opens_per_s, tsc_per_open, bytes_per_connection, few_tsc_per_op;
+    uint64_t few_p50_us;
 };
 
 /* --- cores.c ---------------------------------------------------------------------------------- */
@@ -71,6 +80,7 @@ void measure_windows(double seconds, const uint64_t *ops, const uint64_t *busy_t
  * ---------------------------------------------------------------------- */
 
 bool echo_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len);
+bool tcp_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len);
 bool http_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len);
 
 /* --- host.c
