@@ -50,6 +50,7 @@ struct config_port {
         unsigned n;
         struct addr item[2];
     } gateway;
+    struct place gateway_place[2];
     struct place place;
 };
 
@@ -128,7 +129,8 @@ void config_defaults(enum option_group group, void *base);
 void config_check(struct config *c, struct report *report);
 /* Whether this is plain text that libfyaml can be given; false after a report. */
 bool config_is_plain(struct report *report, const char *text, size_t len);
-/* Reads a whole file; NULL with a reason in `why`. The caller frees. */
+/* Reads a whole file; NULL with a reason in `why` and in errno. The caller
+ * frees. */
 char *config_slurp(const char *path, size_t *len, char *why, size_t why_len);
 
 #endif

@@ -50,11 +50,12 @@ static void check_gateways(const struct config_port *p, unsigned i, struct repor
             near = near || (addr_is_v4(a) == addr_is_v4(&p->address.item[j].ip) &&
                             addr_in_prefix(a, &p->address.item[j].ip, p->address.item[j].bits));
         if (!near && p->address.n)
-            report_add(report, p->place, path, "%s is in none of the networks of the addresses",
-                       addr_text(a, text));
+            report_add(report, p->gateway_place[g], path,
+                       "%s is in none of the networks of the addresses", addr_text(a, text));
     }
     if (p->gateway.n == 2 && addr_is_v4(&p->gateway.item[0]) == addr_is_v4(&p->gateway.item[1]))
-        report_add(report, p->place, path, "two gateways of one family; one of each is taken");
+        report_add(report, p->gateway_place[1], path,
+                   "two gateways of one family; one of each is taken");
 }
 
 static void check_ports(const struct config *c, struct report *report)

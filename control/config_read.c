@@ -6,6 +6,7 @@
  */
 #include "control/config.h"
 
+#include <errno.h>
 #include <libfyaml.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -107,6 +108,14 @@ static bool is_refused(struct walk *w, struct fy_node *n, struct place at, const
 
 /* --- files that the configuration names ---------------------------------------------------- */
 
+static void report_unreadable(struct report *report, struct place at, const char *path,
+                              const char *why)
+{
+    if (errno == EACCES)
+        report->denied++;
+    report_add(report, at, path, "%s", why);
+}
+
 static void file_read(struct walk *w, const char *path, struct config_file *file)
 {
     char why[CONFIG_TEXT * 2 + 64], full[CONFIG_TEXT * 2];
@@ -123,7 +132,7 @@ static void file_read(struct walk *w, const char *path, struct config_file *file
     free(file->text);
     file->text = config_slurp(file->path, &file->len, why, sizeof(why));
     if (!file->text)
-        report_add(w->report, file->place, path, "%s", why);
+        report_unreadable(w->report, file->place, path, why);
     else if (strcmp(path, "cluster.key_file") == 0 && stat(file->path, &st) == 0 &&
              (st.st_mode & S_IROTH))
         report_warn(w->report, file->place, path, "anybody can read %s; chmod o= %s", file->path,
@@ -165,6 +174,14 @@ static void read_value(struct walk *w, const struct schema_option *o, struct fy_
     }
 }
 
+/* Checks that come when all is read point at a gateway's own place. */
+static void place_keep(const struct schema_option *o, void *base, unsigned i, struct place at)
+{
+    struct config_port *p = base;
+    if (o->group == GROUP_PORT && strcmp(o->path, "ports[].gateway[]") == 0 && i < 2)
+        p->gateway_place[i] = at;
+}
+
 static void read_list(struct walk *w, const struct schema_option *o, struct fy_node *n,
                       struct place key_at, const char *path, void *base)
 {
@@ -177,6 +194,7 @@ static void read_list(struct walk *w, const struct schema_option *o, struct fy_n
     if (n && fy_node_is_scalar(n)) {
         unsigned before = w->report->errors;
         read_value(w, o, n, key_at, path, item);
+        place_keep(o, base, 0, node_place(n, key_at));
         *count = before == w->report->errors;
         return;
     }
@@ -197,6 +215,7 @@ static void read_list(struct walk *w, const struct schema_option *o, struct fy_n
         }
         unsigned before = w->report->errors;
         read_value(w, o, element, key_at, item_path, item + *count * size);
+        place_keep(o, base, *count, node_place(element, key_at));
         *count += before == w->report->errors;
     }
 }
@@ -397,6 +416,7 @@ static void report_syntax(struct report *report, struct fy_diag *diag)
     void *prev = NULL;
     unsigned before = report->errors;
 
+    report->broken = true;
     while ((e = fy_diag_errors_iterate(diag, &prev)))
         report_add(report,
                    (struct place){e->line > 0 ? (unsigned)e->line : 0,
@@ -490,11 +510,14 @@ bool config_read_text(const char *name, const char *text, size_t len, struct con
     config_defaults(GROUP_NODE, out);
     if (!report->text || len > CONFIG_FILE_BYTES)
         report_add(report, (struct place){0}, "", "larger than 16 MiB, or no memory");
-    else if (config_is_plain(report, text, len) && !is_blank(text, len))
+    else if (!config_is_plain(report, text, len))
+        report->broken = true;
+    else if (!is_blank(text, len))
         read_yaml(&w, report->text, len);
     if (out->sites)
         qsort(out->site, out->sites, sizeof(out->site[0]), by_host);
-    config_check(out, report);
+    if (!report->broken) /* of what could not be read nothing is missing */
+        config_check(out, report);
     if (report->errors == 0)
         return true;
     config_free(out);
@@ -510,7 +533,7 @@ bool config_read_file(const char *path, struct config *out, struct report *repor
     memset(out, 0, sizeof(*out));
     if (!text) {
         report_init(report, path, "", 0);
-        report_add(report, (struct place){0}, "", "%s", why);
+        report_unreadable(report, (struct place){0}, "", why);
         return false;
     }
     bool good = config_read_text(path, text, len, out, report);

@@ -12,6 +12,7 @@ char *config_slurp(const char *path, size_t *len, char *why, size_t why_len)
 {
     char *text = NULL;
     struct stat st;
+    errno = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
     if (fd < 0 || fstat(fd, &st) < 0) {

@@ -12,10 +12,11 @@
 
 #include "control/log.h"
 
-#define EVENTS_A_TURN  4096
-#define SAMPLE_US      1000000u
-#define RECLAIM_US     20000u /* how often it is asked whether a grace period is over */
-#define DRAIN_LEAST_US 50000u /* until every worker has seen NODE_DRAIN */
+#define EVENTS_A_TURN      4096
+#define SAMPLE_US          1000000u
+#define RECLAIM_US         20000u   /* how often it is asked whether a grace period is over */
+#define DRAIN_LEAST_US     50000u   /* until every worker has seen NODE_DRAIN */
+#define DRAIN_HALF_OPEN_US 1000000u /* how long handshakes in progress are waited for */
 
 struct now control_now(void)
 {
@@ -28,21 +29,29 @@ struct now control_now(void)
 
 /* --- ending -------------------------------------------------------------------------------- */
 
-void control_drain(struct control *c, const char *why)
+void control_drain(struct control *c, const char *why, bool end)
 {
     uint64_t now_us = control_now().mono_us;
     struct message m = {.type = NODE_DRAIN, .from = 0xffff};
 
-    if (c->draining) { /* asked again: now */
-        c->drain_until_us = now_us;
+    if (c->draining) {
+        if (end && c->ending) /* asked again: now */
+            c->drain_until_us = now_us;
+        else if (end)
+            log_info("stopping, %s", why);
+        if (end && !c->ending)
+            sd_notify(0, "STOPPING=1");
+        c->ending |= end;
         return;
     }
     c->draining = true;
+    c->ending = end;
     c->drain_from_us = now_us;
     c->drain_until_us = now_us + c->config->drain_timeout_ms * 1000;
-    log_info("stopping, %s connections=%u drain_timeout_ms=%llu", why, node_connections(c->node),
-             (unsigned long long)c->config->drain_timeout_ms);
-    sd_notify(0, "STOPPING=1");
+    log_info("%s, %s connections=%u drain_timeout_ms=%llu", end ? "stopping" : "draining", why,
+             node_connections(c->node), (unsigned long long)c->config->drain_timeout_ms);
+    if (end)
+        sd_notify(0, "STOPPING=1");
     control_publish(c); /* out of our own DNS answers first */
     for (unsigned i = 0; i < c->workers; i++)
         control_command(c, i, &m);
@@ -52,7 +61,28 @@ static bool is_drained(struct control *c, uint64_t now_us)
 {
     if (!c->draining || c->commands || now_us < c->drain_from_us + DRAIN_LEAST_US)
         return c->draining && now_us >= c->drain_until_us;
-    return now_us >= c->drain_until_us || node_connections(c->node) == 0;
+    if (now_us >= c->drain_until_us)
+        return true;
+    /* handshakes that were begun are accepted yet; those that nobody ends are not waited for */
+    if (node_connections(c->node) > 0 ||
+        (now_us < c->drain_from_us + DRAIN_HALF_OPEN_US && status_half_open(c) > 0))
+        return false;
+    return true;
+}
+
+/* Draining is over, and the node stays: it answers coralctl, and its part of the index. */
+static void drained(struct control *c)
+{
+    struct message m = {.type = NODE_CUT, .from = 0xffff};
+
+    c->drained = true;
+    c->drain_cut = node_connections(c->node);
+    for (unsigned i = 0; c->drain_cut && i < c->workers; i++)
+        control_command(c, i, &m);
+    if (c->drain_cut)
+        log_warning("drained; connections that did not end in time were cut cut=%u", c->drain_cut);
+    else
+        log_info("drained");
 }
 
 /* --- what comes in ------------------------------------------------------------------------- */
@@ -75,6 +105,9 @@ static void handle_event(struct control *c, const struct node_event *e, struct n
     case NODE_FILLED:
         control_filled(c, e->ptr);
         break;
+    case NODE_TCP_SHOWN:
+        control_tcp_shown(c, e->ptr);
+        break;
     }
 }
 
@@ -82,7 +115,7 @@ static void handle_signals(struct control *c, int fd)
 {
     struct signalfd_siginfo s;
     while (read(fd, &s, sizeof(s)) == (ssize_t)sizeof(s))
-        control_drain(c, s.ssi_signo == SIGINT ? "interrupted" : "told by SIGTERM");
+        control_drain(c, s.ssi_signo == SIGINT ? "interrupted" : "told by SIGTERM", true);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -97,7 +130,7 @@ static uint64_t next_deadline(const struct control *c, uint64_t jobs_us, uint64_
 
     at = earlier(at, dht_member_deadline_us(c->member));
     at = earlier(at, server_deadline_us(c->server));
-    if (c->retirements || dht_member_changed(c->member) || c->draining)
+    if (c->retirements || dht_member_changed(c->member) || (c->draining && !c->drained))
         at = earlier(at, now_us + RECLAIM_US);
     return at;
 }
@@ -139,8 +172,11 @@ static void loop(struct control *c, int epoll, int signals)
         now_us = control_now().mono_us;
         server_poll(c->server, now_us);
         jobs_us = control_jobs_poll(c, now_us);
-        if (is_drained(c, now_us))
+        bool over = is_drained(c, now_us);
+        if (over && c->ending)
             return;
+        if (over && !c->drained)
+            drained(c);
     }
 }
 
@@ -172,6 +208,8 @@ int control_run(struct control *c)
             control_purged(c, e.ptr);
         else if (e.type == NODE_FILLED)
             control_filled(c, e.ptr);
+        else if (e.type == NODE_TCP_SHOWN)
+            control_tcp_shown(c, e.ptr);
     control_jobs_end(c);
     if (c->cut)
         log_warning("stopped; connections that did not end in time were cut cut=%u", c->cut);

@@ -10,6 +10,7 @@
  *   control.c   the thread's loop, its end         view.c     parts of the view
  *   publish.c   the view: build, swap, free        server.c   the control socket
  *   jobs.c      requests, at once and later        request.c  a request's line
+ *   tcp.c       the answers to `tcp`
  *   config*.c   the configuration's reader, by schema.h; report.c prints its mistakes
  */
 #ifndef CORAL_CONTROL_CONTROL_H
@@ -39,6 +40,12 @@ struct lent_fills {
     struct node_fills fills;
 };
 
+struct lent_tcp {
+    uint32_t job;
+    bool back;
+    struct node_tcp tcp;
+};
+
 /* A request that is answered later. */
 struct job {
     bool used;
@@ -48,6 +55,7 @@ struct job {
     uint64_t deadline_us;
     unsigned waiting; /* workers that have not answered */
     struct lent_fills *fills[NODE_WORKERS];
+    struct lent_tcp *tcp[NODE_WORKERS];
 };
 
 /* Rates are of the last second. */
@@ -83,10 +91,13 @@ struct control {
 
     struct sample sample, before;
 
-    bool draining;
-    bool stopped; /* the workers have ended: what was lent to them is ours */
+    bool draining; /* takes no new connections, finishes what runs */
+    bool drained;  /* has finished, or cut what did not */
+    bool ending;   /* then the node ends */
+    bool stopped;  /* the workers have ended: what was lent to them is ours */
     uint64_t drain_from_us, drain_until_us;
-    uint32_t cut; /* connections that were cut at the end */
+    uint32_t drain_cut; /* connections that were cut when draining was over */
+    uint32_t cut;       /* and at the node's end */
 };
 
 /* Runs until a signal, or `coralctl stop`, has ended the node. The node is started and its first
@@ -109,6 +120,7 @@ void control_reclaim(struct control *c);
 void control_request(void *ctx, uint32_t client, const char *line, size_t len);
 void control_purged(struct control *c, struct node_purge *purge);
 void control_filled(struct control *c, struct node_fills *fills);
+void control_tcp_shown(struct control *c, struct node_tcp *tcp);
 /* Answers those whose time is over; returns when to come again. */
 uint64_t control_jobs_poll(struct control *c, uint64_t now_us);
 /* The node has stopped: last answers. */
@@ -117,12 +129,21 @@ void control_jobs_end(struct control *c);
 bool control_command(struct control *c, unsigned worker, const struct message *m);
 
 /* control.c */
-void control_drain(struct control *c, const char *why);
+/* Begins to drain; `end`: the node ends after it. Asked to end again, it ends at once. */
+void control_drain(struct control *c, const char *why, bool end);
 struct now control_now(void);
 
 /* status.c */
 json_t *status_json(const struct control *c, const struct job *job);
+/* How far draining is: the answer to `drain`. */
+json_t *status_drain_json(const struct control *c);
+uint64_t status_half_open(const struct control *c); /* handshakes in progress */
+const char *status_state(const struct control *c);
 void status_sample(struct control *c, uint64_t now_us);
+
+/* tcp.c: the answers to `tcp` */
+json_t *tcp_counters_json(const struct control *c);
+json_t *tcp_connections_json(const struct job *job);
 
 /* plan.c */
 /* The node that a configuration means. Random numbers come from the kernel. */

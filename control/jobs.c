@@ -12,6 +12,7 @@
 
 #define FILLS_US 1000000u
 #define PURGE_US 5000000u
+#define TCP_US   5000000u
 
 struct lent_purge {
     uint32_t job;
@@ -61,9 +62,12 @@ static struct job *job_find(struct control *c, uint32_t serial)
 static void job_end(struct control *c, struct job *j, json_t *answer)
 {
     server_reply(c->server, j->client, answer);
-    for (unsigned i = 0; i < NODE_WORKERS; i++)
+    for (unsigned i = 0; i < NODE_WORKERS; i++) {
         if (j->fills[i] && (j->fills[i]->back || c->stopped))
             free(j->fills[i]);
+        if (j->tcp[i] && (j->tcp[i]->back || c->stopped))
+            free(j->tcp[i]);
+    }
     j->used = false;
 }
 
@@ -109,6 +113,68 @@ void control_filled(struct control *c, struct node_fills *fills)
         job_end(c, j, status_json(c, j));
 }
 
+/* --- tcp ----------------------------------------------------------------------------------- */
+
+/* What the request itself has wrong: coralctl ends with 2. */
+static void refuse_wrong(struct control *c, uint32_t client, const char *error)
+{
+    server_reply(c->server, client,
+                 json_pack("{s:b, s:s, s:i}", "ok", 0, "error", error, "status", 2));
+}
+
+static void tcp_begin(struct control *c, uint32_t client, const struct request *r)
+{
+    struct tcp_filter filter;
+
+    if (!*r->address) {
+        server_reply(c->server, client, tcp_counters_json(c));
+        return;
+    }
+    if (!endpoint_parse(r->address, 0, &filter.remote)) {
+        refuse_wrong(c, client,
+                     "this is no address; write it like 192.0.2.1, 192.0.2.1:80 or "
+                     "[2001:db8::1]:80");
+        return;
+    }
+    struct job *j = job_new(c, client, r, control_now().mono_us + TCP_US);
+    if (!j) {
+        server_refuse(c->server, client, "too many requests at once; try again");
+        return;
+    }
+    for (unsigned i = 0; i < c->workers; i++) {
+        struct message m = {.type = NODE_TCP, .from = 0xffff};
+        struct lent_tcp *lent = calloc(1, sizeof(*lent));
+        if (!lent)
+            continue;
+        lent->job = j->serial;
+        lent->tcp.filter = filter;
+        m.ptr[0] = &lent->tcp;
+        if (!control_command(c, i, &m)) {
+            free(lent);
+            continue;
+        }
+        j->tcp[i] = lent;
+        j->waiting++;
+    }
+    if (j->waiting == 0)
+        job_end(c, j, tcp_connections_json(j));
+}
+
+void control_tcp_shown(struct control *c, struct node_tcp *tcp)
+{
+    struct lent_tcp *lent =
+        (struct lent_tcp *)(void *)((char *)tcp - offsetof(struct lent_tcp, tcp));
+    struct job *j = job_find(c, lent->job);
+
+    if (!j) {
+        free(lent);
+        return;
+    }
+    lent->back = true;
+    if (--j->waiting == 0)
+        job_end(c, j, tcp_connections_json(j));
+}
+
 /* --- purge --------------------------------------------------------------------------------- */
 
 static void purge_begin(struct control *c, uint32_t client, const struct request *r)
@@ -118,9 +184,12 @@ static void purge_begin(struct control *c, uint32_t client, const struct request
     struct message m = {.type = NODE_PURGE, .from = 0xffff};
 
     if (len == 0) {
-        server_refuse(c->server, client,
-                      "this is no URL that this node serves; write it like "
-                      "http://www.example.com/page");
+        /* one that no node would serve is wrong, one that only this one does not is refused */
+        const struct proxy_policy any = {.open = true};
+        if (proxy_url(&any, r->url, strlen(r->url), url, sizeof(url)) == 0)
+            refuse_wrong(c, client, "this is no URL; write it like http://www.example.com/page");
+        else
+            server_refuse(c->server, client, "this node does not serve that host");
         return;
     }
     struct lent_purge *lent = calloc(1, sizeof(*lent) + len + 1);
@@ -176,7 +245,7 @@ void control_request(void *ctx, uint32_t client, const char *line, size_t len)
     char error[256];
 
     if (!request_parse(line, len, &r, error, sizeof(error))) {
-        server_refuse(c->server, client, error);
+        refuse_wrong(c, client, error);
         return;
     }
     switch (r.verb) {
@@ -189,10 +258,17 @@ void control_request(void *ctx, uint32_t client, const char *line, size_t len)
     case REQUEST_PURGE:
         purge_begin(c, client, &r);
         break;
+    case REQUEST_TCP:
+        tcp_begin(c, client, &r);
+        break;
+    case REQUEST_DRAIN:
+        control_drain(c, "asked by coralctl", false);
+        server_reply(c->server, client, status_drain_json(c));
+        break;
     case REQUEST_STOP:
         if (!r.wait || !job_new(c, client, &r, UINT64_MAX))
             server_reply(c->server, client, json_pack("{s:b}", "ok", 1));
-        control_drain(c, "asked by coralctl");
+        control_drain(c, "asked by coralctl", true);
         break;
     case REQUEST_VERBS:
         break;
@@ -217,6 +293,8 @@ uint64_t control_jobs_poll(struct control *c, uint64_t now_us)
             at = j->deadline_us < at ? j->deadline_us : at;
         else if (j->request.verb == REQUEST_STATUS)
             job_end(c, j, status_json(c, j));
+        else if (j->request.verb == REQUEST_TCP)
+            job_end(c, j, tcp_connections_json(j));
         else
             job_end(c, j,
                     json_pack("{s:b, s:s}", "ok", 0, "error", "the worker did not answer in 5 s"));

@@ -116,6 +116,8 @@ static int read_config(const struct options *o, struct config *c, struct proxy_p
     bool good = config_read_file(o->file, c, report);
     *policy = good ? view_policy(c, report) : NULL;
     report_print(report, stderr);
+    if (report->errors && report->errors == report->denied)
+        status = NOT_PERMITTED;
     if (report->errors)
         fprintf(stderr, "%u error%s%s\n", report->errors, report->errors == 1 ? "" : "s",
                 o->check ? "" : "; nothing was started");

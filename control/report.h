@@ -27,6 +27,8 @@ struct report {
     char *text;       /* owned */
     size_t len;
     unsigned n, errors, warnings; /* kept; found */
+    unsigned denied;              /* errors that are files which we may not read */
+    bool broken;                  /* no YAML: what is there can't be known */
     struct report_error error[REPORT_ERRORS];
 };
 

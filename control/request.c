@@ -7,7 +7,8 @@
 
 #include "control/nearest.h"
 
-const char *const request_words[REQUEST_VERBS] = {"status", "stats", "purge", "stop"};
+const char *const request_words[REQUEST_VERBS] = {"status", "stats", "tcp",
+                                                  "purge",  "drain", "stop"};
 
 static bool verb_parse(const char *word, enum request_verb *out, char *error, size_t len)
 {
@@ -20,7 +21,7 @@ static bool verb_parse(const char *word, enum request_verb *out, char *error, si
     if (near)
         snprintf(error, len, "\"%.40s\" is no verb; did you mean \"%s\"?", word, near);
     else
-        snprintf(error, len, "\"%.40s\" is no verb; there are status, stats, purge and stop", word);
+        snprintf(error, len, "\"%.40s\" is no verb; there are " REQUEST_VERBS_TEXT, word);
     return false;
 }
 
@@ -35,6 +36,15 @@ static bool member(struct request *r, const char *key, const json_t *value, char
     }
     if (strcmp(key, "wait") == 0 && r->verb == REQUEST_STOP && json_is_boolean(value)) {
         r->wait = json_is_true(value);
+        return true;
+    }
+    if (strcmp(key, "address") == 0 && r->verb == REQUEST_TCP && json_is_string(value)) {
+        size_t n = json_string_length(value);
+        if (n == 0 || n >= sizeof(r->address)) {
+            snprintf(error, len, "an address has 1 to %d bytes", REQUEST_ADDRESS - 1);
+            return false;
+        }
+        memcpy(r->address, json_string_value(value), n + 1);
         return true;
     }
     if (strcmp(key, "url") == 0 && r->verb == REQUEST_PURGE && json_is_string(value)) {

@@ -4,10 +4,13 @@
  *
  *   {"verb": "status"}
  *   {"verb": "stats", "workers": true}
+ *   {"verb": "tcp", "address": "192.0.2.1:80"}
  *   {"verb": "purge", "url": "http://www.example.com/page"}
+ *   {"verb": "drain"}
  *   {"verb": "stop", "wait": false}
  *
- * Answers are an object a line too: {"ok": true, ...} or {"ok": false, "error": "..."}.
+ * Answers are an object a line too: {"ok": true, ...} or {"ok": false, "error": "..."}, where the
+ * request itself was wrong with "status": 2, which is coralctl's exit status then.
  */
 #ifndef CORAL_CONTROL_REQUEST_H
 #define CORAL_CONTROL_REQUEST_H
@@ -15,15 +18,27 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define REQUEST_BYTES (1u << 20)
-#define REQUEST_URL   4096
+#define REQUEST_BYTES   (1u << 20)
+#define REQUEST_URL     4096
+#define REQUEST_ADDRESS 64
 
-enum request_verb { REQUEST_STATUS, REQUEST_STATS, REQUEST_PURGE, REQUEST_STOP, REQUEST_VERBS };
+enum request_verb {
+    REQUEST_STATUS,
+    REQUEST_STATS,
+    REQUEST_TCP,
+    REQUEST_PURGE,
+    REQUEST_DRAIN,
+    REQUEST_STOP,
+    REQUEST_VERBS
+};
+/* All of them in a sentence. */
+#define REQUEST_VERBS_TEXT "status, stats, tcp, purge, drain and stop"
 
 struct request {
     enum request_verb verb;
-    bool workers; /* stats: of each worker too */
-    bool wait;    /* stop: answer when it is done */
+    bool workers;                  /* stats: of each worker too */
+    bool wait;                     /* stop: answer when it is done */
+    char address[REQUEST_ADDRESS]; /* tcp: ADDRESS or ADDRESS:PORT; empty: counters */
     char url[REQUEST_URL];
 };
 

@@ -15,13 +15,14 @@
 
 #define X_TCP(n, u, t)      ROW(tcp_counters, tcp, 0, n, u, t)
 #define X_NET(n, u, t)      ROW(net_counters, net, 0, n, u, t)
-#define X_HTTP(n, u, t)     ROW(http_counters, http, 0, n, u, t)
 #define X_PROXY(n, u, t)    ROW(proxy_counters, proxy, 0, n, u, t)
 #define X_CACHE(n, u, t)    ROW(cache_counters, cache, 0, n, u, t)
 #define X_DNS(n, u, t)      ROW(dns_counters, dns, 0, n, u, t)
 #define X_RESOLVER(n, u, t) ROW(resolver_counters, resolver, 0, n, u, t)
 #define X_WORKER(n, u, t)   ROW(worker_counters, worker, 0, n, u, t)
 /* one list, two structs a worker: what serves and what asks */
+#define X_HTTP(n, u, t)                                                                            \
+    ROW(http_counters, http, offsetof(struct worker_stats, http_client), n, u, t)
 #define X_DHT(n, u, t)                                                                             \
     ROW(dht_counters, dht_serve, offsetof(struct worker_stats, dht_asker), n, u, t)
 

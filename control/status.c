@@ -146,6 +146,32 @@ static json_t *fills_json(const struct job *job)
     return all;
 }
 
+const char *status_state(const struct control *c)
+{
+    return c->drained ? "drained" : c->draining ? "draining" : "serving";
+}
+
+uint64_t status_half_open(const struct control *c)
+{
+    struct worker_stats w[NODE_WORKERS] = {0};
+    return stats_sum(w, all_stats(c, w), "tcp_half_open");
+}
+
+json_t *status_drain_json(const struct control *c)
+{
+    struct worker_stats w[NODE_WORKERS] = {0};
+    unsigned n = all_stats(c, w);
+    uint64_t now_us = control_now().mono_us;
+    json_int_t left_us =
+        c->drained || now_us >= c->drain_until_us ? 0 : (json_int_t)(c->drain_until_us - now_us);
+
+    return json_pack("{s:b, s:s, s:I, s:I, s:I, s:I}", "ok", 1, "state", status_state(c),
+                     "connections",
+                     c->drained ? (json_int_t)0 : (json_int_t)node_connections(c->node), "requests",
+                     c->drained ? (json_int_t)0 : (json_int_t)stats_sum(w, n, "proxy_requests"),
+                     "left_us", left_us, "cut", (json_int_t)c->drain_cut);
+}
+
 json_t *status_json(const struct control *c, const struct job *job)
 {
     struct worker_stats w[NODE_WORKERS] = {0};
@@ -153,14 +179,13 @@ json_t *status_json(const struct control *c, const struct job *job)
     const struct dns_zone *zone = c->view->zone;
     uint64_t now_us = control_now().mono_us;
 
-    json_t *o =
-        json_pack("{s:b, s:s, s:s, s:s, s:s, s:I, s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "ok", 1,
-                  "name", c->config->name, "version", CORAL_VERSION, "revision", CORAL_REVISION,
-                  "dpdk", rte_version() + (strncmp(rte_version(), "DPDK ", 5) == 0 ? 5 : 0),
-                  "uptime_s", (json_int_t)((now_us - c->started_us) / 1000000), "state",
-                  c->draining ? "draining" : "serving", "hugepages", port_eal_hugepages(), "ports",
-                  ports_json(c), "workers", workers_json(c), "http", http_json(c, w, n), "index",
-                  index_json(c), "fills", fills_json(job));
+    json_t *o = json_pack(
+        "{s:b, s:s, s:s, s:s, s:s, s:I, s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "ok", 1, "name",
+        c->config->name, "version", CORAL_VERSION, "revision", CORAL_REVISION, "dpdk",
+        rte_version() + (strncmp(rte_version(), "DPDK ", 5) == 0 ? 5 : 0), "uptime_s",
+        (json_int_t)((now_us - c->started_us) / 1000000), "state", status_state(c), "hugepages",
+        port_eal_hugepages(), "ports", ports_json(c), "workers", workers_json(c), "http",
+        http_json(c, w, n), "index", index_json(c), "fills", fills_json(job));
     json_object_set_new(
         o, "cache",
         json_pack("{s:I, s:I, s:I}", "bytes",

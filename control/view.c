@@ -89,6 +89,18 @@ static void site_fill(struct proxy_site *to, const struct config_site *from)
     }
 }
 
+struct deny_report {
+    struct report *report;
+    const struct config_file *file;
+};
+
+static void deny_wrong(void *ctx, unsigned line, const char *pattern, const char *why)
+{
+    struct deny_report *d = ctx;
+    report_add(d->report, d->file->place, "open.deny_file", "%s: deny list line %u: \"%s\": %s",
+               d->file->path, line, pattern, why);
+}
+
 static bool deny_fill(struct proxy_policy *p, const struct config *c, struct report *report)
 {
     char why[512];
@@ -96,7 +108,8 @@ static bool deny_fill(struct proxy_policy *p, const struct config *c, struct rep
     if (!c->deny_file.text)
         return true;
     p->deny = proxy_deny_compile(c->deny_file.text, c->deny_file.len, why, sizeof(why));
-    if (!p->deny)
+    struct deny_report d = {report, &c->deny_file};
+    if (!p->deny && !proxy_deny_check(c->deny_file.text, c->deny_file.len, deny_wrong, &d))
         report_add(report, c->deny_file.place, "open.deny_file", "%s: %s", c->deny_file.path, why);
     return p->deny != NULL;
 }

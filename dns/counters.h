@@ -21,6 +21,8 @@
     X(resolver_lookups_total, "lookups", "Names asked for")                                        \
     X(resolver_kept_total, "lookups", "Answered from what was kept")                               \
     X(resolver_joined_total, "lookups", "Joined a lookup of the same name in flight")              \
+    X(resolver_half_told_total, "lookups",                                                         \
+      "Gone on with one address family, the other being late")                                     \
     X(resolver_busy_total, "lookups", "Refused: too many in flight")                               \
     X(resolver_sent_total, "queries", "Queries sent")                                              \
     X(resolver_tcp_total, "queries", "Queries taken to TCP after a truncated answer")              \

@@ -102,7 +102,9 @@ struct resolver *resolver_create(const struct resolver_config *config,
 /* Tells nobody and touches no stream: the transport that gave its streams ends beside it. */
 void resolver_destroy(struct resolver *r);
 /* Resolves `name` (text, any case). done may be called before this returns (kept answers). IPv4
- * addresses come first. Returns a ticket for resolver_cancel, 0 when already done. */
+ * addresses come first. When one family is late, done tells the other's addresses after 50 ms
+ * (RFC 8305 3), and who asks again later gets both. Returns a ticket for resolver_cancel, 0 when
+ * already done. */
 uint64_t resolver_resolve(struct resolver *r, const char *name, resolver_done *done, void *ctx,
                           struct now now);
 void resolver_cancel(struct resolver *r, uint64_t ticket);

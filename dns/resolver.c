@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#define WAITERS_A_LOOKUP 4      /* on average */
-#define SETTLE_US        300000 /* how long one family waits for the other */
-#define HALF_KNOWN_TTL_S 30     /* kept when the other family failed: asked again soon */
+#define WAITERS_A_LOOKUP 4     /* on average */
+#define SETTLE_US        50000 /* how long one family waits for the other (RFC 8305 3) */
+#define HALF_KNOWN_TTL_S 30    /* kept when the other family failed: asked again soon */
 #define FAILURES_MAX     5  /* failures are kept 1 s, then twice as long each time, up to 2^5 s */
 #define FIRES            64 /* timers a poll */
 
@@ -151,30 +151,37 @@ static void waiter_free(struct resolver *r, struct waiter *w)
     LIST_INSERT_HEAD(&r->free_waiters, w, link);
 }
 
-/* Ends a lookup and tells who waits. A callback may resolve and cancel as it likes: the result is
- * kept before, and the lookup is given back after all were told. */
-static void finish(struct resolver *r, struct lookup *l, struct now now)
+/* A callback may resolve and cancel as it likes. */
+static void tell(struct resolver *r, struct lookup *l, struct now now)
 {
-    struct entry *e = l->entry;
     struct addr address[RESOLVER_ADDRESSES];
+    enum resolver_result result = l->entry->result;
+    unsigned n = l->entry->n;
     struct waiter *w;
 
-    question_stop(r, &l->question[0]);
-    question_stop(r, &l->question[1]);
-    wheel_stop(&r->wheel, &l->timer);
-    e->lookup = NULL;
-    names_keep(&r->names, e);
-    enum resolver_result result = e->result;
-    unsigned n = e->n;
-    memcpy(address, e->address, n * sizeof(*address));
-    counter_add(&r->counters.resolver_in_flight, (uint64_t)-1);
-    counter_inc(&r->counters.resolver_names);
+    memcpy(address, l->entry->address, n * sizeof(*address));
     while ((w = LIST_FIRST(&l->waiters)) != NULL) {
         resolver_done *done = w->done;
         void *ctx = w->ctx;
         waiter_free(r, w);
         done(ctx, result, address, n, now);
     }
+}
+
+/* Ends a lookup and tells who waits: the result is kept before, and the lookup is given back after
+ * all were told. */
+static void finish(struct resolver *r, struct lookup *l, struct now now)
+{
+    struct entry *e = l->entry;
+
+    question_stop(r, &l->question[0]);
+    question_stop(r, &l->question[1]);
+    wheel_stop(&r->wheel, &l->timer);
+    e->lookup = NULL;
+    names_keep(&r->names, e);
+    counter_add(&r->counters.resolver_in_flight, (uint64_t)-1);
+    counter_inc(&r->counters.resolver_names);
+    tell(r, l, now);
     LIST_INSERT_HEAD(&r->free_lookups, l, link);
 }
 
@@ -185,12 +192,24 @@ static void arm(struct resolver *r, struct lookup *l)
     for (unsigned i = 0; i < 2; i++)
         if (l->question[i].state != QUESTION_DONE && l->question[i].due_us < due)
             due = l->question[i].due_us;
-    if (l->settle_us && l->settle_us < due)
+    if (l->settle_us && !l->half_told && l->settle_us < due)
         due = l->settle_us;
     wheel_arm(&r->wheel, &l->timer, due);
 }
 
-/* Ends the lookup if enough is known, else arms its timer. */
+/* One family is known and the other late: who waits goes on with the one (RFC 8305 3), and so does
+ * who asks meanwhile. The lookup goes on, so that the next ones have both. */
+static void tell_half(struct resolver *r, struct lookup *l, struct now now)
+{
+    merge(l->entry, &l->question[0], &l->question[1]);
+    l->entry->result = RESOLVER_OK;
+    l->half_told = true;
+    counter_inc(&r->counters.resolver_half_told_total);
+    arm(r, l); /* before: what is told may ask again */
+    tell(r, l, now);
+}
+
+/* Ends the lookup if all is known, else arms its timer. */
 static void review(struct resolver *r, struct lookup *l, struct now now)
 {
     struct question *v4 = &l->question[0], *v6 = &l->question[1];
@@ -202,12 +221,14 @@ static void review(struct resolver *r, struct lookup *l, struct now now)
                 l->question[i].reply.kind == REPLY_NXDOMAIN;
     if ((has_addresses(v4) || has_addresses(v6)) && !l->settle_us)
         l->settle_us = now.mono_us + SETTLE_US;
-    if (all || gone || (l->settle_us && now.mono_us >= l->settle_us) || now.mono_us >= l->end_us) {
+    if (all || gone || now.mono_us >= l->end_us) {
         l->entry->expires_us = now.mono_us + conclude(l) * 1000000ull;
         finish(r, l, now);
-        return;
+    } else if (l->settle_us && !l->half_told && now.mono_us >= l->settle_us) {
+        tell_half(r, l, now);
+    } else {
+        arm(r, l);
     }
-    arm(r, l);
 }
 
 /* --- questions ------------------------------------------------------------------------------- */
@@ -337,6 +358,7 @@ static void lookup_start(struct resolver *r, struct lookup *l, struct entry *e, 
     LIST_INIT(&l->waiters);
     l->entry = e;
     l->settle_us = 0;
+    l->half_told = false;
     /* TCP may follow each UDP try */
     l->end_us = now.mono_us + 2 * RESOLVER_TRIES * r->config.timeout_ms * 1000ull;
     e->lookup = l;
@@ -390,7 +412,7 @@ static bool answer_at_once(struct resolver *r, const char *text, const uint8_t *
         done(ctx, RESOLVER_OK, address, 1, now);
     } else if (len == 0 || ends_in_number(name, len)) {
         done(ctx, RESOLVER_NONE, NULL, 0, now);
-    } else if (e && !e->lookup && now.mono_us < e->expires_us) {
+    } else if (e && (e->lookup ? e->lookup->half_told : now.mono_us < e->expires_us)) {
         counter_inc(&r->counters.resolver_kept_total);
         memcpy(address, e->address, sizeof(address)); /* done may displace the entry */
         done(ctx, e->result, address, e->n, now);

@@ -92,6 +92,7 @@ struct lookup {
     struct waiter_list waiters;
     struct question question[2]; /* A, AAAA */
     uint64_t settle_us; /* one family is known: how long the other is waited for; 0: not yet */
+    bool half_told;     /* that time is over: the entry holds what is known */
     uint64_t end_us;    /* when all ends, sent or not */
 };
 LIST_HEAD(lookup_list, lookup);

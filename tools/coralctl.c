@@ -5,6 +5,7 @@
 #include <glob.h>
 #include <jansson.h>
 #include <rte_version.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/addr.h"
 #include "control/nearest.h"
 #include "control/request.h"
 #include "control/rundir.h"
@@ -23,7 +25,8 @@ enum { DONE = 0, FAILED = 1, USAGE = 2, PARTLY = 3, NOT_RUNNING = 4, NOT_PERMITT
 struct options {
     const char *name, *socket;
     bool json, no_wait, workers, all;
-    int argc; /* verb and what follows */
+    unsigned seconds; /* since drain was asked for */
+    int argc;         /* verb and what follows */
     char **argv;
 };
 
@@ -34,7 +37,11 @@ static const char help[] =
     "  status               what the node does: ports, requests, cache, index, fills\n"
     "  stats [WORD]         counters (that hold WORD); --workers: of each worker,\n"
     "                       --all: also those that are 0\n"
+    "  tcp [ADDRESS[:PORT]] TCP counters by what they tell (--all as above), or the\n"
+    "                       connections to that address with all that drives them\n"
     "  purge URL            remove an object from this node's cache\n"
+    "  drain                take no connections, finish what runs, tell each second;\n"
+    "                       the node stays; --no-wait: only begin\n"
     "  stop                 finish what runs, then end; --no-wait: say so and return\n"
     "\n"
     "options\n"
@@ -47,18 +54,34 @@ static const char help[] =
     "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 done in part,\n"
     "4 corald is not running, 5 not permitted. More: coralctl(1).\n";
 
-static int usage(const char *format, const char *word)
+/* A failure of coralctl's own: a line for a person, an object like corald's for a script. */
+__attribute__((format(printf, 3, 4))) static int complain(const struct options *o, int status,
+                                                          const char *format, ...)
 {
-    fprintf(stderr, "coralctl: ");
-    fprintf(stderr, format, word);
-    fprintf(stderr, "; coralctl --help shows all\n");
-    return USAGE;
+    char text[1024];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    if (!o->json) {
+        fprintf(stderr, "coralctl: %s\n", text);
+        return status;
+    }
+    json_t *told = json_pack("{s:b, s:o, s:i}", "ok", 0, "error",
+                             json_string(text) ?: json_string("wrong usage"), "status", status);
+    json_dumpf(told, stdout, JSON_INDENT(1));
+    putchar('\n');
+    json_decref(told);
+    return status;
 }
+
+#define USAGE_MORE "; coralctl --help shows all"
 
 /* --- where the socket is ------------------------------------------------------------------- */
 
 /* The one node that is there; several are a question of which. */
-static int socket_only(char out[static 108])
+static int socket_only(const struct options *o, char out[static 108])
 {
     char pattern[RUNDIR_PATH + 32];
     glob_t found;
@@ -69,17 +92,17 @@ static int socket_only(char out[static 108])
     glob(pattern, found.gl_pathc ? GLOB_APPEND : 0, NULL, &found);
     int status = DONE;
     if (found.gl_pathc == 0) {
-        fprintf(stderr, "coralctl: no node in %s; is corald running? (systemctl status corald)\n",
-                rundir_base());
-        status = NOT_RUNNING;
+        status =
+            complain(o, NOT_RUNNING, "no node in %s; is corald running? (systemctl status corald)",
+                     rundir_base());
     } else if (found.gl_pathc > 1) {
-        size_t base = strlen(rundir_base()) + 1, tail = strlen("/control.sock");
-        fprintf(stderr, "coralctl: several nodes are here; name one with -n:");
-        for (size_t i = 0; i < found.gl_pathc; i++)
-            fprintf(stderr, " %.*s", (int)(strlen(found.gl_pathv[i]) - base - tail),
-                    found.gl_pathv[i] + base);
-        fputc('\n', stderr);
-        status = USAGE;
+        size_t base = strlen(rundir_base()) + 1, tail = strlen("/control.sock"), at = 0;
+        char names[512] = "";
+        for (size_t i = 0; i < found.gl_pathc && at < sizeof(names); i++)
+            at += (size_t)snprintf(names + at, sizeof(names) - at, " %.*s",
+                                   (int)(strlen(found.gl_pathv[i]) - base - tail),
+                                   found.gl_pathv[i] + base);
+        status = complain(o, USAGE, "several nodes are here; name one with -n:%s", names);
     } else {
         snprintf(out, 108, "%s", found.gl_pathv[0]);
     }
@@ -93,21 +116,22 @@ static int socket_path(const struct options *o, char out[static 108])
 
     if (o->socket) {
         if (strlen(o->socket) > 107)
-            return usage("\"%.40s...\" is too long for a socket", o->socket);
+            return complain(o, USAGE, "\"%.40s...\" is too long for a socket" USAGE_MORE,
+                            o->socket);
         snprintf(out, 108, "%s", o->socket);
         return DONE;
     }
     if (!o->name)
-        return socket_only(out);
+        return socket_only(o, out);
     if (!rundir_name_valid(o->name) || !rundir_path(o->name, folder))
-        return usage("\"%.70s\" is no name of a node", o->name);
+        return complain(o, USAGE, "\"%.70s\" is no name of a node" USAGE_MORE, o->name);
     snprintf(out, 108, "%s/control.sock", folder);
     return DONE;
 }
 
 /* --- one question, one answer -------------------------------------------------------------- */
 
-static int ask(const char *path, const char *question, json_t **answer)
+static int ask(const struct options *o, const char *path, const char *question, json_t **answer)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     size_t len = strlen(question), sent = 0;
@@ -119,15 +143,12 @@ static int ask(const char *path, const char *question, json_t **answer)
         int reason = errno;
         if (fd >= 0)
             close(fd);
-        if (reason == EACCES || reason == EPERM) {
-            fprintf(stderr, "coralctl: not permitted to use %s; ask as its owner or root\n", path);
-            return NOT_PERMITTED;
-        }
-        fprintf(stderr,
-                "coralctl: nobody answers at %s (%s); is corald running? (systemctl "
-                "status corald)\n",
-                path, strerror(reason));
-        return NOT_RUNNING;
+        if (reason == EACCES || reason == EPERM)
+            return complain(o, NOT_PERMITTED, "not permitted to use %s; ask as its owner or root",
+                            path);
+        return complain(o, NOT_RUNNING,
+                        "nobody answers at %s (%s); is corald running? (systemctl status corald)",
+                        path, strerror(reason));
     }
     while (sent < len) {
         ssize_t n = send(fd, question + sent, len - sent, MSG_NOSIGNAL);
@@ -142,8 +163,7 @@ static int ask(const char *path, const char *question, json_t **answer)
     if (!json_is_object(*answer)) {
         json_decref(*answer);
         *answer = NULL;
-        fprintf(stderr, "coralctl: corald at %s went away before it answered\n", path);
-        return FAILED;
+        return complain(o, FAILED, "corald at %s went away before it answered", path);
     }
     return DONE;
 }
@@ -155,6 +175,8 @@ static char *question_make(enum request_verb verb, const struct options *o)
         json_object_set_new(q, "workers", json_true());
     if (verb == REQUEST_STOP && o->no_wait)
         json_object_set_new(q, "wait", json_false());
+    if (verb == REQUEST_TCP && o->argc > 1)
+        json_object_set_new(q, "address", json_string(o->argv[1]));
     if (verb == REQUEST_PURGE)
         json_object_set_new(q, "url", json_string(o->argv[1]));
     char *line = json_dumps(q, JSON_COMPACT), *out = NULL;
@@ -169,8 +191,8 @@ static int answer_show(enum request_verb verb, const struct options *o, const js
 {
     bool ok = json_is_true(json_object_get(answer, "ok"));
 
-    if (o->json) {
-        json_dumpf(answer, stdout, JSON_INDENT(1));
+    if (o->json) { /* of drain several follow one another: a line each */
+        json_dumpf(answer, stdout, verb == REQUEST_DRAIN ? JSON_COMPACT : JSON_INDENT(1));
         putchar('\n');
     } else if (!ok) {
         const char *error = json_string_value(json_object_get(answer, "error"));
@@ -182,6 +204,15 @@ static int answer_show(enum request_verb verb, const struct options *o, const js
             break;
         case REQUEST_STATS:
             table_stats(answer, o->argc > 1 ? o->argv[1] : NULL, o->all, stdout);
+            break;
+        case REQUEST_TCP:
+            if (o->argc > 1)
+                table_tcp(answer, stdout);
+            else
+                table_tcp_counters(answer, o->all, stdout);
+            break;
+        case REQUEST_DRAIN:
+            table_drain(answer, o->seconds, stdout);
             break;
         case REQUEST_PURGE:
             printf("purged %s\n", o->argv[1]);
@@ -195,41 +226,58 @@ static int answer_show(enum request_verb verb, const struct options *o, const js
     }
     if (fflush(stdout) != 0 || ferror(stdout))
         return FAILED;
-    if (!ok)
-        return FAILED;
+    if (!ok) {
+        json_int_t status = json_integer_value(json_object_get(answer, "status"));
+        return status > 0 && status <= NOT_PERMITTED ? (int)status : FAILED;
+    }
     return json_integer_value(json_object_get(answer, "cut")) > 0 ? PARTLY : DONE;
 }
 
 /* --- words --------------------------------------------------------------------------------- */
 
+/* An option that the verb does not take is a mistake, perhaps in the verb. */
+static int option_foreign(const struct options *o, enum request_verb verb)
+{
+    bool counters = verb == REQUEST_STATS || (verb == REQUEST_TCP && o->argc == 1);
+    const char *option = o->workers && verb != REQUEST_STATS                           ? "--workers"
+                         : o->all && !counters                                         ? "--all"
+                         : o->no_wait && verb != REQUEST_STOP && verb != REQUEST_DRAIN ? "--no-wait"
+                                                                                       : NULL;
+    if (!option)
+        return DONE;
+    return complain(o, USAGE, "%s does not take %s" USAGE_MORE, o->argv[0], option);
+}
+
 static int verb_find(const struct options *o, enum request_verb *verb)
 {
-    static const int most[REQUEST_VERBS] = {1, 2, 2, 1};
+    static const int most[REQUEST_VERBS] = {1, 2, 2, 2, 1, 1};
     const char *word = o->argc ? o->argv[0] : NULL;
 
     if (!word)
-        return usage("%s is missing", "a verb");
+        return complain(o, USAGE, "%s is missing" USAGE_MORE, "a verb");
     for (*verb = 0; *verb < REQUEST_VERBS; (*verb)++)
         if (strcmp(word, request_words[*verb]) == 0)
             break;
     if (*verb == REQUEST_VERBS) {
         const char *near = nearest_word(word, request_words, REQUEST_VERBS);
-        if (near)
-            fprintf(stderr, "coralctl: \"%.40s\" is no verb; did you mean \"%s\"?\n", word, near);
-        else
-            fprintf(stderr,
-                    "coralctl: \"%.40s\" is no verb; there are status, stats, purge URL "
-                    "and stop\n",
-                    word);
-        return USAGE;
+        return near ? complain(o, USAGE, "\"%.40s\" is no verb; did you mean \"%s\"?", word, near)
+                    : complain(o, USAGE, "\"%.40s\" is no verb; there are " REQUEST_VERBS_TEXT,
+                               word);
     }
     if (*verb == REQUEST_PURGE && o->argc < 2)
-        return usage("%s needs a URL", word);
+        return complain(o, USAGE, "%s needs a URL" USAGE_MORE, word);
     if (o->argc > most[*verb])
-        return usage("\"%.40s\" is one word too many", o->argv[most[*verb]]);
+        return complain(o, USAGE, "\"%.40s\" is one word too many" USAGE_MORE,
+                        o->argv[most[*verb]]);
     if (*verb == REQUEST_PURGE && (!*o->argv[1] || strlen(o->argv[1]) >= REQUEST_URL))
-        return usage("%s takes a URL of 1 to 4095 bytes", word);
-    return DONE;
+        return complain(o, USAGE, "%s takes a URL of 1 to 4095 bytes" USAGE_MORE, word);
+    struct endpoint to;
+    if (*verb == REQUEST_TCP && o->argc > 1 && !endpoint_parse(o->argv[1], 0, &to))
+        return complain(o, USAGE,
+                        "\"%.60s\" is no address; write it like 192.0.2.1, 192.0.2.1:80 or "
+                        "[2001:db8::1]:80",
+                        o->argv[1]);
+    return option_foreign(o, *verb);
 }
 
 static int options_read(int argc, char **argv, struct options *o)
@@ -247,6 +295,8 @@ static int options_read(int argc, char **argv, struct options *o)
     };
     int c;
 
+    for (int i = 1; i < argc; i++) /* first: it decides how mistakes are told */
+        o->json |= strcmp(argv[i], "--json") == 0;
     opterr = 0;
     while ((c = getopt_long(argc, argv, ":n:h", known, NULL)) != -1) {
         switch (c) {
@@ -276,9 +326,9 @@ static int options_read(int argc, char **argv, struct options *o)
                    RTE_VER_YEAR, RTE_VER_MONTH, RTE_VER_MINOR);
             exit(DONE);
         case ':':
-            return usage("%s wants a value", argv[optind - 1]);
+            return complain(o, USAGE, "%s wants a value" USAGE_MORE, argv[optind - 1]);
         default:
-            return usage("\"%.40s\" is no option", argv[optind - 1]);
+            return complain(o, USAGE, "\"%.40s\" is no option" USAGE_MORE, argv[optind - 1]);
         }
     }
     o->argc = argc - optind;
@@ -286,28 +336,45 @@ static int options_read(int argc, char **argv, struct options *o)
     return DONE;
 }
 
-int main(int argc, char **argv)
+/* Asks and shows; a drain again each second until it is over. */
+static int run(const struct options *given, enum request_verb verb, const char *path,
+               const char *question)
 {
-    struct options o = {0};
-    enum request_verb verb = REQUEST_VERBS;
-    char path[108];
+    struct options o = *given;
     json_t *answer = NULL;
 
-    int status = options_read(argc, argv, &o);
+    for (;; o.seconds++) {
+        int status = ask(&o, path, question, &answer);
+        if (status != DONE)
+            return status;
+        const char *state = json_string_value(json_object_get(answer, "state"));
+        bool more = verb == REQUEST_DRAIN && !o.no_wait && state && strcmp(state, "draining") == 0;
+        status = answer_show(verb, &o, answer);
+        json_decref(answer);
+        if (status != DONE || !more)
+            return status;
+        sleep(1);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct options given = {0}, *o = &given;
+    enum request_verb verb = REQUEST_VERBS;
+    char path[108];
+
+    int status = options_read(argc, argv, o);
     if (status == DONE)
-        status = verb_find(&o, &verb);
+        status = verb_find(o, &verb);
     if (status == DONE)
-        status = socket_path(&o, path);
+        status = socket_path(o, path);
     if (status != DONE)
         return status;
-    char *question = question_make(verb, &o);
+    char *question = question_make(verb, o);
     if (!question)
-        return usage("\"%.40s\" is not text in UTF-8", o.argv[o.argc - 1]);
-    status = ask(path, question, &answer);
+        return complain(o, USAGE, "\"%.40s\" is not text in UTF-8" USAGE_MORE,
+                        o->argv[o->argc - 1]);
+    status = run(o, verb, path, question);
     free(question);
-    if (status != DONE)
-        return status;
-    status = answer_show(verb, &o, answer);
-    json_decref(answer);
     return status;
 }

@@ -74,11 +74,11 @@ static void status_http(const json_t *answer, FILE *to)
     char rate[UNITS_TEXT], p50[UNITS_TEXT], p99[UNITS_TEXT], total[UNITS_TEXT];
     uint64_t n = number(h, "requests");
 
-    fprintf(to, " http       %s/s   %s requests   p50 %s  p99 %s   %llu connections\n",
+    fprintf(to, " http       %s/s   %s request%s   p50 %s  p99 %s   %llu connection%s\n",
             units_count_round(real(h, "rate"), rate), units_count_round((double)n, total),
-            units_latency_round(number(h, "p50_us"), p50),
+            plural(n), units_latency_round(number(h, "p50_us"), p50),
             units_latency_round(number(h, "p99_us"), p99),
-            (unsigned long long)number(h, "connections"));
+            (unsigned long long)number(h, "connections"), plural(number(h, "connections")));
     fprintf(to, "            own %.1f %%  peer %.1f %%  origin %.1f %%\n",
             percent(number(h, "own"), n), percent(number(h, "peer"), n),
             percent(number(h, "origin"), n));
@@ -89,9 +89,9 @@ static void status_cache(const json_t *answer, FILE *to)
     const json_t *c = json_object_get(answer, "cache");
     char used[UNITS_TEXT], bytes[UNITS_TEXT], objects[UNITS_TEXT];
 
-    fprintf(to, " cache      %s of %s   %s objects\n", units_size_round(number(c, "used"), used),
+    fprintf(to, " cache      %s of %s   %s object%s\n", units_size_round(number(c, "used"), used),
             units_size_round(number(c, "bytes"), bytes),
-            units_count_round((double)number(c, "objects"), objects));
+            units_count_round((double)number(c, "objects"), objects), plural(number(c, "objects")));
 }
 
 static void status_index(const json_t *answer, FILE *to)
@@ -100,8 +100,8 @@ static void status_index(const json_t *answer, FILE *to)
     char rtt[UNITS_TEXT];
     size_t i;
 
-    fprintf(to, " index      %llu other nodes alive, id %.8s...\n",
-            (unsigned long long)number(x, "alive"), text(x, "id"));
+    fprintf(to, " index      %llu other node%s alive, id %.8s...\n",
+            (unsigned long long)number(x, "alive"), plural(number(x, "alive")), text(x, "id"));
     json_array_foreach(json_object_get(x, "members"), i, member)
         fprintf(to, "   %.8s  %-24s %s%s\n", text(member, "id"), text(member, "address"),
                 yes(member, "alive") ? "" : "not alive, ",
@@ -137,9 +137,10 @@ void table_status(const json_t *answer, FILE *to)
     status_cache(answer, to);
     status_index(answer, to);
     if (json_is_object(dns))
-        fprintf(to, " dns        %s/s   zone %s, %llu proxies named\n",
+        fprintf(to, " dns        %s/s   zone %s, %llu %s named\n",
                 units_count_round(real(dns, "rate"), rate), text(dns, "zone"),
-                (unsigned long long)number(dns, "members"));
+                (unsigned long long)number(dns, "members"),
+                number(dns, "members") == 1 ? "proxy" : "proxies");
     status_fills(answer, to);
 }
 
@@ -174,8 +175,8 @@ void table_stop(const json_t *answer, FILE *to)
     if (!yes(answer, "stopped"))
         fprintf(to, "stopping\n");
     else if (cut)
-        fprintf(to, "stopped; %llu connections did not end in time and were cut\n",
-                (unsigned long long)cut);
+        fprintf(to, "stopped; %llu connection%s did not end in time and %s cut\n",
+                (unsigned long long)cut, plural(cut), cut == 1 ? "was" : "were");
     else
         fprintf(to, "stopped\n");
 }

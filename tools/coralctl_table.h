@@ -5,11 +5,23 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 void table_status(const json_t *answer, FILE *to);
 /* Counters whose names hold `word` (NULL: any); those that are 0 only if `all`. */
 void table_stats(const json_t *answer, const char *word, bool all, FILE *to);
+/* Groups of counters; those that are 0 only if `all`. */
+void table_tcp_counters(const json_t *answer, bool all, FILE *to);
+/* Connections, each in three lines. */
+void table_tcp(const json_t *answer, FILE *to);
+void table_drain(const json_t *answer, unsigned seconds, FILE *to);
 void table_stop(const json_t *answer, FILE *to);
+
+/* "" for one, "s" for any other number. */
+static inline const char *plural(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}
 
 #endif

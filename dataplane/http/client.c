@@ -8,8 +8,6 @@
 
 #define TIMERS_A_POLL 256
 
-static const struct stream_events client_events;
-
 /* --- exchanges: taking, ending -------------------------------------------------------------------
  */
 
@@ -74,6 +72,7 @@ static void fail(struct http_exchange *x, enum http_failure why, struct now now)
 void http_exchange_abort(struct http_exchange *x)
 {
     struct http_client_conn *k = detach(x);
+    http_race_end(x);
     if (k)
         http_client_conn_kill(k);
     if (x->in_event)
@@ -108,53 +107,54 @@ static void wait_for_head(struct http_client_conn *k, struct now now)
     send_request(k);
 }
 
-/* Opens a connection for the exchange; false: no room. */
-static bool open_for(struct http_exchange *x, const struct endpoint *to, struct now now)
+/* Opens a connection for the exchange; false: no room, or no way to any address. */
+static bool open_for(struct http_exchange *x, struct now now)
 {
-    struct http_client *c = x->client;
-    struct http_client_conn *k = http_client_conn_take(c);
-    if (!k)
-        return false;
-    k->to = *to;
-    k->stream = c->host.connect(c->host.ctx, to, &client_events, k, now);
-    if (!k->stream) {
-        http_client_conn_free(k);
-        return false;
-    }
-    k->exchange = x;
-    x->conn = k;
     x->reused = false;
     x->sent = 0;
-    k->since_us = now.mono_us;
-    http_client_conn_arm(k, now.mono_us + (uint64_t)c->config.connect_ms * 1000);
-    counter_inc(&c->counters.http_client_connects_total);
-    return true;
+    http_race_begin(x, now);
+    return http_race_next(x, now);
 }
 
-struct http_exchange *http_client_send(struct http_client *c, const struct endpoint *to,
+/* An idle connection to one of the addresses. */
+static struct http_client_conn *pooled(struct http_exchange *x)
+{
+    for (unsigned i = 0; i < x->to.n; i++) {
+        struct http_client_conn *k = http_client_pool_take(x->client, &x->to.at[i]);
+        if (k) {
+            x->tried = (uint8_t)(1u << i);
+            return k;
+        }
+    }
+    return NULL;
+}
+
+struct http_exchange *http_client_send(struct http_client *c, const struct http_upstream *to,
                                        const char *request, size_t len, bool to_head,
                                        const struct http_exchange_events *events, void *user,
                                        struct now now)
 {
-    struct http_exchange *x = len <= HTTP_REQUEST_MAX ? exchange_take(c) : NULL;
+    struct http_exchange *x = len <= HTTP_REQUEST_MAX && to->n ? exchange_take(c) : NULL;
     if (!x) {
         counter_inc(&c->counters.http_client_full_total);
         return NULL;
     }
+    assert(to->n <= HTTP_UPSTREAM_ADDRESSES);
     x->events = events;
     x->user = user;
+    x->to = *to;
     x->to_head = to_head;
     x->request_len = (uint32_t)len;
     memcpy(x->request, request, len);
 
-    struct http_client_conn *k = http_client_pool_take(c, to);
+    struct http_client_conn *k = pooled(x);
     if (k) {
         counter_inc(&c->counters.http_client_reused_total);
         k->exchange = x;
         x->conn = k;
         x->reused = true;
         wait_for_head(k, now);
-    } else if (!open_for(x, to, now)) {
+    } else if (!open_for(x, now)) {
         counter_inc(&c->counters.http_client_full_total);
         exchange_free(x);
         return NULL;
@@ -163,18 +163,28 @@ struct http_exchange *http_client_send(struct http_client *c, const struct endpo
     return x;
 }
 
+const struct endpoint *http_exchange_remote(const struct http_exchange *x)
+{
+    return x->conn ? &x->conn->to : &x->to.at[x->latest];
+}
+
+unsigned http_exchange_tried(const struct http_exchange *x)
+{
+    return x->tried;
+}
+
 /* A pooled connection died before a byte of the response: the server had closed it, so a new one
- * is as good (RFC 9112 9.3.1). `gone`: the stream is closed already, else it is reset. */
+ * is as good (RFC 9112 9.3.1; only GET and HEAD are sent here, which may be repeated). `gone`: the
+ * stream is closed already, else it is reset. */
 static void retry(struct http_exchange *x, bool gone, struct now now)
 {
     struct http_client_conn *k = detach(x);
-    struct endpoint to = k->to;
     counter_inc(&x->client->counters.http_client_retries_total);
     if (gone)
         http_client_conn_free(k);
     else
         http_client_conn_kill(k);
-    if (!open_for(x, &to, now))
+    if (!open_for(x, now))
         report(x, HTTP_FAIL_CONNECT, now);
 }
 
@@ -319,8 +329,10 @@ static void after_eof(struct http_client_conn *k, struct now now)
 static void on_opened(struct stream *s, struct now now)
 {
     struct http_client_conn *k = s->user;
-    if (k->exchange && k->phase == HTTP_CLIENT_CONNECT)
+    if (k->exchange && k->phase == HTTP_CLIENT_CONNECT) {
+        http_race_won(k, now);
         wait_for_head(k, now);
+    }
 }
 
 static size_t on_received(struct stream *s, const uint8_t *data, size_t len, struct now now)
@@ -386,6 +398,11 @@ static void on_closed(struct stream *s, enum stream_end why, struct now now)
     enum http_client_phase phase = (enum http_client_phase)k->phase;
     if (phase == HTTP_CLIENT_IDLE)
         http_client_pool_remove(k);
+    if (x && phase == HTTP_CLIENT_CONNECT) {
+        if (!http_race_lost(k, true, now))
+            report(x, HTTP_FAIL_CONNECT, now);
+        return;
+    }
     if (x && x->reused) {
         retry(x, true, now);
         return;
@@ -396,14 +413,13 @@ static void on_closed(struct stream *s, enum stream_end why, struct now now)
     if (!x)
         return;
     report(x,
-           phase == HTTP_CLIENT_CONNECT ? HTTP_FAIL_CONNECT
-           : phase == HTTP_CLIENT_BODY  ? HTTP_FAIL_TRUNCATED
-           : why == STREAM_TIMEOUT      ? HTTP_FAIL_TIMEOUT
-                                        : HTTP_FAIL_EARLY,
+           phase == HTTP_CLIENT_BODY ? HTTP_FAIL_TRUNCATED
+           : why == STREAM_TIMEOUT   ? HTTP_FAIL_TIMEOUT
+                                     : HTTP_FAIL_EARLY,
            now);
 }
 
-static const struct stream_events client_events = {
+const struct stream_events http_client_events = {
     .opened = on_opened,
     .received = on_received,
     .writable = on_writable,
@@ -422,11 +438,15 @@ static void fire(void *ctx, struct timer *t)
     struct http_exchange *x = k->exchange;
     struct now now = c->now;
     const uint32_t limit_ms[] = {
-        [HTTP_CLIENT_CONNECT] = c->config.connect_ms,
         [HTTP_CLIENT_HEAD] = c->config.first_byte_ms,
         [HTTP_CLIENT_BODY] = c->config.between_bytes_ms,
         [HTTP_CLIENT_IDLE] = c->config.idle_ms,
     };
+    if (k->phase == HTTP_CLIENT_CONNECT) {
+        if (!http_race_timer(k, now))
+            report(x, HTTP_FAIL_CONNECT, now);
+        return;
+    }
     uint64_t limit = (uint64_t)limit_ms[k->phase] * 1000;
 
     if (x && k->phase == HTTP_CLIENT_BODY && (x->paused || x->resumed)) {
@@ -436,10 +456,11 @@ static void fire(void *ctx, struct timer *t)
     if (now.mono_us - k->since_us < limit) {
         http_client_conn_arm(k, k->since_us + limit);
     } else if (k->phase == HTTP_CLIENT_IDLE) {
+        counter_inc(&c->counters.http_client_idle_timeouts_total);
         http_client_pool_remove(k);
         http_client_conn_kill(k);
     } else {
-        fail(x, k->phase == HTTP_CLIENT_CONNECT ? HTTP_FAIL_CONNECT : HTTP_FAIL_TIMEOUT, now);
+        fail(x, HTTP_FAIL_TIMEOUT, now);
     }
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Client connections and exchanges, private to client.c (an exchange's life) and client_pool.c
- * (idle connections by endpoint, memory).
+ * Client connections and exchanges, private to client.c (an exchange's life), client_race.c
+ * (which address) and client_pool.c (idle connections by endpoint, memory).
  *
  * A connection serves one exchange at a time. It outlives an exchange that ends early, without
- * one, until the stream's `closed`.
+ * one, until the stream's `closed`. While an exchange connects it has no `conn` but attempts, one
+ * an address at most; the first that stands becomes its conn.
  *
  *   CONNECT --opened--> HEAD --> BODY --> IDLE (pooled) --> HEAD ...
  *   any --> CLOSING --closed--> freed
@@ -18,6 +19,9 @@
 #define HTTP_REQUEST_MAX       16384u /* of a request's head, kept until the response begins */
 #define HTTP_INTERIM_MAX       8      /* 1xx responses before the final one */
 #define HTTP_IDLE_PER_ENDPOINT 8
+#define HTTP_ATTEMPT_US        250000u    /* RFC 8305 5: from one attempt to the next */
+#define HTTP_FAMILY_US         600000000u /* how long a winner's family is remembered */
+#define HTTP_FAMILIES          256        /* upstreams whose family is remembered */
 
 enum http_client_phase {
     HTTP_CLIENT_FREE,
@@ -36,6 +40,7 @@ struct http_client_conn {
     struct endpoint to;
     uint64_t since_us; /* when the phase, or the last byte, began */
     uint8_t phase;
+    uint8_t index; /* CONNECT: which of the exchange's addresses */
     bool eof;
     uint32_t unread;                        /* bytes offered and left */
     struct http_client_conn *next;          /* free list, or chain of a bucket, newest first */
@@ -48,6 +53,14 @@ struct http_exchange {
     struct http_client_conn *conn;
     const struct http_exchange_events *events;
     void *user;
+    struct http_upstream to;
+    struct http_client_conn *attempt[HTTP_UPSTREAM_ADDRESSES]; /* by index in to.at */
+    uint8_t order[HTTP_UPSTREAM_ADDRESSES];                    /* indices, first to try first */
+    uint8_t next_at;                                           /* in order: the next to try */
+    uint8_t attempts;                                          /* that go on */
+    uint8_t latest;                                            /* index of the youngest attempt */
+    uint8_t tried; /* bits: addresses that failed, or the one that stands */
+    bool mixed;    /* both families are there */
     uint32_t request_len, sent;
     bool to_head;
     bool reused;   /* on a pooled connection, no byte of a response yet: may move to a new one */
@@ -62,6 +75,13 @@ struct http_exchange {
     char request[HTTP_REQUEST_MAX];
 };
 
+/* The family that won last for an upstream. */
+struct http_family {
+    uint64_t tag; /* 0: free */
+    uint64_t until_us;
+    bool v4;
+};
+
 struct http_client {
     struct http_client_config config;
     struct http_client_host host;
@@ -73,6 +93,7 @@ struct http_client {
     struct http_client_conn **bucket; /* idle ones by endpoint */
     uint32_t bucket_mask, idle;
     struct http_client_conn *oldest, *newest;
+    struct http_family family[HTTP_FAMILIES];
     struct http_head head; /* the parser's, valid during one head() */
     struct http_counters counters;
 };
@@ -89,5 +110,20 @@ struct http_client_conn *http_client_pool_take(struct http_client *c, const stru
 /* Pools a connection; where that is too many, the oldest is closed. */
 void http_client_pool_put(struct http_client_conn *k, struct now now);
 void http_client_pool_remove(struct http_client_conn *k);
+
+extern const struct stream_events http_client_events;
+
+/* client_race.c. Begins anew with all addresses. */
+void http_race_begin(struct http_exchange *x, struct now now);
+/* Starts the next attempt; false: none is left that could be started. */
+bool http_race_next(struct http_exchange *x, struct now now);
+/* This attempt stands: it becomes the exchange's connection. */
+void http_race_won(struct http_client_conn *k, struct now now);
+/* This attempt failed; `gone`: its stream is closed already. False: that was the last one. */
+bool http_race_lost(struct http_client_conn *k, bool gone, struct now now);
+/* The timer of an attempt. False: as above. */
+bool http_race_timer(struct http_client_conn *k, struct now now);
+/* Resets all attempts. */
+void http_race_end(struct http_exchange *x);
 
 #endif

@@ -28,6 +28,11 @@
     X(http_client_exchanges_total, "exchanges", "Requests sent to peers and origins")              \
     X(http_client_exchanges, "exchanges", "Exchanges in progress")                                 \
     X(http_client_connects_total, "connections", "Connections opened to peers and origins")        \
+    X(http_client_raced_total, "connections", "Connections opened beside one that tarried")        \
+    X(http_client_fallbacks_total, "connections", "Races that another address won than the first") \
+    X(http_client_attempts_failed_total, "connections", "Addresses that did not connect")          \
+    X(http_client_connect_timeouts_total, "connections", "Addresses given up: no answer in time")  \
+    X(http_client_idle_timeouts_total, "connections", "Pooled connections closed as idle")         \
     X(http_client_reused_total, "exchanges", "Exchanges on a pooled connection")                   \
     X(http_client_retries_total, "exchanges", "Exchanges moved from a dead pooled connection")     \
     X(http_client_idle, "connections", "Idle connections pooled")                                  \

@@ -198,6 +198,8 @@ void http_server_poll(struct http_server *s, struct now now);
 uint64_t http_server_deadline_us(const struct http_server *s);
 /* Finish what runs, then close; new requests on live connections get Connection: close. */
 void http_server_drain(struct http_server *s);
+/* Resets what is left. */
+void http_server_cut(struct http_server *s);
 uint32_t http_server_connections(const struct http_server *s);
 const struct http_counters *http_server_counters(const struct http_server *s);
 
@@ -227,13 +229,14 @@ void http_respond_error(struct http_conn *c, unsigned status, const char *text,
 
 /*
  * One exchange on a stream: sends a request, parses the response, and hands out the body with its
- * framing undone. The owner (proxy) pools idle connections.
+ * framing undone. Connections to an upstream are raced over its addresses (RFC 8305), kept alive
+ * and pooled: 8 idle ones an endpoint, `idle_pool` in all, the oldest closed first.
  */
 struct http_client; /* one a worker: memory for exchanges */
 struct http_exchange;
 
 enum http_failure {
-    HTTP_FAIL_CONNECT,   /* refused, unreachable, timed out before the connection stood */
+    HTTP_FAIL_CONNECT,   /* no address: refused, unreachable, timed out before it stood */
     HTTP_FAIL_EARLY,     /* closed or reset before a complete head: safe to retry on a pooled one */
     HTTP_FAIL_MALFORMED, /* the head or framing is bad */
     HTTP_FAIL_TRUNCATED, /* the body ended early */
@@ -253,9 +256,21 @@ struct http_exchange_events {
 
 struct http_client_config {
     uint32_t exchanges;
-    uint32_t idle_pool; /* idle connections kept, per worker; 8 an endpoint */
-    uint32_t connect_ms, first_byte_ms, between_bytes_ms, idle_ms;
+    uint32_t idle_pool;  /* idle connections kept, per worker; 8 an endpoint */
+    uint32_t connect_ms; /* of one attempt */
+    uint32_t first_byte_ms, between_bytes_ms, idle_ms;
 };
+#define HTTP_UPSTREAM_ADDRESSES 8
+/* Where a request may go: any of the addresses will do. */
+struct http_upstream {
+    uint64_t tag; /* whose addresses these are: what was learned of them is kept by it; 0: not */
+    unsigned n;
+    struct endpoint at[HTTP_UPSTREAM_ADDRESSES];
+};
+static inline struct http_upstream http_upstream_one(const struct endpoint *to)
+{
+    return (struct http_upstream){.n = 1, .at[0] = *to};
+}
 struct http_client_host {
     void *ctx;
     struct stream *(*connect)(void *ctx, const struct endpoint *to,
@@ -264,15 +279,21 @@ struct http_client_host {
 struct http_client *http_client_create(const struct http_client_config *config,
                                        const struct http_client_host *host, struct now now);
 void http_client_destroy(struct http_client *c);
-/* Sends `request` (a complete head, copied) to `to`, on an idle connection or a new one; an idle
- * one that turns out dead is replaced by a new one silently. NULL: no room. */
-struct http_exchange *http_client_send(struct http_client *c, const struct endpoint *to,
+/* Sends `request` (a complete head of GET or HEAD, copied) to `to`, on an idle connection or a new
+ * one; an idle one that turns out dead is replaced by a new one silently. NULL: no room, or no
+ * attempt could even be begun. */
+struct http_exchange *http_client_send(struct http_client *c, const struct http_upstream *to,
                                        const char *request, size_t len, bool to_head,
                                        const struct http_exchange_events *events, void *user,
                                        struct now now);
 /* Ends it without events; the connection is reset. */
 void http_exchange_abort(struct http_exchange *x);
 void http_exchange_resume(struct http_exchange *x);
+/* The address that it talks to, or tried last. */
+const struct endpoint *http_exchange_remote(const struct http_exchange *x);
+/* Bit i: address i of its upstream failed to connect, or is the one that stood. Whoever asks again
+ * leaves them out. */
+unsigned http_exchange_tried(const struct http_exchange *x);
 void http_client_poll(struct http_client *c, struct now now);
 uint64_t http_client_deadline_us(const struct http_client *c);
 const struct http_counters *http_client_counters(const struct http_client *c);

@@ -402,6 +402,13 @@ void http_server_drain(struct http_server *s)
     }
 }
 
+void http_server_cut(struct http_server *s)
+{
+    for (uint32_t i = 0; i < s->config.connections; i++)
+        if (s->conn[i].phase != HTTP_CONN_FREE)
+            http_conn_kill(&s->conn[i]);
+}
+
 uint32_t http_server_connections(const struct http_server *s)
 {
     return s->live;

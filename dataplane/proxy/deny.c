@@ -108,6 +108,27 @@ out:
     return db;
 }
 
+/* The compiler stops at the first; a person wants them all. */
+unsigned proxy_deny_check(const char *text, size_t len, proxy_deny_wrong *told, void *ctx)
+{
+    struct patterns ps = {0};
+    unsigned count = 0;
+
+    if (!memchr(text, 0, len) && patterns_read(&ps, text, len))
+        for (unsigned i = 0; i < ps.n; i++) {
+            hs_expr_info_t *info = NULL;
+            hs_compile_error_t *wrong = NULL;
+            if (hs_expression_info(ps.expression[i], ps.flags[i], &info, &wrong) != HS_SUCCESS) {
+                told(ctx, ps.line[i], ps.expression[i], wrong ? wrong->message : "no memory");
+                count++;
+            }
+            free(info);
+            hs_free_compile_error(wrong);
+        }
+    patterns_free(&ps);
+    return count;
+}
+
 void proxy_deny_free(void *deny)
 {
     hs_free_database(deny);

@@ -154,7 +154,7 @@ static bool refresh(struct fill *f, const struct http_head *h, struct now now)
         /* purged or evicted meanwhile: a whole one is needed */
         cache_unpin(f->stale, p->config.worker);
         f->stale = NULL;
-        f->addresses = f->next_address = f->next_origin = 0;
+        f->addresses = f->tried = f->next_origin = 0;
         source_failed(f, 502, now);
         return false;
     }

@@ -8,11 +8,16 @@
 
 #include "dataplane/proxy/proxy_internal.h"
 
-static struct negative_entry *entry(struct proxy *p, const char *host, uint16_t port, uint64_t *tag)
+uint64_t negative_tag(const struct proxy *p, const char *host, uint16_t port)
 {
     uint64_t h = hash64(&p->secret, host, strlen(host)) ^ (uint64_t)port * 0x9e3779b97f4a7c15ull;
-    *tag = h | 1; /* 0 is an empty place */
-    return &p->negative[(h >> 32) % PROXY_NEGATIVE];
+    return h | 1; /* 0 is an empty place */
+}
+
+static struct negative_entry *entry(struct proxy *p, const char *host, uint16_t port, uint64_t *tag)
+{
+    *tag = negative_tag(p, host, port);
+    return &p->negative[(*tag >> 32) % PROXY_NEGATIVE];
 }
 
 bool negative_blocked(struct proxy *p, const char *host, uint16_t port, struct now now)

@@ -80,6 +80,9 @@ size_t proxy_url(const struct proxy_policy *p, const char *url, size_t len, char
 /* Compiles a deny list: one pattern a line, '#' comments. NULL with `error` naming the line. By the
  * control thread. proxy_deny_free in the end. */
 void *proxy_deny_compile(const char *text, size_t len, char *error, size_t error_len);
+/* Tells each pattern that is wrong, by its line; returns how many. */
+typedef void proxy_deny_wrong(void *ctx, unsigned line, const char *pattern, const char *why);
+unsigned proxy_deny_check(const char *text, size_t len, proxy_deny_wrong *told, void *ctx);
 void proxy_deny_free(void *deny);
 
 /* --- the engine ----------------------------------------------------------- */

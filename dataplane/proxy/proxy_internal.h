@@ -282,7 +282,11 @@ struct fill {
     bool source_routed; /* it was in the routes when we chose it */
     bool removed;
     uint8_t rounds, barren, candidates;
-    uint8_t addresses, next_address, next_origin;
+    uint8_t addresses, next_origin;
+    uint8_t tried;       /* bits: of address[], those that need no further try */
+    uint8_t lost_family; /* 4, 6: all of it failed and the other was not known; 0 */
+    bool by_name;        /* address[] came from the resolver */
+    bool ask_again;      /* the resolver, which may know the other family by now */
     uint16_t port;
     uint16_t failure; /* status when nothing helps */
     struct candidate candidate[PROXY_CANDIDATES];
@@ -356,7 +360,7 @@ bool peer_would_knot(const struct fill *f, const struct dht_id *asker);
 /* source_origin.c */
 void origin_start(struct fill *f, struct now now);
 void origin_failed(struct fill *f, enum http_failure why, struct now now);
-void origin_answered(struct fill *f, struct now now);
+void origin_answered(struct fill *f, struct http_exchange *x, struct now now);
 /* Splits the URL of a fill. */
 struct url_parts {
     char host[256];
@@ -488,6 +492,8 @@ struct negative_entry {
 bool negative_blocked(struct proxy *p, const char *host, uint16_t port, struct now now);
 void negative_failed(struct proxy *p, const char *host, uint16_t port, struct now now);
 void negative_ok(struct proxy *p, const char *host, uint16_t port);
+/* What an origin is known by, here and in the HTTP client; never 0. */
+uint64_t negative_tag(const struct proxy *p, const char *host, uint16_t port);
 
 /* --- policy, deny list ---------------------------------------------------- */
 

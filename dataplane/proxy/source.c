@@ -9,8 +9,11 @@ void source_drop(struct fill *f)
     struct proxy *p = f->proxy;
     struct http_exchange *x = f->x;
     f->x = NULL;
-    if (x)
+    if (x) {
+        if (f->kind == SOURCE_ORIGIN)
+            f->tried |= (uint8_t)http_exchange_tried(x);
         http_exchange_abort(x);
+    }
     if (f->resolve_ticket)
         resolver_cancel(p->parts.resolver, f->resolve_ticket);
     if (f->get_ticket)
@@ -98,7 +101,7 @@ void source_next(struct fill *f, struct now now)
         return;
     }
     counter_inc(&f->proxy->counters.proxy_fills_resumed_total);
-    f->addresses = f->next_address = f->next_origin = 0;
+    f->addresses = f->tried = f->next_origin = 0;
     if (f->proxy->parts.asker)
         index_put(f, now);
     else
@@ -136,7 +139,7 @@ static bool on_head(void *user, struct http_exchange *x, const struct http_head 
     if (f->kind == SOURCE_PEER)
         ok = peer_head(f, h, now) && fill_head(f, h, now);
     else {
-        origin_answered(f, now);
+        origin_answered(f, x, now);
         ok = fill_head(f, h, now);
     }
     if (ok)
@@ -172,6 +175,7 @@ static void on_failed(void *user, struct http_exchange *x, enum http_failure why
     f->proxy->now = now;
     f->x = NULL;
     if (f->kind == SOURCE_ORIGIN) {
+        f->tried |= (uint8_t)http_exchange_tried(x);
         origin_failed(f, why, now);
         return;
     }

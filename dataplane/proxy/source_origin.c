@@ -56,7 +56,7 @@ static void write_conditions(const struct fill *f, struct head_writer *w)
         head_printf(w, "If-Modified-Since: %.*s\r\n", (int)modified.len, modified.p);
 }
 
-static bool origin_send(struct fill *f, const struct addr *a, struct now now)
+static bool origin_send(struct fill *f, struct now now)
 {
     struct proxy *p = f->proxy;
     char head[HTTP_URL_MAX + PROXY_EXTRA + CACHE_HEAD_MAX];
@@ -78,7 +78,10 @@ static bool origin_send(struct fill *f, const struct addr *a, struct now now)
     else
         write_conditions(f, &w);
     head_write(&w, "\r\n", 2);
-    f->source = (struct endpoint){*a, f->port};
+    struct http_upstream to = {.tag = negative_tag(p, f->origin_name, f->port), .n = f->addresses};
+    for (unsigned i = 0; i < to.n; i++)
+        to.at[i] = (struct endpoint){f->address[i], f->port};
+    f->source = to.at[0];
     f->kind = SOURCE_ORIGIN;
     f->state = FILL_HEAD;
     f->path_len = 0;
@@ -87,24 +90,35 @@ static bool origin_send(struct fill *f, const struct addr *a, struct now now)
     f->progress_us = now.mono_us;
     counter_inc(&p->counters.proxy_origin_requests_total);
     f->x = w.bad ? NULL
-                 : http_client_send(p->parts.client, &f->source, head, w.len, to_head,
-                                    &source_events, f, now);
-    if (f->x)
-        alarm_set(p, &f->alarm, now.mono_us + PROXY_ORIGIN_US);
-    return f->x != NULL;
+                 : http_client_send(p->parts.client, &to, head, w.len, to_head, &source_events, f,
+                                    now);
+    if (!f->x)
+        return false;
+    f->source = *http_exchange_remote(f->x);
+    alarm_set(p, &f->alarm, now.mono_us + PROXY_ORIGIN_US);
+    return true;
+}
+
+static bool is_lost(const struct fill *f, const struct addr *a)
+{
+    return f->lost_family == (addr_is_v4(a) ? 4 : 6);
 }
 
 static void on_resolved(void *ctx, enum resolver_result result, const struct addr *addresses,
                         unsigned n, struct now now)
 {
     struct fill *f = ctx;
-    (void)now;
     f->resolve_ticket = 0;
     if (f->state != FILL_RESOLVE)
         return;
     if (result == RESOLVER_OK) {
-        f->addresses = (uint8_t)(n < RESOLVER_ADDRESSES ? n : RESOLVER_ADDRESSES);
-        memcpy(f->address, addresses, f->addresses * sizeof(f->address[0]));
+        f->addresses = f->tried = 0;
+        f->by_name = true;
+        for (unsigned i = 0; i < n && f->addresses < RESOLVER_ADDRESSES; i++)
+            if (!is_lost(f, &addresses[i]))
+                f->address[f->addresses++] = addresses[i];
+        if (f->lost_family && !f->addresses) /* nothing new: as if all had refused */
+            negative_failed(f->proxy, f->origin_name, f->port, now);
     } else {
         f->failure = result == RESOLVER_TIMEOUT ? 504 : result == RESOLVER_BUSY ? 503 : 502;
     }
@@ -128,32 +142,51 @@ static bool is_crowded(const struct proxy *p, const struct addr *a)
 {
     uint32_t n = 0;
     for (const struct fill *f = p->fill_busy; f; f = f->busy_next)
-        n += f->x && f->kind == SOURCE_ORIGIN && addr_eq(&f->source.ip, a);
+        n += f->x && f->kind == SOURCE_ORIGIN && addr_eq(&http_exchange_remote(f->x)->ip, a);
     return n > p->config.fills / 4;
 }
 
-/* The next address that policy allows (DESIGN decision 11: checked after resolution). */
-static bool next_address(struct fill *f, const struct proxy_site *site, struct now now)
+/* Leaves the addresses that may be asked: policy allows them (DESIGN decision 11: checked after
+ * resolution), they were not tried, and not too many fills are there already. */
+static void addresses_choose(struct fill *f, const struct proxy_site *site)
 {
     struct proxy *p = f->proxy;
-    while (f->next_address < f->addresses) {
-        const struct addr *a = &f->address[f->next_address++];
+    unsigned n = 0;
+    for (unsigned i = 0; i < f->addresses; i++) {
+        const struct addr *a = &f->address[i];
+        if (f->tried >> i & 1)
+            continue;
         if (!proxy_origin_allowed(p->policy, site, a)) {
             counter_inc(&p->counters.proxy_origin_forbidden_total);
             f->failure = 403;
-            continue;
+        } else if (!site && is_crowded(p, a)) {
+            f->failure = 503;
+        } else {
+            f->address[n++] = *a;
         }
-        if ((site || !is_crowded(p, a)) && origin_send(f, a, now))
-            return true;
-        f->failure = 503; /* no exchange free */
     }
+    f->addresses = (uint8_t)n;
+    f->tried = 0;
+}
+
+/* Asks the addresses in hand: the first that stands (RFC 8305). False: there is none. */
+static bool ask_addresses(struct fill *f, const struct proxy_site *site, struct now now)
+{
+    addresses_choose(f, site);
+    if (!f->addresses)
+        return false;
+    if (origin_send(f, now))
+        return true;
+    f->failure = 503; /* no exchange free, no way to any of them */
+    f->addresses = 0;
     return false;
 }
 
 /* Takes the site's next origin, or in open mode the host itself, once. False: there is none. */
 static bool next_origin(struct fill *f, const struct url_parts *url, const struct proxy_site *site)
 {
-    f->addresses = f->next_address = 0;
+    f->addresses = f->tried = f->lost_family = 0;
+    f->by_name = false;
     if (!site) {
         if (f->next_origin++ > 0)
             return false;
@@ -190,8 +223,13 @@ void origin_start(struct fill *f, struct now now)
     }
     f->kind = SOURCE_ORIGIN;
     for (;;) {
-        if (next_address(f, site, now))
+        if (ask_addresses(f, site, now))
             return;
+        if (f->ask_again) {
+            f->ask_again = false;
+            resolve(f, now);
+            return;
+        }
         if (!next_origin(f, &url, site))
             break;
         if (negative_blocked(p, f->origin_name, f->port, now)) {
@@ -207,11 +245,26 @@ void origin_start(struct fill *f, struct now now)
     fill_give_up(f, now);
 }
 
-void origin_answered(struct fill *f, struct now now)
+void origin_answered(struct fill *f, struct http_exchange *x, struct now now)
 {
     (void)now;
+    f->source = *http_exchange_remote(x);
+    f->tried |= (uint8_t)http_exchange_tried(x); /* whatever it says: not this one again */
     negative_ok(f->proxy, f->origin_name, f->port);
     alarm_set(f->proxy, &f->alarm, f->progress_us + PROXY_ORIGIN_US);
+}
+
+/* All that the resolver knew is of one family and does not connect: the answer for the other may
+ * have come since (it was waited for 50 ms only, RFC 8305 3). */
+static bool other_family_may_help(struct fill *f)
+{
+    bool v4 = false, v6 = false;
+    for (unsigned i = 0; i < f->addresses; i++)
+        *(addr_is_v4(&f->address[i]) ? &v4 : &v6) = true;
+    if (!f->by_name || f->lost_family || v4 == v6)
+        return false;
+    f->lost_family = v4 ? 4 : 6;
+    return true;
 }
 
 void origin_failed(struct fill *f, enum http_failure why, struct now now)
@@ -224,8 +277,11 @@ void origin_failed(struct fill *f, enum http_failure why, struct now now)
         return;
     }
     /* no head: the next address; when they all refuse, leave this origin alone for a moment */
+    bool none_left = (f->tried & ((1u << f->addresses) - 1)) == (1u << f->addresses) - 1;
     f->failure = (uint16_t)status;
-    if ((why == HTTP_FAIL_CONNECT || why == HTTP_FAIL_TIMEOUT) && f->next_address == f->addresses)
+    if (why == HTTP_FAIL_CONNECT && none_left && other_family_may_help(f))
+        f->ask_again = true;
+    else if ((why == HTTP_FAIL_CONNECT || why == HTTP_FAIL_TIMEOUT) && none_left)
         negative_failed(p, f->origin_name, f->port, now);
     f->find_origin = true;
     fill_agenda(f);

@@ -53,7 +53,8 @@ bool peer_start(struct fill *f, struct candidate *c, struct now now)
     f->request_s = now.wall_s;
     f->progress_us = now.mono_us;
     f->skip = 0;
-    f->x = http_client_send(p->parts.client, &c->http, head, w.len, false, &source_events, f, now);
+    struct http_upstream to = http_upstream_one(&c->http);
+    f->x = http_client_send(p->parts.client, &to, head, w.len, false, &source_events, f, now);
     alarm_set(p, &f->alarm, now.mono_us + PROXY_PEER_HEAD_US);
     return f->x != NULL;
 }

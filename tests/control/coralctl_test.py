@@ -31,7 +31,8 @@ def run(*args):
 
 
 class Node:
-    """A socket in the place of corald's; answers one request with the given bytes."""
+    """A socket in the place of corald's; answers one request with the given bytes or object, or
+    several with those of a list."""
 
     def __init__(self, name, answer):
         os.makedirs(os.path.join(base, name), exist_ok=True)
@@ -41,19 +42,21 @@ class Node:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.bind(self.path)
         self.socket.listen()
-        self.answer = answer if isinstance(answer, bytes) else (json.dumps(answer) + "\n").encode()
+        self.answers = [x if isinstance(x, bytes) else (json.dumps(x) + "\n").encode()
+                        for x in (answer if isinstance(answer, list) else [answer])]
         self.asked = None
         self.thread = threading.Thread(target=self.serve, daemon=True)
         self.thread.start()
 
     def serve(self):
-        c, _ = self.socket.accept()
-        line = b""
-        while not line.endswith(b"\n"):
-            line += c.recv(65536)
-        self.asked = json.loads(line)
-        c.sendall(self.answer)
-        c.close()
+        for answer in self.answers:
+            c, _ = self.socket.accept()
+            line = b""
+            while not line.endswith(b"\n"):
+                line += c.recv(65536)
+            self.asked = json.loads(line)
+            c.sendall(answer)
+            c.close()
 
     def close(self):
         self.socket.close()
@@ -82,7 +85,7 @@ table = """node n1 (corald 0.1.0, DPDK 22.11)  up 3 h 12 min  serving
  http       181 k/s   1000 requests   p50 0.09 ms  p99 0.61 ms   12 connections
             own 99.2 %  peer 0.7 %  origin 0.1 %
  cache      3.1 GiB of 4.0 GiB   212 k objects
- index      1 other nodes alive, id 01234567...
+ index      1 other node alive, id 01234567...
    aabbccdd  10.1.0.13:8053           8.0 ms
  dns        2100/s   zone coral.test, 2 proxies named
  filling    http://www.test/big  1.0 MiB of 20 MiB  from origin 192.0.2.1:80
@@ -99,9 +102,19 @@ try:
                        (["explode"], "there are status"), (["purge"], "needs a URL"),
                        (["status", "x"], "one word too many"), (["--colour"], "no option"),
                        (["-n"], "wants a value"), (["-n", "../x", "status"], "no name"),
-                       (["purge", "x" * 5000], "4095")):
+                       (["purge", "x" * 5000], "4095"), (["tcp", "here"], "no address"),
+                       (["stop", "--workers"], "stop does not take --workers"),
+                       (["stop", "--all"], "stop does not take --all"),
+                       (["status", "--no-wait"], "status does not take --no-wait"),
+                       (["tcp", "192.0.2.1", "--all"], "tcp does not take --all")):
         code, out, err = run(*args)
         expect(code == 2 and want in err and not out, f"coralctl {' '.join(args)[:30]}: {code} {err.strip()!r}")
+        code, out, err = run("--json", *args)
+        told = json.loads(out) if out else {}
+        expect(code == 2 and not err and told.get("ok") is False and told.get("status") == 2 and
+               want in told.get("error", ""), f"the same as JSON: {told.get('error')!r}")
+    code, out, err = run("--json", "status")
+    expect(code == 4 and not err and json.loads(out)["status"] == 4, "nobody is there, as JSON")
 
     code, out, err = run("--help")
     expect(code == 0 and out.count("\n") <= 24 and max(map(len, out.splitlines())) <= 80,
@@ -147,6 +160,63 @@ try:
     code, out, err = run("purge", "http://a/")
     expect(code == 1 and "not in this node's cache" in err and not out, "a refusal: 1")
     n.close()
+    n = Node("n1", {"ok": False, "error": "this is no URL", "status": 2})
+    code, out, err = run("purge", "notaurl")
+    expect(code == 2 and "this is no URL" in err and not out, "a request that is wrong: 2")
+    n.close()
+
+    one = dict(status, http=dict(status["http"], requests=1, connections=1),
+               cache=dict(status["cache"], objects=1), dns=dict(status["dns"], members=1))
+    n = Node("n1", one)
+    code, out, err = run("status")
+    expect(all(x in out for x in (" 1 object\n", " 1 connection\n", " 1 request ", "1 proxy named")),
+           "one of each is no plural")
+    n.close()
+
+    n = Node("n1", {"ok": True, "groups": [
+        {"group": "connections", "counters": [{"name": "tcp_connections", "text": "Now", "value": 3}]},
+        {"group": "dropped", "counters": [{"name": "tcp_paws_total", "text": "Old", "value": 0}]}]})
+    code, out, err = run("tcp")
+    expect(code == 0 and n.asked == {"verb": "tcp"} and "connections\n" in out and "dropped" not in out,
+           "tcp: counters in groups, empty ones left out")
+    n.close()
+    connection = {"worker": 1, "local": "10.1.0.12:80", "remote": "10.1.0.101:40000",
+                  "state": "ESTABLISHED", "passive": True, "controller": "cubic", "timestamps": True,
+                  "sack": True, "scale": True, "snd_scale": 7, "rcv_scale": 3, "mss": 1448,
+                  "rcv_mss": 1448, "cwnd": 14480, "srtt_us": 1234, "rttvar_us": 600,
+                  "rto_us": 201234, "snd_wnd": 64256, "rcv_wnd": 65535, "unacked": 2896,
+                  "queued": 5792, "kept": 0, "idle_us": 1500000, "timer": "rto", "timer_us": 180000}
+    n = Node("n1", {"ok": True, "address": "10.1.0.101", "matched": 5, "connections": [connection]})
+    code, out, err = run("tcp", "10.1.0.101")
+    expect(code == 0 and n.asked == {"verb": "tcp", "address": "10.1.0.101"} and out == (
+        "ESTABLISHED  10.1.0.12:80 <- 10.1.0.101:40000  worker 1\n"
+        "   cwnd 14480  mss 1448 (peer's 1448)  rtt 1.234/0.600 ms  rto 201 ms  cubic ts sack wscale 7,3\n"
+        "   unacked 2896  queued 5792  kept 0  sndwnd 64256  rcvwnd 65535  idle 1.5 s  timer rto 180 ms\n"
+        "4 more are not shown; a port narrows it down: ADDRESS:PORT\n"), f"tcp ADDRESS\n{out}")
+    n.close()
+    n = Node("n1", {"ok": True, "address": "10.1.0.101", "matched": 0, "connections": []})
+    code, out, err = run("tcp", "10.1.0.101")
+    expect(code == 0 and out == "no connection to 10.1.0.101\n", "tcp ADDRESS of nobody")
+    n.close()
+
+    going = {"ok": True, "state": "draining", "connections": 2, "requests": 1, "left_us": 29500000, "cut": 0}
+    over = dict(going, state="drained", connections=0, requests=0, left_us=0)
+    n = Node("n1", [going, over])
+    code, out, err = run("drain")
+    expect(code == 0 and n.asked == {"verb": "drain"} and out.splitlines() == [
+        "[  0s] 2 connections left, 1 request in flight; cut in 30 s",
+        "[  1s] drained; nothing was cut"], f"drain tells each second\n{out}")
+    n.close()
+    n = Node("n1", [going, dict(over, cut=1)])
+    code, out, err = run("--json", "drain")
+    expect(code == 3 and [json.loads(x)["state"] for x in out.splitlines()] == ["draining", "drained"],
+           "drain that had to cut: 3; an object a line")
+    n.close()
+    n = Node("n1", [going])
+    code, out, err = run("drain", "--no-wait")
+    expect(code == 0 and len(out.splitlines()) == 1, "drain --no-wait")
+    n.close()
+
     n = Node("n1", {"ok": True, "stopped": True, "cut": 0})
     expect(run("stop") == (0, "stopped\n", "") and n.asked == {"verb": "stop"}, "stop")
     n.close()

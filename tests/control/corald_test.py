@@ -42,10 +42,10 @@ try:
     deny = good + "dns: {zone: coral.test}\nresolver: 192.0.2.53\nopen: {deny_file: denied}\n"
     expect(run("--check", text=deny)[0] == 0, "a deny list beside the configuration")
     with open(os.path.join(base, "denied"), "a") as f:
-        f.write("(unclosed\n")
+        f.write("(unclosed\n/good\n[a-\n")
     code, out, err = run("--check", text=deny)
-    expect(code == 2 and "node.yaml:4:19: open.deny_file:" in err and "3" in err and "1 error" in err,
-           f"a pattern that is none: {err.splitlines()[:1]}")
+    expect(code == 2 and err.count("node.yaml:4:19: open.deny_file:") == 2 and "line 3" in err and
+           "line 5" in err and "2 errors" in err, f"patterns that are none, all of them: {err!r}")
 
     code, out, err = run("-c", "/nonexistent.yaml")
     expect(code == 2 and "/nonexistent.yaml" in err, err.strip())
@@ -72,6 +72,16 @@ try:
         p = subprocess.run([copy, "-c", os.path.join(base, "node.yaml")], env=env, capture_output=True,
                            text=True, user=65534, cwd="/", timeout=30)
         expect(p.returncode == 5 and "NET_RAW" in p.stderr, f"no permission: {p.returncode} {p.stderr.strip()}")
+        key = os.path.join(base, "key")
+        with open(key, "w") as f:
+            f.write("00" * 16 + "\n")
+        os.chmod(key, 0o600)
+        with open(os.path.join(base, "node.yaml"), "w") as f:
+            f.write(good + f"cluster: {{key_file: {key}}}\n")
+        p = subprocess.run([copy, "-c", os.path.join(base, "node.yaml")], env=env, capture_output=True,
+                           text=True, user=65534, cwd="/", timeout=30)
+        expect(p.returncode == 5 and "Permission denied" in p.stderr,
+               f"a key that may not be read: {p.returncode} {p.stderr.strip()}")
         env["CORAL_RUN"] = "/proc/coral"
         code, out, err = run(text=good)
         expect(code in (1, 5) and "run folder" in err, f"no run folder: {code} {err.strip()!r}")

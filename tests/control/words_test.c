@@ -70,6 +70,10 @@ Test(words, requests)
     cr_expect_str_eq(r.url, "http://a/");
     cr_expect(parse("{\"verb\": \"stop\"}", &r, why) && r.verb == REQUEST_STOP && r.wait);
     cr_expect(parse("{\"verb\": \"stop\", \"wait\": false}", &r, why) && !r.wait);
+    cr_expect(parse("{\"verb\": \"drain\"}", &r, why) && r.verb == REQUEST_DRAIN);
+    cr_expect(parse("{\"verb\": \"tcp\"}", &r, why) && r.verb == REQUEST_TCP && !*r.address);
+    cr_expect(parse("{\"verb\": \"tcp\", \"address\": \"[::1]:80\"}", &r, why));
+    cr_expect_str_eq(r.address, "[::1]:80");
 }
 
 Test(words, requests_that_are_none_are_told_why)
@@ -83,7 +87,7 @@ Test(words, requests_that_are_none_are_told_why)
         {"{}", "a request is an object with a \"verb\""},
         {"{\"verb\": 1}", "a request is an object with a \"verb\""},
         {"{\"verb\": \"statsu\"}", "\"statsu\" is no verb; did you mean \"status\"?"},
-        {"{\"verb\": \"explode\"}", "there are status, stats, purge and stop"},
+        {"{\"verb\": \"explode\"}", "there are status, stats, tcp, purge, drain and stop"},
         {"{\"verb\": \"status\", \"verb\": \"stop\"}", "not JSON"},
         {"{\"verb\": \"status\", \"url\": \"x\"}", "status does not take \"url\""},
         {"{\"verb\": \"stats\", \"workers\": 1}", "stats does not take \"workers\""},
@@ -91,6 +95,8 @@ Test(words, requests_that_are_none_are_told_why)
         {"{\"verb\": \"purge\", \"url\": \"\"}", "a URL has 1 to 4095 bytes"},
         {"{\"verb\": \"purge\", \"url\": \"a\\u0000b\"}", "not JSON"},
         {"{\"verb\": \"status\"} x", "not JSON"},
+        {"{\"verb\": \"tcp\", \"address\": \"\"}", "an address has 1 to 63 bytes"},
+        {"{\"verb\": \"drain\", \"wait\": false}", "drain does not take \"wait\""},
     };
     struct request r;
     char why[256];

@@ -95,7 +95,8 @@ static struct http_exchange *send_to(uint16_t port, bool to_head)
     static const struct http_exchange_events events = {on_head, on_body, on_done, on_failed};
     struct endpoint to = origin;
     to.port = port;
-    return http_client_send(client, &to, REQUEST, strlen(REQUEST), to_head, &events, &seen, now);
+    struct http_upstream up = http_upstream_one(&to);
+    return http_client_send(client, &up, REQUEST, strlen(REQUEST), to_head, &events, &seen, now);
 }
 
 static struct http_exchange *send_one(void)
@@ -302,7 +303,8 @@ Test(client, full_is_null)
     start(2, 0);
     static char big[20000];
     struct http_exchange_events none = {on_head, on_body, on_done, on_failed};
-    cr_expect_null(http_client_send(client, &origin, big, sizeof(big), false, &none, NULL, now));
+    struct http_upstream up = http_upstream_one(&origin);
+    cr_expect_null(http_client_send(client, &up, big, sizeof(big), false, &none, NULL, now));
     struct http_exchange *x = send_one();
     cr_assert_not_null(x);
     cr_assert_not_null(send_one());

@@ -77,7 +77,9 @@ static struct stream *do_connect(void *ctx, const struct endpoint *to,
 static void step(struct http_client *c, struct fake_stream *s, unsigned what, unsigned much)
 {
     static const struct http_exchange_events events = {on_head, on_body, on_done, on_failed};
-    struct endpoint to = {addr_v4(0xc0000201), 80};
+    static const struct addr v6 = {{0x20, 1, 0xd, 0xb8, [15] = 1}};
+    struct http_upstream to = {
+        7, 1 + (much >> 1) % 3, {{addr_v4(0xc0000201), 80}, {v6, 80}, {addr_v4(0xc0000202), 80}}};
     switch (what) {
     case 0:
         if (!running)
@@ -148,8 +150,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fake_stream_poll(&f[i]);
         fake_stream_close(&f[i], STREAM_RESET);
     }
-    for (unsigned i = 0; i < streams; i++) /* what a retry opened meanwhile */
-        fake_stream_close(&f[i], STREAM_RESET);
+    for (unsigned i = 0; i < STREAMS; i++) /* what retries and next addresses opened meanwhile */
+        if (i < streams)
+            fake_stream_close(&f[i], STREAM_RESET);
     if (running || http_client_counters(c)->http_client_exchanges != 0)
         abort();
     for (unsigned i = 0; i < streams; i++)

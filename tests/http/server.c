@@ -335,6 +335,25 @@ Test(server, drains)
     stop();
 }
 
+Test(server, what_does_not_end_while_draining_is_cut)
+{
+    struct fake_stream idle;
+    start(4);
+    seen.later = true;
+    fake_stream_init(&idle, now);
+    cr_assert(http_server_accept(server, &idle.s, now));
+    fake_stream_feed_text(&f, GET("/1"));
+    http_server_drain(server);
+    http_server_cut(server);
+    cr_expect(idle.aborted && f.aborted);
+    fake_stream_poll(&f);
+    fake_stream_poll(&idle);
+    cr_expect_eq(seen.gone, 1, "the handler forgets the request");
+    cr_expect_eq(http_server_connections(server), 0);
+    fake_stream_free(&idle);
+    stop();
+}
+
 Test(server, a_full_table_closes_who_idles_longest)
 {
     struct fake_stream more[3];

@@ -249,7 +249,10 @@ resolver: [10.9.0.53]
                             "--json", *verb], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                            text=True, timeout=timeout)
         try:
-            return json.loads(p.stdout)
+            answer = json.loads(p.stdout)
+            if answer.get("ok") is False and answer.get("status", 2) != 2:
+                raise ValueError(answer["error"]) # coralctl's own: nobody answered
+            return answer
         except ValueError:
             if check:
                 raise LabError(f"coralctl -n {self.node_name(i)} {' '.join(verb)}: "

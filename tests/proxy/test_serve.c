@@ -258,6 +258,21 @@ Test(serve, a_request_that_came_through_us_is_a_loop)
     client_free(&c);
 }
 
+static void note_line(void *ctx, unsigned line, const char *pattern, const char *why)
+{
+    cr_assert(*pattern && *why);
+    *(unsigned *)ctx |= 1u << line;
+}
+
+Test(serve, each_wrong_pattern_of_a_deny_list_is_told)
+{
+    unsigned lines = 0;
+    const char *bad = "(unclosed\n/good\n[a-\n# (comment\n*x\n";
+    cr_expect_eq(proxy_deny_check(bad, strlen(bad), note_line, &lines), 3);
+    cr_expect_eq(lines, 1u << 1 | 1u << 3 | 1u << 5);
+    cr_expect_eq(proxy_deny_check("/good\n", 6, note_line, &lines), 0);
+}
+
 Test(serve, the_deny_list_refuses_and_can_be_swapped)
 {
     struct client c;

@@ -93,7 +93,12 @@ struct pipe *world_connect(struct world *w, const struct endpoint *from, const b
     for (unsigned i = 0; i < WORLD_ORIGINS; i++)
         if (endpoint_eq(&w->origin[i].at, to))
             o = &w->origin[i];
-    struct pipe *p = pipe_new(from, to, from_up, n ? &n->up : o ? &w->clients_up : &down);
+    bool hole = !addr_is_zero(&w->hole) && addr_eq(&w->hole, &to->ip);
+    struct pipe *p = pipe_new(from, to, from_up,
+                              hole ? &down
+                              : n  ? &n->up
+                              : o  ? &w->clients_up
+                                   : &down);
     p->a.s.events = events;
     p->a.s.user = user;
     p->next = w->pipes;
@@ -103,7 +108,7 @@ struct pipe *world_connect(struct world *w, const struct endpoint *from, const b
         http_server_accept(n->worker[i].server, &p->b.s, w->now);
     } else if (o && o->up) {
         origin_accept(o, &p->b.s);
-    } else if (!n || n->up) { /* nobody listens */
+    } else if (!hole && (!n || n->up)) { /* nobody listens */
         p->a.refused = true;
         p->b.closed = true;
     }

@@ -78,6 +78,7 @@ struct world {
     struct name name[8];
     struct resolution *resolutions;
     bool clients_up;
+    struct addr hole; /* what is sent there vanishes; zero: nowhere */
 };
 
 /* What a client got. */
