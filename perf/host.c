@@ -89,9 +89,9 @@ bool host_new(struct host *h, struct port_link *link, const struct net_address *
 {
     struct net_config n = {
         .mac = {2, 0, 0, 0, 0, 9}, .mtu = 1500, .addresses = 1, .address = {*ip}};
-    const struct net_host nh = {h, send_frame, learned};
+    const struct net_host nh = {h, send_frame, learned, NULL};
     struct tcp_config t = tcp_config_default();
-    const struct tcp_host th = {h, emit, NULL};
+    const struct tcp_host th = {.ctx = h, .emit = emit};
     static const uint8_t seed[32] = "coral-perf, the load generator";
 
     *h = (struct host){.link = link, .ip = ip->ip, .offload = offload, .now = now};

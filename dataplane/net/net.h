@@ -54,12 +54,26 @@ struct net_config {
     struct addr gateway_v4, gateway_v6; /* zero: none */
 };
 
+enum net_icmp_kind { NET_ICMP_UNREACHABLE, NET_ICMP_TOO_BIG, NET_ICMP_TIME, NET_ICMP_PARAMETER };
+
+/* An ICMP error about a TCP segment of ours, as its quote has it. Anybody can forge one: whoever
+ * takes it compares with what it really sent (RFC 5927 4). */
+struct net_icmp_error {
+    struct endpoint local, remote; /* local: an address of ours */
+    uint32_t seq;                  /* the quoted segment's */
+    uint16_t mtu;                  /* TOO_BIG: the next hop's; 0: not told, or no packet size */
+    uint8_t kind;                  /* enum net_icmp_kind */
+    bool hard;                     /* RFC 9293 3.9.2.2: the peer will not be reached by this */
+};
+
 struct net_host {
     void *ctx;
     /* Sends a frame that net made (ARP, ND, ICMP): copied by the host. May be refused. */
     bool (*send)(void *ctx, const void *frame, size_t len);
     /* A neighbour answered: the host tells the other workers, who call net_neighbour_set. */
     void (*learned)(void *ctx, const struct addr *ip, const uint8_t mac[6]);
+    /* An ICMP error quotes a TCP segment of ours; at most 1000 a second come. NULL: none wanted. */
+    void (*icmp)(void *ctx, const struct net_icmp_error *error);
 };
 
 struct net; /* with its neighbour table */

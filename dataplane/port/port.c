@@ -18,6 +18,7 @@
 #include "dataplane/port/link.h"
 #include "dataplane/port/probe.h"
 #include "dataplane/port/quiet.h"
+#include "dataplane/port/rss.h"
 
 #define RX_DESCRIPTORS 1024
 #define TX_DESCRIPTORS 1024
@@ -157,6 +158,7 @@ static int configure(struct port *p)
     }
     if (p->pretend)
         p->rx_checksum = p->tx_checksum = true;
+    rss_ask(p, &info, &conf);
     conf.intr_conf.rxq = p->driver == PORT_TAP;
     return rte_eth_dev_configure(p->id, p->rx_queues, p->tx_queues, &conf);
 }
@@ -186,9 +188,11 @@ static int queues_up(struct port *p)
 static int start(struct port *p)
 {
     struct rte_ether_addr mac;
+    struct rte_eth_dev_info info;
 
-    if (rte_eth_dev_start(p->id) < 0)
+    if (rte_eth_dev_start(p->id) < 0 || rte_eth_dev_info_get(p->id, &info) < 0)
         return -1;
+    rss_read(p, &info);
     /* neighbour discovery comes by multicast; not every driver knows the fine way, and virtual
      * ones need neither */
     if (rte_eth_allmulticast_enable(p->id) < 0)

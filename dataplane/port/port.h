@@ -73,6 +73,19 @@ struct port_config {
     unsigned end;
 };
 
+/* How a port spreads TCP over its queues: Toeplitz over (source, destination, their ports) of
+ * IPv4 and IPv6, the hash's low bits an index into a table of queues. */
+#define PORT_RSS_KEY       52
+#define PORT_RSS_KEY_LEAST 40
+#define PORT_RETA          512
+struct port_rss {
+    bool known; /* else the port has one queue, or its own secret way */
+    uint8_t key_len;
+    uint8_t key[PORT_RSS_KEY];
+    uint16_t reta_size;
+    uint8_t queue[PORT_RETA];
+};
+
 struct port {
     struct port_config config;
     enum port_driver driver; /* the one taken: never PORT_AUTO */
@@ -80,8 +93,9 @@ struct port {
     uint16_t id;             /* ethdev's number */
     uint16_t rx_queues, tx_queues, mtu;
     uint8_t mac[6];
-    bool rx_checksum, tx_checksum;          /* done by the port */
-    bool pretend;                           /* RING with offload */
+    bool rx_checksum, tx_checksum; /* done by the port */
+    bool pretend;                  /* RING with offload */
+    struct port_rss rss;
     bool multi_seg;                         /* takes frames of several segments */
     struct rte_mempool *pool[PORT_WORKERS]; /* worker w allocates frames for this port here */
     int claim;                              /* probe_claim's, -1: none */

@@ -128,6 +128,7 @@ static void new_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_s
         tcp_queue_rewind(c);
     }
     tcp_conn_sample(e, c, s, exact, true);
+    tcp_path_acked(e, c);
     c->retries = 0;
     tcp_dupack_advanced(e, c, acked, flight);
     if (tcp_conn_flight(c) > 0) /* RFC 6298 5.3, 5.2 */

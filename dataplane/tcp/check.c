@@ -70,7 +70,7 @@ static const char *check_records(const struct tcp_engine *e, const struct tcp_co
         return "a flight has its timer";
     if (r->soon_armed && c->rtx_armed && (int32_t)(r->soon_ms - c->rtx_ms) > 0)
         return "no probe after the RTO";
-    if (r->lost > 0 && !c->recovering && !c->in_rto && !c->head_due && !c->on_ready)
+    if (tcp_records_congested(e, c) && !c->recovering && !c->in_rto && !c->on_ready)
         return "what is lost belongs to an episode";
     return NULL;
 }

@@ -54,6 +54,16 @@
     X(tcp_no_block_total, "refusals", "times that no 2 KiB block was free")                        \
     X(tcp_no_item_total, "refusals", "times that no send queue item was free")                     \
     X(tcp_no_queue_total, "refusals", "times that no send queue was free for a connection")        \
+    X(tcp_icmp_unmatched_total, "messages", "ICMP errors that quote nothing in flight")            \
+    X(tcp_icmp_soft_total, "messages", "ICMP errors noted only: advice, or the handshake is done") \
+    X(tcp_icmp_aborted_total, "connections", "active opens ended by an ICMP error")                \
+    X(tcp_icmp_too_big_total, "messages", "ICMP errors whose smaller MTU was taken over")          \
+    X(tcp_icmp_mtu_refused_total, "messages",                                                      \
+      "ICMP errors with an MTU below the floor, not smaller, or of a size never sent")             \
+    X(tcp_pmtu_probe_total, "segments", "segments sent larger, to see whether the path has room")  \
+    X(tcp_pmtu_probe_lost_total, "segments", "such segments lost")                                 \
+    X(tcp_pmtu_raised_total, "connections", "times that a larger size was found to pass")          \
+    X(tcp_pmtu_black_hole_total, "connections", "times that a path swallowed full-sized segments") \
     X(tcp_blocks_used, "blocks", "2 KiB blocks in use")
 
 COUNTER_STRUCT(tcp_counters, TCP_COUNTERS)

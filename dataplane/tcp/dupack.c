@@ -59,7 +59,9 @@ void tcp_dupack(struct tcp_engine *e, struct tcp_conn *c)
     if (c->dupacks < UINT8_MAX)
         c->dupacks++;
     /* RFC 6582 3.2 step 1: not while what an RTO sent again is still being sorted out */
-    if (c->dupacks == 3 && seq_lt(c->recover, c->snd_una)) {
+    if (c->dupacks == 3 && tcp_path_lost(e, c, c->snd_una)) {
+        c->head_due = true;
+    } else if (c->dupacks == 3 && seq_lt(c->recover, c->snd_una)) {
         counter_inc(&e->counters.tcp_fast_retransmit_total);
         c->cc.ops->loss(&c->cc, c->mss, tcp_conn_flight(c), (uint32_t)e->now.mono_us);
         c->cc.cwnd = c->cc.ssthresh + 3u * c->mss; /* RFC 5681 3.2 step 3 */

@@ -100,7 +100,7 @@ void tcp_conn_negotiate(struct tcp_engine *e, struct tcp_conn *c, const struct t
     c->snd_scale = c->scale_on ? s->opt.scale : 0;
     if (!c->scale_on)
         c->rcv_scale = 0;
-    c->mss = (uint16_t)(mss - (c->ts_on ? 12 : 0));
+    tcp_path_start(e, c, mss);
     c->ts_recent = s->opt.tsval;
     c->ts_recent_ms = e->now_ms;
     c->rcv_nxt = c->app_nxt = c->offered = c->ack_sent = s->seq + 1;
@@ -155,9 +155,11 @@ static uint16_t port_choose(struct tcp_engine *e, const struct addr *local,
 {
     uint32_t offset = (uint32_t)keyed(e, local, 0, &remote->ip, remote->port, 'p');
     for (uint32_t n = 0; n < PORT_TRIES; n++) {
-        uint16_t port = (uint16_t)(PORT_FIRST + (offset + e->port_counter++) % PORT_COUNT);
-        struct endpoint mine = {*local, port};
-        if (e->host.steers_here && !e->host.steers_here(e->host.ctx, &mine, remote))
+        uint32_t at = offset + e->port_counter++;
+        uint16_t port = (uint16_t)(PORT_FIRST + at % PORT_COUNT);
+        if (e->host.port_try)
+            port = e->host.port_try(e->host.ctx, local, remote, at);
+        if (port == 0)
             continue;
         *tag = tcp_tuple_tag(e, local, port, &remote->ip, remote->port);
         if (!tcp_conn_find(e, *tag, local, port, &remote->ip, remote->port) &&

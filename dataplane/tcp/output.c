@@ -109,6 +109,7 @@ static void segment_sent(struct tcp_engine *e, struct tcp_conn *c, const struct 
 {
     uint32_t end = o->seq + o->len + ((o->flags & TCP_FIN) ? 1 : 0);
     bool first = tcp_conn_flight(c) == 0;
+    tcp_path_sent(e, c, o); /* compares with snd_max as it was */
     if (first && c->sack_on)
         tcp_recovery_open(e, c);
     if (seq_lt(o->seq, c->snd_max)) {
@@ -190,9 +191,6 @@ static enum sent send_head(struct tcp_engine *e, struct tcp_conn *c)
     uint32_t flight = tcp_conn_flight(c);
     enum sent r = SENT;
     if (flight > 0 && c->rec) {
-        uint32_t i = c->rec->first;
-        if (c->rec->lost == 0 && !(e->records[i].flags & TCP_RECORD_SACKED))
-            tcp_record_lost(e, c, i); /* somebody knows better than the ACKs do: a new MTU */
         r = send_lost(e, c, true);
     } else if (flight > 0) {
         uint32_t len = min32(min32(c->queued, flight), payload_max(c));
@@ -225,11 +223,13 @@ static uint32_t cwnd_room(const struct tcp_conn *c)
 }
 
 /* How much the next segment carries; false when it has to wait. */
-static bool segment_size(struct tcp_conn *c, uint32_t *len)
+static bool segment_size(const struct tcp_engine *e, struct tcp_conn *c, uint32_t *len)
 {
     uint32_t out = c->snd_nxt - c->snd_una, avail = c->snd_end - c->snd_nxt;
-    uint32_t full = payload_max(c), cwnd = cwnd_room(c);
-    uint32_t wnd = c->snd_wnd > out ? c->snd_wnd - out : 0;
+    uint32_t cwnd = cwnd_room(c), wnd = c->snd_wnd > out ? c->snd_wnd - out : 0;
+    uint32_t full = tcp_path_segment(e, c, avail, min32(wnd, cwnd));
+    if (full <= c->mss)
+        full = min32(full, payload_max(c));
     *len = min32(min32(avail, full), min32(wnd, cwnd));
     if (*len == avail || *len == full)
         return true; /* a FIN alone needs no window: a receiver has nothing to store */
@@ -248,7 +248,7 @@ static enum sent send_new(struct tcp_engine *e, struct tcp_conn *c)
             c->app_limited = true;
         return NOTHING;
     }
-    if (!segment_size(c, &len))
+    if (!segment_size(e, c, &len))
         return NOTHING;
     if (tcp_conn_flight(c) == 0 && e->now_ms - c->sent_ms > tcp_rto_ms(c))
         c->cc.ops->idle(&c->cc, c->mss, (uint32_t)e->now.mono_us);
@@ -327,14 +327,6 @@ static enum sent send_all(struct tcp_engine *e, struct tcp_conn *c, bool *more)
     return send_acks(e, c);
 }
 
-/* Somebody set snd_nxt back: with records that means, all goes again. */
-static void go_back(struct tcp_engine *e, struct tcp_conn *c)
-{
-    tcp_recovery_all_lost(e, c);
-    c->snd_nxt = c->snd_max;
-    tcp_conn_next_set(c, tcp_queue_at(c, min32(c->snd_max - c->snd_una, c->queued)));
-}
-
 bool tcp_conn_output(struct tcp_engine *e, struct tcp_conn *c, bool *more)
 {
     if (c->state == TCP_CLOSED)
@@ -345,8 +337,6 @@ bool tcp_conn_output(struct tcp_engine *e, struct tcp_conn *c, bool *more)
         return !c->ack_now || tcp_send_ack(e, c);
     }
     uint32_t before = c->snd_max;
-    if (c->rec && seq_lt(c->snd_nxt, c->snd_max))
-        go_back(e, c);
     bool taken = send_all(e, c, more) != REFUSED;
     if (c->rec && c->snd_max != before)
         tcp_tlp_arm(e, c);

@@ -102,18 +102,19 @@ uint32_t tcp_record_start(const struct tcp_engine *e, const struct tcp_conn *c, 
     return prev == TCP_NONE ? c->snd_una : e->records[prev].end;
 }
 
-void tcp_record_append(struct tcp_engine *e, struct tcp_conn *c, uint32_t end)
+void tcp_record_append(struct tcp_engine *e, struct tcp_conn *c, uint32_t end, bool large)
 {
     struct tcp_recovery *r = c->rec;
     uint32_t now = (uint32_t)e->now.mono_us;
     struct tcp_record *last = r->last == TCP_NONE ? NULL : &e->records[r->last];
-    if (last && last->flags == 0 && last->sent_us == now) { /* the same burst */
+    if (last && !large && last->flags == 0 && last->sent_us == now) { /* the same burst */
         last->end = end;
         return;
     }
     uint32_t i = record_take(e, r);
     if (i != TCP_NONE) {
-        e->records[i] = (struct tcp_record){TCP_NONE, r->last, end, now, 0};
+        e->records[i] = (struct tcp_record){
+            TCP_NONE, r->last, end, now, large ? TCP_RECORD_LARGE : 0};
         if (last)
             last->next = i;
         else
@@ -172,7 +173,7 @@ void tcp_record_again(struct tcp_engine *e, struct tcp_conn *c, uint32_t i, uint
     struct tcp_record *x = &e->records[i];
     if (x->flags & LOST)
         c->rec->lost -= x->end - tcp_record_start(e, c, i);
-    x->flags = (uint8_t)((x->flags & ~LOST) | AGAIN);
+    x->flags = (uint8_t)((x->flags & ~(LOST | TCP_RECORD_LARGE)) | AGAIN);
     c->rec->mixed = true;
     c->rec->mixed_end = c->snd_max;
     x->sent_us = (uint32_t)e->now.mono_us;
@@ -182,9 +183,20 @@ void tcp_record_lost(struct tcp_engine *e, struct tcp_conn *c, uint32_t i)
 {
     struct tcp_record *x = &e->records[i];
     assert(!(x->flags & (SACKED | LOST)));
+    uint32_t len = x->end - tcp_record_start(e, c, i);
     x->flags |= LOST;
-    c->rec->lost += x->end - tcp_record_start(e, c, i);
-    c->rec->lost_news += x->end - tcp_record_start(e, c, i);
+    c->rec->lost += len;
+    c->rec->lost_news += x->flags & TCP_RECORD_LARGE ? 0 : len;
+}
+
+bool tcp_records_congested(const struct tcp_engine *e, const struct tcp_conn *c)
+{
+    if (c->rec->lost == 0)
+        return false;
+    for (uint32_t i = c->rec->first; i != TCP_NONE; i = e->records[i].next)
+        if ((e->records[i].flags & (LOST | TCP_RECORD_LARGE)) == LOST)
+            return true;
+    return false;
 }
 
 uint32_t tcp_record_first_lost(const struct tcp_engine *e, const struct tcp_conn *c)

@@ -38,8 +38,11 @@ static uint32_t detect(struct tcp_engine *e, struct tcp_conn *c, bool *any)
         if (x->flags & (TCP_RECORD_SACKED | TCP_RECORD_LOST))
             continue;
         if (rack_lost(&r->rack, x->sent_us, x->end, now, wnd, &wait)) {
+            if (x->flags & TCP_RECORD_LARGE)
+                tcp_path_lost(e, c, tcp_record_start(e, c, i));
+            else
+                *any = true;
             tcp_record_lost(e, c, i);
-            *any = true;
         } else if (wait > longest) {
             longest = wait;
         }
@@ -157,7 +160,7 @@ static void advance(struct tcp_engine *e, struct tcp_conn *c, uint32_t ack)
 static void react(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_ack_news *n,
                   uint32_t flight, uint32_t flight_fs, bool safe)
 {
-    bool begins = !c->recovering && !c->in_rto && c->rec->lost > 0;
+    bool begins = !c->recovering && !c->in_rto && tcp_records_congested(e, c);
     if (begins)
         episode_enter(e, c, flight, flight_fs);
     if (n->delivered == 0)
@@ -180,6 +183,7 @@ void tcp_recovery_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp
     if (advanced) {
         tcp_records_ack(e, c, s->ack, &n);
         advance(e, c, s->ack);
+        tcp_path_acked(e, c);
     }
     sacks_apply(e, c, &n);
     min_rtt(e, c, n.late_us);
@@ -206,11 +210,15 @@ void tcp_recovery_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp
     tcp_conn_ready(c);
 }
 
-void tcp_recovery_all_lost(struct tcp_engine *e, struct tcp_conn *c)
+void tcp_recovery_all_lost(struct tcp_engine *e, struct tcp_conn *c, bool large)
 {
-    for (uint32_t i = c->rec->first; i != TCP_NONE; i = e->records[i].next)
-        if (!(e->records[i].flags & (TCP_RECORD_SACKED | TCP_RECORD_LOST)))
-            tcp_record_lost(e, c, i);
+    for (uint32_t i = c->rec->first; i != TCP_NONE; i = e->records[i].next) {
+        struct tcp_record *x = &e->records[i];
+        if (x->flags & (TCP_RECORD_SACKED | TCP_RECORD_LOST))
+            continue;
+        x->flags |= large ? TCP_RECORD_LARGE : 0;
+        tcp_record_lost(e, c, i);
+    }
 }
 
 /* RFC 8985 6.3, RFC 6675 5.1: the head is lost, the rest only if its time is over. A peer that
@@ -227,7 +235,7 @@ void tcp_recovery_rto(struct tcp_engine *e, struct tcp_conn *c)
     if (e->records[r->first].flags & TCP_RECORD_SACKED) {
         counter_inc(&e->counters.tcp_reneged_total);
         tcp_records_forget(e, c, TCP_RECORD_SACKED);
-        tcp_recovery_all_lost(e, c);
+        tcp_recovery_all_lost(e, c, false);
     }
     uint32_t wnd = reo_wnd(c);
     for (uint32_t i = r->first; i != TCP_NONE; i = e->records[i].next) {
@@ -280,7 +288,7 @@ void tcp_recovery_sent(struct tcp_engine *e, struct tcp_conn *c, uint32_t record
             tcp_undo_sent(e, c, end - seq);
     }
     if (seq_lt(c->snd_max, end))
-        tcp_record_append(e, c, end);
+        tcp_record_append(e, c, end, c->pmtu.probe > 0 && c->pmtu.at == seq);
     if (c->recovering)
         prr_sent(&r->prr, end - seq);
 }

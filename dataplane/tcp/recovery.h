@@ -29,6 +29,7 @@ enum tcp_record_flag {
     TCP_RECORD_SACKED = 1,
     TCP_RECORD_LOST = 2,  /* to be sent again; cleared when it is */
     TCP_RECORD_AGAIN = 4, /* sent more than once: gives no round-trip time (Karn) */
+    TCP_RECORD_LARGE = 8, /* perhaps larger than the path carries: if lost, no sign of congestion */
 };
 
 struct tcp_record {
@@ -95,12 +96,14 @@ void tcp_records_destroy(struct tcp_engine *e);
 bool tcp_recovery_open(struct tcp_engine *e, struct tcp_conn *c);
 void tcp_recovery_close(struct tcp_engine *e, struct tcp_conn *c);
 uint32_t tcp_record_start(const struct tcp_engine *e, const struct tcp_conn *c, uint32_t i);
-/* [snd_max, end) was sent now. */
-void tcp_record_append(struct tcp_engine *e, struct tcp_conn *c, uint32_t end);
+/* [snd_max, end) was sent now. `large`: it probes the path, and has a record of its own. */
+void tcp_record_append(struct tcp_engine *e, struct tcp_conn *c, uint32_t end, bool large);
 /* [seq, end) of record i was sent again now. */
 void tcp_record_again(struct tcp_engine *e, struct tcp_conn *c, uint32_t i, uint32_t seq,
                       uint32_t end);
 void tcp_record_lost(struct tcp_engine *e, struct tcp_conn *c, uint32_t i);
+/* Is anything lost that was not too large for the path? */
+bool tcp_records_congested(const struct tcp_engine *e, const struct tcp_conn *c);
 /* The first record marked lost, TCP_NONE. */
 uint32_t tcp_record_first_lost(const struct tcp_engine *e, const struct tcp_conn *c);
 /* Removes what `ack` covers; snd_una is still as before. */
@@ -120,8 +123,8 @@ void tcp_recovery_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp
 void tcp_recovery_rto(struct tcp_engine *e, struct tcp_conn *c);
 /* The reordering window or the probe time-out has passed. */
 void tcp_recovery_soon(struct tcp_engine *e, struct tcp_conn *c);
-/* Everything that is not SACKed goes again. */
-void tcp_recovery_all_lost(struct tcp_engine *e, struct tcp_conn *c);
+/* Everything that is not SACKed goes again; `large`: because the path does not carry its size. */
+void tcp_recovery_all_lost(struct tcp_engine *e, struct tcp_conn *c, bool large);
 /* A segment [seq, end) went out; `record`: the one it repeats, TCP_NONE. snd_max is as before. */
 void tcp_recovery_sent(struct tcp_engine *e, struct tcp_conn *c, uint32_t record, uint32_t seq,
                        uint32_t end);

@@ -70,9 +70,11 @@ struct tcp_host {
      * takes holds. False: not taken (port full, no memory, neighbour unknown); the engine has
      * not advanced snd_nxt and tries again at the next poll. */
     bool (*emit)(void *ctx, const struct tcp_out *out);
-    /* True when replies to (local, remote) come back to this worker; the engine tries ports
-     * until one fits. NULL: any port does. */
-    bool (*steers_here)(void *ctx, const struct endpoint *local, const struct endpoint *remote);
+    /* The n-th local port to try, from 32768 to 60999, whose replies come back to this worker; 0:
+     * none by this number. The engine counts n up, from a start by destination that nobody can
+     * guess, until one is free. NULL: any port does. */
+    uint16_t (*port_try)(void *ctx, const struct addr *local, const struct endpoint *remote,
+                         uint32_t n);
 };
 
 struct tcp_config {
@@ -126,6 +128,17 @@ void tcp_input(struct tcp_engine *e, const struct tcp_packet *packets, unsigned 
 /* Deferred events, due timers, and everything that may be sent now. Returns whether there is
  * more to do at once (output that the host did not take). */
 bool tcp_poll(struct tcp_engine *e, struct now now);
+/* An ICMP error that quotes a segment of ours. */
+struct tcp_icmp {
+    struct endpoint local, remote;
+    uint32_t seq; /* the quoted segment's */
+    uint16_t mtu; /* too_big: the next hop's */
+    bool too_big; /* fragmentation needed, packet too big */
+    bool hard;    /* RFC 9293 3.9.2.2 */
+};
+/* Counted and forgotten unless a connection has that segment in flight (RFC 5927 4.1). Then: a hard
+ * error ends an active open, closed(REFUSED); a smaller MTU is taken over; nothing else changes. */
+void tcp_icmp(struct tcp_engine *e, const struct tcp_icmp *i, struct now now);
 /* When tcp_poll must be called again though nothing arrived, in mono_us; UINT64_MAX: never. */
 uint64_t tcp_deadline_us(const struct tcp_engine *e);
 

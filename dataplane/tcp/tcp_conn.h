@@ -36,6 +36,7 @@
 
 #include "base/rng.h"
 #include "dataplane/tcp/cc.h"
+#include "dataplane/tcp/pmtu.h"
 #include "dataplane/tcp/recovery.h"
 #include "dataplane/tcp/rtt.h"
 #include "dataplane/tcp/tcp.h"
@@ -46,7 +47,7 @@
 #define TCP_STORE_RANGES  64u
 #define TCP_WINDOW_MAX    (448u * 1024) /* what a store can hold, with room for rounding */
 #define TCP_ITEMS         10u
-#define TCP_IDLE_BYTES    408u /* what an idle connection may cost, all told */
+#define TCP_IDLE_BYTES    424u /* what an idle connection may cost, all told */
 #define TCP_SLOTS         10u  /* connections in a bucket, */
 #define TCP_SLOTS_USED    6u   /* of which so many are taken when the table is full */
 #define TCP_LISTENERS     16u
@@ -257,6 +258,7 @@ struct tcp_conn {
     uint32_t sent_ms;   /* when data last went */
     uint16_t mss;       /* largest payload we send, options subtracted */
     uint16_t rcv_mss;   /* largest payload seen: what a full segment of the peer is */
+    struct pmtu pmtu;   /* mss is what fits its size */
     struct rtt rtt;
     uint32_t last_echo; /* TSecr of the last sample: an echo that stands still tells nothing */
     union {
@@ -607,6 +609,24 @@ uint16_t tcp_conn_window_field(struct tcp_engine *e, struct tcp_conn *c);
 /* The right edge has room to move enough that the peer should hear of it. */
 bool tcp_conn_window_opens(const struct tcp_engine *e, const struct tcp_conn *c);
 bool tcp_emit(struct tcp_engine *e, const struct tcp_out *o);
+
+/* path.c: the path's MTU, where it touches a connection. `mss`: as negotiated, less no options. */
+void tcp_path_start(struct tcp_engine *e, struct tcp_conn *c, uint32_t mss);
+/* snd_una has moved. */
+void tcp_path_acked(struct tcp_engine *e, struct tcp_conn *c);
+/* The segment at `seq` is found lost otherwise than by RTO. True: it was a probe, too large for the
+ * path perhaps; it is to be repaired, and says nothing about congestion (RFC 8899 3). */
+bool tcp_path_lost(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq);
+/* The retransmission timer has expired for the segment at snd_una. */
+void tcp_path_rto(struct tcp_engine *e, struct tcp_conn *c);
+/* How much the next new segment may carry: mss, or more when it is to probe. `avail` bytes wait,
+ * `usable` ones may be sent now. */
+uint32_t tcp_path_segment(const struct tcp_engine *e, const struct tcp_conn *c, uint32_t avail,
+                          uint32_t usable);
+/* The host took a segment with data. */
+void tcp_path_sent(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_out *o);
+/* ICMP says that the segment at `seq` was too big for a hop of MTU `mtu`. False: not credible. */
+bool tcp_path_too_big(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq, uint32_t mtu);
 
 /* control.c: segments without data, sent at once */
 bool tcp_send_ack(struct tcp_engine *e, struct tcp_conn *c);

@@ -93,10 +93,7 @@ static void rto_expired(struct tcp_engine *e, struct tcp_conn *c)
     c->retries++;
     c->backoff = (uint8_t)(c->backoff < 32 ? c->backoff + 1 : 32);
     if (tcp_conn_flight(c) > 0) {
-        /* three in a row: maybe the path drops what is large and we never hear of it (RFC 4821) */
-        uint32_t low = (addr_is_v4(&c->stream.local.ip) ? 536u : 1220u) - (c->ts_on ? 12 : 0);
-        if (c->backoff >= 3 && c->mss > low)
-            c->mss = (uint16_t)low;
+        tcp_path_rto(e, c);
         counter_inc(&e->counters.tcp_rto_total);
         if (c->rec)
             tcp_recovery_rto(e, c);

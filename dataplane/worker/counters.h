@@ -20,6 +20,9 @@
     X(worker_no_buffer_total, "frames", "Packet buffers wanted and not had")                       \
     X(worker_handed_over_total, "packets", "Packets handed over to another worker")                \
     X(worker_handover_full_total, "packets", "Dropped: the other worker's ring was full")          \
+    X(worker_rss_elsewhere_total, "segments",                                                      \
+      "TCP segments that a port with RSS brought to another worker than their owner")              \
+    X(worker_icmp_handed_over_total, "messages", "ICMP errors told to the segment's owner")        \
     X(worker_linearised_total, "frames", "Received frames of several segments made one")           \
     X(worker_drop_segments_total, "frames", "Dropped: several segments and too long for one")      \
     X(worker_udp_no_port_total, "packets", "UDP packets to a port that nobody listens on")         \

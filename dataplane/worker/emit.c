@@ -40,8 +40,7 @@ bool emit_route(struct worker *w, const struct addr *dst, uint8_t *port, struct 
     return found && net_source(w->port[*port].net, dst, src);
 }
 
-/* The port that has this address of ours. */
-static uint8_t port_of(const struct worker *w, const struct addr *ours)
+uint8_t emit_port(const struct worker *w, const struct addr *ours)
 {
     for (uint8_t i = 1; i < w->node->config.ports; i++)
         if (net_is_ours(w->port[i].net, ours))
@@ -190,7 +189,7 @@ static bool wait_segment(struct worker *w, uint8_t port, struct rte_mbuf *m,
 bool emit_segment(void *ctx, const struct tcp_out *o)
 {
     struct worker *w = ctx;
-    uint8_t port = port_of(w, &o->src);
+    uint8_t port = emit_port(w, &o->src);
     const struct port *p = w->port[port].port;
 
     struct rte_mbuf *m = tx_room(w, port) ? tx_frame(w, port) : NULL;
@@ -286,7 +285,7 @@ static void rpc_source(const struct worker *w, uint16_t from_port, struct addr *
 {
     const struct endpoint *self = &w->node->config.self.rpc;
     if (from_port == w->node->config.dht.port && addr_is_v4(src) == addr_is_v4(&self->ip) &&
-        net_is_ours(w->port[port_of(w, &self->ip)].net, &self->ip))
+        net_is_ours(w->port[emit_port(w, &self->ip)].net, &self->ip))
         *src = self->ip;
 }
 

@@ -56,6 +56,39 @@ static void neighbour_told(struct worker *w, const struct message *m)
     w->neighbour_new = true;
 }
 
+/* --- ICMP errors: a port hashes them by their own header, so they come to anybody --------------
+ */
+
+static void icmp_take(struct worker *w, const struct net_icmp_error *e)
+{
+    const struct tcp_icmp i = {
+        .local = e->local,
+        .remote = e->remote,
+        .seq = e->seq,
+        .mtu = e->mtu,
+        .too_big = e->kind == NET_ICMP_TOO_BIG,
+        .hard = e->hard,
+    };
+    tcp_icmp(w->tcp, &i, w->now);
+}
+
+/* One worker can have the connection; net lets a bounded number a second come so far. */
+void icmp_heard(void *ctx, const struct net_icmp_error *e)
+{
+    struct worker *w = ((struct worker_port *)ctx)->worker;
+    unsigned owner = worker_of_tuple(w, &e->local, &e->remote);
+    struct message m = {.type = WORKER_ICMP, .from = (uint16_t)w->id};
+
+    static_assert(sizeof(*e) <= MESSAGE_BODY, "fits a message");
+    if (owner == w->id) {
+        icmp_take(w, e);
+        return;
+    }
+    memcpy(m.body, e, sizeof(*e));
+    if (message_post(w, owner, &m)) /* full: the segment is lost all the same, and found so */
+        counter_inc(&w->counters.worker_icmp_handed_over_total);
+}
+
 /* --- control's commands ----------------------------------------------------------------------- */
 
 static void find_done(void *ctx, const struct dht_result *result, struct now now)
@@ -150,6 +183,8 @@ bool messages_poll(struct worker *w)
     for (unsigned i = 0; i < n; i++) {
         if (m[i].type == WORKER_NEIGHBOUR)
             neighbour_told(w, &m[i]);
+        else if (m[i].type == WORKER_ICMP)
+            icmp_take(w, (const struct net_icmp_error *)m[i].body);
         else
             proxy_message(w->proxy, &m[i], w->now);
     }

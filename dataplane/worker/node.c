@@ -94,6 +94,20 @@ static bool make_shared(struct node *n, struct rng *seeds, char *error, size_t e
     return true;
 }
 
+/* Connections follow a port's RSS where each worker can be reached by it. */
+static void make_steering(struct node *n)
+{
+    for (unsigned i = 0; i < n->config.ports; i++) {
+        const struct port_rss *r = &n->port[i]->rss;
+        uint8_t worker[PORT_RETA];
+
+        for (unsigned k = 0; k < r->reta_size; k++)
+            worker[k] = (uint8_t)(r->queue[k] % n->workers);
+        if (r->known && n->workers > 1)
+            n->steer[i] = steer_create(r->key, r->key_len, worker, r->reta_size, n->workers);
+    }
+}
+
 static bool make_workers(struct node *n, const struct view *view, struct rng *seeds, struct now now,
                          char *error, size_t error_len)
 {
@@ -154,6 +168,7 @@ struct node *node_create(const struct node_config *config, const struct view *vi
             return NULL;
         }
     }
+    make_steering(n);
     if (make_shared(n, &seeds, error, error_len) &&
         make_workers(n, view, &seeds, now, error, error_len))
         return n;
@@ -191,6 +206,8 @@ void node_destroy(struct node *n)
         free(n->worker[i]);
     if (n->memory)
         munmap(n->memory, n->memory_bytes);
+    for (unsigned i = 0; i < n->config.ports; i++)
+        steer_destroy(n->steer[i]);
     free(n->qsbr);
     ring_free(n->events);
     sleeper_close(&n->event);

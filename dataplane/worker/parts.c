@@ -15,7 +15,21 @@
 static bool steers_here(void *ctx, const struct endpoint *local, const struct endpoint *remote)
 {
     struct worker *w = ctx;
-    return worker_of_tuple(w->node, local, remote) == w->id;
+    return worker_of_tuple(w, local, remote) == w->id;
+}
+
+/* The n-th port to try for a connection out: a port with known RSS names one whose replies come
+ * here, elsewhere each is looked at. */
+static uint16_t port_try(void *ctx, const struct addr *local, const struct endpoint *remote,
+                         uint32_t n)
+{
+    struct worker *w = ctx;
+    const struct steer *s = w->node->steer[emit_port(w, local)];
+    const struct endpoint mine = {*local, (uint16_t)(STEER_PORT_FIRST + n % STEER_PORT_COUNT)};
+
+    if (s)
+        return steer_port(s, w->id, local, remote, n);
+    return steers_here(w, &mine, remote) ? mine.port : 0;
 }
 
 /* The resolver's random ports: worker (port mod workers), as rx_owner has it; and none that a
@@ -52,7 +66,7 @@ static bool make_nets(struct worker *w)
             .gateway_v4 = c->gateway_v4,
             .gateway_v6 = c->gateway_v6,
         };
-        const struct net_host host = {wp, tx_raw, neighbour_learned};
+        const struct net_host host = {wp, tx_raw, neighbour_learned, icmp_heard};
 
         memcpy(config.mac, w->node->port[i]->mac, 6);
         memcpy(config.address, c->address, sizeof(config.address));
@@ -84,7 +98,7 @@ static bool make_rings(struct worker *w)
 static bool make_tcp(struct worker *w, struct rng *seeds, struct now now)
 {
     struct tcp_config c = tcp_config_default();
-    const struct tcp_host host = {w, emit_segment, w->node->workers > 1 ? steers_here : NULL};
+    const struct tcp_host host = {w, emit_segment, w->node->workers > 1 ? port_try : NULL};
     uint16_t mtu = PORT_MTU_MAX;
     uint8_t seed[32];
 

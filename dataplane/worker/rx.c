@@ -3,7 +3,8 @@
  * Frames in. A burst is parsed by net, then each packet goes to the worker that owns it: this
  * one, in arrays sorted by protocol, or another one through its hand-over ring, parse included.
  *
- *   TCP                  owner of the tuple's keyed hash
+ *   TCP                  owner of the tuple: by the port's RSS where its key and table are known,
+ *                        so that the port has brought it here already; else by a keyed hash
  *   UDP 53               whoever received it: answering needs no state
  *   UDP index, request   owner of the key's shard; without a key whoever received it
  *              reply     the worker that asked
@@ -23,9 +24,15 @@ struct sorted {
     struct rte_mbuf *frame[NET_BURST]; /* to free in the end */
 };
 
-unsigned worker_of_tuple(const struct node *n, const struct endpoint *x, const struct endpoint *y)
+unsigned worker_of_tuple(const struct worker *w, const struct endpoint *local,
+                         const struct endpoint *remote)
 {
-    return n->workers == 1 ? 0 : tcp_tuple_hash(&n->steering, x, y) % n->workers;
+    const struct node *n = w->node;
+    if (n->workers == 1)
+        return 0;
+    const struct steer *s = n->steer[emit_port(w, &local->ip)];
+    return s ? steer_worker(s, local, remote)
+             : tcp_tuple_hash(&n->steering, local, remote) % n->workers;
 }
 
 unsigned worker_of_shard(const struct node *n, unsigned shard)
@@ -47,8 +54,8 @@ static int owner_of_rpc(struct worker *w, const struct net_packet *p)
 int rx_owner(struct worker *w, const struct net_packet *p)
 {
     if (p->kind == NET_TCP) {
-        const struct endpoint x = {p->src, p->sport}, y = {p->dst, p->dport};
-        return (int)worker_of_tuple(w->node, &x, &y);
+        const struct endpoint remote = {p->src, p->sport}, local = {p->dst, p->dport};
+        return (int)worker_of_tuple(w, &local, &remote);
     }
     if (p->dport == WORKER_DNS_PORT)
         return (int)w->id;
@@ -148,6 +155,8 @@ static void receive(struct worker *w, struct worker_port *wp, struct rte_mbuf **
         bool up = packet[i].kind == NET_UDP || packet[i].kind == NET_TCP;
         int owner = up ? rx_owner(w, &packet[i]) : -1;
         if (owner >= 0 && (unsigned)owner != w->id) {
+            if (packet[i].kind == NET_TCP && w->node->steer[wp->index])
+                counter_inc(&w->counters.worker_rss_elsewhere_total);
             rx_hand_over(w, (unsigned)owner, frame[i], &packet[i], wp->index);
             continue;
         }

@@ -8,6 +8,7 @@
  *   sleep.c     threads, idling          emit.c    TCP segments and datagrams into frames
  *   messages.c  between workers          wait.c    frames that wait for a neighbour
  *   view.c      from and to control      dns_tcp.c DNS over TCP
+ *   steer.c     RSS: tuples and ports
  */
 #ifndef CORAL_WORKER_WORKER_H
 #define CORAL_WORKER_WORKER_H
@@ -19,6 +20,7 @@
 #include "dataplane/worker/counters.h"
 #include "dataplane/worker/node.h"
 #include "dataplane/worker/sleeper.h"
+#include "dataplane/worker/steer.h"
 
 #define WORKER_DNS_PORT 53
 #define WORKER_OUT      64   /* frames that wait for a port, per worker and port */
@@ -38,6 +40,7 @@
 /* Worker's own messages. */
 enum worker_message {
     WORKER_NEIGHBOUR = MESSAGE_WORKER, /* body: struct worker_neighbour */
+    WORKER_ICMP,                       /* body: struct net_icmp_error */
 };
 struct worker_neighbour {
     uint8_t port, mac[6];
@@ -134,6 +137,8 @@ struct node {
     size_t memory_bytes;
     struct rte_rcu_qsbr *qsbr;
     struct hash_secret steering; /* which worker a tuple belongs to */
+    /* the same by the port's own RSS where that is known, else NULL; immutable */
+    struct steer *steer[NODE_PORTS];
     uint8_t store_seed[32];
     const struct view *view; /* release-stored by control */
     struct rte_ring *events;
@@ -153,7 +158,10 @@ void rx_hand_over(struct worker *w, unsigned to, struct rte_mbuf *m, const struc
                   uint8_t port);
 /* Which worker a parsed packet belongs to; -1: nobody. */
 int rx_owner(struct worker *w, const struct net_packet *p);
-unsigned worker_of_tuple(const struct node *n, const struct endpoint *x, const struct endpoint *y);
+/* The one worker that has, or may have, the TCP connection of a tuple: every segment and every
+ * word about it goes there first, so only that one answers with a reset. */
+unsigned worker_of_tuple(const struct worker *w, const struct endpoint *local,
+                         const struct endpoint *remote);
 unsigned worker_of_shard(const struct node *n, unsigned shard);
 
 /* udp.c */
@@ -173,6 +181,8 @@ bool emit_datagram(void *ctx, uint16_t from_port, const struct endpoint *to, con
  * frame, whatever happens. */
 bool emit_udp(struct worker *w, uint8_t port, struct rte_mbuf *m, const struct endpoint *from,
               const struct endpoint *to, size_t len);
+/* The port that has this address of ours. */
+uint8_t emit_port(const struct worker *w, const struct addr *ours);
 /* Our address and port that talk to `dst`; false: none of its family. */
 bool emit_route(struct worker *w, const struct addr *dst, uint8_t *port, struct addr *src);
 
@@ -196,6 +206,7 @@ uint64_t wait_deadline_us(const struct worker *w);
 bool messages_poll(struct worker *w);
 bool message_post(void *ctx, unsigned worker, const struct message *m); /* message_out.post */
 void neighbour_learned(void *ctx, const struct addr *ip, const uint8_t mac[6]);
+void icmp_heard(void *ctx, const struct net_icmp_error *e); /* net_host.icmp; ctx: worker_port */
 void event_post(struct worker *w, const struct node_event *e);
 void event_heard(void *ctx, const struct dht_contact *from);
 void event_answered(void *ctx, const struct dht_contact *who, uint32_t rtt_us, struct now now);

@@ -24,6 +24,8 @@ struct lab {
     uint8_t frame[2048]; /* the last one sent */
     struct addr learned_ip;
     uint8_t learned_mac[6];
+    unsigned errors;
+    struct net_icmp_error error; /* the last one */
     bool refuse;
 };
 
@@ -46,6 +48,13 @@ static void lab_learned(void *ctx, const struct addr *ip, const uint8_t mac[6])
     memcpy(l->learned_mac, mac, 6);
 }
 
+static void UNUSED lab_icmp(void *ctx, const struct net_icmp_error *e)
+{
+    struct lab *l = ctx;
+    l->errors++;
+    l->error = *e;
+}
+
 static struct addr UNUSED ip(const char *text)
 {
     struct addr a;
@@ -63,7 +72,7 @@ static void UNUSED lab_init(struct lab *l)
     c.address[1] = (struct net_address){ip("2001:db8::1"), 64};
     c.gateway_v4 = ip("192.0.2.254");
     c.gateway_v6 = ip("2001:db8::fe");
-    struct net_host h = {l, lab_send, lab_learned};
+    struct net_host h = {l, lab_send, lab_learned, lab_icmp};
     l->now.mono_us = 1000000000;
     l->net = net_create(&c, &h);
     cr_assert(l->net);

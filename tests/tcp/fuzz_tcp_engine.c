@@ -160,6 +160,23 @@ static void application(struct fuzz *f, const uint8_t *b)
     }
 }
 
+/* An ICMP error about a segment near those in flight. */
+static void icmp(struct fuzz *f, const uint8_t *b)
+{
+    if (!f->stream)
+        return;
+    const struct tcp_conn *c = tcp_conn_of(f->stream);
+    struct tcp_icmp i = {
+        .local = f->stream->local,
+        .remote = f->stream->remote,
+        .seq = c->snd_una + (uint32_t)(int8_t)b[2] * b[3],
+        .mtu = (uint16_t)(b[4] << 8 | b[5]),
+        .too_big = b[1] & 4,
+        .hard = b[1] & 8,
+    };
+    tcp_icmp(f->e, &i, f->now);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fuzz f = {.now = {.mono_us = 1000000}};
@@ -194,7 +211,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             f.now.mono_us += (uint64_t)b[1] * b[1] * 100 + 1;
             break;
         default:
-            f.refuse = b[1] & 1;
+            if (b[1] & 2)
+                icmp(&f, b);
+            else
+                f.refuse = b[1] & 1;
         }
         if (b[0] & 8)
             tcp_poll(f.e, f.now);

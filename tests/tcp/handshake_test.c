@@ -221,11 +221,11 @@ Test(handshake, a_full_table_drops_syns_and_counts_them)
     world_free(w);
 }
 
-static bool odd_ports(void *ctx, const struct endpoint *local, const struct endpoint *remote)
+static uint16_t odd_ports(void *ctx, const struct addr *local, const struct endpoint *remote,
+                          uint32_t n)
 {
-    (void)ctx;
-    (void)remote;
-    return local->port % 8 == 5;
+    (void)ctx, (void)local, (void)remote;
+    return n % 3 ? (uint16_t)(32768 + n % 3000 * 8 + 5) : 0;
 }
 
 Test(handshake, ports_are_chosen_for_the_worker_and_never_twice)
@@ -233,7 +233,7 @@ Test(handshake, ports_are_chosen_for_the_worker_and_never_twice)
     struct tcp_config many = world_config();
     many.connections = 256;
     struct world *w = world_new(1, &many, NULL);
-    w->engine[CLIENT]->host.steers_here = odd_ports;
+    w->engine[CLIENT]->host.port_try = odd_ports;
     struct addr from = world_addr(CLIENT);
     struct endpoint to = {world_addr(SERVER), 80};
     static bool seen[65536];
@@ -248,18 +248,17 @@ Test(handshake, ports_are_chosen_for_the_worker_and_never_twice)
     world_free(w);
 }
 
-static bool no_port(void *ctx, const struct endpoint *local, const struct endpoint *remote)
+static uint16_t no_port(void *ctx, const struct addr *local, const struct endpoint *remote,
+                        uint32_t n)
 {
-    (void)ctx;
-    (void)local;
-    (void)remote;
-    return false;
+    (void)ctx, (void)local, (void)remote, (void)n;
+    return 0;
 }
 
 Test(handshake, no_port_is_an_answer)
 {
     struct world *w = world_new(1, NULL, NULL);
-    w->engine[CLIENT]->host.steers_here = no_port;
+    w->engine[CLIENT]->host.port_try = no_port;
     world_connect(w);
     cr_assert(w->app[CLIENT].stream == NULL);
     cr_assert(tcp_counters(w->engine[CLIENT])->tcp_no_port_total == 1);

@@ -245,7 +245,7 @@ static void board_step(struct board *b)
     uint32_t x = rng_below(&b->rng, flight + 1), y = rng_below(&b->rng, flight + 1);
     switch (rng_below(&b->rng, 8)) {
     case 0: /* send */
-        tcp_record_append(b->e, c, c->snd_max + 1 + x % 300);
+        tcp_record_append(b->e, c, c->snd_max + 1 + x % 300, x % 7 == 0);
         c->snd_max += 1 + x % 300;
         break;
     case 1: /* acknowledge a little */
@@ -298,7 +298,7 @@ Test(sack, records_agree_with_a_byte_array)
     const uint32_t starts[] = {0, UINT32_MAX - 3000, (1u << 31) - 2000};
     for (uint64_t seed = 1; seed <= 300; seed++) {
         board_open(&b, seed, starts[seed % 3], 4096);
-        tcp_record_append(b.e, b.c, b.iss + 4000);
+        tcp_record_append(b.e, b.c, b.iss + 4000, false);
         b.c->snd_max += 4000;
         for (unsigned i = 0; i < 200 && b.c->snd_max - b.iss < BOARD - 400; i++) {
             board_step(&b);

@@ -35,6 +35,47 @@ static void ping(struct world *w, unsigned i)
     out->neighbour_new = true;
 }
 
+/* "Fragmentation needed" (RFC 1191) from outside to node `i`, about a segment from its port 80. */
+static void too_big(struct world *w, unsigned i, uint16_t client_port)
+{
+    struct worker *out = w->node[OUTSIDE]->worker[0];
+    struct rte_mbuf *m = tx_frame(out, 0);
+    uint8_t *icmp = m ? (uint8_t *)rte_pktmbuf_append(m, 36) : NULL;
+    const struct addr from = world_ip(OUTSIDE), to = world_ip(i);
+
+    CHECK(icmp);
+    memset(icmp, 0, 36);
+    memcpy(icmp, (uint8_t[]){3, 4, 0, 0, 0, 0, 5, 0x14, 0x45, 0, 5, 0xdc}, 12);
+    icmp[8 + 9] = 6;
+    memcpy(icmp + 8 + 12, to.b + 12, 4);
+    memcpy(icmp + 8 + 16, from.b + 12, 4);
+    icmp[29] = 80;
+    icmp[30] = (uint8_t)(client_port >> 8);
+    icmp[31] = (uint8_t)client_port;
+    uint16_t sum = net_sum_finish(net_sum(icmp, 36, 0));
+    memcpy(icmp + 2, &sum, 2);
+    out->now = w->now;
+    CHECK(wait_add(out, 0, m, &from, &to, 1));
+    out->neighbour_new = true;
+}
+
+/* They come to worker 0, and to nobody but the one whose connection it would be. */
+static void an_icmp_error_is_told_to_one_worker(struct world *w)
+{
+    uint64_t told = TOTAL(w, 0, worker_icmp_handed_over_total), heard = 0;
+
+    for (uint16_t k = 0; k < 40; k++) {
+        too_big(w, 0, (uint16_t)(1000 + k));
+        world_run(w, 100);
+    }
+    world_run(w, 100000);
+    for (unsigned k = 0; k < w->workers; k++)
+        heard += tcp_counters(w->node[0]->worker[k]->tcp)->tcp_icmp_unmatched_total;
+    CHECK(heard == 40);
+    told = TOTAL(w, 0, worker_icmp_handed_over_total) - told;
+    CHECK(w->workers == 1 ? told == 0 : told > 5 && told < 35);
+}
+
 static void a_ping_is_answered(struct world *w)
 {
     uint64_t before =
@@ -230,6 +271,7 @@ static void story(unsigned workers, bool offload, unsigned lose)
     world_new(&w, workers, offload);
     world_run(&w, 1500000);
     a_ping_is_answered(&w);
+    an_icmp_error_is_told_to_one_worker(&w);
     w.lose = lose;
     pages_come_whole_over_both_families(&w);
     the_others_ask_the_peer(&w);
@@ -244,6 +286,46 @@ static void story(unsigned workers, bool offload, unsigned lose)
     world_free(&w);
 }
 
+/*
+ * As if node 0's port had RSS with a key that we know, and its table had been changed behind our
+ * back: worker 0 gets every segment, also those of worker 1's connections. Each is handed to its
+ * owner; nobody answers for another with a reset; connections out come from ports whose replies
+ * belong to who opened them.
+ */
+static void rss_story(void)
+{
+    struct world w;
+    struct fetch f;
+    uint8_t key[40], worker[128];
+    struct rng rng;
+
+    printf("2 workers, RSS\n");
+    fflush(stdout);
+    world_new(&w, 2, false);
+    rng_init_u64(&rng, 9);
+    rng_bytes(&rng, key, sizeof(key));
+    for (unsigned r = 0; r < 128; r++)
+        worker[r] = r & 1;
+    w.node[0]->steer[0] = steer_create(key, sizeof(key), worker, 128, 2);
+    CHECK(w.node[0]->steer[0]);
+    world_run(&w, 1500000);
+    a_ping_is_answered(&w); /* and so outside and the nodes know each other */
+    an_icmp_error_is_told_to_one_worker(&w);
+    for (unsigned i = 0; i < 20; i++) {
+        char path[16];
+        snprintf(path, sizeof(path), "/rss%u", i);
+        world_fetch(&w, 0, i & 1, path, &f);
+        CHECK(f.ok && f.status == 200 && f.bytes == BODY_BYTES && f.body_right);
+    }
+    CHECK(TOTAL(&w, 0, worker_rss_elsewhere_total) > 0);
+    for (unsigned k = 0; k < 2; k++) {
+        const struct tcp_counters *c = tcp_counters(w.node[0]->worker[k]->tcp);
+        CHECK(c->tcp_no_connection_total == 0 && c->tcp_rst_out_total == 0);
+        CHECK(c->tcp_segments_in_total > 0 && c->tcp_connected_total > 0);
+    }
+    world_free(&w);
+}
+
 int main(void)
 {
     world_start();
@@ -251,6 +333,7 @@ int main(void)
     story(2, false, 0);
     story(1, true, 0);
     story(2, true, 97);
+    rss_story();
     port_eal_stop();
     return 0;
 }
