@@ -19,13 +19,6 @@ void tcp_conn_window(struct tcp_conn *c, const struct tcp_segment *s)
     tcp_conn_ready(c);
 }
 
-void tcp_conn_cc_init(struct tcp_engine *e, struct tcp_conn *c)
-{
-    c->cc.ops = e->config.cc;
-    c->cc.ops->init(&c->cc, c->mss, (uint32_t)e->now.mono_us);
-    c->round_end = c->snd_max;
-}
-
 /* Exact for a segment that was sent once, else from the timestamp that the peer echoes (Karn's
  * rule, RFC 6298 3). */
 void tcp_conn_sample(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s,
@@ -58,7 +51,7 @@ void tcp_conn_sample(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_
 static bool limited(const struct tcp_conn *c, uint32_t flight)
 {
     return c->limited || c->was_limited ||
-           (c->cc.cwnd < c->cc.ssthresh && flight >= c->cc.cwnd / 2);
+           (c->tx->cc.cwnd < c->tx->cc.ssthresh && flight >= c->tx->cc.cwnd / 2);
 }
 
 void tcp_conn_grow(struct tcp_engine *e, struct tcp_conn *c, uint32_t acked, uint32_t flight,
@@ -71,40 +64,42 @@ void tcp_conn_grow(struct tcp_engine *e, struct tcp_conn *c, uint32_t acked, uin
         .flight = flight,
         .rtt_us = rtt_us,
         .srtt_us = c->rtt.srtt8_us / 8,
-        .min_rtt_us = c->min_rtt_us,
+        .min_rtt_us = c->tx->min_rtt_us,
         .cwnd_limited = limited(c, flight),
-        .round_start = seq_leq(c->round_end, c->snd_una),
+        .round_start = seq_leq(c->tx->round_end, c->snd_una),
         .app_limited = c->app_limited,
         .lost = c->rec ? c->rec->lost_news : 0,
     };
     if (c->rec)
         c->rec->lost_news = 0;
-    if (c->cwr && seq_leq(c->cwr_end, c->snd_una))
+    if (c->cwr && seq_leq(c->tx->cwr_end, c->snd_una))
         c->cwr = false;
     if (a.round_start) {
-        c->round_end = c->snd_max;
+        c->tx->round_end = c->snd_max;
         c->was_limited = c->limited;
         c->limited = c->app_limited = false;
     }
-    c->cc.ops->ack(&c->cc, &a);
+    c->tx->cc.ops->ack(&c->tx->cc, &a);
 }
 
 void tcp_conn_reduce(struct tcp_engine *e, struct tcp_conn *c, bool ecn)
 {
     uint32_t flight = tcp_conn_flight(c), now = (uint32_t)e->now.mono_us;
-    bool done = c->cwr && seq_lt(c->snd_una, c->cwr_end);
+    if (!c->tx)
+        return;
+    bool done = c->cwr && seq_lt(c->snd_una, c->tx->cwr_end);
     if (done || c->recovering || c->in_rto)
         return;
-    if (flight < c->cc.cwnd / 2)
-        flight = c->cc.cwnd / 2; /* the flight in which it happened is gone */
+    if (flight < c->tx->cc.cwnd / 2)
+        flight = c->tx->cc.cwnd / 2; /* the flight in which it happened is gone */
     if (ecn) {
-        c->cc.ops->ecn(&c->cc, c->mss, flight, now);
+        c->tx->cc.ops->ecn(&c->tx->cc, c->mss, flight, now);
     } else {
-        c->cc.ops->loss(&c->cc, c->mss, flight, now);
-        c->cc.ops->recovered(&c->cc, c->mss, flight, now);
+        c->tx->cc.ops->loss(&c->tx->cc, c->mss, flight, now);
+        c->tx->cc.ops->recovered(&c->tx->cc, c->mss, flight, now);
     }
     c->cwr = true;
-    c->cwr_end = c->snd_max;
+    c->tx->cwr_end = c->snd_max;
     c->ecn_cwr_due = true;
 }
 
@@ -115,7 +110,7 @@ static void new_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_s
     uint32_t acked = s->ack - c->snd_una;
     uint32_t data = acked < c->queued ? acked : c->queued; /* the rest is the FIN */
 
-    if (c->timing && c->tx && seq_leq(c->tx->rtt_seq, s->ack)) {
+    if (c->timing && seq_leq(c->tx->rtt_seq, s->ack)) {
         /* before the queue is empty and what it needs has gone */
         c->timing = false;
         exact = (uint32_t)e->now.mono_us - c->tx->rtt_us;

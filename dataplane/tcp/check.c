@@ -11,9 +11,12 @@ static const char *check_send(const struct tcp_engine *e, const struct tcp_conn 
         return "snd_max within what is queued";
     if (c->snd_una != c->snd_end + 1 && c->snd_end - c->snd_una != c->queued)
         return "queued == snd_end - snd_una";
-    if ((c->tx != NULL) != (c->queued > 0))
+    bool open = c->state > TCP_SYN_RECEIVED;
+    if (!c->tx && (c->queued > 0 || (open && tcp_conn_flight(c) > 0)))
+        return "who sends has a tx";
+    if ((tcp_conn_head(c).items != NULL) != (c->queued > 0))
         return "an empty queue has no items";
-    if (c->cc.cwnd < c->mss || c->cc.ssthresh < 2u * c->mss)
+    if (open && c->tx && (c->tx->cc.cwnd < c->mss || c->tx->cc.ssthresh < 2u * c->mss))
         return "cwnd >= 1 MSS, ssthresh >= 2 MSS";
     /* the next byte to send is where the place says */
     uint32_t at = c->snd_una;
@@ -163,6 +166,8 @@ const char *tcp_check(const struct tcp_engine *e)
         half += c->on_half_open;
         starving += c->on_starving;
         queues += c->tx != NULL;
+        if (c->tx && &e->conns[c->tx->conn] != c)
+            return "a tx knows its connection";
         for (const struct tcp_items *p = tcp_conn_head(c).items; p;
              p = p == c->tx->tail ? NULL : p->next)
             items++;

@@ -10,35 +10,35 @@
 
 static void cwnd_inflate(struct tcp_conn *c)
 {
-    if (c->cc.cwnd < CWND_MAX) /* a segment has left the network */
-        c->cc.cwnd += c->mss;
+    if (c->tx->cc.cwnd < CWND_MAX) /* a segment has left the network */
+        c->tx->cc.cwnd += c->mss;
 }
 
 /* RFC 6582 3.2 step 3: deflate by what was acknowledged, add back one segment */
 static void cwnd_partial(struct tcp_conn *c, uint32_t acked)
 {
-    uint32_t cwnd = c->cc.cwnd > acked ? c->cc.cwnd - acked : 0;
+    uint32_t cwnd = c->tx->cc.cwnd > acked ? c->tx->cc.cwnd - acked : 0;
     if (acked >= c->mss)
         cwnd += c->mss;
-    c->cc.cwnd = cwnd > c->mss ? cwnd : c->mss;
+    c->tx->cc.cwnd = cwnd > c->mss ? cwnd : c->mss;
 }
 
 static void leave(struct tcp_engine *e, struct tcp_conn *c)
 {
     uint32_t flight = tcp_conn_flight(c);
     uint32_t limit = (flight > c->mss ? flight : c->mss) + c->mss;
-    c->cc.ops->recovered(&c->cc, c->mss, flight, (uint32_t)e->now.mono_us);
-    if (c->cc.cwnd > limit) /* step 3 option 1: no burst after a quiet recovery */
-        c->cc.cwnd = limit;
+    c->tx->cc.ops->recovered(&c->tx->cc, c->mss, flight, (uint32_t)e->now.mono_us);
+    if (c->tx->cc.cwnd > limit) /* step 3 option 1: no burst after a quiet recovery */
+        c->tx->cc.cwnd = limit;
     c->recovering = false;
-    c->recover = c->snd_una - 1; /* the next loss may be found by duplicates again */
+    c->tx->recover = c->snd_una - 1; /* the next loss may be found by duplicates again */
 }
 
 void tcp_dupack_advanced(struct tcp_engine *e, struct tcp_conn *c, uint32_t acked, uint32_t flight)
 {
-    if (seq_leq(c->recover, c->snd_una))
+    if (seq_leq(c->tx->recover, c->snd_una))
         c->in_rto = false;
-    if (c->recovering && seq_leq(c->recover, c->snd_una)) {
+    if (c->recovering && seq_leq(c->tx->recover, c->snd_una)) {
         leave(e, c);
     } else if (c->recovering) {
         cwnd_partial(c, acked);
@@ -61,13 +61,13 @@ void tcp_dupack(struct tcp_engine *e, struct tcp_conn *c)
     /* RFC 6582 3.2 step 1: not while what an RTO sent again is still being sorted out */
     if (c->dupacks == 3 && tcp_path_lost(e, c, c->snd_una)) {
         c->head_due = true;
-    } else if (c->dupacks == 3 && seq_lt(c->recover, c->snd_una)) {
+    } else if (c->dupacks == 3 && seq_lt(c->tx->recover, c->snd_una)) {
         counter_inc(&e->counters.tcp_fast_retransmit_total);
-        c->cc.ops->loss(&c->cc, c->mss, tcp_conn_flight(c), (uint32_t)e->now.mono_us);
-        c->cc.cwnd = c->cc.ssthresh + 3u * c->mss; /* RFC 5681 3.2 step 3 */
+        c->tx->cc.ops->loss(&c->tx->cc, c->mss, tcp_conn_flight(c), (uint32_t)e->now.mono_us);
+        c->tx->cc.cwnd = c->tx->cc.ssthresh + 3u * c->mss; /* RFC 5681 3.2 step 3 */
         c->ecn_cwr_due = true;
         c->recovering = true;
-        c->recover = c->snd_max;
+        c->tx->recover = c->snd_max;
         c->timing = false;
         c->head_due = true;
     }
@@ -77,11 +77,11 @@ void tcp_dupack(struct tcp_engine *e, struct tcp_conn *c)
 /* RFC 5681 3.1, RFC 6582 4.1 */
 void tcp_dupack_rto(struct tcp_engine *e, struct tcp_conn *c, bool first)
 {
-    c->cc.ops->timeout(&c->cc, c->mss, tcp_conn_flight(c), (uint32_t)e->now.mono_us,
+    c->tx->cc.ops->timeout(&c->tx->cc, c->mss, tcp_conn_flight(c), (uint32_t)e->now.mono_us,
                        first && !c->in_rto);
     c->ecn_cwr_due = true;
     c->in_rto = true;
-    c->recover = c->snd_max;
+    c->tx->recover = c->snd_max;
     c->recovering = false;
     c->dupacks = 0;
     c->timing = false;

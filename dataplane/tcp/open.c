@@ -100,7 +100,7 @@ void tcp_conn_negotiate(struct tcp_engine *e, struct tcp_conn *c, const struct t
     c->snd_scale = c->scale_on ? s->opt.scale : 0;
     if (!c->scale_on)
         c->rcv_scale = 0;
-    tcp_path_start(e, c, mss);
+    tcp_path_start(c, mss);
     c->ts_recent = s->opt.tsval;
     c->ts_recent_ms = e->now_ms;
     c->rcv_nxt = c->app_nxt = c->offered = c->ack_sent = s->seq + 1;

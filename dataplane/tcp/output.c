@@ -181,7 +181,7 @@ static enum sent send_lost(struct tcp_engine *e, struct tcp_conn *c, bool due)
     if (i == TCP_NONE)
         return NOTHING;
     uint32_t seq = tcp_record_start(e, c, i);
-    if (!due && tcp_recovery_pipe(c) + min32(e->records[i].end - seq, c->mss) > c->cc.cwnd)
+    if (!due && tcp_recovery_pipe(c) + min32(e->records[i].end - seq, c->mss) > c->tx->cc.cwnd)
         return NOTHING;
     return send_again(e, c, i, seq);
 }
@@ -211,7 +211,7 @@ static bool unsent(const struct tcp_conn *c)
 /* What cwnd allows beyond what is in the network. */
 static uint32_t cwnd_room(const struct tcp_conn *c)
 {
-    uint32_t cwnd = c->cc.cwnd, out = c->snd_nxt - c->snd_una;
+    uint32_t cwnd = c->tx->cc.cwnd, out = c->snd_nxt - c->snd_una;
     if (c->rec) {
         out = tcp_recovery_pipe(c);
         if (c->rec->frto_new > 0 || c->rec->tlp_due)
@@ -244,14 +244,18 @@ static enum sent send_new(struct tcp_engine *e, struct tcp_conn *c)
 {
     uint32_t len;
     if (!unsent(c)) {
-        if (cwnd_room(c) >= c->mss)
+        if (c->tx && cwnd_room(c) >= c->mss)
             c->app_limited = true;
+        return NOTHING;
+    }
+    if (!tcp_tx_open(e, c)) { /* for a FIN alone: its timer asks again */
+        counter_inc(&e->counters.tcp_no_queue_total);
         return NOTHING;
     }
     if (!segment_size(e, c, &len))
         return NOTHING;
     if (tcp_conn_flight(c) == 0 && e->now_ms - c->sent_ms > tcp_rto_ms(c))
-        c->cc.ops->idle(&c->cc, c->mss, (uint32_t)e->now.mono_us);
+        c->tx->cc.ops->idle(&c->tx->cc, c->mss, (uint32_t)e->now.mono_us);
     enum sent r = send_from(e, c, c->snd_nxt, tcp_conn_next(c), len, TCP_NONE);
     if (r == SENT)
         c->force = false;

@@ -26,25 +26,39 @@ static uint32_t headers(const struct tcp_conn *c)
 
 static void mss_set(struct tcp_conn *c)
 {
-    c->mss = (uint16_t)(c->pmtu.size - headers(c));
+    c->mss = (uint16_t)(c->tx->pmtu.size - headers(c));
 }
 
-void tcp_path_start(struct tcp_engine *e, struct tcp_conn *c, uint32_t mss)
+void tcp_path_start(struct tcp_conn *c, uint32_t mss)
 {
-    (void)e;
-    pmtu_init(&c->pmtu, mss + (is_v4(c) ? 20u : 40u) + TCP_HEADER);
-    mss_set(c);
+    c->mtu = (uint16_t)(mss + (is_v4(c) ? 20u : 40u) + TCP_HEADER);
+    c->mss = (uint16_t)(c->mtu - headers(c));
+}
+
+void tcp_path_open(struct tcp_conn *c)
+{
+    struct pmtu *p = &c->tx->pmtu;
+    pmtu_init(p, c->mtu);
+    p->size = (uint16_t)(c->mss + headers(c));
+    p->search_s = c->search_s;
+    p->waits = c->searched;
+}
+
+void tcp_path_close(struct tcp_conn *c)
+{
+    c->search_s = c->tx->pmtu.search_s;
+    c->searched = c->tx->pmtu.waits;
 }
 
 /* First byte behind the probe. */
 static uint32_t probe_end(const struct tcp_conn *c)
 {
-    return c->pmtu.at + c->pmtu.probe - headers(c);
+    return c->tx->pmtu.at + c->tx->pmtu.probe - headers(c);
 }
 
 void tcp_path_acked(struct tcp_engine *e, struct tcp_conn *c)
 {
-    struct pmtu *p = &c->pmtu;
+    struct pmtu *p = &c->tx->pmtu;
 
     if (!p->probe || seq_leq(c->snd_una, p->at))
         return;
@@ -59,16 +73,16 @@ void tcp_path_acked(struct tcp_engine *e, struct tcp_conn *c)
     }
     pmtu_probe_acked(p);
     mss_set(c); /* cwnd, in bytes, stays as it is (RFC 8899 3) but for its minimum */
-    if (c->cc.ssthresh < 2u * c->mss)
-        c->cc.ssthresh = 2u * c->mss;
-    if (c->cc.cwnd < c->mss)
-        c->cc.cwnd = c->mss;
+    if (c->tx->cc.ssthresh < 2u * c->mss)
+        c->tx->cc.ssthresh = 2u * c->mss;
+    if (c->tx->cc.cwnd < c->mss)
+        c->tx->cc.cwnd = c->mss;
     counter_inc(&e->counters.tcp_pmtu_raised_total);
 }
 
 bool tcp_path_lost(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq)
 {
-    struct pmtu *p = &c->pmtu;
+    struct pmtu *p = &c->tx->pmtu;
 
     if (!p->probe || seq_lt(seq, p->at) || !seq_lt(seq, probe_end(c)))
         return false;
@@ -85,11 +99,11 @@ void tcp_path_rto(struct tcp_engine *e, struct tcp_conn *c)
     bool full = (flight < c->mss ? flight : c->mss) > floor;
 
     if (tcp_path_lost(e, c, c->snd_una)) {
-        pmtu_probe_over(&c->pmtu); /* all is sent again, cut to mss */
+        pmtu_probe_over(&c->tx->pmtu); /* all is sent again, cut to mss */
         return;
     }
-    pmtu_probe_over(&c->pmtu);
-    if (!pmtu_rto(&c->pmtu, c->snd_una, full, is_v4(c)))
+    pmtu_probe_over(&c->tx->pmtu);
+    if (!pmtu_rto(&c->tx->pmtu, c->snd_una, full, is_v4(c)))
         return;
     mss_set(c);
     counter_inc(&e->counters.tcp_pmtu_black_hole_total);
@@ -106,12 +120,12 @@ static bool in_order(const struct tcp_conn *c)
 uint32_t tcp_path_segment(const struct tcp_engine *e, const struct tcp_conn *c, uint32_t avail,
                           uint32_t usable)
 {
-    if (c->pmtu.size >= c->pmtu.most) /* nearly always */
+    if (c->tx->pmtu.size >= c->tx->pmtu.most) /* nearly always */
         return c->mss;
-    uint32_t size = pmtu_next(&c->pmtu, now_s(e));
+    uint32_t size = pmtu_next(&c->tx->pmtu, now_s(e));
     uint32_t len = size - headers(c), behind = len + PROBE_BEHIND * c->mss;
     /* enough behind it to tell that it was lost */
-    if (size == 0 || !in_order(c) || usable < len || avail < behind || c->snd_wnd < behind || c->cc.cwnd < behind)
+    if (size == 0 || !in_order(c) || usable < len || avail < behind || c->snd_wnd < behind || c->tx->cc.cwnd < behind)
         return c->mss;
     return len;
 }
@@ -120,17 +134,19 @@ void tcp_path_sent(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_ou
 {
     uint32_t size = (is_v4(c) ? 20u : 40u) + TCP_HEADER + o->option_len + o->len;
 
-    if (size > c->pmtu.largest)
-        c->pmtu.largest = (uint16_t)size;
+    if (size > c->tx->pmtu.largest)
+        c->tx->pmtu.largest = (uint16_t)size;
     if (o->len <= c->mss || o->seq != c->snd_max)
         return;
-    pmtu_probe_sent(&c->pmtu, o->seq, size);
+    pmtu_probe_sent(&c->tx->pmtu, o->seq, size);
     counter_inc(&e->counters.tcp_pmtu_probe_total);
 }
 
 bool tcp_path_too_big(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq, uint32_t mtu)
 {
-    struct pmtu *p = &c->pmtu;
+    if (!c->tx)
+        return false;
+    struct pmtu *p = &c->tx->pmtu;
 
     if (p->probe && seq == p->at && mtu >= p->size && mtu < p->probe) {
         p->tries = PMTU_PROBES - 1; /* no more of this size; the loss is found as any other */
@@ -147,7 +163,7 @@ bool tcp_path_too_big(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq, ui
     if (c->rec) {
         tcp_recovery_all_lost(e, c, true);
     } else {
-        c->recover = c->snd_max;
+        c->tx->recover = c->snd_max;
         c->recovering = false;
         c->dupacks = 0;
         c->timing = false;

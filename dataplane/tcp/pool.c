@@ -7,6 +7,7 @@
 #include "dataplane/tcp/tcp_conn.h"
 
 #define LARGE_PAGE (2u << 20)
+#define TX_SWEEP   64u /* how many are looked at for one that may go: bounds a poll */
 
 static size_t large_pages(size_t count, size_t size)
 {
@@ -161,24 +162,62 @@ void tcp_items_give(struct tcp_engine *e, struct tcp_items *i)
     tcp_pool_give(&e->items_pool, i);
 }
 
+static bool busy(const struct tcp_conn *c)
+{
+    return c->queued > 0 || tcp_conn_flight(c) > 0;
+}
+
+/* All are taken: one whose connection has nothing to send goes on to another. */
+static void tx_reclaim(struct tcp_engine *e)
+{
+    struct tcp_tx *all = (struct tcp_tx *)(void *)e->tx_pool.base;
+    for (uint32_t n = 0; n < TX_SWEEP; n++) {
+        struct tcp_conn *c = &e->conns[all[e->tx_hand].conn];
+        e->tx_hand = (e->tx_hand + 1) % e->tx_pool.count;
+        if (!busy(c)) {
+            tcp_tx_close(e, c);
+            return;
+        }
+    }
+}
+
 bool tcp_tx_open(struct tcp_engine *e, struct tcp_conn *c)
 {
     if (c->tx)
         return true;
+    if (e->tx_pool.left == 0)
+        tx_reclaim(e);
     c->tx = tcp_pool_take(&e->tx_pool);
-    if (!c->tx) {
-        counter_inc(&e->counters.tcp_no_queue_total);
+    if (!c->tx)
         return false;
-    }
-    *c->tx = (struct tcp_tx){0};
+    memset(c->tx, 0, sizeof(*c->tx));
+    c->tx->conn = tcp_conn_index(e, c);
+    if (c->state > TCP_SYN_RECEIVED)
+        tcp_tx_start(e, c);
     return true;
+}
+
+void tcp_tx_start(struct tcp_engine *e, struct tcp_conn *c)
+{
+    struct tcp_tx *tx = c->tx;
+    tx->cc.ops = e->config.cc;
+    tx->cc.ops->init(&tx->cc, c->mss, (uint32_t)e->now.mono_us);
+    tx->round_end = c->snd_max;
+    tx->recover = c->snd_una - 1;
+    tcp_path_open(c);
 }
 
 void tcp_tx_close(struct tcp_engine *e, struct tcp_conn *c)
 {
+    if (!c->tx)
+        return;
+    tcp_path_close(c);
     tcp_pool_give(&e->tx_pool, c->tx);
     c->tx = NULL;
-    c->tail_copy = false;
     if (c->state > TCP_SYN_RECEIVED)
         c->timing = false; /* what was timed went with it */
+    /* so did what these speak of */
+    c->recovering = c->in_rto = c->cwr = c->tlp_out = c->limited = c->was_limited = false;
+    c->head_due = c->ecn_cwr_due = false;
+    c->dupacks = 0;
 }

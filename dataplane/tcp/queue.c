@@ -13,9 +13,9 @@ static uint32_t min32(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-bool tcp_queue_room(const struct tcp_engine *e, const struct tcp_conn *c)
+bool tcp_queue_room(struct tcp_engine *e, struct tcp_conn *c)
 {
-    return e->items_pool.left > 0 && (c->tx || e->tx_pool.left > 0);
+    return e->items_pool.left > 0 && tcp_tx_open(e, c);
 }
 
 void tcp_queue_rewind(struct tcp_conn *c)
@@ -26,7 +26,7 @@ void tcp_queue_rewind(struct tcp_conn *c)
 
 static struct ref *last_item(const struct tcp_conn *c)
 {
-    return c->tx ? &c->tx->tail->ref[c->tx->tail_n - 1] : NULL;
+    return c->queued > 0 ? &c->tx->tail->ref[c->tx->tail_n - 1] : NULL;
 }
 
 static void grew(struct tcp_conn *c, uint32_t len)
@@ -35,19 +35,17 @@ static void grew(struct tcp_conn *c, uint32_t len)
     c->snd_end += len;
 }
 
-/* A further piece of the chain; the first brings the queue itself. */
+/* A further piece of the chain. */
 static bool extend(struct tcp_engine *e, struct tcp_conn *c)
 {
-    bool first = !c->tx;
-    if (!tcp_tx_open(e, c))
-        return false;
-    struct tcp_items *i = tcp_items_take(e);
-    if (!i) {
-        if (first)
-            tcp_tx_close(e, c);
+    if (!tcp_tx_open(e, c)) {
+        counter_inc(&e->counters.tcp_no_queue_total);
         return false;
     }
-    if (first)
+    struct tcp_items *i = tcp_items_take(e);
+    if (!i)
+        return false;
+    if (c->queued == 0)
         c->tx->head = c->tx->next = (struct tcp_place){i, 0, 0};
     else
         c->tx->tail->next = i;
@@ -59,7 +57,7 @@ static bool extend(struct tcp_engine *e, struct tcp_conn *c)
 /* The caller has taken the hold. */
 static bool append(struct tcp_engine *e, struct tcp_conn *c, struct ref r)
 {
-    if ((!c->tx || c->tx->tail_n == TCP_ITEMS) && !extend(e, c))
+    if ((c->queued == 0 || c->tx->tail_n == TCP_ITEMS) && !extend(e, c))
         return false;
     c->tx->tail->ref[c->tx->tail_n++] = r;
     c->tail_copy = false;
@@ -179,7 +177,8 @@ void tcp_queue_release(struct tcp_engine *e, struct tcp_conn *c, uint32_t n)
         tx->head.i++;
         if (items == tx->tail && tx->head.i == tx->tail_n) { /* the queue is empty */
             tcp_items_give(e, items);
-            tcp_tx_close(e, c);
+            tx->head = tx->next = (struct tcp_place){0};
+            c->tail_copy = false;
             assert(n == 0);
             return;
         }

@@ -225,10 +225,10 @@ static void delivered(struct tcp_engine *e, struct tcp_conn *c, const struct tcp
         n->late_us = age ? age : 1;
         if (n->rtt_us < n->late_us)
             n->rtt_us = n->late_us;
-        if (c->in_rto && seq_leq(end, c->recover))
+        if (c->in_rto && seq_leq(end, c->tx->recover))
             n->original = true;
     }
-    rack_delivered(&c->rec->rack, &c->order, &d, n->now_us, c->min_rtt_us);
+    rack_delivered(&c->rec->rack, &c->tx->order, &d, n->now_us, c->tx->min_rtt_us);
 }
 
 void tcp_records_ack(struct tcp_engine *e, struct tcp_conn *c, uint32_t ack, struct tcp_ack_news *n)

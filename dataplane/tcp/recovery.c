@@ -17,7 +17,7 @@ uint32_t tcp_recovery_pipe(const struct tcp_conn *c)
 static uint32_t reo_wnd(const struct tcp_conn *c)
 {
     uint32_t segments = (c->rec->sacked + c->mss - 1) / c->mss;
-    return rack_reo_wnd_us(&c->order, c->recovering || c->in_rto, segments, c->min_rtt_us,
+    return rack_reo_wnd_us(&c->tx->order, c->recovering || c->in_rto, segments, c->tx->min_rtt_us,
                            c->rtt.srtt8_us / 8);
 }
 
@@ -73,14 +73,14 @@ static void episode_enter(struct tcp_engine *e, struct tcp_conn *c, uint32_t fli
 {
     struct tcp_recovery *r = c->rec;
     counter_inc(&e->counters.tcp_fast_retransmit_total);
-    if (!c->cwr || !seq_lt(c->snd_una, c->cwr_end)) { /* else this window is reduced already */
+    if (!c->cwr || !seq_lt(c->snd_una, c->tx->cwr_end)) { /* else this window is reduced already */
         tcp_undo_save(c);
-        c->cc.ops->loss(&c->cc, c->mss, flight, (uint32_t)e->now.mono_us);
+        c->tx->cc.ops->loss(&c->tx->cc, c->mss, flight, (uint32_t)e->now.mono_us);
         c->ecn_cwr_due = true;
     }
     prr_start(&r->prr, flight_fs, c->mss);
     c->recovering = true;
-    c->recover = c->snd_max;
+    c->tx->recover = c->snd_max;
     c->head_due = true; /* the fast retransmission goes whatever cwnd says (RFC 9937 6.2) */
     c->tlp_out = false;
     r->tlp_due = false;
@@ -90,17 +90,17 @@ static void episode_enter(struct tcp_engine *e, struct tcp_conn *c, uint32_t fli
 static void episode_end(struct tcp_engine *e, struct tcp_conn *c)
 {
     if (c->recovering)
-        c->cc.ops->recovered(&c->cc, c->mss, tcp_recovery_pipe(c), (uint32_t)e->now.mono_us);
+        c->tx->cc.ops->recovered(&c->tx->cc, c->mss, tcp_recovery_pipe(c), (uint32_t)e->now.mono_us);
     c->recovering = c->in_rto = false;
     c->rec->frto = c->rec->frto_new = 0;
-    rack_recovered(&c->order);
+    rack_recovered(&c->tx->order);
 }
 
 static void prr_apply(struct tcp_conn *c, uint32_t delivered, bool safe)
 {
     uint32_t cwnd =
-        prr_ack(&c->rec->prr, c->mss, c->cc.ssthresh, tcp_recovery_pipe(c), delivered, safe);
-    c->cc.cwnd = cwnd > c->mss ? cwnd : c->mss;
+        prr_ack(&c->rec->prr, c->mss, c->tx->cc.ssthresh, tcp_recovery_pipe(c), delivered, safe);
+    c->tx->cc.cwnd = cwnd > c->mss ? cwnd : c->mss;
 }
 
 /* RFC 2883 4: the first block lies below the ACK, or inside of the second. */
@@ -135,10 +135,10 @@ static void min_rtt(struct tcp_engine *e, struct tcp_conn *c, uint32_t sample)
 {
     if (sample == 0)
         return;
-    if (c->min_rtt_us == 0 || sample <= c->min_rtt_us ||
-        e->now_ms - c->min_rtt_ms > MIN_RTT_WINDOW_MS) {
-        c->min_rtt_us = sample;
-        c->min_rtt_ms = e->now_ms;
+    if (c->tx->min_rtt_us == 0 || sample <= c->tx->min_rtt_us ||
+        e->now_ms - c->tx->min_rtt_ms > MIN_RTT_WINDOW_MS) {
+        c->tx->min_rtt_us = sample;
+        c->tx->min_rtt_ms = e->now_ms;
     }
 }
 
@@ -165,7 +165,7 @@ static void react(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_ack
         episode_enter(e, c, flight, flight_fs);
     if (n->delivered == 0)
         return;
-    if (c->recovering && !c->cc.ops->every_ack)
+    if (c->recovering && !c->tx->cc.ops->every_ack)
         prr_apply(c, n->delivered, safe && !begins);
     else if (!c->ecn_echoed)
         tcp_conn_grow(e, c, n->delivered, flight, n->late_us);
@@ -189,12 +189,12 @@ void tcp_recovery_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp
     min_rtt(e, c, n.late_us);
     if (n.has_dsack) {
         counter_inc(&e->counters.tcp_dsack_in_total);
-        rack_dsack(&r->rack, &c->order, c->snd_una, c->snd_max);
+        rack_dsack(&r->rack, &c->tx->order, c->snd_una, c->snd_max);
     }
     tcp_conn_sample(e, c, s, n.rtt_us, advanced);
     tcp_tlp_ack(e, c, &n, advanced);
     if (!tcp_undo_ack(e, c, &n, advanced) && !tcp_frto_ack(e, c, &n, advanced) &&
-        (c->recovering || c->in_rto) && seq_leq(c->recover, c->snd_una))
+        (c->recovering || c->in_rto) && seq_leq(c->tx->recover, c->snd_una))
         episode_end(e, c);
     uint32_t wait = detect(e, c, &lost);
     react(e, c, &n, flight, flight_fs, advanced && !lost);
@@ -227,8 +227,8 @@ void tcp_recovery_rto(struct tcp_engine *e, struct tcp_conn *c)
 {
     struct tcp_recovery *r = c->rec;
     uint32_t now = (uint32_t)e->now.mono_us;
-    bool episode = (c->recovering || c->in_rto) && seq_lt(c->snd_una, c->recover);
-    bool reduced = c->cwr && seq_lt(c->snd_una, c->cwr_end);
+    bool episode = (c->recovering || c->in_rto) && seq_lt(c->snd_una, c->tx->recover);
+    bool reduced = c->cwr && seq_lt(c->snd_una, c->tx->cwr_end);
 
     if (!episode)
         tcp_undo_save(c);
@@ -244,11 +244,11 @@ void tcp_recovery_rto(struct tcp_engine *e, struct tcp_conn *c)
             (i == r->first || rack_lost_at_rto(&r->rack, x->sent_us, now, wnd)))
             tcp_record_lost(e, c, i);
     }
-    c->cc.ops->timeout(&c->cc, c->mss, tcp_conn_flight(c), now, !episode && !reduced);
+    c->tx->cc.ops->timeout(&c->tx->cc, c->mss, tcp_conn_flight(c), now, !episode && !reduced);
     c->ecn_cwr_due = true;
     c->recovering = false;
     c->in_rto = true;
-    c->recover = c->snd_max;
+    c->tx->recover = c->snd_max;
     c->head_due = true;
     c->tlp_out = r->tlp_due = r->soon_armed = false;
     r->frto = !episode;
@@ -270,7 +270,7 @@ void tcp_recovery_soon(struct tcp_engine *e, struct tcp_conn *c)
     uint32_t wait = detect(e, c, &lost);
     if (lost && !c->recovering && !c->in_rto)
         episode_enter(e, c, tcp_conn_flight(c), flight_fs);
-    if (lost && c->recovering && !c->cc.ops->every_ack)
+    if (lost && c->recovering && !c->tx->cc.ops->every_ack)
         prr_apply(c, 0, false);
     soon_arm(e, c, wait, false);
     tcp_conn_ready(c);
@@ -288,7 +288,7 @@ void tcp_recovery_sent(struct tcp_engine *e, struct tcp_conn *c, uint32_t record
             tcp_undo_sent(e, c, end - seq);
     }
     if (seq_lt(c->snd_max, end))
-        tcp_record_append(e, c, end, c->pmtu.probe > 0 && c->pmtu.at == seq);
+        tcp_record_append(e, c, end, c->tx->pmtu.probe > 0 && c->tx->pmtu.at == seq);
     if (c->recovering)
         prr_sent(&r->prr, end - seq);
 }

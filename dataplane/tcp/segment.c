@@ -23,8 +23,8 @@ static bool fin_acked(const struct tcp_conn *c)
 static bool established(struct tcp_engine *e, struct tcp_conn *c)
 {
     c->state = c->fin_queued ? TCP_FIN_WAIT_1 : TCP_ESTABLISHED;
-    tcp_conn_cc_init(e, c);
-    c->recover = c->snd_una - 1;
+    if (c->tx) /* bytes are queued already */
+        tcp_tx_start(e, c);
     c->active_ms = c->sent_ms = e->now_ms;
     tcp_timer_rtx_stop(c);
     if (c->retries > 0)

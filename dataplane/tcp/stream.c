@@ -38,6 +38,7 @@ void tcp_conn_end(struct tcp_engine *e, struct tcp_conn *c, enum stream_end why)
     tcp_timer_rtx_stop(c);
     c->ack_armed = false;
     tcp_queue_clear(e, c);
+    tcp_tx_close(e, c);
     tcp_recovery_close(e, c);
     tcp_conn_event(c, TCP_EVENT_CLOSED);
 }

@@ -111,6 +111,7 @@ void tcp_conn_free(struct tcp_engine *e, struct tcp_conn *c)
     tcp_list_remove(e, &e->starving, c);
     tcp_wheel_stop(e, c);
     tcp_queue_clear(e, c);
+    tcp_tx_close(e, c);
     tcp_store_clear(e, c);
     tcp_recovery_close(e, c);
     c->used = false;

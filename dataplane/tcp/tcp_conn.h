@@ -47,7 +47,7 @@
 #define TCP_STORE_RANGES  64u
 #define TCP_WINDOW_MAX    (448u * 1024) /* what a store can hold, with room for rounding */
 #define TCP_ITEMS         10u
-#define TCP_IDLE_BYTES    424u /* what an idle connection may cost, all told */
+#define TCP_IDLE_BYTES    288u /* what an idle connection may cost, all told */
 #define TCP_SLOTS         10u  /* connections in a bucket, */
 #define TCP_SLOTS_USED    6u   /* of which so many are taken when the table is full */
 #define TCP_LISTENERS     16u
@@ -162,17 +162,30 @@ struct tcp_place {
     uint32_t i, offset;
 };
 
-/* What a connection needs only while bytes are queued. Taken with the first, given back with the
- * last. */
+/* What a connection needs to send: its queue, and what it has learnt of the path. Taken with the
+ * first byte; stays when the queue is empty until another connection wants it, the one taken
+ * longest ago first. Who sends again after that starts as a new connection does, which RFC 5681
+ * 4.1 asks of a sender that was idle in any case. */
 struct tcp_tx {
-    struct tcp_place head; /* place of snd_una */
+    struct tcp_place head; /* place of snd_una; items NULL: the queue is empty */
     struct tcp_place next; /* place of snd_nxt */
     struct tcp_items *tail;
     uint32_t tail_n;          /* references used in tail */
     uint32_t next_free;       /* in the pool */
     uint32_t rtt_seq, rtt_us; /* the ACK that covers rtt_seq gives a sample since rtt_us */
+
+    uint32_t conn;           /* whose it is, an index */
+    struct reordering order; /* of the path, as learnt so far */
+    uint32_t min_rtt_us;     /* of the last minutes, since min_rtt_ms; 0: none */
+    uint32_t min_rtt_ms;
+    uint32_t round_end; /* the round trip ends when snd_una passes it */
+    uint32_t cwr_end;   /* snd_max at a reduction without an episode */
+    uint32_t tlp_end;   /* snd_max when the last probe was sent */
+    uint32_t recover;   /* snd_max when the last loss was found (RFC 6582) */
+    struct pmtu pmtu;   /* mss is what fits its size */
+    struct cc cc;
 };
-static_assert(sizeof(struct tcp_tx) <= 64, "a cache line");
+static_assert(offsetof(struct tcp_tx, order) <= 64, "the queue is a cache line");
 
 /* Received bytes that wait. Byte `seq` lies in block slot[seq / 2048 % 256] at seq % 2048, so
  * that small segments share blocks and the window bounds the memory. Kept in a block itself. */
@@ -241,6 +254,7 @@ struct tcp_conn {
     bool want_block : 1;               /* for lack of a block */
     bool tail_copy : 1;  /* the last item is a block of ours that may take more bytes */
     bool challenged : 1; /* challenge_ms is set */
+    bool searched : 1;   /* the search for a larger MTU rests until search_s */
 
     uint8_t backoff;  /* RTOs or probes in a row: the next waits 2^backoff as long */
     uint8_t retries;  /* the same, but set back by any sign of life */
@@ -249,7 +263,7 @@ struct tcp_conn {
 
     uint32_t ts_recent, ts_recent_ms;
     uint32_t ts_offset; /* of our timestamp clock, by address pair */
-    struct tcp_tx *tx;  /* NULL: nothing is queued */
+    struct tcp_tx *tx;  /* there while anything is queued or in flight after the handshake */
     struct tcp_recovery *rec; /* while data is in flight and the peer sends SACK */
     struct tcp_store *store;
     /* timers, in milliseconds of engine.now_ms; one wheel timer, lazy, for the earliest */
@@ -258,25 +272,16 @@ struct tcp_conn {
     uint32_t sent_ms;   /* when data last went */
     uint16_t mss;       /* largest payload we send, options subtracted */
     uint16_t rcv_mss;   /* largest payload seen: what a full segment of the peer is */
-    struct pmtu pmtu;   /* mss is what fits its size */
+    uint16_t mtu;       /* what our port and the peer's MSS allow */
+    uint16_t search_s;  /* pmtu.search_s while there is no tx, if `searched` */
     struct rtt rtt;
     uint32_t last_echo; /* TSecr of the last sample: an echo that stands still tells nothing */
-    union {
-        struct cc cc;
-        uint32_t syn_us; /* before there is a window to control: when the SYN went, if timing */
-    };
+    uint32_t syn_us;    /* in a handshake: when the SYN went, if timing */
     struct tcp_link link[TCP_LINKS];
     struct tcp_timer timer;
 
     struct tcp_range dsack;
-    struct reordering order; /* of the path, as learnt so far */
-    uint32_t min_rtt_us;     /* of the last minutes, since min_rtt_ms; 0: none */
-    uint32_t min_rtt_ms;
-    uint32_t round_end; /* the round trip ends when snd_una passes it */
-    uint32_t cwr_end;   /* snd_max at a reduction without an episode */
-    uint32_t tlp_end;   /* snd_max when the last probe was sent */
     uint32_t snd_wnd_max;
-    uint32_t recover; /* snd_max when the last loss was found (RFC 6582) */
     uint32_t offered; /* end of what the application was last offered */
     uint32_t fin_seq;
     uint32_t challenge_ms; /* when the last challenge ACK went */
@@ -366,6 +371,7 @@ struct tcp_engine {
     struct tcp_block *blocks; /* block_pool's */
     uint32_t blocks_reserve;
     struct tcp_pool block_pool, items_pool, tx_pool;
+    uint32_t tx_hand; /* which tx is looked at next when one must go */
     struct tcp_recovery *recoveries, *free_recovery;
     struct tcp_record *records;
     uint32_t free_record, recoveries_free, records_free;
@@ -493,8 +499,10 @@ struct tcp_block *tcp_block_take(struct tcp_engine *e, uint32_t reserve);
 void tcp_block_give(struct tcp_engine *e, struct tcp_block *b);
 struct tcp_items *tcp_items_take(struct tcp_engine *e);
 void tcp_items_give(struct tcp_engine *e, struct tcp_items *i);
-/* Gives the connection a tcp_tx, if it has none. False: all are taken. */
+/* Gives the connection a tcp_tx, if it has none. False: too many are busy. */
 bool tcp_tx_open(struct tcp_engine *e, struct tcp_conn *c);
+/* The handshake is over: the path is known, and what it carries begins. */
+void tcp_tx_start(struct tcp_engine *e, struct tcp_conn *c);
 void tcp_tx_close(struct tcp_engine *e, struct tcp_conn *c);
 
 /* wheel.c */
@@ -531,7 +539,6 @@ void tcp_conn_segment(struct tcp_engine *e, struct tcp_conn *c, struct tcp_segme
 /* False: the segment goes no further. */
 bool tcp_conn_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s);
 void tcp_conn_window(struct tcp_conn *c, const struct tcp_segment *s);
-void tcp_conn_cc_init(struct tcp_engine *e, struct tcp_conn *c);
 /* A round-trip time: `exact_us` if not 0, else from the timestamp of an ACK that advanced. */
 void tcp_conn_sample(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s,
                      uint32_t exact_us, bool advanced);
@@ -578,7 +585,7 @@ bool tcp_sack_crowded(const struct tcp_conn *c);
 
 /* queue.c: the send queue */
 /* The pools have what one more reference may need. */
-bool tcp_queue_room(const struct tcp_engine *e, const struct tcp_conn *c);
+bool tcp_queue_room(struct tcp_engine *e, struct tcp_conn *c);
 /* What is queued goes again from snd_una on. */
 void tcp_queue_rewind(struct tcp_conn *c);
 bool tcp_queue_push(struct tcp_engine *e, struct tcp_conn *c, struct ref r);
@@ -611,7 +618,10 @@ bool tcp_conn_window_opens(const struct tcp_engine *e, const struct tcp_conn *c)
 bool tcp_emit(struct tcp_engine *e, const struct tcp_out *o);
 
 /* path.c: the path's MTU, where it touches a connection. `mss`: as negotiated, less no options. */
-void tcp_path_start(struct tcp_engine *e, struct tcp_conn *c, uint32_t mss);
+void tcp_path_start(struct tcp_conn *c, uint32_t mss);
+/* A tx begins with what is known of the path's MTU; what it has learnt stays when it goes. */
+void tcp_path_open(struct tcp_conn *c);
+void tcp_path_close(struct tcp_conn *c);
 /* snd_una has moved. */
 void tcp_path_acked(struct tcp_engine *e, struct tcp_conn *c);
 /* The segment at `seq` is found lost otherwise than by RTO. True: it was a probe, too large for the

@@ -23,7 +23,7 @@ void tcp_tlp_sent(struct tcp_conn *c, bool again)
     c->tlp_out = true;
     c->tlp_again = again;
     c->tlp_unsampled = true;
-    c->tlp_end = c->snd_max;
+    c->tx->tlp_end = c->snd_max;
     c->rec->tlp_due = false;
 }
 
@@ -32,11 +32,11 @@ void tcp_tlp_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_ack_
                  bool advanced)
 {
     const struct tcp_segment *s = n->segment;
-    if (!c->tlp_out || seq_lt(s->ack, c->tlp_end))
+    if (!c->tlp_out || seq_lt(s->ack, c->tx->tlp_end))
         return;
-    if (!c->tlp_again || (n->has_dsack && n->dsack.end == c->tlp_end)) {
+    if (!c->tlp_again || (n->has_dsack && n->dsack.end == c->tx->tlp_end)) {
         c->tlp_out = false;
-    } else if (seq_lt(c->tlp_end, s->ack)) {
+    } else if (seq_lt(c->tx->tlp_end, s->ack)) {
         c->tlp_out = false;
         counter_inc(&e->counters.tcp_tlp_repaired_total);
         tcp_conn_reduce(e, c, false);

@@ -13,7 +13,7 @@
 
 void tcp_undo_save(struct tcp_conn *c)
 {
-    c->rec->undo = (struct tcp_undo){.cc = c->cc, .mark = c->snd_una, .armed = true};
+    c->rec->undo = (struct tcp_undo){.cc = c->tx->cc, .mark = c->snd_una, .armed = true};
 }
 
 void tcp_undo_sent(struct tcp_engine *e, struct tcp_conn *c, uint32_t bytes)
@@ -30,13 +30,13 @@ void tcp_undo_sent(struct tcp_engine *e, struct tcp_conn *c, uint32_t bytes)
 static void undo(struct tcp_engine *e, struct tcp_conn *c)
 {
     struct tcp_undo *u = &c->rec->undo;
-    uint32_t cwnd = c->cc.cwnd, ssthresh = c->cc.ssthresh;
+    uint32_t cwnd = c->tx->cc.cwnd, ssthresh = c->tx->cc.ssthresh;
     counter_inc(&e->counters.tcp_undo_total);
-    c->cc = u->cc;
-    if (c->cc.cwnd < cwnd)
-        c->cc.cwnd = cwnd;
-    if (c->cc.ssthresh < ssthresh)
-        c->cc.ssthresh = ssthresh;
+    c->tx->cc = u->cc;
+    if (c->tx->cc.cwnd < cwnd)
+        c->tx->cc.cwnd = cwnd;
+    if (c->tx->cc.ssthresh < ssthresh)
+        c->tx->cc.ssthresh = ssthresh;
     tcp_records_forget(e, c, TCP_RECORD_LOST);
     if (c->in_rto)
         c->backoff = 0;
@@ -88,7 +88,7 @@ bool tcp_frto_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_ack
         undo(e, c);
         return true;
     }
-    if (seq_leq(c->recover, c->snd_una))
+    if (seq_leq(c->tx->recover, c->snd_una))
         return false;                             /* all of it is here; no more can be told */
     if (r->frto == 1 && advanced && has_new(c)) { /* step 2.b */
         r->frto = 2;

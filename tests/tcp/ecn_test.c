@@ -84,7 +84,7 @@ Test(ecn, a_mark_is_echoed_until_the_sender_has_reduced)
     const struct tcp_conn *c = world_conn(w, SERVER);
     const struct tcp_counters *n = tcp_counters(w->engine[SERVER]);
     cr_assert(w->app[CLIENT].got == 400 * 1448 && n->tcp_retransmit_total == 0);
-    cr_assert(c->cc.ssthresh < UINT32_MAX && m.cwrs == 1, "%u", m.cwrs);
+    cr_assert(c->tx->cc.ssthresh < UINT32_MAX && m.cwrs == 1, "%u", m.cwrs);
     cr_assert(m.echoes >= 1 && n->tcp_ecn_echo_in_total == m.echoes);
     cr_assert(!world_conn(w, CLIENT)->ecn_echo); /* CWR stopped it */
     cr_assert(!w->broken, "%s", w->broken);

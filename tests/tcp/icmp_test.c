@@ -67,7 +67,7 @@ Test(icmp, a_named_mtu_is_kept_to_within_a_round_trip)
     struct router r;
     struct world *w = connected(&r, 1400);
     cr_assert_lt(serve(w, &r, 100000), 100000, "no timeout was needed");
-    cr_assert_eq(world_conn(w, SERVER)->pmtu.size, 1400);
+    cr_assert_eq(world_conn(w, SERVER)->tx->pmtu.size, 1400);
     cr_assert_eq(tcp_counters(w->engine[SERVER])->tcp_rto_total, 0);
     cr_assert(ICMP_COUNT(w, SERVER, too_big) == 1 && r.dropped <= 10, "%u", r.dropped);
     unsigned dropped = r.dropped;
@@ -83,7 +83,7 @@ Test(icmp, an_mtu_that_shrinks_twice_is_followed_twice)
     serve(w, &r, 50000);
     r.mtu = 700;
     cr_assert_lt(serve(w, &r, 50000), 100000);
-    cr_assert(world_conn(w, SERVER)->pmtu.size == 700 && ICMP_COUNT(w, SERVER, too_big) == 2);
+    cr_assert(world_conn(w, SERVER)->tx->pmtu.size == 700 && ICMP_COUNT(w, SERVER, too_big) == 2);
     world_free(w);
 }
 
@@ -162,14 +162,14 @@ Test(icmp, the_congestion_window_does_not_pay_for_a_narrow_hop)
     struct router r;
     struct world *w = in_flight(&r);
     struct tcp_conn *c = world_conn(w, SERVER);
-    uint32_t cwnd = c->cc.cwnd;
+    uint32_t cwnd = c->tx->cc.cwnd;
     struct tcp_icmp i = about(w, SERVER, c->snd_una);
     i.too_big = true;
     i.mtu = 1300;
     uint64_t sent = w->sent[SERVER];
     tcp_icmp(w->engine[SERVER], &i, w->now);
     world_poll(w);
-    cr_assert_eq(c->cc.cwnd, cwnd);
+    cr_assert_eq(c->tx->cc.cwnd, cwnd);
     cr_assert_gt(w->sent[SERVER], sent + 9, "all of it went again, at once");
     cr_assert(w->last[SERVER].len <= 1300 - 52);
     world_free(w);
@@ -236,7 +236,7 @@ Test(icmp, a_word_about_a_probe_stops_the_probing)
     r.waiting = 0;
     r.mtu = 1300;
     serve(w, &r, 1000000);
-    cr_assert_eq(c->pmtu.size, 1280);
+    cr_assert_eq(c->tx->pmtu.size, 1280);
     cr_assert(tcp_counters(w->engine[SERVER])->tcp_pmtu_probe_lost_total <= 2);
     world_free(w);
 }

@@ -198,7 +198,7 @@ Test(pmtu, lost_probes_cost_no_congestion_window_and_no_timeout)
     serve(w, 4000000, 20000000);
     cr_assert(PATH_COUNT(w, probe_lost) == 3 && PATH_COUNT(w, probe) == 4, "%lu of %lu",
               (unsigned long)PATH_COUNT(w, probe_lost), (unsigned long)PATH_COUNT(w, probe));
-    cr_assert(PATH_COUNT(w, raised) == 1 && world_conn(w, SERVER)->pmtu.size == 1280);
+    cr_assert(PATH_COUNT(w, raised) == 1 && world_conn(w, SERVER)->tx->pmtu.size == 1280);
     cr_assert_eq(tcp_counters(w->engine[SERVER])->tcp_rto_total, timeouts);
     cr_assert_eq(tcp_counters(w->engine[SERVER])->tcp_fast_retransmit_total, losses);
     world_free(w);
@@ -216,13 +216,13 @@ Test(pmtu, a_path_that_widens_is_used_after_ten_minutes)
     world_connect(w);
     world_run(w, 10000);
     serve(w, 1000000, 20000000);
-    cr_assert_eq(world_conn(w, SERVER)->pmtu.size, 1280);
+    cr_assert_eq(world_conn(w, SERVER)->tx->pmtu.size, 1280);
     p.mtu = 1500;
     serve(w, 1000000, 20000000);
-    cr_assert_eq(world_conn(w, SERVER)->pmtu.size, 1280, "not yet");
+    cr_assert_eq(world_conn(w, SERVER)->tx->pmtu.size, 1280, "not yet");
     world_run(w, 601000000);
     serve(w, 1000000, 20000000);
-    cr_assert_eq(world_conn(w, SERVER)->pmtu.size, 1500);
+    cr_assert_eq(world_conn(w, SERVER)->tx->pmtu.size, 1500);
     world_free(w);
 }
 

@@ -208,11 +208,11 @@ Test(rack, a_probe_repairs_a_lost_tail)
         /* one alone may wait for the peer's delayed ACK: 7.2 gives it more time */
         cr_assert(took < (lone ? 260000 : 150000), "%u segments: %lu us", segments,
                   (unsigned long)took);
-        uint32_t before = world_conn(w, SERVER)->cc.cwnd;
+        uint32_t before = world_conn(w, SERVER)->tx->cc.cwnd;
         serve(w, 1448); /* its ACK tells that the probe was needed: 7.4.2 */
         world_run(w, 500000);
         if (lone) /* of two the SACK told */
-            cr_assert(n->tcp_tlp_repaired_total == 1 && world_conn(w, SERVER)->cc.cwnd < before);
+            cr_assert(n->tcp_tlp_repaired_total == 1 && world_conn(w, SERVER)->tx->cc.cwnd < before);
         world_free(w);
     }
 }
@@ -232,8 +232,8 @@ Test(rack, a_probe_for_nothing_costs_nothing)
 {
     struct script s = {.lose_acks = 5};
     struct world *w = scripted(&s, 10000);
-    uint32_t before = world_conn(w, SERVER)->cc.cwnd;
     serve(w, 10 * 1448); /* all arrives, no ACK does */
+    uint32_t before = world_conn(w, SERVER)->tx->cc.cwnd;
     world_run(w, 25000);
     s.lose_acks = 0;
     world_run(w, 500000);
@@ -241,7 +241,7 @@ Test(rack, a_probe_for_nothing_costs_nothing)
     cr_assert(n->tcp_tlp_total == 1 && n->tcp_dsack_in_total == 1 && n->tcp_rto_total == 0);
     serve(w, 1448);
     world_run(w, 500000);
-    cr_assert(n->tcp_tlp_repaired_total == 0 && world_conn(w, SERVER)->cc.cwnd >= before);
+    cr_assert(n->tcp_tlp_repaired_total == 0 && world_conn(w, SERVER)->tx->cc.cwnd >= before);
     world_free(w);
 }
 
@@ -249,16 +249,16 @@ Test(rack, a_probe_is_acquitted_after_its_flight)
 {
     struct script s = {0};
     struct world *w = scripted(&s, 10000);
-    uint32_t before = world_conn(w, SERVER)->cc.cwnd;
     w->delay_us = 40000; /* the path has become slow: the probe is early */
     serve(w, 10 * 1448);
+    uint32_t before = world_conn(w, SERVER)->tx->cc.cwnd;
     world_run(w, 500000);
     const struct tcp_counters *n = tcp_counters(w->engine[SERVER]);
     cr_assert(n->tcp_tlp_total == 1 && n->tcp_dsack_in_total == 1 && n->tcp_rto_total == 0);
     cr_assert(!world_conn(w, SERVER)->tlp_out && !world_conn(w, SERVER)->rec);
     serve(w, 1448);
     world_run(w, 500000);
-    cr_assert(n->tcp_tlp_repaired_total == 0 && world_conn(w, SERVER)->cc.cwnd >= before);
+    cr_assert(n->tcp_tlp_repaired_total == 0 && world_conn(w, SERVER)->tx->cc.cwnd >= before);
     world_free(w);
 }
 
@@ -282,7 +282,7 @@ Test(rack, reordering_is_learnt)
     serve(w, 4 << 20);
     until_got(w, 4 << 20);
     const struct tcp_counters *n = tcp_counters(w->engine[SERVER]);
-    cr_assert(world_conn(w, SERVER)->order.seen && n->tcp_rto_total == 0);
+    cr_assert(world_conn(w, SERVER)->tx->order.seen && n->tcp_rto_total == 0);
     cr_assert(n->tcp_retransmit_total < 60, "%lu", (unsigned long)n->tcp_retransmit_total);
     world_free(w);
 }

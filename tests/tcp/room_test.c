@@ -128,6 +128,7 @@ Test(room, a_dry_pool_of_queues_refuses_and_asks_again)
     struct tcp_engine *e = w->engine[SERVER];
     struct tcp_conn *other = tcp_conn_new(e, 77);
     cr_assert(tcp_tx_open(e, other));
+    other->snd_max++; /* and something in flight */
     server->send_total = 50000;
     server->shut_after = true;
     client->shut_on_eof = true;
@@ -139,13 +140,43 @@ Test(room, a_dry_pool_of_queues_refuses_and_asks_again)
         tcp_poll(e, w->now);
     }
     cr_assert_eq(client->got, 0);
-    tcp_tx_close(e, other);
     tcp_conn_free(e, other);
     cr_assert(world_run_closed(w, 10000000));
     cr_assert(client->got == 50000 && !client->wrong && !w->broken, "%s", w->broken);
     cr_assert_eq(e->tx_pool.left, 1);
     cr_assert_eq(e->items_pool.left, e->items_pool.count);
     world_free(w);
+}
+
+/* What has nothing to send gives way, the one that came first first; what it knew of the MTU, and
+ * nothing else, is there when it sends again. */
+Test(room, an_idle_sender_gives_way_to_one_with_bytes)
+{
+    struct tcp_config two = tcp_config_default();
+    struct tcp_host host = {0};
+    const uint8_t seed[32] = {6};
+    two.active = 2;
+    struct tcp_engine *e = tcp_create(&two, &host, seed, (struct now){1000000, 0});
+    struct tcp_conn *c[3];
+    for (unsigned i = 0; i < 3; i++) {
+        c[i] = tcp_conn_new(e, i + 1);
+        c[i]->state = TCP_ESTABLISHED;
+        tcp_path_start(c[i], 1440);
+    }
+    cr_assert(tcp_tx_open(e, c[0]) && tcp_tx_open(e, c[1]));
+    c[0]->tx->cc.cwnd *= 2;
+    c[0]->tx->pmtu.waits = true;
+    c[0]->tx->pmtu.search_s = 77;
+    c[0]->mss -= 100;
+    cr_assert(tcp_tx_open(e, c[2]) && !c[0]->tx && c[1]->tx);
+    c[2]->snd_max++;
+    cr_assert(tcp_tx_open(e, c[0]) && !c[1]->tx && c[2]->tx, "who is busy stays");
+    cr_assert_eq(c[0]->tx->cc.cwnd, cc_initial_window(c[0]->mss));
+    cr_assert(c[0]->tx->pmtu.waits && c[0]->tx->pmtu.search_s == 77);
+    cr_assert_eq(c[0]->tx->pmtu.size, c[0]->tx->pmtu.most - 100);
+    c[0]->snd_max++;
+    cr_assert(!tcp_tx_open(e, c[1]));
+    tcp_destroy(e);
 }
 
 static unsigned told;
@@ -171,6 +202,7 @@ Test(room, however_many_wait_for_a_pool_a_poll_looks_at_a_few)
     struct tcp_engine *e = tcp_create(&config, &host, seed, now);
     struct tcp_conn *first = tcp_conn_new(e, 999);
     cr_assert(tcp_tx_open(e, first));
+    first->snd_max++;
     for (unsigned i = 0; i < N; i++) {
         struct tcp_conn *c = tcp_conn_new(e, i + 1);
         c->state = TCP_ESTABLISHED;
@@ -188,7 +220,7 @@ Test(room, however_many_wait_for_a_pool_a_poll_looks_at_a_few)
     cr_assert_eq(e->starving.head, head + TCP_STARVING, "the next ones' turn");
     cr_assert_eq(told, 0);
 
-    tcp_tx_close(e, first);
+    first->snd_max--;
     unsigned polls = 1;
     while (tcp_poll(e, now) && polls < 10)
         polls++;

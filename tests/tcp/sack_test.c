@@ -218,7 +218,7 @@ static void board_open(struct board *b, uint64_t seed, uint32_t iss, uint32_t re
     b->c = tcp_conn_new(b->e, 1);
     b->c->mss = 100;
     b->iss = b->c->snd_una = b->c->snd_nxt = b->c->snd_max = iss;
-    cr_assert(tcp_recovery_open(b->e, b->c));
+    cr_assert(tcp_tx_open(b->e, b->c) && tcp_recovery_open(b->e, b->c));
 }
 
 static void board_compare(const struct board *b, uint64_t seed, unsigned step)

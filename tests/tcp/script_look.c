@@ -44,7 +44,10 @@ bool look_counter(const struct script *p, const char *name, uint64_t *value)
 
 uint32_t look_cwnd(const struct script *p)
 {
-    return p->app.stream ? tcp_conn_of(p->app.stream)->cc.cwnd : 0;
+    const struct tcp_conn *c = p->app.stream ? tcp_conn_of(p->app.stream) : NULL;
+    if (!c)
+        return 0;
+    return c->tx ? c->tx->cc.cwnd : cc_initial_window(c->mss); /* to be */
 }
 
 const char *look_end(enum stream_end why)

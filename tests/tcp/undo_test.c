@@ -54,14 +54,14 @@ static void spurious_rto(bool no_ts)
     struct stall s = {0};
     struct world *w = stalled(&s, no_ts);
     struct tcp_conn *c = world_conn(w, SERVER);
-    uint32_t cwnd = c->cc.cwnd, ssthresh = c->cc.ssthresh;
+    uint32_t cwnd = c->tx->cc.cwnd, ssthresh = c->tx->cc.ssthresh;
     s.hold_us = w->now.mono_us + 700000;
     serve(w, 300 * 1448);
     world_run(w, 1000000);
     const struct tcp_counters *n = tcp_counters(w->engine[SERVER]);
     cr_assert(n->tcp_rto_total >= 1 && n->tcp_undo_total == 1, "%lu, %lu",
               (unsigned long)n->tcp_rto_total, (unsigned long)n->tcp_undo_total);
-    cr_assert(c->cc.cwnd >= cwnd && c->cc.ssthresh == ssthresh, "%u, was %u", c->cc.cwnd, cwnd);
+    cr_assert(c->tx->cc.cwnd >= cwnd && c->tx->cc.ssthresh == ssthresh, "%u, was %u", c->tx->cc.cwnd, cwnd);
     world_run(w, 5000000);
     cr_assert(w->app[CLIENT].got == 400 * 1448 && !w->app[CLIENT].wrong && !w->broken, "%s",
               w->broken);
@@ -90,7 +90,7 @@ Test(undo, a_real_timeout_is_not_taken_back)
         world_run(w, 60000000);
         const struct tcp_counters *n = tcp_counters(w->engine[SERVER]);
         cr_assert(n->tcp_rto_total >= 1 && n->tcp_undo_total == 0);
-        cr_assert(c->cc.ssthresh < UINT32_MAX);
+        cr_assert(c->tx->cc.ssthresh < UINT32_MAX);
         cr_assert(w->app[CLIENT].got == 400 * 1448 && !w->broken);
         world_free(w);
     }
@@ -102,12 +102,12 @@ static void spurious_fast(bool no_ts)
     struct stall s = {.slow = 2, .late_us = 45000};
     struct world *w = stalled(&s, no_ts);
     struct tcp_conn *c = world_conn(w, SERVER);
-    uint32_t ssthresh = c->cc.ssthresh;
+    uint32_t ssthresh = c->tx->cc.ssthresh;
     serve(w, 300 * 1448);
     world_run(w, 2000000);
     const struct tcp_counters *n = tcp_counters(w->engine[SERVER]);
     cr_assert(n->tcp_fast_retransmit_total >= 1 && n->tcp_rto_total == 0);
-    cr_assert(n->tcp_undo_total >= 1 && c->cc.ssthresh == ssthresh, "%lu undone, %lu dsack",
+    cr_assert(n->tcp_undo_total >= 1 && c->tx->cc.ssthresh == ssthresh, "%lu undone, %lu dsack",
               (unsigned long)n->tcp_undo_total, (unsigned long)n->tcp_dsack_in_total);
     cr_assert(w->app[CLIENT].got == 400 * 1448 && !w->broken);
     world_free(w);
