@@ -155,6 +155,8 @@ static enum sent send_from(struct tcp_engine *e, struct tcp_conn *c, uint32_t se
         return REFUSED;
     }
     tcp_ecn_sent(c, &o);
+    if (o.len > 0)
+        tcp_pace_sent(e, c, o.len);
     segment_sent(e, c, &o, at, record);
     return SENT;
 }
@@ -182,6 +184,8 @@ static enum sent send_lost(struct tcp_engine *e, struct tcp_conn *c, bool due)
         return NOTHING;
     uint32_t seq = tcp_record_start(e, c, i);
     if (!due && tcp_recovery_pipe(c) + min32(e->records[i].end - seq, c->mss) > c->tx->cc.cwnd)
+        return NOTHING;
+    if (!due && tcp_pace_holds(e, c))
         return NOTHING;
     return send_again(e, c, i, seq);
 }
@@ -252,10 +256,12 @@ static enum sent send_new(struct tcp_engine *e, struct tcp_conn *c)
         counter_inc(&e->counters.tcp_no_queue_total);
         return NOTHING;
     }
-    if (!segment_size(e, c, &len))
+    if (!segment_size(e, c, &len) || (len > 0 && tcp_pace_holds(e, c)))
         return NOTHING;
-    if (tcp_conn_flight(c) == 0 && e->now_ms - c->sent_ms > tcp_rto_ms(c))
+    if (tcp_conn_flight(c) == 0 && e->now_ms - c->sent_ms > tcp_rto_ms(c)) {
         c->tx->cc.ops->idle(&c->tx->cc, c->mss, (uint32_t)e->now.mono_us);
+        tcp_pacer_init(&c->tx->pacer, (uint32_t)e->now.mono_us);
+    }
     enum sent r = send_from(e, c, c->snd_nxt, tcp_conn_next(c), len, TCP_NONE);
     if (r == SENT)
         c->force = false;

@@ -202,6 +202,7 @@ void tcp_tx_start(struct tcp_engine *e, struct tcp_conn *c)
     struct tcp_tx *tx = c->tx;
     tx->cc.ops = e->config.cc;
     tx->cc.ops->init(&tx->cc, c->mss, (uint32_t)e->now.mono_us);
+    tcp_pacer_init(&tx->pacer, (uint32_t)e->now.mono_us);
     tx->round_end = c->snd_max;
     tx->recover = c->snd_una - 1;
     tcp_path_open(c);
@@ -218,6 +219,6 @@ void tcp_tx_close(struct tcp_engine *e, struct tcp_conn *c)
         c->timing = false; /* what was timed went with it */
     /* so did what these speak of */
     c->recovering = c->in_rto = c->cwr = c->tlp_out = c->limited = c->was_limited = false;
-    c->head_due = c->ecn_cwr_due = false;
+    c->head_due = c->ecn_cwr_due = c->paced = false;
     c->dupacks = 0;
 }

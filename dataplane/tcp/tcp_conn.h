@@ -36,6 +36,7 @@
 
 #include "base/rng.h"
 #include "dataplane/tcp/cc.h"
+#include "dataplane/tcp/pacer.h"
 #include "dataplane/tcp/pmtu.h"
 #include "dataplane/tcp/recovery.h"
 #include "dataplane/tcp/rtt.h"
@@ -183,6 +184,8 @@ struct tcp_tx {
     uint32_t tlp_end;   /* snd_max when the last probe was sent */
     uint32_t recover;   /* snd_max when the last loss was found (RFC 6582) */
     struct pmtu pmtu;   /* mss is what fits its size */
+    struct tcp_pacer pacer;
+    uint32_t pace_ms; /* when it lets the next segment go, if `paced` */
     struct cc cc;
 };
 static_assert(offsetof(struct tcp_tx, order) <= 64, "the queue is a cache line");
@@ -254,6 +257,7 @@ struct tcp_conn {
     bool want_block : 1;               /* for lack of a block */
     bool tail_copy : 1;  /* the last item is a block of ours that may take more bytes */
     bool challenged : 1; /* challenge_ms is set */
+    bool paced : 1;      /* the pacer holds data back until tx->pace_ms */
     bool searched : 1;   /* the search for a larger MTU rests until search_s */
 
     uint8_t backoff;  /* RTOs or probes in a row: the next waits 2^backoff as long */
@@ -637,6 +641,11 @@ uint32_t tcp_path_segment(const struct tcp_engine *e, const struct tcp_conn *c, 
 void tcp_path_sent(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_out *o);
 /* ICMP says that the segment at `seq` was too big for a hop of MTU `mtu`. False: not credible. */
 bool tcp_path_too_big(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq, uint32_t mtu);
+
+/* pace.c */
+/* Is it too early for the next data segment? Then pace_ms says when it may go. */
+bool tcp_pace_holds(const struct tcp_engine *e, struct tcp_conn *c);
+void tcp_pace_sent(const struct tcp_engine *e, struct tcp_conn *c, uint32_t len);
 
 /* control.c: segments without data, sent at once */
 bool tcp_send_ack(struct tcp_engine *e, struct tcp_conn *c);

@@ -63,6 +63,8 @@ void tcp_timer_update(struct tcp_engine *e, struct tcp_conn *c)
         sooner(e->now_ms, &wait, c->rec->soon_ms);
     if (c->ack_armed)
         sooner(e->now_ms, &wait, c->ack_ms);
+    if (c->paced)
+        sooner(e->now_ms, &wait, c->tx->pace_ms);
     if (idle)
         sooner(e->now_ms, &wait, c->active_ms + idle);
     if (wait == INT32_MAX)
@@ -145,6 +147,10 @@ void tcp_timer_fire(struct tcp_engine *e, struct tcp_conn *c)
     if (c->ack_armed && (int32_t)(e->now_ms - c->ack_ms) >= 0) {
         c->ack_armed = false;
         c->ack_now = true;
+        tcp_conn_ready(c);
+    }
+    if (c->paced && (int32_t)(e->now_ms - c->tx->pace_ms) >= 0) {
+        c->paced = false;
         tcp_conn_ready(c);
     }
     if (c->rec && c->rec->soon_armed && (int32_t)(e->now_ms - c->rec->soon_ms) >= 0)

@@ -71,6 +71,28 @@ Test(loss, backs_off_by_doubling_and_gives_up)
     world_free(w);
 }
 
+Test(loss, what_exceeds_the_first_window_is_spread_over_the_round_trip)
+{
+    struct record r;
+    struct world *w = recorded(&r, 20000);
+    serve(w, 4 << 20);
+    world_run(w, 75000);
+    cr_assert(r.n >= 28 && r.at[9] == r.at[0] && r.at[10] >= r.at[9] + 40000);
+    /* of the second round a first window goes at once, the rest within half a round trip, since
+     * the rate is twice cwnd / srtt */
+    uint64_t spread = r.at[27] - r.at[20];
+    cr_assert(r.at[19] == r.at[10] && spread > 5000 && spread < 20000, "%lu", (unsigned long)spread);
+    for (unsigned i = 20; i < 28; i++)
+        cr_assert_leq(r.at[i] - r.at[i - 1], 2000);
+    /* a path of a few ticks is not worth it */
+    struct world *near = recorded(&r, 1000);
+    serve(near, 4 << 20);
+    world_run(near, 5000);
+    cr_assert(r.n >= 28 && r.at[27] == r.at[10], "%lu", (unsigned long)(r.at[27] - r.at[10]));
+    world_free(w);
+    world_free(near);
+}
+
 Test(loss, three_duplicates_repair_within_a_round_trip)
 {
     struct record r;
