@@ -10,7 +10,7 @@ struct tcp_config tcp_config_default(void)
         .connections = 16384,
         .active = 65536,
         .blocks = 16384, /* 32 MiB */
-        .send_queue_bytes = 512 * 1024,
+        .send_queue_bytes = 4 << 20,
         .receive_window_bytes = 256 * 1024,
         .mss_v4 = 1460,
         .mss_v6 = 1440,

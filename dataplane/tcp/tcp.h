@@ -81,7 +81,7 @@ struct tcp_config {
     uint32_t connections;      /* size of the table */
     uint32_t active;           /* connections that may have bytes to send at one time */
     uint32_t blocks;           /* 2 KiB blocks for copies and for what arrives out of order */
-    uint32_t send_queue_bytes; /* what a stream may have queued */
+    uint32_t send_queue_bytes; /* what a stream may have queued: it bounds the flight */
     uint32_t receive_window_bytes;
     uint16_t mss_v4, mss_v6; /* what we announce: MTU less headers */
     uint32_t time_wait_ms, syn_retries, data_retries;

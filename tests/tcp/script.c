@@ -254,6 +254,8 @@ static void grow(struct script *p, unsigned n)
         play_settle(p);
         p->outputs = 0;
     }
+    play_until(p, p->now.mono_us + 40000); /* what is paced has gone when the next ACK is near */
+    p->outputs = 0;
     p->last_us = p->now.mono_us;
 }
 
