@@ -75,7 +75,10 @@ static void episode_enter(struct tcp_engine *e, struct tcp_conn *c, uint32_t fli
     counter_inc(&e->counters.tcp_fast_retransmit_total);
     if (!c->cwr || !seq_lt(c->snd_una, c->tx->cwr_end)) { /* else this window is reduced already */
         tcp_undo_save(c);
-        c->tx->cc.ops->loss(&c->tx->cc, c->mss, flight, (uint32_t)e->now.mono_us);
+        /* while RACK waits for what may be late, what is SACKed lets new data out: with it in the
+         * base a loss would raise the window */
+        c->tx->cc.ops->loss(&c->tx->cc, c->mss, cc_min(flight, c->tx->cc.cwnd),
+                            (uint32_t)e->now.mono_us);
         c->ecn_cwr_due = true;
     }
     prr_start(&r->prr, flight_fs, c->mss);
@@ -244,7 +247,8 @@ void tcp_recovery_rto(struct tcp_engine *e, struct tcp_conn *c)
             (i == r->first || rack_lost_at_rto(&r->rack, x->sent_us, now, wnd)))
             tcp_record_lost(e, c, i);
     }
-    c->tx->cc.ops->timeout(&c->tx->cc, c->mss, tcp_conn_flight(c), now, !episode && !reduced);
+    c->tx->cc.ops->timeout(&c->tx->cc, c->mss, cc_min(tcp_conn_flight(c), c->tx->cc.cwnd), now,
+                           !episode && !reduced);
     c->ecn_cwr_due = true;
     c->recovering = false;
     c->in_rto = true;
