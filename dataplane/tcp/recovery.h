@@ -23,7 +23,7 @@
 #include "dataplane/tcp/tcp.h"
 
 #define TCP_SACKS       4u   /* blocks in a segment, at most */
-#define TCP_RECORDS_MAX 256u /* of one connection: bounds the walk of an ACK */
+#define TCP_RECORDS_MAX 1024u /* of one connection: bounds the walk of an ACK */
 
 enum tcp_record_flag {
     TCP_RECORD_SACKED = 1,
