@@ -18,6 +18,7 @@
 #define CONFIG_SITES      65536
 
 enum config_driver { CONFIG_AUTO, CONFIG_AF_XDP, CONFIG_AF_PACKET, CONFIG_TAP };
+enum config_controller { CONFIG_CUBIC, CONFIG_RENO, CONFIG_BBR };
 
 struct config_prefix {
     struct addr ip;
@@ -79,6 +80,7 @@ struct config {
     unsigned ports;
     struct config_port port[CONFIG_PORTS];
     uint64_t cache_bytes, http_port, connections;
+    unsigned controller; /* enum config_controller */
     struct config_file key_file;
     unsigned keys;
     struct config_key key[CONFIG_KEYS]; /* from key_file; [0] signs */

@@ -4,6 +4,7 @@
 
 #include "control/control.h"
 #include "control/units.h"
+#include "dataplane/tcp/cc.h"
 
 /* capabilities(7) by number, as /proc/self/status shows them */
 enum {
@@ -64,6 +65,9 @@ static void dht_fill(const struct config *c, struct node_config *out)
     }
 }
 
+static const struct cc_ops *const controllers[] = {
+    [CONFIG_CUBIC] = &cc_cubic, [CONFIG_RENO] = &cc_newreno, [CONFIG_BBR] = &cc_bbr};
+
 void plan_node(const struct config *c, struct node_config *out)
 {
     memset(out, 0, sizeof(*out));
@@ -76,6 +80,7 @@ void plan_node(const struct config *c, struct node_config *out)
     out->cache_bytes = c->cache_bytes;
     out->connections = (uint32_t)c->connections;
     out->http_port = (uint16_t)c->http_port;
+    out->cc = controllers[c->controller];
     dht_fill(c, out);
     out->self = view_self(c);
     out->resolver = (struct resolver_config){

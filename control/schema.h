@@ -56,6 +56,8 @@ X(NODE, "http.port", UINT, http_port, "80", 1, 65535, RESTART, \
   "TCP port of the proxy. It may differ from node to node.") \
 X(NODE, "http.connections", UINT, connections, "16384", 64, 4194304, RESTART, \
   "Connections a worker keeps at most; beyond it the one that idles longest is closed.") \
+X(NODE, "tcp.congestion_control", CONTROLLER, controller, "cubic", 0, 0, RESTART, \
+  "How TCP finds its rate: cubic (RFC 9438), reno (RFC 6582) or bbr.") \
 X(NODE, "cluster.key_file", FILE, key_file, "", 0, 0, RESTART, \
   "File with the cluster's secret: a line of 32 hex digits (openssl rand -hex 16). While " \
   "a key is changed, two lines \"ID HEX\", ID 0 to 255; the first one signs. Needed with " \
@@ -141,6 +143,7 @@ enum option_type {
     OPTION_FILE,            /* struct config_file: its text is read too */
     OPTION_DRIVER,          /* unsigned: enum config_driver */
     OPTION_LEVEL,           /* unsigned: enum log_level */
+    OPTION_CONTROLLER,      /* unsigned: enum config_controller */
     OPTION_ADDRESS,         /* struct addr */
     OPTION_NETWORK_ADDRESS, /* struct config_prefix, host bits kept */
     OPTION_PREFIX,          /* struct config_prefix, host bits zero */

@@ -46,6 +46,7 @@ struct node_config {
     size_t cache_bytes;
     uint32_t connections; /* per worker */
     uint16_t http_port;
+    const struct cc_ops *cc; /* of TCP; NULL: CUBIC */
     struct dht_config dht;
     struct dht_keys keys;
     struct dht_contact self;

@@ -109,6 +109,7 @@ static bool make_tcp(struct worker *w, struct rng *seeds, struct now now)
                     2 * CLIENT_EXCHANGES + CLIENT_IDLE + 512;
     c.flights = c.connections / 4 + 1024; /* the rest waits for requests */
     c.records = c.connections + 16384;
+    c.cc = w->node->config.cc;
     c.mss_v4 = (uint16_t)(mtu - 40);
     c.mss_v6 = (uint16_t)(mtu - 60);
     rng_bytes(seeds, seed, sizeof(seed));

@@ -153,7 +153,8 @@ Test(config_mistakes, choices_suggest_the_nearest)
 {
     golden_bad(
         "ports: [{device: eth1, driver: af_xpd, addresses: [192.0.2.10/24]}]\n"
-        "log: {level: loud}\n",
+        "log: {level: loud}\n"
+        "tcp: {congestion_control: vegas}\n",
         "corald.yaml:1:32: ports[0].driver: \"af_xpd\" is not a driver; did you mean "
         "\"af_xdp\"?\n"
         "    1 | ports: [{device: eth1, driver: af_xpd, addresses: [192.0.2.10/24]}]\n"
@@ -161,7 +162,11 @@ Test(config_mistakes, choices_suggest_the_nearest)
         "corald.yaml:2:14: log.level: \"loud\" is not a log level; there are error, warning, "
         "info or debug\n"
         "    2 | log: {level: loud}\n"
-        "      |              ^~~~\n");
+        "      |              ^~~~\n"
+        "corald.yaml:3:27: tcp.congestion_control: \"vegas\" is not a congestion control; there "
+        "are cubic, reno or bbr\n"
+        "    3 | tcp: {congestion_control: vegas}\n"
+        "      |                           ^~~~~\n");
 }
 
 Test(config_mistakes, shapes)

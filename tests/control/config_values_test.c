@@ -34,6 +34,7 @@ Test(config_values, the_least_configuration_has_every_default)
     cr_expect_eq(c.stale_ms, 24u * 3600000u);
     cr_expect_eq(c.drain_timeout_ms, 30000u);
     cr_expect_eq(c.log_level, (unsigned)LOG_LEVEL_INFO);
+    cr_expect_eq(c.controller, (unsigned)CONFIG_CUBIC);
     cr_expect(c.dns_enabled && !c.open && !c.spin && !*c.zone && !*c.name);
     cr_expect_eq(c.ports, 1u);
     cr_expect_eq(c.port[0].driver, (unsigned)CONFIG_AUTO);
@@ -76,6 +77,7 @@ Test(config_values, ten_lines_are_enough)
         "ttl_override: 12h, allow: 10.0.0.0/8}\n"
         "  A.example.com: {origin: in.example.com, ttl_override: none}\n"
         "resolver: [192.0.2.53, \"[2001:db8::53]:5353\"]\n"
+        "tcp: {congestion_control: reno}\n"
         "drain_timeout: 500ms\n",
         &c);
     cr_expect_str_eq(c.name, "edge-1");
@@ -100,6 +102,7 @@ Test(config_values, ten_lines_are_enough)
     cr_expect(s->allow.n == 1 && s->allow.item[0].bits == 8);
     cr_expect(c.resolver.n == 2 && c.resolver.item[0].port == 0 && c.resolver.item[1].port == 5353);
     cr_expect_eq(c.drain_timeout_ms, 500u);
+    cr_expect_eq(c.controller, (unsigned)CONFIG_RENO);
     config_free(&c);
 }
 
