@@ -39,6 +39,7 @@ class Lab:
     def __init__(self, prefix, folder, build=os.path.join(ROOT, "build")):
         self.prefix, self.folder, self.build = prefix, folder, build
         self.spaces, self.procs, self.nodes = [], [], {}
+        self.behind, self.hops = set(), {} # hosts with a hop before them; their coral-hops
         self.driver = "auto"
         self.logs = {}
         self.closed = False
@@ -61,8 +62,11 @@ class Lab:
     def link(self, host, net, addresses, device="eth0"):
         """A veth pair between the host and its network's bridge in the router."""
         port = f"{host}"[:15]
-        run("ip", "-n", self.ns("router"), "link", "add", port, "type", "veth", "peer", "name",
-            device, "netns", self.ns(host))
+        if host in self.behind:
+            self.hop_link(host, port, device)
+        else:
+            run("ip", "-n", self.ns("router"), "link", "add", port, "type", "veth", "peer", "name",
+                device, "netns", self.ns(host))
         run("ip", "-n", self.ns("router"), "link", "set", port, "master", f"br{net}", "up")
         # a veth hands over unfinished checksums unless told not to: every end finishes its own
         run(*self.inside("router", "ethtool", "-K", port, "tx", "off"))
@@ -73,6 +77,53 @@ class Lab:
         if addresses:
             run("ip", "-n", self.ns(host), "route", "add", "default", "via", f"10.{net}.0.1")
             run("ip", "-n", self.ns(host), "-6", "route", "add", "default", "via", f"fd00:{net}::1")
+
+    def hop_link(self, host, port, device):
+        """Two veth pairs, from the router to a namespace for coral-hop and on to the host."""
+        hop = f"hop-{host}"
+        self.host(hop)
+        for ns, outer, inner in (("router", port, "near"), (host, device, "far")):
+            run("ip", "-n", self.ns(ns), "link", "add", outer, "type", "veth", "peer", "name",
+                inner, "netns", self.ns(hop))
+            self.sysctl(hop, f"net.ipv6.conf.{inner}.disable_ipv6", 1)
+            run(*self.inside(hop, "ethtool", "-K", inner, "tx", "off", "gro", "off"))
+            run("ip", "-n", self.ns(hop), "link", "set", inner, "up")
+        self.segments_only(host, device)
+        self.hop(host)
+
+    def segments_only(self, host, device="eth0"):
+        """The host's kernel sends and takes segments as a wire would carry them."""
+        run(*self.inside(host, "ethtool", "-K", device, "tx", "off", "tso", "off", "gso", "off",
+                         "gro", "off"))
+
+    def hop(self, host, *options):
+        """What the link of a host (one of self.behind) does from now on: coral-hop's options, A is
+        the router. Returns the counters of what it did before, or None."""
+        before = self.hop_end(host)
+        name = f"hop-{host}"
+        out = os.path.join(self.folder, f"{name}.json")
+        log = os.path.join(self.folder, f"{name}.log")
+        open(log, "w").close()
+        with open(out, "w") as f:
+            self.hops[host] = self.spawn(name, name, os.path.join(self.build, "tools", "coral-hop"),
+                                         "--json", *options, "near", "far", stdout=f)
+        def ready():
+            with open(log) as f:
+                if self.hops[host].poll() is not None:
+                    raise LabError(f"coral-hop {' '.join(options)}: {f.read().strip()}")
+                return "seed" in f.read()
+        self.wait(ready, 5, f"coral-hop of {host} did not start")
+        return before
+
+    def hop_end(self, host):
+        p = self.hops.pop(host, None)
+        if not p:
+            return None
+        p.terminate()
+        p.wait(5)
+        self.procs.remove(p)
+        with open(os.path.join(self.folder, f"hop-{host}.json")) as f:
+            return json.loads(f.read().splitlines()[-1])
 
     def router(self, nets=(1, 2, 9)):
         self.host("router")
