@@ -50,12 +50,27 @@ class Net:
         lab.segments_only("s1")
         lab.host("origin")
         lab.link("origin", 9, ["10.9.0.2/24", "fd00:9::2/64"])
-        for host, port in (("s1", "80"), ("origin", "8080")):
-            lab.spawn(host, f"stream-{host}", "/usr/bin/python3", os.path.join(HERE, "stream.py"), port)
+        self.stream("origin", "8080")
+        self.server = None
+        self.linux("cubic")
         lab.node(1, sites=SITES, cache=cache, extra=extra)
         lab.node_wait([1])
         if options:
             lab.hop("c1", *options)
+
+    def stream(self, host, *args):
+        return self.lab.spawn(host, f"stream-{host}", "/usr/bin/python3",
+                              os.path.join(HERE, "stream.py"), *args)
+
+    def linux(self, controller):
+        """The Linux server beside the node, under this controller."""
+        if self.server:
+            self.server.terminate()
+            self.server.wait(5)
+        self.server = self.stream("s1", "80", controller)
+        self.lab.wait(lambda: run(*self.lab.inside("s1", "curl", "-s", "http://127.0.0.1/1/1"),
+                                  check=False).returncode == 0, 5,
+                      f"no Linux server with {controller}: {self.lab.log_tail('stream-s1')}")
 
     def fetch(self, address, *paths, host=SITE_V4, seconds=30):
         """The SHA-256 of what curl got, one connection for all paths, and curl's status."""
@@ -170,7 +185,7 @@ def controller(net, name):
     lab.nodes[1].wait(40)
     lab.node_start(1)
     lab.node_wait([1])
-    run(*lab.inside("s1", "sysctl", "-q", "-w", f"net.ipv4.tcp_congestion_control={name}"))
+    net.linux(name)
     # a path's history must not seed the next connection (corald keeps none)
     run(*lab.inside("s1", "sysctl", "-q", "-w", "net.ipv4.tcp_no_metrics_save=1"))
 
@@ -205,7 +220,7 @@ def jain(s, rounds, seconds, controllers):
     path = f"/{240 << 20}/1"
     for cc in controllers:
         controller(net, cc)
-        run(*net.lab.inside("s1", "sysctl", "-q", "-w", "net.ipv4.tcp_congestion_control=cubic"))
+        net.linux("cubic")
         net.lab.hop("c1")
         net.timed(Lab.node_v4(1), path, 60)
         for pair in ((Lab.node_v4(1), SERVER), (SERVER, SERVER)):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A server whose objects are computed: GET /BYTES/SEED gives that many bytes, the same each time, no
-two MiB of them alike. /BYTES/private may not be cached. usage: stream.py PORT"""
+two MiB of them alike. /BYTES/private may not be cached. usage: stream.py PORT [CONGESTION-CONTROL]"""
 import functools
 import http.server
 import random
@@ -58,4 +58,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 if __name__ == "__main__":
-    Server(("::", int(sys.argv[1])), Handler).serve_forever()
+    server = Server(("::", int(sys.argv[1])), Handler)
+    if len(sys.argv) > 2: # connections inherit the listener's; a namespace's default can't be set
+        server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, sys.argv[2].encode())
+    server.serve_forever()
