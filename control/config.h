@@ -81,6 +81,7 @@ struct config {
     struct config_port port[CONFIG_PORTS];
     uint64_t cache_bytes, http_port, connections;
     unsigned controller; /* enum config_controller */
+    uint64_t network_limit, reader_floor, keepalive_ms;
     struct config_file key_file;
     unsigned keys;
     struct config_key key[CONFIG_KEYS]; /* from key_file; [0] signs */

@@ -81,6 +81,9 @@ void plan_node(const struct config *c, struct node_config *out)
     out->connections = (uint32_t)c->connections;
     out->http_port = (uint16_t)c->http_port;
     out->cc = controllers[c->controller];
+    out->network_limit = (uint32_t)c->network_limit;
+    out->reader_floor = (uint32_t)c->reader_floor;
+    out->keepalive_ms = (uint32_t)c->keepalive_ms;
     dht_fill(c, out);
     out->self = view_self(c);
     out->resolver = (struct resolver_config){

@@ -58,6 +58,15 @@ X(NODE, "http.connections", UINT, connections, "16384", 64, 4194304, RESTART, \
   "Connections a worker keeps at most; beyond it the one that idles longest is closed.") \
 X(NODE, "tcp.congestion_control", CONTROLLER, controller, "cubic", 0, 0, RESTART, \
   "How TCP finds its rate: cubic (RFC 9438), reno (RFC 6582) or bbr.") \
+X(NODE, "tcp.connections_per_network", UINT, network_limit, "4096", 0, 4194304, RESTART, \
+  "Connections that one IPv4 address or IPv6 /64 may have at a worker; further SYN are not " \
+  "answered. 0: any number.") \
+X(NODE, "tcp.reader_floor", UINT, reader_floor, "256", 0, 1000000, RESTART, \
+  "Bytes a second that a client must take of what waits for it, over 20 s; who takes less is " \
+  "reset, so that nobody holds memory by not reading. 0: nobody is.") \
+X(NODE, "tcp.keepalive", TIME, keepalive_ms, "0s", 0, 7 * SCHEMA_D, RESTART, \
+  "Silence after which an idle peer is asked whether it is there; nine questions without an " \
+  "answer end the connection. 0: nobody is asked. HTTP's own time-outs come first.") \
 X(NODE, "cluster.key_file", FILE, key_file, "", 0, 0, RESTART, \
   "File with the cluster's secret: a line of 32 hex digits (openssl rand -hex 16). While " \
   "a key is changed, two lines \"ID HEX\", ID 0 to 255; the first one signs. Needed with " \

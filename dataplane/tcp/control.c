@@ -63,7 +63,6 @@ void tcp_send_probe(struct tcp_engine *e, struct tcp_conn *c)
 {
     /* an old sequence number and no data: every receiver answers what is not acceptable with an
      * ACK (RFC 9293 3.10.7.4), and nothing enters the window */
-    counter_inc(&e->counters.tcp_probe_total);
     send_bare(e, c, c->snd_una - 1);
 }
 

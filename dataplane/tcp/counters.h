@@ -21,6 +21,7 @@
     X(tcp_reset_in_total, "connections", "connections reset by the peer")                          \
     X(tcp_aborted_total, "connections", "connections reset by the node")                           \
     X(tcp_timeout_total, "connections", "connections given up because the peer did not answer")    \
+    X(tcp_slow_reader_total, "connections", "connections reset: the peer hardly took its bytes")   \
     X(tcp_rst_out_total, "segments", "RST segments sent")                                          \
     X(tcp_rst_limited_total, "segments", "RST segments withheld by their rate limit")              \
     X(tcp_challenge_ack_total, "segments", "challenge ACKs sent (RFC 5961)")                       \
@@ -45,8 +46,10 @@
     X(tcp_no_record_total, "refusals", "times that no flight record was free")                     \
     X(tcp_rto_total, "timeouts", "retransmission timeouts")                                        \
     X(tcp_probe_total, "segments", "zero-window probes sent")                                      \
+    X(tcp_keepalive_total, "segments", "keep-alives sent to idle peers")                           \
     X(tcp_emit_refused_total, "segments", "segments that the port did not take at once")           \
     X(tcp_syn_dropped_total, "segments", "SYN dropped because the connection table was full")      \
+    X(tcp_prefix_refused_total, "segments", "SYN dropped: its network has its share of entries")   \
     X(tcp_half_open_dropped_total, "connections", "half-open connections dropped for newer ones")  \
     X(tcp_time_wait_dropped_total, "records", "TIME-WAIT records dropped for newer ones")          \
     X(tcp_time_wait_reused_total, "records", "TIME-WAIT records replaced by a new connection")     \

@@ -77,7 +77,8 @@ struct tcp_engine *tcp_create(const struct tcp_config *config, const struct tcp_
     tcp_time_set(e, now);
     tcp_wheel_init(&e->wheel, now.mono_us);
     if (!table_create(e) || !tcp_pools_create(e) || !tcp_records_create(e) ||
-        !tcp_time_wait_create(&e->tw, e->config.connections)) {
+        !tcp_time_wait_create(&e->tw, e->config.connections) ||
+        !tcp_prefix_create(&e->prefixes, config->connections, config->prefix_limit, e->key)) {
         tcp_destroy(e);
         return NULL;
     }
@@ -95,6 +96,7 @@ void tcp_destroy(struct tcp_engine *e)
     tcp_pools_destroy(e);
     tcp_records_destroy(e);
     tcp_time_wait_destroy(&e->tw);
+    tcp_prefix_destroy(&e->prefixes);
     free(e);
 }
 

@@ -132,9 +132,16 @@ void tcp_open_passive(struct tcp_engine *e, const struct tcp_segment *s, uint32_
         tcp_answer_rst(e, s);
         return;
     }
-    struct tcp_conn *c = half_open_new(e, s->tag);
-    if (!c)
+    if (!tcp_prefix_take(&e->prefixes, &s->packet->src)) {
+        counter_inc(&e->counters.tcp_prefix_refused_total);
         return;
+    }
+    struct tcp_conn *c = half_open_new(e, s->tag);
+    if (!c) {
+        tcp_prefix_give(&e->prefixes, &s->packet->src);
+        return;
+    }
+    c->prefixed = true;
     c->passive = true;
     c->state = TCP_SYN_RECEIVED;
     c->listener = (uint8_t)(l - e->listener);

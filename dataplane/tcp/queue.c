@@ -45,10 +45,12 @@ static bool extend(struct tcp_engine *e, struct tcp_conn *c)
     struct tcp_items *i = tcp_items_take(e);
     if (!i)
         return false;
-    if (c->queued == 0)
+    if (c->queued == 0) {
+        tcp_stay_queue(e, c);
         c->tx->head = c->tx->next = (struct tcp_place){i, 0, 0};
-    else
+    } else {
         c->tx->tail->next = i;
+    }
     c->tx->tail = i;
     c->tx->tail_n = 0;
     return true;

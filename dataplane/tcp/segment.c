@@ -311,6 +311,7 @@ void tcp_conn_segment(struct tcp_engine *e, struct tcp_conn *c, struct tcp_segme
         syn_sent(e, c, s);
         return;
     }
+    tcp_stay_heard(e, c);
     if (s->flags & TCP_RST) {
         reset(e, c, s);
         return;

@@ -110,6 +110,8 @@ void tcp_conn_free(struct tcp_engine *e, struct tcp_conn *c)
     tcp_list_remove(e, &e->half_open, c);
     tcp_list_remove(e, &e->starving, c);
     tcp_wheel_stop(e, c);
+    if (c->prefixed)
+        tcp_prefix_give(&e->prefixes, &c->stream.remote.ip);
     tcp_queue_clear(e, c);
     tcp_tx_close(e, c);
     tcp_store_clear(e, c);

@@ -86,6 +86,9 @@ struct tcp_config {
     uint16_t mss_v4, mss_v6; /* what we announce: MTU less headers */
     uint32_t time_wait_ms, syn_retries, data_retries;
     uint32_t idle_timeout_ms; /* no byte either way; 0: never. Applications have their own */
+    uint32_t keepalive_ms;    /* silence before an idle peer is asked (RFC 9293 3.8.4); 0: never */
+    uint32_t floor_bytes_s;   /* who takes less of what is queued is reset; 0: nobody is */
+    uint32_t prefix_limit;    /* accepted connections of one IPv4 address or IPv6 /64; 0: any */
     uint32_t flights;         /* connections with data in flight at once that SACK serves well */
     uint32_t records;         /* bursts and retransmissions in flight, of all of them */
     const struct cc_ops *cc;  /* congestion control of new connections */

@@ -38,6 +38,7 @@
 #include "dataplane/tcp/cc.h"
 #include "dataplane/tcp/pacer.h"
 #include "dataplane/tcp/pmtu.h"
+#include "dataplane/tcp/prefix.h"
 #include "dataplane/tcp/recovery.h"
 #include "dataplane/tcp/rtt.h"
 #include "dataplane/tcp/tcp.h"
@@ -183,6 +184,7 @@ struct tcp_tx {
     uint32_t cwr_end;   /* snd_max at a reduction without an episode */
     uint32_t tlp_end;   /* snd_max when the last probe was sent */
     uint32_t recover;   /* snd_max when the last loss was found (RFC 6582) */
+    uint32_t progress_una, progress_ms; /* what snd_una was; when it is looked at again */
     struct pmtu pmtu;   /* mss is what fits its size */
     struct tcp_pacer pacer;
     uint32_t pace_ms; /* when it lets the next segment go, if `paced` */
@@ -257,6 +259,7 @@ struct tcp_conn {
     bool want_block : 1;               /* for lack of a block */
     bool tail_copy : 1;  /* the last item is a block of ours that may take more bytes */
     bool challenged : 1; /* challenge_ms is set */
+    bool prefixed : 1;   /* counted in engine.prefixes */
     bool paced : 1;      /* the pacer holds data back until tx->pace_ms */
     bool searched : 1;   /* the search for a larger MTU rests until search_s */
 
@@ -291,6 +294,7 @@ struct tcp_conn {
     uint32_t challenge_ms; /* when the last challenge ACK went */
     uint8_t end;           /* enum stream_end, once CLOSED */
     uint8_t listener;      /* index, passive opens until accepted */
+    uint8_t keepalives;    /* sent and not answered, in a row */
 };
 static_assert(offsetof(struct tcp_conn, snd_una) == 64 && offsetof(struct tcp_conn, backoff) <= 128,
               "what every segment looks at is two cache lines");
@@ -375,6 +379,7 @@ struct tcp_engine {
     struct tcp_block *blocks; /* block_pool's */
     uint32_t blocks_reserve;
     struct tcp_pool block_pool, items_pool, tx_pool;
+    struct tcp_prefix prefixes;
     uint32_t tx_hand; /* which tx is looked at next when one must go */
     struct tcp_recovery *recoveries, *free_recovery;
     struct tcp_record *records;
@@ -665,6 +670,16 @@ void tcp_timer_ack(struct tcp_engine *e, struct tcp_conn *c);
 /* Files the wheel timer for the earliest deadline. */
 void tcp_timer_update(struct tcp_engine *e, struct tcp_conn *c);
 void tcp_timer_fire(struct tcp_engine *e, struct tcp_conn *c);
+
+/* stay.c: deadlines of who does nothing */
+/* Until the next of them, in ms; negative: it is over. INT32_MAX: there is none. */
+int32_t tcp_stay_wait_ms(const struct tcp_engine *e, const struct tcp_conn *c);
+/* True: the connection has ended. */
+bool tcp_stay_fire(struct tcp_engine *e, struct tcp_conn *c);
+/* The queue begins. */
+void tcp_stay_queue(const struct tcp_engine *e, struct tcp_conn *c);
+/* A segment of the peer's. */
+void tcp_stay_heard(const struct tcp_engine *e, struct tcp_conn *c);
 
 /* stream.c: what the application sees */
 extern const struct stream_ops tcp_stream_ops;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A connection's deadlines: retransmission or window probe, delayed ACK, idleness. They are
+ * A connection's deadlines: retransmission or window probe, delayed ACK, pacing, and what stay.c
+ * adds. They are
  * plain fields; one timer in the wheel stands for the earliest and is moved only when a deadline
  * comes earlier. When it fires too early it is filed again.
  */
@@ -34,16 +35,6 @@ void tcp_timer_ack(struct tcp_engine *e, struct tcp_conn *c)
     tcp_timer_update(e, c);
 }
 
-/* RFC 9293 has no limit for silence; a node does. Once both we have closed and the peer has
- * acknowledged that, it gets a minute to close its side. */
-static uint32_t idle_limit_ms(const struct tcp_engine *e, const struct tcp_conn *c)
-{
-    uint32_t limit = e->config.idle_timeout_ms;
-    if (c->state == TCP_FIN_WAIT_2 && (limit == 0 || limit > TCP_FIN_WAIT_2_MS))
-        limit = TCP_FIN_WAIT_2_MS;
-    return limit;
-}
-
 static void sooner(uint32_t now_ms, int32_t *best, uint32_t due_ms)
 {
     int32_t wait = (int32_t)(due_ms - now_ms);
@@ -55,8 +46,7 @@ void tcp_timer_update(struct tcp_engine *e, struct tcp_conn *c)
 {
     if (!c->used)
         return;
-    int32_t wait = INT32_MAX;
-    uint32_t idle = idle_limit_ms(e, c);
+    int32_t wait = tcp_stay_wait_ms(e, c);
     if (c->rtx_armed)
         sooner(e->now_ms, &wait, c->rtx_ms);
     if (c->rec && c->rec->soon_armed)
@@ -65,8 +55,6 @@ void tcp_timer_update(struct tcp_engine *e, struct tcp_conn *c)
         sooner(e->now_ms, &wait, c->ack_ms);
     if (c->paced)
         sooner(e->now_ms, &wait, c->tx->pace_ms);
-    if (idle)
-        sooner(e->now_ms, &wait, c->active_ms + idle);
     if (wait == INT32_MAX)
         return;
     uint32_t due = e->now_ms + (uint32_t)(wait > 0 ? wait : 0);
@@ -116,6 +104,7 @@ static void probe_expired(struct tcp_engine *e, struct tcp_conn *c)
         c->force = true;
         tcp_conn_ready(c);
     } else {
+        counter_inc(&e->counters.tcp_probe_total);
         tcp_send_probe(e, c);
     }
     tcp_timer_rtx(e, c, true);
@@ -137,13 +126,8 @@ static void rtx_expired(struct tcp_engine *e, struct tcp_conn *c)
 
 void tcp_timer_fire(struct tcp_engine *e, struct tcp_conn *c)
 {
-    uint32_t idle = idle_limit_ms(e, c);
-    if (idle && (int32_t)(e->now_ms - c->active_ms) >= (int32_t)idle) {
-        if (c->state != TCP_CLOSED)
-            tcp_send_rst(e, c);
-        tcp_conn_end(e, c, STREAM_TIMEOUT);
+    if (tcp_stay_fire(e, c))
         return;
-    }
     if (c->ack_armed && (int32_t)(e->now_ms - c->ack_ms) >= 0) {
         c->ack_armed = false;
         c->ack_now = true;

@@ -47,6 +47,8 @@ struct node_config {
     uint32_t connections; /* per worker */
     uint16_t http_port;
     const struct cc_ops *cc; /* of TCP; NULL: CUBIC */
+    /* tcp_config's prefix_limit, floor_bytes_s and keepalive_ms */
+    uint32_t network_limit, reader_floor, keepalive_ms;
     struct dht_config dht;
     struct dht_keys keys;
     struct dht_contact self;

@@ -110,6 +110,9 @@ static bool make_tcp(struct worker *w, struct rng *seeds, struct now now)
     c.flights = c.connections / 4 + 1024; /* the rest waits for requests */
     c.records = c.connections + 16384;
     c.cc = w->node->config.cc;
+    c.prefix_limit = w->node->config.network_limit;
+    c.floor_bytes_s = w->node->config.reader_floor;
+    c.keepalive_ms = w->node->config.keepalive_ms;
     c.mss_v4 = (uint16_t)(mtu - 40);
     c.mss_v6 = (uint16_t)(mtu - 60);
     rng_bytes(seeds, seed, sizeof(seed));

@@ -173,6 +173,7 @@ static bool config(struct script *p, const char *name, uint32_t n)
         {"window", &c->receive_window_bytes}, {"time_wait_ms", &c->time_wait_ms},
         {"syn_retries", &c->syn_retries},     {"data_retries", &c->data_retries},
         {"idle_ms", &c->idle_timeout_ms},     {"queue", &c->send_queue_bytes},
+        {"keepalive_ms", &c->keepalive_ms},   {"floor", &c->floor_bytes_s},
         {"connections", &c->connections},     {"blocks", &c->blocks},
     };
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
