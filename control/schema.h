@@ -59,8 +59,8 @@ X(NODE, "http.connections", UINT, connections, "16384", 64, 4194304, RESTART, \
 X(NODE, "tcp.congestion_control", CONTROLLER, controller, "cubic", 0, 0, RESTART, \
   "How TCP finds its rate: cubic (RFC 9438), reno (RFC 6582) or bbr.") \
 X(NODE, "tcp.connections_per_network", UINT, network_limit, "4096", 0, 4194304, RESTART, \
-  "Connections that one IPv4 address or IPv6 /64 may have at a worker; further SYN are not " \
-  "answered. 0: any number.") \
+  "Connections that one IPv4 address or IPv6 /64 may have at a worker; further ones wait " \
+  "until some are closed. 0: any number.") \
 X(NODE, "tcp.reader_floor", UINT, reader_floor, "256", 0, 1000000, RESTART, \
   "Bytes a second that a client must take of what waits for it, over 20 s; who takes less is " \
   "reset, so that nobody holds memory by not reading. 0: nobody is.") \

@@ -333,7 +333,6 @@ static bool prepare(struct tcp_run *r, char *error, size_t error_len)
     const uint8_t seed[32] = "coral-perf tcp, the engine";
     struct tcp_config c = tcp_config_default();
 
-    /* room for handshakes under way, which are a share of the table */
     c.connections = r->options->connections + r->options->connections / 64 + 16384;
     c.idle_timeout_ms = 0;
     r->now.mono_us = 1000000;

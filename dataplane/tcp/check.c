@@ -146,9 +146,31 @@ static uint32_t store_blocks(const struct tcp_conn *c)
     return n;
 }
 
+static const char *check_syn(const struct tcp_engine *e)
+{
+    uint32_t n = 0;
+    for (unsigned k = 0; k < TCP_SYN_LISTS; k++) {
+        const struct tcp_syn_list *l = &e->syn.list[k];
+        uint32_t prev = TCP_NONE, in = 0;
+        for (uint32_t i = l->head; i != TCP_NONE; prev = i, i = e->syn.entry[i].next) {
+            const struct tcp_syn *y = &e->syn.entry[i];
+            if (y->prev != prev || in++ > e->syn.pool.count)
+                return "half-open connections are linked both ways";
+            if (y->unsent != (k == TCP_SYN_UNSENT))
+                return "what the port refused is on its list";
+            if (k < TCP_SYN_WAITS && prev != TCP_NONE && seq_lt(y->at_us, e->syn.entry[prev].at_us))
+                return "deadlines ascend";
+        }
+        if (in != l->count || l->tail != prev)
+            return "a list of half-open connections adds up";
+        n += in;
+    }
+    return n == tcp_syn_count(e) && n == e->counters.tcp_half_open ? NULL : "half-open ones add up";
+}
+
 const char *tcp_check(const struct tcp_engine *e)
 {
-    uint32_t used = 0, blocks = 0, items = 0, queues = 0, ready = 0, events = 0, half = 0;
+    uint32_t used = 0, blocks = 0, items = 0, queues = 0, ready = 0, events = 0;
     uint32_t starving = 0, recoveries = 0, records = 0;
     for (uint32_t i = 0; i < e->conn_pool.top; i++) {
         const struct tcp_conn *c = &e->conns[i];
@@ -163,7 +185,6 @@ const char *tcp_check(const struct tcp_engine *e)
         records += c->rec ? c->rec->count : 0;
         ready += c->on_ready;
         events += c->on_event;
-        half += c->on_half_open;
         starving += c->on_starving;
         queues += c->tx != NULL;
         if (c->tx && &e->conns[c->tx->conn] != c)
@@ -183,8 +204,7 @@ const char *tcp_check(const struct tcp_engine *e)
         return "recovery blocks and records add up";
     if (blocks + tcp_blocks_free(e) > e->config.blocks)
         return "blocks add up"; /* the rest are copies in queues and on the wire */
-    if (ready != e->ready.count || events != e->events.count || half != e->half_open.count ||
-        starving != e->starving.count)
+    if (ready != e->ready.count || events != e->events.count || starving != e->starving.count)
         return "lists add up";
-    return NULL;
+    return check_syn(e);
 }

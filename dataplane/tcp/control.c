@@ -118,17 +118,17 @@ void tcp_answer_rst(struct tcp_engine *e, const struct tcp_segment *s)
     tcp_emit(e, &o);
 }
 
-void tcp_answer_ack(struct tcp_engine *e, const struct tcp_segment *s, uint32_t seq, uint32_t ack,
-                    bool ts_on, uint32_t ts_recent)
+bool tcp_answer_ack(struct tcp_engine *e, const struct tcp_segment *s, const struct tcp_bare *a)
 {
     if (!tcp_budget_take(e, &e->challenge_budget, CHALLENGES_A_SECOND)) {
         counter_inc(&e->counters.tcp_challenge_limited_total);
-        return;
+        return false;
     }
     struct tcp_out o = answer(s, TCP_ACK);
-    o.seq = seq;
-    o.ack = ack;
-    if (ts_on)
-        tcp_option_ts(&o, tcp_ts_now(e, tcp_ts_offset(e, &o.src, &o.dst)), ts_recent);
-    tcp_emit(e, &o);
+    o.seq = a->seq;
+    o.ack = a->ack;
+    o.window = a->window;
+    if (a->ts_on)
+        tcp_option_ts(&o, tcp_ts_now(e, tcp_ts_offset(e, &o.src, &o.dst)), a->ts_recent);
+    return tcp_emit(e, &o);
 }

@@ -9,8 +9,8 @@
     X(tcp_segments_out_total, "segments", "TCP segments sent")                                     \
     X(tcp_bytes_in_total, "bytes", "TCP payload bytes delivered in order")                         \
     X(tcp_bytes_out_total, "bytes", "TCP payload bytes sent, retransmissions included")            \
-    X(tcp_connections, "connections", "TCP connections in the table, half-open ones included")     \
-    X(tcp_half_open, "connections", "TCP connections whose handshake is not complete")             \
+    X(tcp_connections, "connections", "TCP connections in the table, half-open ones not counted")  \
+    X(tcp_half_open, "connections", "handshakes that peers began and have not completed")          \
     X(tcp_time_wait, "records", "TIME-WAIT records held")                                          \
     X(tcp_accepted_total, "connections", "TCP connections accepted")                               \
     X(tcp_accept_refused_total, "connections",                                                     \
@@ -48,9 +48,17 @@
     X(tcp_probe_total, "segments", "zero-window probes sent")                                      \
     X(tcp_keepalive_total, "segments", "keep-alives sent to idle peers")                           \
     X(tcp_emit_refused_total, "segments", "segments that the port did not take at once")           \
-    X(tcp_syn_dropped_total, "segments", "SYN dropped because the connection table was full")      \
-    X(tcp_prefix_refused_total, "segments", "SYN dropped: its network has its share of entries")   \
-    X(tcp_half_open_dropped_total, "connections", "half-open connections dropped for newer ones")  \
+    X(tcp_syn_dropped_total, "segments", "SYN dropped because a table was full")                   \
+    X(tcp_prefix_refused_total, "segments",                                                        \
+      "third segments dropped: their network has its share of connections")                        \
+    X(tcp_handshake_dropped_total, "segments",                                                     \
+      "third segments of a handshake dropped because the connection table was full")               \
+    X(tcp_half_open_expired_total, "connections", "handshakes that the peer did not complete")     \
+    X(tcp_cookie_sent_total, "segments",                                                           \
+      "SYN cookies sent, the SYN table being three quarters full")                                 \
+    X(tcp_cookie_accepted_total, "connections", "connections begun by a SYN cookie")               \
+    X(tcp_cookie_refused_total, "segments",                                                        \
+      "ACKs to no connection, while cookies were out, that are none")                              \
     X(tcp_time_wait_dropped_total, "records", "TIME-WAIT records dropped for newer ones")          \
     X(tcp_time_wait_reused_total, "records", "TIME-WAIT records replaced by a new connection")     \
     X(tcp_no_port_total, "connections", "active opens without a free port or table entry")         \

@@ -7,13 +7,15 @@
 
 /* 6.1.1. A peer that asks for accurate ECN sets both flags too and takes this answer
  * (RFC 9768 3.1.2). */
-void tcp_ecn_negotiate(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s)
+bool tcp_ecn_granted(const struct tcp_engine *e, const struct tcp_segment *s)
 {
-    uint8_t bits = s->flags & BITS;
-    if (c->state == TCP_SYN_SENT) /* a reflection of our own SYN is no answer */
-        c->ecn_on = c->ecn_asked && (s->flags & TCP_ACK) && bits == TCP_ECE;
-    else
-        c->ecn_on = e->config.ecn_passive && bits == BITS;
+    return e->config.ecn_passive && (s->flags & BITS) == BITS;
+}
+
+void tcp_ecn_negotiate(struct tcp_conn *c, const struct tcp_segment *s)
+{
+    /* a reflection of our own SYN is no answer */
+    c->ecn_on = c->ecn_asked && (s->flags & TCP_ACK) && (s->flags & BITS) == TCP_ECE;
 }
 
 uint8_t tcp_ecn_syn_flags(struct tcp_engine *e, struct tcp_conn *c)

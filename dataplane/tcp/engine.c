@@ -8,6 +8,8 @@ struct tcp_config tcp_config_default(void)
 {
     return (struct tcp_config){
         .connections = 16384,
+        .syn_entries = 8192,        /* 512 KiB: two a millisecond whose third segment never comes */
+        .time_wait_records = 65536, /* 2 MiB */
         .active = 65536,
         .blocks = 16384, /* 32 MiB */
         .send_queue_bytes = 4 << 20,
@@ -33,6 +35,8 @@ static uint32_t clamp(uint32_t v, uint32_t lo, uint32_t hi)
 static void config_clamp(struct tcp_config *c)
 {
     c->connections = clamp(c->connections, 1, 1u << 26);
+    c->syn_entries = clamp(c->syn_entries, 0, 1u << 20);
+    c->time_wait_records = clamp(c->time_wait_records, 1, 1u << 26);
     c->active = clamp(c->active, 1, c->connections);
     c->blocks = clamp(c->blocks, 8, 1u << 26);
     c->send_queue_bytes = clamp(c->send_queue_bytes, 2048, 1u << 28);
@@ -49,13 +53,10 @@ static void config_clamp(struct tcp_config *c)
 
 static bool table_create(struct tcp_engine *e)
 {
-    uint32_t n = e->config.connections;
-    e->buckets = n / TCP_SLOTS_USED + 1;
+    e->buckets = (e->config.connections + e->config.syn_entries) / TCP_SLOTS_USED + 1;
     e->bucket = tcp_memory_new(e->buckets, sizeof(*e->bucket));
-    e->half_open_max = clamp(n / 8, 1, n);
     tcp_list_init(&e->ready, TCP_LINK_READY);
     tcp_list_init(&e->events, TCP_LINK_EVENT);
-    tcp_list_init(&e->half_open, TCP_LINK_EVENT);
     tcp_list_init(&e->starving, TCP_LINK_EVENT);
     return e->bucket != NULL;
 }
@@ -76,8 +77,8 @@ struct tcp_engine *tcp_create(const struct tcp_config *config, const struct tcp_
     e->port_counter = rng_u32(&e->rng);
     tcp_time_set(e, now);
     tcp_wheel_init(&e->wheel, now.mono_us);
-    if (!table_create(e) || !tcp_pools_create(e) || !tcp_records_create(e) ||
-        !tcp_time_wait_create(&e->tw, e->config.connections) ||
+    if (!table_create(e) || !tcp_pools_create(e) || !tcp_records_create(e) || !tcp_syn_create(e) ||
+        !tcp_time_wait_create(&e->tw, e->config.time_wait_records) ||
         !tcp_prefix_create(&e->prefixes, config->connections, config->prefix_limit, e->key)) {
         tcp_destroy(e);
         return NULL;
@@ -95,6 +96,7 @@ void tcp_destroy(struct tcp_engine *e)
     tcp_memory_free(e->bucket, e->buckets, sizeof(*e->bucket));
     tcp_pools_destroy(e);
     tcp_records_destroy(e);
+    tcp_syn_destroy(e);
     tcp_time_wait_destroy(&e->tw);
     tcp_prefix_destroy(&e->prefixes);
     free(e);
@@ -125,6 +127,7 @@ void tcp_abort_all(struct tcp_engine *e)
     for (uint32_t i = 0; i < e->conn_pool.top; i++)
         if (e->conns[i].used && e->conns[i].state != TCP_CLOSED)
             stream_abort(&e->conns[i].stream);
+    tcp_syn_abort_all(e);
 }
 
 static void events_run(struct tcp_engine *e)
@@ -183,20 +186,23 @@ bool tcp_poll(struct tcp_engine *e, struct now now)
     size_t fired = tcp_wheel_advance(e, now.mono_us, TCP_TIMERS);
     if (fired > 0) /* time-outs have ended connections */
         events_run(e);
-    e->refused = output_run(e);
-    return e->refused || fired == TCP_TIMERS || e->events.count > 0 || e->fed;
+    bool refused = false;
+    bool more = tcp_syn_poll(e, &refused);
+    e->refused = output_run(e) || refused;
+    return e->refused || more || fired == TCP_TIMERS || e->events.count > 0 || e->fed;
 }
 
 uint64_t tcp_deadline_us(const struct tcp_engine *e)
 {
-    if (e->events.count > 0 || e->fed || (e->ready.count > 0 && !e->refused))
+    bool unsent = e->ready.count > 0 || e->syn.list[TCP_SYN_UNSENT].count > 0;
+    if (e->events.count > 0 || e->fed || (unsent && !e->refused))
         return 0;
-    uint64_t at = tcp_wheel_next_us(e);
-    uint64_t soon = UINT64_MAX;
+    uint64_t at = tcp_wheel_next_us(e), syn = tcp_syn_next_us(e);
+    uint64_t soon = syn < at ? syn : at;
     if (e->refused)
-        soon = e->now.mono_us + 1000;
+        at = e->now.mono_us + 1000;
     else if (e->starving.count) /* memory comes back with the port's transmissions */
-        soon = e->now.mono_us + 10000;
+        at = e->now.mono_us + 10000;
     return at < soon ? at : soon;
 }
 

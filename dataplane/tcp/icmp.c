@@ -27,8 +27,15 @@ void tcp_icmp(struct tcp_engine *e, const struct tcp_icmp *i, struct now now)
 {
     tcp_time_set(e, now);
     uint64_t tag = tcp_tuple_tag(e, &i->local.ip, i->local.port, &i->remote.ip, i->remote.port);
-    struct tcp_conn *c =
-        tcp_conn_find(e, tag, &i->local.ip, i->local.port, &i->remote.ip, i->remote.port);
+    const struct endpoint *local = &i->local, *remote = &i->remote;
+    const struct tcp_syn *y =
+        tcp_syn_find(e, tag, &local->ip, local->port, &remote->ip, remote->port);
+    if (y && i->seq == y->iss) { /* the peer may ask again; what is not answered expires */
+        counter_inc(i->too_big ? &e->counters.tcp_icmp_mtu_refused_total
+                               : &e->counters.tcp_icmp_soft_total);
+        return;
+    }
+    struct tcp_conn *c = tcp_conn_find(e, tag, &local->ip, local->port, &remote->ip, remote->port);
     if (!c || c->state == TCP_CLOSED || !in_flight(c, i->seq)) {
         counter_inc(&e->counters.tcp_icmp_unmatched_total);
         return;

@@ -64,9 +64,13 @@ static struct tcp_conn *touch(const struct tcp_engine *e, const struct tcp_segme
         return NULL;
     const struct tcp_bucket *b = tcp_bucket_of(e, (uint32_t)s->tag);
     for (unsigned i = 0; i < TCP_SLOTS; i++) {
-        if (b->tag[i] != tcp_bucket_tag(s->tag) || b->conn[i] == 0)
+        if (b->tag[i] != tcp_bucket_tag(s->tag) || b->entry[i] == 0)
             continue;
-        struct tcp_conn *c = &e->conns[b->conn[i] - 1];
+        if (b->entry[i] & TCP_ENTRY_SYN) {
+            __builtin_prefetch(&e->syn.entry[(b->entry[i] & ~TCP_ENTRY_SYN) - 1]);
+            continue;
+        }
+        struct tcp_conn *c = &e->conns[b->entry[i] - 1];
         for (size_t line = 0; line < sizeof(struct tcp_conn); line += LINE)
             __builtin_prefetch((const uint8_t *)c + line);
         return c;
@@ -102,14 +106,17 @@ static void reach(struct tcp_conn *const *c, unsigned n)
 }
 
 /* RFC 9293 3.10.7.1 and 3.10.7.2: no connection has the segment. */
-static void act_unknown(struct tcp_engine *e, const struct tcp_segment *s)
+static void act_unknown(struct tcp_engine *e, struct tcp_segment *s)
 {
     if (tcp_time_wait_segment(e, s))
         return;
-    if ((s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
-        tcp_open_passive(e, s, 0, false);
+    uint8_t kind = s->flags & (TCP_SYN | TCP_ACK | TCP_RST);
+    if (kind == TCP_SYN) {
+        tcp_open_passive(e, s, NULL);
         return;
     }
+    if (kind == TCP_ACK && tcp_cookie_segment(e, s))
+        return;
     counter_inc(&e->counters.tcp_no_connection_total);
     tcp_answer_rst(e, s);
 }
@@ -117,11 +124,16 @@ static void act_unknown(struct tcp_engine *e, const struct tcp_segment *s)
 static void act(struct tcp_engine *e, struct tcp_segment *s)
 {
     const struct tcp_packet *p = s->packet;
-    struct tcp_conn *c = tcp_conn_find(e, s->tag, &p->dst, s->lport, &p->src, s->rport);
-    if (!c) {
+    uint32_t entry = tcp_table_find(e, s->tag, &p->dst, s->lport, &p->src, s->rport);
+    if (entry == 0) {
         act_unknown(e, s);
         return;
     }
+    if (entry & TCP_ENTRY_SYN) {
+        tcp_syn_segment(e, &e->syn.entry[(entry & ~TCP_ENTRY_SYN) - 1], s);
+        return;
+    }
+    struct tcp_conn *c = &e->conns[entry - 1];
     tcp_conn_segment(e, c, s);
     tcp_timer_update(e, c);
 }

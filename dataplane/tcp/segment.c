@@ -37,8 +37,6 @@ static bool established(struct tcp_engine *e, struct tcp_conn *c)
         return c->state != TCP_CLOSED;
     }
     struct tcp_listener *l = &e->listener[c->listener];
-    tcp_list_remove(e, &e->half_open, c);
-    counter_set(&e->counters.tcp_half_open, e->half_open.count);
     c->owned = true;
     if (l->port != c->stream.local.port || !l->accept(l->ctx, &c->stream, e->now)) {
         counter_inc(&e->counters.tcp_accept_refused_total);
@@ -317,8 +315,7 @@ void tcp_conn_segment(struct tcp_engine *e, struct tcp_conn *c, struct tcp_segme
         return;
     }
     if (c->state == TCP_SYN_RECEIVED && (s->flags & TCP_SYN) && s->seq == c->rcv_nxt - 1 &&
-        !(s->flags & TCP_ACK)) {    /* our SYN,ACK was lost */
-        tcp_ecn_negotiate(e, c, s); /* maybe for its flags: the peer's second SYN has none */
+        !(s->flags & TCP_ACK)) { /* simultaneous open: our SYN,ACK was lost */
         c->syn_due = true;
         tcp_conn_ready(c);
         return;

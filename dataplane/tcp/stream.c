@@ -24,12 +24,7 @@ void tcp_conn_end(struct tcp_engine *e, struct tcp_conn *c, enum stream_end why)
         tcp_conn_event(c, TCP_EVENT_CLOSED);
         return;
     }
-    bool connecting = c->owned && (c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED);
-    if (!c->owned) { /* a handshake that the application never heard of */
-        tcp_conn_free(e, c);
-        counter_set(&e->counters.tcp_half_open, e->half_open.count);
-        return;
-    }
+    bool connecting = c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED;
     count_end(e, why, connecting);
     c->state = TCP_CLOSED;
     c->end = (uint8_t)why;

@@ -30,38 +30,52 @@ uint32_t tcp_tuple_hash(const struct hash_secret *s, const struct endpoint *x,
     return (uint32_t)hash64(s, tuple, sizeof(tuple));
 }
 
-struct tcp_conn *tcp_conn_find(const struct tcp_engine *e, uint64_t tag, const struct addr *local,
-                               uint16_t lport, const struct addr *remote, uint16_t rport)
+static bool entry_is(const struct tcp_engine *e, uint32_t entry, const struct addr *local,
+                     uint16_t lport, const struct addr *remote, uint16_t rport)
+{
+    if (entry & TCP_ENTRY_SYN) {
+        const struct tcp_syn *y = &e->syn.entry[(entry & ~TCP_ENTRY_SYN) - 1];
+        return e->listener[y->listener].port == lport && y->rport == rport &&
+               addr_eq(&y->remote, remote) && addr_eq(&y->local, local);
+    }
+    const struct stream *s = &e->conns[entry - 1].stream;
+    return s->local.port == lport && s->remote.port == rport && addr_eq(&s->remote.ip, remote) &&
+           addr_eq(&s->local.ip, local);
+}
+
+uint32_t tcp_table_find(const struct tcp_engine *e, uint64_t tag, const struct addr *local,
+                        uint16_t lport, const struct addr *remote, uint16_t rport)
 {
     const struct tcp_bucket *b = tcp_bucket_of(e, (uint32_t)tag), *end = e->bucket + e->buckets;
     for (uint32_t n = e->buckets; n > 0; n--) {
-        for (unsigned i = 0; i < TCP_SLOTS; i++) {
-            if (b->tag[i] != tcp_bucket_tag(tag) || b->conn[i] == 0)
-                continue;
-            struct tcp_conn *c = &e->conns[b->conn[i] - 1];
-            if (c->stream.local.port == lport && c->stream.remote.port == rport &&
-                addr_eq(&c->stream.remote.ip, remote) && addr_eq(&c->stream.local.ip, local))
-                return c;
-        }
+        for (unsigned i = 0; i < TCP_SLOTS; i++)
+            if (b->tag[i] == tcp_bucket_tag(tag) && b->entry[i] != 0 &&
+                entry_is(e, b->entry[i], local, lport, remote, rport))
+                return b->entry[i];
         if (b->passed == 0)
             break;
         b = b + 1 == end ? e->bucket : b + 1;
     }
-    return NULL;
+    return 0;
+}
+
+struct tcp_conn *tcp_conn_find(const struct tcp_engine *e, uint64_t tag, const struct addr *local,
+                               uint16_t lport, const struct addr *remote, uint16_t rport)
+{
+    uint32_t entry = tcp_table_find(e, tag, local, lport, remote, rport);
+    return entry == 0 || (entry & TCP_ENTRY_SYN) ? NULL : &e->conns[entry - 1];
 }
 
 /* Buckets have room for more than there are entries: the loop ends. */
-void tcp_conn_hash(struct tcp_engine *e, struct tcp_conn *c, uint64_t tag)
+void tcp_table_put(struct tcp_engine *e, uint32_t entry, uint64_t tag)
 {
     struct tcp_bucket *b = tcp_bucket_of(e, (uint32_t)tag), *end = e->bucket + e->buckets;
     for (;;) {
         for (unsigned i = 0; i < TCP_SLOTS; i++) {
-            if (b->conn[i])
+            if (b->entry[i])
                 continue;
             b->tag[i] = tcp_bucket_tag(tag);
-            b->conn[i] = tcp_conn_index(e, c) + 1;
-            c->stream.transport = (uint32_t)tag;
-            c->in_table = true;
+            b->entry[i] = entry;
             return;
         }
         b->passed++;
@@ -69,18 +83,14 @@ void tcp_conn_hash(struct tcp_engine *e, struct tcp_conn *c, uint64_t tag)
     }
 }
 
-void tcp_conn_unhash(struct tcp_engine *e, struct tcp_conn *c)
+void tcp_table_remove(struct tcp_engine *e, uint32_t entry, uint32_t hash)
 {
-    if (!c->in_table)
-        return;
-    uint32_t self = tcp_conn_index(e, c) + 1;
-    struct tcp_bucket *b = tcp_bucket_of(e, c->stream.transport), *end = e->bucket + e->buckets;
+    struct tcp_bucket *b = tcp_bucket_of(e, hash), *end = e->bucket + e->buckets;
     for (;;) {
         for (unsigned i = 0; i < TCP_SLOTS; i++) {
-            if (b->conn[i] != self)
+            if (b->entry[i] != entry)
                 continue;
-            b->conn[i] = 0;
-            c->in_table = false;
+            b->entry[i] = 0;
             return;
         }
         b->passed--;
@@ -88,7 +98,36 @@ void tcp_conn_unhash(struct tcp_engine *e, struct tcp_conn *c)
     }
 }
 
-struct tcp_conn *tcp_conn_new(struct tcp_engine *e, uint64_t tag)
+void tcp_table_replace(struct tcp_engine *e, uint32_t entry, uint32_t by, uint32_t hash)
+{
+    struct tcp_bucket *b = tcp_bucket_of(e, hash), *end = e->bucket + e->buckets;
+    for (;;) {
+        for (unsigned i = 0; i < TCP_SLOTS; i++) {
+            if (b->entry[i] != entry)
+                continue;
+            b->entry[i] = by;
+            return;
+        }
+        b = b + 1 == end ? e->bucket : b + 1;
+    }
+}
+
+void tcp_conn_hash(struct tcp_engine *e, struct tcp_conn *c, uint64_t tag)
+{
+    tcp_table_put(e, tcp_conn_index(e, c) + 1, tag);
+    c->stream.transport = (uint32_t)tag;
+    c->in_table = true;
+}
+
+void tcp_conn_unhash(struct tcp_engine *e, struct tcp_conn *c)
+{
+    if (!c->in_table)
+        return;
+    tcp_table_remove(e, tcp_conn_index(e, c) + 1, c->stream.transport);
+    c->in_table = false;
+}
+
+struct tcp_conn *tcp_conn_take(struct tcp_engine *e)
 {
     struct tcp_conn *c = tcp_pool_take(&e->conn_pool);
     if (!c)
@@ -97,8 +136,15 @@ struct tcp_conn *tcp_conn_new(struct tcp_engine *e, uint64_t tag)
     c->used = true;
     c->stream.ops = &e->ops;
     c->active_ms = e->now_ms;
-    tcp_conn_hash(e, c, tag);
     counter_set(&e->counters.tcp_connections, e->counters.tcp_connections + 1);
+    return c;
+}
+
+struct tcp_conn *tcp_conn_new(struct tcp_engine *e, uint64_t tag)
+{
+    struct tcp_conn *c = tcp_conn_take(e);
+    if (c)
+        tcp_conn_hash(e, c, tag);
     return c;
 }
 
@@ -107,7 +153,6 @@ void tcp_conn_free(struct tcp_engine *e, struct tcp_conn *c)
     tcp_conn_unhash(e, c);
     tcp_list_remove(e, &e->ready, c);
     tcp_list_remove(e, &e->events, c);
-    tcp_list_remove(e, &e->half_open, c);
     tcp_list_remove(e, &e->starving, c);
     tcp_wheel_stop(e, c);
     if (c->prefixed)
@@ -129,10 +174,7 @@ void tcp_list_init(struct tcp_list *l, enum tcp_link_id link)
 
 static bool on_list(const struct tcp_engine *e, const struct tcp_list *l, const struct tcp_conn *c)
 {
-    return l == &e->ready      ? c->on_ready
-           : l == &e->events   ? c->on_event
-           : l == &e->starving ? c->on_starving
-                               : c->on_half_open;
+    return l == &e->ready ? c->on_ready : l == &e->events ? c->on_event : c->on_starving;
 }
 
 static void mark(const struct tcp_engine *e, const struct tcp_list *l, struct tcp_conn *c, bool on)
@@ -141,10 +183,8 @@ static void mark(const struct tcp_engine *e, const struct tcp_list *l, struct tc
         c->on_ready = on;
     else if (l == &e->events)
         c->on_event = on;
-    else if (l == &e->starving)
-        c->on_starving = on;
     else
-        c->on_half_open = on;
+        c->on_starving = on;
 }
 
 void tcp_list_push(struct tcp_engine *e, struct tcp_list *l, struct tcp_conn *c)

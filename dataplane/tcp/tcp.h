@@ -78,7 +78,10 @@ struct tcp_host {
 };
 
 struct tcp_config {
-    uint32_t connections;      /* size of the table */
+    uint32_t connections; /* size of the table */
+    uint32_t syn_entries; /* half-open connections; from three quarters on, and always with 0,
+                           * SYNs are answered by cookies */
+    uint32_t time_wait_records;
     uint32_t active;           /* connections that may have bytes to send at one time */
     uint32_t blocks;           /* 2 KiB blocks for copies and for what arrives out of order */
     uint32_t send_queue_bytes; /* what a stream may have queued: it bounds the flight */

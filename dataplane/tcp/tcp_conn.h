@@ -36,6 +36,7 @@
 
 #include "base/rng.h"
 #include "dataplane/tcp/cc.h"
+#include "dataplane/tcp/cookie.h"
 #include "dataplane/tcp/pacer.h"
 #include "dataplane/tcp/pmtu.h"
 #include "dataplane/tcp/prefix.h"
@@ -76,7 +77,8 @@ static inline uint32_t seq_max(uint32_t a, uint32_t b)
     return seq_lt(a, b) ? b : a;
 }
 
-/* LISTEN is an entry of engine.listener, TIME-WAIT a tcp_tw. */
+/* LISTEN is an entry of engine.listener, SYN-RECEIVED a tcp_syn unless we had sent a SYN of our
+ * own (simultaneous open), TIME-WAIT a tcp_tw. */
 enum tcp_state {
     TCP_CLOSED, /* off the wire; the closed event is due */
     TCP_SYN_SENT,
@@ -96,7 +98,7 @@ enum tcp_event {
     TCP_EVENT_CLOSED = 8,
 };
 
-/* A connection is on at most one of events, starving and half_open, and on ready or not. */
+/* A connection is on at most one of events and starving, and on ready or not. */
 enum tcp_link_id { TCP_LINK_READY, TCP_LINK_EVENT, TCP_LINKS };
 
 struct tcp_link {
@@ -134,14 +136,16 @@ struct tcp_wheel {
     uint64_t used[TCP_WHEEL_RINGS][TCP_WHEEL_SLOTS / 64];
 };
 
-/* A line of the table. A connection lies in the first bucket from its own on that had a slot
- * free; `passed` counts those that went by, so that a search knows when to stop. */
+/* A line of the table. An entry lies in the first bucket from its own on that had a slot free;
+ * `passed` counts those that went by, so that a search knows when to stop. */
 struct tcp_bucket {
-    uint16_t tag[TCP_SLOTS];  /* of the hash, bits that do not choose the bucket */
-    uint32_t conn[TCP_SLOTS]; /* index + 1, 0: free */
+    uint16_t tag[TCP_SLOTS];   /* of the hash, bits that do not choose the bucket */
+    uint32_t entry[TCP_SLOTS]; /* a connection's index + 1, or a tcp_syn's with TCP_ENTRY_SYN;
+                                * 0: free */
     uint32_t passed;
 };
 static_assert(sizeof(struct tcp_bucket) == 64, "a bucket is a cache line");
+#define TCP_ENTRY_SYN 0x80000000u
 
 /* 2 KiB for copied bytes (then `hold` counts the queue and every frame that refers to it), for
  * received bytes, or for a tcp_store. */
@@ -231,7 +235,7 @@ struct tcp_conn {
     bool ack_armed;
 
     bool used : 1;
-    bool on_event : 1, on_half_open : 1, on_starving : 1, in_table : 1;
+    bool on_event : 1, on_starving : 1, in_table : 1;
     bool passive : 1;
     bool owned : 1;      /* the application has it, and is owed a closed event */
     bool ts_on : 1;      /* timestamps negotiated */
@@ -269,8 +273,8 @@ struct tcp_conn {
     uint8_t ack_owed; /* without SACK: ACKs to send for segments out of order, one each */
 
     uint32_t ts_recent, ts_recent_ms;
-    uint32_t ts_offset; /* of our timestamp clock, by address pair */
-    struct tcp_tx *tx;  /* there while anything is queued or in flight after the handshake */
+    uint32_t ts_offset;       /* of our timestamp clock, by address pair */
+    struct tcp_tx *tx;        /* there while anything is queued or in flight after the handshake */
     struct tcp_recovery *rec; /* while data is in flight and the peer sends SACK */
     struct tcp_store *store;
     /* timers, in milliseconds of engine.now_ms; one wheel timer, lazy, for the earliest */
@@ -302,21 +306,75 @@ static_assert(sizeof(struct tcp_conn) + sizeof(struct tcp_bucket) / TCP_SLOTS_US
                   TCP_IDLE_BYTES,
               "an idle connection with its share of the table");
 
-/* What is left of a connection in TIME-WAIT: every answer there goes to a packet that carries
- * the addresses. */
-struct tcp_tw {
-    uint64_t tag; /* hash of the tuple; 0: free */
-    uint32_t rcv_nxt, snd_nxt, ts_recent;
-    uint32_t due_ms;
-    uint32_t hash_next;  /* in the bucket, or next free */
-    uint32_t next, prev; /* by age */
-    bool ts_on;
+/*
+ * A handshake that a peer began, in SYN-RECEIVED: a cache line, until the third segment makes it a
+ * connection. It waits on one list by the time at which its SYN,ACK is due again.
+ *
+ *    0            16           32    34    36    40    44         48     52    56    60
+ *   +------------+------------+-----+-----+-----+-----+----------+------+-----+-----+----------+
+ *   | remote     | local      |rport| mss | irs | iss |ts_recent | at_us|next |prev | bits     |
+ *   +------------+------------+-----+-----+-----+-----+----------+------+-----+-----+----------+
+ */
+struct tcp_syn {
+    struct addr remote, local;
+    uint16_t rport;
+    uint16_t mss;      /* agreed, options not subtracted */
+    uint32_t irs, iss; /* first numbers: the peer's, ours */
+    uint32_t ts_recent;
+    uint32_t at_us;      /* when the SYN,ACK went last, or should have */
+    uint32_t next, prev; /* indices in its list; TCP_NONE */
+    uint8_t listener;    /* index: it knows the local port */
+    uint8_t retries;     /* times that the SYN,ACK was due again */
+    uint8_t snd_scale;
+    bool ts_on : 1, scale_on : 1, sack_on : 1, ecn_on : 1;
+    bool unsent : 1; /* the port did not take the SYN,ACK */
+    bool again : 1;  /* it went more than once: an answer is no sample (Karn) */
+};
+static_assert(sizeof(struct tcp_syn) == 64, "a half-open connection is a cache line");
+
+/* Those that wait equally long are in order of their deadlines: a list for each back-off, the
+ * last one for all that are longer; one more for what the port refused. */
+#define TCP_SYN_WAITS  7u
+#define TCP_SYN_UNSENT TCP_SYN_WAITS
+#define TCP_SYN_LISTS  (TCP_SYN_WAITS + 1)
+
+struct tcp_syn_list {
+    uint32_t head, tail, count;
 };
 
+struct tcp_syn_table {
+    struct tcp_pool pool;
+    struct tcp_syn *entry; /* pool's */
+    struct tcp_syn_list list[TCP_SYN_LISTS];
+    struct tcp_cookie_key key;
+    uint64_t cookie_until_us; /* so long an ACK may answer one: some were sent lately */
+};
+
+/*
+ * What is left of a connection in TIME-WAIT: every answer there goes to a packet that carries the
+ * addresses.
+ *
+ *    0          8         12        16          20       24            28     32
+ *   +----------+---------+---------+-----------+--------+-------------+------+
+ *   | tag      | rcv_nxt | snd_nxt | ts_recent | due_ms | next, ts_on | prev |
+ *   +----------+---------+---------+-----------+--------+-------------+------+
+ */
+struct tcp_tw {
+    uint64_t tag; /* hash of the tuple */
+    uint32_t rcv_nxt, snd_nxt, ts_recent;
+    uint32_t due_ms;
+    uint32_t next : 31; /* by age; TCP_TW_NONE */
+    uint32_t ts_on : 1;
+    uint32_t prev; /* by age */
+};
+static_assert(sizeof(struct tcp_tw) == 32, "two to a cache line");
+#define TCP_TW_NONE 0x7fffffffu
+
 struct tcp_time_wait {
-    struct tcp_tw *record;
-    uint32_t *bucket;
-    uint32_t mask, free, oldest, newest, count;
+    struct tcp_pool pool;
+    struct tcp_tw *record; /* pool's */
+    uint32_t *slot;        /* index + 1 of a record, by tag; 0: free */
+    uint32_t mask, oldest, newest;
 };
 
 /* A rate limit: `left` of this second's allowance. */
@@ -370,8 +428,8 @@ struct tcp_engine {
     struct tcp_conn *conns; /* conn_pool's */
     struct tcp_pool conn_pool;
     struct tcp_bucket *bucket;
-    uint32_t buckets, half_open_max;
-    struct tcp_list ready, events, half_open;
+    uint32_t buckets;
+    struct tcp_list ready, events;
     struct tcp_list starving; /* they may send more, and wait for a pool, in turn */
     bool fed;                 /* in the last poll one of them found what it waited for */
     bool refused;             /* the last poll had output refused */
@@ -385,6 +443,7 @@ struct tcp_engine {
     struct tcp_record *records;
     uint32_t free_record, recoveries_free, records_free;
 
+    struct tcp_syn_table syn;
     struct tcp_time_wait tw;
     struct tcp_listener listener[TCP_LISTENERS];
     uint32_t port_counter;
@@ -464,6 +523,14 @@ bool tcp_unicast(const struct addr *a);
 /* table.c: entries, tuple table, lists */
 uint64_t tcp_tuple_tag(const struct tcp_engine *e, const struct addr *local, uint16_t lport,
                        const struct addr *remote, uint16_t rport);
+/* The entry of a tuple, as a bucket has it: a connection's, a tcp_syn's, or 0. */
+uint32_t tcp_table_find(const struct tcp_engine *e, uint64_t tag, const struct addr *local,
+                        uint16_t lport, const struct addr *remote, uint16_t rport);
+void tcp_table_put(struct tcp_engine *e, uint32_t entry, uint64_t tag);
+/* `hash`: the tag's lower half. The entry must be there. */
+void tcp_table_remove(struct tcp_engine *e, uint32_t entry, uint32_t hash);
+void tcp_table_replace(struct tcp_engine *e, uint32_t entry, uint32_t by, uint32_t hash);
+/* NULL: none, or but a tcp_syn. */
 struct tcp_conn *tcp_conn_find(const struct tcp_engine *e, uint64_t tag, const struct addr *local,
                                uint16_t lport, const struct addr *remote, uint16_t rport);
 /* The bucket where the search for `hash` begins. */
@@ -475,7 +542,9 @@ static inline uint16_t tcp_bucket_tag(uint64_t tag)
 {
     return (uint16_t)(tag >> 48);
 }
-/* A zeroed entry in the table, or NULL when all are taken. */
+/* A zeroed entry, or NULL when all are taken. */
+struct tcp_conn *tcp_conn_take(struct tcp_engine *e);
+/* The same, in the table. */
 struct tcp_conn *tcp_conn_new(struct tcp_engine *e, uint64_t tag);
 /* Puts it into the table under its tuple's tag. */
 void tcp_conn_hash(struct tcp_engine *e, struct tcp_conn *c, uint64_t tag);
@@ -533,14 +602,57 @@ void tcp_option_ts(struct tcp_out *o, uint32_t tsval, uint32_t tsecr);
 void tcp_option_sack_permitted(struct tcp_out *o);
 void tcp_option_sack(struct tcp_out *o, const struct tcp_range *b, uint32_t n);
 
+/* syn_table.c: half-open connections, and their time-outs */
+bool tcp_syn_create(struct tcp_engine *e);
+void tcp_syn_destroy(struct tcp_engine *e);
+static inline uint32_t tcp_syn_count(const struct tcp_engine *e)
+{
+    return e->syn.pool.count - e->syn.pool.left;
+}
+/* NULL: none, or a connection. */
+struct tcp_syn *tcp_syn_find(const struct tcp_engine *e, uint64_t tag, const struct addr *local,
+                             uint16_t lport, const struct addr *remote, uint16_t rport);
+/* An entry like `y`, in the table, its SYN,ACK sent or due. False: all are taken. */
+bool tcp_syn_add(struct tcp_engine *e, const struct tcp_syn *y, uint64_t tag);
+void tcp_syn_drop(struct tcp_engine *e, struct tcp_syn *y);
+/* The connection takes its place in the table, and the entry is free. */
+void tcp_syn_replace(struct tcp_engine *e, struct tcp_syn *y, struct tcp_conn *c, uint64_t tag);
+/* The SYN,ACK that `y` stands for. False: the port refused. */
+bool tcp_syn_answer(struct tcp_engine *e, const struct tcp_syn *y, uint32_t tsval);
+/* Sends the SYN,ACK again at once, out of turn. */
+void tcp_syn_repeat(struct tcp_engine *e, struct tcp_syn *y);
+/* Resets them all. */
+void tcp_syn_abort_all(struct tcp_engine *e);
+/* Due retransmissions and expiries, a bounded number. Sets *refused when the port refused. True:
+ * more are due. */
+bool tcp_syn_poll(struct tcp_engine *e, bool *refused);
+/* The next deadline in mono_us, but for what the port refused; UINT64_MAX: none. */
+uint64_t tcp_syn_next_us(const struct tcp_engine *e);
+
+/* passive.c: what peers open */
+/* A SYN for no connection: begins a handshake, with state or as a cookie, or refuses. `iss_floor`
+ * unless NULL is the least number to start from. False: nothing could be begun. */
+bool tcp_open_passive(struct tcp_engine *e, const struct tcp_segment *s, const uint32_t *iss_floor);
+/* A segment for a half-open connection. */
+void tcp_syn_segment(struct tcp_engine *e, struct tcp_syn *y, struct tcp_segment *s);
+/* A segment for no connection, with ACK alone of SYN, RST and ACK. True: it completed a handshake
+ * that was begun with a cookie, or had to be dropped for lack of a free entry. */
+bool tcp_cookie_segment(struct tcp_engine *e, struct tcp_segment *s);
+
 /* open.c */
-/* A SYN for no connection. */
-void tcp_open_passive(struct tcp_engine *e, const struct tcp_segment *s, uint32_t iss_floor,
-                      bool floor);
-/* What the SYN of the peer said. */
+/* A number to start from (RFC 6528 3): not below *floor unless that is NULL. */
+uint32_t tcp_initial_seq(const struct tcp_engine *e, const struct addr *local, uint16_t lport,
+                         const struct addr *remote, uint16_t rport, const uint32_t *floor);
+/* The segment size agreed with a peer whose SYN is `s`, options not subtracted. */
+uint16_t tcp_mss_agreed(const struct tcp_engine *e, const struct tcp_segment *s);
+/* The right edge of the first window we offer, which no scale applies to. */
+uint32_t tcp_first_window(const struct tcp_engine *e);
+uint8_t tcp_window_scale(const struct tcp_engine *e);
+/* What the SYN of the peer said to our own. */
 void tcp_conn_negotiate(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s);
 uint32_t tcp_ts_offset(const struct tcp_engine *e, const struct addr *local,
                        const struct addr *remote);
+/* Who takes new connections at a port; NULL: nobody. */
 struct tcp_listener *tcp_listener_find(struct tcp_engine *e, uint16_t port);
 
 /* segment.c: RFC 9293 3.10.7; ack.c: its fifth check */
@@ -558,7 +670,10 @@ void tcp_conn_grow(struct tcp_engine *e, struct tcp_conn *c, uint32_t acked, uin
 void tcp_conn_reduce(struct tcp_engine *e, struct tcp_conn *c, bool ecn);
 
 /* ecn.c */
-void tcp_ecn_negotiate(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s);
+/* What the answer to our SYN says of it. */
+void tcp_ecn_negotiate(struct tcp_conn *c, const struct tcp_segment *s);
+/* Whether we grant ECN to the peer whose SYN is `s`. */
+bool tcp_ecn_granted(const struct tcp_engine *e, const struct tcp_segment *s);
 /* What a SYN or SYN,ACK of ours says of ECN. */
 uint8_t tcp_ecn_syn_flags(struct tcp_engine *e, struct tcp_conn *c);
 /* Data in the window arrived. */
@@ -659,8 +774,15 @@ void tcp_send_rst(struct tcp_engine *e, struct tcp_conn *c);
 void tcp_send_challenge(struct tcp_engine *e, struct tcp_conn *c);
 /* RST in answer to a segment of no connection (RFC 9293 3.10.7.1). */
 void tcp_answer_rst(struct tcp_engine *e, const struct tcp_segment *s);
-void tcp_answer_ack(struct tcp_engine *e, const struct tcp_segment *s, uint32_t seq, uint32_t ack,
-                    bool ts_on, uint32_t ts_recent);
+/* An ACK where there is no connection yet, or no more, within the challenge ACKs' limit. */
+struct tcp_bare {
+    uint32_t seq, ack;
+    uint16_t window; /* as on the wire */
+    bool ts_on;
+    uint32_t ts_recent;
+};
+/* False: it is withheld. */
+bool tcp_answer_ack(struct tcp_engine *e, const struct tcp_segment *s, const struct tcp_bare *a);
 
 /* timers.c */
 uint32_t tcp_rto_ms(const struct tcp_conn *c);
@@ -693,7 +815,12 @@ void tcp_conn_events(struct tcp_engine *e, struct tcp_conn *c);
 bool tcp_time_wait_create(struct tcp_time_wait *t, uint32_t records);
 void tcp_time_wait_destroy(struct tcp_time_wait *t);
 void tcp_time_wait_add(struct tcp_engine *e, const struct tcp_conn *c);
-bool tcp_time_wait_has(const struct tcp_engine *e, uint64_t tag);
+/* What a record says about an active open of its tuple. */
+enum tcp_port_state { TCP_PORT_FREE, TCP_PORT_REUSABLE, TCP_PORT_TAKEN };
+enum tcp_port_state tcp_time_wait_port(const struct tcp_engine *e, uint64_t tag);
+/* Takes the record away for a new connection; *floor is the least number for that to start from.
+ * False: there is none. */
+bool tcp_time_wait_take(struct tcp_engine *e, uint64_t tag, uint32_t *floor);
 /* True: the segment belonged to a TIME-WAIT record and is answered. */
 bool tcp_time_wait_segment(struct tcp_engine *e, const struct tcp_segment *s);
 void tcp_time_wait_expire(struct tcp_engine *e);

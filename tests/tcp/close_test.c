@@ -281,7 +281,7 @@ Test(closing, time_wait_yields_to_a_newer_syn_only)
     cr_assert(tcp_connections(w->engine[SERVER]) == 0); /* older: an ACK */
     o.seq += 5000;
     world_inject(w, SERVER, &o);
-    cr_assert(tcp_connections(w->engine[SERVER]) == 1);
+    cr_assert(tcp_counters(w->engine[SERVER])->tcp_half_open == 1);
     cr_assert(tcp_counters(w->engine[SERVER])->tcp_time_wait_reused_total == 1);
     world_free(w);
 }
@@ -294,14 +294,117 @@ Test(closing, time_wait_yields_to_a_newer_timestamp)
     o.seq -= 1000;
     tcp_option_syn(&o, 1460, 3, true, recent + 100000, 0);
     world_inject(w, SERVER, &o);
-    cr_assert(tcp_connections(w->engine[SERVER]) == 1);
+    cr_assert(tcp_counters(w->engine[SERVER])->tcp_half_open == 1);
     world_free(w);
+}
+
+static uint16_t one_port(void *ctx, const struct addr *local, const struct endpoint *remote,
+                         uint32_t n)
+{
+    (void)ctx, (void)local, (void)remote, (void)n;
+    return 40000;
+}
+
+/* One port for all: the client closes, and opens again. */
+static bool reopened(bool ts, uint64_t after_us)
+{
+    struct tcp_config patient = world_config();
+    patient.time_wait_ms = 5000;
+    struct world *w = world_new(1, &patient, NULL);
+    uint8_t *source = w->app[CLIENT].source;
+    w->no_ts = !ts;
+    w->engine[CLIENT]->host.port_try = one_port;
+    w->app[CLIENT].shut_after = w->app[SERVER].shut_on_eof = true;
+    world_connect(w);
+    cr_assert(world_run_closed(w, 100000));
+    const struct tcp_counters *n = tcp_counters(w->engine[CLIENT]);
+    cr_assert_eq(n->tcp_time_wait, 1);
+    uint32_t old = w->last[CLIENT].seq;
+    w->now.mono_us += after_us;
+    struct addr from = world_addr(CLIENT);
+    struct endpoint to = {world_addr(SERVER), 80};
+    w->app[CLIENT] = (struct app){.world = w, .salt = 1, .peer_salt = 1, .source = source};
+    struct stream *s =
+        tcp_connect(w->engine[CLIENT], &from, &to, &app_events, &w->app[CLIENT], w->now);
+    if (s) {
+        w->app[CLIENT].stream = s;
+        cr_assert_eq(n->tcp_time_wait, 0);
+        cr_assert_eq(n->tcp_time_wait_reused_total, 1);
+        cr_assert_gt((int32_t)(tcp_conn_of(s)->snd_una - old), 65535);
+        world_run(w, 100000);
+        cr_assert(w->app[CLIENT].opened);
+    } else {
+        cr_assert_eq(n->tcp_no_port_total, 1);
+    }
+    cr_assert(!w->broken, "%s", w->broken);
+    world_free(w);
+    return s != NULL;
+}
+
+/* RFC 6191 for our own opens: the clock has moved on, and timestamps say so. */
+Test(closing, a_port_in_time_wait_serves_again_after_a_second_with_timestamps)
+{
+    cr_expect(!reopened(true, 500000));
+    cr_expect(reopened(true, 1000000));
+    cr_expect(!reopened(false, 1000000));
+    cr_expect(!reopened(false, 3000000));
+}
+
+/* Records in any order of tags and ages, many with one home slot: found while they are there, gone
+ * when they are not. */
+Test(closing, time_wait_records_are_found_until_they_go)
+{
+    enum { N = 200 };
+    struct tcp_config c = tcp_config_default();
+    struct tcp_host host = {0};
+    const uint8_t seed[32] = {8};
+    c.time_wait_records = N;
+    c.time_wait_ms = 1000;
+    struct tcp_engine *e = tcp_create(&c, &host, seed, (struct now){1000000, 0});
+    struct tcp_conn conn = {0};
+    uint64_t tag[N * 4];
+    struct rng rng;
+    rng_init_u64(&rng, 3);
+    bool in[N * 4] = {false};
+    unsigned held = 0;
+    for (unsigned i = 0; i < N * 4; i++) {
+        conn.stream.local.port = (uint16_t)i;
+        tag[i] = tcp_tuple_tag(e, &conn.stream.local.ip, (uint16_t)i, &conn.stream.remote.ip, 0);
+    }
+    for (unsigned step = 0; step < 20000; step++) {
+        unsigned i = rng_below(&rng, N * 4);
+        uint32_t floor;
+        if (in[i]) {
+            cr_assert(tcp_time_wait_take(e, tag[i], &floor) && floor == i + 65537);
+            in[i] = false;
+            held--;
+        } else if (held < N) {
+            conn.stream.local.port = (uint16_t)i;
+            conn.snd_max = i;
+            tcp_time_wait_add(e, &conn);
+            in[i] = true;
+            held++;
+        }
+        cr_assert_eq(tcp_counters(e)->tcp_time_wait, held);
+        unsigned k = rng_below(&rng, N * 4);
+        cr_assert_eq(tcp_time_wait_port(e, tag[k]) != TCP_PORT_FREE, in[k]);
+    }
+    for (unsigned i = 0; i < N * 4; i++)
+        cr_assert_eq(tcp_time_wait_port(e, tag[i]) != TCP_PORT_FREE, in[i]);
+    for (unsigned i = 0; i < 10; i++)
+        tcp_poll(e, (struct now){3000000, 0});
+    cr_assert_eq(e->tw.pool.left, N);
+    for (uint32_t i = 0; i <= e->tw.mask; i++)
+        cr_assert_eq(e->tw.slot[i], 0);
+    cr_assert_eq(tcp_counters(e)->tcp_time_wait_dropped_total, 0);
+    tcp_destroy(e);
 }
 
 Test(closing, a_full_time_wait_table_drops_its_oldest)
 {
     struct tcp_config one = world_config();
     one.connections = 1;
+    one.time_wait_records = 1;
     struct world *w = world_new(1, NULL, &one);
     for (unsigned i = 0; i < 3; i++) {
         uint8_t *source[2] = {w->app[0].source, w->app[1].source};

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A connection against a peer that does anything. The input is a list of 8-byte steps; sequence
- * and acknowledgement numbers count from where the connection is, so that deep states are near.
+ * and acknowledgement numbers count from where the connection is, so that deep states are near;
+ * while there is none, from what the last SYN,ACK said. A size that is no multiple of two has no
+ * SYN table: all handshakes go by cookies.
  *
  *   byte 0  what to do: low 3 bits segment, application, time, port; bit 5: with SACK;
  *           the top two bits are the ECN field
@@ -23,6 +25,8 @@ struct fuzz {
     struct stream *stream;
     struct now now;
     bool refuse, closed, nibble;
+    uint32_t begun_seq, begun_ack,
+        begun_ts; /* of the last SYN,ACK: our number, the peer's, TSval */
     uint64_t got;
 };
 
@@ -36,6 +40,15 @@ static bool emit(void *ctx, const struct tcp_out *out)
         sum += out->ref[i].len;
     if (sum != out->len || out->option_len % 4)
         abort();
+    if (!f->refuse && (out->flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK)) {
+        f->begun_seq = out->seq + 1;
+        f->begun_ack = out->ack;
+        for (unsigned i = 4; i + 12 <= out->option_len; i += 4)
+            if (memcmp(out->option + i, "\1\1\10\12", 4) == 0) {
+                struct reader r = reader_of(out->option + i + 4, 4);
+                f->begun_ts = read_u32(&r);
+            }
+    }
     return !f->refuse;
 }
 
@@ -91,8 +104,9 @@ static void segment(struct fuzz *f, const uint8_t *b)
     struct writer w = writer_of(bytes, sizeof(bytes));
     write_u16(&w, 1234);
     write_u16(&w, c ? c->stream.local.port : 80);
-    write_u32(&w, (c ? c->rcv_nxt : 1000) + (uint32_t)seq);
-    write_u32(&w, (c ? c->snd_una : 0) + (uint32_t)ack);
+    uint32_t next = f->begun_ack ? f->begun_ack : 1000;
+    write_u32(&w, (c ? c->rcv_nxt : b[1] & TCP_SYN ? 999 : next) + (uint32_t)seq);
+    write_u32(&w, (c ? c->snd_una : f->begun_seq) + (uint32_t)ack);
     write_u8(&w, (uint8_t)(words << 4));
     write_u8(&w, b[1]);
     write_u16(&w, (uint16_t)(b[7] << 8));
@@ -100,7 +114,7 @@ static void segment(struct fuzz *f, const uint8_t *b)
     if (ts) {
         write_u32(&w, 0x0101080a);
         write_u32(&w, (c ? c->ts_recent : 0) + (b[6] & 2 ? 1u : 0u));
-        write_u32(&w, c ? tcp_ts_now(f->e, c->ts_offset) : 0);
+        write_u32(&w, c ? tcp_ts_now(f->e, c->ts_offset) : f->begun_ts);
     }
     if (sack && permitted) {
         write_u32(&w, 0x01010402);
@@ -182,6 +196,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct fuzz f = {.now = {.mono_us = 1000000}};
     struct tcp_config config = tcp_config_default();
     config.connections = 8;
+    config.syn_entries = size & 1 ? 0 : 4;
+    config.time_wait_records = 2;
     config.blocks = 64;
     config.send_queue_bytes = 16384;
     config.flights = 3; /* so that records run out */

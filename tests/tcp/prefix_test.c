@@ -92,7 +92,7 @@ Test(prefix, the_engine_refuses_the_network_and_serves_others)
     const struct tcp_counters *n = tcp_counters(w->engine[SERVER]);
     cr_assert(n->tcp_prefix_refused_total > 0 && n->tcp_accepted_total == 0);
     tcp_prefix_give(&w->engine[SERVER]->prefixes, &client);
-    world_run(w, 5000000); /* the SYN is sent again */
+    world_run(w, 5000000); /* the SYN,ACK is sent again */
     cr_assert_eq(n->tcp_accepted_total, 1);
     cr_assert(!tcp_prefix_take(&w->engine[SERVER]->prefixes, &client));
     w->app[CLIENT].shut_after = w->app[SERVER].shut_after = true;

@@ -59,7 +59,7 @@ Test(room, connections_of_one_bucket_overflow_into_the_next_ones)
         for (uint32_t b = 0; b < e->buckets; b++) {
             cr_assert_eq(e->bucket[b].passed, 0);
             for (unsigned i = 0; i < TCP_SLOTS; i++)
-                cr_assert_eq(e->bucket[b].conn[i], 0);
+                cr_assert_eq(e->bucket[b].entry[i], 0);
         }
     }
     tcp_destroy(e);

@@ -175,6 +175,7 @@ static bool config(struct script *p, const char *name, uint32_t n)
         {"idle_ms", &c->idle_timeout_ms},     {"queue", &c->send_queue_bytes},
         {"keepalive_ms", &c->keepalive_ms},   {"floor", &c->floor_bytes_s},
         {"connections", &c->connections},     {"blocks", &c->blocks},
+        {"syn_entries", &c->syn_entries},     {"time_wait_records", &c->time_wait_records},
     };
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         if (strcmp(fields[i].name, name) == 0) {
