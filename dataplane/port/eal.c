@@ -8,11 +8,14 @@
 #include "dataplane/port/quiet.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -23,6 +26,9 @@
 #define BASE_BYTES (24u << 20) /* ethdev, rings, EAL itself */
 #define EAL_ARGS   16
 #define LINE_BYTES 256
+/* Another node's EAL takes well under a second; after five we go on without the lock. */
+#define LOCK_TRIES   500
+#define LOCK_WAIT_US 10000
 
 static struct {
     pthread_mutex_t lock;
@@ -100,6 +106,21 @@ size_t port_hugepages_free(void)
     return free_pages > reserved ? (free_pages - reserved) * PAGE_BYTES : 0;
 }
 
+/* The kernel's own file of the resource: the same for all network namespaces, and never removed. */
+int port_hugepages_lock(void)
+{
+    int fd = open("/proc/sys/vm/nr_hugepages", O_RDONLY | O_CLOEXEC);
+    for (int i = 0; fd >= 0 && i < LOCK_TRIES && flock(fd, LOCK_EX | LOCK_NB) < 0; i++)
+        usleep(LOCK_WAIT_US);
+    return fd;
+}
+
+void port_hugepages_unlock(int lock)
+{
+    if (lock >= 0)
+        close(lock);
+}
+
 bool port_eal_hugepages(void)
 {
     return said.hugepages;
@@ -173,16 +194,18 @@ int port_eal_start(const struct eal_config *config, char *error, size_t error_le
     int cpu = 0;
     while (!CPU_ISSET(cpu, &cpus))
         cpu++;
-    bool huge = !config->no_hugepages && port_hugepages_free() >= config->memory_bytes;
     if (!log_capture()) {
         snprintf(error, error_len, "out of memory");
         return -1;
     }
 
     struct args a = {0};
+    int lock = port_hugepages_lock();
+    bool huge = !config->no_hugepages && port_hugepages_free() >= config->memory_bytes;
     build_args(&a, config, huge, cpu);
     port_said_clear();
     int r = eal_init(&a);
+    port_hugepages_unlock(lock);
     /* EAL pins the thread that starts it; ours goes where it was allowed before */
     sched_setaffinity(0, sizeof(cpus), &cpus);
     if (r < 0) {

@@ -46,6 +46,11 @@ void port_eal_stop(void);
 bool port_eal_hugepages(void);
 /* Free 2 MiB pages of the machine, in bytes. */
 size_t port_hugepages_free(void);
+/* Held from asking what is free to having taken it: nodes that start at the same time on one
+ * machine would all count the same pages, and EAL has no second try. Waits a few seconds at most.
+ */
+int port_hugepages_lock(void);
+void port_hugepages_unlock(int lock);
 /* The last line that EAL or a driver logged as an error, "" when there was none. */
 void port_eal_said(char *out, size_t len);
 

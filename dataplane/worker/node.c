@@ -28,7 +28,11 @@ static bool make_memory(struct node *n)
     size_t bytes = (n->config.cache_bytes + PAGE_BYTES - 1) & ~(size_t)(PAGE_BYTES - 1);
 
     n->memory_bytes = bytes;
-    if (port_hugepages_free() >= bytes && (n->memory = map(bytes, MAP_HUGETLB)) != NULL)
+    int lock = port_hugepages_lock();
+    if (port_hugepages_free() >= bytes)
+        n->memory = map(bytes, MAP_HUGETLB);
+    port_hugepages_unlock(lock);
+    if (n->memory)
         return true;
     uint8_t *p = map(bytes + PAGE_BYTES, MAP_NORESERVE);
     if (!p)
