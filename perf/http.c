@@ -259,6 +259,13 @@ static void worker_turn(void *ctx)
     worker_poll(h->node, 0, perf_now());
 }
 
+/* Both in turn, on one core. */
+static void both_turn(void *ctx)
+{
+    worker_turn(ctx);
+    generator_turn(ctx);
+}
+
 /* --- the run
  * ---------------------------------------------------------------------------------------------- */
 
@@ -336,7 +343,8 @@ static bool measure(struct http *h, struct perf_result *r, char *error, size_t e
 {
     uint32_t stop = 0;
     struct worker_stats stats;
-    struct perf_thread worker = {.turn = worker_turn,
+    bool two = h->options->cores == 2;
+    struct perf_thread worker = {.turn = two ? worker_turn : both_turn,
                                  .ctx = h,
                                  .calibrates = true,
                                  .stop = &stop,
@@ -346,7 +354,8 @@ static bool measure(struct http *h, struct perf_result *r, char *error, size_t e
 
     node_stats(h->node, 0, &stats);
     perf_thread_start(&worker);
-    perf_thread_start(&generator);
+    if (two)
+        perf_thread_start(&generator);
     bool ok = wait_until_all_run(h, error, error_len);
     struct hist *before = malloc(sizeof(*before));
     if (ok && before) {
@@ -360,7 +369,8 @@ static bool measure(struct http *h, struct perf_result *r, char *error, size_t e
     }
     __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
     perf_thread_join(&worker);
-    perf_thread_join(&generator);
+    if (two)
+        perf_thread_join(&generator);
     free(before);
     r->ratio = worker.calibration.ratio;
     r->errors = h->errors;

@@ -31,6 +31,10 @@ static const char usage[] =
     "  --rate R             http: requests a second by schedule (default: as answers come)\n"
     "  --size BYTES         http, tcp: of the answer (default 1024); echo: of a frame (default "
     "64)\n"
+    "  --cores 1|2          http: with 1, worker and load take turns on one core, and only the\n"
+    "                       worker's turns count: for callgrind, and for busy machines (default "
+    "2)\n"
+    "  --no-huge            ordinary pages, as valgrind needs them\n"
     "  --offload on|off     whether the port pretends to do checksums (default on)\n"
     "  --json               one JSON object on standard output\n"
     "  --help, --version\n";
@@ -56,11 +60,12 @@ static int read_options(int argc, char **argv, struct perf_options *o)
         {"size", required_argument, NULL, 'b'},    {"offload", required_argument, NULL, 'o'},
         {"json", no_argument, NULL, 'j'},          {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'v'},       {"op", required_argument, NULL, 'O'},
-        {"rate", required_argument, NULL, 'r'},    {0},
+        {"rate", required_argument, NULL, 'r'},    {"cores", required_argument, NULL, 'C'},
+        {"no-huge", no_argument, NULL, 'H'},       {0},
     };
     double v;
 
-    *o = (struct perf_options){.seconds = 3, .connections = 1000, .offload = true};
+    *o = (struct perf_options){.seconds = 3, .connections = 1000, .cores = 2, .offload = true};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == 's' && !number(optarg, 0.1, 600, &o->seconds))
             return refuse("--seconds", optarg, "is no time from 0.1 to 600");
@@ -68,6 +73,10 @@ static int read_options(int argc, char **argv, struct perf_options *o)
             return refuse("--connections", optarg, "is no number from 1 to 20000000");
         if (c == 'r' && !number(optarg, 1, 1e8, &o->rate))
             return refuse("--rate", optarg, "is no number from 1 to 100000000");
+        if (c == 'C' && strcmp(optarg, "1") != 0 && strcmp(optarg, "2") != 0)
+            return refuse("--cores", optarg, "is neither 1 nor 2");
+        if (c == 'C')
+            o->cores = (uint32_t)(optarg[0] - '0');
         if (c == 'O' && strcmp(optarg, "idle") != 0 && strcmp(optarg, "connect") != 0)
             return refuse("--op", optarg, "is neither idle nor connect");
         if (c == 'O')
@@ -82,6 +91,8 @@ static int read_options(int argc, char **argv, struct perf_options *o)
             return refuse("--offload", optarg, "is neither on nor off");
         if (c == 'o')
             o->offload = strcmp(optarg, "on") == 0;
+        if (c == 'H')
+            o->no_huge = true;
         if (c == 'j')
             o->json = true;
         if (c == 'h') {
@@ -194,6 +205,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "coral-perf: needs two CPUs, one for the worker and one for the load\n");
         return STATUS_FAILED;
     }
+    eal.no_hugepages = o.no_huge;
     snprintf(eal.name, sizeof(eal.name), "coral-perf-%d", (int)getpid());
     if (port_eal_start(&eal, error, sizeof(error)) < 0) {
         fprintf(stderr, "coral-perf: %s\n", error);

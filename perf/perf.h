@@ -26,8 +26,9 @@ struct perf_options {
     double rate;      /* http: requests a second by schedule; 0: as soon as answers come */
     double seconds;
     uint32_t connections;
-    uint32_t size; /* bytes of the object; echo: of the frame */
-    bool offload, json;
+    uint32_t size;  /* bytes of the object; echo: of the frame */
+    uint32_t cores; /* http: 2: worker and generator have one each; 1: they take turns on one */
+    bool offload, json, no_huge;
 };
 
 /* What a run came to, measured between start and end of the measured time. */
