@@ -3,7 +3,7 @@
  * Message heads (RFC 9112 2 to 5). One pass, in the order of the bytes: a prefix of a good head
  * is HTTP_AGAIN at every length, and the first bad byte is an error as soon as it is there.
  */
-#include "dataplane/http/syntax.h"
+#include "dataplane/http/scan.h"
 
 #include <string.h>
 
@@ -28,56 +28,24 @@ static enum http_error line_end(struct scan *s)
     return HTTP_OK;
 }
 
-/* True when one of 8 bytes is below 0x20 or is 0x7f. */
-static bool any_control(uint64_t x)
-{
-    const uint64_t ones = 0x0101010101010101ull, high = 0x8080808080808080ull;
-    uint64_t del = x ^ (0x7f * ones);
-    return (((x - 0x20 * ones) & ~x) | ((del - ones) & ~del)) & high;
-}
-
-/* Moves over field-content, eight bytes a step where they are plain. */
-static void skip_value(struct scan *s)
-{
-    const char *p = s->p;
-    for (;;) {
-        uint64_t x;
-        while ((size_t)(s->end - p) >= sizeof(x)) {
-            memcpy(&x, p, sizeof(x));
-            if (any_control(x))
-                break;
-            p += sizeof(x);
-        }
-        const char *stop = s->end - p < 8 ? s->end : p + 8;
-        while (p < stop && http_is(*p, HTTP_CH_VALUE))
-            p++;
-        if (p < stop || p == s->end)
-            break;
-    }
-    s->p = p;
-}
-
 static enum http_error parse_field(struct scan *s, struct http_head *h)
 {
-    const char *name = s->p;
-    while (s->p < s->end && http_is(*s->p, HTTP_CH_TOKEN))
-        s->p++;
-    if (s->p == s->end)
+    const char *name = s->p, *p = scan_token(name, s->end);
+    if (p == s->end)
         return HTTP_AGAIN;
     /* RFC 9112 5.1: no space before the colon; 5.2: no obs-fold */
-    if (*s->p != ':' || s->p == name)
+    if (*p != ':' || p == name)
         return HTTP_BAD;
     if (h->fields == HTTP_FIELDS)
         return HTTP_HEAD_TOO_LARGE;
 
     struct http_field *f = &h->field[h->fields];
-    f->name = (struct http_text){name, (uint32_t)(s->p - name)};
-    s->p++;
-    while (s->p < s->end && (*s->p == ' ' || *s->p == '\t'))
-        s->p++;
-    const char *value = s->p;
-    skip_value(s);
-    const char *value_end = s->p;
+    f->name = (struct http_text){name, (uint32_t)(p - name)};
+    p++;
+    while (p < s->end && (*p == ' ' || *p == '\t'))
+        p++;
+    const char *value = p, *value_end = scan_value(p, s->end);
+    s->p = value_end;
     enum http_error e = line_end(s);
     if (e)
         return e;
@@ -114,6 +82,11 @@ static enum http_error parse_fields(struct scan *s, struct http_head *h)
 static enum http_error parse_version(struct scan *s, char *major, char *minor)
 {
     static const char form[] = "HTTP/0.0";
+    if (s->end - s->p >= 8 && memcmp(s->p, "HTTP/1.1", 8) == 0) {
+        *major = *minor = '1';
+        s->p += 8;
+        return HTTP_OK;
+    }
     for (unsigned i = 0; i < 8; i++) {
         if (s->p + i == s->end)
             return HTTP_AGAIN;
@@ -153,9 +126,7 @@ static enum http_error split_target(struct http_head *h)
         h->path =
             at < t.len ? (struct http_text){t.p + at, t.len - at} : (struct http_text){"/", 1};
     }
-    char host[256];
-    uint16_t port;
-    if (h->authority.p && !http_authority(h->authority, host, &port))
+    if (h->authority.p && !http_authority(h->authority, h->host, &h->port))
         return HTTP_BAD;
     return HTTP_OK;
 }
@@ -168,8 +139,7 @@ static enum http_error parse_request_line(struct scan *s, struct http_head *h)
             return e;
     }
     const char *method = s->p;
-    while (s->p < s->end && http_is(*s->p, HTTP_CH_TOKEN))
-        s->p++;
+    s->p = scan_token(s->p, s->end);
     h->method_text = (struct http_text){method, (uint32_t)(s->p - method)};
     if (h->method_text.len > METHOD_MAX)
         return HTTP_BAD;
@@ -180,8 +150,7 @@ static enum http_error parse_request_line(struct scan *s, struct http_head *h)
     s->p++;
 
     const char *target = s->p;
-    while (s->p < s->end && http_is(*s->p, HTTP_CH_TARGET))
-        s->p++;
+    s->p = scan_target(s->p, s->end);
     h->target = (struct http_text){target, (uint32_t)(s->p - target)};
     if (h->target.len > HTTP_URL_MAX)
         return HTTP_URI_TOO_LONG;
@@ -225,7 +194,7 @@ static enum http_error parse_status_line(struct scan *s, struct http_head *h)
     if (s->p < s->end && *s->p == ' ') { /* RFC 9112 4: the reason may be empty, some omit SP */
         s->p++;
         h->reason.p = s->p;
-        skip_value(s);
+        s->p = scan_value(s->p, s->end);
         h->reason.len = (uint32_t)(s->p - h->reason.p);
     }
     e = line_end(s);
@@ -286,33 +255,32 @@ static enum http_error find_framing(struct http_head *h, bool none)
 static enum http_error check_host(struct http_head *h)
 {
     const struct http_field *f = http_known(h, HTTP_HOST);
-    char host[256];
-    uint16_t port;
     if (!f)
         return h->minor > 0 ? HTTP_BAD : HTTP_OK;
-    if (!http_authority(f->value, host, &port))
-        return HTTP_BAD;
-    if (!h->authority.p) /* 3.2.2: the target's own goes before it */
-        h->authority = f->value;
-    return HTTP_OK;
+    if (h->authority.p) { /* 3.2.2: the target's own goes before it */
+        char host[256];
+        uint16_t port;
+        return http_authority(f->value, host, &port) ? HTTP_OK : HTTP_BAD;
+    }
+    h->authority = f->value;
+    return http_authority(f->value, h->host, &h->port) ? HTTP_OK : HTTP_BAD;
 }
 
-/* everything but field[], which `fields` bounds */
+/* everything but field[], which `fields` bounds, and the rest of host[] */
 static void head_reset(struct http_head *h, bool request)
 {
     memset(h, 0, offsetof(struct http_head, field));
     h->request = request;
-    h->framing = HTTP_BODY_NONE;
-    h->content_length = 0;
-    h->keep_alive = false;
-    h->head_len = 0;
+    h->host[0] = 0;
 }
 
-static enum http_error bound(enum http_error e, size_t head_len, size_t len, struct http_head *h)
+static enum http_error bound(enum http_error e, const char *data, size_t head_len, size_t len,
+                             struct http_head *h)
 {
     if ((e == HTTP_AGAIN && len >= HTTP_HEAD_MAX) || (e == HTTP_OK && head_len > HTTP_HEAD_MAX))
         return HTTP_HEAD_TOO_LARGE;
     h->head_len = (uint32_t)head_len;
+    h->end = data + head_len;
     return e;
 }
 
@@ -327,7 +295,7 @@ enum http_error http_parse_request(const char *data, size_t len, struct http_hea
         e = check_host(out);
     if (!e)
         e = find_framing(out, false);
-    return bound(e, (size_t)(s.p - data), len, out);
+    return bound(e, data, (size_t)(s.p - data), len, out);
 }
 
 enum http_error http_parse_response(const char *data, size_t len, bool to_head,
@@ -345,7 +313,7 @@ enum http_error http_parse_response(const char *data, size_t len, bool to_head,
         if (!e && empty && (out->known[HTTP_TRANSFER_ENCODING] || out->content_length > 0))
             out->keep_alive = false;
     }
-    return bound(e, (size_t)(s.p - data), len, out);
+    return bound(e, data, (size_t)(s.p - data), len, out);
 }
 
 const struct http_field *http_known(const struct http_head *h, enum http_known which)

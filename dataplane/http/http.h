@@ -103,11 +103,14 @@ struct http_head {
     uint8_t minor; /* HTTP/1.minor */
     uint8_t fields;
     uint8_t known[HTTP_KNOWN];
-    struct http_field field[HTTP_FIELDS];
     enum http_framing framing;
     uint64_t content_length; /* HTTP_BODY_LENGTH */
     bool keep_alive;
     uint32_t head_len; /* bytes of the whole head, the empty line included */
+    uint16_t port;     /* of the authority; 0: none is said */
+    const char *end;   /* of the head; requests: it begins with method_text */
+    struct http_field field[HTTP_FIELDS];
+    char host[256]; /* of the authority, as http_authority writes it; "": there is none */
 };
 
 /* Parses a request head. HTTP_AGAIN until it is complete; what has been looked at is looked at
@@ -153,6 +156,9 @@ const char *http_reason(unsigned status);
  * `room`. */
 size_t http_url_normalise(struct http_text host, uint16_t port, struct http_text path, char *out,
                           size_t room);
+/* The same for a host that is in its normal form already. */
+size_t http_url_write(struct http_text host, uint16_t port, struct http_text path, char *out,
+                      size_t room);
 /* Splits "host", "host:port" (Host field, authority): lower-cases into `host`; port 0 when there
  * is none. False when malformed. */
 bool http_authority(struct http_text in, char host[static 256], uint16_t *port);

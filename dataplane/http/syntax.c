@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dataplane/http/syntax.h"
 
-#include <assert.h>
 #include <string.h>
 
 #define T HTTP_CH_TOKEN
@@ -82,65 +81,84 @@ bool http_list_next(struct http_text *rest, struct http_text *member)
     return true;
 }
 
-/* Sorted by length; start[n] is the first of length n. */
+/* Found by first letter, last letter and length, which together are different for all of ours: a
+ * new name that is not gets the compiler's warning of an initialiser twice; then choose other
+ * factors. */
+#define SLOTS                  128u
+#define SLOT(first, last, len) (((uint8_t)(first) + 5u * (uint8_t)(last) + (unsigned)(len)) % SLOTS)
+
 static const struct {
     const char *name;
     uint8_t len, which;
-} known[] = {
-#define K(name, which)                                                                             \
-    {                                                                                              \
-        name, sizeof(name) - 1, which                                                              \
-    }
-    K("te", HTTP_TE),
-    K("age", HTTP_AGE),
-    K("via", HTTP_VIA),
-    K("date", HTTP_DATE),
-    K("etag", HTTP_ETAG),
-    K("host", HTTP_HOST),
-    K("vary", HTTP_VARY),
-    K("range", HTTP_RANGE),
-    K("cookie", HTTP_COOKIE),
-    K("expect", HTTP_EXPECT),
-    K("pragma", HTTP_PRAGMA),
-    K("expires", HTTP_EXPIRES),
-    K("trailer", HTTP_TRAILER),
-    K("upgrade", HTTP_UPGRADE),
-    K("if-range", HTTP_IF_RANGE),
-    K("location", HTTP_LOCATION),
-    K("connection", HTTP_CONNECTION),
-    K("keep-alive", HTTP_KEEP_ALIVE),
-    K("set-cookie", HTTP_SET_COOKIE),
-    K("user-agent", HTTP_USER_AGENT),
-    K("coral-peer", HTTP_CORAL_PEER),
-    K("retry-after", HTTP_RETRY_AFTER),
-    K("content-type", HTTP_CONTENT_TYPE),
-    K("authorization", HTTP_AUTHORIZATION),
-    K("cache-control", HTTP_CACHE_CONTROL),
-    K("content-range", HTTP_CONTENT_RANGE),
-    K("if-none-match", HTTP_IF_NONE_MATCH),
-    K("last-modified", HTTP_LAST_MODIFIED),
-    K("content-length", HTTP_CONTENT_LENGTH),
-    K("proxy-connection", HTTP_PROXY_CONNECTION),
-    K("if-modified-since", HTTP_IF_MODIFIED_SINCE),
-    K("transfer-encoding", HTTP_TRANSFER_ENCODING),
-    K("proxy-authenticate", HTTP_PROXY_AUTHENTICATE),
-    K("proxy-authorization", HTTP_PROXY_AUTHORIZATION),
+} known[SLOTS] = {
+#define K(first, name, last, which)                                                                \
+    [SLOT(first, last, sizeof(name) - 1)] = {name, sizeof(name) - 1, which}
+    K('t', "te", 'e', HTTP_TE),
+    K('a', "age", 'e', HTTP_AGE),
+    K('v', "via", 'a', HTTP_VIA),
+    K('d', "date", 'e', HTTP_DATE),
+    K('e', "etag", 'g', HTTP_ETAG),
+    K('h', "host", 't', HTTP_HOST),
+    K('v', "vary", 'y', HTTP_VARY),
+    K('r', "range", 'e', HTTP_RANGE),
+    K('c', "cookie", 'e', HTTP_COOKIE),
+    K('e', "expect", 't', HTTP_EXPECT),
+    K('p', "pragma", 'a', HTTP_PRAGMA),
+    K('e', "expires", 's', HTTP_EXPIRES),
+    K('t', "trailer", 'r', HTTP_TRAILER),
+    K('u', "upgrade", 'e', HTTP_UPGRADE),
+    K('i', "if-range", 'e', HTTP_IF_RANGE),
+    K('l', "location", 'n', HTTP_LOCATION),
+    K('c', "connection", 'n', HTTP_CONNECTION),
+    K('k', "keep-alive", 'e', HTTP_KEEP_ALIVE),
+    K('s', "set-cookie", 'e', HTTP_SET_COOKIE),
+    K('u', "user-agent", 't', HTTP_USER_AGENT),
+    K('c', "coral-peer", 'r', HTTP_CORAL_PEER),
+    K('r', "retry-after", 'r', HTTP_RETRY_AFTER),
+    K('c', "content-type", 'e', HTTP_CONTENT_TYPE),
+    K('a', "authorization", 'n', HTTP_AUTHORIZATION),
+    K('c', "cache-control", 'l', HTTP_CACHE_CONTROL),
+    K('c', "content-range", 'e', HTTP_CONTENT_RANGE),
+    K('i', "if-none-match", 'h', HTTP_IF_NONE_MATCH),
+    K('l', "last-modified", 'd', HTTP_LAST_MODIFIED),
+    K('c', "content-length", 'h', HTTP_CONTENT_LENGTH),
+    K('p', "proxy-connection", 'n', HTTP_PROXY_CONNECTION),
+    K('i', "if-modified-since", 'e', HTTP_IF_MODIFIED_SINCE),
+    K('t', "transfer-encoding", 'g', HTTP_TRANSFER_ENCODING),
+    K('p', "proxy-authenticate", 'e', HTTP_PROXY_AUTHENTICATE),
+    K('p', "proxy-authorization", 'n', HTTP_PROXY_AUTHORIZATION),
 #undef K
 };
-#define KNOWN_LEN_MAX 19
-static_assert(sizeof(known) / sizeof(known[0]) == HTTP_KNOWN - 1, "each known field has its name");
 
-static const uint8_t start[KNOWN_LEN_MAX + 2] = {0,  0,  0,  1,  3,  7,  8,  11, 14, 16, 16,
-                                                 21, 22, 23, 28, 29, 29, 30, 32, 33, 34};
+/* Is a token the lower-case name of letters and '-'? A token has no byte that differs from one of
+ * these in the bit 0x20 alone, but for the letters' other case. */
+static bool name_is(const char *p, const char *lower, uint32_t len)
+{
+    uint64_t x, y;
+    if (len < sizeof(x)) {
+        for (uint32_t i = 0; i < len; i++)
+            if ((p[i] | 0x20) != lower[i])
+                return false;
+        return true;
+    }
+    for (uint32_t at = 0;; at = at + 2 * sizeof(x) <= len ? at + sizeof(x) : len - sizeof(x)) {
+        memcpy(&x, p + at, sizeof(x));
+        memcpy(&y, lower + at, sizeof(y));
+        if ((x | 0x2020202020202020) != y)
+            return false;
+        if (at + sizeof(x) == len)
+            return true;
+    }
+}
 
 enum http_known http_known_find(struct http_text name)
 {
-    if (name.len > KNOWN_LEN_MAX)
+    if (name.len == 0)
         return HTTP_OTHER;
-    for (unsigned i = start[name.len]; i < start[name.len + 1]; i++)
-        if (http_lower(name.p[0]) == known[i].name[0] && http_text_is(name, known[i].name))
-            return (enum http_known)known[i].which;
-    return HTTP_OTHER;
+    unsigned i = SLOT(name.p[0] | 0x20, name.p[name.len - 1] | 0x20, name.len);
+    return known[i].len == name.len && name_is(name.p, known[i].name, name.len)
+               ? (enum http_known)known[i].which
+               : HTTP_OTHER;
 }
 
 unsigned http_error_status(enum http_error e)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* URLs: authorities (RFC 3986 3.2) and the normal form that cache keys are made of (6.2.2). */
-#include "dataplane/http/syntax.h"
+#include "dataplane/http/scan.h"
 
 #include <string.h>
 
@@ -15,43 +15,50 @@ static uint32_t literal_len(struct http_text t)
     return i > 2 && i < t.len && t.p[i] == ']' ? i + 1 : 0;
 }
 
+/* What a host's name may be made of, in lower case; 0: nothing else. */
+static const char host_char[256] = {
+#define SAME(c)   [c] = c
+#define LETTER(c) [c] = c, [c - 0x20] = c
+    SAME('-'),   SAME('.'),   SAME('_'),   SAME('0'),   SAME('1'),   SAME('2'),   SAME('3'),
+    SAME('4'),   SAME('5'),   SAME('6'),   SAME('7'),   SAME('8'),   SAME('9'),   LETTER('a'),
+    LETTER('b'), LETTER('c'), LETTER('d'), LETTER('e'), LETTER('f'), LETTER('g'), LETTER('h'),
+    LETTER('i'), LETTER('j'), LETTER('k'), LETTER('l'), LETTER('m'), LETTER('n'), LETTER('o'),
+    LETTER('p'), LETTER('q'), LETTER('r'), LETTER('s'), LETTER('t'), LETTER('u'), LETTER('v'),
+    LETTER('w'), LETTER('x'), LETTER('y'), LETTER('z'),
+#undef SAME
+#undef LETTER
+};
+
 /* Lower-cases a host to `out`; a name's final dot is dropped, an empty label is refused. Returns
- * the length, 0 when it is no host. */
+ * the bytes of `t` that are host, 0 when it begins with none. */
 static uint32_t host_write(struct http_text t, char out[static HOST_MAX + 1])
 {
-    if (t.len == 0)
+    uint32_t n = 0, len = t.len && t.p[0] == '[' ? literal_len(t) : 0;
+    if (len > HOST_MAX)
         return 0;
-    if (t.p[0] == '[') {
-        if (literal_len(t) != t.len || t.len > HOST_MAX)
-            return 0;
-    } else {
-        if (t.p[t.len - 1] == '.')
-            t.len--;
-        if (t.len == 0 || t.len > HOST_MAX)
-            return 0;
-        for (uint32_t i = 0; i < t.len; i++)
-            if (!http_is(t.p[i], HTTP_CH_HOST) || (t.p[i] == '.' && (i == 0 || t.p[i - 1] == '.')))
+    for (; n < len; n++)
+        out[n] = http_lower(t.p[n]);
+    if (n == 0) {
+        char before = '.', c;
+        for (; n < t.len && (c = host_char[(uint8_t)t.p[n]]) != 0; n++) {
+            if (n == HOST_MAX || (c == '.' && before == '.'))
                 return 0;
-        if (t.p[t.len - 1] == '.')
-            return 0;
+            out[n] = before = c;
+        }
+        len = n;
+        if (n > 0 && before == '.')
+            n--;
     }
-    for (uint32_t i = 0; i < t.len; i++)
-        out[i] = http_lower(t.p[i]);
-    out[t.len] = 0;
-    return t.len;
+    out[n] = 0;
+    return n ? len : 0;
 }
 
 bool http_authority(struct http_text in, char host[static 256], uint16_t *port)
 {
-    uint32_t at = 0;
-    if (in.len && in.p[0] == '[')
-        at = literal_len(in);
-    else
-        while (at < in.len && in.p[at] != ':')
-            at++;
-    if (!host_write((struct http_text){in.p, at}, host))
-        return false;
+    uint32_t at = host_write(in, host);
     *port = 0;
+    if (at == 0)
+        return false;
     if (at == in.len)
         return true;
     if (in.p[at] != ':')
@@ -169,15 +176,26 @@ static bool put_port(struct output *o, uint16_t port)
 size_t http_url_normalise(struct http_text host, uint16_t port, struct http_text path, char *out,
                           size_t room)
 {
-    struct output o = {out, 0, room};
     char name[HOST_MAX + 1];
-    uint32_t name_len = host_write(host, name);
+    if (host.len == 0 || host_write(host, name) != host.len)
+        return 0;
+    struct http_text written = {name, (uint32_t)strlen(name)};
+    return http_url_write(written, port, path, out, room);
+}
+
+size_t http_url_write(struct http_text host, uint16_t port, struct http_text path, char *out,
+                      size_t room)
+{
+    struct output o = {out, 0, room};
     size_t query;
-    if (!name_len || !put_text(&o, "http://", 7) || !put_text(&o, name, name_len))
+    if (!put_text(&o, "http://", 7) || !put_text(&o, host.p, host.len))
         return 0;
     if (port != 0 && port != 80 && !put_port(&o, port))
         return 0;
     size_t start = o.len;
+    /* most are as they should be */
+    if (path.len && path.p[0] == '/' && scan_plain(path.p, path.p + path.len) == path.p + path.len)
+        return put_text(&o, path.p, path.len) ? o.len : 0;
     if (!put_path(&o, path, &query))
         return 0;
     size_t path_len = remove_dots(out + start, query - start);

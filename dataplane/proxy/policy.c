@@ -103,16 +103,24 @@ const struct proxy_site *policy_site(const struct proxy_policy *policy, const ch
 void policy_host(const struct proxy_policy *policy, struct http_text authority,
                  struct policy_route *out)
 {
-    uint16_t ours = 0; /* the port in Host is this service's, not the origin's */
-    memset(out, 0, sizeof(*out));
+    uint16_t ours; /* the port in Host is this service's, not the origin's */
+    char host[256];
+    if (!http_authority(authority, host, &ours))
+        host[0] = 0;
+    policy_name(policy, host, out);
+}
+
+void policy_name(const struct proxy_policy *policy, const char *host, struct policy_route *out)
+{
+    out->status = 0;
+    out->why = "";
+    out->site = NULL;
     out->port = 80;
-    if (authority.len == 0 || !http_authority(authority, out->host, &ours)) {
+    memcpy(out->host, host, strlen(host) + 1);
+    if (!*host) {
         refuse(out, 400, "the request names no valid host");
         return;
     }
-    size_t n = strlen(out->host);
-    if (n && out->host[n - 1] == '.') /* the root's dot: the same name */
-        out->host[--n] = 0;
 
     int below = below_zone(out->host, policy->zone);
     if (below < 0) { /* not Coralized: a site's own name, or nothing of ours */

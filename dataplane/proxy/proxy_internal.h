@@ -10,7 +10,7 @@
  *
  * Ownership. A request is R's, but from `want` to its terminal answer (READY, AGAIN, FAILED,
  * RELEASE, PASS_END, DONE) the block `o` in it is O's, and R may not give the request's memory
- * back, even if the client is gone. O reads the immutable part (url, extra, flags) meanwhile. A
+ * back, even if the client is gone. O reads the immutable part (url, head, flags) meanwhile. A
  * grip is R's, but its `answer` is O's from FOLLOW to FOLLOWED. A fill is O's; READY hands R an
  * object that the fill keeps pinned until R's GOT. A block of passed bytes is O's, lent to R from
  * PASS to BLOCK.
@@ -33,11 +33,11 @@
 enum {
     PROXY_BURST = 32,
     PROXY_WORKERS = CACHE_WORKERS,
-    PROXY_EXTRA = 4096,      /* bytes of request fields kept for an uncacheable response */
-    PROXY_CANDIDATES = 8,    /* peers remembered for one fill */
-    PROXY_ROUNDS = 16,       /* times that a fill looks for another source */
-    PROXY_BARREN_ROUNDS = 4, /* of them in a row without a byte */
-    PROXY_TRIES = 4,         /* times that a request is sent back to look again */
+    PROXY_REQUEST_HEAD = 4096, /* bytes of a request's head kept for an uncacheable response */
+    PROXY_CANDIDATES = 8,      /* peers remembered for one fill */
+    PROXY_ROUNDS = 16,         /* times that a fill looks for another source */
+    PROXY_BARREN_ROUNDS = 4,   /* of them in a row without a byte */
+    PROXY_TRIES = 4,           /* times that a request is sent back to look again */
     PROXY_BLOCK_BYTES = 16384,
     PROXY_BLOCK_WINDOW = 8,  /* blocks of one passed response on their way to the client */
     PROXY_BLOCKS = 1024,     /* a worker's, for all passed responses */
@@ -45,6 +45,7 @@ enum {
     PROXY_PASS_KNOWN = 4096, /* URLs remembered as uncacheable */
     PROXY_NEGATIVE = 1024,   /* origins remembered as failing */
     PROXY_INLINE = 512,      /* a body up to this is cheaper copied than referred to */
+    PROXY_VIA = 128,
     PROXY_HEAD_ROOM = CACHE_HEAD_MAX + 2048,
 };
 
@@ -166,7 +167,9 @@ struct request {
     int64_t if_modified_since; /* -1: none */
     uint8_t range_len, if_range_len;
     uint16_t none_match_len;
-    uint16_t url_len, extra_len;
+    uint16_t url_len, head_len;
+    bool head_raw; /* head[] is as it came; else the lines of it that may go to an origin */
+    bool open;     /* by the open mode's rules */
 
     /* sending, passing: R's */
     uint8_t tries;
@@ -194,7 +197,7 @@ struct request {
     /* texts, as long as their lengths say; not cleared for each request */
     char url[HTTP_URL_MAX];
     char range[64], if_range[128], none_match[512];
-    char extra[PROXY_EXTRA]; /* field lines for an uncacheable exchange */
+    char head[PROXY_REQUEST_HEAD];
 };
 
 struct request *request_new(struct proxy *p, struct http_conn *c, struct now now);
@@ -202,6 +205,9 @@ struct request *request_new(struct proxy *p, struct http_conn *c, struct now now
 void request_over(struct proxy *p, struct request *r);
 void request_release(struct proxy *p, struct request *r);
 void request_timeout(struct proxy *p, struct request *r, struct now now);
+/* The field lines that go to an origin when the answer is not for the cache. */
+struct head_writer;
+void request_write_fields(const struct request *r, struct head_writer *w);
 /* Looks the request up again and acts. */
 void request_again(struct proxy *p, struct request *r, struct now now);
 
@@ -430,7 +436,15 @@ struct head_writer {
     size_t len, room;
     bool bad;
 };
-void head_write(struct head_writer *w, const char *data, size_t len);
+static inline void head_write(struct head_writer *w, const char *data, size_t len)
+{
+    if (w->bad || w->room - w->len < len) {
+        w->bad = true;
+        return;
+    }
+    memcpy(w->p + w->len, data, len);
+    w->len += len;
+}
 /* On the path of a hit: without the interpretation of a format (18 % of a hit's samples). */
 void head_uint(struct head_writer *w, uint64_t value);
 static inline void head_text(struct head_writer *w, const char *text)
@@ -507,6 +521,8 @@ struct policy_route {
 };
 void policy_host(const struct proxy_policy *policy, struct http_text authority,
                  struct policy_route *out);
+/* The same of a host that http_authority has written; "": of none. */
+void policy_name(const struct proxy_policy *policy, const char *host, struct policy_route *out);
 /* The site of a fill's host and port; NULL: open mode. `served` false: policy changed. */
 const struct proxy_site *policy_site(const struct proxy_policy *policy, const char *host,
                                      uint16_t port, bool *served);
@@ -528,6 +544,8 @@ struct proxy {
     struct rng rng;
     struct hash_secret secret;
     struct wheel wheel;
+    char via[PROXY_VIA]; /* the line of each response */
+    size_t via_len;
     struct proxy_counters counters;
     struct hist latency;
 

@@ -142,20 +142,47 @@ static bool field_passes(const struct http_head *h, const struct http_field *f, 
     return !http_list_has(h, HTTP_CONNECTION, name);
 }
 
-static bool take_extra(struct request *r, const struct http_head *h, bool open)
+static void write_fields(struct head_writer *w, const struct http_head *h, bool open)
 {
-    struct head_writer w = {r->extra, 0, sizeof(r->extra), false};
     for (unsigned i = 0; i < h->fields; i++) {
         const struct http_field *f = &h->field[i];
         if (!field_passes(h, f, open))
             continue;
-        head_write(&w, f->name.p, f->name.len);
-        head_write(&w, ": ", 2);
-        head_write(&w, f->value.p, f->value.len);
-        head_write(&w, "\r\n", 2);
+        head_write(w, f->name.p, f->name.len);
+        head_text(w, ": ");
+        head_write(w, f->value.p, f->value.len);
+        head_text(w, "\r\n");
     }
-    r->extra_len = (uint16_t)w.len;
+}
+
+/* Most requests never need their fields again: they are kept as they came, and read again when they
+ * do. What is too long for that is read at once. */
+static bool take_head(struct request *r, const struct http_head *h, bool open)
+{
+    const char *begin = h->method_text.p;
+    size_t len = (size_t)(h->end - begin);
+    r->open = open;
+    r->head_raw = len <= sizeof(r->head);
+    if (r->head_raw) {
+        memcpy(r->head, begin, len);
+        r->head_len = (uint16_t)len;
+        return true;
+    }
+    struct head_writer w = {r->head, 0, sizeof(r->head), false};
+    write_fields(&w, h, open);
+    r->head_len = (uint16_t)w.len;
     return !w.bad;
+}
+
+void request_write_fields(const struct request *r, struct head_writer *w)
+{
+    struct http_head h;
+    if (!r->head_raw)
+        head_write(w, r->head, r->head_len);
+    else if (http_parse_request(r->head, r->head_len, &h) == HTTP_OK)
+        write_fields(w, &h, r->open);
+    else
+        w->bad = true; /* it was good before */
 }
 
 /* A request that went through a node of ours, but is not from one that knows the cluster's key. */
@@ -199,12 +226,12 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
         *why = "only GET and HEAD are served";
         return 405;
     }
-    policy_host(p->policy, h->authority, &route);
+    policy_name(p->policy, h->host, &route);
     *why = route.why;
     if (route.status)
         return route.status;
     struct http_text host = {route.host, (uint32_t)strlen(route.host)};
-    r->url_len = (uint16_t)http_url_normalise(host, route.port, h->path, r->url, sizeof(r->url));
+    r->url_len = (uint16_t)http_url_write(host, route.port, h->path, r->url, sizeof(r->url));
     *why = "the request target is no valid URL";
     if (r->url_len == 0)
         return 400;
@@ -218,7 +245,7 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
         return 403;
     }
     *why = "the request's fields are too large";
-    if (!take_extra(r, h, !route.site))
+    if (!take_head(r, h, !route.site))
         return 431;
     take_conditions(r, h);
     r->authorized = route.site && http_known(h, HTTP_AUTHORIZATION);

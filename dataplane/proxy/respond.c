@@ -6,16 +6,6 @@
 
 #include "dataplane/proxy/proxy_internal.h"
 
-void head_write(struct head_writer *w, const char *data, size_t len)
-{
-    if (w->bad || w->room - w->len < len) {
-        w->bad = true;
-        return;
-    }
-    memcpy(w->p + w->len, data, len);
-    w->len += len;
-}
-
 void head_uint(struct head_writer *w, uint64_t value)
 {
     char digits[20];
@@ -66,9 +56,7 @@ static void write_age(struct head_writer *w, uint32_t age_s)
 
 static void write_via(const struct proxy *p, struct head_writer *w)
 {
-    head_text(w, "Via: 1.1 ");
-    head_text(w, p->config.node_name);
-    head_text(w, " (" PROXY_PRODUCT ")\r\n");
+    head_write(w, p->via, p->via_len);
 }
 
 void respond_conn(struct proxy *p, struct http_conn *c, bool head_only, unsigned status,
@@ -224,6 +212,19 @@ static unsigned choose_range(struct request *r, const char *head, size_t len, un
     }
 }
 
+static void write_status(struct head_writer *w, unsigned status)
+{
+    if (status == 200) {
+        head_text(w, "HTTP/1.1 200 OK\r\n");
+        return;
+    }
+    head_text(w, "HTTP/1.1 ");
+    head_uint(w, status);
+    head_text(w, " ");
+    head_text(w, http_reason(status));
+    head_text(w, "\r\n");
+}
+
 bool respond_object_head(struct proxy *p, struct request *r, const struct cache_object *o,
                          struct now now)
 {
@@ -239,11 +240,7 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
         status = 304;
     else
         status = choose_range(r, head, len, status, length, &first, &last);
-    head_text(&w, "HTTP/1.1 ");
-    head_uint(&w, status);
-    head_text(&w, " ");
-    head_text(&w, http_reason(status));
-    head_text(&w, "\r\n");
+    write_status(&w, status);
     if (status == 304)
         write_304_fields(&w, head, len);
     else if (status != 416)

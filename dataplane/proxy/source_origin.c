@@ -59,7 +59,7 @@ static void write_conditions(const struct fill *f, struct head_writer *w)
 static bool origin_send(struct fill *f, struct now now)
 {
     struct proxy *p = f->proxy;
-    char head[HTTP_URL_MAX + PROXY_EXTRA + CACHE_HEAD_MAX];
+    char head[HTTP_URL_MAX + PROXY_REQUEST_HEAD + CACHE_HEAD_MAX];
     struct head_writer w = {head, 0, sizeof(head), false};
     struct url_parts url;
     const struct request *r = f->pass ? f->streaming : NULL;
@@ -74,7 +74,7 @@ static bool origin_send(struct fill *f, struct now now)
                 "Via: 1.1 %s (" PROXY_PRODUCT ")\r\n",
                 p->config.node_name);
     if (r)
-        head_write(&w, r->extra, r->extra_len);
+        request_write_fields(r, &w);
     else
         write_conditions(f, &w);
     head_write(&w, "\r\n", 2);
