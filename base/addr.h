@@ -32,6 +32,14 @@ static inline struct addr addr_v4(uint32_t host_order)
     return a;
 }
 
+/* of four bytes in network order */
+static inline struct addr addr_mapped(const uint8_t v4[4])
+{
+    struct addr a = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}};
+    memcpy(a.b + 12, v4, 4);
+    return a;
+}
+
 static inline bool addr_is_v4(const struct addr *a)
 {
     static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};

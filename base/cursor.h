@@ -6,6 +6,7 @@
 #ifndef CORAL_BASE_CURSOR_H
 #define CORAL_BASE_CURSOR_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,30 +45,34 @@ static inline const uint8_t *read_bytes(struct reader *r, size_t n)
     return at;
 }
 
-static inline uint64_t read_uint(struct reader *r, unsigned bytes)
-{
-    const uint8_t *at = read_bytes(r, bytes);
-    uint64_t v = 0;
-    for (unsigned i = 0; at && i < bytes; i++)
-        v = v << 8 | at[i];
-    return v;
-}
-
 static inline uint8_t read_u8(struct reader *r)
 {
-    return (uint8_t)read_uint(r, 1);
+    const uint8_t *at = read_bytes(r, 1);
+    return at ? *at : 0;
 }
 static inline uint16_t read_u16(struct reader *r)
 {
-    return (uint16_t)read_uint(r, 2);
+    const uint8_t *at = read_bytes(r, 2);
+    uint16_t v = 0;
+    if (at)
+        memcpy(&v, at, sizeof(v));
+    return be16toh(v);
 }
 static inline uint32_t read_u32(struct reader *r)
 {
-    return (uint32_t)read_uint(r, 4);
+    const uint8_t *at = read_bytes(r, 4);
+    uint32_t v = 0;
+    if (at)
+        memcpy(&v, at, sizeof(v));
+    return be32toh(v);
 }
 static inline uint64_t read_u64(struct reader *r)
 {
-    return read_uint(r, 8);
+    const uint8_t *at = read_bytes(r, 8);
+    uint64_t v = 0;
+    if (at)
+        memcpy(&v, at, sizeof(v));
+    return be64toh(v);
 }
 
 static inline struct writer writer_of(void *data, size_t len)
@@ -99,28 +104,24 @@ static inline void write_bytes(struct writer *w, const void *data, size_t n)
         memcpy(at, data, n);
 }
 
-static inline void write_uint(struct writer *w, uint64_t v, unsigned bytes)
-{
-    uint8_t *at = write_space(w, bytes);
-    for (unsigned i = 0; at && i < bytes; i++)
-        at[i] = (uint8_t)(v >> (8 * (bytes - 1 - i)));
-}
-
 static inline void write_u8(struct writer *w, uint8_t v)
 {
-    write_uint(w, v, 1);
+    write_bytes(w, &v, 1);
 }
 static inline void write_u16(struct writer *w, uint16_t v)
 {
-    write_uint(w, v, 2);
+    v = htobe16(v);
+    write_bytes(w, &v, sizeof(v));
 }
 static inline void write_u32(struct writer *w, uint32_t v)
 {
-    write_uint(w, v, 4);
+    v = htobe32(v);
+    write_bytes(w, &v, sizeof(v));
 }
 static inline void write_u64(struct writer *w, uint64_t v)
 {
-    write_uint(w, v, 8);
+    v = htobe64(v);
+    write_bytes(w, &v, sizeof(v));
 }
 
 #endif

@@ -15,42 +15,28 @@ static uint32_t literal_len(struct http_text t)
     return i > 2 && i < t.len && t.p[i] == ']' ? i + 1 : 0;
 }
 
-/* What a host's name may be made of, in lower case; 0: nothing else. */
-static const char host_char[256] = {
-#define SAME(c)   [c] = c
-#define LETTER(c) [c] = c, [c - 0x20] = c
-    SAME('-'),   SAME('.'),   SAME('_'),   SAME('0'),   SAME('1'),   SAME('2'),   SAME('3'),
-    SAME('4'),   SAME('5'),   SAME('6'),   SAME('7'),   SAME('8'),   SAME('9'),   LETTER('a'),
-    LETTER('b'), LETTER('c'), LETTER('d'), LETTER('e'), LETTER('f'), LETTER('g'), LETTER('h'),
-    LETTER('i'), LETTER('j'), LETTER('k'), LETTER('l'), LETTER('m'), LETTER('n'), LETTER('o'),
-    LETTER('p'), LETTER('q'), LETTER('r'), LETTER('s'), LETTER('t'), LETTER('u'), LETTER('v'),
-    LETTER('w'), LETTER('x'), LETTER('y'), LETTER('z'),
-#undef SAME
-#undef LETTER
-};
-
 /* Lower-cases a host to `out`; a name's final dot is dropped, an empty label is refused. Returns
  * the bytes of `t` that are host, 0 when it begins with none. */
 static uint32_t host_write(struct http_text t, char out[static HOST_MAX + 1])
 {
-    uint32_t n = 0, len = t.len && t.p[0] == '[' ? literal_len(t) : 0;
-    if (len > HOST_MAX)
-        return 0;
-    for (; n < len; n++)
-        out[n] = http_lower(t.p[n]);
-    if (n == 0) {
-        char before = '.', c;
-        for (; n < t.len && (c = host_char[(uint8_t)t.p[n]]) != 0; n++) {
-            if (n == HOST_MAX || (c == '.' && before == '.'))
-                return 0;
-            out[n] = before = c;
-        }
-        len = n;
-        if (n > 0 && before == '.')
+    char name[HOST_MAX + 1 + SCAN_STEP];
+    uint32_t n, len;
+    if (t.len && t.p[0] == '[') {
+        n = len = literal_len(t);
+        for (uint32_t i = 0; i < len && len <= HOST_MAX; i++)
+            name[i] = http_lower(t.p[i]);
+    } else {
+        n = len = (uint32_t)scan_host(t.p, t.p + t.len, name, HOST_MAX);
+        if (len < t.len && t.p[len] == '.')
+            return 0;
+        if (len > 0 && t.p[len - 1] == '.')
             n--;
     }
+    if (n == 0 || len > HOST_MAX)
+        return 0;
+    memcpy(out, name, n);
     out[n] = 0;
-    return n ? len : 0;
+    return len;
 }
 
 bool http_authority(struct http_text in, char host[static 256], uint16_t *port)

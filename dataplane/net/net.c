@@ -47,6 +47,8 @@ static void own_add(struct net *n, const struct addr *ip, unsigned prefix)
     load_words(o->net, ip);
     o->net[0] &= o->mask[0];
     o->net[1] &= o->mask[1];
+    if (o->v4 && o->prefix < 31)
+        o->broadcast = addr_get_v4(ip) | (uint32_t)(0xffffffffull >> o->prefix);
 }
 
 /* RFC 4291 2.5.6 and appendix A: fe80::/64 and the MAC as a modified EUI-64 */

@@ -34,15 +34,11 @@ static uint64_t *check_options(struct net_counters *c, const uint8_t *o, unsigne
 }
 
 /* The all-ones address of a subnet of ours (RFC 922), nobody's own. */
-static bool is_subnet_broadcast(const struct net *n, const struct addr *a)
+static bool is_subnet_broadcast(const struct net *n, uint32_t ip)
 {
-    uint32_t ip = addr_get_v4(a);
-    for (unsigned i = 0; i < n->owns; i++) {
-        const struct own *o = &n->own[i];
-        if (o->v4 && o->prefix < 31 && addr_in_prefix(a, &o->ip, o->prefix) &&
-            (ip | (uint32_t)(0xffffffffull << (32 - o->prefix))) == 0xffffffff)
+    for (unsigned i = 0; i < n->owns; i++)
+        if (n->own[i].broadcast == ip && ip != 0)
             return true;
-    }
     return false;
 }
 
@@ -66,8 +62,8 @@ static void parse_ipv4(struct net *n, struct net_packet *p, struct parsed *out)
     if (get16(ip + 6) & 0x3fff) /* more fragments, or an offset */
         return drop(p, &c->net_drop_fragment_total);
 
-    p->src = addr_v4(get32(ip + 12));
-    p->dst = addr_v4(get32(ip + 16));
+    p->src = addr_mapped(ip + 12);
+    p->dst = addr_mapped(ip + 16);
     p->tos = ip[1];
     p->hop_limit = ip[8];
     out->v4 = true;
@@ -77,10 +73,10 @@ static void parse_ipv4(struct net *n, struct net_packet *p, struct parsed *out)
 
     /* RFC 1122 3.2.1.3: what no source may be */
     if (ip[12] == 0 || ip[12] == 127 || ip[12] >= 224 || net_is_ours(n, &p->src) ||
-        is_subnet_broadcast(n, &p->src))
+        is_subnet_broadcast(n, get32(ip + 12)))
         return drop(p, &c->net_drop_source_total);
     if (!net_is_ours(n, &p->dst)) {
-        if (ip[16] >= 224 || is_subnet_broadcast(n, &p->dst))
+        if (ip[16] >= 224 || is_subnet_broadcast(n, get32(ip + 16)))
             return drop(p, &c->net_drop_group_total);
         counter_inc(&c->net_not_ours_total);
         p->kind = NET_NOT_OURS;

@@ -15,7 +15,8 @@ struct own {
     struct addr ip;
     uint64_t net[2], mask[2];
     bool v4, link_local;
-    uint8_t prefix; /* in bits of its family */
+    uint8_t prefix;     /* in bits of its family */
+    uint32_t broadcast; /* of an IPv4 subnet (RFC 922), in host order; 0: it has none */
 };
 
 /* A token bucket: `per_s` a second, saved up to `per_s`. */

@@ -445,8 +445,6 @@ static inline void head_write(struct head_writer *w, const char *data, size_t le
     memcpy(w->p + w->len, data, len);
     w->len += len;
 }
-/* On the path of a hit: without the interpretation of a format (18 % of a hit's samples). */
-void head_uint(struct head_writer *w, uint64_t value);
 static inline void head_text(struct head_writer *w, const char *text)
 {
     head_write(w, text, strlen(text));

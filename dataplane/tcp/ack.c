@@ -31,7 +31,7 @@ void tcp_conn_sample(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_
     } else if (advanced && c->ts_on && s->opt.has_ts && s->opt.tsecr != 0) {
         int32_t ms = (int32_t)(tcp_ts_now(e, c->ts_offset) - s->opt.tsecr);
         if (ms < 0 || ms > (int32_t)(TCP_RTO_MAX_US / 1000))
-            return; /* an echo of nothing that we sent */
+            return;                         /* an echo of nothing that we sent */
         if (s->opt.tsecr == c->last_echo) { /* the path eats our timestamps */
             c->backoff = 0;
             return;

@@ -78,7 +78,7 @@ void tcp_dupack(struct tcp_engine *e, struct tcp_conn *c)
 void tcp_dupack_rto(struct tcp_engine *e, struct tcp_conn *c, bool first)
 {
     c->tx->cc.ops->timeout(&c->tx->cc, c->mss, tcp_conn_flight(c), (uint32_t)e->now.mono_us,
-                       first && !c->in_rto);
+                           first && !c->in_rto);
     c->ecn_cwr_due = true;
     c->in_rto = true;
     c->tx->recover = c->snd_max;

@@ -11,6 +11,8 @@
  *   act       the segments of one connection back to back, in their order; the ACK for all of
  *             them goes out with tcp_poll
  */
+#include <string.h>
+
 #include "dataplane/tcp/tcp_conn.h"
 
 bool tcp_unicast(const struct addr *a)
@@ -54,6 +56,7 @@ static void prepare(struct tcp_engine *e, struct tcp_segment *s, const struct tc
     __builtin_prefetch(s->data);
 }
 
+#define CHAINS      64u
 #define LINE        64u
 #define USER_LINES  4u /* of the application's state */
 #define BLOCK_LINES 5u /* of a copied head: most are no longer */
@@ -121,44 +124,67 @@ static void act_unknown(struct tcp_engine *e, struct tcp_segment *s)
     tcp_answer_rst(e, s);
 }
 
-static void act(struct tcp_engine *e, struct tcp_segment *s)
+/* `c`: whose it probably is, NULL. */
+static void act(struct tcp_engine *e, struct tcp_conn *c, struct tcp_segment *s)
 {
     const struct tcp_packet *p = s->packet;
-    uint32_t entry = tcp_table_find(e, s->tag, &p->dst, s->lport, &p->src, s->rport);
-    if (entry == 0) {
-        act_unknown(e, s);
-        return;
+    if (!c || !c->in_table || !tcp_conn_is(c, &p->dst, s->lport, &p->src, s->rport)) {
+        uint32_t entry = tcp_table_find(e, s->tag, &p->dst, s->lport, &p->src, s->rport);
+        if (entry == 0) {
+            act_unknown(e, s);
+            return;
+        }
+        if (entry & TCP_ENTRY_SYN) {
+            tcp_syn_segment(e, &e->syn.entry[(entry & ~TCP_ENTRY_SYN) - 1], s);
+            return;
+        }
+        c = &e->conns[entry - 1];
     }
-    if (entry & TCP_ENTRY_SYN) {
-        tcp_syn_segment(e, &e->syn.entry[(entry & ~TCP_ENTRY_SYN) - 1], s);
-        return;
-    }
-    struct tcp_conn *c = &e->conns[entry - 1];
     tcp_conn_segment(e, c, s);
     tcp_timer_update(e, c);
+}
+
+/* What comes next, of a burst, for the same connection, perhaps: chains by some bits of the tag. */
+struct chains {
+    uint8_t next[TCP_BURST]; /* index + 1; 0: none */
+    uint8_t tail[CHAINS];    /* the same */
+};
+
+static void chain(struct chains *h, unsigned i, uint64_t tag)
+{
+    uint8_t *tail = &h->tail[tag % CHAINS];
+    h->next[i] = 0;
+    if (*tail)
+        h->next[*tail - 1] = (uint8_t)(i + 1);
+    *tail = (uint8_t)(i + 1);
 }
 
 void tcp_input(struct tcp_engine *e, const struct tcp_packet *packets, unsigned n, struct now now)
 {
     struct tcp_segment s[TCP_BURST];
     struct tcp_conn *c[TCP_BURST];
+    struct chains h;
     assert(n <= TCP_BURST);
     tcp_time_set(e, now);
+    memset(h.tail, 0, sizeof(h.tail));
 
     for (unsigned i = 0; i < n; i++)
         prepare(e, &s[i], &packets[i]);
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i < n; i++) {
         c[i] = touch(e, &s[i]);
+        if (!s[i].bad)
+            chain(&h, i, s[i].tag);
+    }
     reach(c, n);
     for (unsigned i = 0; i < n; i++) {
         if (s[i].bad)
             continue;
-        act(e, &s[i]);
-        for (unsigned j = i + 1; j < n; j++) {
-            if (s[j].bad || s[j].tag != s[i].tag)
+        act(e, c[i], &s[i]);
+        for (unsigned j = h.next[i]; j > 0; j = h.next[j - 1]) {
+            if (s[j - 1].bad || s[j - 1].tag != s[i].tag)
                 continue;
-            act(e, &s[j]);
-            s[j].bad = true; /* had its turn */
+            act(e, c[j - 1], &s[j - 1]);
+            s[j - 1].bad = true; /* had its turn */
         }
     }
 }

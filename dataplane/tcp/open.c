@@ -103,6 +103,7 @@ static void conn_start(struct tcp_engine *e, struct tcp_conn *c, uint32_t iss)
     c->syn_due = true;
     tcp_conn_ready(c);
     tcp_timer_rtx(e, c, false); /* though the host may not take the SYN now: that counts as lost */
+    tcp_timer_update(e, c);
 }
 
 void tcp_conn_negotiate(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s)

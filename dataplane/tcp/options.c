@@ -64,7 +64,9 @@ static bool options_parse(struct tcp_options *o, struct reader r)
 
 bool tcp_segment_parse(struct tcp_segment *s, const struct tcp_packet *p)
 {
-    *s = (struct tcp_segment){.packet = p, .bad = true};
+    memset(s, 0, offsetof(struct tcp_segment, opt.sack));
+    s->packet = p;
+    s->bad = true;
     struct reader r = reader_of(p->segment, p->len);
     s->rport = read_u16(&r);
     s->lport = read_u16(&r);

@@ -125,7 +125,8 @@ uint32_t tcp_path_segment(const struct tcp_engine *e, const struct tcp_conn *c, 
     uint32_t size = pmtu_next(&c->tx->pmtu, now_s(e));
     uint32_t len = size - headers(c), behind = len + PROBE_BEHIND * c->mss;
     /* enough behind it to tell that it was lost */
-    if (size == 0 || !in_order(c) || usable < len || avail < behind || c->snd_wnd < behind || c->tx->cc.cwnd < behind)
+    if (size == 0 || !in_order(c) || usable < len || avail < behind || c->snd_wnd < behind ||
+        c->tx->cc.cwnd < behind)
         return c->mss;
     return len;
 }

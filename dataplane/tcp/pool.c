@@ -46,9 +46,15 @@ void tcp_memory_free(void *p, size_t count, size_t size)
 
 bool tcp_pool_init(struct tcp_pool *p, uint32_t count, size_t size, size_t link)
 {
+    uint32_t shift = (uint32_t)__builtin_ctzll(size), odd = (uint32_t)(size >> shift),
+             inverse = odd;
+    for (int i = 0; i < 4; i++) /* Newton: of 3 bits right at first, 48 */
+        inverse *= 2 - odd * inverse;
     *p = (struct tcp_pool){.base = tcp_memory_new(count, size),
                            .size = (uint32_t)size,
                            .link = (uint32_t)link,
+                           .odd = inverse,
+                           .shift = shift,
                            .count = count,
                            .left = count};
     return p->base != NULL;
@@ -74,7 +80,9 @@ void *tcp_pool_take(struct tcp_pool *p)
 void tcp_pool_give(struct tcp_pool *p, void *element)
 {
     memcpy((uint8_t *)element + p->link, &p->first, sizeof(p->first));
-    p->first = (uint32_t)((size_t)((uint8_t *)element - p->base) / p->size) + 1;
+    /* an exact division, without dividing */
+    size_t at = (size_t)((uint8_t *)element - p->base);
+    p->first = (uint32_t)(at >> p->shift) * p->odd + 1;
     p->left++;
 }
 

@@ -76,7 +76,7 @@ bool tcp_recovery_open(struct tcp_engine *e, struct tcp_conn *c)
     }
     e->free_recovery = r->next_free;
     e->recoveries_free--;
-    memset(r, 0, sizeof(*r));
+    memset(r, 0, offsetof(struct tcp_recovery, undo.cc));
     r->first = r->last = TCP_NONE;
     r->rack.fack = c->snd_una;
     c->rec = r;
@@ -113,8 +113,8 @@ void tcp_record_append(struct tcp_engine *e, struct tcp_conn *c, uint32_t end, b
     }
     uint32_t i = record_take(e, r);
     if (i != TCP_NONE) {
-        e->records[i] = (struct tcp_record){
-            TCP_NONE, r->last, end, now, large ? TCP_RECORD_LARGE : 0};
+        e->records[i] =
+            (struct tcp_record){TCP_NONE, r->last, end, now, large ? TCP_RECORD_LARGE : 0};
         if (last)
             last->next = i;
         else
@@ -217,8 +217,8 @@ static void delivered(struct tcp_engine *e, struct tcp_conn *c, const struct tcp
     /* the echo is of what moved the peer's left edge (RFC 7323 4.3): a SACK's tells nothing */
     if (d.again && in_order && c->ts_on && s->opt.has_ts) {
         uint32_t sent_ms = (uint32_t)((e->now.mono_us - age) / 1000);
-        d.echo_older = s->opt.tsecr != c->last_echo &&
-                       (int32_t)(s->opt.tsecr - (sent_ms + c->ts_offset)) < 0;
+        d.echo_older =
+            s->opt.tsecr != c->last_echo && (int32_t)(s->opt.tsecr - (sent_ms + c->ts_offset)) < 0;
     }
     n->delivered += len;
     if (!d.again) {

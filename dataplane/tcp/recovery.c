@@ -93,7 +93,8 @@ static void episode_enter(struct tcp_engine *e, struct tcp_conn *c, uint32_t fli
 static void episode_end(struct tcp_engine *e, struct tcp_conn *c)
 {
     if (c->recovering)
-        c->tx->cc.ops->recovered(&c->tx->cc, c->mss, tcp_recovery_pipe(c), (uint32_t)e->now.mono_us);
+        c->tx->cc.ops->recovered(&c->tx->cc, c->mss, tcp_recovery_pipe(c),
+                                 (uint32_t)e->now.mono_us);
     c->recovering = c->in_rto = false;
     c->rec->frto = c->rec->frto_new = 0;
     rack_recovered(&c->tx->order);

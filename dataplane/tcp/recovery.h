@@ -22,7 +22,7 @@
 #include "dataplane/tcp/rack.h"
 #include "dataplane/tcp/tcp.h"
 
-#define TCP_SACKS       4u   /* blocks in a segment, at most */
+#define TCP_SACKS       4u    /* blocks in a segment, at most */
 #define TCP_RECORDS_MAX 1024u /* of one connection: bounds the walk of an ACK */
 
 enum tcp_record_flag {
@@ -46,12 +46,12 @@ struct tcp_range {
 
 /* What may have been reduced for nothing: undo.c. */
 struct tcp_undo {
-    struct cc cc;   /* before the first reduction of the episode */
-    uint32_t mark;  /* snd_una then */
+    uint32_t mark;  /* snd_una at the first reduction of the episode */
     uint32_t bytes; /* sent again since, and not reported as duplicates */
     uint32_t ts;    /* our timestamp when the first was sent again */
     bool armed;
-    bool sent; /* something was sent again: bytes and ts count */
+    bool sent;    /* something was sent again: bytes and ts count */
+    struct cc cc; /* as it was before that reduction, while `armed`; the last thing of a recovery */
 };
 
 struct tcp_recovery {
@@ -60,17 +60,17 @@ struct tcp_recovery {
     uint32_t sacked, lost;       /* bytes of records with that flag */
     struct rack rack;
     struct prr prr;
-    struct tcp_undo undo;
     struct tcp_range seen[TCP_SACKS]; /* SACK blocks already worked in */
     uint32_t seen_next;
     uint32_t mixed_end; /* until snd_una passes it, records are not in the order of sending */
     bool mixed;
     uint32_t lost_news; /* bytes marked lost since the controller last heard */
-    uint32_t soon_ms; /* reordering window or probe time-out, not after the RTO */
+    uint32_t soon_ms;   /* reordering window or probe time-out, not after the RTO */
     bool soon_armed, soon_is_tlp;
     bool tlp_due;     /* a probe is to be sent */
     uint8_t frto;     /* F-RTO is watching the first ACKs after an RTO (RFC 5682) */
     uint8_t frto_new; /* new segments that it may send instead of lost ones */
+    struct tcp_undo undo;
 };
 
 struct tcp_conn;

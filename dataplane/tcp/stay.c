@@ -12,9 +12,9 @@
  */
 #include "dataplane/tcp/tcp_conn.h"
 
-#define PROGRESS_MS       20000u
-#define KEEPALIVE_GAP_MS  75000u /* between questions that have no answer */
-#define KEEPALIVE_TRIES   9u
+#define PROGRESS_MS      20000u
+#define KEEPALIVE_GAP_MS 75000u /* between questions that have no answer */
+#define KEEPALIVE_TRIES  9u
 
 /* RFC 9293 has no limit for silence; a node does. Once both we have closed and the peer has
  * acknowledged that, it gets a minute to close its side. */

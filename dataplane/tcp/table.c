@@ -38,9 +38,7 @@ static bool entry_is(const struct tcp_engine *e, uint32_t entry, const struct ad
         return e->listener[y->listener].port == lport && y->rport == rport &&
                addr_eq(&y->remote, remote) && addr_eq(&y->local, local);
     }
-    const struct stream *s = &e->conns[entry - 1].stream;
-    return s->local.port == lport && s->remote.port == rport && addr_eq(&s->remote.ip, remote) &&
-           addr_eq(&s->local.ip, local);
+    return tcp_conn_is(&e->conns[entry - 1], local, lport, remote, rport);
 }
 
 uint32_t tcp_table_find(const struct tcp_engine *e, uint64_t tag, const struct addr *local,

@@ -115,6 +115,7 @@ struct tcp_list {
 struct tcp_pool {
     uint8_t *base;
     uint32_t size, link; /* bytes of an element; where in a free one the link of the list lies */
+    uint32_t odd, shift; /* size is 2^shift times what `odd` is the inverse of, modulo 2^32 */
     uint32_t count, top, left;
     uint32_t first; /* of those given back: index + 1, 0: none */
 };
@@ -184,12 +185,12 @@ struct tcp_tx {
     struct reordering order; /* of the path, as learnt so far */
     uint32_t min_rtt_us;     /* of the last minutes, since min_rtt_ms; 0: none */
     uint32_t min_rtt_ms;
-    uint32_t round_end; /* the round trip ends when snd_una passes it */
-    uint32_t cwr_end;   /* snd_max at a reduction without an episode */
-    uint32_t tlp_end;   /* snd_max when the last probe was sent */
-    uint32_t recover;   /* snd_max when the last loss was found (RFC 6582) */
+    uint32_t round_end;                 /* the round trip ends when snd_una passes it */
+    uint32_t cwr_end;                   /* snd_max at a reduction without an episode */
+    uint32_t tlp_end;                   /* snd_max when the last probe was sent */
+    uint32_t recover;                   /* snd_max when the last loss was found (RFC 6582) */
     uint32_t progress_una, progress_ms; /* what snd_una was; when it is looked at again */
-    struct pmtu pmtu;   /* mss is what fits its size */
+    struct pmtu pmtu;                   /* mss is what fits its size */
     struct tcp_pacer pacer;
     uint32_t pace_ms; /* when it lets the next segment go, if `paced` */
     struct cc cc;
@@ -389,7 +390,7 @@ struct tcp_options {
     uint8_t sacks; /* blocks in `sack`, as they came */
     uint16_t mss;
     uint32_t tsval, tsecr;
-    struct tcp_range sack[TCP_SACKS];
+    struct tcp_range sack[TCP_SACKS]; /* the last thing of a segment: not cleared for each */
 };
 
 /* A segment parsed. `local` is the destination. */
@@ -401,9 +402,9 @@ struct tcp_segment {
     uint16_t window;
     uint8_t flags;
     bool bad;
-    struct tcp_options opt;
     const uint8_t *data;
     uint32_t len;
+    struct tcp_options opt;
 };
 
 struct tcp_listener {
@@ -463,6 +464,13 @@ static inline struct tcp_engine *tcp_conn_engine(const struct tcp_conn *c)
 static inline uint32_t tcp_conn_index(const struct tcp_engine *e, const struct tcp_conn *c)
 {
     return (uint32_t)(c - e->conns);
+}
+static inline bool tcp_conn_is(const struct tcp_conn *c, const struct addr *local, uint16_t lport,
+                               const struct addr *remote, uint16_t rport)
+{
+    const struct stream *s = &c->stream;
+    return s->local.port == lport && s->remote.port == rport && addr_eq(&s->remote.ip, remote) &&
+           addr_eq(&s->local.ip, local);
 }
 /* no entry is left for another connection */
 static inline bool tcp_conn_full(const struct tcp_engine *e)
@@ -786,6 +794,8 @@ bool tcp_answer_ack(struct tcp_engine *e, const struct tcp_segment *s, const str
 
 /* timers.c */
 uint32_t tcp_rto_ms(const struct tcp_conn *c);
+/* These two set a deadline; whoever let the connection act files it in the end (tcp_timer_update).
+ */
 void tcp_timer_rtx(struct tcp_engine *e, struct tcp_conn *c, bool probing);
 void tcp_timer_rtx_stop(struct tcp_conn *c);
 void tcp_timer_ack(struct tcp_engine *e, struct tcp_conn *c);

@@ -17,7 +17,6 @@ void tcp_timer_rtx(struct tcp_engine *e, struct tcp_conn *c, bool probing)
     c->rtx_armed = true;
     c->probing = probing;
     c->rtx_ms = e->now_ms + tcp_rto_ms(c) + 1; /* now_ms was rounded down */
-    tcp_timer_update(e, c);
 }
 
 void tcp_timer_rtx_stop(struct tcp_conn *c)
@@ -32,7 +31,6 @@ void tcp_timer_ack(struct tcp_engine *e, struct tcp_conn *c)
         return;
     c->ack_armed = true;
     c->ack_ms = e->now_ms + TCP_ACK_DELAY_MS;
-    tcp_timer_update(e, c);
 }
 
 static void sooner(uint32_t now_ms, int32_t *best, uint32_t due_ms)
