@@ -163,6 +163,20 @@ bool tcp_conn_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_seg
     if (c->probing || c->snd_wnd == 0) /* the peer lives, and answers probes (MUST-37) */
         c->retries = 0;
     tcp_ecn_ack(e, c, s);
+    if (c->lone && s->opt.sacks == 0) {
+        if (s->ack == c->snd_max) {
+            tcp_conn_window(c, s);
+            tcp_recovery_lone_ack(e, c, s);
+            room(e, c);
+            return true;
+        }
+        if (s->ack == c->snd_una && s->len > 0) { /* it says nothing of the flight */
+            tcp_conn_window(c, s);
+            return true;
+        }
+    }
+    if (c->lone)
+        tcp_recovery_begin(e, c);
     if (c->rec) {
         tcp_conn_window(c, s); /* first: F-RTO asks for room */
         tcp_recovery_ack(e, c, s);

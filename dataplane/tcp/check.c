@@ -48,6 +48,12 @@ static const char *check_send(const struct tcp_engine *e, const struct tcp_conn 
 static const char *check_records(const struct tcp_engine *e, const struct tcp_conn *c)
 {
     const struct tcp_recovery *r = c->rec;
+    if (c->soon_armed && !r && !c->lone)
+        return "what may time out soon is known";
+    if (c->soon_armed && c->rtx_armed && (int32_t)(c->tx->soon_ms - c->rtx_ms) > 0)
+        return "no probe after the RTO";
+    if (c->lone && (r || tcp_conn_flight(c) == 0))
+        return "a lone flight has no records";
     if (!r)
         return NULL;
     if (tcp_conn_flight(c) == 0)
@@ -71,8 +77,6 @@ static const char *check_records(const struct tcp_engine *e, const struct tcp_co
         return "pipe >= 0";
     if (!c->rtx_armed && !c->on_ready)
         return "a flight has its timer";
-    if (r->soon_armed && c->rtx_armed && (int32_t)(r->soon_ms - c->rtx_ms) > 0)
-        return "no probe after the RTO";
     if (tcp_records_congested(e, c) && !c->recovering && !c->in_rto && !c->on_ready)
         return "what is lost belongs to an episode";
     return NULL;
@@ -127,6 +131,7 @@ static const char *check_conn(const struct tcp_engine *e, const struct tcp_conn 
     const char *bad;
     if (c->state == TCP_CLOSED)
         return c->rec        ? "a closed connection holds no recovery block"
+               : c->lone     ? "a closed connection has no flight"
                : c->queued   ? "a closed connection holds no queue"
                : c->in_table ? "closed in table"
                              : NULL;

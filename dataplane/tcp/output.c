@@ -109,15 +109,23 @@ static void segment_sent(struct tcp_engine *e, struct tcp_conn *c, const struct 
 {
     uint32_t end = o->seq + o->len + ((o->flags & TCP_FIN) ? 1 : 0);
     bool first = tcp_conn_flight(c) == 0;
+    uint32_t now = (uint32_t)e->now.mono_us;
+    bool probe = o->len > c->mss;
     tcp_path_sent(e, c, o); /* compares with snd_max as it was */
-    if (first && c->sack_on)
+    if (first && c->sack_on && !probe) {
+        c->lone = true;
+        c->tx->lone_us = now;
+    } else if (first && c->sack_on) {
         tcp_recovery_open(e, c);
+    } else if (c->lone && (probe || c->tx->lone_us != now)) {
+        tcp_recovery_begin(e, c);
+    }
     if (seq_lt(o->seq, c->snd_max)) {
         counter_inc(&e->counters.tcp_retransmit_total);
-    } else if (!c->rec && !c->timing && o->len > 0) {
+    } else if (!c->rec && !c->lone && !c->timing && o->len > 0) {
         c->timing = true;
         c->tx->rtt_seq = end;
-        c->tx->rtt_us = (uint32_t)e->now.mono_us;
+        c->tx->rtt_us = now;
     }
     if (c->rec)
         tcp_recovery_sent(e, c, record, o->seq, end);
@@ -348,7 +356,7 @@ bool tcp_conn_output(struct tcp_engine *e, struct tcp_conn *c, bool *more)
     }
     uint32_t before = c->snd_max;
     bool taken = send_all(e, c, more) != REFUSED;
-    if (c->rec && c->snd_max != before)
+    if ((c->rec || c->lone) && c->snd_max != before)
         tcp_tlp_arm(e, c);
     /* whatever is left to do has a timer: a closed window is probed, a port that takes nothing
      * for minutes ends the connection */

@@ -161,6 +161,8 @@ bool tcp_path_too_big(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq, ui
     /* What is in flight was cut too large: it goes again at once rather than by RTO. A hop said
      * so, not a full queue: the congestion window stays. */
     c->head_due = true;
+    if (c->lone)
+        tcp_recovery_begin(e, c);
     if (c->rec) {
         tcp_recovery_all_lost(e, c, true);
     } else {

@@ -83,9 +83,25 @@ bool tcp_recovery_open(struct tcp_engine *e, struct tcp_conn *c)
     return true;
 }
 
+void tcp_recovery_begin(struct tcp_engine *e, struct tcp_conn *c)
+{
+    assert(c->lone && !c->rec);
+    c->lone = false;
+    if (tcp_recovery_open(e, c)) {
+        tcp_record_append(e, c, c->snd_max, false);
+        e->records[c->rec->last].sent_us = c->tx->lone_us;
+        return;
+    }
+    c->soon_armed = false;
+    c->timing = true;
+    c->tx->rtt_seq = c->snd_max;
+    c->tx->rtt_us = c->tx->lone_us;
+}
+
 void tcp_recovery_close(struct tcp_engine *e, struct tcp_conn *c)
 {
     struct tcp_recovery *r = c->rec;
+    c->lone = c->soon_armed = false;
     if (!r)
         return;
     while (r->first != TCP_NONE)

@@ -53,17 +53,16 @@ static uint32_t detect(struct tcp_engine *e, struct tcp_conn *c, bool *any)
 /* The reordering window, else the probe time-out; neither after the RTO. */
 static void soon_arm(struct tcp_engine *e, struct tcp_conn *c, uint32_t wait_us, bool advanced)
 {
-    struct tcp_recovery *r = c->rec;
     if (wait_us > 0) {
-        r->soon_armed = true;
-        r->soon_is_tlp = false;
-        r->soon_ms = (uint32_t)((e->now.mono_us + wait_us + 999) / 1000);
-        if (c->rtx_armed && (int32_t)(r->soon_ms - c->rtx_ms) > 0)
-            r->soon_ms = c->rtx_ms;
+        c->soon_armed = true;
+        c->soon_is_tlp = false;
+        c->tx->soon_ms = (uint32_t)((e->now.mono_us + wait_us + 999) / 1000);
+        if (c->rtx_armed && (int32_t)(c->tx->soon_ms - c->rtx_ms) > 0)
+            c->tx->soon_ms = c->rtx_ms;
     } else if (advanced) {
         tcp_tlp_arm(e, c);
-    } else if (!r->soon_is_tlp || r->sacked > 0) {
-        r->soon_armed = false;
+    } else if (!c->soon_is_tlp || c->rec->sacked > 0) {
+        c->soon_armed = false;
     }
 }
 
@@ -175,6 +174,23 @@ static void react(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_ack
         tcp_conn_grow(e, c, n->delivered, flight, n->late_us);
 }
 
+void tcp_recovery_lone_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s)
+{
+    uint32_t flight = tcp_conn_flight(c), rtt = (uint32_t)e->now.mono_us - c->tx->lone_us;
+    struct tcp_ack_news n = {.segment = s};
+    rtt += rtt == 0;
+    advance(e, c, s->ack);
+    tcp_path_acked(e, c);
+    min_rtt(e, c, rtt);
+    tcp_conn_sample(e, c, s, rtt, true);
+    tcp_tlp_ack(e, c, &n, true);
+    if (!c->ecn_echoed)
+        tcp_conn_grow(e, c, flight, flight, rtt);
+    tcp_timer_rtx_stop(c);
+    tcp_recovery_close(e, c);
+    tcp_conn_ready(c);
+}
+
 void tcp_recovery_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s)
 {
     struct tcp_recovery *r = c->rec;
@@ -255,7 +271,7 @@ void tcp_recovery_rto(struct tcp_engine *e, struct tcp_conn *c)
     c->in_rto = true;
     c->tx->recover = c->snd_max;
     c->head_due = true;
-    c->tlp_out = r->tlp_due = r->soon_armed = false;
+    c->tlp_out = r->tlp_due = c->soon_armed = false;
     r->frto = !episode;
     r->frto_new = 0;
 }
@@ -263,8 +279,8 @@ void tcp_recovery_rto(struct tcp_engine *e, struct tcp_conn *c)
 void tcp_recovery_soon(struct tcp_engine *e, struct tcp_conn *c)
 {
     struct tcp_recovery *r = c->rec;
-    r->soon_armed = false;
-    if (r->soon_is_tlp) {
+    c->soon_armed = false;
+    if (c->soon_is_tlp) {
         r->tlp_due = true;
         tcp_timer_rtx(e, c, false); /* RFC 8985 7.3: after a probe, the RTO anew */
         tcp_conn_ready(c);

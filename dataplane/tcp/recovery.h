@@ -10,7 +10,9 @@
  *      +----------+-----------------+-------+--------+--------------+
  *
  * `pipe`, what the network still holds, is the flight less what is sacked and what is lost.
- * Block and records are borrowed while data is in flight. When the records run out, the last
+ * A flight that is one burst, as most answers are, is `lone`: when it went is all there is to know,
+ * and it has neither block nor record unless more goes out, or an ACK does not cover it whole, or a
+ * deadline passes. Others borrow them until all is acknowledged. When the records run out, the last
  * one grows instead and SACKs that would split one are not used: coarser, never wrong. Without a
  * block the flight is NewReno's (dupack.c).
  */
@@ -65,11 +67,9 @@ struct tcp_recovery {
     uint32_t mixed_end; /* until snd_una passes it, records are not in the order of sending */
     bool mixed;
     uint32_t lost_news; /* bytes marked lost since the controller last heard */
-    uint32_t soon_ms;   /* reordering window or probe time-out, not after the RTO */
-    bool soon_armed, soon_is_tlp;
-    bool tlp_due;     /* a probe is to be sent */
-    uint8_t frto;     /* F-RTO is watching the first ACKs after an RTO (RFC 5682) */
-    uint8_t frto_new; /* new segments that it may send instead of lost ones */
+    bool tlp_due;       /* a probe is to be sent */
+    uint8_t frto;       /* F-RTO is watching the first ACKs after an RTO (RFC 5682) */
+    uint8_t frto_new;   /* new segments that it may send instead of lost ones */
     struct tcp_undo undo;
 };
 
@@ -92,7 +92,9 @@ struct tcp_ack_news {
 /* records.c */
 bool tcp_records_create(struct tcp_engine *e);
 void tcp_records_destroy(struct tcp_engine *e);
-/* Borrows block and first record, [snd_una, end) to be. False: none is free. */
+/* A lone flight gets its block and its record; where none is free it goes on as NewReno's. */
+void tcp_recovery_begin(struct tcp_engine *e, struct tcp_conn *c);
+/* Borrows a block for [snd_una, end) to be. False: none is free. */
 bool tcp_recovery_open(struct tcp_engine *e, struct tcp_conn *c);
 void tcp_recovery_close(struct tcp_engine *e, struct tcp_conn *c);
 uint32_t tcp_record_start(const struct tcp_engine *e, const struct tcp_conn *c, uint32_t i);
@@ -118,6 +120,8 @@ void tcp_records_forget(struct tcp_engine *e, struct tcp_conn *c, uint8_t flag);
 uint32_t tcp_recovery_pipe(const struct tcp_conn *c);
 /* Does the ACK report a duplicate? Sets has_dsack and dsack. */
 void tcp_dsack_find(const struct tcp_conn *c, struct tcp_ack_news *n);
+/* A lone flight is acknowledged whole, and the ACK says nothing else. */
+void tcp_recovery_lone_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s);
 /* An acceptable ACK of a connection with a recovery block. */
 void tcp_recovery_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s);
 void tcp_recovery_rto(struct tcp_engine *e, struct tcp_conn *c);

@@ -185,10 +185,12 @@ struct tcp_tx {
     struct reordering order; /* of the path, as learnt so far */
     uint32_t min_rtt_us;     /* of the last minutes, since min_rtt_ms; 0: none */
     uint32_t min_rtt_ms;
-    uint32_t round_end;                 /* the round trip ends when snd_una passes it */
-    uint32_t cwr_end;                   /* snd_max at a reduction without an episode */
-    uint32_t tlp_end;                   /* snd_max when the last probe was sent */
-    uint32_t recover;                   /* snd_max when the last loss was found (RFC 6582) */
+    uint32_t round_end; /* the round trip ends when snd_una passes it */
+    uint32_t lone_us;   /* when the burst went that is all of the flight, if `lone` */
+    uint32_t soon_ms;   /* reordering window or probe time-out, not after the RTO, if soon_armed */
+    uint32_t cwr_end;   /* snd_max at a reduction without an episode */
+    uint32_t tlp_end;   /* snd_max when the last probe was sent */
+    uint32_t recover;   /* snd_max when the last loss was found (RFC 6582) */
     uint32_t progress_una, progress_ms; /* what snd_una was; when it is looked at again */
     struct pmtu pmtu;                   /* mss is what fits its size */
     struct tcp_pacer pacer;
@@ -256,12 +258,14 @@ struct tcp_conn {
     bool limited : 1, was_limited : 1; /* cwnd held back the sender: this round, the last one */
     bool tlp_out : 1, tlp_again : 1;   /* a probe up to tlp_end is out; it repeats old data */
     bool tlp_unsampled : 1;            /* no round-trip time since the last probe */
-    bool ecn_on : 1, ecn_asked : 1;    /* negotiated; our SYN asked for it */
-    bool ecn_echo : 1;                 /* a mark came and the peer has not yet sent CWR */
-    bool ecn_echoed : 1;               /* the segment at hand carried ECE */
-    bool ecn_cwr_due : 1;              /* CWR with the next new data (RFC 3168 6.1.2) */
-    bool want_write : 1;               /* send or copy took less than given */
-    bool want_block : 1;               /* for lack of a block */
+    bool lone : 1;                     /* the flight is one burst, sent once (recovery.h) */
+    bool soon_armed : 1, soon_is_tlp : 1; /* tx->soon_ms is set; it is for a probe */
+    bool ecn_on : 1, ecn_asked : 1;       /* negotiated; our SYN asked for it */
+    bool ecn_echo : 1;                    /* a mark came and the peer has not yet sent CWR */
+    bool ecn_echoed : 1;                  /* the segment at hand carried ECE */
+    bool ecn_cwr_due : 1;                 /* CWR with the next new data (RFC 3168 6.1.2) */
+    bool want_write : 1;                  /* send or copy took less than given */
+    bool want_block : 1;                  /* for lack of a block */
     bool tail_copy : 1;  /* the last item is a block of ours that may take more bytes */
     bool challenged : 1; /* challenge_ms is set */
     bool prefixed : 1;   /* counted in engine.prefixes */
@@ -276,7 +280,7 @@ struct tcp_conn {
     uint32_t ts_recent, ts_recent_ms;
     uint32_t ts_offset;       /* of our timestamp clock, by address pair */
     struct tcp_tx *tx;        /* there while anything is queued or in flight after the handshake */
-    struct tcp_recovery *rec; /* while data is in flight and the peer sends SACK */
+    struct tcp_recovery *rec; /* of a flight that is not `lone`, when the peer sends SACK */
     struct tcp_store *store;
     /* timers, in milliseconds of engine.now_ms; one wheel timer, lazy, for the earliest */
     uint32_t rtx_ms, ack_ms;

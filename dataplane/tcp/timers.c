@@ -47,8 +47,8 @@ void tcp_timer_update(struct tcp_engine *e, struct tcp_conn *c)
     int32_t wait = tcp_stay_wait_ms(e, c);
     if (c->rtx_armed)
         sooner(e->now_ms, &wait, c->rtx_ms);
-    if (c->rec && c->rec->soon_armed)
-        sooner(e->now_ms, &wait, c->rec->soon_ms);
+    if (c->soon_armed)
+        sooner(e->now_ms, &wait, c->tx->soon_ms);
     if (c->ack_armed)
         sooner(e->now_ms, &wait, c->ack_ms);
     if (c->paced)
@@ -83,6 +83,8 @@ static void rto_expired(struct tcp_engine *e, struct tcp_conn *c)
     if (tcp_conn_flight(c) > 0) {
         tcp_path_rto(e, c);
         counter_inc(&e->counters.tcp_rto_total);
+        if (c->lone)
+            tcp_recovery_begin(e, c);
         if (c->rec)
             tcp_recovery_rto(e, c);
         else
@@ -135,8 +137,12 @@ void tcp_timer_fire(struct tcp_engine *e, struct tcp_conn *c)
         c->paced = false;
         tcp_conn_ready(c);
     }
-    if (c->rec && c->rec->soon_armed && (int32_t)(e->now_ms - c->rec->soon_ms) >= 0)
-        tcp_recovery_soon(e, c); /* before the RTO, which it may put off */
+    if (c->soon_armed && (int32_t)(e->now_ms - c->tx->soon_ms) >= 0) {
+        if (c->lone)
+            tcp_recovery_begin(e, c);
+        if (c->soon_armed)
+            tcp_recovery_soon(e, c); /* before the RTO, which it may put off */
+    }
     if (c->rtx_armed && (int32_t)(e->now_ms - c->rtx_ms) >= 0)
         rtx_expired(e, c);
     if (c->used)

@@ -5,17 +5,16 @@
 
 void tcp_tlp_arm(struct tcp_engine *e, struct tcp_conn *c)
 {
-    struct tcp_recovery *r = c->rec;
-    r->soon_armed = false;
-    if (c->recovering || c->in_rto || r->sacked > 0 || c->tlp_out || c->tlp_unsampled ||
-        tcp_conn_flight(c) == 0)
+    c->soon_armed = false;
+    if (c->recovering || c->in_rto || (c->rec && c->rec->sacked > 0) || c->tlp_out ||
+        c->tlp_unsampled || tcp_conn_flight(c) == 0)
         return; /* 7.2 */
     uint32_t pto = rack_pto_us(c->rtt.srtt8_us / 8, tcp_conn_flight(c) <= c->mss);
-    r->soon_armed = true;
-    r->soon_is_tlp = true;
-    r->soon_ms = (uint32_t)((e->now.mono_us + pto + 999) / 1000);
-    if (c->rtx_armed && (int32_t)(r->soon_ms - c->rtx_ms) > 0)
-        r->soon_ms = c->rtx_ms;
+    c->soon_armed = true;
+    c->soon_is_tlp = true;
+    c->tx->soon_ms = (uint32_t)((e->now.mono_us + pto + 999) / 1000);
+    if (c->rtx_armed && (int32_t)(c->tx->soon_ms - c->rtx_ms) > 0)
+        c->tx->soon_ms = c->rtx_ms;
 }
 
 void tcp_tlp_sent(struct tcp_conn *c, bool again)
