@@ -41,13 +41,13 @@ struct http_conn {
     struct timer timer; /* first: the wheel's callback casts */
     struct http_server *server;
     struct stream *stream;
-    void *request;                  /* the handler's */
-    struct http_conn *next, **prev; /* free list, or list of idle ones, oldest first */
-    uint64_t since_us;              /* when the phase began */
-    uint64_t progress_us;           /* when the peer last took bytes, or owed none */
-    uint64_t given;                 /* bytes given to the stream */
-    uint64_t acked;                 /* of these acknowledged, as last seen */
-    uint32_t unread;                /* bytes offered and left in the receive buffer */
+    void *request;          /* the handler's */
+    struct http_conn *next; /* free list */
+    uint64_t since_us;      /* when the phase began */
+    uint64_t progress_us;   /* when the peer last took bytes, or owed none */
+    uint64_t given;         /* bytes given to the stream */
+    uint64_t acked;         /* of these acknowledged, as last seen */
+    uint32_t unread;        /* bytes offered and left in the receive buffer */
     uint8_t phase;
     bool keep_alive, eof, parsing;
     bool handed; /* the handler owes an answer: `gone` when the client goes */
@@ -67,7 +67,8 @@ struct http_server {
     struct wheel wheel;
     struct now now; /* as last told: for http_server_drain */
     struct http_conn *conn, *free;
-    struct http_conn *idle, **idle_tail;
+    uint32_t hand;   /* the connection that is looked at next */
+    uint32_t untold; /* connections from there on that may not know yet of the drain */
     uint32_t live, reserve;
     bool draining;
     struct http_spill *spills, *spill_free;

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TIMERS_A_POLL 256
+#define TIMERS_A_POLL  256
+#define EVICTION_LOOKS 16
 
 static const struct stream_events server_events;
 
@@ -37,29 +38,26 @@ static uint64_t stall_step(const struct http_server *s)
     return step ? step : 1000;
 }
 
-/* --- the list of idle connections, oldest first
- * --------------------------------------------------- */
+/* --- who makes room, who is told to go: a hand goes round the connections, a bounded number of
+ * them each time. A list in order of age would touch two strangers' memory for each request. */
 
-static void idle_add(struct http_conn *c)
+static struct http_conn *next_conn(struct http_server *s)
 {
-    struct http_server *s = c->server;
-    c->next = NULL;
-    c->prev = s->idle_tail;
-    *s->idle_tail = c;
-    s->idle_tail = &c->next;
+    struct http_conn *c = &s->conn[s->hand];
+    s->hand = s->hand + 1 == s->config.connections ? 0 : s->hand + 1;
+    return c;
 }
 
-static void idle_remove(struct http_conn *c)
+/* Of the next few, who has waited longest without asking; NULL: none of them waits. */
+static struct http_conn *idlest(struct http_server *s)
 {
-    if (!c->prev)
-        return;
-    *c->prev = c->next;
-    if (c->next)
-        c->next->prev = c->prev;
-    else
-        c->server->idle_tail = c->prev;
-    c->prev = NULL;
-    c->next = NULL;
+    struct http_conn *best = NULL;
+    for (uint32_t n = 0; n < EVICTION_LOOKS && n < s->config.connections; n++) {
+        struct http_conn *c = next_conn(s);
+        if (c->phase == HTTP_CONN_IDLE && (!best || c->since_us < best->since_us))
+            best = c;
+    }
+    return best;
 }
 
 /* --- phases
@@ -68,12 +66,10 @@ static void idle_remove(struct http_conn *c)
 static void enter(struct http_conn *c, enum http_phase phase, struct now now)
 {
     const struct http_server *s = c->server;
-    idle_remove(c);
     c->phase = (uint8_t)phase;
     c->since_us = now.mono_us;
     switch (phase) {
     case HTTP_CONN_IDLE:
-        idle_add(c);
         arm(c, now.mono_us + idle_us(s));
         break;
     case HTTP_CONN_HEAD:
@@ -91,7 +87,6 @@ void http_conn_kill(struct http_conn *c)
 {
     if (c->phase == HTTP_CONN_DEAD)
         return;
-    idle_remove(c);
     wheel_stop(&c->server->wheel, &c->timer);
     http_response_drop(c);
     c->phase = HTTP_CONN_DEAD;
@@ -284,7 +279,6 @@ static void on_closed(struct stream *stream, enum stream_end why, struct now now
     struct http_conn *c = stream->user;
     struct http_server *s = c->server;
     (void)why;
-    idle_remove(c);
     wheel_stop(&s->wheel, &c->timer);
     http_response_drop(c);
     if (c->handed) {
@@ -330,9 +324,12 @@ bool http_server_accept(void *server, struct stream *stream, struct now now)
     counter_inc(&s->counters.http_connections_total);
     counter_set(&s->counters.http_connections, s->live);
     /* nearly full: who has waited longest without asking makes room for the next */
-    if (s->config.connections - s->live < s->reserve && s->idle) {
-        counter_inc(&s->counters.http_connections_evicted_total);
-        close_gently(s->idle, now);
+    if (s->config.connections - s->live < s->reserve) {
+        struct http_conn *old = idlest(s);
+        if (old) {
+            counter_inc(&s->counters.http_connections_evicted_total);
+            close_gently(old, now);
+        }
     }
     enter(c, HTTP_CONN_IDLE, now);
     return true;
@@ -350,7 +347,6 @@ struct http_server *http_server_create(const struct http_server_config *config,
     s->handler = *handler;
     s->now = now;
     s->reserve = config->connections / 64 + 1;
-    s->idle_tail = &s->idle;
     s->conn = calloc(config->connections, sizeof(*s->conn));
     s->spills = malloc(spills * sizeof(*s->spills));
     if (!s->conn || !s->spills) {
@@ -385,21 +381,25 @@ void http_server_destroy(struct http_server *s)
 void http_server_poll(struct http_server *s, struct now now)
 {
     s->now = now;
+    for (uint32_t n = 0; s->untold > 0 && n < TIMERS_A_POLL; n++, s->untold--) {
+        struct http_conn *c = next_conn(s);
+        if (c->phase == HTTP_CONN_IDLE) {
+            c->since_us = now.mono_us;
+            arm(c, now.mono_us + idle_us(s));
+        }
+    }
     wheel_advance(&s->wheel, now.mono_us, TIMERS_A_POLL, fire, s);
 }
 
 uint64_t http_server_deadline_us(const struct http_server *s)
 {
-    return wheel_next_us(&s->wheel);
+    return s->untold > 0 ? s->now.mono_us : wheel_next_us(&s->wheel);
 }
 
 void http_server_drain(struct http_server *s)
 {
     s->draining = true;
-    for (struct http_conn *c = s->idle; c; c = c->next) {
-        c->since_us = s->now.mono_us;
-        arm(c, s->now.mono_us + idle_us(s));
-    }
+    s->untold = s->config.connections;
 }
 
 void http_server_cut(struct http_server *s)
