@@ -37,6 +37,13 @@ enum stream_end {
 
 struct stream;
 
+/* Memory of the application's for bytes that have not been offered yet. */
+struct stream_place {
+    uint8_t *at; /* NULL: not known, or not given */
+    size_t len;  /* how many of the bytes asked for lie there in one piece */
+    uint64_t of; /* what the memory is part of: another body, another number */
+};
+
 struct stream_events {
     void (*opened)(struct stream *s, struct now now);
     /*
@@ -50,6 +57,19 @@ struct stream_events {
     /* The peer sends no more (FIN); all its bytes were offered, and consumed or refused. */
     void (*eof)(struct stream *s, struct now now);
     void (*closed)(struct stream *s, enum stream_end why, struct now now);
+    /*
+     * Optional, for bytes that are here before those in front of them: where do `len` bytes belong
+     * that lie `ahead` after the last one consumed? The transport writes them there, perhaps more
+     * than once, and offers them in their turn by received() with `data` at that very place, where
+     * they need no copy. Such offers are as short as the pieces that the place came in.
+     *
+     * The transport keeps no pointer: it asks again before it offers. As long as a byte is not
+     * consumed it must have the same place, of the same thing; where it has not, what the peer will
+     * not send again is gone, and the stream ends with closed(ABORTED). So whoever takes a place
+     * back aborts the stream, and need not do more. Called outside of the other events; no op is
+     * called from it.
+     */
+    struct stream_place (*place)(struct stream *s, size_t ahead, size_t len, struct now now);
 };
 
 struct stream_ops {

@@ -214,8 +214,8 @@ static void on_closed(struct stream *s, enum stream_end why, struct now now)
 
 bool question_to_tcp(struct resolver *r, struct question *q, struct now now)
 {
-    static const struct stream_events events = {on_opened, on_received, on_writable, on_eof,
-                                                on_closed};
+    static const struct stream_events events = {on_opened, on_received, on_writable,
+                                                on_eof,    on_closed,   NULL};
     struct tcp_query *t = NULL;
 
     for (unsigned i = 0; i < RESOLVER_TCP && !t; i++)

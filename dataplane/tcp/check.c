@@ -82,6 +82,42 @@ static const char *check_records(const struct tcp_engine *e, const struct tcp_co
     return NULL;
 }
 
+static bool in_blocks(const struct tcp_store *s, uint32_t at, uint32_t end)
+{
+    for (; seq_lt(at, end); at += TCP_BLOCK_BYTES - at % TCP_BLOCK_BYTES)
+        if (s->slot[at / TCP_BLOCK_BYTES % TCP_STORE_SLOTS] == TCP_NONE)
+            return false;
+    return true;
+}
+
+/* Each byte of [at, end) is in its place or in a block. */
+static bool is_here(const struct tcp_store *s, uint32_t at, uint32_t end)
+{
+    for (uint32_t i = 0; i < s->places && seq_lt(s->place[i].start, end); i++) {
+        if (!in_blocks(s, at, s->place[i].start))
+            return false;
+        at = seq_max(at, s->place[i].end);
+    }
+    return in_blocks(s, at, end);
+}
+
+static const char *check_kept(const struct tcp_conn *c)
+{
+    const struct tcp_store *s = c->store;
+    for (uint32_t i = 0; i < s->places; i++) {
+        const struct tcp_range *p = &s->place[i];
+        if (seq_lt(p->start, i > 0 ? s->place[i - 1].end + 1 : c->app_nxt) ||
+            !seq_lt(p->start, p->end))
+            return "places ascend from app_nxt on and do not touch";
+    }
+    if (!is_here(s, c->app_nxt, tcp_conn_data_end(c)))
+        return "kept bytes are in a block or in their place";
+    for (uint32_t i = 0; i < s->ranges; i++)
+        if (!is_here(s, s->range[i].start, s->range[i].end))
+            return "bytes out of order are in a block or in their place";
+    return NULL;
+}
+
 static const char *check_receive(const struct tcp_engine *e, const struct tcp_conn *c)
 {
     if (seq_lt(c->rcv_nxt, c->app_nxt))
@@ -108,11 +144,8 @@ static const char *check_receive(const struct tcp_engine *e, const struct tcp_co
         if (k == c->store->ranges || c->store->range[k].end != c->store->recent[i].end)
             return "what SACK reports is what is here";
     }
-    for (uint32_t s = c->app_nxt; seq_lt(s, tcp_conn_data_end(c)); s += TCP_BLOCK_BYTES)
-        if (c->store->slot[s / TCP_BLOCK_BYTES % TCP_STORE_SLOTS] == TCP_NONE)
-            return "kept bytes have blocks";
     (void)e;
-    return NULL;
+    return check_kept(c);
 }
 
 static const char *check_timer(const struct tcp_engine *e, const struct tcp_conn *c)

@@ -33,6 +33,9 @@
     X(tcp_out_of_window_total, "segments", "segments outside the receive window")                  \
     X(tcp_paws_total, "segments", "segments dropped as older than what was seen (PAWS)")           \
     X(tcp_out_of_order_total, "segments", "segments received out of order and kept")               \
+    X(tcp_placed_bytes_total, "bytes",                                                             \
+      "bytes that could not be offered yet, copied straight to where they belong")                 \
+    X(tcp_place_lost_total, "connections", "connections reset: such a place was taken back")       \
     X(tcp_retransmit_total, "segments", "segments sent again")                                     \
     X(tcp_fast_retransmit_total, "episodes", "losses found without a time-out")                    \
     X(tcp_tlp_total, "segments", "tail loss probes sent (RFC 8985)")                               \

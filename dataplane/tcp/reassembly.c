@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What arrives. In-order bytes go to the application where they lie in the packet. What it does
- * not consume, and what comes out of order, is kept in the connection's store; kept bytes are
- * made contiguous, up to STREAM_LOOKAHEAD, only while they are offered. A byte counts as received
- * (rcv_nxt) once it is consumed or kept, never before, so nothing acknowledged is ever lost.
+ * not consume, and what comes out of order, is kept: where it belongs if the application knows that
+ * (place.c), else in the connection's store, in blocks, which are made contiguous, up to
+ * STREAM_LOOKAHEAD, only while they are offered. No packet is held beyond its own poll. A byte
+ * counts as received (rcv_nxt) once it is consumed or kept, never before, so nothing acknowledged
+ * is lost.
  */
 #include <string.h>
 
@@ -33,7 +35,7 @@ static bool store_open(struct tcp_engine *e, struct tcp_conn *c, uint32_t reserv
         return false;
     c->store = (struct tcp_store *)(void *)b->data;
     memset(c->store->slot, 0xff, sizeof(c->store->slot)); /* TCP_NONE */
-    c->store->ranges = 0;
+    c->store->ranges = c->store->places = 0;
     c->store->recents = c->store->unreported = 0;
     return true;
 }
@@ -55,14 +57,14 @@ void tcp_store_clear(struct tcp_engine *e, struct tcp_conn *c)
     c->store = NULL;
 }
 
-/* Keeps bytes; returns how many of the first ones found room. */
+/* Keeps bytes in blocks; returns how many of the first ones found room. */
 static uint32_t store_put(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq,
                           const uint8_t *data, uint32_t len, uint32_t reserve)
 {
     /* the slots are a ring: never so far ahead of app_nxt that it would lap it */
     uint32_t ahead = seq - c->app_nxt;
     uint32_t room = (TCP_STORE_SLOTS - 1) * TCP_BLOCK_BYTES;
-    if (ahead >= room || !store_open(e, c, reserve))
+    if (ahead >= room)
         return 0;
     len = min32(len, room - ahead);
     uint32_t done = 0;
@@ -82,6 +84,21 @@ static uint32_t store_put(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq
     return done;
 }
 
+/* Keeps bytes in their place or in blocks; returns how many of the first ones. */
+static uint32_t keep(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq, const uint8_t *data,
+                     uint32_t len, uint32_t reserve)
+{
+    if (!store_open(e, c, reserve))
+        return 0;
+    for (uint32_t done = 0; done < len;) {
+        uint32_t n = tcp_place_put(e, c, seq + done, data + done, len - done);
+        if (n == 0) /* nor is it known, then, of what follows */
+            return done + store_put(e, c, seq + done, data + done, len - done, reserve);
+        done += n;
+    }
+    return len;
+}
+
 /* The application has consumed `n` bytes: the blocks behind them go back. */
 static void consumed(struct tcp_engine *e, struct tcp_conn *c, uint32_t n)
 {
@@ -91,6 +108,7 @@ static void consumed(struct tcp_engine *e, struct tcp_conn *c, uint32_t n)
     struct tcp_store *s = c->store;
     if (!s)
         return;
+    tcp_place_consumed(c);
     uint32_t steps = c->app_nxt / TCP_BLOCK_BYTES - from / TCP_BLOCK_BYTES;
     steps = min32(steps % (1u << 21), TCP_STORE_SLOTS); /* 2^32 / 2048: the number wraps too */
     for (uint32_t i = 0; i < steps; i++)
@@ -104,25 +122,23 @@ static void store_close_if_empty(struct tcp_engine *e, struct tcp_conn *c)
         tcp_store_clear(e, c);
 }
 
-/* Notes [start, end) as received out of order. False: no entry is left, the bytes are forgotten
- * and the peer sends them again. */
-static bool range_add(struct tcp_store *s, uint32_t start, uint32_t end)
+bool tcp_range_add(struct tcp_range *list, uint32_t *n, uint32_t max, uint32_t start, uint32_t end)
 {
     uint32_t i = 0;
-    while (i < s->ranges && seq_lt(s->range[i].end, start))
+    while (i < *n && seq_lt(list[i].end, start))
         i++;
     uint32_t j = i; /* [i, j): those that touch the new one */
-    while (j < s->ranges && seq_leq(s->range[j].start, end)) {
-        if (seq_lt(s->range[j].start, start))
-            start = s->range[j].start;
-        end = seq_max(end, s->range[j].end);
+    while (j < *n && seq_leq(list[j].start, end)) {
+        if (seq_lt(list[j].start, start))
+            start = list[j].start;
+        end = seq_max(end, list[j].end);
         j++;
     }
-    if (i == j && s->ranges == TCP_STORE_RANGES)
+    if (i == j && *n == max)
         return false;
-    memmove(&s->range[i + 1], &s->range[j], (s->ranges - j) * sizeof(s->range[0]));
-    s->range[i] = (struct tcp_range){start, end};
-    s->ranges = s->ranges - (j - i) + 1;
+    memmove(&list[i + 1], &list[j], (*n - j) * sizeof(*list));
+    list[i] = (struct tcp_range){start, end};
+    *n = *n - (j - i) + 1;
     return true;
 }
 
@@ -150,17 +166,21 @@ static uint32_t deliver(struct tcp_engine *e, struct tcp_conn *c, const uint8_t 
     return n < len ? (uint32_t)n : len;
 }
 
-/* The first kept bytes, contiguous: in their block, or gathered in the engine's scratch. */
-static const uint8_t *kept_bytes(struct tcp_engine *e, const struct tcp_conn *c, uint32_t len)
+/* The first kept bytes, at most *len, contiguous: in their place, in their block, or gathered in
+ * the engine's scratch. NULL: their place is lost. */
+static const uint8_t *kept_bytes(struct tcp_engine *e, struct tcp_conn *c, uint32_t *len)
 {
-    uint32_t at = c->app_nxt % TCP_BLOCK_BYTES;
+    uint32_t ahead = tcp_place_ahead(c), at = c->app_nxt % TCP_BLOCK_BYTES;
+    if (ahead == 0)
+        return tcp_place_get(e, c, len);
+    *len = min32(*len, min32(ahead, STREAM_LOOKAHEAD));
     const uint8_t *first = e->blocks[c->store->slot[slot_of(c->app_nxt)]].data + at;
-    if (at + len <= TCP_BLOCK_BYTES)
+    if (at + *len <= TCP_BLOCK_BYTES)
         return first;
     uint32_t done = TCP_BLOCK_BYTES - at;
     memcpy(e->scratch, first, done);
-    while (done < len) {
-        uint32_t n = min32(len - done, TCP_BLOCK_BYTES);
+    while (done < *len) {
+        uint32_t n = min32(*len - done, TCP_BLOCK_BYTES);
         memcpy(e->scratch + done, e->blocks[c->store->slot[slot_of(c->app_nxt + done)]].data, n);
         done += n;
     }
@@ -173,8 +193,14 @@ void tcp_conn_offer(struct tcp_engine *e, struct tcp_conn *c)
         uint32_t kept = tcp_conn_kept(c);
         if (kept == 0)
             break;
-        uint32_t len = min32(kept, STREAM_LOOKAHEAD);
-        uint32_t n = deliver(e, c, kept_bytes(e, c, len), len);
+        uint32_t len = kept;
+        const uint8_t *data = kept_bytes(e, c, &len);
+        if (!data) { /* acknowledged, and gone: there is no way on */
+            counter_inc(&e->counters.tcp_place_lost_total);
+            stream_abort(&c->stream);
+            return;
+        }
+        uint32_t n = deliver(e, c, data, len);
         if (c->state == TCP_CLOSED && c->end != STREAM_DONE)
             return; /* aborted inside */
         consumed(e, c, n);
@@ -205,8 +231,8 @@ static void data_in_order(struct tcp_engine *e, struct tcp_conn *c, const uint8_
         offer = false; /* the rest was just refused */
     }
     if (len > 0)
-        c->rcv_nxt += store_put(e, c, c->rcv_nxt, data, len,
-                                tcp_conn_kept(c) ? e->blocks_reserve : e->blocks_reserve / 2);
+        c->rcv_nxt += keep(e, c, c->rcv_nxt, data, len,
+                           tcp_conn_kept(c) ? e->blocks_reserve : e->blocks_reserve / 2);
     uint32_t before = c->rcv_nxt;
     ranges_join(c);
     if (offer || c->rcv_nxt != before)
@@ -225,8 +251,10 @@ void tcp_conn_data(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq, const
     if (tcp_sack_crowded(c))
         tcp_send_ack(e, c);
     tcp_sack_overlap(c, seq, seq + len);
-    uint32_t kept = store_put(e, c, seq, data, len, e->blocks_reserve);
-    if (kept > 0 && range_add(c->store, seq, seq + kept)) {
+    uint32_t kept = keep(e, c, seq, data, len, e->blocks_reserve);
+    struct tcp_store *s = c->store;
+    /* without an entry left they are forgotten, wherever they lie, and the peer sends them again */
+    if (kept > 0 && tcp_range_add(s->range, &s->ranges, TCP_STORE_RANGES, seq, seq + kept)) {
         counter_inc(&e->counters.tcp_out_of_order_total);
         tcp_sack_kept(c, seq);
     } else {

@@ -10,7 +10,7 @@
  *   send:     a tcp_tx while anything is queued, with a chain of tcp_items, references to what is
  *             queued, from snd_una on
  *   receive:  a tcp_store, a map of 2 KiB blocks for what is in order but not yet consumed and
- *             for what came out of order
+ *             for what came out of order, unless the application has a place for it
  *
  *            consumed | kept, in order | gap and ranges out of order |
  *   receive: ---------+----------------+-----------------------------+------->
@@ -48,6 +48,7 @@
 #define TCP_BLOCK_BYTES   2048u
 #define TCP_STORE_SLOTS   256u /* a power of two: slots are sequence numbers / 2048, modulo */
 #define TCP_STORE_RANGES  64u
+#define TCP_STORE_PLACES  48u
 #define TCP_WINDOW_MAX    (448u * 1024) /* what a store can hold, with room for rounding */
 #define TCP_ITEMS         10u
 #define TCP_IDLE_BYTES    288u /* what an idle connection may cost, all told */
@@ -200,12 +201,17 @@ struct tcp_tx {
 static_assert(offsetof(struct tcp_tx, order) <= 64, "the queue is a cache line");
 
 /* Received bytes that wait. Byte `seq` lies in block slot[seq / 2048 % 256] at seq % 2048, so
- * that small segments share blocks and the window bounds the memory. Kept in a block itself. */
+ * that small segments share blocks and the window bounds the memory; or, if it is in `place`,
+ * where the application wants it (stream_events.place). Kept in a block itself. */
 struct tcp_store {
     uint32_t slot[TCP_STORE_SLOTS]; /* block numbers, TCP_NONE */
-    uint32_t ranges;
-    struct tcp_range range[TCP_STORE_RANGES]; /* out of order: ascending, disjoint, not touching */
-    struct tcp_range recent[TCP_SACKS];       /* of these, those that grew last, last first */
+    uint64_t place_of;              /* stream_place.of of all that is in `place` */
+    uint32_t ranges, places;
+    /* both ascending, disjoint, not touching: what came out of order; what lies in its place, in
+     * order or not, from app_nxt on */
+    struct tcp_range range[TCP_STORE_RANGES];
+    struct tcp_range place[TCP_STORE_PLACES];
+    struct tcp_range recent[TCP_SACKS]; /* of `range`, those that grew last, last first */
     uint8_t recents;
     uint8_t unreported; /* ranges begun since the last ACK: it must not miss one */
 };
@@ -742,6 +748,22 @@ void tcp_conn_data(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq, const
 /* Offers what is kept. */
 void tcp_conn_offer(struct tcp_engine *e, struct tcp_conn *c);
 void tcp_store_clear(struct tcp_engine *e, struct tcp_conn *c);
+/* Puts [start, end) into a list of `*n`, of at most `max`, ascending, disjoint, not touching.
+ * False: no entry is left, nothing has changed. */
+bool tcp_range_add(struct tcp_range *list, uint32_t *n, uint32_t max, uint32_t start, uint32_t end);
+
+/* place.c: the application's memory. All of a connection with a store */
+/* Copies bytes at `seq`, not before app_nxt, to where they belong; returns how many of the first
+ * ones, 0: their place is not known. */
+uint32_t tcp_place_put(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq, const uint8_t *data,
+                       uint32_t len);
+/* How far from app_nxt the next placed byte is; UINT32_MAX: there is none. */
+uint32_t tcp_place_ahead(const struct tcp_conn *c);
+/* The byte at app_nxt is placed: where, and *len: at most how many there are asked for, and how
+ * many are there. NULL: the place is not what it was. */
+const uint8_t *tcp_place_get(struct tcp_engine *e, struct tcp_conn *c, uint32_t *len);
+/* app_nxt has moved. */
+void tcp_place_consumed(struct tcp_conn *c);
 
 /* output.c */
 /* Sends what the connection may send now. False: the host refused. Sets *more when its quantum

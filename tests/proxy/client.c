@@ -44,8 +44,8 @@ static void on_closed(struct stream *s, enum stream_end why, struct now now)
     c->pipe = NULL;
 }
 
-static const struct stream_events client_events = {on_nothing, on_received, on_nothing, on_eof,
-                                                   on_closed};
+static const struct stream_events client_events = {on_nothing, on_received, on_nothing,
+                                                   on_eof,     on_closed,   NULL};
 
 void client_send(struct world *w, struct client *c, unsigned node, unsigned worker,
                  const char *request)

@@ -201,7 +201,8 @@ static void on_closed(struct stream *s, enum stream_end why, struct now now)
     free(c);
 }
 
-static const struct stream_events events = {on_nothing, on_received, on_nothing, on_eof, on_closed};
+static const struct stream_events events = {on_nothing, on_received, on_nothing,
+                                            on_eof,     on_closed,   NULL};
 
 bool origin_accept(struct origin *o, struct stream *s)
 {

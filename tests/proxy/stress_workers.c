@@ -157,7 +157,8 @@ static void on_closed(struct stream *st, enum stream_end why, struct now now)
     v->pipe = NULL;
 }
 
-static const struct stream_events events = {on_nothing, on_received, on_nothing, on_eof, on_closed};
+static const struct stream_events events = {on_nothing, on_received, on_nothing,
+                                            on_eof,     on_closed,   NULL};
 
 static void visit(struct side *s, struct visitor *v, struct now now)
 {

@@ -160,7 +160,8 @@ static void on_closed(struct stream *stream, enum stream_end why, struct now now
     s->in_event = false;
 }
 
-const struct stream_events flow_events = {on_opened, on_received, on_writable, on_eof, on_closed};
+const struct stream_events flow_events = {on_opened, on_received, on_writable,
+                                          on_eof,    on_closed,   NULL};
 
 static void source_free(struct hold *h)
 {

@@ -116,7 +116,8 @@ static void on_closed(struct stream *s, enum stream_end why, struct now now)
     p->app.stream = NULL;
 }
 
-static const struct stream_events events = {on_opened, on_received, on_writable, on_eof, on_closed};
+static const struct stream_events events = {on_opened, on_received, on_writable,
+                                            on_eof,    on_closed,   NULL};
 
 static bool on_accept(void *ctx, struct stream *s, struct now now)
 {

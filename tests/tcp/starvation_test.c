@@ -143,8 +143,8 @@ static void on_closed(struct stream *s, enum stream_end why, struct now at)
         ((struct visitor *)s->user)->s = NULL;
 }
 
-static const struct stream_events visitor_events = {on_writable, on_received, on_writable, on_eof,
-                                                    on_closed};
+static const struct stream_events visitor_events = {on_writable, on_received, on_writable,
+                                                    on_eof,      on_closed,   NULL};
 
 static void nothing(struct stream *s, struct now at)
 {
@@ -157,7 +157,7 @@ static size_t all(struct stream *s, const uint8_t *data, size_t len, struct now 
     return len;
 }
 
-static const struct stream_events quiet_events = {nothing, all, nothing, nothing, on_closed};
+static const struct stream_events quiet_events = {nothing, all, nothing, nothing, on_closed, NULL};
 
 static void visit(struct visitor *v, unsigned from, const char *text, size_t len)
 {

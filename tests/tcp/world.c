@@ -224,7 +224,8 @@ static void on_closed(struct stream *s, enum stream_end why, struct now now)
     a->in_event = false;
 }
 
-const struct stream_events app_events = {on_opened, on_received, on_writable, on_eof, on_closed};
+const struct stream_events app_events = {on_opened, on_received, on_writable,
+                                         on_eof,    on_closed,   NULL};
 
 static bool on_accept(void *ctx, struct stream *s, struct now now)
 {
