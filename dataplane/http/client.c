@@ -19,6 +19,7 @@ static struct http_exchange *exchange_take(struct http_client *c)
     c->exchange_free = x->next;
     memset(x, 0, offsetof(struct http_exchange, request));
     x->client = c;
+    x->serial = ++c->serial;
     counter_add(&c->counters.http_client_exchanges, 1);
     return x;
 }
@@ -369,6 +370,25 @@ static size_t on_received(struct stream *s, const uint8_t *data, size_t len, str
     return at;
 }
 
+/*
+ * Only in a body of known length is the place of a byte known before those in front of it have been
+ * looked at: no framing is between them, and `left` says what is still body. Whatever way an
+ * exchange ends with bytes of its body outstanding, its connection is reset; so what the stream has
+ * put in a place is either offered to the exchange that named it, or to nobody.
+ */
+static struct stream_place on_place(struct stream *s, size_t ahead, size_t len, struct now now)
+{
+    const struct http_client_conn *k = s->user;
+    struct http_exchange *x = k->exchange;
+    struct stream_place none = {0};
+    if (!x || k->phase != HTTP_CLIENT_BODY || x->framing != HTTP_BODY_LENGTH || !x->events->place ||
+        ahead >= x->left)
+        return none;
+    len = len < x->left - ahead ? len : (size_t)(x->left - ahead);
+    uint8_t *at = x->events->place(x->user, x, ahead, &len, now);
+    return at ? (struct stream_place){at, len, x->serial} : none;
+}
+
 static void on_writable(struct stream *s, struct now now)
 {
     struct http_client_conn *k = s->user;
@@ -425,6 +445,7 @@ const struct stream_events http_client_events = {
     .writable = on_writable,
     .eof = on_eof,
     .closed = on_closed,
+    .place = on_place,
 };
 
 /* --- time

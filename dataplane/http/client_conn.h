@@ -53,6 +53,7 @@ struct http_exchange {
     struct http_client_conn *conn;
     const struct http_exchange_events *events;
     void *user;
+    uint64_t serial; /* no other exchange of the client has it */
     struct http_upstream to;
     struct http_client_conn *attempt[HTTP_UPSTREAM_ADDRESSES]; /* by index in to.at */
     uint8_t order[HTTP_UPSTREAM_ADDRESSES];                    /* indices, first to try first */
@@ -88,6 +89,7 @@ struct http_client {
     struct wheel wheel;
     struct now now; /* of the timers that fire */
     struct http_exchange *exchange, *exchange_free;
+    uint64_t serial; /* of the last exchange */
     struct http_client_conn *conn, *conn_free;
     uint32_t conns;
     struct http_client_conn **bucket; /* idle ones by endpoint */

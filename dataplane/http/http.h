@@ -258,6 +258,11 @@ struct http_exchange_events {
     /* Exactly one of done and failed ends an exchange; it is gone after return. */
     void (*done)(void *user, struct http_exchange *x, struct now now);
     void (*failed)(void *user, struct http_exchange *x, enum http_failure why, struct now now);
+    /* Optional: where `len` bytes of the body belong that lie `ahead` after the last one that
+     * body() took, which it will be given there (base/stream.h says what that asks of the owner).
+     * Not more than *len of them are written; NULL: not known. */
+    uint8_t *(*place)(void *user, struct http_exchange *x, size_t ahead, size_t *len,
+                      struct now now);
 };
 
 struct http_client_config {

@@ -183,4 +183,4 @@ static void on_failed(void *user, struct http_exchange *x, enum http_failure why
     source_failed(f, why == HTTP_FAIL_TIMEOUT ? 504 : 502, now);
 }
 
-const struct http_exchange_events source_events = {on_head, on_body, on_done, on_failed};
+const struct http_exchange_events source_events = {on_head, on_body, on_done, on_failed, NULL};

@@ -53,6 +53,17 @@ static size_t on_body(void *user, struct http_exchange *x, const uint8_t *data, 
     return n;
 }
 
+static uint8_t *on_place(void *user, struct http_exchange *x, size_t ahead, size_t *len,
+                         struct now at)
+{
+    struct log *l = user;
+    (void)x;
+    (void)at;
+    size_t room = sizeof(l->body) - l->len - ahead;
+    *len = *len < room ? *len : room;
+    return (uint8_t *)l->body + l->len + ahead;
+}
+
 static void on_done(void *user, struct http_exchange *x, struct now at)
 {
     struct log *l = user;
@@ -92,7 +103,8 @@ static struct stream *do_connect(void *ctx, const struct endpoint *to,
 
 static struct http_exchange *send_to(uint16_t port, bool to_head)
 {
-    static const struct http_exchange_events events = {on_head, on_body, on_done, on_failed};
+    static const struct http_exchange_events events = {on_head, on_body, on_done, on_failed,
+                                                       on_place};
     struct endpoint to = origin;
     to.port = port;
     struct http_upstream up = http_upstream_one(&to);
@@ -302,7 +314,7 @@ Test(client, full_is_null)
 {
     start(2, 0);
     static char big[20000];
-    struct http_exchange_events none = {on_head, on_body, on_done, on_failed};
+    struct http_exchange_events none = {on_head, on_body, on_done, on_failed, NULL};
     struct http_upstream up = http_upstream_one(&origin);
     cr_expect_null(http_client_send(client, &up, big, sizeof(big), false, &none, NULL, now));
     struct http_exchange *x = send_one();
@@ -489,4 +501,61 @@ Test(client, a_request_through_a_narrow_queue)
     }
     cr_expect_str_eq(fake_stream_text(&f[0]), REQUEST);
     stop();
+}
+
+static struct stream_place place(unsigned i, size_t ahead, size_t len)
+{
+    return f[i].s.events->place(&f[i].s, ahead, len, now);
+}
+
+/* Where a body byte goes is known before those in front of it are here, if nothing can be between
+ * them: in a body of known length, up to its end. */
+Test(client, the_place_of_body_bytes_is_known_up_to_the_end_of_the_body)
+{
+    static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n";
+    start(4, 4);
+    cr_assert_not_null(send_one());
+    cr_expect_null(place(0, 0, 1).at);
+    fake_stream_open(&f[0]);
+    fake_stream_feed(&f[0], head, strlen(head) - 1);
+    cr_expect_null(place(0, 5, 1).at, "in the head");
+    fake_stream_feed_text(&f[0], "\n123");
+    struct stream_place p = place(0, 4, 10), q = place(0, 14, 100);
+    cr_expect(p.at == (uint8_t *)seen.body + 7 && p.len == 10);
+    cr_expect(q.at == (uint8_t *)seen.body + 17 && q.len == 3 && q.of == p.of);
+    cr_expect_null(place(0, 17, 1).at, "after the body");
+    seen.take = 0; /* the owner pauses: what it gave stays where it was */
+    fake_stream_feed_text(&f[0], "4");
+    cr_expect_eq(place(0, 4, 10).at, p.at);
+    seen.take = SIZE_MAX;
+    fake_stream_feed_text(&f[0], "5678901234567890");
+    cr_expect_eq(seen.done, 0, "paused");
+    stop();
+
+    start(4, 4);
+    exchange("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nx");
+    p = place(0, 0, 9);
+    cr_expect_eq(p.len, 1);
+    fake_stream_feed_text(&f[0], "y");
+    cr_expect(seen.done == 1 && !place(0, 0, 1).at, "in the pool");
+    fake_stream_forget(&f[0]);
+    cr_assert_not_null(send_one());
+    fake_stream_feed_text(&f[0], "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+    q = place(0, 0, 9);
+    cr_expect(q.at && q.len == 2 && q.of != p.of, "another body");
+    seen.abort_in_body = true;
+    fake_stream_feed_text(&f[0], "z");
+    cr_expect(f[0].aborted && !place(0, 0, 1).at);
+    stop();
+
+    static const char *const elsewhere[] = {
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe",
+        "HTTP/1.1 200 OK\r\n\r\nhello",
+    };
+    for (unsigned i = 0; i < 2; i++) {
+        start(4, 4);
+        exchange(elsewhere[i]);
+        cr_expect_null(place(0, 1, 1).at, "%s", elsewhere[i]);
+        stop();
+    }
 }

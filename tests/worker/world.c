@@ -342,7 +342,7 @@ static void on_failed(void *user, struct http_exchange *x, enum http_failure why
 
 void world_get(struct world *w, unsigned i, bool v6, const char *path, struct fetch *f)
 {
-    static const struct http_exchange_events events = {on_head, on_body, on_done, on_failed};
+    static const struct http_exchange_events events = {on_head, on_body, on_done, on_failed, NULL};
     const struct endpoint to = {v6 ? world_ip6(i) : world_ip(i), 80};
     char request[512];
 
