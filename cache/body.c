@@ -80,26 +80,31 @@ static bool body_map(struct cache *c, struct cache_worker *w, struct cache_objec
     return *leaf != CHUNK_NONE;
 }
 
-/* The chunk for byte `at`, the next to be written; CHUNK_NONE: no memory. */
-static uint32_t body_tail(struct cache *c, struct cache_worker *w, struct cache_object *o,
-                          uint64_t at)
+/* The body's chunk `i`, taken if it is not there; CHUNK_NONE: no memory. */
+static uint32_t body_chunk(struct cache *c, struct cache_worker *w, struct cache_object *o,
+                           uint64_t i)
 {
-    uint64_t i = at / CACHE_CHUNK_BYTES;
-    if (at % CACHE_CHUNK_BYTES)
-        return *body_slot(c, o, i);
     if (!body_map(c, w, o, i))
         return CHUNK_NONE;
-    uint32_t id = cache_chunk_take(c, w);
-    if (id != CHUNK_NONE) {
-        c->crc[id] = CRC_START;
-        *body_slot(c, o, i) = id;
+    uint32_t *slot = body_slot(c, o, i);
+    if (*slot == CHUNK_NONE) {
+        *slot = cache_chunk_take(c, w);
+        if (*slot != CHUNK_NONE)
+            c->crc[*slot] = CRC_START;
     }
-    return id;
+    return *slot;
+}
+
+/* Chunks from the first on beyond which none is taken. */
+static uint64_t body_reach(const struct cache_object *o)
+{
+    uint64_t n = chunks_for(o->ready);
+    return object_state(o) != CACHE_COMPLETE && o->reach > n ? o->reach : n;
 }
 
 uint64_t cache_body_chunks(const struct cache_object *o)
 {
-    uint64_t n = chunks_for(o->ready), maps = 0;
+    uint64_t n = body_reach(o), maps = 0;
     if (n > OBJECT_INLINE + MAP_DIRECT)
         maps = 1 + (n - OBJECT_INLINE - MAP_DIRECT + MAP_IDS - 1) / MAP_IDS;
     else if (n > OBJECT_INLINE)
@@ -121,12 +126,15 @@ static void map_free(struct cache *c, struct cache_worker *w, struct cache_objec
 bool cache_body_free(struct cache *c, struct cache_worker *w, struct cache_object *o,
                      uint64_t budget)
 {
-    uint64_t n = chunks_for(o->ready);
-    while (n && budget) {
-        cache_chunk_give(c, w, *body_slot(c, o, --n));
-        budget--;
+    uint64_t n = body_reach(o);
+    for (; n && budget; budget--) {
+        uint32_t id = *body_slot(c, o, --n);
+        if (id != CHUNK_NONE) /* a hole among those taken ahead */
+            cache_chunk_give(c, w, id);
     }
     o->ready = n * CACHE_CHUNK_BYTES;
+    if (object_state(o) != CACHE_COMPLETE)
+        o->reach = 0;
     if (n)
         return false;
     map_free(c, w, o);
@@ -156,14 +164,17 @@ size_t cache_append(struct cache *c, struct cache_object *o, const void *data, s
     size_t done = 0;
     while (done < len) {
         uint32_t at = (uint32_t)(ready % CACHE_CHUNK_BYTES);
-        uint32_t id = body_tail(c, w, o, ready);
+        uint32_t id = body_chunk(c, w, o, ready / CACHE_CHUNK_BYTES);
         if (id == CHUNK_NONE) {
             counter_inc(&w->counters.cache_no_chunk_total);
             break;
         }
         size_t n = len - done < CACHE_CHUNK_BYTES - at ? len - done : CACHE_CHUNK_BYTES - at;
         uint8_t *to = chunk_data(c, id) + at;
-        memcpy(to, (const uint8_t *)data + done, n);
+        if (to != (const uint8_t *)data + done)
+            memcpy(to, (const uint8_t *)data + done, n);
+        else
+            counter_add(&w->counters.cache_placed_bytes_total, n);
         c->crc[id] = crc32_iscsi(to, (int)n, c->crc[id]);
         ready += n;
         done += n;
@@ -172,6 +183,36 @@ size_t cache_append(struct cache *c, struct cache_object *o, const void *data, s
     cache_worker_gauges(w);
     __atomic_store_n(&o->ready, ready, __ATOMIC_RELEASE);
     return done;
+}
+
+/* The last 128th of the chunks are for bytes in order: what is ahead of a hole must not keep those
+ * from filling it. */
+static bool has_to_spare(struct cache *c, struct cache_worker *w)
+{
+    cache_evict_for(c, w, 1);
+    return w->total.chunks - w->used.chunks > w->total.chunks / 128 + 3;
+}
+
+uint8_t *cache_place(struct cache *c, struct cache_object *o, uint64_t ahead, size_t *len)
+{
+    struct cache_worker *w = object_page(o)->worker;
+    uint64_t at = o->ready + ahead, i = at / CACHE_CHUNK_BYTES;
+    if (object_state(o) != CACHE_FILLING || o->meta.content_length < 0 ||
+        at >= (uint64_t)o->meta.content_length || ahead >= PLACE_CHUNKS * CACHE_CHUNK_BYTES)
+        return NULL;
+    uint32_t id = i < body_reach(o) ? *body_slot(c, o, i) : CHUNK_NONE;
+    if (id == CHUNK_NONE) {
+        if (!has_to_spare(c, w) || (id = body_chunk(c, w, o, i)) == CHUNK_NONE)
+            return NULL;
+        if (i >= o->reach)
+            o->reach = (uint32_t)i + 1;
+        cache_worker_gauges(w);
+    }
+    uint64_t left = (uint64_t)o->meta.content_length - at,
+             room = CACHE_CHUNK_BYTES - at % CACHE_CHUNK_BYTES;
+    left = left < room ? left : room;
+    *len = *len < left ? *len : (size_t)left;
+    return chunk_data(c, id) + at % CACHE_CHUNK_BYTES;
 }
 
 /* --- reading ------------------------------------------------------------------------------------

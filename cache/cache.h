@@ -136,6 +136,13 @@ struct cache_object *cache_begin(struct cache *c, struct hash128 hash, const voi
  * (eviction has begun; nothing more is ever taken past cache_object_limit). Publishes bytes_ready.
  * More than content_length promised: the object fails, 0. */
 size_t cache_append(struct cache *c, struct cache_object *o, const void *data, size_t len);
+/* Where body bytes belong that lie `ahead` of the next one to be appended: memory for the first of
+ * *len of them, which is set to how many. NULL: it is not known (content_length does not cover
+ * them, or is not known), too far, or there is no memory to spare. No reader sees what is written
+ * there; cache_append must be given the bytes too, in order, and where it is given them at their
+ * very place it has nothing to copy. The place of a byte is the same until it is appended, while
+ * the object is FILLING. */
+uint8_t *cache_place(struct cache *c, struct cache_object *o, uint64_t ahead, size_t *len);
 /* The end: all bytes are there. False: their number is not content_length, the object failed. */
 bool cache_complete(struct cache *c, struct cache_object *o);
 /* The fill died: FAILED, unlinked, freed when its pins are gone. Nothing to do unless FILLING. */

@@ -15,6 +15,7 @@
     X(cache_retired_objects, "objects", "Objects unlinked that wait for readers")                  \
     X(cache_begun_total, "objects", "Objects begun")                                               \
     X(cache_bytes_total, "bytes", "Body bytes appended")                                           \
+    X(cache_placed_bytes_total, "bytes", "Of these, bytes that lay in their place already")         \
     X(cache_completed_total, "objects", "Objects completed")                                       \
     X(cache_failed_total, "objects", "Fills that failed")                                          \
     X(cache_length_wrong_total, "objects", "Fills that failed since the length was not as said")   \

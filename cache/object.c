@@ -176,6 +176,7 @@ bool cache_complete(struct cache *c, struct cache_object *o)
         return false;
     }
     counter_inc(&w->counters.cache_completed_total);
+    o->reach = 0; /* no chunk is ahead of the last byte: the field is `prev` from here on */
     state_store(o, CACHE_COMPLETE);
     object_enqueue(c, w, o);
     return true;

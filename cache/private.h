@@ -46,6 +46,10 @@ enum object_queue { QUEUE_NONE, QUEUE_SMALL, QUEUE_MAIN };
 #define CHUNK_NONE    0xffffffffu
 #define OBJECT_CHUNKS (OBJECT_INLINE + MAP_DIRECT + MAP_LEAVES * MAP_IDS)
 static_assert(MAP_DIRECT + MAP_LEAVES == MAP_IDS, "the map is one chunk");
+/* How far ahead of `ready` a chunk may be taken: more than a TCP window; less than a leaf, so that
+ * there are never maps missing between those that are there. */
+#define PLACE_CHUNKS 256u
+static_assert(PLACE_CHUNKS < MAP_DIRECT && PLACE_CHUNKS < MAP_IDS, "no map is left out");
 
 /* Readers follow block, lengths, chunk, map and meta, all written before the object is published
  * (map entries: before the bytes_ready that covers them). `state`, `uses`, `ready` and `pins` are
@@ -59,7 +63,12 @@ struct cache_object {
     uint8_t flags, queue;
     uint64_t ready;
     uint32_t pins;
-    uint32_t next, prev; /* refs: neighbours in a FIFO or a list of the worker */
+    uint32_t next; /* refs: neighbours in a FIFO or a list of the worker */
+    union {
+        uint32_t prev;
+        uint32_t reach; /* unless it is complete: of its chunks from the first on, those up to the
+                           last that cache_place took */
+    };
     uint32_t chunk[OBJECT_INLINE];
     uint32_t map;
     struct cache_meta meta;
@@ -188,7 +197,7 @@ static inline uint8_t *chunk_data(const struct cache *c, uint32_t id)
 /* body.c */
 uint32_t cache_chunk_take(struct cache *c, struct cache_worker *w); /* CHUNK_NONE: none free */
 void cache_chunk_give(struct cache *c, struct cache_worker *w, uint32_t id);
-/* Chunks that `o` occupies: body and maps. */
+/* Chunks that `o` occupies, or a few more while there are holes in it: body and maps. */
 uint64_t cache_body_chunks(const struct cache_object *o);
 /* Frees from the end, at most about `budget` chunks. True when all are free. Nobody reads it. */
 bool cache_body_free(struct cache *c, struct cache_worker *w, struct cache_object *o,

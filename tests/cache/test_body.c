@@ -166,3 +166,136 @@ Test(body, over_the_limit_is_not_stored)
     free(body);
     world_close(&w);
 }
+
+/* Pieces of a body in any order, each written to its place and, when its turn has come, appended
+ * from there or, now and then, from elsewhere. Reads nothing that is not there. */
+static void fill_placed(struct world *w, struct cache_object *o, const uint8_t *body, size_t len,
+                        size_t until)
+{
+    const size_t piece = 1448;
+    size_t pieces = (len + piece - 1) / piece;
+    bool *here = calloc(pieces, sizeof(*here));
+    for (size_t done = 0; done < until;) {
+        size_t k = done / piece + rng_below(&w->rng, 40);
+        if (k < pieces && k * piece >= done && !here[k]) {
+            size_t at = k * piece, end = at + piece < len ? at + piece : len;
+            here[k] = true;
+            while (at < end) {
+                size_t n = end - at;
+                uint8_t *to = cache_place(w->c, o, at - done, &n);
+                if (!to) {
+                    here[k] = false;
+                    break;
+                }
+                cr_assert(n > 0 && n <= end - at && (uintptr_t)to % 4096 + n <= 4096);
+                memcpy(to, body + at, n);
+                at += n;
+            }
+            cr_assert_eq(cache_ready(o), done, "no reader sees it");
+        }
+        k = done / piece;
+        if (rng_below(&w->rng, 4) == 0) { /* in order, from a packet */
+            size_t n = 1 + rng_below(&w->rng, 3000);
+            n = n < len - done ? n : len - done;
+            done += cache_append(w->c, o, body + done, n);
+        } else if (here[k]) {
+            size_t n = (k + 1) * piece - done;
+            const uint8_t *from = cache_place(w->c, o, 0, &n);
+            cr_assert(from);
+            done += cache_append(w->c, o, from, n);
+        }
+    }
+    free(here);
+}
+
+Test(body, is_the_same_when_its_bytes_lie_in_their_place_before_their_turn)
+{
+    const size_t border[] = {1, 4096, 5 * 4096 + 1, (4 + 512) * 4096 + 9,
+                             (4 + 512 + 1024) * 4096 + 70000};
+    struct world w;
+    world_open(&w, 32 * MIB, 1000, 1);
+    for (size_t i = 0; i < sizeof(border) / sizeof(border[0]); i++) {
+        size_t len = border[i];
+        uint8_t *body = world_body(i, len);
+        struct cache_object *o = world_begin(&w, "k", (int64_t)len);
+        cr_assert(o);
+        cache_link(w.c, o);
+        fill_placed(&w, o, body, len, len);
+        cr_assert(cache_complete(w.c, o));
+        cr_assert(world_body_right(o, i, len), "size %zu", len);
+        cache_unlink(w.c, o);
+        cache_unpin(o, 0);
+        world_settle(&w);
+        cr_assert_eq(WORLD_SUM(&w, cache_chunks_used), 0, "size %zu leaks", len);
+        free(body);
+    }
+    cr_assert_gt(WORLD_SUM(&w, cache_placed_bytes_total), 4 * MIB);
+    cr_assert_lt(WORLD_SUM(&w, cache_placed_bytes_total), WORLD_SUM(&w, cache_bytes_total));
+    world_close(&w);
+}
+
+/* Given up at any point, by each way: what is ahead of the last byte is freed too. */
+Test(body, gives_back_what_is_ahead_when_the_fill_dies)
+{
+    const size_t len = (4 + 512) * 4096 + 300000;
+    struct world w;
+    world_open(&w, 32 * MIB, 1000, 1);
+    uint8_t *body = world_body(1, len);
+    const size_t start[] = {0, 3 * 4096, 510 * 4096, len - 200000};
+    for (unsigned i = 0; i < 100; i++) {
+        struct cache_object *o = world_begin(&w, "k", (int64_t)len);
+        cr_assert(o);
+        size_t until = start[i % 4] + rng_below(&w.rng, 150000);
+        if (i % 3)
+            cache_link(w.c, o);
+        fill_placed(&w, o, body, len, until);
+        size_t n = 1000, far = 200000 + rng_below(&w.rng, 200000);
+        (void)cache_place(w.c, o, far, &n);
+        if (i % 5 == 0)
+            cache_unlink(w.c, o); /* purged first */
+        cache_fail(w.c, o);
+        n = 1000;
+        cr_assert_null(cache_place(w.c, o, 0, &n), "a failed object takes nothing");
+        cache_unpin(o, 0);
+        world_settle(&w);
+        cr_assert_eq(WORLD_SUM(&w, cache_chunks_used), 0, "round %u leaks", i);
+    }
+    free(body);
+    world_close(&w);
+}
+
+Test(body, has_no_place_that_it_cannot_promise)
+{
+    struct world w;
+    world_open(&w, 2 * MIB, 100, 1);
+    size_t n = 10;
+    struct cache_object *o = world_begin(&w, "unknown", -1);
+    cr_assert_null(cache_place(w.c, o, 0, &n));
+    cache_unpin(o, 0);
+    o = world_begin(&w, "k", 100);
+    cr_assert(cache_place(w.c, o, 95, &n));
+    cr_assert_eq(n, 5, "up to its length");
+    cr_assert_null(cache_place(w.c, o, 100, &n));
+    cr_assert_null(cache_place(w.c, o, UINT64_MAX, &n));
+    cache_unpin(o, 0);
+    /* ahead of a hole the last chunks are not taken: the hole itself may need them */
+    o = world_begin(&w, "large", (int64_t)cache_object_limit(w.c));
+    struct cache_object *p = world_begin(&w, "larger", (int64_t)cache_object_limit(w.c));
+    unsigned taken = 0;
+    for (uint64_t at = 4096; at < cache_object_limit(w.c); at += 4096) {
+        n = 1;
+        taken += cache_place(w.c, o, at, &n) != NULL;
+        n = 1;
+        taken += cache_place(w.c, p, at, &n) != NULL;
+    }
+    cr_assert_gt(taken, 400);
+    uint8_t byte[4096] = {0};
+    cr_assert_eq(cache_append(w.c, o, byte, 4096), 4096);
+    cr_assert_eq(cache_append(w.c, p, byte, 4096), 4096);
+    cache_fail(w.c, o);
+    cache_fail(w.c, p);
+    cache_unpin(o, 0);
+    cache_unpin(p, 0);
+    world_settle(&w);
+    world_close(&w);
+}
