@@ -282,3 +282,11 @@ size_t fill_body(struct fill *f, const uint8_t *data, size_t len, struct now now
     }
     return skipped + n;
 }
+
+uint8_t *fill_place(struct fill *f, size_t ahead, size_t *len)
+{
+    /* a refreshed object has its body; what is skipped has been written already */
+    if (f->streaming || !f->object || f->refreshed || ahead < f->skip)
+        return NULL;
+    return cache_place(f->proxy->cache, f->object, ahead - f->skip, len);
+}

@@ -345,6 +345,8 @@ void fill_link(struct fill *f);
 /* fill_head.c: what a response's head means */
 bool fill_head(struct fill *f, const struct http_head *h, struct now now);
 size_t fill_body(struct fill *f, const uint8_t *data, size_t len, struct now now);
+/* Where body bytes go that lie `ahead` of the next one; *len as of cache_place. */
+uint8_t *fill_place(struct fill *f, size_t ahead, size_t *len);
 
 /* source.c: which source next; the exchange's events */
 extern const struct http_exchange_events source_events;

@@ -183,4 +183,15 @@ static void on_failed(void *user, struct http_exchange *x, enum http_failure why
     source_failed(f, why == HTTP_FAIL_TIMEOUT ? 504 : 502, now);
 }
 
-const struct http_exchange_events source_events = {on_head, on_body, on_done, on_failed, NULL};
+/* Also while the exchange waits for its end at our next poll: the object is there until then. */
+static uint8_t *on_place(void *user, struct http_exchange *x, size_t ahead, size_t *len,
+                         struct now now)
+{
+    struct fill *f = user;
+    if (f->x != x)
+        return NULL;
+    f->proxy->now = now;
+    return fill_place(f, ahead, len);
+}
+
+const struct http_exchange_events source_events = {on_head, on_body, on_done, on_failed, on_place};
