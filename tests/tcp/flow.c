@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/tcp/flow.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define NOISE     (1u << 20)
@@ -126,6 +127,22 @@ static size_t on_received(struct stream *stream, const uint8_t *data, size_t len
     return n;
 }
 
+/* In pieces up to a border of 4 KiB. What lies there and has not been offered yet is no secret: a
+ * byte that was not written there would be an old one of this ring, and differ. */
+static struct stream_place on_place(struct stream *stream, size_t ahead, size_t len, struct now now)
+{
+    (void)now;
+    struct flow_side *s = stream->user;
+    uint64_t at = s->got + ahead;
+    enter(s);
+    s->in_event = false;
+    if (!s->shelf || s->got < s->shelf_from || at >= s->shelf_to)
+        return (struct stream_place){0};
+    uint64_t room = 4096 - at % 4096, left = s->shelf_to - at;
+    room = room < left ? room : left;
+    return (struct stream_place){s->shelf + at % FLOW_SHELF, room < len ? room : len, s->salt};
+}
+
 static void on_writable(struct stream *stream, struct now now)
 {
     (void)now;
@@ -161,7 +178,7 @@ static void on_closed(struct stream *stream, enum stream_end why, struct now now
 }
 
 const struct stream_events flow_events = {on_opened, on_received, on_writable,
-                                          on_eof,    on_closed,   NULL};
+                                          on_eof,    on_closed,   on_place};
 
 static void source_free(struct hold *h)
 {
@@ -198,6 +215,11 @@ static void side_draw(struct flow_side *s, struct rng *r, uint64_t bytes, uint64
             s->send_step = 1 + (uint32_t)(s->total / steps);
         s->next_us = start_us;
     }
+    if (s->salt % 3) { /* not drawn: a seed's other worlds stay what they were */
+        s->shelf = malloc(FLOW_SHELF);
+        s->shelf_from = s->salt % 5 ? 0 : s->salt / 5 % 5000;
+        s->shelf_to = s->salt % 7 ? UINT64_MAX : s->salt / 7 % (bytes + 1);
+    }
     if (one_in(r, 20))
         s->abort_us = start_us + skewed(r, 5000000);
     else if (one_in(r, 20))
@@ -213,6 +235,12 @@ void flow_draw(struct flow *f, struct rng *r, uint64_t bytes, uint64_t start_us)
     }
     if (!f->side[0].shut_early && !f->side[1].shut_early)
         f->side[one_in(r, 2)].shut_early = true; /* someone has to begin */
+}
+
+void flow_free(struct flow *f)
+{
+    for (unsigned i = 0; i < 2; i++)
+        free(f->side[i].shelf);
 }
 
 void flow_accepted(struct flow *f, struct stream *stream, struct now now)

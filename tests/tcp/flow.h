@@ -13,6 +13,7 @@
 #define FLOW_OPENER   0
 #define FLOW_ACCEPTOR 1
 #define FLOW_NEVER    UINT64_MAX
+#define FLOW_SHELF    (1u << 19) /* more than a window */
 
 struct flow;
 
@@ -30,6 +31,8 @@ struct flow_side {
     bool by_copy;
     bool shut_early;             /* closes its half when all is sent; else when the peer has, too */
     uint64_t abort_us, abort_at; /* aborts at this time, or when it has read so much */
+    uint8_t *shelf; /* it has a place for bytes out of order: byte i at i % FLOW_SHELF, */
+    uint64_t shelf_from, shelf_to; /* if i is between these; NULL: it has none */
 
     /* what came of it */
     uint64_t sent, got, seen; /* seen: offered, which a slow reader may leave at the end */
@@ -56,6 +59,8 @@ void flow_noise_init(void);
 void flow_draw(struct flow *f, struct rng *r, uint64_t bytes, uint64_t start_us);
 /* The acceptor's stream has come. */
 void flow_accepted(struct flow *f, struct stream *s, struct now now);
+/* Gives back what it holds. */
+void flow_free(struct flow *f);
 /* What a side does by the clock. */
 void flow_tick(struct flow_side *s, struct now now);
 uint64_t flow_next_us(const struct flow_side *s);

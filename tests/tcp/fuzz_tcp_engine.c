@@ -28,7 +28,30 @@ struct fuzz {
     uint32_t begun_seq, begun_ack,
         begun_ts; /* of the last SYN,ACK: our number, the peer's, TSval */
     uint64_t got;
+    uint8_t *shelf; /* places for bytes out of order; NULL: none */
+    uint64_t shelves;
 };
+
+#define SHELF 32768u /* more than the window */
+
+/* A byte that is here and was never written there is not 0. */
+static void shelf_new(struct fuzz *f)
+{
+    free(f->shelf);
+    f->shelf = malloc(SHELF);
+    memset(f->shelf, 0xff, SHELF);
+    f->shelves++;
+}
+
+static struct stream_place place(struct stream *s, size_t ahead, size_t len, struct now now)
+{
+    (void)now;
+    struct fuzz *f = s->user;
+    size_t at = (f->got + ahead) % SHELF, room = 512 - at % 512;
+    if (!f->shelf)
+        return (struct stream_place){0};
+    return (struct stream_place){f->shelf + at, room < len ? room : len, f->shelves};
+}
 
 static const uint8_t zeros[8192];
 
@@ -61,8 +84,12 @@ static size_t received(struct stream *s, const uint8_t *data, size_t len, struct
         touch |= data[i];
     if (touch) /* the peer sends zeros only: anything else came from elsewhere */
         abort();
+    if (f->nibble)
+        len = (len + 1) / 2;
+    for (size_t i = 0; f->shelf && i < len; i++)
+        f->shelf[(f->got + i) % SHELF] = 0xff;
     f->got += len;
-    return f->nibble ? len / 2 : len;
+    return len;
 }
 
 static void closed(struct stream *s, enum stream_end why, struct now now)
@@ -75,7 +102,7 @@ static void closed(struct stream *s, enum stream_end why, struct now now)
     f->stream = NULL;
 }
 
-static const struct stream_events events = {.received = received, .closed = closed};
+static const struct stream_events events = {.received = received, .closed = closed, .place = place};
 
 static bool accept_one(void *ctx, struct stream *s, struct now now)
 {
@@ -167,6 +194,12 @@ static void application(struct fuzz *f, const uint8_t *b)
         break;
     case 6:
         f->nibble = b[2] & 1;
+        if (b[2] & 2) { /* takes back what it gave */
+            free(f->shelf);
+            f->shelf = NULL;
+        }
+        if (b[2] & 4)
+            shelf_new(f);
         break;
     default:
         if (b[2] > 240)
@@ -241,5 +274,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
     }
     tcp_destroy(f.e);
+    free(f.shelf);
     return 0;
 }

@@ -112,6 +112,8 @@ void sim_free(struct sim *s)
     tcp_destroy(s->engine[0]);
     tcp_destroy(s->engine[1]);
     link_free(s->link);
+    for (unsigned i = 0; i < s->flows; i++)
+        flow_free(&s->flow[i]);
     free(s);
 }
 
