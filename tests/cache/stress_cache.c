@@ -112,6 +112,22 @@ static void owner_poll(void)
     rte_rcu_qsbr_quiescent(world.qsbr, 0);
 }
 
+/* A piece further on, of what is not ready, written to its place; `from` and `n` of it. */
+static void owner_place(struct rng *rng, struct cache_object *o, const uint8_t *body, size_t len,
+                        size_t done, size_t *from, size_t *n)
+{
+    size_t ahead = rng_below(rng, 9000);
+    *n = 1 + rng_below(rng, 4000);
+    *from = len;
+    if (ahead >= len - done)
+        return;
+    uint8_t *to = cache_place(world.c, o, ahead, n);
+    if (!to)
+        return;
+    *from = done + ahead;
+    memcpy(to, body + *from, *n);
+}
+
 /* Fills in pieces, linked before, between or after them; sometimes given up. */
 static void owner_fill(struct rng *rng, uint64_t salt)
 {
@@ -128,12 +144,23 @@ static void owner_fill(struct rng *rng, uint64_t salt)
     }
     uint8_t *body = world_body(salt, len);
     size_t link_at = rng_below(rng, (uint32_t)len + 1);
+    size_t placed_from = len, placed = 0;
     bool linked = false, fail = rng_below(rng, 16) == 0;
     while (done < len) {
         if (!linked && done >= link_at)
             cache_link(world.c, o), linked = true;
+        if (placed_from == len && rng_below(rng, 2))
+            owner_place(rng, o, body, len, done, &placed_from, &placed);
         size_t n = 1 + rng_below(rng, 6000);
-        n = cache_append(world.c, o, body + done, n < len - done ? n : len - done);
+        const uint8_t *from = body + done;
+        if (done == placed_from) {
+            n = placed;
+            from = cache_place(world.c, o, 0, &n);
+            placed_from = len;
+        } else if (n > placed_from - done) {
+            n = placed_from - done;
+        }
+        n = cache_append(world.c, o, from, n);
         if (n == 0 || (fail && done > len / 2))
             break;
         done += n;
@@ -206,7 +233,9 @@ int main(int argc, char **argv)
            seed, salt - 1, WORLD_SUM(&world, cache_evicted_total),
            WORLD_SUM(&world, cache_refreshed_total), atomic_load(&hits), atomic_load(&growing),
            atomic_load(&failures), left);
-    bool good = !atomic_load(&failures) && left == 0 && atomic_load(&hits) > 0;
+    printf("%lu bytes placed\n", WORLD_SUM(&world, cache_placed_bytes_total));
+    bool good = !atomic_load(&failures) && left == 0 && atomic_load(&hits) > 0 &&
+                WORLD_SUM(&world, cache_placed_bytes_total) > 0;
     world_close(&world);
     return good ? 0 : 1;
 }
