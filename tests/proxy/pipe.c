@@ -100,20 +100,74 @@ static void close_end(struct pipe_end *e, enum stream_end why, struct now now)
         e->s.events->closed(&e->s, why, now);
 }
 
-/* Takes what the peer sent. True when something came. */
-static bool take(struct pipe_end *e)
+/* The peer's first n bytes have been taken. */
+static void taken(struct pipe_end *from, size_t n)
 {
-    struct pipe_end *from = e->peer;
-    size_t n = PIPE_WINDOW - e->in_len < from->out_len ? PIPE_WINDOW - e->in_len : from->out_len;
-    if (n == 0 || !*from->up)
-        return false;
-    memcpy(e->in + e->in_len, from->out, n);
-    e->in_len += n;
     memmove(from->out, from->out + n, from->out_len - n);
     from->out_len -= n;
     from->moved += n;
     release(from, false);
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Takes what the peer sent, up to what has come already. True when something came. */
+static bool take(struct pipe_end *e)
+{
+    struct pipe_end *from = e->peer;
+    size_t n = least(PIPE_WINDOW - e->in_len, from->out_len);
+    if (e->aheads)
+        n = least(n, e->ahead[0].from - from->moved);
+    if (n == 0 || !*from->up)
+        return false;
+    memcpy(e->in + e->in_len, from->out, n);
+    e->in_len += n;
+    taken(from, n);
     return true;
+}
+
+/* Some of what is on the way overtakes the rest: each second piece of a segment's size. */
+static void overtake(struct pipe_end *e, struct now now)
+{
+    struct pipe_end *from = e->peer;
+    uint64_t piece = 700 + from->moved % 1500, consumed = from->moved - e->in_len;
+    for (uint64_t at = from->moved + piece; at < from->moved + from->out_len &&
+                                            at - consumed < PIPE_WINDOW &&
+                                            e->aheads < PIPE_AHEAD;) {
+        size_t len = least(piece, from->moved + from->out_len - at);
+        struct stream_place p = e->s.events->place(&e->s, at - consumed, len, now);
+        if (!p.at) { /* perhaps further on */
+            at += piece;
+            continue;
+        }
+        memcpy(p.at, from->out + (at - from->moved), p.len);
+        e->ahead[e->aheads].from = at;
+        e->ahead[e->aheads].len = p.len;
+        e->ahead[e->aheads++].of = p.of;
+        e->placed += p.len;
+        at += p.len + (e->aheads % 3 ? piece : 0); /* some touch */
+    }
+}
+
+/* Offers what lies in its place and whose turn it is. */
+static void offer_placed(struct pipe_end *e, struct now now)
+{
+    while (!e->in_len && !e->aborted && e->aheads && e->ahead[0].from == e->peer->moved) {
+        struct stream_place p = e->s.events->place(&e->s, 0, e->ahead[0].len, now);
+        if (!p.at || p.of != e->ahead[0].of || memcmp(p.at, e->peer->out, p.len) != 0)
+            abort(); /* a place was taken back, and the stream not aborted */
+        size_t n = e->s.events->received(&e->s, p.at, p.len, now);
+        if (n == 0 || e->aborted)
+            return;
+        taken(e->peer, n);
+        e->ahead[0].from += n;
+        e->ahead[0].len -= n;
+        if (e->ahead[0].len == 0)
+            memmove(e->ahead, e->ahead + 1, --e->aheads * sizeof(e->ahead[0]));
+    }
 }
 
 void pipe_step(struct pipe_end *e, struct now now)
@@ -138,12 +192,23 @@ void pipe_step(struct pipe_end *e, struct now now)
     }
     if (!e->s.events)
         return;
-    bool came = take(e);
-    if ((came || e->resumed) && e->in_len) {
-        e->resumed = false;
-        size_t n = e->s.events->received(&e->s, e->in, e->in_len, now);
-        memmove(e->in, e->in + n, e->in_len - n);
-        e->in_len -= n;
+    if (e->s.events->place && !e->aheads && e->in_len == 0 && *e->peer->up && e->steps++ % 2) {
+        overtake(e, now);
+        e->wait = e->steps % 4;
+    }
+    if (e->aheads && e->wait && e->wait--)
+        return; /* what is in front of them was lost, and comes again */
+    while (!e->aborted && (take(e) || e->resumed)) {
+        if (e->in_len || e->aheads)
+            e->resumed = false;
+        if (e->in_len) {
+            size_t n = e->s.events->received(&e->s, e->in, e->in_len, now);
+            memmove(e->in, e->in + n, e->in_len - n);
+            e->in_len -= n;
+        }
+        offer_placed(e, now);
+        if (!e->aheads)
+            break;
     }
     if (e->wants_writable && e->out_len <= PIPE_QUEUE / 2 && !e->aborted) {
         e->wants_writable = false;

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Streams in memory, in pairs, that keep base/stream.h's promises: events come only from
- * pipe_step, closed comes last, unconsumed bytes are offered again with what follows. */
+/*
+ * Streams in memory, in pairs, that keep base/stream.h's promises: events come only from
+ * pipe_step, closed comes last, unconsumed bytes are offered again with what follows.
+ *
+ * Bytes come out of order to whoever has a place for them: of what is on the way a piece goes
+ * ahead of those before it, which take a few steps more. An application that does not keep its
+ * word about a place ends the program.
+ */
 #ifndef CORAL_TESTS_PROXY_PIPE_H
 #define CORAL_TESTS_PROXY_PIPE_H
 
@@ -9,6 +15,8 @@
 #define PIPE_QUEUE  131072u /* bytes sent and not taken yet */
 #define PIPE_WINDOW 65536u  /* bytes received and not consumed */
 #define PIPE_HOLDS  256u
+
+#define PIPE_AHEAD 16u /* pieces that came before their turn */
 
 struct pipe_end {
     struct stream s; /* first */
@@ -22,6 +30,12 @@ struct pipe_end {
         uint64_t end;
     } held[PIPE_HOLDS];
     unsigned holds;
+    struct {
+        uint64_t from, len; /* of all that the peer sent */
+        uint64_t of;
+    } ahead[PIPE_AHEAD]; /* ascending; they lie in their places, and still in the peer's `out` */
+    unsigned aheads, steps, wait;
+    uint64_t placed; /* bytes that went ahead */
     bool in_event, opening, refused, wants_writable, resumed, offered, shut, eof, aborted, reset,
         closed;
 };

@@ -496,3 +496,76 @@ Test(fill, fills_in_flight_can_be_listed)
     world_run(&w, 300);
     end_many(2, 200, 9, 100000);
 }
+
+/* --- bytes that come before their turn ------------------------------------ */
+
+static uint64_t in_place(void)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < 2; i++)
+        n += counter_read(&cache_counters(w.node[0].cache, i)->cache_placed_bytes_total);
+    return n;
+}
+
+/* The pipe brings pieces out of order wherever it may: they are written to the object at once. */
+Test(fill, out_of_order_bytes_are_copied_once_where_their_place_is_known)
+{
+    struct client c;
+    page((struct origin_file){.path = "/plain", .length = 500001});
+    page((struct origin_file){.path = "/chunked", .length = 500000, .chunked = true});
+    page((struct origin_file){
+        .path = "/passed", .length = 500000, .fields = "Cache-Control: no-store\r\n"});
+    page((struct origin_file){.path = "/cut",
+                              .length = 500000,
+                              .etag = "\"1\"",
+                              .mode = ORIGIN_RESETS,
+                              .cut = 234567,
+                              .cuts = 1});
+    page((struct origin_file){.path = "/again",
+                              .length = 500000,
+                              .etag = "\"1\"",
+                              .mode = ORIGIN_CLOSES,
+                              .cut = 100001,
+                              .cuts = 1,
+                              .no_range = true});
+    static const struct {
+        const char *path;
+        bool placed;
+    } t[] = {{"/plain", true},
+             {"/chunked", false},
+             {"/passed", false},
+             {"/cut", true},
+             {"/again", true}};
+    for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        uint64_t before = in_place(), length = i ? 500000 : 500001;
+        cr_assert_eq(get(&c, t[i].path, NULL), 200, "%s", t[i].path);
+        cr_assert(client_body_is(&c, 9, 0, length), "%s", t[i].path);
+        client_free(&c);
+        uint64_t n = in_place() - before;
+        cr_assert(t[i].placed ? n > 30000 && n < 500000 : n == 0, "%s: %lu", t[i].path, n);
+    }
+    nothing_is_left();
+}
+
+/* The client leaves, the source dies for good, the object is purged, at each millisecond of a fill
+ * whose bytes come out of order: the pipe ends the program if a place is taken back from a stream
+ * that goes on. */
+Test(fill, may_die_at_any_time_with_bytes_in_their_places)
+{
+    struct origin_file *f =
+        page((struct origin_file){.path = "/a", .length = 200000, .rate = 9000});
+    for (unsigned ms = 1; ms < 40; ms++)
+        for (unsigned way = 0; way < 3; way++) {
+            f->mode = way == 1 ? ORIGIN_RESETS : ORIGIN_WELL;
+            f->cut = ms * 5000;
+            start_many(2, "/a", NULL);
+            world_run(&w, ms);
+            if (way == 0)
+                client_leave(&many[0]);
+            purge("http://www.site.test/a");
+            world_run(&w, 300);
+            end_many(2, 0, 0, 0);
+            nothing_is_left();
+        }
+    cr_assert_gt(in_place(), 1000000);
+}
