@@ -140,6 +140,11 @@ def short(s):
             s.expect(min(hurt) > 5 and all(x["reordered"] and x["duplicated"] for x in
                                            (seen["ba"], served["ab"])),
                      f"and the links were rough: {hurt[0]} and {hurt[1]} segments lost or damaged")
+    stats = lab.ctl(1, "stats", "--all")["counters"]
+    early, there, lost = (int(stats[k]["value"]) for k in (
+        "tcp_placed_bytes_total", "cache_placed_bytes_total", "tcp_place_lost_total"))
+    s.expect(there > 1 << 20 and early >= there and lost == 0,
+             f"and {early} bytes that came out of order were written to their objects at once")
     s.expect(lab.nodes[1].poll() is None, "the node lives")
 
 
