@@ -141,7 +141,7 @@ static bool duplicate(const struct tcp_conn *c, const struct tcp_segment *s)
            (uint32_t)s->window << c->snd_scale == c->snd_wnd;
 }
 
-static void room(struct tcp_engine *e, struct tcp_conn *c)
+void tcp_conn_writable(struct tcp_engine *e, struct tcp_conn *c)
 {
     if (c->want_write && c->queued <= e->config.send_queue_bytes / 2)
         tcp_conn_event(c, TCP_EVENT_WRITABLE);
@@ -167,7 +167,7 @@ bool tcp_conn_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_seg
         if (s->ack == c->snd_max) {
             tcp_conn_window(c, s);
             tcp_recovery_lone_ack(e, c, s);
-            room(e, c);
+            tcp_conn_writable(e, c);
             return true;
         }
         if (s->ack == c->snd_una && s->len > 0) { /* it says nothing of the flight */
@@ -180,7 +180,7 @@ bool tcp_conn_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_seg
     if (c->rec) {
         tcp_conn_window(c, s); /* first: F-RTO asks for room */
         tcp_recovery_ack(e, c, s);
-        room(e, c);
+        tcp_conn_writable(e, c);
         return true;
     }
     if (c->tlp_out) { /* the probe's flight is over, its verdict may come now */
@@ -192,7 +192,7 @@ bool tcp_conn_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_seg
     }
     if (s->ack != c->snd_una) {
         new_ack(e, c, s);
-        room(e, c);
+        tcp_conn_writable(e, c);
     } else if (duplicate(c, s)) {
         tcp_dupack(e, c);
     }

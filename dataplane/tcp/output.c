@@ -112,7 +112,7 @@ static void segment_sent(struct tcp_engine *e, struct tcp_conn *c, const struct 
     uint32_t now = (uint32_t)e->now.mono_us;
     bool probe = o->len > c->mss;
     tcp_path_sent(e, c, o); /* compares with snd_max as it was */
-    if (first && c->sack_on && !probe) {
+    if (first && c->sack_on && !probe && !e->plain) {
         c->lone = true;
         c->tx->lone_us = now;
     } else if (first && c->sack_on) {

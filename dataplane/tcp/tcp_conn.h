@@ -442,6 +442,7 @@ struct tcp_engine {
     uint32_t buckets;
     struct tcp_list ready, events;
     struct tcp_list starving; /* they may send more, and wait for a pool, in turn */
+    bool plain;               /* tests: no short cuts, no lone flights, no header prediction */
     bool fed;                 /* in the last poll one of them found what it waited for */
     bool refused;             /* the last poll had output refused */
 
@@ -678,6 +679,8 @@ void tcp_conn_segment(struct tcp_engine *e, struct tcp_conn *c, struct tcp_segme
 /* False: the segment goes no further. */
 bool tcp_conn_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s);
 void tcp_conn_window(struct tcp_conn *c, const struct tcp_segment *s);
+/* The application that found the queue full hears when half of it is free. */
+void tcp_conn_writable(struct tcp_engine *e, struct tcp_conn *c);
 /* A round-trip time: `exact_us` if not 0, else from the timestamp of an ACK that advanced. */
 void tcp_conn_sample(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s,
                      uint32_t exact_us, bool advanced);
