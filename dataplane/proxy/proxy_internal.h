@@ -150,51 +150,51 @@ enum source_kind { SOURCE_NONE, SOURCE_INDEX, SOURCE_PEER, SOURCE_ORIGIN };
 
 struct request {
     struct request *next;   /* free list, burst */
-    struct post post;       /* R's messages */
-    struct alarm alarm;     /* deadline */
     struct http_conn *conn; /* NULL: gone or answered */
     uint64_t started_us;
     uint8_t state;
     bool owned; /* by O: between want and its terminal answer */
 
     /* immutable from the handler on */
-    struct hash128 hash;
-    uint16_t owner; /* O */
     bool head_only; /* HEAD */
     bool peer;      /* an authenticated node of ours */
     bool authorized, has_cookie;
-    struct peer_field peer_field;
-    int64_t if_modified_since; /* -1: none */
-    uint8_t range_len, if_range_len;
-    uint16_t none_match_len;
+    bool head_raw;  /* head[] is as it came; else the lines of it that may go to an origin */
+    bool open;      /* by the open mode's rules */
+    uint16_t owner; /* O */
     uint16_t url_len, head_len;
-    bool head_raw; /* head[] is as it came; else the lines of it that may go to an origin */
-    bool open;     /* by the open mode's rules */
+    uint16_t none_match_len;
+    uint8_t range_len, if_range_len;
+    int64_t if_modified_since; /* -1: none */
+    struct hash128 hash;
 
     /* sending, passing: R's */
     uint8_t tries;
     uint8_t source; /* enum source_kind: where READY says it came from; SOURCE_NONE: a hit */
     bool collapsed, stale, waited, head_sent, verified, path_known;
     uint8_t path_len;
-    struct grip *grip;
-    struct request *wait_next, **wait_prev; /* grip's list of those that wait for progress */
-    uint64_t offset, end;                   /* end: UINT64_MAX while the length is unknown */
-    struct block *blocks, **blocks_tail;    /* passed, not yet taken by the stream */
     bool pass_ended, pass_whole, pass_stopped;
     uint16_t pass_fill_worker;
+    struct grip *grip;
+    uint64_t offset, end;                   /* end: UINT64_MAX while the length is unknown */
+    struct request *wait_next, **wait_prev; /* grip's list of those that wait for progress */
+    struct block *blocks, **blocks_tail;    /* passed, not yet taken by the stream */
     struct fill *pass_fill;
     uint32_t pass_fill_gen;
+    struct alarm alarm; /* deadline */
 
-    struct {                  /* O's between want and answer */
-        struct request *next; /* the fill's list */
+    /* from here on nothing is cleared for a new request: posts are never queued then, the rest is
+     * set before it is used, texts are as long as their lengths say */
+    struct post post;             /* R's messages */
+    struct peer_field peer_field; /* of a peer */
+    struct {                      /* O's between want and answer */
+        struct request *next;     /* the fill's list */
         struct post post;
         uint16_t worker; /* R */
         bool joined;     /* came while the fill ran */
         uint8_t path_len;
         struct dht_id path[DHT_PATH_MAX]; /* of the fill, for peers */
     } o;
-
-    /* texts, as long as their lengths say; not cleared for each request */
     char url[HTTP_URL_MAX];
     char range[64], if_range[128], none_match[512];
     char head[PROXY_REQUEST_HEAD];

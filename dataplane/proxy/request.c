@@ -19,7 +19,7 @@ struct request *request_new(struct proxy *p, struct http_conn *c, struct now now
         r = &p->requests[p->requests_used++];
     else
         return NULL;
-    memset(r, 0, offsetof(struct request, url));
+    memset(r, 0, offsetof(struct request, post));
     r->conn = c;
     r->state = REQUEST_QUEUED;
     r->started_us = now.mono_us;
