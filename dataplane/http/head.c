@@ -28,6 +28,11 @@ static enum http_error line_end(struct scan *s)
     return HTTP_OK;
 }
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
 static enum http_error parse_field(struct scan *s, struct http_head *h)
 {
     const char *name = s->p, *p = scan_token(name, s->end);
@@ -42,14 +47,16 @@ static enum http_error parse_field(struct scan *s, struct http_head *h)
     struct http_field *f = &h->field[h->fields];
     f->name = (struct http_text){name, (uint32_t)(p - name)};
     p++;
-    while (p < s->end && (*p == ' ' || *p == '\t'))
+    if (p < s->end && *p == ' ') /* nearly always one */
+        p++;
+    while (p < s->end && is_blank(*p))
         p++;
     const char *value = p, *value_end = scan_value(p, s->end);
     s->p = value_end;
     enum http_error e = line_end(s);
     if (e)
         return e;
-    while (value_end > value && (value_end[-1] == ' ' || value_end[-1] == '\t'))
+    while (value_end > value && is_blank(value_end[-1]))
         value_end--;
     f->value = (struct http_text){value, (uint32_t)(value_end - value)};
 

@@ -14,11 +14,30 @@
 
 #define SCAN_STEP 16
 
+/* Fewer bytes than a step, by two loads that overlap. */
+static inline __m128i scan_load_rest(const char *p, size_t n)
+{
+    uint64_t low = 0, high = 0;
+    uint32_t first, last;
+    if (n >= 8) {
+        memcpy(&low, p, 8);
+        memcpy(&high, p + n - 8, 8);
+        high = n > 8 ? high >> (8 * (16 - n)) : 0;
+    } else if (n >= 4) {
+        memcpy(&first, p, 4);
+        memcpy(&last, p + n - 4, 4);
+        low = (uint64_t)last << (8 * (n - 4)) | first;
+    } else if (n > 0) {
+        low = (uint64_t)(uint8_t)p[n - 1] << (8 * (n - 1)) |
+              (uint64_t)(uint8_t)p[n / 2] << (8 * (n / 2)) | (uint8_t)p[0];
+    }
+    return _mm_set_epi64x((int64_t)high, (int64_t)low);
+}
+
 static inline __m128i scan_load(const char *p, const char *end)
 {
-    char rest[SCAN_STEP] = {0};
     if (end - p < SCAN_STEP)
-        p = memcpy(rest, p, (size_t)(end - p));
+        return scan_load_rest(p, (size_t)(end - p));
     return _mm_loadu_si128((const __m128i *)(const void *)p);
 }
 

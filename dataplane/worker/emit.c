@@ -12,6 +12,7 @@
  * and summed while copying when the port does no sums.
  */
 #include <assert.h>
+#include <endian.h>
 #include <string.h>
 
 #include "dataplane/worker/worker.h"
@@ -50,14 +51,14 @@ uint8_t emit_port(const struct worker *w, const struct addr *ours)
 
 static void put16(uint8_t *p, uint16_t v)
 {
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
+    v = htobe16(v);
+    memcpy(p, &v, sizeof(v));
 }
 
 static void put32(uint8_t *p, uint32_t v)
 {
-    put16(p, (uint16_t)(v >> 16));
-    put16(p + 2, (uint16_t)v);
+    v = htobe32(v);
+    memcpy(p, &v, sizeof(v));
 }
 
 /* RFC 9293 3.1; the checksum is left zero. Returns the header's length. */
