@@ -11,7 +11,7 @@ for lib in "$@"; do
     fi
     # and no mutable state at file scope (.data.rel.ro is constant tables with addresses in them)
     state=$(objdump -t "$lib" 2>/dev/null |
-        awk '/ O / && /[ \t](\.bss|\.data|\.tbss|\.tdata|\*COM\*)[.a-z]*[ \t]/ && !/\.data\.rel\.ro/ {print $NF}' | sort -u)
+        awk '/ O / && /[ \t](\.bss|\.data|\.tbss|\.tdata|\*COM\*)[.a-z]*[ \t]/ && !/\.data\.rel\.ro|__gnu_lto/ {print $NF}' | sort -u)
     if [ -n "$state" ]; then
         echo "$lib has mutable file-scope state: $(echo "$state" | tr '\n' ' ')"
         bad=1
