@@ -85,16 +85,16 @@ static bool emit(void *ctx, const struct tcp_out *o)
 }
 
 bool host_new(struct host *h, struct port_link *link, const struct net_address *ip,
-              uint32_t connections, bool offload, struct now now)
+              unsigned addresses, uint32_t connections, bool offload, struct now now)
 {
-    struct net_config n = {
-        .mac = {2, 0, 0, 0, 0, 9}, .mtu = 1500, .addresses = 1, .address = {*ip}};
+    struct net_config n = {.mac = {2, 0, 0, 0, 0, 9}, .mtu = 1500, .addresses = addresses};
     const struct net_host nh = {h, send_frame, learned, NULL};
     struct tcp_config t = tcp_config_default();
     const struct tcp_host th = {.ctx = h, .emit = emit};
     static const uint8_t seed[32] = "coral-perf, the load generator";
 
-    *h = (struct host){.link = link, .ip = ip->ip, .offload = offload, .now = now};
+    memcpy(n.address, ip, addresses * sizeof(*ip));
+    *h = (struct host){.link = link, .offload = offload, .now = now};
     t.connections = connections + 16;
     t.idle_timeout_ms = 0;
     h->pool = rte_pktmbuf_pool_create("host", 16383, 256, PORT_PRIVATE, RTE_MBUF_DEFAULT_BUF_SIZE,

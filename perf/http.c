@@ -14,6 +14,7 @@
 
 #include <rte_cycles.h>
 
+#include "base/rng.h"
 #include "dataplane/worker/counters.h"
 #include "dataplane/worker/node.h"
 #include "perf/perf.h"
@@ -21,15 +22,17 @@
 #define SAMPLED     64
 #define ORIGIN_PORT 8000
 #define OPENING     64 /* handshakes under way: a node bounds its half-open connections */
+#define CLIENT_IPS  16 /* addresses of the clients, and of the node: 28 232 ports a pair */
+#define SERVER_IPS  3
 #define WARM_US     300000
-#define SETUP_US    30000000
+#define SETUP_US    60000000
 
 struct client {
     struct http *all;
     struct stream *stream; /* NULL: none yet */
     uint64_t asked_tsc;
     uint64_t left; /* of the body */
-    bool in_body, sampled;
+    bool in_body, sampled, busy;
 };
 
 struct http {
@@ -49,13 +52,16 @@ struct http {
     uint32_t first_waiting, waiting_n;
     bool scheduled; /* set by main when all stand */
     uint64_t began_tsc, issued;
+    bool picked; /* --active: the first requests are on their way */
+    struct rng rng;
     /* counted by the generator, read by main */
     uint64_t ops, errors, verified, ready, given_up;
     struct hist latency;
 };
 
-static const struct endpoint server = {{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1}},
-                                       80};
+#define SERVER_NET 0x0a000001u /* and what follows */
+#define CLIENT_NET 0x0a000010u
+#define ORIGIN_IP  0x0a000010u /* the generator's first */
 
 /* --- the origin: one answer a connection
  * ----------------------------------------------------------- */
@@ -101,6 +107,7 @@ static void ask(struct client *c, uint64_t since_tsc)
 {
     struct http *h = c->all;
     c->in_body = false;
+    c->busy = true;
     c->asked_tsc = since_tsc;
     if (!stream_send(c->stream, (struct ref){(const uint8_t *)h->request, h->request_len, NULL}))
         counter_inc(&h->errors);
@@ -133,9 +140,20 @@ static size_t take_head(struct client *c, const uint8_t *data, size_t len)
     return head;
 }
 
+/* --active: the next request, on some connection that has none. */
+static void ask_another(struct http *h)
+{
+    struct client *c;
+    do
+        c = &h->client[rng_below(&h->rng, h->options->connections)];
+    while (c->busy || !c->stream);
+    ask(c, rte_rdtsc());
+}
+
 static void finished(struct client *c)
 {
     struct http *h = c->all;
+    c->busy = false;
     hist_add(&h->latency, (rte_rdtsc() - c->asked_tsc) * 1000000 / rte_get_tsc_hz());
     counter_inc(&h->ops);
     if (c->sampled)
@@ -143,8 +161,10 @@ static void finished(struct client *c)
     __atomic_store_n(&h->warm, true, __ATOMIC_RELEASE);
     if (h->options->rate > 0)
         h->waiting[(h->first_waiting + h->waiting_n++) % h->options->connections] = c;
-    else
+    else if (h->options->active == 0)
         ask(c, rte_rdtsc());
+    else if (h->picked)
+        ask_another(h);
 }
 
 static size_t client_received(struct stream *s, const uint8_t *data, size_t len, struct now now)
@@ -199,9 +219,12 @@ static bool client_open(struct http *h)
                                                 .received = client_received,
                                                 .eof = stream_eof,
                                                 .closed = client_closed};
-    struct client *c = &h->client[h->opened];
+    uint32_t i = h->opened;
+    struct client *c = &h->client[i];
+    const struct addr ip = addr_v4(CLIENT_NET + i % CLIENT_IPS);
+    const struct endpoint server = {addr_v4(SERVER_NET + i / CLIENT_IPS % SERVER_IPS), 80};
     *c = (struct client){.all = h};
-    c->stream = tcp_connect(h->host.tcp, &h->host.ip, &server, &events, c, h->host.now);
+    c->stream = tcp_connect(h->host.tcp, &ip, &server, &events, c, h->host.now);
     if (!c->stream)
         return false;
     h->opened++;
@@ -248,8 +271,15 @@ static void generator_turn(void *ctx)
     while (h->opened < want && h->opened - h->ready < OPENING)
         if (!client_open(h))
             break;
-    if (h->options->rate > 0 && __atomic_load_n(&h->scheduled, __ATOMIC_ACQUIRE))
-        ask_by_schedule(h);
+    if (__atomic_load_n(&h->scheduled, __ATOMIC_ACQUIRE)) {
+        if (h->options->rate > 0)
+            ask_by_schedule(h);
+        while (h->issued < h->options->active) {
+            h->picked = true;
+            h->issued++;
+            ask_another(h);
+        }
+    }
     host_turn(&h->host);
 }
 
@@ -291,16 +321,21 @@ static bool make_node(struct http *h, const struct view *view, char *error, size
                                      .driver = PORT_RING,
                                      .link = h->link,
                                      .offload = h->options->offload,
-                                     .addresses = 1,
-                                     .address = {{server.ip, 24}}};
+                                     .addresses = SERVER_IPS};
+    for (unsigned i = 0; i < SERVER_IPS; i++)
+        c.port[0].address[i] = (struct net_address){addr_v4(SERVER_NET + i), 24};
     h->node = node_create(&c, view, perf_now(), error, error_len);
     return h->node != NULL;
 }
 
 static bool make_generator(struct http *h)
 {
-    const struct net_address ip = {addr_v4(0x0a000002), 24};
+    struct net_address ip[CLIENT_IPS];
     const struct perf_options *o = h->options;
+
+    for (unsigned i = 0; i < CLIENT_IPS; i++)
+        ip[i] = (struct net_address){addr_v4(CLIENT_NET + i), 24};
+    rng_init_u64(&h->rng, 1);
 
     h->client = calloc(o->connections, sizeof(h->client[0]));
     h->body = malloc(o->size);
@@ -317,7 +352,7 @@ static bool make_generator(struct http *h)
                                      "Cache-Control: max-age=86400\r\nETag: \"perf\"\r\n"
                                      "Content-Length: %u\r\n\r\n",
                                      o->size);
-    return host_new(&h->host, h->link, &ip, o->connections, o->offload, perf_now()) &&
+    return host_new(&h->host, h->link, ip, CLIENT_IPS, o->connections, o->offload, perf_now()) &&
            tcp_listen(h->host.tcp, ORIGIN_PORT, origin_accept, h);
 }
 
@@ -393,16 +428,16 @@ bool http_run(const struct perf_options *o, struct perf_result *r, char *error, 
     bool ok = false;
 
     h = (struct http){.options = o};
-    site.origin[0] = (struct proxy_origin){.host = "10.0.0.2",
+    site.origin[0] = (struct proxy_origin){.host = "10.0.0.16",
                                            .is_address = true,
-                                           .address = addr_v4(0x0a000002),
+                                           .address = addr_v4(ORIGIN_IP),
                                            .port = ORIGIN_PORT};
     h.link = port_link_new("http", 4096);
     if (!routes || !h.link) {
         snprintf(error, error_len, "not enough memory");
         return false;
     }
-    routes->self.rpc = (struct endpoint){server.ip, 5300};
+    routes->self.rpc = (struct endpoint){addr_v4(SERVER_NET), 5300};
     routes->self.id = dht_node_id(&routes->self.rpc);
     const struct view view = {.version = 1, .policy = &policy, .routes = routes};
     if (make_node(&h, &view, error, error_len)) {

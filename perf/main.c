@@ -12,7 +12,7 @@
 #include "version.h"
 
 #define CONNECTIONS_MAX      20000000
-#define HTTP_CONNECTIONS_MAX 50000
+#define HTTP_CONNECTIONS_MAX 1200000 /* as many as the clients' addresses have ports for */
 
 enum status { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
@@ -28,6 +28,8 @@ static const char usage[] =
     "\n"
     "  --seconds S          measured time (default 3)\n"
     "  --connections N      http, tcp: live connections (default 1000)\n"
+    "  --active N           http: requests in flight, each on a connection picked at random\n"
+    "                       (default: one on each connection)\n"
     "  --rate R             http: requests a second by schedule (default: as answers come)\n"
     "  --size BYTES         http, tcp: of the answer (default 1024); echo: of a frame (default "
     "64)\n"
@@ -56,12 +58,19 @@ static int refuse(const char *what, const char *value, const char *remedy)
 static int read_options(int argc, char **argv, struct perf_options *o)
 {
     static const struct option options[] = {
-        {"seconds", required_argument, NULL, 's'}, {"connections", required_argument, NULL, 'c'},
-        {"size", required_argument, NULL, 'b'},    {"offload", required_argument, NULL, 'o'},
-        {"json", no_argument, NULL, 'j'},          {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},       {"op", required_argument, NULL, 'O'},
-        {"rate", required_argument, NULL, 'r'},    {"cores", required_argument, NULL, 'C'},
-        {"no-huge", no_argument, NULL, 'H'},       {0},
+        {"seconds", required_argument, NULL, 's'},
+        {"connections", required_argument, NULL, 'c'},
+        {"size", required_argument, NULL, 'b'},
+        {"offload", required_argument, NULL, 'o'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {"op", required_argument, NULL, 'O'},
+        {"rate", required_argument, NULL, 'r'},
+        {"cores", required_argument, NULL, 'C'},
+        {"no-huge", no_argument, NULL, 'H'},
+        {"active", required_argument, NULL, 'a'},
+        {0},
     };
     double v;
 
@@ -73,6 +82,10 @@ static int read_options(int argc, char **argv, struct perf_options *o)
             return refuse("--connections", optarg, "is no number from 1 to 20000000");
         if (c == 'r' && !number(optarg, 1, 1e8, &o->rate))
             return refuse("--rate", optarg, "is no number from 1 to 100000000");
+        if (c == 'a' && !number(optarg, 1, HTTP_CONNECTIONS_MAX, &v))
+            return refuse("--active", optarg, "is no number from 1 to 1200000");
+        if (c == 'a')
+            o->active = (uint32_t)v;
         if (c == 'C' && strcmp(optarg, "1") != 0 && strcmp(optarg, "2") != 0)
             return refuse("--cores", optarg, "is neither 1 nor 2");
         if (c == 'C')
@@ -117,7 +130,10 @@ static int read_options(int argc, char **argv, struct perf_options *o)
     if (tcp != (o->op != PERF_NONE))
         return refuse("--op", tcp ? "" : o->name, "idle or connect goes with tcp");
     if (!tcp && o->connections > HTTP_CONNECTIONS_MAX)
-        return refuse("--connections", "with http", "is at most 50000");
+        return refuse("--connections", "with http", "is at most 1200000");
+    if (o->active > 0 && (o->rate > 0 || o->active > o->connections / 2))
+        return refuse("--active", "so many",
+                      "is more than half of --connections, or beside --rate");
     if (tcp && o->size > 1400)
         return refuse("--size", "with tcp", "is one segment's, at most 1400");
     if (o->size == 0)
@@ -149,13 +165,14 @@ static void print_json(const struct perf_options *o, const struct perf_result *r
     printf("{\"name\": \"%s\", \"ops_per_s\": %.0f, \"cycles_per_op\": %.1f, \"core_hz\": %.0f, "
            "\"tsc_hz\": %.0f, \"offload\": \"%s\", \"p50_us\": %llu, \"p99_us\": %llu, "
            "\"errors\": %llu, \"verified\": %llu, \"seconds\": %.2f, \"size\": %u, "
-           "\"connections\": %u, \"busy\": %.3f, \"command\": \"%s\", \"revision\": \"%s\"",
+           "\"connections\": %u, \"active\": %u, \"busy\": %.3f, \"command\": \"%s\", "
+           "\"revision\": \"%s\"",
            o->name, (double)r->ops / r->seconds, r->tsc_per_op * r->ratio, core_hz,
            (double)rte_get_tsc_hz(), o->offload ? "on" : "off",
            (unsigned long long)hist_quantile(&r->latency, 0.5),
            (unsigned long long)hist_quantile(&r->latency, 0.99), (unsigned long long)r->errors,
            (unsigned long long)r->verified, r->seconds, o->size,
-           o->name[0] == 'e' ? 0 : o->connections,
+           o->name[0] == 'e' ? 0 : o->connections, o->active ? o->active : o->connections,
            (double)r->busy_tsc / (double)rte_get_tsc_hz() / r->seconds, command, CORAL_REVISION);
     if (o->rate > 0)
         printf(", \"rate\": %.0f, \"given_up\": %llu", o->rate, (unsigned long long)r->given_up);

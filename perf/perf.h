@@ -26,8 +26,9 @@ struct perf_options {
     double rate;      /* http: requests a second by schedule; 0: as soon as answers come */
     double seconds;
     uint32_t connections;
-    uint32_t size;  /* bytes of the object; echo: of the frame */
-    uint32_t cores; /* http: 2: worker and generator have one each; 1: they take turns on one */
+    uint32_t active; /* http: requests in flight, on connections picked at random; 0: one on each */
+    uint32_t size;   /* bytes of the object; echo: of the frame */
+    uint32_t cores;  /* http: 2: worker and generator have one each; 1: they take turns on one */
     bool offload, json, no_huge;
 };
 
@@ -95,14 +96,13 @@ struct host {
     struct rte_mempool *pool;
     struct net *net;
     struct tcp_engine *tcp;
-    struct addr ip;
     bool offload;
     struct now now;
     unsigned n;
     struct rte_mbuf *out[HOST_OUT];
 };
 bool host_new(struct host *h, struct port_link *link, const struct net_address *ip,
-              uint32_t connections, bool offload, struct now now);
+              unsigned addresses, uint32_t connections, bool offload, struct now now);
 void host_free(struct host *h);
 /* Receives, lets TCP act, sends. */
 void host_turn(struct host *h);
