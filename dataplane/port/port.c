@@ -156,6 +156,12 @@ static int configure(struct port *p)
         conf.rxmode.offloads |= rx_sums;
         p->rx_checksum = true;
     }
+    const uint64_t tso = RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
+    if (p->tx_checksum && p->multi_seg && (info.tx_offload_capa & tso) == tso) {
+        conf.txmode.offloads |= tso;
+        p->tso_v4 = true;
+        p->tso_v6 = p->driver != PORT_TAP; /* which cuts by rte_gso, and that knows IPv4 only */
+    }
     if (p->pretend)
         p->rx_checksum = p->tx_checksum = true;
     rss_ask(p, &info, &conf);
@@ -329,7 +335,7 @@ static bool open_driver(struct port *p, unsigned workers, const struct report *r
     if (bring_up(p, workers, queue_count(p, workers, i.channels), r))
         return true;
     snprintf(p->note, sizeof(p->note), "%.*s", (int)RTE_MIN(r->len, sizeof(p->note) - 1), r->text);
-    p->multi_seg = p->rx_checksum = p->tx_checksum = false;
+    p->multi_seg = p->rx_checksum = p->tx_checksum = p->tso_v4 = p->tso_v6 = false;
     p->driver = PORT_AF_PACKET;
     return bring_up(p, workers, queue_count(p, workers, i.channels), r);
 }

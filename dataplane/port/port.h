@@ -99,6 +99,7 @@ struct port {
     uint16_t rx_queues, tx_queues, mtu;
     uint8_t mac[6];
     bool rx_checksum, tx_checksum; /* done by the port */
+    bool tso_v4, tso_v6;           /* it cuts large segments itself */
     bool pretend;                  /* RING with offload */
     struct port_rss rss;
     bool multi_seg;                         /* takes frames of several segments */

@@ -110,7 +110,7 @@ static void segment_sent(struct tcp_engine *e, struct tcp_conn *c, const struct 
     uint32_t end = o->seq + o->len + ((o->flags & TCP_FIN) ? 1 : 0);
     bool first = tcp_conn_flight(c) == 0;
     uint32_t now = (uint32_t)e->now.mono_us;
-    bool probe = o->len > c->mss;
+    bool probe = o->mss > c->mss;
     tcp_path_sent(e, c, o); /* compares with snd_max as it was */
     if (first && c->sack_on && !probe && !e->plain) {
         c->lone = true;
@@ -143,15 +143,30 @@ static void segment_sent(struct tcp_engine *e, struct tcp_conn *c, const struct 
         tcp_timer_rtx(e, c, false);
 }
 
-/* Sends up to `max` bytes from `at`, with FIN where the queue ends and it is queued. */
+/* Up to `max` bytes from *at. What was to be a burst of segments, but comes from too many pieces,
+ * ends with a whole segment. */
+static void gather(const struct tcp_conn *c, struct tcp_out *o, struct tcp_place *at, uint32_t max)
+{
+    struct tcp_place from = *at;
+    uint32_t len = tcp_queue_gather(at, c, o, max);
+    if (len == max || len <= o->mss || len % o->mss == 0)
+        return;
+    o->len = o->refs = 0;
+    *at = from;
+    tcp_queue_gather(at, c, o, len - len % o->mss);
+}
+
+/* Sends up to `max` bytes from `at`, in segments of `mss`, with FIN where the queue ends and it is
+ * queued. */
 static enum sent send_from(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq,
-                           struct tcp_place at, uint32_t max, uint32_t record)
+                           struct tcp_place at, uint32_t max, uint32_t mss, uint32_t record)
 {
     struct tcp_out o;
     uint32_t edge = c->rcv_edge;
     out_start(e, c, &o, seq);
+    o.mss = mss;
     if (max > 0)
-        tcp_queue_gather(&at, c, &o, max);
+        gather(c, &o, &at, max);
     if (o.seq + o.len == c->snd_end) {
         o.flags |= o.len ? TCP_PSH : 0;
         if (c->fin_queued)
@@ -181,7 +196,8 @@ static enum sent send_again(struct tcp_engine *e, struct tcp_conn *c, uint32_t r
     uint32_t end = e->records[record].end;
     uint32_t data = seq_lt(c->snd_end, end) ? c->snd_end - seq : end - seq; /* less the FIN */
     struct tcp_place at = tcp_queue_at(c, seq - c->snd_una);
-    return send_from(e, c, seq, at, min32(data, payload_max(c)), record);
+    uint32_t mss = payload_max(c);
+    return send_from(e, c, seq, at, min32(data, mss), mss, record);
 }
 
 /* The first lost segment, if cwnd has room for it or it is `due` in any case. */
@@ -205,8 +221,8 @@ static enum sent send_head(struct tcp_engine *e, struct tcp_conn *c)
     if (flight > 0 && c->rec) {
         r = send_lost(e, c, true);
     } else if (flight > 0) {
-        uint32_t len = min32(min32(c->queued, flight), payload_max(c));
-        r = send_from(e, c, c->snd_una, tcp_conn_head(c), len, TCP_NONE);
+        uint32_t mss = payload_max(c), len = min32(min32(c->queued, flight), mss);
+        r = send_from(e, c, c->snd_una, tcp_conn_head(c), len, mss, TCP_NONE);
     }
     if (r == REFUSED)
         return REFUSED;
@@ -234,16 +250,35 @@ static uint32_t cwnd_room(const struct tcp_conn *c)
     return cwnd > out ? cwnd - out : 0;
 }
 
-/* How much the next segment carries; false when it has to wait. */
-static bool segment_size(const struct tcp_engine *e, struct tcp_conn *c, uint32_t *len)
+/* A full segment may go: how many more with it at once, where the host cuts them? No more than half
+ * of cwnd, so that two ACKs a round trip keep the clock, nor than pacing allows in a millisecond.
+ */
+static uint32_t burst_size(const struct tcp_engine *e, const struct tcp_conn *c, uint32_t full,
+                           uint32_t avail, uint32_t usable)
+{
+    uint32_t most = addr_is_v4(&c->stream.local.ip) ? e->config.burst_v4 : e->config.burst_v6;
+    if (most <= full || usable < 2 * full)
+        return full;
+    most = min32(min32(most, TCP_QUANTUM * full), min32(c->tx->cc.cwnd / 2, tcp_pace_burst(c)));
+    uint32_t len = min32(min32(most, usable), avail);
+    return len <= full ? full : len == avail ? len : len - len % full;
+}
+
+/* How much goes next, and in segments of what size; false when it has to wait. */
+static bool segment_size(const struct tcp_engine *e, struct tcp_conn *c, uint32_t *len,
+                         uint32_t *mss)
 {
     uint32_t out = c->snd_nxt - c->snd_una, avail = c->snd_end - c->snd_nxt;
     uint32_t cwnd = cwnd_room(c), wnd = c->snd_wnd > out ? c->snd_wnd - out : 0;
-    uint32_t full = tcp_path_segment(e, c, avail, min32(wnd, cwnd));
-    if (full <= c->mss)
+    uint32_t usable = min32(wnd, cwnd), full = tcp_path_segment(e, c, avail, usable);
+    bool probe = full > c->mss;
+    if (!probe)
         full = min32(full, payload_max(c));
-    *len = min32(min32(avail, full), min32(wnd, cwnd));
-    if (*len == avail || *len == full)
+    *mss = full;
+    *len = min32(min32(avail, full), usable);
+    if (*len == full && !probe)
+        *len = burst_size(e, c, full, avail, usable);
+    if (*len == avail || *len >= full)
         return true; /* a FIN alone needs no window: a receiver has nothing to store */
     if (wnd > cwnd)
         c->limited = true;
@@ -254,7 +289,7 @@ static bool segment_size(const struct tcp_engine *e, struct tcp_conn *c, uint32_
 
 static enum sent send_new(struct tcp_engine *e, struct tcp_conn *c)
 {
-    uint32_t len;
+    uint32_t len, mss;
     if (!unsent(c)) {
         if (c->tx && cwnd_room(c) >= c->mss)
             c->app_limited = true;
@@ -264,13 +299,13 @@ static enum sent send_new(struct tcp_engine *e, struct tcp_conn *c)
         counter_inc(&e->counters.tcp_no_queue_total);
         return NOTHING;
     }
-    if (!segment_size(e, c, &len) || (len > 0 && tcp_pace_holds(e, c)))
+    if (!segment_size(e, c, &len, &mss) || (len > 0 && tcp_pace_holds(e, c)))
         return NOTHING;
     if (tcp_conn_flight(c) == 0 && e->now_ms - c->sent_ms > tcp_rto_ms(c)) {
         c->tx->cc.ops->idle(&c->tx->cc, c->mss, (uint32_t)e->now.mono_us);
         tcp_pacer_init(&c->tx->pacer, (uint32_t)e->now.mono_us);
     }
-    enum sent r = send_from(e, c, c->snd_nxt, tcp_conn_next(c), len, TCP_NONE);
+    enum sent r = send_from(e, c, c->snd_nxt, tcp_conn_next(c), len, mss, TCP_NONE);
     if (r == SENT)
         c->force = false;
     return r;
@@ -331,8 +366,9 @@ static enum sent send_all(struct tcp_engine *e, struct tcp_conn *c, bool *more)
 {
     if (c->head_due && send_head(e, c) == REFUSED)
         return REFUSED;
+    uint32_t before = c->snd_max;
     for (unsigned n = 0;; n++) {
-        if (n == TCP_QUANTUM) {
+        if (n == TCP_QUANTUM || c->snd_max - before >= TCP_QUANTUM * (uint32_t)c->mss) {
             *more = true;
             break;
         }

@@ -32,6 +32,12 @@ bool tcp_pace_holds(const struct tcp_engine *e, struct tcp_conn *c)
     return c->paced;
 }
 
+uint32_t tcp_pace_burst(const struct tcp_conn *c)
+{
+    uint32_t r = rate(c), two = 2 * (uint32_t)c->mss;
+    return r == 0 ? UINT32_MAX : r / 1000 > two ? r / 1000 : two;
+}
+
 void tcp_pace_sent(const struct tcp_engine *e, struct tcp_conn *c, uint32_t len)
 {
     uint32_t r = rate(c), first = cc_initial_window(c->mss);

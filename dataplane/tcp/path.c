@@ -133,11 +133,12 @@ uint32_t tcp_path_segment(const struct tcp_engine *e, const struct tcp_conn *c, 
 
 void tcp_path_sent(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_out *o)
 {
-    uint32_t size = (is_v4(c) ? 20u : 40u) + TCP_HEADER + o->option_len + o->len;
+    uint32_t len = o->len < o->mss ? o->len : o->mss;
+    uint32_t size = (is_v4(c) ? 20u : 40u) + TCP_HEADER + o->option_len + len;
 
     if (size > c->tx->pmtu.largest)
         c->tx->pmtu.largest = (uint16_t)size;
-    if (o->len <= c->mss || o->seq != c->snd_max)
+    if (len <= c->mss || o->seq != c->snd_max)
         return;
     pmtu_probe_sent(&c->tx->pmtu, o->seq, size);
     counter_inc(&e->counters.tcp_pmtu_probe_total);

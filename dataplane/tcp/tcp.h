@@ -23,8 +23,9 @@
 struct cc_ops;
 
 #define TCP_BURST      32
-#define TCP_OUT_REFS   4 /* references a segment may be gathered from */
+#define TCP_OUT_REFS   8 /* references a segment, or a burst, may be gathered from */
 #define TCP_OPTION_MAX 40
+#define TCP_BURST_MAX  65000u /* of config.burst_v4: with headers it is an IP packet */
 
 enum tcp_flag {
     TCP_FIN = 0x01,
@@ -61,6 +62,8 @@ struct tcp_out {
     uint8_t option[TCP_OPTION_MAX];
     uint8_t refs;
     uint32_t len; /* sum of the references */
+    uint32_t mss; /* where len is more, the host cuts it into segments of so many bytes (TSO): FIN
+                   * and PSH go with the last of them, CWR with the first */
     struct ref ref[TCP_OUT_REFS];
 };
 
@@ -86,7 +89,8 @@ struct tcp_config {
     uint32_t blocks;           /* 2 KiB blocks for copies and for what arrives out of order */
     uint32_t send_queue_bytes; /* what a stream may have queued: it bounds the flight */
     uint32_t receive_window_bytes;
-    uint16_t mss_v4, mss_v6; /* what we announce: MTU less headers */
+    uint16_t mss_v4, mss_v6;     /* what we announce: MTU less headers */
+    uint32_t burst_v4, burst_v6; /* bytes that the host takes at once and cuts; 0: it cannot cut */
     uint32_t time_wait_ms, syn_retries, data_retries;
     uint32_t idle_timeout_ms; /* no byte either way; 0: never. Applications have their own */
     uint32_t keepalive_ms;    /* silence before an idle peer is asked (RFC 9293 3.8.4); 0: never */

@@ -802,6 +802,8 @@ bool tcp_path_too_big(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq, ui
 /* pace.c */
 /* Is it too early for the next data segment? Then pace_ms says when it may go. */
 bool tcp_pace_holds(const struct tcp_engine *e, struct tcp_conn *c);
+/* Bytes that may go at once. */
+uint32_t tcp_pace_burst(const struct tcp_conn *c);
 void tcp_pace_sent(const struct tcp_engine *e, struct tcp_conn *c, uint32_t len);
 
 /* control.c: segments without data, sent at once */

@@ -144,8 +144,9 @@ static bool chain_refs(struct worker *w, uint8_t port, struct payload *p, struct
 {
     unsigned small = 0;
 
-    while (small < o->refs && o->ref[small].len <= WORKER_COPY)
-        small++;
+    for (uint32_t len = 0; small < o->refs && o->ref[small].len <= WORKER_COPY; small++)
+        if ((len += o->ref[small].len) > 2 * WORKER_COPY) /* a burst's: they fit the frame */
+            break;
     copy_refs(p, m, o->ref, small);
     struct rte_mbuf *last = m;
     for (unsigned i = small; i < o->refs; i++) {
@@ -174,6 +175,18 @@ static void ask_checksum(struct rte_mbuf *m, unsigned header, bool v4, uint64_t 
     m->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM | (v4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
 }
 
+/* The port cuts it into segments (TSO): it makes each one's length, sums and numbers. */
+static void ask_cut(struct rte_mbuf *m, uint8_t *l4, bool v4, uint32_t mss)
+{
+    static const uint8_t zero[2];
+    m->tso_segsz = (uint16_t)mss;
+    m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
+    if (v4) {
+        m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
+        memcpy(l4 - 20 + 10, zero, 2);
+    }
+}
+
 static bool wait_segment(struct worker *w, uint8_t port, struct rte_mbuf *m,
                          const struct tcp_out *o, uint8_t *header, unsigned header_len)
 {
@@ -193,28 +206,38 @@ bool emit_segment(void *ctx, const struct tcp_out *o)
     uint8_t port = emit_port(w, &o->src);
     const struct port *p = w->port[port].port;
 
-    struct rte_mbuf *m = tx_room(w, port) ? tx_frame(w, port) : NULL;
+    bool cut = o->len > o->mss, v4 = addr_is_v4(&o->dst);
+    if (!(o->len > 0 ? tx_room_data(w, port) : tx_room(w, port)))
+        return false;
+    struct rte_mbuf *m = tx_frame(w, port);
     if (!m)
         return false;
     uint8_t *l4 = rte_pktmbuf_mtod(m, uint8_t *);
     unsigned header = write_tcp(l4, o);
     rte_pktmbuf_append(m, (uint16_t)header);
-    if (o->len > rte_pktmbuf_tailroom(m)) { /* the engine's MSS is the MTU's, and less */
+    if (!cut && o->len > rte_pktmbuf_tailroom(m)) { /* the engine's MSS is the MTU's, and less */
         counter_inc(&w->counters.worker_tx_dropped_total);
         rte_pktmbuf_free(m);
         return true;
     }
     uint8_t *frame =
         net_output(w->port[port].net, l4, header + o->len, &o->src, &o->dst, PROTOCOL_TCP, w->now);
+    if (!frame && cut) { /* again when the neighbour is known */
+        rte_pktmbuf_free(m);
+        return false;
+    }
     if (!frame)
         return wait_segment(w, port, m, o, l4, header);
-    net_mark_ecn(l4, addr_is_v4(&o->dst), o->ecn);
+    net_mark_ecn(l4, v4, o->ecn);
 
-    struct payload pay = {.sum = net_sum_pseudo(&o->src, &o->dst, PROTOCOL_TCP, header + o->len),
+    size_t counted = cut ? 0 : header + o->len; /* the port adds each segment's own length */
+    struct payload pay = {.sum = net_sum_pseudo(&o->src, &o->dst, PROTOCOL_TCP, counted),
                           .summed = p->tx_checksum};
     if (pay.summed)
-        ask_checksum(m, header, addr_is_v4(&o->dst), pay.sum, l4 + 16);
-    else
+        ask_checksum(m, header, v4, pay.sum, l4 + 16);
+    if (cut)
+        ask_cut(m, l4, v4, o->mss);
+    if (!pay.summed)
         add_sum(&pay, net_sum(l4, header, 0), header);
     if (!p->multi_seg || o->len <= WORKER_COPY) {
         copy_refs(&pay, m, o->ref, o->refs);

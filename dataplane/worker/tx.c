@@ -30,19 +30,24 @@ static inline void prefetch_write(const void *p)
  * prefetched some calls before they are used. The pool keeps free frames with refcnt 1 and no
  * next segment (rte_mbuf.h), so a reset is all that the fresh one needs.
  */
+static void refill(struct worker *w, struct worker_port *wp)
+{
+    void **to = (void **)wp->spare + wp->spares;
+    if (rte_mempool_get_bulk(wp->port->pool[w->id], to, WORKER_SPARE) == 0)
+        wp->spares += WORKER_SPARE;
+    else if (rte_mempool_get(wp->port->pool[w->id], to) == 0)
+        wp->spares++;
+}
+
 struct rte_mbuf *tx_frame(struct worker *w, uint8_t port)
 {
     struct worker_port *wp = &w->port[port];
 
+    if (wp->spares == 0)
+        refill(w, wp);
     if (wp->spares == 0) {
-        if (rte_mempool_get_bulk(wp->port->pool[w->id], (void **)wp->spare, WORKER_SPARE) == 0)
-            wp->spares = WORKER_SPARE;
-        else if (rte_mempool_get(wp->port->pool[w->id], (void **)wp->spare) == 0)
-            wp->spares = 1;
-        else {
-            counter_inc(&w->counters.worker_no_buffer_total);
-            return NULL;
-        }
+        counter_inc(&w->counters.worker_no_buffer_total);
+        return NULL;
     }
     struct rte_mbuf *m = wp->spare[--wp->spares];
     if (wp->spares >= AHEAD) {
@@ -109,6 +114,18 @@ bool tx_room(struct worker *w, uint8_t port)
     if (wp->n == WORKER_OUT)
         flush(w, wp);
     return wp->n < WORKER_OUT;
+}
+
+bool tx_room_data(struct worker *w, uint8_t port)
+{
+    struct worker_port *wp = &w->port[port];
+    if (wp->n >= WORKER_OUT - WORKER_RESERVE)
+        flush(w, wp);
+    if (wp->spares <= WORKER_RESERVE)
+        refill(w, wp);
+    if (wp->spares <= WORKER_RESERVE)
+        counter_inc(&w->counters.worker_no_buffer_total);
+    return wp->n < WORKER_OUT - WORKER_RESERVE && wp->spares > WORKER_RESERVE;
 }
 
 void tx_send(struct worker *w, uint8_t port, struct rte_mbuf *m)

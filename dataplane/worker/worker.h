@@ -23,8 +23,11 @@
 #include "dataplane/worker/steer.h"
 
 #define WORKER_DNS_PORT 53
-#define WORKER_OUT      64   /* frames that wait for a port, per worker and port */
-#define WORKER_SPARE    32   /* empty frames kept at hand, per worker and port */
+#define WORKER_OUT      64 /* frames that wait for a port, per worker and port */
+#define WORKER_SPARE    32 /* empty frames kept at hand, per worker and port */
+#define WORKER_RESERVE                                                                             \
+    16 /* of both, what only frames without TCP data may take: answers to SYNs, ACKs,              \
+        * resets, DNS, index, ARP, ND and ICMP go out when bodies cannot */
 #define WORKER_WAIT     64   /* frames that wait for a neighbour */
 #define WORKER_MESSAGES 4096 /* ring of messages, per worker */
 #define WORKER_COMMANDS 256
@@ -73,7 +76,7 @@ struct worker_port {
     unsigned n;             /* frames in out[] */
     struct rte_mbuf *out[WORKER_OUT];
     unsigned spares; /* frames in spare[]: taken from the pool, not yet looked at */
-    struct rte_mbuf *spare[WORKER_SPARE];
+    struct rte_mbuf *spare[WORKER_RESERVE + WORKER_SPARE];
 };
 
 /* A frame that waits for its next hop's MAC. Linear, complete but for Ethernet and IP. */
@@ -187,8 +190,11 @@ uint8_t emit_port(const struct worker *w, const struct addr *ours);
 bool emit_route(struct worker *w, const struct addr *dst, uint8_t *port, struct addr *src);
 
 /* tx.c */
-struct rte_mbuf *tx_frame(struct worker *w, uint8_t port);        /* NULL: counted */
-bool tx_room(struct worker *w, uint8_t port);                     /* may one more be sent now? */
+struct rte_mbuf *tx_frame(struct worker *w, uint8_t port); /* NULL: counted */
+bool tx_room(struct worker *w, uint8_t port);              /* may one more be sent now? */
+/* The same for a segment with data, which leaves the reserve alone: its frame and, for references,
+ * as many more as there are. */
+bool tx_room_data(struct worker *w, uint8_t port);
 void tx_send(struct worker *w, uint8_t port, struct rte_mbuf *m); /* after tx_room */
 bool tx_raw(void *ctx, const void *frame, size_t len); /* net_host.send; ctx: worker_port */
 /* Hands everything to ports and rings; true when some had to stay. */

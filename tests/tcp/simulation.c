@@ -44,12 +44,49 @@ static const char *malformed(const struct sim *s, unsigned side, const struct tc
     return NULL;
 }
 
+/* What a port does that cuts segments itself (TSO): piece `at` of a burst. */
+static struct tcp_out cut(const struct tcp_out *o, uint32_t at)
+{
+    struct tcp_out p = *o;
+    uint32_t left = o->len - at < o->mss ? o->len - at : o->mss, skip = at;
+    p.seq += at;
+    p.refs = 0;
+    p.len = left;
+    if (at > 0)
+        p.flags &= (uint8_t)~TCP_CWR;
+    if (at + left < o->len)
+        p.flags &= (uint8_t) ~(TCP_FIN | TCP_PSH);
+    for (unsigned i = 0; i < o->refs && left > 0; i++) {
+        struct ref r = o->ref[i];
+        uint32_t over = skip < r.len ? skip : r.len;
+        skip -= over;
+        r.data += over;
+        r.len = r.len - over < left ? r.len - over : left;
+        left -= r.len;
+        if (r.len > 0)
+            p.ref[p.refs++] = r;
+    }
+    return p;
+}
+
 static bool emit(void *ctx, const struct tcp_out *o)
 {
     struct sim_host *h = ctx;
     struct sim *s = h->sim;
+    const struct tcp_config *c = &s->config[h->side];
     if (s->refuse_ppm && rng_below(&s->rng, 1000000) < s->refuse_ppm)
         return false;
+    if (o->len > o->mss && o->mss > 0) {
+        if (o->len > (addr_is_v4(&o->dst) ? c->burst_v4 : c->burst_v6))
+            broken(s, "emit", "a burst that the host can cut");
+        s->bursts++;
+        for (uint32_t at = 0; at < o->len; at += o->mss) {
+            struct tcp_out p = cut(o, at);
+            broken(s, "emit", malformed(s, h->side, &p));
+            link_send(s->link, h->side, &p, s->now.mono_us);
+        }
+        return true;
+    }
     broken(s, "emit", malformed(s, h->side, o));
     link_send(s->link, h->side, o, s->now.mono_us);
     return true;

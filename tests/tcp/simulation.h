@@ -35,6 +35,7 @@ struct sim {
     struct flow flow[SIM_FLOWS];
     unsigned flows;
     uint32_t refuse_ppm; /* segments that a port does not take at once */
+    uint64_t bursts;     /* that a host cut into segments */
     uint32_t late_us;    /* hosts poll up to this much too late */
     uint64_t heal_us;    /* when faults end */
     bool lossy, unchecked;

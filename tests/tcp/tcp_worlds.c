@@ -26,7 +26,7 @@ struct options {
 /* What a run of worlds met with: a fault that never comes is not tested. */
 struct tally {
     uint64_t flows, steps, ends[STREAM_EVICTED + 1];
-    uint64_t retransmitted, timeouts;
+    uint64_t retransmitted, timeouts, bursts;
     struct link_stats link;
 };
 
@@ -34,6 +34,7 @@ static void tally_add(struct tally *t, const struct sim *s)
 {
     t->steps += s->steps;
     t->flows += s->flows;
+    t->bursts += s->bursts;
     for (unsigned i = 0; i < s->flows; i++)
         for (unsigned k = 0; k < 2; k++)
             if (s->flow[i].side[k].closed)
@@ -55,11 +56,12 @@ static void tally_print(const struct tally *t)
            " timed out, %" PRIu64 " refused, %" PRIu64 " aborted; %" PRIu64 " steps\n",
            t->flows, t->ends[STREAM_DONE], t->ends[STREAM_RESET], t->ends[STREAM_TIMEOUT],
            t->ends[STREAM_REFUSED], t->ends[STREAM_ABORTED], t->steps);
-    printf("%" PRIu64 " segments: %" PRIu64 " lost, %" PRIu64 " corrupted, %" PRIu64
-           " too big, %" PRIu64 " overflowed, %" PRIu64 " in the dark, %" PRIu64
-           " duplicated, %" PRIu64 " ACKs thinned; %" PRIu64 " retransmitted, %" PRIu64 " RTOs\n",
-           n->sent, n->lost, n->corrupted, n->too_big, n->overflowed, n->dark, n->duplicated,
-           n->thinned, t->retransmitted, t->timeouts);
+    printf("%" PRIu64 " bursts cut by hosts; %" PRIu64 " segments: %" PRIu64 " lost, %" PRIu64
+           " corrupted, %" PRIu64 " too big, %" PRIu64 " overflowed, %" PRIu64
+           " in the dark, %" PRIu64 " duplicated, %" PRIu64 " ACKs thinned; %" PRIu64
+           " retransmitted, %" PRIu64 " RTOs\n",
+           t->bursts, n->sent, n->lost, n->corrupted, n->too_big, n->overflowed, n->dark,
+           n->duplicated, n->thinned, t->retransmitted, t->timeouts);
 }
 
 static int worlds(const struct options *o)
