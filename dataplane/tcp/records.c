@@ -296,6 +296,17 @@ static uint32_t mark_sacked(struct tcp_engine *e, struct tcp_conn *c, uint32_t i
     return i;
 }
 
+/* Where the edge of a block cuts a record that begins at `start`: at that byte while the list is
+ * short; in a long one between segments only, towards the inside of the block. Else a peer that
+ * reports single bytes has those between them sent again in a segment each, hundreds by one ACK. */
+static uint32_t cut_at(const struct tcp_conn *c, uint32_t start, uint32_t edge, bool forward)
+{
+    uint32_t part = (edge - start) % c->mss;
+    if (c->rec->count < TCP_RECORDS_FINE || part == 0)
+        return edge;
+    return forward ? edge + c->mss - part : edge - part;
+}
+
 void tcp_records_sack(struct tcp_engine *e, struct tcp_conn *c, struct tcp_range s,
                       struct tcp_ack_news *n)
 {
@@ -305,20 +316,27 @@ void tcp_records_sack(struct tcp_engine *e, struct tcp_conn *c, struct tcp_range
             return;
     bool whole = true;
     for (uint32_t i = r->first; i != TCP_NONE; i = e->records[i].next) {
-        uint32_t start = tcp_record_start(e, c, i);
+        uint32_t start = tcp_record_start(e, c, i), end = e->records[i].end;
         if (!seq_lt(start, s.end))
             break;
-        if (seq_leq(e->records[i].end, s.start) || (e->records[i].flags & SACKED))
+        if (seq_leq(end, s.start) || (e->records[i].flags & SACKED))
             continue;
         if (seq_lt(start, s.start)) {
-            whole = whole && split(e, c, i, s.start);
+            uint32_t at = cut_at(c, start, s.start, true);
+            if (!seq_lt(at, end) || !seq_lt(at, s.end))
+                continue; /* no whole segment of it */
+            whole = whole && split(e, c, i, at);
             if (!whole)
                 break;
             continue; /* with its second half */
         }
-        if (seq_lt(s.end, e->records[i].end) && !split(e, c, i, s.end)) {
-            whole = false;
-            break;
+        if (seq_lt(s.end, end)) {
+            uint32_t at = cut_at(c, start, s.end, false);
+            if (at == start)
+                break;
+            whole = split(e, c, i, at);
+            if (!whole)
+                break;
         }
         uint32_t len = e->records[i].end - start;
         delivered(e, c, &e->records[i], e->records[i].end, len, n, false);

@@ -14,7 +14,8 @@
  * and it has neither block nor record unless more goes out, or an ACK does not cover it whole, or a
  * deadline passes. Others borrow them until all is acknowledged. When the records run out, the last
  * one grows instead and SACKs that would split one are not used: coarser, never wrong. Without a
- * block the flight is NewReno's (dupack.c).
+ * block the flight is NewReno's (dupack.c). A long list takes whole segments only, so that what is
+ * lost is worth sending again.
  */
 #ifndef CORAL_TCP_RECOVERY_H
 #define CORAL_TCP_RECOVERY_H
@@ -24,8 +25,9 @@
 #include "dataplane/tcp/rack.h"
 #include "dataplane/tcp/tcp.h"
 
-#define TCP_SACKS       4u    /* blocks in a segment, at most */
-#define TCP_RECORDS_MAX 1024u /* of one connection: bounds the walk of an ACK */
+#define TCP_SACKS        4u    /* blocks in a segment, at most */
+#define TCP_RECORDS_MAX  1024u /* of one connection: bounds the walk of an ACK */
+#define TCP_RECORDS_FINE 64u   /* beyond so many, SACKs count by whole segments */
 
 enum tcp_record_flag {
     TCP_RECORD_SACKED = 1,
