@@ -33,6 +33,8 @@
     X(tcp_out_of_window_total, "segments", "segments outside the receive window")                  \
     X(tcp_paws_total, "segments", "segments dropped as older than what was seen (PAWS)")           \
     X(tcp_out_of_order_total, "segments", "segments received out of order and kept")               \
+    X(tcp_out_of_order_dropped_total, "segments",                                                  \
+      "segments received out of order, one island too many, and forgotten")                        \
     X(tcp_placed_bytes_total, "bytes",                                                             \
       "bytes that could not be offered yet, copied straight to where they belong")                 \
     X(tcp_place_lost_total, "connections", "connections reset: such a place was taken back")       \

@@ -241,6 +241,15 @@ static void data_in_order(struct tcp_engine *e, struct tcp_conn *c, const uint8_
         store_close_if_empty(e, c);
 }
 
+/* An entry is left for one more range, or this one grows another. */
+static bool range_fits(const struct tcp_store *s, uint32_t start, uint32_t end)
+{
+    bool fits = !s || s->ranges < TCP_STORE_RANGES;
+    for (uint32_t i = 0; !fits && i < s->ranges; i++)
+        fits = seq_leq(s->range[i].start, end) && seq_leq(start, s->range[i].end);
+    return fits;
+}
+
 void tcp_conn_data(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq, const uint8_t *data,
                    uint32_t len)
 {
@@ -251,9 +260,13 @@ void tcp_conn_data(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq, const
     if (tcp_sack_crowded(c))
         tcp_send_ack(e, c);
     tcp_sack_overlap(c, seq, seq + len);
+    if (!range_fits(c->store, seq, seq + len)) { /* the peer sends them again */
+        counter_inc(&e->counters.tcp_out_of_order_dropped_total);
+        return;
+    }
     uint32_t kept = keep(e, c, seq, data, len, e->blocks_reserve);
     struct tcp_store *s = c->store;
-    /* without an entry left they are forgotten, wherever they lie, and the peer sends them again */
+    /* what found room may touch no range, though all of it would have: then it is forgotten */
     if (kept > 0 && tcp_range_add(s->range, &s->ranges, TCP_STORE_RANGES, seq, seq + kept)) {
         counter_inc(&e->counters.tcp_out_of_order_total);
         tcp_sack_kept(c, seq);

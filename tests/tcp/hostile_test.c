@@ -70,6 +70,27 @@ Test(hostile, pieces_in_any_order_come_together)
     }
 }
 
+/* One byte a block's length apart: 64 islands are kept, and a further one costs nothing. */
+Test(hostile, an_island_too_many_takes_no_block)
+{
+    struct world *w = open_world(1);
+    struct tcp_engine *e = w->engine[SERVER];
+    uint32_t base = world_conn(w, SERVER)->rcv_nxt, left = 0;
+    for (unsigned i = 1; i <= 100; i++) {
+        send_bytes(w, base, i * 600, i * 600 + 1);
+        tcp_poll(e, w->now);
+        if (i == TCP_STORE_RANGES)
+            left = tcp_blocks_free(e);
+    }
+    cr_assert_eq(tcp_blocks_free(e), left);
+    cr_assert_eq(tcp_counters(e)->tcp_out_of_order_total, TCP_STORE_RANGES);
+    cr_assert_eq(tcp_counters(e)->tcp_out_of_order_dropped_total, 100 - TCP_STORE_RANGES);
+    send_bytes(w, base, TCP_STORE_RANGES * 600 + 1, TCP_STORE_RANGES * 600 + 2); /* grows one */
+    cr_assert_eq(tcp_counters(e)->tcp_out_of_order_total, TCP_STORE_RANGES + 1);
+    cr_assert(!w->broken, "%s", w->broken);
+    world_free(w);
+}
+
 Test(hostile, each_segment_out_of_order_has_its_duplicate_ack)
 {
     struct world *w = open_world_as(1, true); /* with SACK one ACK tells all */
