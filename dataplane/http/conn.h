@@ -65,9 +65,10 @@ struct http_server {
     struct http_server_config config;
     struct http_handler handler;
     struct wheel wheel;
-    struct now now; /* as last told: for http_server_drain */
-    struct http_conn *conn, *free;
-    uint32_t hand;   /* the connection that is looked at next */
+    struct now now;                /* as last told: for http_server_drain */
+    struct http_conn *conn, *free; /* those given back; others from conn[used] on */
+    uint32_t used;                 /* connections that ever were */
+    uint32_t hand;                 /* the connection that is looked at next */
     uint32_t untold; /* connections from there on that may not know yet of the drain */
     uint32_t live, reserve;
     bool draining;

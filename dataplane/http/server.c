@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 #define TIMERS_A_POLL  256
 #define EVICTION_LOOKS 16
 
@@ -44,7 +46,7 @@ static uint64_t stall_step(const struct http_server *s)
 static struct http_conn *next_conn(struct http_server *s)
 {
     struct http_conn *c = &s->conn[s->hand];
-    s->hand = s->hand + 1 == s->config.connections ? 0 : s->hand + 1;
+    s->hand = s->hand + 1 >= s->used ? 0 : s->hand + 1;
     return c;
 }
 
@@ -52,7 +54,7 @@ static struct http_conn *next_conn(struct http_server *s)
 static struct http_conn *idlest(struct http_server *s)
 {
     struct http_conn *best = NULL;
-    for (uint32_t n = 0; n < EVICTION_LOOKS && n < s->config.connections; n++) {
+    for (uint32_t n = 0; n < EVICTION_LOOKS && n < s->used; n++) {
         struct http_conn *c = next_conn(s);
         if (c->phase == HTTP_CONN_IDLE && (!best || c->since_us < best->since_us))
             best = c;
@@ -311,11 +313,14 @@ bool http_server_accept(void *server, struct stream *stream, struct now now)
     struct http_server *s = server;
     struct http_conn *c = s->free;
     s->now = now;
+    if (!c && s->used < s->config.connections)
+        c = &s->conn[s->used++];
     if (!c) {
         counter_inc(&s->counters.http_connections_refused_total);
         return false;
     }
-    s->free = c->next;
+    if (c == s->free)
+        s->free = c->next;
     *c = (struct http_conn){.server = s, .stream = stream, .keep_alive = true};
     c->progress_us = now.mono_us;
     stream->events = &server_events;
@@ -347,18 +352,13 @@ struct http_server *http_server_create(const struct http_server_config *config,
     s->handler = *handler;
     s->now = now;
     s->reserve = config->connections / 64 + 1;
-    s->conn = calloc(config->connections, sizeof(*s->conn));
+    s->conn = memory_new(config->connections, sizeof(*s->conn));
     s->spills = malloc(spills * sizeof(*s->spills));
     if (!s->conn || !s->spills) {
         http_server_destroy(s);
         return NULL;
     }
     wheel_init(&s->wheel, now.mono_us);
-    for (uint32_t i = config->connections; i-- > 0;) {
-        s->conn[i].server = s;
-        s->conn[i].next = s->free;
-        s->free = &s->conn[i];
-    }
     for (uint32_t i = spills; i-- > 0;) {
         s->spills[i].next = s->spill_free;
         s->spill_free = &s->spills[i];
@@ -370,10 +370,10 @@ void http_server_destroy(struct http_server *s)
 {
     if (!s)
         return;
-    for (uint32_t i = 0; s->conn && i < s->config.connections; i++)
+    for (uint32_t i = 0; i < s->used; i++)
         if (s->conn[i].phase != HTTP_CONN_FREE)
             http_response_drop(&s->conn[i]);
-    free(s->conn);
+    memory_free(s->conn, s->config.connections, sizeof(*s->conn));
     free(s->spills);
     free(s);
 }
@@ -399,12 +399,12 @@ uint64_t http_server_deadline_us(const struct http_server *s)
 void http_server_drain(struct http_server *s)
 {
     s->draining = true;
-    s->untold = s->config.connections;
+    s->untold = s->used;
 }
 
 void http_server_cut(struct http_server *s)
 {
-    for (uint32_t i = 0; i < s->config.connections; i++)
+    for (uint32_t i = 0; i < s->used; i++)
         if (s->conn[i].phase != HTTP_CONN_FREE)
             http_conn_kill(&s->conn[i]);
 }

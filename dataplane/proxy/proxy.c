@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "dataplane/proxy/proxy_internal.h"
 
 /* power of two, at least n */
@@ -25,7 +26,7 @@ static bool take_memory(struct proxy *p)
     uint32_t fills = table_size(p->config.fills), grips = table_size(p->grips);
     p->fill_mask = fills - 1;
     p->grip_mask = grips - 1;
-    p->requests = calloc(p->config.requests, sizeof(*p->requests));
+    p->requests = memory_new(p->config.requests, sizeof(*p->requests));
     p->grip_pool = calloc(p->grips, sizeof(*p->grip_pool));
     p->grip_table = calloc(grips, sizeof(struct grip *));
     p->fill_pool = calloc(p->config.fills, sizeof(*p->fill_pool));
@@ -94,7 +95,7 @@ void proxy_destroy(struct proxy *p)
     if (!p)
         return;
     deny_scratch_free(p->scratch);
-    free(p->requests);
+    memory_free(p->requests, p->config.requests, sizeof(*p->requests));
     free(p->grip_pool);
     free(p->grip_table);
     free(p->fill_pool);

@@ -56,7 +56,7 @@ static void config_clamp(struct tcp_config *c)
 static bool table_create(struct tcp_engine *e)
 {
     e->buckets = (e->config.connections + e->config.syn_entries) / TCP_SLOTS_USED + 1;
-    e->bucket = tcp_memory_new(e->buckets, sizeof(*e->bucket));
+    e->bucket = memory_new(e->buckets, sizeof(*e->bucket));
     tcp_list_init(&e->ready, TCP_LINK_READY);
     tcp_list_init(&e->events, TCP_LINK_EVENT);
     tcp_list_init(&e->starving, TCP_LINK_EVENT);
@@ -95,7 +95,7 @@ void tcp_destroy(struct tcp_engine *e)
     for (uint32_t i = 0; i < e->conn_pool.top; i++)
         if (e->conns[i].used)
             tcp_conn_free(e, &e->conns[i]);
-    tcp_memory_free(e->bucket, e->buckets, sizeof(*e->bucket));
+    memory_free(e->bucket, e->buckets, sizeof(*e->bucket));
     tcp_pools_destroy(e);
     tcp_records_destroy(e);
     tcp_syn_destroy(e);

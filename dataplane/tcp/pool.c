@@ -2,47 +2,10 @@
 /* The bounded pools: entries, 2 KiB blocks, send queues and their pieces. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "dataplane/tcp/tcp_conn.h"
 
-#define LARGE_PAGE (2u << 20)
 #define TX_SWEEP   64u /* how many are looked at for one that may go: bounds a poll */
-
-static size_t large_pages(size_t count, size_t size)
-{
-    size_t bytes = count * size;
-    return bytes < LARGE_PAGE ? 0 : (bytes + LARGE_PAGE - 1) & ~(size_t)(LARGE_PAGE - 1);
-}
-
-void *tcp_memory_new(size_t count, size_t size)
-{
-    size_t bytes = large_pages(count, size);
-    if (bytes == 0) { /* on a line's border, like the large ones */
-        size_t lines = (count * size + 63) & ~(size_t)63;
-        void *p = aligned_alloc(64, lines);
-        return p ? memset(p, 0, lines) : NULL;
-    }
-    uint8_t *p = mmap(NULL, bytes + LARGE_PAGE, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED)
-        return NULL;
-    size_t before = LARGE_PAGE - ((uintptr_t)p & (LARGE_PAGE - 1));
-    munmap(p, before);
-    if (before < LARGE_PAGE)
-        munmap(p + before + bytes, LARGE_PAGE - before);
-    madvise(p + before, bytes, MADV_HUGEPAGE); /* a wish: no matter when it is not granted */
-    return p + before;
-}
-
-void tcp_memory_free(void *p, size_t count, size_t size)
-{
-    size_t bytes = large_pages(count, size);
-    if (p && bytes > 0)
-        munmap(p, bytes);
-    else
-        free(p);
-}
 
 bool tcp_pool_init(struct tcp_pool *p, uint32_t count, size_t size, size_t link)
 {
@@ -50,7 +13,7 @@ bool tcp_pool_init(struct tcp_pool *p, uint32_t count, size_t size, size_t link)
              inverse = odd;
     for (int i = 0; i < 4; i++) /* Newton: of 3 bits right at first, 48 */
         inverse *= 2 - odd * inverse;
-    *p = (struct tcp_pool){.base = tcp_memory_new(count, size),
+    *p = (struct tcp_pool){.base = memory_new(count, size),
                            .size = (uint32_t)size,
                            .link = (uint32_t)link,
                            .odd = inverse,
@@ -62,7 +25,7 @@ bool tcp_pool_init(struct tcp_pool *p, uint32_t count, size_t size, size_t link)
 
 void tcp_pool_fini(struct tcp_pool *p)
 {
-    tcp_memory_free(p->base, p->count, p->size);
+    memory_free(p->base, p->count, p->size);
 }
 
 void *tcp_pool_take(struct tcp_pool *p)

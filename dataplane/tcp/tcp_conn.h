@@ -34,6 +34,7 @@
 
 #include <assert.h>
 
+#include "base/memory.h"
 #include "base/rng.h"
 #include "dataplane/tcp/cc.h"
 #include "dataplane/tcp/cookie.h"
@@ -577,9 +578,6 @@ void tcp_conn_ready(struct tcp_conn *c);
 void tcp_conn_event(struct tcp_conn *c, enum tcp_event what);
 
 /* pool.c */
-/* Large arrays on large pages where the system grants them, zeroed, touched only by use. */
-void *tcp_memory_new(size_t count, size_t size);
-void tcp_memory_free(void *p, size_t count, size_t size);
 bool tcp_pool_init(struct tcp_pool *p, uint32_t count, size_t size, size_t link);
 void tcp_pool_fini(struct tcp_pool *p);
 /* An element as it was given back, or zeroed when it is new; NULL when none is left. */

@@ -18,7 +18,7 @@ bool tcp_time_wait_create(struct tcp_time_wait *t, uint32_t records)
         slots *= 2;
     t->mask = slots - 1;
     t->oldest = t->newest = TCP_TW_NONE;
-    t->slot = tcp_memory_new(slots, sizeof(*t->slot));
+    t->slot = memory_new(slots, sizeof(*t->slot));
     bool ok = tcp_pool_init(&t->pool, records, sizeof(*t->record), offsetof(struct tcp_tw, prev));
     t->record = (struct tcp_tw *)(void *)t->pool.base;
     return ok && t->slot;
@@ -27,7 +27,7 @@ bool tcp_time_wait_create(struct tcp_time_wait *t, uint32_t records)
 void tcp_time_wait_destroy(struct tcp_time_wait *t)
 {
     tcp_pool_fini(&t->pool);
-    tcp_memory_free(t->slot, t->mask + 1, sizeof(*t->slot));
+    memory_free(t->slot, t->mask + 1, sizeof(*t->slot));
 }
 
 static void age_remove(struct tcp_time_wait *t, const struct tcp_tw *w)
