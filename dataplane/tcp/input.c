@@ -15,6 +15,9 @@
 
 #include "dataplane/tcp/tcp_conn.h"
 
+#define LINE       64u
+#define TEXT_LINES 4u /* of a segment: a request's head, most are no longer */
+
 bool tcp_unicast(const struct addr *a)
 {
     if (!addr_is_v4(a))
@@ -53,11 +56,11 @@ static void prepare(struct tcp_engine *e, struct tcp_segment *s, const struct tc
     }
     s->tag = tcp_tuple_tag(e, &p->dst, s->lport, &p->src, s->rport);
     __builtin_prefetch(tcp_bucket_of(e, (uint32_t)s->tag));
-    __builtin_prefetch(s->data);
+    for (uint32_t at = 0; at < s->len && at < TEXT_LINES * LINE; at += LINE)
+        __builtin_prefetch(s->data + at);
 }
 
 #define CHAINS      64u
-#define LINE        64u
 #define USER_LINES  4u /* of the application's state */
 #define BLOCK_LINES 5u /* of a copied head: most are no longer */
 

@@ -91,7 +91,7 @@ static void reference_done(void *addr, void *opaque)
 /* A frame's segment that is the span itself. NULL: no buffer. */
 static struct rte_mbuf *reference_frame(struct worker *w, uint8_t port, const struct ref *ref)
 {
-    struct rte_mbuf *m = tx_frame(w, port);
+    struct rte_mbuf *m = tx_reference(w, port);
     if (!m)
         return NULL;
     struct frame_reference *r = rte_mbuf_to_priv(m);

@@ -27,39 +27,56 @@ static inline void prefetch_write(const void *p)
 /*
  * What frees a frame is often another core, so its header and first bytes are misses here (a sixth
  * of an HTTP answer, when each frame was taken from the pool alone): frames are taken in bulk and
- * prefetched some calls before they are used. The pool keeps free frames with refcnt 1 and no
- * next segment (rte_mbuf.h), so a reset is all that the fresh one needs.
+ * prefetched some calls before they are used, those that will be written into with their first
+ * lines, those that will carry a reference with its record. The pool keeps free frames with refcnt
+ * 1 and no next segment (rte_mbuf.h), so a reset is all that the fresh one needs.
  */
-static void refill(struct worker *w, struct worker_port *wp)
+static void refill(struct worker *w, struct worker_port *wp, struct worker_frames *f)
 {
-    void **to = (void **)wp->spare + wp->spares;
+    void **to = (void **)f->frame + f->n;
     if (rte_mempool_get_bulk(wp->port->pool[w->id], to, WORKER_SPARE) == 0)
-        wp->spares += WORKER_SPARE;
+        f->n += WORKER_SPARE;
     else if (rte_mempool_get(wp->port->pool[w->id], to) == 0)
-        wp->spares++;
+        f->n++;
+}
+
+static struct rte_mbuf *take(struct worker *w, struct worker_port *wp, struct worker_frames *f)
+{
+    if (f->n == 0)
+        refill(w, wp, f);
+    if (f->n == 0) {
+        counter_inc(&w->counters.worker_no_buffer_total);
+        return NULL;
+    }
+    struct rte_mbuf *m = f->frame[--f->n];
+    if (f->n >= AHEAD) {
+        struct rte_mbuf *next = f->frame[f->n - AHEAD];
+        prefetch_write(next);
+        prefetch_write((uint8_t *)next + RTE_CACHE_LINE_SIZE);
+    }
+    rte_pktmbuf_reset(m);
+    return m;
 }
 
 struct rte_mbuf *tx_frame(struct worker *w, uint8_t port)
 {
     struct worker_port *wp = &w->port[port];
-
-    if (wp->spares == 0)
-        refill(w, wp);
-    if (wp->spares == 0) {
-        counter_inc(&w->counters.worker_no_buffer_total);
-        return NULL;
-    }
-    struct rte_mbuf *m = wp->spare[--wp->spares];
-    if (wp->spares >= AHEAD) {
-        struct rte_mbuf *next = wp->spare[wp->spares - AHEAD];
-        uint8_t *data = (uint8_t *)next + sizeof(*next) + PORT_PRIVATE + RTE_PKTMBUF_HEADROOM;
-        prefetch_write(next);
-        prefetch_write((uint8_t *)next + RTE_CACHE_LINE_SIZE);
-        prefetch_write((uint8_t *)next + sizeof(*next)); /* a reference's record */
+    struct rte_mbuf *m = take(w, wp, &wp->spare);
+    if (wp->spare.n >= AHEAD) {
+        uint8_t *data = (uint8_t *)wp->spare.frame[wp->spare.n - AHEAD] + sizeof(*m) +
+                        PORT_PRIVATE + RTE_PKTMBUF_HEADROOM;
         for (int i = -1; i < DATA_LINES; i++)
             prefetch_write(data + i * RTE_CACHE_LINE_SIZE);
     }
-    rte_pktmbuf_reset(m);
+    return m;
+}
+
+struct rte_mbuf *tx_reference(struct worker *w, uint8_t port)
+{
+    struct worker_port *wp = &w->port[port];
+    struct rte_mbuf *m = take(w, wp, &wp->bare);
+    if (wp->bare.n >= AHEAD)
+        prefetch_write(rte_mbuf_to_priv(wp->bare.frame[wp->bare.n - AHEAD]));
     return m;
 }
 
@@ -121,11 +138,11 @@ bool tx_room_data(struct worker *w, uint8_t port)
     struct worker_port *wp = &w->port[port];
     if (wp->n >= WORKER_OUT - WORKER_RESERVE)
         flush(w, wp);
-    if (wp->spares <= WORKER_RESERVE)
-        refill(w, wp);
-    if (wp->spares <= WORKER_RESERVE)
+    if (wp->spare.n <= WORKER_RESERVE)
+        refill(w, wp, &wp->spare);
+    if (wp->spare.n <= WORKER_RESERVE)
         counter_inc(&w->counters.worker_no_buffer_total);
-    return wp->n < WORKER_OUT - WORKER_RESERVE && wp->spares > WORKER_RESERVE;
+    return wp->n < WORKER_OUT - WORKER_RESERVE && wp->spare.n > WORKER_RESERVE;
 }
 
 void tx_send(struct worker *w, uint8_t port, struct rte_mbuf *m)
@@ -195,9 +212,11 @@ void tx_drop_all(struct worker *w)
     for (unsigned i = 0; i < w->node->config.ports; i++) {
         struct worker_port *wp = &w->port[i];
         rte_pktmbuf_free_bulk(wp->out, wp->n);
-        if (wp->spares)
-            rte_mempool_put_bulk(wp->port->pool[w->id], (void **)wp->spare, wp->spares);
-        wp->n = wp->spares = 0;
+        if (wp->spare.n)
+            rte_mempool_put_bulk(wp->port->pool[w->id], (void **)wp->spare.frame, wp->spare.n);
+        if (wp->bare.n)
+            rte_mempool_put_bulk(wp->port->pool[w->id], (void **)wp->bare.frame, wp->bare.n);
+        wp->n = wp->spare.n = wp->bare.n = 0;
         while (wp->inbox && rte_ring_sc_dequeue(wp->inbox, (void **)&m) == 0)
             rte_pktmbuf_free(m);
     }

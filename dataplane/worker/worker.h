@@ -66,6 +66,12 @@ static_assert(sizeof(struct frame_reference) <= PORT_PRIVATE, "fits the private 
 
 struct worker;
 
+/* Empty frames, taken from the pool and not yet looked at. */
+struct worker_frames {
+    unsigned n;
+    struct rte_mbuf *frame[WORKER_RESERVE + WORKER_SPARE];
+};
+
 /* A worker's side of one port. */
 struct worker_port {
     struct worker *worker;
@@ -75,8 +81,8 @@ struct worker_port {
     struct rte_ring *inbox; /* frames of workers without a queue of their own */
     unsigned n;             /* frames in out[] */
     struct rte_mbuf *out[WORKER_OUT];
-    unsigned spares; /* frames in spare[]: taken from the pool, not yet looked at */
-    struct rte_mbuf *spare[WORKER_RESERVE + WORKER_SPARE];
+    struct worker_frames spare; /* to be written into */
+    struct worker_frames bare;  /* to carry a reference */
 };
 
 /* A frame that waits for its next hop's MAC. Linear, complete but for Ethernet and IP. */
@@ -190,8 +196,9 @@ uint8_t emit_port(const struct worker *w, const struct addr *ours);
 bool emit_route(struct worker *w, const struct addr *dst, uint8_t *port, struct addr *src);
 
 /* tx.c */
-struct rte_mbuf *tx_frame(struct worker *w, uint8_t port); /* NULL: counted */
-bool tx_room(struct worker *w, uint8_t port);              /* may one more be sent now? */
+struct rte_mbuf *tx_frame(struct worker *w, uint8_t port);     /* NULL: counted */
+struct rte_mbuf *tx_reference(struct worker *w, uint8_t port); /* one that bytes are attached to */
+bool tx_room(struct worker *w, uint8_t port);                  /* may one more be sent now? */
 /* The same for a segment with data, which leaves the reserve alone: its frame and, for references,
  * as many more as there are. */
 bool tx_room_data(struct worker *w, uint8_t port);

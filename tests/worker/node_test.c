@@ -251,7 +251,8 @@ static void nothing_is_lost(struct world *w)
         for (unsigned k = 0; k < w->node[i]->workers; k++) {
             struct worker *x = w->node[i]->worker[k];
             const struct rte_mempool *pool = x->port[0].port->pool[k];
-            CHECK(rte_mempool_avail_count(pool) + x->port[0].spares == pool->size);
+            CHECK(rte_mempool_avail_count(pool) + x->port[0].spare.n + x->port[0].bare.n ==
+                  pool->size);
             CHECK(x->waiting == 0 && rte_ring_empty(x->returns));
         }
         CHECK(TOTAL(w, i, worker_no_buffer_total) == 0);
