@@ -14,7 +14,8 @@
 
 /* What peers announce, by both families: Ethernet's, and less what tunnels take; the least MTUs'.
  */
-#define SIZES 8u
+#define SIZES      8u
+#define SIZE_SHIFT 21u /* how far apart: 2 MiB, where no first window reaches */
 static const uint16_t sizes[SIZES] = {64, 256, 536, 1220, 1300, 1380, 1440, 1460};
 
 static uint64_t tuple_hash(const uint8_t key[16], const struct tcp_cookie_tuple *t, uint64_t minute)
@@ -41,7 +42,7 @@ uint32_t tcp_cookie_make(const struct tcp_cookie_key *k, const struct tcp_cookie
     uint32_t size = SIZES - 1;
     while (size > 0 && sizes[size] > mss)
         size--;
-    uint32_t low = ((uint32_t)tuple_hash(k->of_minute, t, minute) + size) & LOW24;
+    uint32_t low = ((uint32_t)tuple_hash(k->of_minute, t, minute) + (size << SIZE_SHIFT)) & LOW24;
     return base(k, t, irs, minute) + low;
 }
 
@@ -53,10 +54,10 @@ bool tcp_cookie_check(const struct tcp_cookie_key *k, const struct tcp_cookie_tu
     uint32_t age = -(rest >> 24) & 0xff;
     if (age >= TCP_COOKIE_MINUTES || age > minute)
         return false;
-    uint32_t size = (rest - (uint32_t)tuple_hash(k->of_minute, t, minute - age)) & LOW24;
-    if (size >= SIZES)
+    uint32_t word = (rest - (uint32_t)tuple_hash(k->of_minute, t, minute - age)) & LOW24;
+    if (word & ((1u << SIZE_SHIFT) - 1))
         return false;
-    *mss = sizes[size];
+    *mss = sizes[word >> SIZE_SHIFT];
     return true;
 }
 

@@ -4,11 +4,16 @@
  * SYN, so that a flood of SYNs costs no memory. Pure functions; the caller has the clock, and
  * decides when cookies go out and for how long after that their answers are believed.
  *
- *   our number = H(tuple) + the peer's number + minute * 2^24 + (H(tuple, minute) + size) mod 2^24
+ *   our number = H(tuple) + the peer's number + minute * 2^24
+ *                + (H(tuple, minute) + size * 2^21) mod 2^24
  *
  * `size` is an index into eight segment sizes. The minute lets a cookie age; the peer's number
  * makes ours rise with it, so that a tuple's next connection starts above the one before
  * (RFC 6191). Who guesses hits one of two minutes and one of eight sizes: 2^-28 a try.
+ *
+ * Sizes lie further apart than a first window is wide. Side by side, a segment a few bytes into
+ * the peer's data would read as the answer to a cookie of another size and a later first number,
+ * and open a connection without those bytes when the segments before it are lost.
  *
  * A peer that sent timestamps echoes ours, and the lowest six bits of that keep what else its SYN
  * asked for; they make the clock up to 64 ms late, never early.

@@ -164,7 +164,9 @@ Test(syn, a_forged_cookie_is_reset_and_counted)
         struct tcp_out s = syn(4000, mix, 1460);
         world_inject(w, SERVER, &s);
         struct tcp_out ack = third(&s, &p.last), bad;
-        for (unsigned bit = 3; bit < 32; bit++) {
+        for (unsigned bit = 0; bit < 32; bit++) {
+            if (bit >= 21 && bit < 24) /* the size */
+                continue;
             bad = ack;
             bad.ack = ((ack.ack - 1) ^ 1u << bit) + 1;
             world_inject(w, SERVER, &bad);
