@@ -19,6 +19,20 @@ void tcp_conn_window(struct tcp_conn *c, const struct tcp_segment *s)
     tcp_conn_ready(c);
 }
 
+void tcp_echo_judge(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s,
+                    uint32_t age_us)
+{
+    uint32_t began_ms = c->tx->began_ms;
+    if (!c->ts_on || !s->opt.has_ts)
+        return;
+    if (age_us > 0)
+        began_ms = (uint32_t)((e->now.mono_us - age_us) / 1000);
+    if ((int32_t)(s->opt.tsecr - (began_ms + c->ts_offset)) < 0)
+        c->echo_dead = true;
+    else if (age_us > 0)
+        c->echo_dead = false;
+}
+
 /* Exact for a segment that was sent once, else from the timestamp that the peer echoes (Karn's
  * rule, RFC 6298 3). */
 void tcp_conn_sample(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s,
@@ -30,12 +44,14 @@ void tcp_conn_sample(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_
         tcp_rtt_sample(&c->rtt, exact_us);
     } else if (advanced && c->ts_on && s->opt.has_ts && s->opt.tsecr != 0) {
         int32_t ms = (int32_t)(tcp_ts_now(e, c->ts_offset) - s->opt.tsecr);
-        if (ms < 0 || ms > (int32_t)(TCP_RTO_MAX_US / 1000))
-            return;                         /* an echo of nothing that we sent */
-        if (s->opt.tsecr == c->last_echo) { /* the path eats our timestamps */
+        if (ms < 0)
+            return; /* an echo of nothing that we sent */
+        if (c->echo_dead || s->opt.tsecr == c->last_echo) {
             c->backoff = 0;
             return;
         }
+        if (ms > (int32_t)(TCP_RTO_MAX_US / 1000))
+            return;
         c->last_echo = s->opt.tsecr;
         tcp_rtt_sample(&c->rtt, (uint32_t)(ms > 0 ? ms : 1) * 1000);
     } else {
@@ -122,6 +138,7 @@ static void new_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_s
         c->snd_nxt = c->snd_una;
         tcp_queue_rewind(c);
     }
+    tcp_echo_judge(e, c, s, 0);
     tcp_conn_sample(e, c, s, exact, true);
     tcp_path_acked(e, c);
     c->retries = 0;

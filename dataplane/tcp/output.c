@@ -112,6 +112,8 @@ static void segment_sent(struct tcp_engine *e, struct tcp_conn *c, const struct 
     uint32_t now = (uint32_t)e->now.mono_us;
     bool probe = o->mss > c->mss;
     tcp_path_sent(e, c, o); /* compares with snd_max as it was */
+    if (first)
+        c->tx->began_ms = e->now_ms;
     if (first && c->sack_on && !probe && !e->plain) {
         c->lone = true;
         c->tx->lone_us = now;

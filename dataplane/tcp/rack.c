@@ -18,11 +18,13 @@ void rack_delivered(struct rack *r, struct reordering *o, const struct rack_segm
     /* Step 2: an ACK of the first sending says nothing about the second */
     if (s->again && (s->echo_older || rtt < min_rtt_us))
         return;
+    /* What was sent before it may have arrived long ago, the report of that lost: how long it took
+     * is nothing to wait for. */
+    if (r->any && rack_sent_after(r->sent_us, r->end, s->sent_us, s->end))
+        return;
     r->rtt_us = rtt ? rtt : 1;
-    if (!r->any || rack_sent_after(s->sent_us, s->end, r->sent_us, r->end)) {
-        r->sent_us = s->sent_us;
-        r->end = s->end;
-    }
+    r->sent_us = s->sent_us;
+    r->end = s->end;
     r->any = true;
 }
 

@@ -230,20 +230,25 @@ static void delivered(struct tcp_engine *e, struct tcp_conn *c, const struct tcp
     const struct tcp_segment *s = n->segment;
     uint32_t age = n->now_us - x->sent_us;
     struct rack_segment d = {x->sent_us, end, x->flags & AGAIN, false};
+    const struct rack *k = &c->rec->rack;
+    bool old = k->any && rack_sent_after(k->sent_us, k->end, x->sent_us, end);
     /* the echo is of what moved the peer's left edge (RFC 7323 4.3): a SACK's tells nothing */
     if (d.again && in_order && c->ts_on && s->opt.has_ts) {
         uint32_t sent_ms = (uint32_t)((e->now.mono_us - age) / 1000);
-        d.echo_older =
-            s->opt.tsecr != c->last_echo && (int32_t)(s->opt.tsecr - (sent_ms + c->ts_offset)) < 0;
+        d.echo_older = !c->echo_dead && s->opt.tsecr != c->last_echo &&
+                       (int32_t)(s->opt.tsecr - (sent_ms + c->ts_offset)) < 0;
     }
     n->delivered += len;
-    if (!d.again) {
+    n->again = n->again || (in_order && d.again);
+    if (in_order && n->age_us <= age)
+        n->age_us = age ? age : 1;
+    if (!d.again && !old) { /* what is old news may have arrived long ago */
         n->late_us = age ? age : 1;
         if (n->rtt_us < n->late_us)
             n->rtt_us = n->late_us;
-        if (c->in_rto && seq_leq(end, c->tx->recover))
-            n->original = true;
     }
+    if (!d.again && c->in_rto && seq_leq(end, c->tx->recover))
+        n->original = true;
     rack_delivered(&c->rec->rack, &c->tx->order, &d, n->now_us, c->tx->min_rtt_us);
 }
 

@@ -182,6 +182,7 @@ void tcp_recovery_lone_ack(struct tcp_engine *e, struct tcp_conn *c, const struc
     advance(e, c, s->ack);
     tcp_path_acked(e, c);
     min_rtt(e, c, rtt);
+    tcp_echo_judge(e, c, s, rtt);
     tcp_conn_sample(e, c, s, rtt, true);
     tcp_tlp_ack(e, c, &n, true);
     if (!c->ecn_echoed)
@@ -211,7 +212,10 @@ void tcp_recovery_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp
         counter_inc(&e->counters.tcp_dsack_in_total);
         rack_dsack(&r->rack, &c->tx->order, c->snd_una, c->snd_max);
     }
-    tcp_conn_sample(e, c, s, n.rtt_us, advanced);
+    if (advanced)
+        tcp_echo_judge(e, c, s, n.again ? 0 : n.age_us);
+    /* which of the sendings arrived, and when the others did, is not told (Karn) */
+    tcp_conn_sample(e, c, s, n.again ? 0 : n.rtt_us, advanced);
     tcp_tlp_ack(e, c, &n, advanced);
     if (!tcp_undo_ack(e, c, &n, advanced) && !tcp_frto_ack(e, c, &n, advanced) &&
         (c->recovering || c->in_rto) && seq_leq(c->tx->recover, c->snd_una))

@@ -85,6 +85,8 @@ struct tcp_ack_news {
     uint32_t sacked;    /* of these, SACKed */
     uint32_t rtt_us;    /* of the earliest segment sent once; 0: none */
     uint32_t late_us;   /* of the latest */
+    uint32_t age_us;    /* of what snd_una passes, since when the oldest of it went */
+    bool again;         /* of what snd_una passes, something was sent more than once */
     bool original;      /* delivered from before the last RTO, sent once (RFC 5682 3.1) */
     bool has_dsack;
     struct tcp_range dsack;

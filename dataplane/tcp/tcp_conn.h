@@ -189,6 +189,7 @@ struct tcp_tx {
     uint32_t min_rtt_ms;
     uint32_t round_end; /* the round trip ends when snd_una passes it */
     uint32_t lone_us;   /* when the burst went that is all of the flight, if `lone` */
+    uint32_t began_ms;  /* when the first segment of the flight went */
     uint32_t soon_ms;   /* reordering window or probe time-out, not after the RTO, if soon_armed */
     uint32_t cwr_end;   /* snd_max at a reduction without an episode */
     uint32_t tlp_end;   /* snd_max when the last probe was sent */
@@ -277,6 +278,7 @@ struct tcp_conn {
     bool challenged : 1; /* challenge_ms is set */
     bool prefixed : 1;   /* counted in engine.prefixes */
     bool paced : 1;      /* the pacer holds data back until tx->pace_ms */
+    bool echo_dead : 1;  /* the path takes our timestamps away: the peer echoes an old one */
     bool searched : 1;   /* the search for a larger MTU rests until search_s */
 
     uint8_t backoff;  /* RTOs or probes in a row: the next waits 2^backoff as long */
@@ -679,6 +681,12 @@ bool tcp_conn_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_seg
 void tcp_conn_window(struct tcp_conn *c, const struct tcp_segment *s);
 /* The application that found the queue full hears when half of it is free. */
 void tcp_conn_writable(struct tcp_engine *e, struct tcp_conn *c);
+/* An ACK that moves snd_una echoes a timestamp of what it covers (RFC 7323 4.3). If it is older
+ * than that, something on the path takes ours away and the echo stands still: it is no round-trip
+ * time, and no sign that an original arrived. `age_us`: how long ago the oldest of what is covered
+ * went; 0: that is not known, but when the flight began is. */
+void tcp_echo_judge(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s,
+                    uint32_t age_us);
 /* A round-trip time: `exact_us` if not 0, else from the timestamp of an ACK that advanced. */
 void tcp_conn_sample(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_segment *s,
                      uint32_t exact_us, bool advanced);

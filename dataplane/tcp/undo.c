@@ -65,7 +65,7 @@ bool tcp_undo_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_ack
     if (n->has_dsack)
         note_dsack(c, n->dsack);
     bool eifel = advanced && (c->recovering || c->in_rto) && c->ts_on && o->has_ts &&
-                 o->tsecr != 0 && (int32_t)(o->tsecr - u->ts) < 0;
+                 !c->echo_dead && o->tsecr != 0 && (int32_t)(o->tsecr - u->ts) < 0;
     if (!eifel && u->bytes > 0)
         return false;
     undo(e, c);

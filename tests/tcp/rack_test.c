@@ -44,6 +44,17 @@ Test(rack, the_ack_of_a_first_sending_says_nothing_about_the_second)
     cr_assert(r.any && r.rtt_us == 15000);
 }
 
+Test(rack, what_was_sent_before_and_is_reported_late_is_not_what_is_waited_for)
+{
+    struct rack r = {0};
+    struct reordering o = {0};
+    uint32_t wait;
+    rack_delivered(&r, &o, &(struct rack_segment){50000, 900, false, false}, 60000, 10000);
+    rack_delivered(&r, &o, &(struct rack_segment){1000, 400, false, false}, 9000000, 10000);
+    cr_assert(r.rtt_us == 10000 && r.sent_us == 50000 && r.end == 900 && r.fack == 900);
+    cr_assert(rack_lost(&r, 50000, 800, 60000, 0, &wait));
+}
+
 Test(rack, the_window_opens_when_reordering_was_seen)
 {
     struct rack r = {0};
@@ -212,7 +223,8 @@ Test(rack, a_probe_repairs_a_lost_tail)
         serve(w, 1448); /* its ACK tells that the probe was needed: 7.4.2 */
         world_run(w, 500000);
         if (lone) /* of two the SACK told */
-            cr_assert(n->tcp_tlp_repaired_total == 1 && world_conn(w, SERVER)->tx->cc.cwnd < before);
+            cr_assert(n->tcp_tlp_repaired_total == 1 &&
+                      world_conn(w, SERVER)->tx->cc.cwnd < before);
         world_free(w);
     }
 }
