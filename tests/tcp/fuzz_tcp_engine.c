@@ -231,6 +231,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     config.connections = 8;
     config.syn_entries = size & 1 ? 0 : 4;
     config.time_wait_records = 2;
+    config.active = 8;
     config.blocks = 64;
     config.send_queue_bytes = 16384;
     config.flights = 3; /* so that records run out */

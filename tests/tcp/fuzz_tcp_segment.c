@@ -40,6 +40,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     config.connections = 4;
     config.blocks = 8;
     config.send_queue_bytes = 4096;
+    config.syn_entries = config.active = 4; /* what is made anew each time is small */
+    config.time_wait_records = config.flights = 2;
+    config.records = 8;
     struct tcp_host host = {.emit = sink};
     uint8_t seed[32] = {1};
     struct now now = {.mono_us = 1000000};
