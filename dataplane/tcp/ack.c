@@ -189,15 +189,18 @@ bool tcp_conn_ack(struct tcp_engine *e, struct tcp_conn *c, const struct tcp_seg
         }
         if (s->ack == c->snd_una && s->len > 0) { /* it says nothing of the flight */
             tcp_conn_window(c, s);
+            tcp_conn_ready(c); /* turns are taken as with records */
             return true;
         }
     }
     if (c->lone)
         tcp_recovery_begin(e, c);
     if (c->rec) {
+        bool moves = s->ack != c->snd_una;
         tcp_conn_window(c, s); /* first: F-RTO asks for room */
         tcp_recovery_ack(e, c, s);
-        tcp_conn_writable(e, c);
+        if (moves) /* else who waits for a pool would pass those before it by talking */
+            tcp_conn_writable(e, c);
         return true;
     }
     if (c->tlp_out) { /* the probe's flight is over, its verdict may come now */
