@@ -17,7 +17,8 @@
 #define KEEPALIVE_TRIES  9u
 
 /* RFC 9293 has no limit for silence; a node does. Once both we have closed and the peer has
- * acknowledged that, it gets a minute to close its side. */
+ * acknowledged that, it gets a minute and a quarter to close its side: a peer that has lost what
+ * it sent for a while tries again within 60 s, and is heard if the path is well by then. */
 static uint32_t idle_limit_ms(const struct tcp_engine *e, const struct tcp_conn *c)
 {
     uint32_t limit = e->config.idle_timeout_ms;

@@ -63,7 +63,7 @@
 #define TCP_TIMERS        64u /* timers a poll */
 #define TCP_STARVING      32u /* connections a poll that are asked again whether a pool has room */
 #define TCP_REFUSALS      8u  /* refusals in a row before a poll gives up */
-#define TCP_FIN_WAIT_2_MS 60000u
+#define TCP_FIN_WAIT_2_MS 75000u /* longer than any RTO: what the peer lost may come yet */
 
 /* Sequence numbers compare modulo 2^32 (RFC 9293 3.4). */
 static inline bool seq_lt(uint32_t a, uint32_t b)
