@@ -105,14 +105,28 @@ static struct flow *flow_of_port(struct sim *s, unsigned from, uint16_t port)
     return best;
 }
 
+/* The segment that answered a cookie, when it comes again after its connection was reset: nothing
+ * remembers that, and it opens another (RFC 4987 3.6). */
+static bool is_ghost(const struct sim_host *h, uint16_t port, bool by_cookie)
+{
+    const struct sim *s = h->sim;
+    for (unsigned i = 0; i < s->flows && by_cookie; i++) {
+        const struct flow_side *side = &s->flow[i].side[FLOW_ACCEPTOR];
+        if (s->flow[i].from != h->side && s->flow[i].port == port && side->accepted && side->closed)
+            return true;
+    }
+    return false;
+}
+
 static bool on_accept(void *ctx, struct stream *stream, struct now now)
 {
     struct sim_host *h = ctx;
     struct flow *f = flow_of_port(h->sim, !h->side, stream->remote.port);
+    uint64_t cookies = tcp_counters(h->sim->engine[h->side])->tcp_cookie_accepted_total;
+    bool by_cookie = cookies > h->cookies;
+    h->cookies = cookies;
     if (!f) {
-        /* the segment that answered a cookie, when it comes again after its connection was reset:
-         * nothing remembers it (RFC 4987 3.6) */
-        if (tcp_counters(h->sim->engine[h->side])->tcp_cookie_accepted_total < 2)
+        if (!is_ghost(h, stream->remote.port, by_cookie))
             broken(h->sim, "accept", "a connection that nobody opened");
         return false;
     }
@@ -136,7 +150,7 @@ struct sim *sim_new(uint64_t seed, void (*configure)(struct sim *s))
     for (unsigned side = 0; side < 2; side++) {
         uint8_t key[32];
         rng_bytes(&s->rng, key, sizeof(key));
-        s->host[side] = (struct sim_host){s, side};
+        s->host[side] = (struct sim_host){.sim = s, .side = side};
         struct tcp_host host = {.ctx = &s->host[side], .emit = emit};
         s->engine[side] = tcp_create(&s->config[side], &host, key, s->now);
         tcp_listen(s->engine[side], PORT, on_accept, &s->host[side]);

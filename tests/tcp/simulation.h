@@ -20,6 +20,7 @@ struct sim;
 struct sim_host {
     struct sim *sim;
     unsigned side;
+    uint64_t cookies; /* accepted, when a connection last came */
 };
 
 struct sim {
