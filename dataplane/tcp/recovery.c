@@ -124,14 +124,24 @@ void tcp_dsack_find(const struct tcp_conn *c, struct tcp_ack_news *n)
     }
 }
 
+/* In ascending order: the newest block comes first (RFC 2018 4), and one ACK that tells of two
+ * holes would look as if what lies between them had been overtaken. */
 static void sacks_apply(struct tcp_engine *e, struct tcp_conn *c, struct tcp_ack_news *n)
 {
     const struct tcp_options *o = &n->segment->opt;
+    struct tcp_range sorted[TCP_SACKS];
+    uint32_t blocks = 0;
     for (uint32_t i = n->has_dsack ? 1 : 0; i < o->sacks; i++) {
         struct tcp_range b = o->sack[i];
-        if (seq_lt(c->snd_una, b.start) && seq_lt(b.start, b.end) && seq_leq(b.end, c->snd_max))
-            tcp_records_sack(e, c, b, n);
+        if (!seq_lt(c->snd_una, b.start) || !seq_lt(b.start, b.end) || !seq_leq(b.end, c->snd_max))
+            continue;
+        uint32_t at = blocks++;
+        for (; at > 0 && seq_lt(b.start, sorted[at - 1].start); at--)
+            sorted[at] = sorted[at - 1];
+        sorted[at] = b;
     }
+    for (uint32_t i = 0; i < blocks; i++)
+        tcp_records_sack(e, c, sorted[i], n);
 }
 
 static void min_rtt(struct tcp_engine *e, struct tcp_conn *c, uint32_t sample)
