@@ -60,6 +60,7 @@ static void soon_arm(struct tcp_engine *e, struct tcp_conn *c, uint32_t wait_us,
         if (c->rtx_armed && (int32_t)(c->tx->soon_ms - c->rtx_ms) > 0)
             c->tx->soon_ms = c->rtx_ms;
     } else if (advanced) {
+        c->soon_armed = false;
         tcp_tlp_arm(e, c);
     } else if (!c->soon_is_tlp || c->rec->sacked > 0) {
         c->soon_armed = false;
