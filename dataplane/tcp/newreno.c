@@ -32,9 +32,12 @@ static void ack(struct cc *c, const struct cc_ack *a)
         cc_slow_start(c, cc_min(a->acked, CC_SLOW_START_LIMIT * a->mss));
         return;
     }
-    r->acked += cc_min(a->acked, c->cwnd); /* RFC 3465 2.1: one MSS a window's worth of ACKs */
-    if (r->acked >= c->cwnd) {
-        r->acked -= c->cwnd;
+    /* RFC 3465 2.1: one MSS a window's worth of ACKs, and that is whole segments: halving leaves a
+     * part of one that nobody sends, and waiting for its ACK takes more than the round trip */
+    uint32_t window = cc_max(c->cwnd - c->cwnd % a->mss, a->mss);
+    r->acked += cc_min(a->acked, window);
+    if (r->acked >= window) {
+        r->acked -= window;
         c->cwnd += a->mss;
     }
 }

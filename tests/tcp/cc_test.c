@@ -148,6 +148,22 @@ Test(cc, no_window_overflows)
         }
 }
 
+/* RFC 5681 3.1: a segment a round trip. Of 6.5 segments six are sent, and their ACKs are the
+ * round. */
+Test(cc, half_a_segment_does_not_slow_newreno)
+{
+    struct cc c = avoiding(&cc_newreno, 13, 0);
+    for (uint32_t round = 0; round < 5; round++) {
+        uint32_t cwnd = c.cwnd;
+        cr_assert(cwnd == 6 * MSS + MSS / 2 + round * MSS);
+        for (uint32_t n = 0; n < cwnd / MSS; n++) {
+            struct cc_ack a = ack_at(&c, 0, MSS, 20000);
+            cr_assert(c.cwnd == cwnd);
+            cc_newreno.ack(&c, &a);
+        }
+    }
+}
+
 Test(cc, split_acks_earn_nothing)
 {
     for
