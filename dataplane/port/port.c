@@ -154,16 +154,19 @@ static int configure(struct port *p)
     if (p->config.offload && (info.tx_offload_capa & sums) == sums) {
         conf.txmode.offloads |= sums;
         p->tx_checksum = true;
+        /* net_tap adds up each segment as if it began at an even place (22.11.11) */
+        p->even_parts = p->driver == PORT_TAP;
     }
     if (p->config.offload && (info.rx_offload_capa & rx_sums) == rx_sums) {
         conf.rxmode.offloads |= rx_sums;
         p->rx_checksum = true;
     }
+    /* not TAP: it cuts by rte_gso, in pieces that its own sums get wrong (even_parts), IPv4 only */
     const uint64_t tso = RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
-    if (p->tx_checksum && p->multi_seg && (info.tx_offload_capa & tso) == tso) {
+    if (p->tx_checksum && p->multi_seg && p->driver != PORT_TAP &&
+        (info.tx_offload_capa & tso) == tso) {
         conf.txmode.offloads |= tso;
-        p->tso_v4 = true;
-        p->tso_v6 = p->driver != PORT_TAP; /* which cuts by rte_gso, and that knows IPv4 only */
+        p->tso = true;
     }
     if (p->pretend)
         p->rx_checksum = p->tx_checksum = true;
@@ -338,7 +341,8 @@ static bool open_driver(struct port *p, unsigned workers, const struct report *r
     if (bring_up(p, workers, queue_count(p, workers, i.channels), r))
         return true;
     snprintf(p->note, sizeof(p->note), "%.*s", (int)RTE_MIN(r->len, sizeof(p->note) - 1), r->text);
-    p->multi_seg = p->rx_checksum = p->tx_checksum = p->tso_v4 = p->tso_v6 = false;
+    p->multi_seg = p->rx_checksum = p->tx_checksum = false;
+    p->tso = p->even_parts = false;
     p->driver = PORT_AF_PACKET;
     return bring_up(p, workers, queue_count(p, workers, i.channels), r);
 }

@@ -99,7 +99,8 @@ struct port {
     uint16_t rx_queues, tx_queues, mtu;
     uint8_t mac[6];
     bool rx_checksum, tx_checksum; /* done by the port */
-    bool tso_v4, tso_v6;           /* it cuts large segments itself */
+    bool tso;                      /* it cuts large segments itself */
+    bool even_parts;               /* its sums are wrong after a part of odd length */
     bool pretend;                  /* RING with offload */
     struct port_rss rss;
     bool multi_seg;                         /* takes frames of several segments */

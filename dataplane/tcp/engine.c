@@ -43,8 +43,7 @@ static void config_clamp(struct tcp_config *c)
     c->receive_window_bytes = clamp(c->receive_window_bytes, 2048, TCP_WINDOW_MAX);
     c->mss_v4 = (uint16_t)clamp(c->mss_v4, 512, 32768);
     c->mss_v6 = (uint16_t)clamp(c->mss_v6, 512, 32768);
-    c->burst_v4 = clamp(c->burst_v4, 0, TCP_BURST_MAX);
-    c->burst_v6 = clamp(c->burst_v6, 0, TCP_BURST_MAX);
+    c->burst_bytes = clamp(c->burst_bytes, 0, TCP_BURST_MAX);
     c->syn_retries = clamp(c->syn_retries, 0, 100);
     c->data_retries = clamp(c->data_retries, 0, 100);
     c->flights = clamp(c->flights, 0, c->connections);

@@ -258,7 +258,7 @@ static uint32_t cwnd_room(const struct tcp_conn *c)
 static uint32_t burst_size(const struct tcp_engine *e, const struct tcp_conn *c, uint32_t full,
                            uint32_t avail, uint32_t usable)
 {
-    uint32_t most = addr_is_v4(&c->stream.local.ip) ? e->config.burst_v4 : e->config.burst_v6;
+    uint32_t most = e->config.burst_bytes;
     if (most <= full || usable < 2 * full)
         return full;
     most = min32(min32(most, TCP_QUANTUM * full), min32(c->tx->cc.cwnd / 2, tcp_pace_burst(c)));

@@ -5,7 +5,7 @@
 
 #include "dataplane/tcp/tcp_conn.h"
 
-#define TX_SWEEP   64u /* how many are looked at for one that may go: bounds a poll */
+#define TX_SWEEP 64u /* how many are looked at for one that may go: bounds a poll */
 
 bool tcp_pool_init(struct tcp_pool *p, uint32_t count, size_t size, size_t link)
 {

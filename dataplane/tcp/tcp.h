@@ -25,7 +25,7 @@ struct cc_ops;
 #define TCP_BURST      32
 #define TCP_OUT_REFS   8 /* references a segment, or a burst, may be gathered from */
 #define TCP_OPTION_MAX 40
-#define TCP_BURST_MAX  65000u /* of config.burst_v4: with headers it is an IP packet */
+#define TCP_BURST_MAX  65000u /* of config.burst_bytes: with headers it is an IP packet */
 
 enum tcp_flag {
     TCP_FIN = 0x01,
@@ -89,8 +89,8 @@ struct tcp_config {
     uint32_t blocks;           /* 2 KiB blocks for copies and for what arrives out of order */
     uint32_t send_queue_bytes; /* what a stream may have queued: it bounds the flight */
     uint32_t receive_window_bytes;
-    uint16_t mss_v4, mss_v6;     /* what we announce: MTU less headers */
-    uint32_t burst_v4, burst_v6; /* bytes that the host takes at once and cuts; 0: it cannot cut */
+    uint16_t mss_v4, mss_v6; /* what we announce: MTU less headers */
+    uint32_t burst_bytes;    /* that the host takes at once and cuts; 0: it cannot cut */
     uint32_t time_wait_ms, syn_retries, data_retries;
     uint32_t idle_timeout_ms; /* no byte either way; 0: never. Applications have their own */
     uint32_t keepalive_ms;    /* silence before an idle peer is asked (RFC 9293 3.8.4); 0: never */

@@ -138,15 +138,35 @@ static void copy_refs(struct payload *p, struct rte_mbuf *m, const struct ref *r
     }
 }
 
-/* Leading small spans are copied behind the header, the rest is chained. False: no buffer. */
-static bool chain_refs(struct worker *w, uint8_t port, struct payload *p, struct rte_mbuf *m,
-                       const struct tcp_out *o)
+static unsigned leading_small(const struct tcp_out *o)
 {
     unsigned small = 0;
 
     for (uint32_t len = 0; small < o->refs && o->ref[small].len <= WORKER_COPY; small++)
         if ((len += o->ref[small].len) > 2 * WORKER_COPY) /* a burst's: they fit the frame */
             break;
+    return small;
+}
+
+/* Does a segment of the frame that chain_refs makes begin at an odd place? */
+static bool odd_parts(const struct tcp_out *o)
+{
+    uint32_t at = 0;
+
+    for (unsigned i = 0, small = leading_small(o); i < o->refs; i++) {
+        if (i >= small && (at & 1))
+            return true;
+        at += o->ref[i].len;
+    }
+    return false;
+}
+
+/* Leading small spans are copied behind the header, the rest is chained. False: no buffer. */
+static bool chain_refs(struct worker *w, uint8_t port, struct payload *p, struct rte_mbuf *m,
+                       const struct tcp_out *o)
+{
+    unsigned small = leading_small(o);
+
     copy_refs(p, m, o->ref, small);
     struct rte_mbuf *last = m;
     for (unsigned i = small; i < o->refs; i++) {
@@ -230,16 +250,17 @@ bool emit_segment(void *ctx, const struct tcp_out *o)
         return wait_segment(w, port, m, o, l4, header);
     net_mark_ecn(l4, v4, o->ecn);
 
+    bool chain = p->multi_seg && o->len > WORKER_COPY;
     size_t counted = cut ? 0 : header + o->len; /* the port adds each segment's own length */
     struct payload pay = {.sum = net_sum_pseudo(&o->src, &o->dst, PROTOCOL_TCP, counted),
-                          .summed = p->tx_checksum};
+                          .summed = p->tx_checksum && !(p->even_parts && chain && odd_parts(o))};
     if (pay.summed)
         ask_checksum(m, header, v4, pay.sum, l4 + 16);
     if (cut)
         ask_cut(m, l4, v4, o->mss);
     if (!pay.summed)
         add_sum(&pay, net_sum(l4, header, 0), header);
-    if (!p->multi_seg || o->len <= WORKER_COPY) {
+    if (!chain) {
         copy_refs(&pay, m, o->ref, o->refs);
     } else if (!chain_refs(w, port, &pay, m, o)) {
         rte_pktmbuf_free(m);

@@ -102,12 +102,11 @@ static bool make_tcp(struct worker *w, struct rng *seeds, struct now now)
     uint16_t mtu = PORT_MTU_MAX;
     uint8_t seed[32];
 
-    c.burst_v4 = c.burst_v6 = TCP_BURST_MAX;
+    c.burst_bytes = TCP_BURST_MAX;
     for (unsigned i = 0; i < w->node->config.ports; i++) {
         const struct port *p = w->node->port[i];
         mtu = p->mtu < mtu ? p->mtu : mtu;
-        c.burst_v4 = p->tso_v4 ? c.burst_v4 : 0;
-        c.burst_v6 = p->tso_v6 ? c.burst_v6 : 0;
+        c.burst_bytes = p->tso ? c.burst_bytes : 0;
     }
     /* clients may never take the last entries: ours to peers and origins, handshakes, DNS */
     c.connections = w->node->config.connections + w->node->config.connections / 8 +

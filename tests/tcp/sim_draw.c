@@ -32,8 +32,7 @@ static void config_draw(struct sim *s, struct tcp_config *c)
     c->connections = one_in(s, 20) ? 4 + below(s, 8) : 8 * SIM_FLOWS;
     c->syn_entries = s->seed % 7 == 0 ? (uint32_t)(s->seed / 7 % 4) : 64;
     c->time_wait_records = s->seed % 11 == 0 ? 1 + (uint32_t)(s->seed / 11 % 4) : 64;
-    c->burst_v4 = c->burst_v6 =
-        s->seed % 5 == 0 ? 600 + (uint32_t)(s->seed * 2654435761u % 64000) : 0;
+    c->burst_bytes = s->seed % 5 == 0 ? 600 + (uint32_t)(s->seed * 2654435761u % 64000) : 0;
     c->blocks = one_in(s, 10) ? 24 + below(s, 64) : 512;
     c->receive_window_bytes = 2048u << (one_in(s, 2) ? 7 : below(s, 8));
     c->send_queue_bytes = 2048u << (one_in(s, 2) ? 8 : below(s, 9));

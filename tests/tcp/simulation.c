@@ -77,7 +77,7 @@ static bool emit(void *ctx, const struct tcp_out *o)
     if (s->refuse_ppm && rng_below(&s->rng, 1000000) < s->refuse_ppm)
         return false;
     if (o->len > o->mss && o->mss > 0) {
-        if (o->len > (addr_is_v4(&o->dst) ? c->burst_v4 : c->burst_v6))
+        if (o->len > c->burst_bytes)
             broken(s, "emit", "a burst that the host can cut");
         s->bursts++;
         for (uint32_t at = 0; at < o->len; at += o->mss) {
