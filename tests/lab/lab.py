@@ -283,9 +283,10 @@ resolver: [10.9.0.53]
     def node(self, i, **config):
         """Makes the host, writes its configuration and starts corald."""
         self.host(f"n{i}")
-        self.link(f"n{i}", self.node_net(i), [])
         # the interface is the node's alone: its kernel must not answer on it
-        self.sysctl(f"n{i}", "net.ipv6.conf.eth0.disable_ipv6", 1)
+        for which in ("default", "all"):
+            self.sysctl(f"n{i}", f"net.ipv6.conf.{which}.disable_ipv6", 1)
+        self.link(f"n{i}", self.node_net(i), [], "up0" if self.driver == "tap" else "eth0")
         self.node_config(i, **config)
         self.node_start(i)
 
@@ -293,6 +294,20 @@ resolver: [10.9.0.53]
         path = os.path.join(self.folder, f"n{i}.yaml")
         self.nodes[i] = self.spawn(f"n{i}", f"n{i}", os.path.join(self.build, "control", "corald"),
                                    "-c", path, "-n", self.node_name(i))
+        if self.driver == "tap":
+            self.tap_bridge(i)
+
+    def tap_bridge(self, i):
+        """A TAP port's end in the kernel, which corald makes at its start, is bridged to the link."""
+        ns = self.ns(f"n{i}")
+        run("ip", "-n", ns, "link", "add", "br0", "type", "bridge", "stp_state", "0",
+            "mcast_snooping", "0", check=False) # it outlives corald
+        self.wait(lambda: self.nodes[i].poll() is not None or not run(
+            "ip", "-n", ns, "link", "set", "eth0", "master", "br0", check=False).returncode, 20,
+            f"corald n{i} made no TAP: {self.log_tail(f'n{i}')}")
+        for device in ("up0", "eth0", "br0"):
+            run("ip", "-n", ns, "link", "set", device, "up",
+                *(() if device == "br0" else ("master", "br0")), check=False)
 
     def ctl(self, i, *verb, check=True, timeout=10):
         """coralctl --json VERB, parsed; None when the node does not answer."""

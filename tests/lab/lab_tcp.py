@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Our TCP against the kernel's, through coral-hop, in both roles and over both families.
 
-    (nothing)        hashes under loss, bursts, reordering, duplication and damage; a few seconds
+    (nothing)        hashes under loss, bursts, reordering, duplication and damage, over veth and
+                     TAP; a few seconds
     --long           10 GiB at 1 % and 5 % loss, 1 GiB at 100 ms, 32 MiB at 100 ms and 1 %; hours?
                      --gib N takes N GiB in place of 10
     --ratio          goodput against Linux to Linux on the named link, median of --pairs N (9)
@@ -120,36 +121,51 @@ LINKS = (("1 % loss", ("--loss", "1%")),
          ("damage", ("--corrupt", "0.5%")))
 
 
+def rough(net, node, what, options, seed):
+    """An object each family, over links that are rough in each direction."""
+    s, lab = net.s, net.lab
+    for site, address in ((SITE_V4, Lab.node_v4(node)), (SITE_V6, Lab.node_v6(node))):
+        family = "IPv6" if site == SITE_V6 else "IPv4"
+        path = f"/{4 << 20}/{seed}"
+        # first from the origin over a rough link, then from the cache over another
+        lab.hop("origin", *ROUGH, *options, "--seed", str(seed))
+        net.identical(f"{what}, {family}, corald fetches from Linux", address, path, host=site)
+        seen = lab.hop("origin")
+        lab.hop("c1", *ROUGH, *options, "--seed", str(seed))
+        net.identical(f"{what}, {family}, corald serves Linux", address, path, host=site)
+        served = lab.hop("c1")
+        hurt = [sum(x[k] for k in ("lost", "burst_lost", "corrupted"))
+                for x in (seen["ba"], served["ab"])]
+        s.expect(min(hurt) > 5 and all(x["reordered"] and x["duplicated"] for x in
+                                       (seen["ba"], served["ab"])),
+                 f"and the links were rough: {hurt[0]} and {hurt[1]} segments lost or damaged")
+
+
 def short(s):
     """Each direction of each link is rough; what is the object's role changes."""
     net = Net(s)
     lab = net.lab
     for n, (what, options) in enumerate(LINKS):
-        for site, address in ((SITE_V4, Lab.node_v4(1)), (SITE_V6, Lab.node_v6(1))):
-            family = "IPv6" if site == SITE_V6 else "IPv4"
-            path = f"/{4 << 20}/{n + 1}"
-            # first from the origin over a rough link, then from the cache over another
-            lab.hop("origin", *ROUGH, *options, "--seed", str(n))
-            net.identical(f"{what}, {family}, corald fetches from Linux", address, path, host=site)
-            seen = lab.hop("origin")
-            lab.hop("c1", *ROUGH, *options, "--seed", str(n))
-            net.identical(f"{what}, {family}, corald serves Linux", address, path, host=site)
-            served = lab.hop("c1")
-            hurt = [sum(x[k] for k in ("lost", "burst_lost", "corrupted"))
-                    for x in (seen["ba"], served["ab"])]
-            s.expect(min(hurt) > 5 and all(x["reordered"] and x["duplicated"] for x in
-                                           (seen["ba"], served["ab"])),
-                     f"and the links were rough: {hurt[0]} and {hurt[1]} segments lost or damaged")
+        rough(net, 1, what, options, n)
+    # a TAP sums in the driver, both ways, and takes frames of several parts
+    lab.driver = "tap"
+    lab.node(2, sites=SITES)
+    lab.node_wait([2])
+    port = lab.ctl(2, "status")["ports"][0]
+    s.expect(port["driver"] == "tap", f"the other node runs on a TAP: {port}")
+    for n, (what, options) in enumerate(LINKS):
+        rough(net, 2, f"TAP, {what}", options, 10 + n)
     stats = lab.ctl(1, "stats", "--all")["counters"]
     early, there, lost = (int(stats[k]["value"]) for k in (
         "tcp_placed_bytes_total", "cache_placed_bytes_total", "tcp_place_lost_total"))
     s.expect(there > 1 << 20 and early >= there and lost == 0,
              f"and {early} bytes that came out of order were written to their objects at once")
-    s.expect(lab.nodes[1].poll() is None, "the node lives")
+    for i in (1, 2):
+        s.expect(lab.nodes[i].poll() is None, f"node {i} lives")
 
 
 def long(s, gib):
-    net = Net(s, cache="1280MiB")
+    net = Net(s, cache="2304MiB") # an object may have half of it
     big = f"/{1 << 30}/1"
     address, six = Lab.node_v4(1), Lab.node_v6(1)
     net.identical("1 GiB into the cache, no delay", address, big, seconds=600)
