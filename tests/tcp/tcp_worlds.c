@@ -3,7 +3,9 @@
  * Random worlds for two TCP engines, each from a seed; and goodput over a lossy link.
  *
  *   tcp-worlds [--seeds N] [--seed S] [--verbose]    N worlds from seed S on (default 200 from 1)
- *   tcp-worlds --goodput                             200 Mbit/s, 20 ms, a buffer of one BDP
+ *   tcp-worlds --goodput                             against loss, for each controller: lines of
+ *                                                    fields between tabs (perf/goodput.sh plots
+ *                                                    them); 200 Mbit/s, 20 ms, a buffer of one BDP
  *
  * A failing world prints its seed, what was wrong and what was drawn; `--seed S --seeds 1` plays
  * it again. The short form runs with the unit tests; before a release run for an hour or so,
@@ -89,8 +91,8 @@ static int worlds(const struct options *o)
 }
 
 #define GOODPUT_RATE  200000000ull
-#define GOODPUT_US    20000000ull
-#define GOODPUT_RUNS  3
+#define GOODPUT_US    60000000ull
+#define GOODPUT_RUNS  5
 #define GOODPUT_BDP   (GOODPUT_RATE / 8 / 50) /* 20 ms */
 #define GOODPUT_BYTES (1ull << 40)            /* more than fits the time */
 
@@ -126,7 +128,7 @@ static void goodput_configure(struct sim *s)
         s->config[i] = tcp_config_default();
         s->config[i].connections = 16;
         s->config[i].blocks = 8192;
-        s->config[i].receive_window_bytes = 4 * GOODPUT_BDP;
+        s->config[i].receive_window_bytes = 4 * GOODPUT_BDP; /* all that a store holds: 448 KiB */
         s->config[i].send_queue_bytes = 4 * GOODPUT_BDP;
         chosen->choose(&s->config[i]);
         s->addr[i] = addr_v4(0x0a000001u + i);
@@ -168,25 +170,32 @@ static int ascending(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+static double goodput_median(void)
+{
+    double run[GOODPUT_RUNS];
+    for (unsigned i = 0; i < GOODPUT_RUNS; i++)
+        run[i] = goodput_mbit(1 + i);
+    qsort(run, GOODPUT_RUNS, sizeof(run[0]), ascending);
+    return run[GOODPUT_RUNS / 2];
+}
+
 static int goodput(void)
 {
-    static const uint32_t losses[] = {0, 1000, 5000, 10000, 30000, 50000};
-    printf("Goodput in Mbit/s of one flow, 200 Mbit/s, 20 ms, buffer of one BDP, 20 s, median of "
-           "%u seeds\n%-12s",
-           GOODPUT_RUNS, "loss");
-    for (unsigned l = 0; l < 6; l++)
-        printf("%7.1f %%", losses[l] / 1e4);
+    static const uint32_t losses[] = {0,    10,   20,   50,    100,   200,   500,
+                                      1000, 2000, 5000, 10000, 20000, 50000, 100000};
+    const unsigned n = sizeof(controllers) / sizeof(controllers[0]);
+    printf("# goodput in Mbit/s of one flow against loss; 200 Mbit/s, 20 ms, a buffer of one BDP; "
+           "median of %u seeds, %llu s each\n# loss %%",
+           GOODPUT_RUNS, GOODPUT_US / 1000000);
+    for (unsigned c = 0; c < n; c++)
+        printf("\t%s", controllers[c].name);
     printf("\n");
-    for (unsigned c = 0; c < sizeof(controllers) / sizeof(controllers[0]); c++) {
-        chosen = &controllers[c];
-        printf("%-12s", chosen->name);
-        for (unsigned l = 0; l < 6; l++) {
-            double run[GOODPUT_RUNS];
-            loss_ppm = losses[l];
-            for (unsigned i = 0; i < GOODPUT_RUNS; i++)
-                run[i] = goodput_mbit(1 + i);
-            qsort(run, GOODPUT_RUNS, sizeof(run[0]), ascending);
-            printf("%9.1f", run[GOODPUT_RUNS / 2]);
+    for (unsigned l = 0; l < sizeof(losses) / sizeof(losses[0]); l++) {
+        loss_ppm = losses[l];
+        printf("%g", loss_ppm / 1e4);
+        for (unsigned c = 0; c < n; c++) {
+            chosen = &controllers[c];
+            printf("\t%.1f", goodput_median());
             fflush(stdout);
         }
         printf("\n");
