@@ -67,11 +67,16 @@ static void soon_arm(struct tcp_engine *e, struct tcp_conn *c, uint32_t wait_us,
     }
 }
 
-/* `flight`: when it was found; `flight_fs`: RecoverFS of RFC 9937. */
+/* `flight`: when it was found; `flight_fs`: RecoverFS of RFC 9937. What earlier ACKs SACKed and
+ * nothing new has replaced counts as delivered in the episode: when three come in one burst nothing
+ * is sent between them, and without a segment behind it the loss of the retransmission would be
+ * found by the RTO only. */
 static void episode_enter(struct tcp_engine *e, struct tcp_conn *c, uint32_t flight,
                           uint32_t flight_fs)
 {
     struct tcp_recovery *r = c->rec;
+    uint32_t cwnd = c->tx->cc.cwnd;
+    uint32_t unused = cc_min(flight - flight_fs, cwnd > flight_fs ? cwnd - flight_fs : 0);
     counter_inc(&e->counters.tcp_fast_retransmit_total);
     if (!c->cwr || !seq_lt(c->snd_una, c->tx->cwr_end)) { /* else this window is reduced already */
         tcp_undo_save(c);
@@ -81,7 +86,8 @@ static void episode_enter(struct tcp_engine *e, struct tcp_conn *c, uint32_t fli
                             (uint32_t)e->now.mono_us);
         c->ecn_cwr_due = true;
     }
-    prr_start(&r->prr, flight_fs, c->mss);
+    prr_start(&r->prr, flight_fs + unused, c->mss);
+    r->prr.delivered = unused;
     c->recovering = true;
     c->tx->recover = c->snd_max;
     c->head_due = true; /* the fast retransmission goes whatever cwnd says (RFC 9937 6.2) */
