@@ -41,6 +41,7 @@ class Lab:
         self.spaces, self.procs, self.nodes = [], [], {}
         self.behind, self.hops = set(), {} # hosts with a hop before them; their coral-hops
         self.driver = "auto"
+        self.own_core = () # before corald and coral-hop: what gives them a core when they need one
         self.logs = {}
         self.closed = False
 
@@ -105,7 +106,8 @@ class Lab:
         log = os.path.join(self.folder, f"{name}.log")
         open(log, "w").close()
         with open(out, "w") as f:
-            self.hops[host] = self.spawn(name, name, os.path.join(self.build, "tools", "coral-hop"),
+            self.hops[host] = self.spawn(name, name, *self.own_core,
+                                         os.path.join(self.build, "tools", "coral-hop"),
                                          "--json", *options, "near", "far", stdout=f)
         def ready():
             with open(log) as f:
@@ -292,7 +294,8 @@ resolver: [10.9.0.53]
 
     def node_start(self, i):
         path = os.path.join(self.folder, f"n{i}.yaml")
-        self.nodes[i] = self.spawn(f"n{i}", f"n{i}", os.path.join(self.build, "control", "corald"),
+        self.nodes[i] = self.spawn(f"n{i}", f"n{i}", *self.own_core,
+                                   os.path.join(self.build, "control", "corald"),
                                    "-c", path, "-n", self.node_name(i))
         if self.driver == "tap":
             self.tap_bridge(i)

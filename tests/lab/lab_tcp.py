@@ -11,6 +11,9 @@
 
 The named link: 200 Mbit/s, 20 ms there and back, a buffer of one bandwidth-delay product, segments
 only (no GSO, TSO, GRO at either end). tools/check --long lab gives --long.
+
+What is compared with Linux runs at real-time priority, node and hop: the kernel answers in softirqs,
+and on a machine with other work a process that waits for its turn would measure the scheduler.
 """
 import argparse
 import hashlib
@@ -314,6 +317,8 @@ def main():
     o = p.parse_args()
 
     def story(s):
+        if o.ratio or o.jain or o.tail:
+            s.lab.own_core = ("chrt", "--rr", "5")
         if o.ratio:
             ratio(s, o.pairs, o.seconds, o.cc.split(","), o.loss.split(","))
         if o.jain:
