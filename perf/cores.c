@@ -45,10 +45,9 @@ int perf_cpu(unsigned i)
 
 struct now perf_now(void)
 {
-    struct timespec mono, wall;
-    clock_gettime(CLOCK_MONOTONIC, &mono);
+    struct timespec wall;
     clock_gettime(CLOCK_REALTIME_COARSE, &wall);
-    return (struct now){(uint64_t)mono.tv_sec * 1000000 + (uint64_t)mono.tv_nsec / 1000,
+    return (struct now){(uint64_t)((double)rte_rdtsc() * 1e6 / (double)rte_get_tsc_hz()),
                         wall.tv_sec};
 }
 
