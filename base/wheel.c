@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define SPAN_MASK 0xffffffffull /* ticks that the four rings tell apart */
+#define MOVES     256           /* timers that one call moves down a ring */
 
 void wheel_init(struct wheel *w, uint64_t mono_us)
 {
@@ -65,23 +66,26 @@ static unsigned next_used(const struct wheel *w, unsigned level, unsigned from)
     return WHEEL_SLOTS;
 }
 
-/* The next tick starts a new turn of ring 0: what waited for it above moves down. */
-static void cascade(struct wheel *w)
+/* The next tick starts a new turn of ring 0: what waited for it above moves down, at most `moves`
+ * of it. False: there is more, and the tick stays where it is. */
+static bool cascade(struct wheel *w, unsigned moves)
 {
     for (unsigned level = WHEEL_LEVELS - 1; level > 0; level--) {
         if ((w->tick & ((1ull << (8 * level)) - 1)) != 0)
             continue;
         unsigned slot = (unsigned)(w->tick >> (8 * level)) & 0xff;
-        struct timer *t = w->slot[level][slot];
-        w->slot[level][slot] = NULL;
-        w->used[level][slot / 64] &= ~(1ull << (slot % 64));
-        while (t) {
-            struct timer *next = t->next;
-            w->armed--;
+        struct timer *t;
+        while ((t = w->slot[level][slot]) != NULL) {
+            if (moves-- == 0)
+                return false;
+            wheel_stop(w, t);
+            if (w->slot[level][slot])
+                __builtin_prefetch(w->slot[level][slot]);
             file(w, t);
-            t = next;
         }
+        w->used[level][slot / 64] &= ~(1ull << (slot % 64));
     }
+    return true;
 }
 
 size_t wheel_advance(struct wheel *w, uint64_t mono_us, size_t limit, wheel_fire *fire, void *ctx)
@@ -92,8 +96,8 @@ size_t wheel_advance(struct wheel *w, uint64_t mono_us, size_t limit, wheel_fire
     while (w->tick <= target && w->armed > 0) {
         uint64_t tick = w->tick;
         unsigned slot = (unsigned)tick & 0xff;
-        if (slot == 0)
-            cascade(w);
+        if (slot == 0 && !cascade(w, MOVES))
+            return fired;
         unsigned used = next_used(w, 0, slot);
         if (used != slot) { /* skip to the next used slot, or to the next turn */
             tick = (tick & ~0xffull) + used;

@@ -40,7 +40,8 @@ static inline bool timer_armed(const struct timer *t)
 {
     return t->prev != NULL;
 }
-/* Fires what is due, at most `limit` timers (the rest fire at the next call); a timer is
+/* Fires what is due, at most `limit` timers (the rest fire at the next call, and so does what waits
+ * behind more far timers than one call files anew: wheel_next_us says at once); a timer is
  * disarmed before `fire` sees it, and `fire` may arm and stop any timer. Returns how many. */
 size_t wheel_advance(struct wheel *w, uint64_t mono_us, size_t limit, wheel_fire *fire, void *ctx);
 /* A time not later than the next deadline, UINT64_MAX when nothing is armed. */

@@ -151,6 +151,8 @@ static const char *check_receive(const struct tcp_engine *e, const struct tcp_co
 static const char *check_timer(const struct tcp_engine *e, const struct tcp_conn *c)
 {
     bool any = c->rtx_armed || c->ack_armed;
+    if (c->young)
+        return e->young_head == e->young_tail ? "a young deadline is in the ring" : NULL;
     if (any && !tcp_timer_armed(&c->timer) && !c->on_ready)
         return "a deadline is filed in the wheel";
     if (c->rtx_armed && tcp_timer_armed(&c->timer) && seq_lt(e->now_ms, c->timer.due_ms) &&

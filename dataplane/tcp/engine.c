@@ -184,13 +184,14 @@ bool tcp_poll(struct tcp_engine *e, struct now now)
     tcp_time_set(e, now);
     tcp_time_wait_expire(e);
     starving_run(e);
+    bool young = tcp_timer_young(e);
     size_t fired = tcp_wheel_advance(e, now.mono_us, TCP_TIMERS);
     if (fired > 0) /* time-outs have ended connections */
         events_run(e);
     bool refused = false;
     bool more = tcp_syn_poll(e, &refused);
     e->refused = output_run(e) || refused;
-    return e->refused || more || fired == TCP_TIMERS || e->events.count > 0 || e->fed;
+    return e->refused || more || young || fired == TCP_TIMERS || e->events.count > 0 || e->fed;
 }
 
 uint64_t tcp_deadline_us(const struct tcp_engine *e)
@@ -199,7 +200,8 @@ uint64_t tcp_deadline_us(const struct tcp_engine *e)
     if (e->events.count > 0 || e->fed || (unsent && !e->refused))
         return 0;
     uint64_t at = tcp_wheel_next_us(e), syn = tcp_syn_next_us(e);
-    uint64_t soon = syn < at ? syn : at;
+    uint64_t soon = syn < at ? syn : at, young = tcp_timer_young_us(e);
+    soon = young < soon ? young : soon;
     if (e->refused)
         at = e->now.mono_us + 1000;
     else if (e->starving.count) /* memory comes back with the port's transmissions */

@@ -91,13 +91,14 @@ static void prefetch_lines(const void *p, unsigned lines)
 }
 
 /* Each loop reads what the one before asked for. */
-static void reach(struct tcp_conn *const *c, unsigned n)
+static void reach(const struct tcp_engine *e, struct tcp_conn *const *c, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
         if (!c[i])
             continue;
         prefetch_lines(c[i]->stream.user, USER_LINES);
         prefetch_lines(c[i]->tx, 1);
+        tcp_wheel_prefetch(e, c[i]);
     }
     for (unsigned i = 0; i < n; i++) {
         const struct tcp_tx *tx = c[i] ? c[i]->tx : NULL;
@@ -178,7 +179,8 @@ void tcp_input(struct tcp_engine *e, const struct tcp_packet *packets, unsigned 
         if (!s[i].bad)
             chain(&h, i, s[i].tag);
     }
-    reach(c, n);
+    reach(e, c, n);
+    tcp_tx_prefetch(e, n);
     for (unsigned i = 0; i < n; i++) {
         if (s[i].bad)
             continue;

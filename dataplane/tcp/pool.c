@@ -138,6 +138,22 @@ static bool busy(const struct tcp_conn *c)
     return c->queued > 0 || tcp_conn_flight(c) > 0;
 }
 
+void tcp_tx_prefetch(const struct tcp_engine *e, unsigned n)
+{
+    const struct tcp_tx *all = (const struct tcp_tx *)(const void *)e->tx_pool.base;
+    uint32_t count = e->tx_pool.count, hand = e->tx_hand;
+    if (e->tx_pool.left >= n)
+        return;
+    for (unsigned i = 0; i < n && i < count; i++) {
+        /* this one's connection, and the record that names one of a burst later */
+        const struct tcp_conn *c = &e->conns[all[(hand + i) % count].conn];
+        __builtin_prefetch(&c->snd_una, 1);
+        __builtin_prefetch(&c->backoff, 1);
+        __builtin_prefetch(&c->tx, 1);
+        __builtin_prefetch(&all[(hand + n + i) % count].conn);
+    }
+}
+
 /* All are taken: one whose connection has nothing to send goes on to another. */
 static void tx_reclaim(struct tcp_engine *e)
 {

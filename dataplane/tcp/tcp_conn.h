@@ -131,6 +131,10 @@ struct tcp_timer {
 #define TCP_TIMER_HEAD  0x80000000u
 #define TCP_WHEEL_RINGS 4u
 #define TCP_WHEEL_SLOTS 256u
+#define TCP_YOUNG       16384u /* deadlines that wait to be filed; a power of two */
+#define TCP_YOUNG_MS    16u    /* how long */
+#define TCP_YOUNG_RUN   256u   /* filed in one poll */
+#define TCP_WHEEL_MOVES 256u   /* timers that one call moves down a ring */
 
 struct tcp_wheel {
     uint64_t tick; /* milliseconds; slots up to and with this one have fired */
@@ -267,6 +271,7 @@ struct tcp_conn {
     bool tlp_out : 1, tlp_again : 1;   /* a probe up to tlp_end is out; it repeats old data */
     bool tlp_unsampled : 1;            /* no round-trip time since the last probe */
     bool lone : 1;                     /* the flight is one burst, sent once (recovery.h) */
+    bool young : 1;                    /* its deadlines wait for the wheel in engine.young */
     bool soon_armed : 1, soon_is_tlp : 1; /* tx->soon_ms is set; it is for a probe */
     bool ecn_on : 1, ecn_asked : 1;       /* negotiated; our SYN asked for it */
     bool ecn_echo : 1;                    /* a mark came and the peer has not yet sent CWR */
@@ -427,6 +432,10 @@ struct tcp_listener {
     void *ctx;
 };
 
+struct tcp_young {
+    uint32_t conn, at_ms;
+};
+
 struct tcp_engine {
     struct tcp_config config;
     struct tcp_host host;
@@ -464,6 +473,8 @@ struct tcp_engine {
     uint32_t port_counter;
     struct tcp_budget rst_budget, challenge_budget;
     struct tcp_wheel wheel;
+    uint32_t young_head, young_tail; /* entries of the ring, counted up */
+    struct tcp_young young[TCP_YOUNG];
     uint8_t scratch[STREAM_LOOKAHEAD]; /* makes kept bytes contiguous while they are offered */
 };
 
@@ -596,6 +607,8 @@ struct tcp_block *tcp_block_take(struct tcp_engine *e, uint32_t reserve);
 void tcp_block_give(struct tcp_engine *e, struct tcp_block *b);
 struct tcp_items *tcp_items_take(struct tcp_engine *e);
 void tcp_items_give(struct tcp_engine *e, struct tcp_items *i);
+/* Those that a burst of `n` segments may take a tcp_tx from. */
+void tcp_tx_prefetch(const struct tcp_engine *e, unsigned n);
 /* Gives the connection a tcp_tx, if it has none. False: too many are busy. */
 bool tcp_tx_open(struct tcp_engine *e, struct tcp_conn *c);
 /* The handshake is over: the path is known, and what it carries begins. */
@@ -607,6 +620,14 @@ void tcp_wheel_init(struct tcp_wheel *w, uint64_t mono_us);
 /* Arms, or moves, the connection's timer. It fires at the first tick not before due_ms. */
 void tcp_wheel_arm(struct tcp_engine *e, struct tcp_conn *c, uint32_t due_ms);
 void tcp_wheel_stop(struct tcp_engine *e, struct tcp_conn *c);
+/* Its neighbours in its slot, strangers that moving it writes to. */
+static inline void tcp_wheel_prefetch(const struct tcp_engine *e, const struct tcp_conn *c)
+{
+    if (c->timer.next)
+        __builtin_prefetch(&e->conns[c->timer.next - 1].timer, 1);
+    if (c->timer.prev && !(c->timer.prev & TCP_TIMER_HEAD))
+        __builtin_prefetch(&e->conns[c->timer.prev - 1].timer, 1);
+}
 /* Calls tcp_timer_fire for what is due, at most `limit` times; returns how many. */
 size_t tcp_wheel_advance(struct tcp_engine *e, uint64_t mono_us, size_t limit);
 /* A time not later than the next deadline, UINT64_MAX when nothing is armed. */
@@ -836,9 +857,13 @@ uint32_t tcp_rto_ms(const struct tcp_conn *c);
 void tcp_timer_rtx(struct tcp_engine *e, struct tcp_conn *c, bool probing);
 void tcp_timer_rtx_stop(struct tcp_conn *c);
 void tcp_timer_ack(struct tcp_engine *e, struct tcp_conn *c);
-/* Files the wheel timer for the earliest deadline. */
+/* Sees to it that the earliest deadline is kept: in the wheel, or soon. */
 void tcp_timer_update(struct tcp_engine *e, struct tcp_conn *c);
 void tcp_timer_fire(struct tcp_engine *e, struct tcp_conn *c);
+/* Files deadlines that have waited, a bounded number. True: there are more. */
+bool tcp_timer_young(struct tcp_engine *e);
+/* When the next of them has; UINT64_MAX: none waits. */
+uint64_t tcp_timer_young_us(const struct tcp_engine *e);
 
 /* stay.c: deadlines of who does nothing */
 /* Until the next of them, in ms; negative: it is over. INT32_MAX: there is none. */

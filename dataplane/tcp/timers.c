@@ -4,6 +4,11 @@
  * adds. They are
  * plain fields; one timer in the wheel stands for the earliest and is moved only when a deadline
  * comes earlier. When it fires too early it is filed again.
+ *
+ * Most deadlines never come: a request is answered, the answer acknowledged, and all is as before.
+ * So one that is not near waits in a ring first, in the order of time, and goes to the wheel some
+ * milliseconds later, if it still stands then: among a million connections a request would else
+ * touch four strangers in the wheel's lists and have a time-out of its own.
  */
 #include "dataplane/tcp/tcp_conn.h"
 
@@ -40,7 +45,7 @@ static void sooner(uint32_t now_ms, int32_t *best, uint32_t due_ms)
         *best = wait;
 }
 
-void tcp_timer_update(struct tcp_engine *e, struct tcp_conn *c)
+static void update(struct tcp_engine *e, struct tcp_conn *c, bool may_wait)
 {
     if (!c->used)
         return;
@@ -56,8 +61,47 @@ void tcp_timer_update(struct tcp_engine *e, struct tcp_conn *c)
     if (wait == INT32_MAX)
         return;
     uint32_t due = e->now_ms + (uint32_t)(wait > 0 ? wait : 0);
-    if (!tcp_timer_armed(&c->timer) || seq_lt(due, c->timer.due_ms))
+    if (tcp_timer_armed(&c->timer) && !seq_lt(due, c->timer.due_ms))
+        return;
+    if (!may_wait || wait <= (int32_t)TCP_YOUNG_MS || e->young_tail - e->young_head == TCP_YOUNG) {
         tcp_wheel_arm(e, c, due);
+    } else if (!c->young) {
+        c->young = true;
+        e->young[e->young_tail++ % TCP_YOUNG] = (struct tcp_young){tcp_conn_index(e, c), e->now_ms};
+    }
+}
+
+void tcp_timer_update(struct tcp_engine *e, struct tcp_conn *c)
+{
+    update(e, c, true);
+}
+
+/* An entry is a hint: its connection may have gone, and another have taken its place. */
+bool tcp_timer_young(struct tcp_engine *e)
+{
+    for (uint32_t n = 0; e->young_head != e->young_tail; n++) {
+        const struct tcp_young *y = &e->young[e->young_head % TCP_YOUNG];
+        if (e->now_ms - y->at_ms < TCP_YOUNG_MS)
+            return false;
+        if (n == TCP_YOUNG_RUN)
+            return true;
+        __builtin_prefetch(&e->conns[e->young[(e->young_head + 8) % TCP_YOUNG].conn].backoff);
+        struct tcp_conn *c = &e->conns[y->conn];
+        e->young_head++;
+        if (!c->young)
+            continue;
+        c->young = false;
+        update(e, c, false);
+    }
+    return false;
+}
+
+uint64_t tcp_timer_young_us(const struct tcp_engine *e)
+{
+    if (e->young_head == e->young_tail)
+        return UINT64_MAX;
+    uint32_t age = e->now_ms - e->young[e->young_head % TCP_YOUNG].at_ms;
+    return age < TCP_YOUNG_MS ? (e->now.mono_us / 1000 + TCP_YOUNG_MS - age) * 1000 : 0;
 }
 
 static void handshake_expired(struct tcp_engine *e, struct tcp_conn *c)

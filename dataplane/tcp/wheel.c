@@ -71,26 +71,29 @@ static unsigned next_used(const struct tcp_wheel *w, unsigned ring, unsigned fro
     return TCP_WHEEL_SLOTS;
 }
 
-/* The next tick starts a new turn of ring 0: what waited for it above moves down. */
-static void cascade(struct tcp_engine *e)
+/* The next tick starts a new turn of ring 0: what waited for it above moves down, at most `moves`
+ * of it, since a minute's idle connections may wait in one slot. False: there is more, and the tick
+ * stays where it is. */
+static bool cascade(struct tcp_engine *e, uint32_t moves)
 {
     struct tcp_wheel *w = &e->wheel;
     for (unsigned ring = TCP_WHEEL_RINGS - 1; ring > 0; ring--) {
         if ((w->tick & ((1ull << (8 * ring)) - 1)) != 0)
             continue;
         unsigned at = (unsigned)(w->tick >> (8 * ring)) & 0xff;
-        uint32_t i = w->slot[ring * TCP_WHEEL_SLOTS + at];
-        w->slot[ring * TCP_WHEEL_SLOTS + at] = 0;
-        w->used[ring][at / 64] &= ~(1ull << (at % 64));
-        while (i) {
-            struct tcp_conn *c = &e->conns[i - 1];
-            i = c->timer.next;
-            if (i)
-                __builtin_prefetch(&e->conns[i - 1].timer);
-            w->armed--;
+        const uint32_t *head = &w->slot[ring * TCP_WHEEL_SLOTS + at];
+        while (*head) {
+            struct tcp_conn *c = &e->conns[*head - 1];
+            if (moves-- == 0)
+                return false;
+            tcp_wheel_stop(e, c);
+            if (*head)
+                __builtin_prefetch(&e->conns[*head - 1].timer);
             file(e, c);
         }
+        w->used[ring][at / 64] &= ~(1ull << (at % 64));
     }
+    return true;
 }
 
 size_t tcp_wheel_advance(struct tcp_engine *e, uint64_t mono_us, size_t limit)
@@ -102,8 +105,8 @@ size_t tcp_wheel_advance(struct tcp_engine *e, uint64_t mono_us, size_t limit)
     while (w->tick <= target && w->armed > 0) {
         uint64_t tick = w->tick;
         unsigned at = (unsigned)tick & 0xff;
-        if (at == 0)
-            cascade(e);
+        if (at == 0 && !cascade(e, TCP_WHEEL_MOVES))
+            return fired;
         unsigned used = next_used(w, 0, at);
         if (used != at) { /* skip to the next used slot, or to the next turn */
             tick = (tick & ~0xffull) + used;
