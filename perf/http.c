@@ -144,11 +144,14 @@ static size_t take_head(struct client *c, const uint8_t *data, size_t len)
 /* --active: the next request, on some connection that has none. */
 static void ask_another(struct http *h)
 {
-    struct client *c;
-    do
-        c = &h->client[rng_below(&h->rng, h->options->connections)];
-    while (c->busy || !c->stream);
-    ask(c, rte_rdtsc());
+    for (unsigned tries = 0; tries < 1000; tries++) {
+        struct client *c = &h->client[rng_below(&h->rng, h->options->connections)];
+        if (!c->busy && c->stream) {
+            ask(c, rte_rdtsc());
+            return;
+        }
+    }
+    counter_inc(&h->errors); /* the node has closed nearly all */
 }
 
 static void finished(struct client *c)

@@ -218,8 +218,10 @@ int main(int argc, char **argv)
     int status = read_options(argc, argv, &o);
     if (status >= 0)
         return status;
-    if (perf_cpu(1) < 0) {
-        fprintf(stderr, "coral-perf: needs two CPUs, one for the worker and one for the load\n");
+    if (o.cores == 2 && perf_cpu(1) < 0) {
+        fprintf(
+            stderr,
+            "coral-perf: needs two CPUs, one for the worker and one for the load, or --cores 1\n");
         return STATUS_FAILED;
     }
     eal.no_hugepages = o.no_huge;

@@ -69,7 +69,7 @@ struct http_server {
     struct http_conn *conn, *free; /* those given back; others from conn[used] on */
     uint32_t used;                 /* connections that ever were */
     uint32_t hand;                 /* the connection that is looked at next */
-    uint32_t untold; /* connections from there on that may not know yet of the drain */
+    uint32_t untold;               /* connections below this may not know yet of the drain */
     uint32_t live, reserve;
     bool draining;
     struct http_spill *spills, *spill_free;

@@ -381,8 +381,8 @@ void http_server_destroy(struct http_server *s)
 void http_server_poll(struct http_server *s, struct now now)
 {
     s->now = now;
-    for (uint32_t n = 0; s->untold > 0 && n < TIMERS_A_POLL; n++, s->untold--) {
-        struct http_conn *c = next_conn(s);
+    for (uint32_t n = 0; s->untold > 0 && n < TIMERS_A_POLL; n++) {
+        struct http_conn *c = &s->conn[--s->untold];
         if (c->phase == HTTP_CONN_IDLE) {
             c->since_us = now.mono_us;
             arm(c, now.mono_us + idle_us(s));

@@ -106,7 +106,8 @@ size_t port_hugepages_free(void)
     return free_pages > reserved ? (free_pages - reserved) * PAGE_BYTES : 0;
 }
 
-/* The kernel's own file of the resource: the same for all network namespaces, and never removed. */
+/* The kernel's own file of the resource: the same in all network namespaces, and never removed.
+ * Anyone may hold it; then a start takes a few seconds longer. */
 int port_hugepages_lock(void)
 {
     int fd = open("/proc/sys/vm/nr_hugepages", O_RDONLY | O_CLOEXEC);

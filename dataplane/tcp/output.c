@@ -259,7 +259,11 @@ static uint32_t burst_size(const struct tcp_engine *e, const struct tcp_conn *c,
                            uint32_t avail, uint32_t usable)
 {
     uint32_t most = e->config.burst_bytes;
-    if (most <= full || usable < 2 * full)
+    const struct tcp_recovery *r = c->rec;
+    /* one segment where one is meant: CWR goes with the first new one (RFC 3168 6.1.2), F-RTO and
+     * probes count (RFC 5682 2.1, RFC 8985 7.3) */
+    if (most <= full || usable < 2 * full || c->ecn_cwr_due ||
+        (r && (r->frto_new > 0 || r->tlp_due)))
         return full;
     most = min32(min32(most, TCP_QUANTUM * full), min32(c->tx->cc.cwnd / 2, tcp_pace_burst(c)));
     uint32_t len = min32(min32(most, usable), avail);

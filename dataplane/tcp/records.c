@@ -319,7 +319,7 @@ void tcp_records_sack(struct tcp_engine *e, struct tcp_conn *c, struct tcp_range
     for (uint32_t k = 0; k < TCP_SACKS; k++)
         if (r->seen[k].start == s.start && r->seen[k].end == s.end && s.start != s.end)
             return;
-    bool whole = true;
+    bool whole = true, exact = true; /* and no edge was moved inside */
     for (uint32_t i = r->first; i != TCP_NONE; i = e->records[i].next) {
         uint32_t start = tcp_record_start(e, c, i), end = e->records[i].end;
         if (!seq_lt(start, s.end))
@@ -328,6 +328,7 @@ void tcp_records_sack(struct tcp_engine *e, struct tcp_conn *c, struct tcp_range
             continue;
         if (seq_lt(start, s.start)) {
             uint32_t at = cut_at(c, start, s.start, true);
+            exact = exact && at == s.start;
             if (!seq_lt(at, end) || !seq_lt(at, s.end))
                 continue; /* no whole segment of it */
             whole = whole && split(e, c, i, at);
@@ -337,6 +338,7 @@ void tcp_records_sack(struct tcp_engine *e, struct tcp_conn *c, struct tcp_range
         }
         if (seq_lt(s.end, end)) {
             uint32_t at = cut_at(c, start, s.end, false);
+            exact = exact && at == s.end;
             if (at == start)
                 break;
             whole = split(e, c, i, at);
@@ -348,7 +350,7 @@ void tcp_records_sack(struct tcp_engine *e, struct tcp_conn *c, struct tcp_range
         n->sacked += len;
         i = mark_sacked(e, c, i);
     }
-    if (whole)
+    if (whole && exact)
         r->seen[r->seen_next++ % TCP_SACKS] = s;
 }
 

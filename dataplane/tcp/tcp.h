@@ -63,7 +63,7 @@ struct tcp_out {
     uint8_t refs;
     uint32_t len; /* sum of the references */
     uint32_t mss; /* where len is more, the host cuts it into segments of so many bytes (TSO): FIN
-                   * and PSH go with the last of them, CWR with the first */
+                   * and PSH go with the last of them. No port that we drive does today */
     struct ref ref[TCP_OUT_REFS];
 };
 

@@ -112,6 +112,9 @@ static bool make_tcp(struct worker *w, struct rng *seeds, struct now now)
     c.connections = w->node->config.connections + w->node->config.connections / 8 +
                     2 * CLIENT_EXCHANGES + CLIENT_IDLE + 512;
     c.flights = c.connections / 4 + 1024; /* the rest waits for requests */
+    /* an answer's head is in a block until it is acknowledged, up to 40 ms */
+    c.blocks += c.connections / 16;
+    c.active += c.connections / 16;
     c.records = c.connections + 16384;
     c.cc = w->node->config.cc;
     c.prefix_limit = w->node->config.network_limit;

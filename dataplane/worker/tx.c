@@ -181,9 +181,10 @@ bool tx_flush(struct worker *w)
         struct worker_port *wp = &w->port[i];
         flush(w, wp);
         /* others' frames, as many as the port takes; a quarter of the ring a turn at most */
-        for (unsigned k = 0; wp->inbox && wp->n < WORKER_OUT && k < WORKER_HANDOVER / 4;) {
+        const unsigned most = WORKER_OUT - WORKER_RESERVE; /* the reserve is for our own */
+        for (unsigned k = 0; wp->inbox && wp->n < most && k < WORKER_HANDOVER / 4;) {
             unsigned n = rte_ring_sc_dequeue_burst(wp->inbox, (void **)(wp->out + wp->n),
-                                                   WORKER_OUT - wp->n, NULL);
+                                                   most - wp->n, NULL);
             if (n == 0)
                 break;
             wp->n += n;

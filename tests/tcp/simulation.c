@@ -52,8 +52,6 @@ static struct tcp_out cut(const struct tcp_out *o, uint32_t at)
     p.seq += at;
     p.refs = 0;
     p.len = left;
-    if (at > 0)
-        p.flags &= (uint8_t)~TCP_CWR;
     if (at + left < o->len)
         p.flags &= (uint8_t) ~(TCP_FIN | TCP_PSH);
     for (unsigned i = 0; i < o->refs && left > 0; i++) {
