@@ -176,6 +176,7 @@ static bool config(struct script *p, const char *name, uint32_t n)
         {"keepalive_ms", &c->keepalive_ms},   {"floor", &c->floor_bytes_s},
         {"connections", &c->connections},     {"blocks", &c->blocks},
         {"syn_entries", &c->syn_entries},     {"time_wait_records", &c->time_wait_records},
+        {"burst", &c->burst_bytes},
     };
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         if (strcmp(fields[i].name, name) == 0) {
