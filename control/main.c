@@ -170,13 +170,15 @@ static int start_eal(const struct config *c, const struct rundir *r)
     for (char *p = eal.name; *p; p++)
         if (*p == '/')
             *p = '-';
-    bool wanted = port_hugepages_free() >= plan_memory(c);
+    size_t had = port_hugepages_free();
+    bool wanted = had >= plan_memory(c);
     if (port_eal_start(&eal, error, sizeof(error)) != 0)
         return fail(FAILED, error);
     if (!port_eal_hugepages() || !wanted)
-        log_info("not enough hugepages free: running with ordinary pages (sysctl "
-                 "vm.nr_hugepages=%zu gives them)",
-                 (plan_memory(c) + (2u << 20) - 1) / (2u << 20));
+        log_info("not enough hugepages free: running with ordinary pages%s (%zu more, by sysctl "
+                 "vm.nr_hugepages, would do)",
+                 port_eal_hugepages() ? " but for packet buffers" : "",
+                 (plan_memory(c) - RTE_MIN(plan_memory(c), had) + (2u << 20) - 1) / (2u << 20));
     return DONE;
 }
 

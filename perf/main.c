@@ -12,6 +12,7 @@
 #include "version.h"
 
 #define CONNECTIONS_MAX      20000000
+#define HTTP_ALL_MAX         20000   /* that may all have a request in flight */
 #define HTTP_CONNECTIONS_MAX 1200000 /* as many as the clients' addresses have ports for */
 
 enum status { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
@@ -131,6 +132,10 @@ static int read_options(int argc, char **argv, struct perf_options *o)
         return refuse("--op", tcp ? "" : o->name, "idle or connect goes with tcp");
     if (!tcp && o->connections > HTTP_CONNECTIONS_MAX)
         return refuse("--connections", "with http", "is at most 1200000");
+    if (!tcp && !echo && o->connections > HTTP_ALL_MAX && o->active == 0)
+        return refuse("--connections", "with http",
+                      "above 20000 needs --active: a node answers 503 when "
+                      "so many ask at once");
     if (o->active > 0 && (o->rate > 0 || o->active > o->connections / 2))
         return refuse("--active", "so many",
                       "is more than half of --connections, or beside --rate");
