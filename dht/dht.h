@@ -59,8 +59,9 @@ struct dht_value {
 
 /* --- message authentication ------------------------------------------------------------------ */
 
-/* AES-128-CMAC (RFC 4493) by libipsec-mb; up to two keys valid at once, named by an ID byte in
- * every packet. Immutable after creation; per-thread state is in `dht_mac`. */
+/* Up to two keys valid at once, named by an ID byte in every packet. The ID also names the algorithm:
+ * 0 to 127 AES-128-CMAC (RFC 4493), 128 to 255 SipHash-2-4-128. Immutable after creation; per-thread
+ * state is in `dht_mac`. */
 struct dht_keys {
     unsigned n;
     struct {

@@ -2,49 +2,73 @@
 #include "dht/mac.h"
 
 #include <assert.h>
-#include <intel-ipsec-mb.h>
 #include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "dht/mac_cmac.h"
 
 struct mac_key {
-    uint8_t id;
-    DECLARE_ALIGNED(uint32_t expanded[4 * 11], 16);
-    DECLARE_ALIGNED(uint32_t sub1[4], 16);
-    DECLARE_ALIGNED(uint32_t sub2[4], 16);
+    uint8_t id; /* names the algorithm too */
+    union {
+        struct cmac_key cmac;
+        uint8_t siphash[crypto_shorthash_siphashx24_KEYBYTES];
+    };
 };
 
 struct dht_mac {
-    IMB_MGR *mgr;
+    const struct cmac_lanes *lanes; /* NULL: by the library */
+    struct IMB_MGR *library;        /* NULL: by lanes */
     unsigned keys;
     struct mac_key key[2]; /* [0] signs */
 };
 
-struct dht_mac *dht_mac_create(const struct dht_keys *keys)
+static_assert(crypto_shorthash_siphashx24_BYTES == 16 &&
+                  sizeof(((struct dht_keys *)0)->key[0].key) ==
+                      crypto_shorthash_siphashx24_KEYBYTES,
+              "both algorithms have keys and tags of 16 bytes");
+
+/* False: not on this processor, or no memory. */
+static bool way_take(struct dht_mac *m, enum mac_way way)
 {
-    assert(keys->n >= 1 && keys->n <= 2);
-    struct dht_mac *m = aligned_alloc(64, (sizeof(*m) + 63) / 64 * 64);
+    if (way == MAC_LIBRARY)
+        return (m->library = mac_library_create()) != NULL;
+    m->lanes = way == MAC_VAES ? cmac_lanes_vaes() : cmac_lanes_aesni();
+    return m->lanes != NULL;
+}
+
+struct dht_mac *mac_create(const struct dht_keys *keys, enum mac_way way)
+{
+    unsigned n = keys->n;
+    assert(n >= 1 && n <= 2);
+    struct dht_mac *m = aligned_alloc(_Alignof(struct dht_mac), sizeof(*m));
     if (!m)
         return NULL;
     memset(m, 0, sizeof(*m));
-    m->mgr = alloc_mb_mgr(0);
-    if (!m->mgr) {
+    if (!way_take(m, way)) {
         free(m);
         return NULL;
     }
-    init_mb_mgr_auto(m->mgr, NULL);
-    if (imb_get_errno(m->mgr) != 0) { /* no implementation for this processor */
-        dht_mac_destroy(m);
-        return NULL;
-    }
-    m->keys = keys->n;
-    for (unsigned i = 0; i < keys->n; i++) {
+    m->keys = n;
+    for (unsigned i = 0; i < n; i++) {
         struct mac_key *k = &m->key[i];
-        DECLARE_ALIGNED(uint32_t decrypt[4 * 11], 16);
+        const uint8_t *secret = keys->key[i].key;
         k->id = keys->key[i].id;
-        IMB_AES_KEYEXP_128(m->mgr, keys->key[i].key, k->expanded, decrypt);
-        IMB_AES_CMAC_SUBKEY_GEN_128(m->mgr, k->expanded, k->sub1, k->sub2);
-        sodium_memzero(decrypt, sizeof(decrypt));
+        if (k->id >= MAC_SIPHASH_ID)
+            memcpy(k->siphash, secret, sizeof(k->siphash));
+        else if (m->lanes)
+            cmac_key_expand(m->lanes, &k->cmac, secret);
+        else
+            mac_library_key_expand(m->library, &k->cmac, secret);
     }
+    return m;
+}
+
+struct dht_mac *dht_mac_create(const struct dht_keys *keys)
+{
+    struct dht_mac *m = NULL;
+    for (enum mac_way way = 0; !m && way < MAC_WAYS; way++)
+        m = mac_create(keys, way);
     return m;
 }
 
@@ -52,39 +76,46 @@ void dht_mac_destroy(struct dht_mac *m)
 {
     if (!m)
         return;
-    free_mb_mgr(m->mgr);
+    mac_library_destroy(m->library);
     sodium_memzero(m, sizeof(*m));
     free(m);
 }
 
+static void key_tag_many(const struct dht_mac *m, const struct mac_key *k,
+                         struct mac_job *const *job, unsigned n)
+{
+    if (k->id >= MAC_SIPHASH_ID)
+        for (unsigned i = 0; i < n; i++)
+            crypto_shorthash_siphashx24(job[i]->tag, job[i]->data, job[i]->len, k->siphash);
+    else if (m->lanes)
+        cmac_tag_many(m->lanes, &k->cmac, job, n);
+    else
+        mac_library_tag_many(m->library, &k->cmac, job, n);
+}
+
+static void burst_tag(const struct dht_mac *m, struct mac_job *job, unsigned n)
+{
+    struct mac_job *mine[DATAGRAM_BURST]; /* of the key in turn */
+
+    for (unsigned i = 0; i < n; i++)
+        job[i].known = false;
+    for (unsigned j = 0; j < m->keys; j++) {
+        const struct mac_key *k = &m->key[j];
+        unsigned count = 0;
+        for (unsigned i = 0; i < n; i++)
+            if (job[i].key_id == k->id) {
+                job[i].known = true;
+                mine[count++] = &job[i];
+            }
+        if (count)
+            key_tag_many(m, k, mine, count);
+    }
+}
+
 void mac_tag_many(struct dht_mac *m, struct mac_job *job, unsigned n)
 {
-    for (unsigned i = 0; i < n; i++) {
-        const struct mac_key *k = NULL;
-        for (unsigned j = 0; j < m->keys; j++)
-            if (m->key[j].id == job[i].key_id)
-                k = &m->key[j];
-        job[i].known = k != NULL;
-        if (!k)
-            continue;
-        IMB_JOB *t = IMB_GET_NEXT_JOB(m->mgr);
-        t->cipher_mode = IMB_CIPHER_NULL;
-        t->cipher_direction = IMB_DIR_ENCRYPT;
-        t->chain_order = IMB_ORDER_HASH_CIPHER;
-        t->hash_alg = IMB_AUTH_AES_CMAC;
-        t->src = job[i].data;
-        t->hash_start_src_offset_in_bytes = 0;
-        t->msg_len_to_hash_in_bytes = job[i].len;
-        t->auth_tag_output = job[i].tag;
-        t->auth_tag_output_len_in_bytes = 16;
-        t->u.CMAC._key_expanded = k->expanded;
-        t->u.CMAC._skey1 = k->sub1;
-        t->u.CMAC._skey2 = k->sub2;
-        IMB_SUBMIT_JOB_NOCHECK(
-            m->mgr); /* what it returns needs no care: tags go where they belong */
-    }
-    while (IMB_FLUSH_JOB(m->mgr))
-        ;
+    for (unsigned i = 0; i < n; i += DATAGRAM_BURST)
+        burst_tag(m, job + i, n - i < DATAGRAM_BURST ? n - i : DATAGRAM_BURST);
 }
 
 bool mac_tag_eq(const uint8_t a[16], const uint8_t b[16])
