@@ -69,8 +69,9 @@ X(NODE, "tcp.keepalive", TIME, keepalive_ms, "0s", 0, 7 * SCHEMA_D, RESTART, \
   "answer end the connection. 0: nobody is asked. HTTP's own time-outs come first.") \
 X(NODE, "cluster.key_file", FILE, key_file, "", 0, 0, RESTART, \
   "File with the cluster's secret: a line of 32 hex digits (openssl rand -hex 16). While " \
-  "a key is changed, two lines \"ID HEX\", ID 0 to 255; the first one signs. Needed with " \
-  "cluster.join. Without it the node is a cluster of its own.") \
+  "a key is changed, two lines \"ID HEX\"; the first one signs. The ID names the algorithm of " \
+  "the index's packets: 0 (also of a line without one) to 127 AES-128-CMAC, 128 to 255 " \
+  "SipHash-2-4-128. Needed with cluster.join. Without it the node is a cluster of its own.") \
 L(NODE, "cluster.join[]", ENDPOINT, join, "", 0, 32, RESTART, \
   "Nodes to ask at start, ADDRESS or ADDRESS:PORT. A few that are usually up are enough; a " \
   "node's own address among them does no harm, so all nodes can have the same list.") \
