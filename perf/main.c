@@ -18,7 +18,7 @@
 enum status { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
 static const char usage[] =
-    "Usage: coral-perf echo|http|tcp [options]\n"
+    "Usage: coral-perf echo|http|tcp|mac [options]\n"
     "\n"
     "One worker on one core, a load generator on another, an in-memory link between them.\n"
     "\n"
@@ -26,6 +26,7 @@ static const char usage[] =
     "  http                 a cached object over live TCP connections\n"
     "  tcp --op idle        the TCP engine alone: requests among many idle connections\n"
     "  tcp --op connect     the TCP engine alone: whole lives of connections\n"
+    "  mac                  tags of the index's messages alone, in each way to compute them\n"
     "\n"
     "  --seconds S          measured time (default 3)\n"
     "  --connections N      http, tcp: live connections (default 1000)\n"
@@ -126,8 +127,9 @@ static int read_options(int argc, char **argv, struct perf_options *o)
     }
     o->name = argv[optind];
     bool echo = strcmp(o->name, "echo") == 0, tcp = strcmp(o->name, "tcp") == 0;
-    if (!echo && !tcp && strcmp(o->name, "http") != 0)
-        return refuse("run", o->name, "is not known; there are echo, http and tcp");
+    bool mac = strcmp(o->name, "mac") == 0;
+    if (!echo && !tcp && !mac && strcmp(o->name, "http") != 0)
+        return refuse("run", o->name, "is not known; there are echo, http, tcp and mac");
     if (tcp != (o->op != PERF_NONE))
         return refuse("--op", tcp ? "" : o->name, "idle or connect goes with tcp");
     if (!tcp && o->connections > HTTP_CONNECTIONS_MAX)
@@ -223,6 +225,12 @@ int main(int argc, char **argv)
     int status = read_options(argc, argv, &o);
     if (status >= 0)
         return status;
+    if (o.name[0] == 'm') {
+        if (mac_run(&o, command, error, sizeof(error)))
+            return STATUS_DONE;
+        fprintf(stderr, "coral-perf: %s\n", error);
+        return STATUS_FAILED;
+    }
     if (o.cores == 2 && perf_cpu(1) < 0) {
         fprintf(
             stderr,

@@ -6,7 +6,7 @@
  *   main.c     options, the run, its report     echo.c   the bare wire
  *   cores.c    core cycles, threads             http.c   a node and HTTP clients
  *   measure.c  the measured time, in windows    host.c   the generator's end of the link: IP, TCP
- *   tcp.c      the TCP engine alone
+ *   tcp.c      the TCP engine alone         mac.c    the index's tags alone, on one core
  */
 #ifndef CORAL_PERF_H
 #define CORAL_PERF_H
@@ -21,7 +21,7 @@
 enum perf_op { PERF_NONE, PERF_IDLE, PERF_CONNECT };
 
 struct perf_options {
-    const char *name; /* "echo", "http", "tcp" */
+    const char *name; /* "echo", "http", "tcp", "mac" */
     enum perf_op op;  /* tcp */
     double rate;      /* http: requests a second by schedule; 0: as soon as answers come */
     double seconds;
@@ -84,6 +84,8 @@ void measure_windows(double seconds, const uint64_t *ops, const uint64_t *busy_t
 bool echo_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len);
 bool tcp_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len);
 bool http_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len);
+/* A table of costs, which it prints itself. Works without EAL. */
+bool mac_run(const struct perf_options *o, const char *command, char *error, size_t error_len);
 
 /* --- host.c
  * ---------------------------------------------------------------------------------------- */
