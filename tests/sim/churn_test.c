@@ -190,6 +190,13 @@ Test(churn, a_metro_without_power_has_nobody_up)
     params.storms = 1;
     params.storm[0] = (struct churn_storm){HOUR, 0, HOUR, 1ull << london, 1000000};
     struct churn *c = make(params);
+    uint32_t there = 0, up_before = 0; /* a storm to come changes nothing before it comes */
+    for (uint32_t i = 0; i < NODES; i++)
+        if (planet_metro(planet, i) == london) {
+            there++;
+            up_before += up_at(c, i, HOUR - 1);
+        }
+    cr_expect(up_before > there / 3 && up_before < there * 2 / 3, "%u of %u", up_before, there);
     for (uint64_t t = HOUR; t < 2 * HOUR; t += HOUR / 10)
         for (uint32_t i = 0; i < NODES; i++)
             cr_assert_not(planet_metro(planet, i) == london && up_at(c, i, t), "node %u", i);

@@ -78,7 +78,8 @@ Test(queue, gives_back_in_order_whatever_is_pushed_when)
             /* grows to some hundreds, then shrinks */
             bool push = list.n == 0 || random % 100 < (i < 2000 ? 60 : 45);
             if (push)
-                push_both(q, &list, at(now + some_delay(mix64(random)), (uint32_t)(random >> 58), i));
+                push_both(q, &list,
+                          at(now + some_delay(mix64(random)), (uint32_t)(random >> 58), i));
             else
                 now = pop_both(q, &list, seed);
             cr_assert_eq(queue_size(q), list.n);
@@ -128,6 +129,26 @@ Test(queue, a_look_far_ahead_does_not_bar_what_is_pushed_before_it)
     cr_assert_eq(e.source, 2);
     cr_assert(queue_pop(q, &e));
     cr_assert_eq(e.source, 1);
+    queue_destroy(q);
+}
+
+/* The most chunks that so many events can need, and while a far slot is spread still. */
+Test(queue, holds_what_it_is_made_for_when_each_has_a_slot_of_its_own)
+{
+    enum { N = 5000 };
+    struct queue *q = queue_create(N);
+    for (unsigned round = 0; round < 3; round++) {
+        uint64_t from = (200 + 3 * round) * 67108864ull;
+        for (uint32_t i = 0; i < N; i++) {
+            struct event e = at(from + 64 * (uint64_t)(i * 7919 % N), i, round);
+            cr_assert(queue_push(q, &e));
+        }
+        for (uint32_t i = 0; i < N; i++) {
+            struct event e;
+            cr_assert(queue_pop(q, &e));
+            cr_assert_eq(e.time_us, from + 64 * (uint64_t)i);
+        }
+    }
     queue_destroy(q);
 }
 

@@ -114,8 +114,7 @@ static bool storm_hits(const struct churn *c, unsigned i, uint32_t node, struct 
     return true;
 }
 
-/* At most one failure of a site a day, and one that ends on the next day is over before the next.
- */
+/* At most one failure of a site begins on a day; none is looked for beyond the next. */
 static bool site_fails(const struct churn *c, uint32_t site, uint64_t day, struct span *s)
 {
     uint64_t random = mix_pair(c->outage_key, site, day);
