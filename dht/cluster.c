@@ -18,7 +18,7 @@ struct known {
     uint64_t cid;       /* 0: the place is free */
     uint32_t founded_s; /* seconds of the monotonic clock modulo 2^32, as are all that follow */
     uint32_t heard_s;   /* when a member was heard last */
-    uint32_t shunned_s; /* since when, if `shunned` */
+    uint32_t shunned_s; /* until when, if `shunned` */
     uint16_t size_256;  /* smoothed over what members announce, 1/256 of log2 */
     uint8_t members;    /* in its row of `member`, the last heard first */
     bool shunned;
@@ -39,6 +39,7 @@ struct cluster {
     uint8_t ticks;     /* since the start or the last switch, as far as they matter */
     uint8_t size;      /* of ours as we announce it, eighths of log2 */
     uint8_t own;       /* which of `known` we are in */
+    uint8_t swings;    /* switches in a row that led back to where the one before came from */
     uint8_t candidate; /* which is being validated, or NOBODY */
     struct known known[];
 };
@@ -169,15 +170,15 @@ static bool passes(const struct cluster *c, const struct known *k, unsigned leas
            t.near * 100 >= c->config->share_percent * t.measured;
 }
 
-static bool is_shunned(const struct cluster *c, const struct known *k, uint32_t s)
+static bool is_shunned(const struct known *k, uint32_t s)
 {
-    return k->shunned && s - k->shunned_s < c->config->shun_s;
+    return k->shunned && (int32_t)(k->shunned_s - s) > 0;
 }
 
-static void shun(struct known *k, uint32_t s)
+static void shun(struct known *k, uint32_t until_s)
 {
     k->shunned = true;
-    k->shunned_s = s;
+    k->shunned_s = until_s;
 }
 
 static bool is_heard(const struct cluster *c, const struct known *k, uint32_t s)
@@ -222,13 +223,25 @@ static bool member_take(struct cluster *c, uint32_t peer, struct member *out)
     return false;
 }
 
-/* In front; who was heard least recently falls out. */
+/* In front. When the row is full, somebody not measured falls out, or else who was heard least
+ * recently; one not measured displaces nobody who is: there would be too few to judge by. */
 static void member_put(struct cluster *c, struct known *k, const struct member *newest)
 {
     struct member *m = row(c, k);
-    if (k->members < c->config->members)
+    unsigned last = k->members;
+    if (last < c->config->members) {
         k->members++;
-    memmove(&m[1], &m[0], (k->members - 1u) * sizeof(*m));
+    } else {
+        do
+            last--;
+        while (last > 0 && rtt_of(&m[last]) != RTT_NONE);
+        if (rtt_of(&m[last]) != RTT_NONE) {
+            if (rtt_of(newest) == RTT_NONE)
+                return;
+            last = k->members - 1u;
+        }
+    }
+    memmove(&m[1], &m[0], last * sizeof(*m));
     m[0] = *newest;
 }
 
@@ -256,7 +269,7 @@ static struct known *known_make(struct cluster *c, bool promising, uint32_t s)
             return k;
         if (in_use(c, k))
             continue;
-        bool promises = is_heard(c, k, s) && (is_shunned(c, k, s) || tally(c, k).near > 0);
+        bool promises = is_heard(c, k, s) && (is_shunned(k, s) || tally(c, k).near > 0);
         if (!least || (least_promises && !promises) ||
             (least_promises == promises && s - k->heard_s > s - least->heard_s)) {
             least = k;
@@ -379,13 +392,32 @@ static void report(const struct cluster *c, enum cluster_what what, const struct
         name_members(c, to, false, CLUSTER_MEMBERS_MAX, out);
 }
 
-/* From ours to another that is known; `for_good`: we do not look back for a while. */
-static void move_to(struct cluster *c, struct known *to, bool for_good, struct now now)
+/* How long the cluster being left is shunned when the way leads back to the one before: a tick, and
+ * twice as long each further time in a row, since estimates that differ by chance would have us
+ * swing between two for ever, and once is no more than a merge whose direction was not clear at
+ * first. */
+static uint32_t swing_s(struct cluster *c, uint64_t to)
+{
+    if (to != c->previous_cid) {
+        c->swings = 0;
+        return 0;
+    }
+    uint64_t pause_s = (uint64_t)c->config->tick_s << c->swings;
+    if (pause_s >= c->config->shun_s)
+        return c->config->shun_s;
+    c->swings++;
+    return (uint32_t)pause_s;
+}
+
+/* From ours to another that is known. */
+static void move_to(struct cluster *c, struct known *to, enum cluster_reason why, struct now now)
 {
     struct known *from = &c->known[c->own];
-    uint32_t s = seconds(now);
-    if (for_good || to->cid == c->previous_cid)
-        shun(from, s);
+    uint32_t s = seconds(now), pause_s = swing_s(c, to->cid);
+    if (why == CLUSTER_TOO_FAR)
+        pause_s = c->config->shun_s;
+    if (pause_s > 0)
+        shun(from, s + pause_s);
     c->previous_cid = from->cid;
     c->previous_s = s;
     c->switches++;
@@ -408,7 +440,7 @@ static void leave(struct cluster *c, struct now now, struct cluster_action *out)
     out->reason = CLUSTER_TOO_FAR;
     out->measured = c->accesses;
     out->share_percent = percent(missed(c), c->accesses);
-    move_to(c, to, true, now);
+    move_to(c, to, out->reason, now);
 }
 
 static bool is_better(const struct cluster *c, const struct known *k, struct now now)
@@ -424,7 +456,7 @@ static struct known *choose(struct cluster *c, struct now now)
     struct known *best = NULL;
     for (unsigned i = 0; i < c->config->known; i++) {
         struct known *k = &c->known[i];
-        if (k->cid == 0 || is_own(c, k) || !is_heard(c, k, s) || is_shunned(c, k, s) ||
+        if (k->cid == 0 || is_own(c, k) || !is_heard(c, k, s) || is_shunned(k, s) ||
             !passes(c, k, c->config->accept_least) || !is_better(c, k, now))
             continue;
         struct dht_descriptor a = describe(k, s), b;
@@ -436,13 +468,15 @@ static struct known *choose(struct cluster *c, struct now now)
     return best;
 }
 
-/* Rule d, when the guests' answers are in. What is no longer better is left alone, not shunned. */
+/* Rule d, when the guests' answers are in. Too few say nothing against the cluster, which may have
+ * changed meanwhile: it is looked at again after a tick. What is no longer better is left alone. */
 static bool conclude(struct cluster *c, struct now now, struct cluster_action *out)
 {
     struct known *k = &c->known[c->candidate];
     c->candidate = NOBODY;
     if (!passes(c, k, c->config->validate_least)) {
-        shun(k, seconds(now));
+        bool few = tally(c, k).measured < enough(c, k, c->config->validate_least);
+        shun(k, seconds(now) + (few ? c->config->tick_s : c->config->shun_s));
         if (k->members == 0)
             k->cid = 0;
         return false;
@@ -450,7 +484,7 @@ static bool conclude(struct cluster *c, struct now now, struct cluster_action *o
     if (!is_better(c, k, now))
         return false;
     report(c, CLUSTER_SWITCH, k, now, out);
-    move_to(c, k, false, now);
+    move_to(c, k, out->reason, now);
     return true;
 }
 
