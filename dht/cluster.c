@@ -253,11 +253,19 @@ static struct known *known_find(struct cluster *c, uint64_t cid)
     return NULL;
 }
 
+static bool is_better(const struct cluster *c, const struct known *k, uint32_t s)
+{
+    struct dht_descriptor theirs = describe(k, s), ours = describe(&c->known[c->own], s);
+    ours.size = c->size;
+    return cluster_better(c->config, &theirs, &ours);
+}
+
 /*
  * A place for a cluster just heard of. In a world of many clusters the least recently heard must
- * not always go: ours-to-be would go before five of its members were measured. So those of which no
- * member is near go first, and only one with a near member (`promising`) displaces another such.
- * What we shun counts as promising: forgotten, it would be validated again. NULL: no place for it.
+ * not always go: ours-to-be would go before five of its members were measured. So those
+ * go first that are no better than ours or have no near member, and only a better one with a near
+ * member (`promising`) displaces another such. What we shun counts as having one: forgotten, it
+ * would be validated again. NULL: no place for it.
  */
 static struct known *known_make(struct cluster *c, bool promising, uint32_t s)
 {
@@ -269,7 +277,8 @@ static struct known *known_make(struct cluster *c, bool promising, uint32_t s)
             return k;
         if (in_use(c, k))
             continue;
-        bool promises = is_heard(c, k, s) && (is_shunned(k, s) || tally(c, k).near > 0);
+        bool promises =
+            is_heard(c, k, s) && is_better(c, k, s) && (is_shunned(k, s) || tally(c, k).near > 0);
         if (!least || (least_promises && !promises) ||
             (least_promises == promises && s - k->heard_s > s - least->heard_s)) {
             least = k;
@@ -316,7 +325,8 @@ void cluster_heard(struct cluster *c, uint32_t peer, const struct dht_descriptor
     if (k) {
         known_hear(k, age_s, says->size * 32, s);
     } else {
-        k = known_make(c, is_near(c, &m), s);
+        struct dht_descriptor ours = cluster_descriptor(c, now);
+        k = known_make(c, is_near(c, &m) && cluster_better(c->config, says, &ours), s);
         if (!k)
             return;
         known_found(k, says->cid, age_s, (uint16_t)(says->size * 32), s);
@@ -443,12 +453,6 @@ static void leave(struct cluster *c, struct now now, struct cluster_action *out)
     move_to(c, to, out->reason, now);
 }
 
-static bool is_better(const struct cluster *c, const struct known *k, struct now now)
-{
-    struct dht_descriptor theirs = describe(k, seconds(now)), ours = cluster_descriptor(c, now);
-    return cluster_better(c->config, &theirs, &ours);
-}
-
 /* Rules b and c: the best of the acceptable ones that are better than ours, or NULL. */
 static struct known *choose(struct cluster *c, struct now now)
 {
@@ -457,7 +461,7 @@ static struct known *choose(struct cluster *c, struct now now)
     for (unsigned i = 0; i < c->config->known; i++) {
         struct known *k = &c->known[i];
         if (k->cid == 0 || is_own(c, k) || !is_heard(c, k, s) || is_shunned(k, s) ||
-            !passes(c, k, c->config->accept_least) || !is_better(c, k, now))
+            !passes(c, k, c->config->accept_least) || !is_better(c, k, s))
             continue;
         struct dht_descriptor a = describe(k, s), b;
         if (best)
@@ -468,20 +472,29 @@ static struct known *choose(struct cluster *c, struct now now)
     return best;
 }
 
-/* Rule d, when the guests' answers are in. Too few say nothing against the cluster, which may have
- * changed meanwhile: it is looked at again after a tick. What is no longer better is left alone. */
+/* Does not pass: for how long we look elsewhere. Too few answers say nothing against it: a tick.
+ * And no longer than it is old: what was founded a minute ago will be another in a minute. */
+static uint32_t disappointed_s(const struct cluster *c, const struct known *k, uint32_t s)
+{
+    bool few = tally(c, k).measured < enough(c, k, c->config->validate_least);
+    uint32_t most = few ? c->config->tick_s : c->config->shun_s, age_s = s - k->founded_s;
+    if (age_s >= most)
+        return most;
+    return age_s > c->config->fast_tick_s ? age_s : c->config->fast_tick_s;
+}
+
+/* Rule d, when the guests' answers are in. What is no longer better is left alone. */
 static bool conclude(struct cluster *c, struct now now, struct cluster_action *out)
 {
     struct known *k = &c->known[c->candidate];
     c->candidate = NOBODY;
     if (!passes(c, k, c->config->validate_least)) {
-        bool few = tally(c, k).measured < enough(c, k, c->config->validate_least);
-        shun(k, seconds(now) + (few ? c->config->tick_s : c->config->shun_s));
+        shun(k, seconds(now) + disappointed_s(c, k, seconds(now)));
         if (k->members == 0)
             k->cid = 0;
         return false;
     }
-    if (!is_better(c, k, now))
+    if (!is_better(c, k, seconds(now)))
         return false;
     report(c, CLUSTER_SWITCH, k, now, out);
     move_to(c, k, out->reason, now);

@@ -222,17 +222,20 @@ Test(cluster, fewer_than_five_measured_say_nothing_unless_they_are_all)
     cluster_destroy(n.c);
 }
 
-Test(cluster, what_fails_validation_is_shunned_for_half_an_hour)
+/* FIRST, larger, but seven of ten near, and SECOND, which is fine: seconds until FIRST is tried
+ * again, all of whose members are near by then. */
+static uint64_t shunned_s(uint32_t age_s)
 {
     struct cluster_action a;
     struct node n = start();
-    hear_members(&n, FIRST, 56, 1, 6, 6);
+    for (uint32_t i = 0; i < 6; i++)
+        hear(&n, 1 + i, FIRST, 56, age_s, NEAR_US);
     hear_members(&n, SECOND, 40, 101, 12, 12);
     cr_assert(next(&n, &a));
     cr_assert_eq(a.to.cid, FIRST);
-    hear_members(&n, FIRST, 56, 11, 1, 4); /* guests find others: 7 of 10 */
+    hear_members(&n, FIRST, 56, 11, 1, 4); /* whom the guests find */
 
-    uint64_t failed = cluster_next_us(n.c);
+    uint64_t failed_us = cluster_next_us(n.c);
     cr_assert(next(&n, &a), "the next best gets its turn at once");
     cr_assert_eq(a.what, CLUSTER_VALIDATE);
     cr_assert_eq(a.to.cid, SECOND);
@@ -241,17 +244,22 @@ Test(cluster, what_fails_validation_is_shunned_for_half_an_hour)
     cr_assert_eq(cid_of(&n), SECOND);
     cluster_size(n.c, 40 * 32);
 
-    bool again = false;
-    while (!again) {
+    do {
         hear_members(&n, FIRST, 56, 1, 16, 16);
         hear_members(&n, SECOND, 40, 101, 12, 12);
-        again = next(&n, &a);
-        cr_assert(!again || n.now.mono_us - failed >= 1799 * 1000000ull, "%lu s after",
-                  (n.now.mono_us - failed) / 1000000);
-    }
-    cr_assert_leq(n.now.mono_us - failed, 2200 * 1000000ull);
+    } while (!next(&n, &a));
     cr_assert_eq(a.to.cid, FIRST);
+    uint64_t passed_s = (n.now.mono_us - failed_us) / 1000000;
     cluster_destroy(n.c);
+    return passed_s;
+}
+
+Test(cluster, what_fails_validation_is_shunned_for_half_an_hour_if_it_is_that_old)
+{
+    uint64_t s = shunned_s(2 * HOUR_S);
+    cr_assert(s >= 1800 && s < 1800 + 375, "%lu s", s);
+    s = shunned_s(200);
+    cr_assert(s >= 200 && s < 200 + 210, "%lu s", s);
 }
 
 Test(cluster, a_guest_who_finds_too_few_does_not_switch)
@@ -412,7 +420,7 @@ Test(cluster, a_promising_one_is_not_lost_among_a_thousand_far_ones)
     cluster_destroy(n.c);
 }
 
-/* Estimates waver by a tenth; nothing that the node does changes them: the worst case. */
+/* All estimates waver by a fifth, and nothing that the node does changes them: the worst case. */
 Test(cluster, does_not_flap_between_two_similar_ones)
 {
     struct rng rng;
@@ -421,20 +429,18 @@ Test(cluster, does_not_flap_between_two_similar_ones)
     struct node n = start();
     settle(&n, FIRST, 48, 1, 12);
     uint32_t before = cluster_switches(n.c);
-    uint64_t until = n.now.mono_us + 4ull * HOUR_S * 1000000;
-    while (n.now.mono_us < until) {
+    for (unsigned s = 0; s < 4 * HOUR_S; s++) {
         uint32_t i = rng_below(&rng, 12);
-        uint8_t first = (uint8_t)(47 + rng_below(&rng, 3)),
-                second = (uint8_t)(47 + rng_below(&rng, 3));
-        hear(&n, 1 + i, FIRST, first, 0, NEAR_US);
-        hear(&n, 101 + i, SECOND, second, 0, NEAR_US);
-        cluster_size(n.c, (47 + rng_below(&rng, 3)) * 32);
-        pass(&n, 1000000);
+        hear(&n, 1 + i, FIRST, (uint8_t)(46 + rng_below(&rng, 5)), 0, NEAR_US);
+        hear(&n, 101 + i, SECOND, (uint8_t)(46 + rng_below(&rng, 5)), 0, NEAR_US);
+        if (s % 60 == 0)
+            cluster_size(n.c, (46 + rng_below(&rng, 5)) * 32);
+        pass(&n, 1000000 - 2 * MOMENT_US);
         while (cluster_poll(n.c, n.now, &a))
             continue;
     }
     uint32_t switches = cluster_switches(n.c) - before;
     cr_log_info("%u switches in four hours\n", switches);
-    cr_assert_leq(switches, 8);
+    cr_assert_leq(switches, 12);
     cluster_destroy(n.c);
 }
