@@ -20,8 +20,8 @@
  * else the one with the lower cid. delta is a wave of the younger one's age: 0 in even hours, 2 in
  * odd ones, so that similar clusters neither flap nor stay apart. Sizes are compared in the eighths
  * in which they are announced: both sides of a merge compare the same numbers, and of two that are
- * alone exactly one moves. A node that goes back to the cluster it came from shuns the one it
- * leaves: whatever the estimates do, it cannot swing between two faster than `shun_s`.
+ * alone exactly one moves. A node that goes back to where it came from shuns the one it leaves, for
+ * a tick, then two, up to shun_s: whatever the estimates do, it does not swing between two.
  *
  * What is measured is the least round trip to a peer in 7.5 to 15 minutes: congestion must not
  * split a cluster. Numbers are integers, ages durations, and chance comes from a generator that the
@@ -32,9 +32,9 @@
  *
  * No rule splits a cluster in two by name (research 2.6 has one, H(cid|0) and H(cid|1)). It would
  * need all who leave for the same reason to agree on a bit, without knowing one another; and where
- * fast ticks follow each switch it gains nothing: those who leave found clusters of one, meet at
- * the next tick and merge (the unit test's 120 nodes of three metros in one cluster: apart and
- * whole again within 20 minutes).
+ * fast ticks follow each switch it gains little: those who leave found clusters of one, meet at the
+ * next ticks and merge (the unit test's 120 nodes of three metros in one cluster are apart, and
+ * each metro whole, after 140 s).
  */
 #ifndef CORAL_DHT_CLUSTER_H
 #define CORAL_DHT_CLUSTER_H
@@ -58,7 +58,8 @@ struct cluster_config {
     unsigned fast_tick_s;  /* the first two ticks; each next two take twice as long, up to tick_s */
     unsigned window_s;     /* a least round trip is of the last half to whole window */
     unsigned heard_s;      /* a cluster unheard for longer is no candidate */
-    unsigned shun_s;       /* how long one that disappointed is none */
+    unsigned shun_s;       /* how long one that failed is none, or as long as it is old; too few
+                                 answers: tick_s at most */
     unsigned grace_s;      /* how long cluster_previous names the cluster left */
     unsigned validate_ms;  /* from VALIDATE to the decision */
     unsigned share_percent;  /* acceptable: at least so many of the members measured are near */
@@ -71,7 +72,8 @@ struct cluster_config {
     unsigned delta_odd;      /* ... in odd ones */
 };
 
-/* corald's: 16 clusters of 32 members (4.6 KiB). Simulations of many nodes take 8 of 8: 776 bytes.
+/* corald's: 16 clusters of 32 members (4.6 KiB). Simulations of many nodes take 8 of 8:
+ * 784 bytes.
  */
 #define CLUSTER_CONFIG_DEFAULT                                                                     \
     {                                                                                              \
