@@ -58,10 +58,10 @@ struct cluster_config {
     unsigned fast_tick_s;  /* the first two ticks; each next two take twice as long, up to tick_s */
     unsigned window_s;     /* a least round trip is of the last half to whole window */
     unsigned heard_s;      /* a cluster unheard for longer is no candidate */
-    unsigned shun_s;       /* how long one that failed is none, or as long as it is old; too few
-                                 answers: tick_s at most */
-    unsigned grace_s;      /* how long cluster_previous names the cluster left */
-    unsigned validate_ms;  /* from VALIDATE to the decision */
+    unsigned shun_s;  /* one that failed is none for so long; less if it is not so old itself, or
+                         if only too few answered (tick_s) */
+    unsigned grace_s; /* how long cluster_previous names the cluster left */
+    unsigned validate_ms;    /* from VALIDATE to the decision */
     unsigned share_percent;  /* acceptable: at least so many of the members measured are near */
     unsigned accept_least;   /* ... of at least so many, to be worth validating */
     unsigned validate_least; /* ... and of at least so many, to switch to */
@@ -72,9 +72,7 @@ struct cluster_config {
     unsigned delta_odd;      /* ... in odd ones */
 };
 
-/* corald's: 16 clusters of 32 members (4.6 KiB). Simulations of many nodes take 8 of 8:
- * 784 bytes.
- */
+/* corald's: 16 clusters of 32 members, 4560 bytes. Simulations of many nodes take 8 of 8: 784. */
 #define CLUSTER_CONFIG_DEFAULT                                                                     \
     {                                                                                              \
         .threshold_us = 20000, .known = 16, .members = 32, .tick_s = 300, .fast_tick_s = 10,       \

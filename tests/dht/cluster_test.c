@@ -215,7 +215,9 @@ Test(cluster, fewer_than_five_measured_say_nothing_unless_they_are_all)
     cluster_destroy(n.c);
 
     n = start();
-    hear_members(&n, FIRST, 13, 1, 3, 3); /* 2^(13/8) = 3.1 */
+    hear_members(&n, FIRST, 13, 1, 2, 2); /* 2^(13/8) = 3.1 */
+    cr_assert_not(next(&n, &a));
+    hear(&n, 3, FIRST, 13, 0, NEAR_US);
     cr_assert(next(&n, &a));
     cr_assert(next(&n, &a));
     cr_assert_eq(a.what, CLUSTER_SWITCH);
@@ -327,6 +329,18 @@ Test(cluster, congestion_does_not_count_while_a_short_round_trip_is_remembered)
         hear_members(&n, FIRST, 56, 1, 0, 20);
     }
     cr_assert(next(&n, &a));
+    cr_assert_eq(a.reason, CLUSTER_TOO_FAR);
+    cluster_destroy(n.c);
+}
+
+Test(cluster, a_round_trip_of_long_ago_is_forgotten_even_if_nothing_was_heard_meanwhile)
+{
+    struct cluster_action a;
+    struct node n = start();
+    settle(&n, FIRST, 56, 1, 20);
+    pass(&n, 1000 * 1000000ull);
+    hear_members(&n, FIRST, 56, 1, 0, 20);
+    cr_assert(cluster_poll(n.c, n.now, &a));
     cr_assert_eq(a.reason, CLUSTER_TOO_FAR);
     cluster_destroy(n.c);
 }
