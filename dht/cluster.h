@@ -58,8 +58,7 @@ struct cluster_config {
     unsigned fast_tick_s;  /* the first two ticks; each next two take twice as long, up to tick_s */
     unsigned window_s;     /* a least round trip is of the last half to whole window */
     unsigned heard_s;      /* a cluster unheard for longer is no candidate */
-    unsigned shun_s;  /* one that failed is none for so long; less if it is not so old itself, or
-                         if only too few answered (tick_s) */
+    unsigned shun_s;  /* one that failed is none for so long; the young and the silent for less */
     unsigned grace_s; /* how long cluster_previous names the cluster left */
     unsigned validate_ms;    /* from VALIDATE to the decision */
     unsigned share_percent;  /* acceptable: at least so many of the members measured are near */

@@ -5,11 +5,12 @@
 
 #include "dht/coordinate.h"
 
-#define ERROR_GAIN 0.25f /* Vivaldi's c_e: how fast our error follows what each measurement shows  \
-                          */
-#define FORCE_GAIN 0.25f /* c_c: how far of the way one measurement moves us */
-/* The whole system drifts unless held: towards the origin by (|x| / this)^2, 10 us at 100 ms, 1 ms
- * at 1 s */
+/* Vivaldi's c_e and c_c: how fast the error follows what a measurement shows, and how far of the
+ * way it moves us */
+#define ERROR_GAIN 0.25f
+#define FORCE_GAIN 0.25f
+/* The whole system drifts unless held: towards the origin by (|x| / this)^2, 10 us at 100 ms and
+ * 1 ms at 1 s */
 #define GRAVITY_RHO 31600.0f
 
 static_assert(sizeof(struct coordinate) == COORDINATE_BYTES, "six floats");

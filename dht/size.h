@@ -24,7 +24,7 @@ struct size {
         uint64_t at_us; /* when it was taken */
     } sample[SIZE_SAMPLES];
     uint8_t k[SIZE_SAMPLES]; /* 0: no sample in this place */
-    uint32_t taken; /* samples so far: the next goes to this place, modulo SIZE_SAMPLES */
+    uint32_t taken;          /* samples so far: the next goes to this place, modulo SIZE_SAMPLES */
 };
 
 /* `x` is the upper 64 bits of the 160-bit distance from a random key to the k-th nearest member
