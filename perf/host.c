@@ -88,7 +88,7 @@ bool host_new(struct host *h, struct port_link *link, const struct net_address *
               unsigned addresses, uint32_t connections, bool offload, struct now now)
 {
     struct net_config n = {.mac = {2, 0, 0, 0, 0, 9}, .mtu = 1500, .addresses = addresses};
-    const struct net_host nh = {h, send_frame, learned, NULL};
+    const struct net_host nh = {.ctx = h, .send = send_frame, .learned = learned};
     struct tcp_config t = tcp_config_default();
     const struct tcp_host th = {.ctx = h, .emit = emit};
     static const uint8_t seed[32] = "coral-perf, the load generator";

@@ -27,6 +27,7 @@
     X(net_echo_replies_total, "packets", "Echo requests answered")                                 \
     X(net_icmp_ignored_total, "packets", "ICMP messages of other kinds")                           \
     X(net_icmp_quotes_total, "packets", "ICMP errors that quote a TCP segment of ours")            \
+    X(net_icmp_datagram_quotes_total, "packets", "ICMP errors that quote a datagram of ours")      \
     X(net_icmp_quote_bad_total, "packets", "ICMP errors without a usable quote: none of ours")     \
     X(net_icmp_quote_limited_total, "packets", "ICMP errors not looked at: over the rate limit")   \
     X(net_icmp_errors_total, "packets", "ICMP errors sent")                                        \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* ICMP (RFC 792, RFC 1122 3.2.2) and ICMPv6 (RFC 4443): echo, "port unreachable", and what routers
- * and hosts say about TCP segments of ours. */
+ * and hosts say about segments and datagrams of ours. */
 #include <string.h>
 
 #include "dataplane/net/private.h"
@@ -11,7 +11,8 @@ enum { ICMPV6_UNREACHABLE = 1, ICMPV6_ECHO = 128, ICMPV6_ECHO_REPLY = 129, ICMPV
 enum { ICMP_TIME = 11, ICMP_PARAMETER = 12, ICMP_CODE_FRAGMENT = 4 };
 enum { ICMPV6_TOO_BIG = 2, ICMPV6_TIME = 3, ICMPV6_PARAMETER = 4 };
 
-#define QUOTE_TCP 8 /* ports and sequence number: all that RFC 792 promises */
+/* all that RFC 792 promises: of TCP ports and sequence number, of UDP the header */
+#define QUOTE_L4 8
 
 /* largest error packets: RFC 1812 4.3.2.3, RFC 4443 2.4 c */
 #define ICMP_ERROR_V4 576
@@ -84,58 +85,103 @@ static bool kind_v6(const uint8_t *m, struct net_icmp_error *e)
     }
 }
 
-/* The packet that an error quotes, `len` bytes of it: one of ours, TCP, its first fragment (we send
- * no IP options and no extension headers, but a router may have added the former). */
-static bool quote_read(const struct net *n, const uint8_t *ip, size_t len, bool v4,
-                       struct net_icmp_error *e)
+/* The packet that an error quotes. */
+struct quote {
+    struct endpoint local, remote; /* local: an address of ours */
+    uint8_t protocol;              /* TCP or UDP */
+    const uint8_t *l4;             /* QUOTE_L4 bytes of it */
+};
+
+/* Reads `len` bytes of a quoted packet: one of ours, its first fragment (we send no IP options and
+ * no extension headers, but a router may have added the former). */
+static bool quote_read(const struct net *n, const uint8_t *ip, size_t len, bool v4, struct quote *q)
 {
     size_t header = v4 ? IPV4_LEN : IPV6_LEN;
 
-    if (len < header + QUOTE_TCP || ip[0] >> 4 != (v4 ? 4 : 6))
+    if (len < header + QUOTE_L4 || ip[0] >> 4 != (v4 ? 4 : 6))
         return false;
     if (v4) {
         header = (ip[0] & 15u) * 4u;
-        if (header < IPV4_LEN || len < header + QUOTE_TCP || ip[9] != PROTO_TCP ||
-            (get16(ip + 6) & 0x1fff) != 0)
+        if (header < IPV4_LEN || len < header + QUOTE_L4 || (get16(ip + 6) & 0x1fff) != 0)
             return false;
-        e->local.ip = addr_v4(get32(ip + 12));
-        e->remote.ip = addr_v4(get32(ip + 16));
+        q->protocol = ip[9];
+        q->local.ip = addr_v4(get32(ip + 12));
+        q->remote.ip = addr_v4(get32(ip + 16));
     } else {
-        if (ip[6] != PROTO_TCP)
-            return false;
-        memcpy(e->local.ip.b, ip + 8, 16);
-        memcpy(e->remote.ip.b, ip + 24, 16);
+        q->protocol = ip[6];
+        memcpy(q->local.ip.b, ip + 8, 16);
+        memcpy(q->remote.ip.b, ip + 24, 16);
     }
-    const uint8_t *tcp = ip + header;
-    e->local.port = get16(tcp);
-    e->remote.port = get16(tcp + 2);
-    e->seq = get32(tcp + 4);
+    q->l4 = ip + header;
+    q->local.port = get16(q->l4);
+    q->remote.port = get16(q->l4 + 2);
     /* a mapped address in an IPv6 quote would be taken for IPv4 */
-    return e->local.port != 0 && e->remote.port != 0 && addr_is_v4(&e->local.ip) == v4 &&
-           addr_is_v4(&e->remote.ip) == v4 && net_is_ours(n, &e->local.ip);
+    return (q->protocol == PROTO_TCP || q->protocol == PROTO_UDP) && q->local.port != 0 &&
+           q->remote.port != 0 && addr_is_v4(&q->local.ip) == v4 &&
+           addr_is_v4(&q->remote.ip) == v4 && net_is_ours(n, &q->local.ip);
+}
+
+static void segment_error(struct net *n, const struct quote *q, struct net_icmp_error *e,
+                          struct now now)
+{
+    struct net_counters *c = &n->counters;
+
+    if (!rate_take(&n->quotes, now)) {
+        counter_inc(&c->net_icmp_quote_limited_total);
+        return;
+    }
+    counter_inc(&c->net_icmp_quotes_total);
+    e->local = q->local;
+    e->remote = q->remote;
+    e->seq = get32(q->l4 + 4);
+    if (n->host.icmp)
+        n->host.icmp(n->host.ctx, e);
+}
+
+static void datagram_error(struct net *n, const struct net_packet *p, const struct parsed *in,
+                           const struct quote *q, struct now now)
+{
+    struct net_counters *c = &n->counters;
+    uint8_t type = in->l4[0], code = in->l4[1];
+    bool expired = type == (in->v4 ? ICMP_TIME : ICMPV6_TIME) && code == 0;
+    bool port = type == (in->v4 ? ICMP_UNREACHABLE : ICMPV6_UNREACHABLE) &&
+                code == (in->v4 ? ICMP_CODE_PORT : ICMPV6_CODE_PORT);
+
+    if (!n->host.icmp_datagram || (!expired && !port)) {
+        counter_inc(&c->net_icmp_ignored_total);
+        return;
+    }
+    if (!rate_take(&n->datagram_quotes, now)) {
+        counter_inc(&c->net_icmp_quote_limited_total);
+        return;
+    }
+    counter_inc(&c->net_icmp_datagram_quotes_total);
+    const struct net_icmp_datagram e = {
+        .from = p->src,
+        .remote = q->remote,
+        .local_port = q->local.port,
+        .len = get16(q->l4 + 4),
+        .port_unreachable = port,
+    };
+    n->host.icmp_datagram(n->host.ctx, &e);
 }
 
 /* True: the message is an error, and dealt with. */
 static bool error_input(struct net *n, const struct net_packet *p, const struct parsed *in,
                         struct now now)
 {
-    struct net_counters *c = &n->counters;
     struct net_icmp_error e = {0};
+    struct quote q;
 
     if (!(in->v4 ? kind_v4(in->l4, &e) : kind_v6(in->l4, &e)))
         return false;
     if (in->group || (p->frame[0] & 1) ||
-        !quote_read(n, in->l4 + ICMP_LEN, in->l4_len - ICMP_LEN, in->v4, &e)) {
-        counter_inc(&c->net_icmp_quote_bad_total);
-        return true;
-    }
-    if (!rate_take(&n->quotes, now)) {
-        counter_inc(&c->net_icmp_quote_limited_total);
-        return true;
-    }
-    counter_inc(&c->net_icmp_quotes_total);
-    if (n->host.icmp)
-        n->host.icmp(n->host.ctx, &e);
+        !quote_read(n, in->l4 + ICMP_LEN, in->l4_len - ICMP_LEN, in->v4, &q))
+        counter_inc(&n->counters.net_icmp_quote_bad_total);
+    else if (q.protocol == PROTO_TCP)
+        segment_error(n, &q, &e, now);
+    else
+        datagram_error(n, p, in, &q, now);
     return true;
 }
 

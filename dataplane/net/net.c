@@ -6,9 +6,10 @@
 
 #include "dataplane/net/private.h"
 
-#define ICMP_ERRORS_PER_S   100
-#define ICMP_QUOTES_PER_S   1000 /* that TCP looks at: each may be a guess (RFC 5927) */
-#define SOLICITATIONS_PER_S 200  /* over all neighbours: a scan of our subnet is no storm */
+#define ICMP_ERRORS_PER_S    100
+#define ICMP_QUOTES_PER_S    1000 /* that TCP looks at: each may be a guess (RFC 5927) */
+#define ICMP_DATAGRAMS_PER_S 100  /* that whoever probes looks at: it sends a tenth of that */
+#define SOLICITATIONS_PER_S  200  /* over all neighbours: a scan of our subnet is no storm */
 
 bool rate_take(struct rate *r, struct now now)
 {
@@ -70,6 +71,7 @@ struct net *net_create(const struct net_config *config, const struct net_host *h
     n->scratch_size = scratch;
     n->errors.per_s = ICMP_ERRORS_PER_S;
     n->quotes.per_s = ICMP_QUOTES_PER_S;
+    n->datagram_quotes.per_s = ICMP_DATAGRAMS_PER_S;
     n->solicitations.per_s = SOLICITATIONS_PER_S;
     for (unsigned i = 0; i < config->addresses && i < NET_ADDRESSES; i++)
         own_add(n, &config->address[i].ip, config->address[i].prefix);

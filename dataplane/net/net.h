@@ -66,6 +66,16 @@ struct net_icmp_error {
     bool hard;                     /* RFC 9293 3.9.2.2: the peer will not be reached by this */
 };
 
+/* What a router or the far end says of a datagram of ours, as its quote has it: its time was
+ * exceeded on the way (RFC 792 type 11 code 0, RFC 4443 3.3 code 0), or nobody listens there. Can
+ * be forged as the above. */
+struct net_icmp_datagram {
+    struct addr from;         /* who says so */
+    struct endpoint remote;   /* where the datagram went */
+    uint16_t local_port, len; /* its source port and UDP length, header included */
+    bool port_unreachable;    /* else its time was exceeded */
+};
+
 struct net_host {
     void *ctx;
     /* Sends a frame that net made (ARP, ND, ICMP): copied by the host. May be refused. */
@@ -74,6 +84,8 @@ struct net_host {
     void (*learned)(void *ctx, const struct addr *ip, const uint8_t mac[6]);
     /* An ICMP error quotes a TCP segment of ours; at most 1000 a second come. NULL: none wanted. */
     void (*icmp)(void *ctx, const struct net_icmp_error *error);
+    /* The same of a datagram, two kinds only; at most 100 a second come. NULL: none wanted. */
+    void (*icmp_datagram)(void *ctx, const struct net_icmp_datagram *error);
 };
 
 struct net; /* with its neighbour table */
@@ -100,6 +112,8 @@ uint8_t *net_output(struct net *n, uint8_t *l4, size_t l4_len, const struct addr
 
 /* Sets the ECN field (RFC 3168 5) in the IP header that net_output wrote before `l4`. */
 void net_mark_ecn(uint8_t *l4, bool v4, uint8_t ecn);
+/* Sets the TTL or hop limit there. */
+void net_mark_hop_limit(uint8_t *l4, bool v4, uint8_t hop_limit);
 
 /* One's-complement sum of the pseudo header of (src, dst, protocol, l4_len); RFC 793, RFC 8200
  * 8.1. And of bytes. Sums are partial (not folded, not inverted) and can be added; a part with an

@@ -75,6 +75,13 @@ uint8_t *net_output(struct net *n, uint8_t *l4, size_t l4_len, const struct addr
     return net_write_ether(ip, e->mac, n->config.mac, v4 ? ETHER_IPV4 : ETHER_IPV6);
 }
 
+static void sum_again(uint8_t *ip)
+{
+    put16(ip + 10, 0);
+    uint16_t sum = net_sum_finish(net_sum(ip, IPV4_LEN, 0));
+    memcpy(ip + 10, &sum, 2);
+}
+
 void net_mark_ecn(uint8_t *l4, bool v4, uint8_t ecn)
 {
     if (ecn == 0)
@@ -85,9 +92,18 @@ void net_mark_ecn(uint8_t *l4, bool v4, uint8_t ecn)
     }
     uint8_t *ip = l4 - IPV4_LEN;
     ip[1] |= ecn;
-    put16(ip + 10, 0);
-    uint16_t sum = net_sum_finish(net_sum(ip, IPV4_LEN, 0));
-    memcpy(ip + 10, &sum, 2);
+    sum_again(ip);
+}
+
+void net_mark_hop_limit(uint8_t *l4, bool v4, uint8_t hop_limit)
+{
+    if (!v4) {
+        l4[7 - IPV6_LEN] = hop_limit;
+        return;
+    }
+    uint8_t *ip = l4 - IPV4_LEN;
+    ip[8] = hop_limit;
+    sum_again(ip);
 }
 
 void net_udp_header(uint8_t *udp, uint16_t sport, uint16_t dport, const struct addr *src,

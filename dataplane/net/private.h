@@ -60,7 +60,7 @@ struct net {
     unsigned owns;
     struct own own[NET_ADDRESSES + 1]; /* the configured ones, then our link-local */
     struct rate errors, solicitations;
-    struct rate quotes; /* ICMP errors handed on */
+    struct rate quotes, datagram_quotes; /* ICMP errors handed on */
     struct neighbour_table table;
     struct net_counters counters;
     size_t scratch_size;

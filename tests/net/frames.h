@@ -26,6 +26,8 @@ struct lab {
     uint8_t learned_mac[6];
     unsigned errors;
     struct net_icmp_error error; /* the last one */
+    unsigned datagrams;
+    struct net_icmp_datagram datagram;
     bool refuse;
 };
 
@@ -55,6 +57,13 @@ static void UNUSED lab_icmp(void *ctx, const struct net_icmp_error *e)
     l->error = *e;
 }
 
+static void UNUSED lab_icmp_datagram(void *ctx, const struct net_icmp_datagram *e)
+{
+    struct lab *l = ctx;
+    l->datagrams++;
+    l->datagram = *e;
+}
+
 static struct addr UNUSED ip(const char *text)
 {
     struct addr a;
@@ -72,7 +81,7 @@ static void UNUSED lab_init(struct lab *l)
     c.address[1] = (struct net_address){ip("2001:db8::1"), 64};
     c.gateway_v4 = ip("192.0.2.254");
     c.gateway_v6 = ip("2001:db8::fe");
-    struct net_host h = {l, lab_send, lab_learned, lab_icmp};
+    struct net_host h = {l, lab_send, lab_learned, lab_icmp, lab_icmp_datagram};
     l->now.mono_us = 1000000000;
     l->net = net_create(&c, &h);
     cr_assert(l->net);

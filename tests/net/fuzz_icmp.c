@@ -30,6 +30,13 @@ static void hear(void *ctx, const struct net_icmp_error *e)
         abort();
 }
 
+static void hear_datagram(void *ctx, const struct net_icmp_datagram *e)
+{
+    if (*(bool *)ctx != addr_is_v4(&e->from) || *(bool *)ctx != addr_is_v4(&e->remote.ip) ||
+        e->local_port == 0 || e->remote.port == 0)
+        abort();
+}
+
 static void put16(uint8_t *p, size_t v)
 {
     p[0] = (uint8_t)(v >> 8);
@@ -85,7 +92,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 5 || size > 1400)
         return 0;
     bool v4 = !(data[0] & 1);
-    const struct net_host host = {.ctx = &v4, .send = take, .icmp = hear};
+    const struct net_host host = {
+        .ctx = &v4, .send = take, .icmp = hear, .icmp_datagram = hear_datagram};
     struct net *n = net_create(&config, &host);
     for (unsigned round = 0; round < 2; round++) {
         uint8_t header[54];

@@ -34,7 +34,7 @@ Test(output, what_we_send_we_would_accept)
     struct lab peer;
     struct net_config c = {.mtu = 1500, .addresses = 1, .address = {{dst, 24}}};
     memcpy(c.mac, PEER_MAC, 6);
-    struct net_host h = {&peer, lab_send, NULL, NULL};
+    struct net_host h = {.ctx = &peer, .send = lab_send};
     memset(&peer, 0, sizeof(peer));
     peer.net = net_create(&c, &h);
     struct net_packet p = {.frame = frame, .frame_len = 34 + 16};
@@ -70,7 +70,7 @@ Test(output, far_destinations_go_by_the_gateway_of_their_family)
 Test(output, without_a_gateway_there_is_no_route)
 {
     struct net_config c = {.mtu = 1500, .addresses = 1, .address = {{ip("192.0.2.1"), 24}}};
-    struct net_host h = {&lab, lab_send, lab_learned, NULL};
+    struct net_host h = {.ctx = &lab, .send = lab_send, .learned = lab_learned};
     net_destroy(lab.net);
     lab.net = net_create(&c, &h);
     cr_assert(!out("192.0.2.1", "198.51.100.1"));
@@ -89,7 +89,7 @@ Test(output, the_source_is_the_address_in_the_destinations_subnet)
                                        {ip("198.51.100.1"), 25},
                                        {ip("2001:db8::1"), 64},
                                        {ip("2001:db8:0:1::1"), 64}}};
-    struct net_host h = {&lab, lab_send, NULL, NULL};
+    struct net_host h = {.ctx = &lab, .send = lab_send};
     struct net *n = net_create(&c, &h);
     static const char *const pairs[][2] = {
         {"192.0.2.77", "192.0.2.1"},     {"198.51.100.127", "198.51.100.1"},
@@ -115,6 +115,19 @@ Test(output, at_start_our_addresses_are_announced_and_gateways_asked)
     cr_assert_eq(lab.sent, 5);
     cr_assert_eq(COUNT(&lab, solicitations_total), 3);
     cr_assert_eq(COUNT(&lab, neighbours), 0);
+}
+
+Test(output, a_hop_limit_of_choice_keeps_the_sum_right)
+{
+    lab_meet(&lab, "192.0.2.9");
+    uint8_t *frame = out("192.0.2.1", "192.0.2.9");
+    cr_assert(frame != NULL && frame[14 + 8] == 64);
+    net_mark_hop_limit(room + NET_HEADROOM, true, 3);
+    cr_assert_eq(frame[14 + 8], 3);
+    cr_assert(net_sum_finish(net_sum(frame + 14, 20, 0)) == 0);
+    uint8_t v6[48] = {0x60};
+    net_mark_hop_limit(v6 + 40, false, 3);
+    cr_assert_eq(v6[7], 3);
 }
 
 Test(output, a_mark_of_congestion_capability_keeps_the_sum_right)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* ICMP errors about segments of ours: what is handed on, and what is not. */
+/* ICMP errors about segments and datagrams of ours: what is handed on, and what is not. */
 #include "tests/net/frames.h"
 
 static struct lab lab;
@@ -18,7 +18,7 @@ static void teardown(void)
 TestSuite(quote, .init = setup, .fini = teardown);
 
 /* An error message whose quote is a packet from `from` to `to` with the first `tcp_len` bytes of
- * its TCP header: ports 80 and 40000, sequence number 0x01020304. */
+ * its TCP header: ports 80 and 40000, sequence number 0x01020304; of UDP, a length of 0x0102. */
 static struct build error_of(unsigned type, unsigned code, uint32_t word, const char *from,
                              const char *to, unsigned proto, size_t tcp_len)
 {
@@ -101,10 +101,10 @@ Test(quote, what_is_no_segment_of_ours_is_not_handed_on)
 {
     struct build m = error_of(3, 3, 0, "192.0.2.2", "198.51.100.7", 6, 8);
     hear("203.0.113.1", "192.0.2.1", &m); /* another's */
-    m = error_of(3, 3, 0, "192.0.2.1", "198.51.100.7", 17, 8);
-    hear("203.0.113.1", "192.0.2.1", &m); /* a datagram */
+    m = error_of(3, 3, 0, "192.0.2.1", "198.51.100.7", 47, 8);
+    hear("203.0.113.1", "192.0.2.1", &m); /* neither segment nor datagram */
     for (size_t cut = 0; cut < 8; cut++) {
-        m = error_of(3, 3, 0, "192.0.2.1", "198.51.100.7", 6, cut);
+        m = error_of(3, 3, 0, "192.0.2.1", "198.51.100.7", cut & 1 ? 6 : 17, cut);
         hear("203.0.113.1", "192.0.2.1", &m);
         m = error_of(1, 4, 0, "2001:db8::1", "2001:db8:7::7", 6, cut);
         hear("2001:db8:1::1", "2001:db8::1", &m);
@@ -120,8 +120,58 @@ Test(quote, what_is_no_segment_of_ours_is_not_handed_on)
     hear("203.0.113.1", "192.0.2.1", &m);
     m.b[8] = 0x65; /* of the other family */
     hear("203.0.113.1", "192.0.2.1", &m);
-    cr_assert(lab.errors == 0 && lab.sent == 0);
+    cr_assert(lab.errors == 0 && lab.datagrams == 0 && lab.sent == 0);
     cr_assert_eq(COUNT(&lab, icmp_quote_bad_total), 22);
+}
+
+static void hear_datagram(unsigned type, unsigned code, bool v4)
+{
+    struct build m = v4 ? error_of(type, code, 0, "192.0.2.1", "198.51.100.7", 17, 8)
+                        : error_of(type, code, 0, "2001:db8::1", "2001:db8:7::7", 17, 20);
+    hear(v4 ? "203.0.113.1" : "2001:db8:1::1", v4 ? "192.0.2.1" : "2001:db8::1", &m);
+}
+
+Test(quote, a_router_names_the_datagram_whose_time_it_saw_end)
+{
+    struct addr router = ip("203.0.113.1"), them = ip("198.51.100.7");
+    hear_datagram(11, 0, true);
+    cr_assert(lab.datagrams == 1 && !lab.datagram.port_unreachable);
+    cr_assert(addr_eq(&lab.datagram.from, &router) && addr_eq(&lab.datagram.remote.ip, &them));
+    cr_assert(lab.datagram.local_port == 80 && lab.datagram.remote.port == 40000);
+    cr_assert_eq(lab.datagram.len, 0x0102);
+    cr_assert(lab.errors == 0 && lab.sent == 0, "TCP hears nothing of it");
+
+    router = ip("2001:db8:1::1");
+    them = ip("2001:db8:7::7");
+    hear_datagram(3, 0, false);
+    cr_assert(lab.datagrams == 2 && !lab.datagram.port_unreachable);
+    cr_assert(addr_eq(&lab.datagram.from, &router) && addr_eq(&lab.datagram.remote.ip, &them));
+    cr_assert(lab.datagram.local_port == 80 && lab.datagram.len == 0x0102);
+}
+
+Test(quote, of_datagrams_nothing_else_but_a_closed_port_is_told)
+{
+    hear_datagram(3, 3, true);
+    cr_assert(lab.datagrams == 1 && lab.datagram.port_unreachable);
+    hear_datagram(1, 4, false);
+    cr_assert(lab.datagrams == 2 && lab.datagram.port_unreachable);
+    hear_datagram(11, 1, true); /* a fragment's reassembly */
+    hear_datagram(3, 1, true);
+    hear_datagram(3, 13, true);
+    hear_datagram(12, 0, true);
+    hear_datagram(2, 0, false);
+    hear_datagram(3, 1, false);
+    cr_assert_eq(lab.datagrams, 2);
+    cr_assert_eq(COUNT(&lab, icmp_ignored_total), 6);
+}
+
+Test(quote, a_flood_about_datagrams_leaves_the_segments_alone)
+{
+    for (unsigned i = 0; i < 5000; i++)
+        hear_datagram(11, 0, true);
+    cr_assert_eq(lab.datagrams, 100);
+    hear4(3, 4, 1400);
+    cr_assert_eq(lab.errors, 1);
 }
 
 Test(quote, source_quench_says_nothing)
