@@ -27,6 +27,10 @@
     X(worker_drop_segments_total, "frames", "Dropped: several segments and too long for one")      \
     X(worker_udp_no_port_total, "packets", "UDP packets to a port that nobody listens on")         \
     X(worker_dht_malformed_total, "packets", "Packets to the index's port that are none")          \
+    X(worker_probes_total, "packets", "Probes sent to find the routers on a path")                 \
+    X(worker_probes_answered_total, "packets", "ICMP errors about such probes")                    \
+    X(worker_probes_unasked_total, "packets",                                                      \
+      "ICMP errors about datagrams that are none of these")                                        \
     X(worker_neighbour_waits_total, "frames", "Frames kept until the next hop answers")            \
     X(worker_neighbour_wait_lost_total, "frames", "Such frames dropped: too many, or too late")    \
     X(worker_messages_total, "messages", "Messages received from other workers")                   \

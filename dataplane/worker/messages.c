@@ -146,6 +146,9 @@ static void command(struct worker *w, const struct message *m)
         w->show_tail = &show->next;
         break;
     }
+    case NODE_PROBE:
+        probe_send(w, (const struct node_probe *)m->body);
+        break;
     }
 }
 
@@ -185,6 +188,8 @@ bool messages_poll(struct worker *w)
             neighbour_told(w, &m[i]);
         else if (m[i].type == WORKER_ICMP)
             icmp_take(w, (const struct net_icmp_error *)m[i].body);
+        else if (m[i].type == WORKER_ICMP_DATAGRAM)
+            probe_take(w, (const struct net_icmp_datagram *)m[i].body);
         else
             proxy_message(w->proxy, &m[i], w->now);
     }

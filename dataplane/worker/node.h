@@ -67,10 +67,16 @@ enum node_command {
     NODE_DRAIN, /* accept no more, finish what runs */
     NODE_CUT,   /* reset the client connections that are left */
     NODE_TCP,   /* ptr[0]: struct node_tcp, answered by NODE_TCP_SHOWN */
+    NODE_PROBE, /* body: struct node_probe; NODE_PROBED comes, or nothing */
 };
 struct node_ping {
     struct endpoint to;
     struct dht_id who; /* all zeros: bootstrap */
+};
+struct node_probe { /* a datagram that a router on the way, or its target, is to complain about */
+    struct addr to;
+    uint16_t token; /* dht/trace.h */
+    uint8_t hop_limit;
 };
 /* Owned by control; lent to the worker between command and event. */
 struct node_purge {
@@ -100,12 +106,21 @@ enum node_event_type {
     NODE_PURGED,    /* ptr */
     NODE_FILLED,    /* ptr */
     NODE_TCP_SHOWN, /* ptr */
+    NODE_PROBED,    /* probed, rtt_us */
+};
+struct node_probed {
+    struct addr from; /* who complained */
+    uint16_t token;
+    bool reached; /* nobody listens there; else its hop limit was too small */
 };
 struct node_event {
     uint16_t type, worker;
     uint32_t rtt_us;
     void *ptr;
-    struct dht_contact contact;
+    union {
+        struct dht_contact contact;
+        struct node_probed probed;
+    };
 };
 
 /* After port_eal_start. On failure NULL, with one clear line in `error`. `view` is the first one.

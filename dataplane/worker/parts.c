@@ -38,7 +38,8 @@ static bool port_fits(void *ctx, uint16_t port, const struct endpoint *server)
 {
     struct worker *w = ctx;
     (void)server;
-    return port >= 1024 && port != w->node->config.dht.port && port % w->node->workers == w->id;
+    return port >= 1024 && port != w->node->config.dht.port && port != w->probe_port &&
+           port % w->node->workers == w->id;
 }
 
 static struct stream *connect_out(void *ctx, const struct endpoint *to,
@@ -66,7 +67,7 @@ static bool make_nets(struct worker *w)
             .gateway_v4 = c->gateway_v4,
             .gateway_v6 = c->gateway_v6,
         };
-        const struct net_host host = {wp, tx_raw, neighbour_learned, icmp_heard};
+        const struct net_host host = {wp, tx_raw, neighbour_learned, icmp_heard, probe_heard};
 
         memcpy(config.mac, w->node->port[i]->mac, 6);
         memcpy(config.address, c->address, sizeof(config.address));
@@ -221,6 +222,7 @@ bool parts_create(struct worker *w, const struct view *view, struct rng *seeds, 
     rng_bytes(seeds, seed, sizeof(seed));
     rng_init(&w->rng, seed);
     w->now = now;
+    probe_init(w);
     const char *what = !make_nets(w)                   ? "neighbour tables"
                        : !make_rings(w)                ? "rings between threads"
                        : !make_tcp(w, seeds, now)      ? "connections (node.connections)"

@@ -8,7 +8,7 @@
  *   sleep.c     threads, idling          emit.c    TCP segments and datagrams into frames
  *   messages.c  between workers          wait.c    frames that wait for a neighbour
  *   view.c      from and to control      dns_tcp.c DNS over TCP
- *   steer.c     RSS: tuples and ports
+ *   steer.c     RSS: tuples and ports     probe.c   datagrams that show the way
  */
 #ifndef CORAL_WORKER_WORKER_H
 #define CORAL_WORKER_WORKER_H
@@ -35,6 +35,7 @@
 #define WORKER_EVENTS   2048
 #define WORKER_TURN     64 /* messages handled a turn */
 #define WORKER_HEARD    64
+#define WORKER_PROBES   32   /* that an answer is known by: more than control has under way */
 #define WORKER_SHOWN    4096 /* connections looked at a turn, for who asks to see them */
 #define WORKER_COPY     512  /* a span up to this is copied rather than referenced */
 #define PROTOCOL_TCP    6
@@ -44,6 +45,7 @@
 enum worker_message {
     WORKER_NEIGHBOUR = MESSAGE_WORKER, /* body: struct worker_neighbour */
     WORKER_ICMP,                       /* body: struct net_icmp_error */
+    WORKER_ICMP_DATAGRAM,              /* body: struct net_icmp_datagram */
 };
 struct worker_neighbour {
     uint8_t port, mac[6];
@@ -93,6 +95,13 @@ struct worker_wait {
     uint64_t until_us;
 };
 
+/* A probe that went out. */
+struct worker_probe {
+    struct addr to;
+    uint16_t token;
+    uint64_t sent_us; /* 0: answered, or none */
+};
+
 struct worker {
     struct node *node;
     unsigned id;
@@ -125,6 +134,9 @@ struct worker {
         uint64_t at_us;
     } heard[WORKER_HEARD];              /* lately told to control */
     struct node_tcp *show, **show_tail; /* being answered, oldest first */
+    uint16_t probe_port;                /* where probes come from, nothing else does */
+    unsigned probes;                    /* sent; the latest are in probe[] */
+    struct worker_probe probe[WORKER_PROBES];
     struct worker_wait wait[WORKER_WAIT];
     pthread_t thread;
     bool started;
@@ -225,6 +237,12 @@ void event_heard(void *ctx, const struct dht_contact *from);
 void event_answered(void *ctx, const struct dht_contact *who, uint32_t rtt_us, struct now now);
 void event_timed_out(void *ctx, const struct dht_id *who, struct now now);
 void messages_wake(struct worker *w); /* whom this turn gave something to */
+
+/* probe.c */
+void probe_init(struct worker *w);
+void probe_send(struct worker *w, const struct node_probe *p);
+void probe_heard(void *ctx, const struct net_icmp_datagram *e);       /* net_host.icmp_datagram */
+void probe_take(struct worker *w, const struct net_icmp_datagram *e); /* by its port's owner */
 
 /* view.c */
 void view_load(struct worker *w);

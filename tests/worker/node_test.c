@@ -3,6 +3,7 @@
  * Three whole nodes, an origin and a client on in-memory links. Run with 1 and 2 workers a node,
  * with and without checksum offload, and with lost frames.
  */
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "world.h"
@@ -207,6 +208,114 @@ static void control_is_told(struct world *w)
     CHECK(answered);
 }
 
+static struct message probe_of(const struct addr *to, uint16_t token, uint8_t hop_limit)
+{
+    struct message m = {.type = NODE_PROBE, .from = 0xffff};
+    const struct node_probe p = {*to, token, hop_limit};
+    memcpy(m.body, &p, sizeof(p));
+    return m;
+}
+
+/* All nodes are on one link: who is probed says that nobody listens, once; and who was not probed
+ * is not believed. */
+static void a_probe_finds_its_end(struct world *w)
+{
+    unsigned answers = 0;
+    struct node_event e;
+
+    for (unsigned worker = 0; worker < w->workers; worker++)
+        for (unsigned v6 = 0; v6 < 2; v6++) {
+            const uint16_t token = (uint16_t)(4095 - worker * 64 - v6);
+            const struct addr to = v6 ? world_ip6(1) : world_ip(1);
+            struct message m = probe_of(&to, token, 3);
+            bool told = false;
+            CHECK(node_command(w->node[0], worker, &m));
+            world_run(w, 1000); /* the neighbour may have been unknown, and that one is lost */
+            CHECK(node_command(w->node[0], worker, &m));
+            world_run(w, 100000);
+            while (node_event(w->node[0], &e)) {
+                if (e.type != NODE_PROBED)
+                    continue;
+                CHECK(e.probed.token == token && e.probed.reached && e.worker == worker);
+                CHECK(addr_eq(&e.probed.from, &to) && e.rtt_us > 0 && e.rtt_us < 100000);
+                told = true;
+                answers++;
+            }
+            CHECK(told);
+        }
+    CHECK(answers == TOTAL(w, 0, worker_probes_total));
+    CHECK(answers == TOTAL(w, 0, worker_probes_answered_total));
+    const struct addr self = world_ip(0), to = world_ip(1);
+    struct message bad[] = {probe_of(&self, 1, 3), probe_of(&to, 4096, 3), probe_of(&to, 1, 0)};
+    for (unsigned i = 0; i < 3; i++)
+        CHECK(node_command(w->node[0], 0, &bad[i]));
+    world_run(w, 100000);
+    CHECK(answers == TOTAL(w, 0, worker_probes_total));
+}
+
+/* "Time exceeded" (RFC 792) from outside to node 0, about a datagram to node 1. */
+static void time_exceeded(struct world *w, uint16_t from_port, uint16_t to_port, uint16_t len)
+{
+    struct worker *out = w->node[OUTSIDE]->worker[0];
+    struct rte_mbuf *m = tx_frame(out, 0);
+    uint8_t *icmp = m ? (uint8_t *)rte_pktmbuf_append(m, 36) : NULL;
+    const struct addr from = world_ip(OUTSIDE), to = world_ip(0), target = world_ip(1);
+
+    CHECK(icmp);
+    memset(icmp, 0, 36);
+    icmp[0] = 11;
+    memcpy(icmp + 8, (uint8_t[]){0x45, 0, 0, 36}, 4);
+    icmp[8 + 9] = 17;
+    memcpy(icmp + 8 + 12, to.b + 12, 4);
+    memcpy(icmp + 8 + 16, target.b + 12, 4);
+    const uint16_t udp[] = {htons(from_port), htons(to_port), htons(len)};
+    memcpy(icmp + 28, udp, sizeof(udp));
+    uint16_t sum = net_sum_finish(net_sum(icmp, 36, 0));
+    memcpy(icmp + 2, &sum, 2);
+    out->now = w->now;
+    CHECK(wait_add(out, 0, m, &from, &to, 1));
+    out->neighbour_new = true;
+}
+
+/* A router's word counts for the worker that sent the probe, whoever of the node's hears it. */
+static void a_router_is_heard_by_who_probed(struct world *w)
+{
+    const struct addr nobody = world_ip(77), to = world_ip(1), outside = world_ip(OUTSIDE);
+    const unsigned prober = w->workers - 1;
+    const uint16_t port = w->node[0]->worker[prober]->probe_port;
+    struct node_event e;
+    unsigned told = 0;
+
+    /* one that the target would answer is not what we want: its end of the link is cut */
+    w->cut = true;
+    struct message m = probe_of(&to, 5 * 64 + 7, 1), other = probe_of(&nobody, 5 * 64 + 8, 1);
+    CHECK(node_command(w->node[0], prober, &m) && node_command(w->node[0], prober, &other));
+    world_run(w, 100000);
+    w->cut = false;
+    while (node_event(w->node[0], &e)) {
+    }
+    uint64_t unasked = TOTAL(w, 0, worker_probes_unasked_total);
+    time_exceeded(w, (uint16_t)(port ^ 64), 33434 + 5, 16 + 7); /* guesses */
+    time_exceeded(w, port, 33434 + 6, 16 + 7);
+    time_exceeded(w, port, 33434 + 5, 16 + 8);
+    time_exceeded(w, port, 53, 16 + 7);
+    time_exceeded(w, port, 33434 + 5, 15);
+    world_run(w, 100000);
+    CHECK(TOTAL(w, 0, worker_probes_unasked_total) == unasked + 5);
+    time_exceeded(w, port, 33434 + 5, 16 + 7);
+    time_exceeded(w, port, 33434 + 5, 16 + 7); /* said twice */
+    world_run(w, 100000);
+    CHECK(TOTAL(w, 0, worker_probes_unasked_total) == unasked + 6);
+    while (node_event(w->node[0], &e)) {
+        if (e.type != NODE_PROBED)
+            continue;
+        CHECK(e.worker == prober && e.probed.token == 5 * 64 + 7 && !e.probed.reached);
+        CHECK(addr_eq(&e.probed.from, &outside));
+        told++;
+    }
+    CHECK(told == 1);
+}
+
 static void a_purge_forgets(struct world *w)
 {
     static const char url[] = "http://www.site.test/small";
@@ -319,6 +428,8 @@ static void story(unsigned workers, bool offload, unsigned lose)
     dns_names_the_nodes(&w);
     the_index_holds_what_is_put(&w);
     control_is_told(&w);
+    a_probe_finds_its_end(&w);
+    a_router_is_heard_by_who_probed(&w);
     a_purge_forgets(&w);
     a_view_is_swapped(&w);
     the_last_frames_are_not_for_bodies(&w);
