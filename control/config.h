@@ -90,7 +90,8 @@ struct config {
         struct endpoint item[32];
     } join;
     uint64_t dht_port, ping_interval_ms, ping_misses, rpc_timeout_ms, bucket, prefix_bits, beta,
-        store_keys, lookups, short_ttl_ms, long_ttl_ms;
+        store_keys, lookups, probe_rate, short_ttl_ms, long_ttl_ms;
+    bool hints;
     char zone[CONFIG_TEXT];
     bool dns_enabled;
     uint64_t proxy_ttl_ms, ns_ttl_ms, negative_ttl_ms;

@@ -108,6 +108,9 @@ static void handle_event(struct control *c, const struct node_event *e, struct n
     case NODE_TCP_SHOWN:
         control_tcp_shown(c, e->ptr);
         break;
+    case NODE_PROBED:
+        hints_probed(c, e);
+        break;
     }
 }
 
@@ -129,6 +132,7 @@ static uint64_t next_deadline(const struct control *c, uint64_t jobs_us, uint64_
     uint64_t at = earlier(jobs_us, c->sample.at_us + SAMPLE_US);
 
     at = earlier(at, dht_member_deadline_us(c->member));
+    at = earlier(at, hints_deadline_us(c));
     at = earlier(at, server_deadline_us(c->server));
     if (c->retirements || dht_member_changed(c->member) || (c->draining && !c->drained))
         at = earlier(at, now_us + RECLAIM_US);
@@ -143,6 +147,7 @@ static void turn(struct control *c)
     for (unsigned i = 0; i < EVENTS_A_TURN && node_event(c->node, &e); i++)
         handle_event(c, &e, now);
     dht_member_poll(c->member, now);
+    hints_poll(c, now);
     if (dht_member_changed(c->member))
         control_publish(c);
     if (c->retirements)
@@ -237,4 +242,5 @@ void control_free(struct control *c)
     if (c->member)
         dht_member_destroy(c->member);
     c->member = NULL;
+    hints_stop(c);
 }

@@ -10,7 +10,7 @@
  *   control.c   the thread's loop, its end         view.c     parts of the view
  *   publish.c   the view: build, swap, free        server.c   the control socket
  *   jobs.c      requests, at once and later        request.c  a request's line
- *   tcp.c       the answers to `tcp`
+ *   tcp.c       the answers to `tcp`       hints.c    the routers around us
  *   config*.c   the configuration's reader, by schema.h; report.c prints its mistakes
  */
 #ifndef CORAL_CONTROL_CONTROL_H
@@ -21,6 +21,8 @@
 #include "control/server.h"
 #include "control/view.h"
 #include "dataplane/worker/node.h"
+#include "dht/hint.h"
+#include "dht/trace.h"
 
 #define CONTROL_RETIRED  256 /* replaced parts that wait for their grace period */
 #define CONTROL_COMMANDS 256 /* commands that wait for room in a worker's ring */
@@ -91,6 +93,11 @@ struct control {
 
     struct sample sample, before;
 
+    struct dht_trace *trace; /* NULL: cluster.hints is off */
+    struct dht_hints hints;  /* where we are to be found */
+    uint64_t hints_round_us; /* when our surroundings are traced next */
+    uint64_t hints_wait_us;  /* from then to the next time */
+
     bool draining; /* takes no new connections, finishes what runs */
     bool drained;  /* has finished, or cut what did not */
     bool ending;   /* then the node ends */
@@ -144,6 +151,15 @@ void status_sample(struct control *c, uint64_t now_us);
 /* tcp.c: the answers to `tcp` */
 json_t *tcp_counters_json(const struct control *c);
 json_t *tcp_connections_json(const struct job *job);
+
+/* hints.c */
+/* False: no memory. */
+bool hints_start(struct control *c, const struct node_config *plan, struct now now);
+void hints_stop(struct control *c);
+void hints_poll(struct control *c, struct now now);
+uint64_t hints_deadline_us(const struct control *c);
+void hints_probed(struct control *c, const struct node_event *e); /* NODE_PROBED */
+json_t *hints_json(const struct control *c);
 
 /* plan.c */
 /* The node that a configuration means. Random numbers come from the kernel. */

@@ -277,7 +277,8 @@ static int run(const struct config *config, struct proxy_policy *policy, const s
     c.self = plan->self;
     c.started_us = now.mono_us;
     c.zone_serial = (uint32_t)now.wall_s; /* grows over restarts (RFC 1912 2.2) */
-    struct dht_routes *routes = start_member(&c, plan, now) ? dht_member_routes(c.member) : NULL;
+    bool started = start_member(&c, plan, now) && hints_start(&c, plan, now);
+    struct dht_routes *routes = started ? dht_member_routes(c.member) : NULL;
     c.view = routes ? control_view_first(config, policy, routes, c.zone_serial) : NULL;
     if (c.view)
         status = serve(&c, plan, r);

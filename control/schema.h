@@ -95,6 +95,11 @@ X(NODE, "cluster.store_keys", UINT, store_keys, "65536", 1024, 100000000, RESTAR
   "Keys whose values this node holds for the index at most.") \
 X(NODE, "cluster.lookups", UINT, lookups, "1024", 16, 1048576, RESTART, \
   "Lookups in flight a worker at most.") \
+X(NODE, "cluster.hints", BOOL, hints, "true", 0, 0, RESTART, \
+  "Find the routers around this node, and those before a client that nobody has measured, by " \
+  "datagrams with a small TTL to UDP ports 33434 to 33497, as traceroute does. false: none are sent.") \
+X(NODE, "cluster.probe_rate", UINT, probe_rate, "10", 1, 1000, RESTART, \
+  "Such datagrams a second at most.") \
 X(NODE, "cluster.short_reference", TIME, short_ttl_ms, "20s", 1 * SCHEMA_S, 1 * SCHEMA_H, LIVE, \
   "Lifetime of \"I am fetching this\" in the index; renewed while the fetch runs.") \
 X(NODE, "cluster.long_reference", TIME, long_ttl_ms, "1h", 10 * SCHEMA_S, 1 * SCHEMA_D, LIVE, \

@@ -192,6 +192,7 @@ json_t *status_json(const struct control *c, const struct job *job)
                   (json_int_t)(stats_sum(w, n, "cache_chunks") * CACHE_CHUNK_BYTES), "used",
                   (json_int_t)(stats_sum(w, n, "cache_chunks_used") * CACHE_CHUNK_BYTES), "objects",
                   (json_int_t)stats_sum(w, n, "cache_objects")));
+    json_object_set_new(o, "surroundings", hints_json(c));
     if (zone)
         json_object_set_new(o, "dns",
                             json_pack("{s:s, s:I, s:f, s:i, s:I}", "zone", c->config->zone,
