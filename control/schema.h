@@ -98,7 +98,7 @@ X(NODE, "cluster.lookups", UINT, lookups, "1024", 16, 1048576, RESTART, \
 X(NODE, "cluster.hints", BOOL, hints, "true", 0, 0, RESTART, \
   "Find the routers around this node, and those before a client that nobody has measured, by " \
   "datagrams with a small TTL to UDP ports 33434 to 33497, as traceroute does. false: none are sent.") \
-X(NODE, "cluster.probe_rate", UINT, probe_rate, "10", 1, 1000, RESTART, \
+X(NODE, "cluster.probe_rate", UINT, probe_rate, "10", 1, 100, RESTART, \
   "Such datagrams a second at most.") \
 X(NODE, "cluster.short_reference", TIME, short_ttl_ms, "20s", 1 * SCHEMA_S, 1 * SCHEMA_H, LIVE, \
   "Lifetime of \"I am fetching this\" in the index; renewed while the fetch runs.") \

@@ -189,10 +189,10 @@ enum dht_trace_answer dht_trace_near(struct dht_trace *t, const struct addr *tar
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-static struct run *run_find(struct dht_trace *t, uint16_t token)
+static struct run *run_find(struct dht_trace *t, unsigned flow)
 {
     for (unsigned i = 0; i < DHT_TRACE_RUNS; i++)
-        if (t->run[i].used && t->run[i].flow == token / DHT_TRACE_STEPS)
+        if (t->run[i].used && t->run[i].flow == flow)
             return &t->run[i];
     return NULL;
 }
@@ -216,7 +216,7 @@ static void reach(struct run *r, unsigned ttl)
 void dht_trace_time_exceeded(struct dht_trace *t, uint16_t token, const struct addr *router,
                              uint32_t rtt_us)
 {
-    struct run *r = run_find(t, token);
+    struct run *r = run_find(t, token / DHT_TRACE_STEPS);
     unsigned ttl;
     struct hop *h = answer(r, token, &ttl);
 
@@ -231,7 +231,7 @@ void dht_trace_time_exceeded(struct dht_trace *t, uint16_t token, const struct a
 
 void dht_trace_port_unreachable(struct dht_trace *t, uint16_t token)
 {
-    struct run *r = run_find(t, token);
+    struct run *r = run_find(t, token / DHT_TRACE_STEPS);
     unsigned ttl;
 
     if (answer(r, token, &ttl))
@@ -242,6 +242,8 @@ void dht_trace_port_unreachable(struct dht_trace *t, uint16_t token)
 
 static void run_start(struct dht_trace *t, struct run *r, const struct waiting *w)
 {
+    while (run_find(t, t->flow)) /* a slow one's */
+        t->flow = (uint8_t)((t->flow + 1) % DHT_TRACE_FLOWS);
     *r = (struct run){
         .used = true,
         .near = w->near,

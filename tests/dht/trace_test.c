@@ -26,42 +26,54 @@ static struct {
     uint32_t lose_once;     /* bit k: the first probe that ends there is lost */
     bool dead;              /* the target does not answer */
     uint64_t late_us;       /* answers take so much longer */
+    struct addr far;        /* 38 hops away, and answers take a second */
+    unsigned feed;          /* so many more traces are asked for, each when one is over */
     struct addr router[40]; /* where they are not 1.0.k.1 */
     struct flight {
         uint64_t at_us;
         uint16_t token;
         uint8_t ttl;
+        bool end;
     } flight[64];
     unsigned flights, most_in_flight;
     unsigned probes, probes_at[40];
     uint64_t sent_us[512];
     uint16_t flow; /* of the last probe */
-    unsigned done;
+    unsigned done, reached;
     struct dht_trace_result result; /* the last one */
 } w;
 
 static void probe(void *ctx, const struct addr *to, uint8_t ttl, uint16_t token)
 {
-    (void)ctx, (void)to;
+    (void)ctx;
     cr_assert(ttl >= 1 && ttl <= DHT_TRACE_TTL_MAX && w.probes < 512 && w.flights < 64);
     cr_assert(token < DHT_TRACE_FLOWS * DHT_TRACE_STEPS);
     w.sent_us[w.probes++] = w.now.mono_us;
     w.probes_at[ttl]++;
     w.flow = token / DHT_TRACE_STEPS;
-    unsigned at = ttl > w.hops ? w.hops + 1 : ttl;
+    bool far = addr_eq(to, &w.far);
+    unsigned hops = far ? 38 : w.hops, at = ttl > hops ? hops + 1 : ttl;
     bool lost = w.lose_once >> at & 1;
     w.lose_once &= ~(1u << at);
-    if (lost || (at > w.hops ? w.dead : w.silent >> at & 1))
+    if (lost || (at > hops ? w.dead : w.silent >> at & 1))
         return;
-    w.flight[w.flights++] = (struct flight){w.now.mono_us + at * 10000 + w.late_us, token, ttl};
+    w.flight[w.flights++] = (struct flight){
+        w.now.mono_us + at * 10000 + w.late_us + (far ? 600000 : 0), token, ttl, at > hops};
     w.most_in_flight = w.flights > w.most_in_flight ? w.flights : w.most_in_flight;
 }
 
 static void done(void *ctx, const struct dht_trace_result *r, struct now now)
 {
-    (void)ctx, (void)now;
+    (void)ctx;
     w.done++;
-    w.result = *r;
+    w.reached += r->reached;
+    if (w.feed == 0 || addr_eq(&r->target, &w.far))
+        w.result = *r;
+    if (w.feed) {
+        const struct dht_trace_result *known;
+        const struct addr next = addr_v4(0x08080008u + (w.feed-- << 8));
+        dht_trace_towards(w.trace, &next, &known, now);
+    }
 }
 
 static void init(const struct dht_trace_config *config, unsigned hops)
@@ -80,7 +92,7 @@ static void arrive(unsigned i)
 {
     const struct flight f = w.flight[i];
     w.flight[i] = w.flight[--w.flights];
-    if (f.ttl > w.hops)
+    if (f.end)
         dht_trace_port_unreachable(w.trace, f.token);
     else
         dht_trace_time_exceeded(w.trace, f.token, &w.router[f.ttl], f.ttl * 10000u);
@@ -292,6 +304,23 @@ Test(trace, all_probes_of_a_trace_take_the_same_path)
     towards("9.9.9.9");
     run();
     cr_assert_neq(w.flow, flow, "and the next trace another");
+}
+
+Test(trace, a_slow_trace_is_not_mixed_with_the_many_that_end_beside_it)
+{
+    struct dht_trace_config c = dht_trace_config_default();
+    c.probes_per_s = 100;
+    c.burst = 10;
+    init(&c, 1);
+    w.far = ip("9.9.9.9");
+    w.feed = 130; /* twice as many as there are flows */
+    towards("9.9.9.9");
+    towards("8.9.9.9");
+    run();
+    cr_assert(w.done == 132 && w.reached == 131, "%u of %u", w.reached, w.done);
+    towards("9.9.9.1");
+    cr_assert(!w.result.reached);
+    cr_assert_str_eq(hops(), "26 27 28 29 30");
 }
 
 Test(trace, a_whole_prefix_is_traced_once_an_hour)
