@@ -89,8 +89,9 @@ struct config {
         unsigned n;
         struct endpoint item[32];
     } join;
-    uint64_t dht_port, ping_interval_ms, ping_misses, rpc_timeout_ms, bucket, prefix_bits, beta,
-        store_keys, lookups, probe_rate, short_ttl_ms, long_ttl_ms;
+    uint64_t dht_port, ping_interval_ms, rpc_timeout_ms, refresh_ms, bucket, beta, store_keys,
+        lookups, probe_rate, short_ttl_ms, long_ttl_ms;
+    uint64_t levels, rtt_ms[3], reconsider_ms, prefix_bits[3]; /* by level; rtt_ms[0]: unused */
     bool hints;
     char zone[CONFIG_TEXT];
     bool dns_enabled;

@@ -214,11 +214,21 @@ static void read_keys(struct config *c, struct report *report)
                    f->path, f->path);
 }
 
+static void check_levels(const struct config *c, struct report *report)
+{
+    const char *path = "cluster.rtt_regional";
+    if (c->rtt_ms[2] > c->rtt_ms[1] && !report_has(report, path))
+        report_add(report, top, path,
+                   "%llums is more than cluster.rtt_continental, %llums; level 2 is the nearer one",
+                   (unsigned long long)c->rtt_ms[2], (unsigned long long)c->rtt_ms[1]);
+}
+
 void config_check(struct config *c, struct report *report)
 {
     check_ports(c, report);
     check_sites(c, report);
     check_open(c, report);
+    check_levels(c, report);
     if (c->key_file.text)
         read_keys(c, report);
     if (c->join.n && !*c->key_file.path)

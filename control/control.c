@@ -52,7 +52,8 @@ void control_drain(struct control *c, const char *why, bool end)
              node_connections(c->node), (unsigned long long)c->config->drain_timeout_ms);
     if (end)
         sd_notify(0, "STOPPING=1");
-    control_publish(c); /* out of our own DNS answers first */
+    dht_member_leave(c->member, control_now()); /* others hear of it with our next packets */
+    control_publish(c);                         /* out of our own DNS answers first */
     for (unsigned i = 0; i < c->workers; i++)
         control_command(c, i, &m);
 }
@@ -91,13 +92,22 @@ static void handle_event(struct control *c, const struct node_event *e, struct n
 {
     switch (e->type) {
     case NODE_ANSWERED:
-        dht_member_answered(c->member, &e->contact, e->rtt_us, now);
+        dht_member_answered(c->member, &e->heard.who, &e->heard.tidings, now);
         break;
     case NODE_TIMED_OUT:
-        dht_member_timed_out(c->member, &e->contact.id, now);
+        dht_member_timed_out(c->member, &e->id, now);
         break;
     case NODE_HEARD:
-        dht_member_heard(c->member, &e->contact, now);
+        dht_member_heard(c->member, &e->heard.who, &e->heard.tidings, now);
+        break;
+    case NODE_PINGED:
+        member_pinged(c, e->ptr);
+        break;
+    case NODE_FOUND:
+        member_found(c, e->ptr, now);
+        break;
+    case NODE_LOOKED_UP:
+        control_looked_up(c, e->ptr, now);
         break;
     case NODE_PURGED:
         control_purged(c, e->ptr);
@@ -131,8 +141,9 @@ static uint64_t next_deadline(const struct control *c, uint64_t jobs_us, uint64_
 {
     uint64_t at = earlier(jobs_us, c->sample.at_us + SAMPLE_US);
 
-    at = earlier(at, dht_member_deadline_us(c->member));
+    at = earlier(at, member_deadline_us(c));
     at = earlier(at, hints_deadline_us(c));
+    at = earlier(at, near_deadline_us(c, now_us));
     at = earlier(at, server_deadline_us(c->server));
     if (c->retirements || dht_member_changed(c->member) || (c->draining && !c->drained))
         at = earlier(at, now_us + RECLAIM_US);
@@ -146,8 +157,9 @@ static void turn(struct control *c)
 
     for (unsigned i = 0; i < EVENTS_A_TURN && node_event(c->node, &e); i++)
         handle_event(c, &e, now);
-    dht_member_poll(c->member, now);
+    member_poll(c, now);
     hints_poll(c, now);
+    near_poll(c);
     if (dht_member_changed(c->member))
         control_publish(c);
     if (c->retirements)
@@ -216,6 +228,7 @@ int control_run(struct control *c)
         else if (e.type == NODE_TCP_SHOWN)
             control_tcp_shown(c, e.ptr);
     control_jobs_end(c);
+    member_save(c, control_now());
     if (c->cut)
         log_warning("stopped; connections that did not end in time were cut cut=%u", c->cut);
     else if (status == 0)
@@ -239,8 +252,6 @@ void control_free(struct control *c)
         free(c->view);
         c->view = NULL;
     }
-    if (c->member)
-        dht_member_destroy(c->member);
-    c->member = NULL;
+    member_stop(c);
     hints_stop(c);
 }

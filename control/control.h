@@ -11,12 +11,16 @@
  *   publish.c   the view: build, swap, free        server.c   the control socket
  *   jobs.c      requests, at once and later        request.c  a request's line
  *   tcp.c       the answers to `tcp`       hints.c    the routers around us
+ *   member.c    membership's host          state.c    what is kept over restarts
+ *   index.c     the answers to `peers`, `clusters` and `lookup`
+ *   near.c      who is near an address: the answer to `near`
  *   config*.c   the configuration's reader, by schema.h; report.c prints its mistakes
  */
 #ifndef CORAL_CONTROL_CONTROL_H
 #define CORAL_CONTROL_CONTROL_H
 
 #include "control/config.h"
+#include "control/near.h"
 #include "control/request.h"
 #include "control/server.h"
 #include "control/view.h"
@@ -27,6 +31,11 @@
 #define CONTROL_RETIRED  256 /* replaced parts that wait for their grace period */
 #define CONTROL_COMMANDS 256 /* commands that wait for room in a worker's ring */
 #define CONTROL_JOBS     SERVER_CLIENTS
+/* Pools of what is lent to workers. Pings: the saved contacts at the start and the suspects and
+ * candidates of a turn. Walks: those that validate a cluster, at both levels, and the table's. */
+#define CONTROL_PINGS   128
+#define CONTROL_FINDS   32
+#define CONTROL_LOOKUPS 8
 
 /* A part of a view that was replaced. */
 struct retired {
@@ -48,6 +57,28 @@ struct lent_tcp {
     struct node_tcp tcp;
 };
 
+struct lent_ping {
+    struct dht_ping ping;
+    bool lent;
+};
+struct lent_find {
+    struct node_find find;
+    bool lent;
+};
+struct lent_lookup {
+    uint32_t job;             /* that asked; else */
+    struct near_search *near; /* the search that did */
+    bool lent;
+    struct node_lookup lookup;
+};
+
+/* The last change of a cluster. */
+struct control_switch {
+    struct dht_switch why;
+    uint64_t at_us;
+    unsigned n; /* so far */
+};
+
 /* A request that is answered later. */
 struct job {
     bool used;
@@ -55,7 +86,8 @@ struct job {
     struct request request;
     uint32_t client;
     uint64_t deadline_us;
-    unsigned waiting; /* workers that have not answered */
+    unsigned waiting;   /* workers that have not answered */
+    struct addr target; /* near: of what */
     struct lent_fills *fills[NODE_WORKERS];
     struct lent_tcp *tcp[NODE_WORKERS];
 };
@@ -71,6 +103,13 @@ struct control {
     struct node *node;
     unsigned workers;
     struct dht_member *member;
+    struct dht_book *book;
+    struct endpoint join[32]; /* the engine refers to them */
+    unsigned joins;
+    struct control_switch switched[DHT_LEVELS]; /* [0]: unused */
+    char state_path[320];
+    uint64_t saved_us;
+    bool save_failed;
     struct server *server;
     struct dht_contact self;
     uint64_t started_us;
@@ -88,6 +127,10 @@ struct control {
     } command[CONTROL_COMMANDS];
     unsigned commands;
 
+    struct lent_ping ping[CONTROL_PINGS];
+    struct lent_find find[CONTROL_FINDS];
+    struct lent_lookup lookup[CONTROL_LOOKUPS];
+
     struct job job[CONTROL_JOBS];
     uint32_t job_serial;
 
@@ -97,6 +140,7 @@ struct control {
     struct dht_hints hints;  /* where we are to be found */
     uint64_t hints_round_us; /* when our surroundings are traced next */
     uint64_t hints_wait_us;  /* from then to the next time */
+    struct near near;
 
     bool draining; /* takes no new connections, finishes what runs */
     bool drained;  /* has finished, or cut what did not */
@@ -128,11 +172,18 @@ void control_request(void *ctx, uint32_t client, const char *line, size_t len);
 void control_purged(struct control *c, struct node_purge *purge);
 void control_filled(struct control *c, struct node_fills *fills);
 void control_tcp_shown(struct control *c, struct node_tcp *tcp);
+/* Has a worker look up a key for a search; near_looked_up comes. False: too many at once. */
+bool control_lookup(struct control *c, unsigned worker, const struct dht_id *key,
+                    struct near_search *near);
+void control_looked_up(struct control *c, struct node_lookup *lookup, struct now now);
+/* It is known who is near a prefix, or that nobody is: who waits for that is told. */
+void control_near_done(struct control *c, const struct near_found *found);
 /* Answers those whose time is over; returns when to come again. */
 uint64_t control_jobs_poll(struct control *c, uint64_t now_us);
 /* The node has stopped: last answers. */
 void control_jobs_end(struct control *c);
-/* Sends a command now or when its worker has room; false: too many wait already. */
+/* Sends a command now, or when there is a node and its worker has room; false: too many wait
+ * already. */
 bool control_command(struct control *c, unsigned worker, const struct message *m);
 
 /* control.c */
@@ -151,6 +202,24 @@ void status_sample(struct control *c, uint64_t now_us);
 /* tcp.c: the answers to `tcp` */
 json_t *tcp_counters_json(const struct control *c);
 json_t *tcp_connections_json(const struct job *job);
+
+/* member.c */
+/* With what an earlier run left in state_path. `plan` must outlive the membership. False: no
+ * memory. */
+bool member_start(struct control *c, const struct node_config *plan, struct now now);
+void member_stop(struct control *c);
+void member_poll(struct control *c, struct now now);
+uint64_t member_deadline_us(const struct control *c);
+void member_save(struct control *c, struct now now);
+void member_pinged(struct control *c, struct dht_ping *ping);                 /* NODE_PINGED */
+void member_found(struct control *c, struct node_find *find, struct now now); /* NODE_FOUND */
+
+/* index.c */
+/* Of a descriptor's size: how many members. */
+uint64_t index_size(uint8_t size);
+json_t *index_peers_json(const struct control *c);
+json_t *index_clusters_json(const struct control *c);
+json_t *index_lookup_json(const struct node_lookup *lookup);
 
 /* hints.c */
 /* False: no memory. */

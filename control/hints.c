@@ -42,8 +42,10 @@ static void traced(void *ctx, const struct dht_trace_result *r, struct now now)
 {
     struct control *c = ctx;
 
-    if (!r->near)
+    if (!r->near) {
+        near_traced(c, r, now);
         return;
+    }
     log_result(r);
     for (unsigned i = 0; i < r->n; i++)
         dht_hints_router(&c->hints, &r->router[i].ip, r->router[i].hop, now);
@@ -126,9 +128,10 @@ static void round_start(struct control *c, struct now now)
     for (uint32_t i = 0; i < r->n; i++) {
         if (!r->route[i].alive)
             continue;
-        target_add(c, &t, &r->route[i].contact.rpc.ip);
-        target_add(c, &t, &r->route[i].contact.v4);
-        target_add(c, &t, &r->route[i].contact.v6);
+        const struct dht_contact *node = dht_route_contact(r, i);
+        target_add(c, &t, &node->rpc.ip);
+        target_add(c, &t, &node->v4);
+        target_add(c, &t, &node->v6);
     }
     for (unsigned i = 0; i < c->config->join.n; i++)
         target_add(c, &t, &c->config->join.item[i].ip);
@@ -139,10 +142,26 @@ static void round_start(struct control *c, struct now now)
         c->hints_wait_us = c->hints_wait_us < ROUND_US / 2 ? c->hints_wait_us * 2 : ROUND_US;
 }
 
+/* A worker puts; what comes of it is not told, as half its TTL later it is put again. */
+static void put_due(struct control *c, struct now now)
+{
+    struct node_put p;
+
+    static_assert(sizeof(p) <= MESSAGE_BODY, "a put fits a message");
+    while (dht_hints_due(&c->hints, &p.key, &p.ttl_ms, now)) {
+        struct message m = {.type = NODE_PUT, .from = 0xffff};
+        memcpy(m.body, &p, sizeof(p));
+        if (!control_command(c, WORKER, &m))
+            dht_hints_failed(&c->hints, &p.key, now);
+    }
+}
+
 void hints_poll(struct control *c, struct now now)
 {
     if (!c->trace)
         return;
+    if (!c->draining) /* a node that leaves wants no visitors */
+        put_due(c, now);
     if (now.mono_us >= c->hints_round_us)
         round_start(c, now);
     dht_trace_poll(c->trace, now);
@@ -150,8 +169,12 @@ void hints_poll(struct control *c, struct now now)
 
 uint64_t hints_deadline_us(const struct control *c)
 {
-    uint64_t at = c->trace ? dht_trace_deadline_us(c->trace) : UINT64_MAX;
-    return c->trace && c->hints_round_us < at ? c->hints_round_us : at;
+    if (!c->trace)
+        return UINT64_MAX;
+    uint64_t at = dht_trace_deadline_us(c->trace);
+    uint64_t due = c->draining ? UINT64_MAX : dht_hints_deadline_us(&c->hints);
+    at = due < at ? due : at;
+    return c->hints_round_us < at ? c->hints_round_us : at;
 }
 
 void hints_probed(struct control *c, const struct node_event *e)
@@ -161,7 +184,7 @@ void hints_probed(struct control *c, const struct node_event *e)
     if (e->probed.reached)
         dht_trace_port_unreachable(c->trace, e->probed.token);
     else
-        dht_trace_time_exceeded(c->trace, e->probed.token, &e->probed.from, e->rtt_us);
+        dht_trace_time_exceeded(c->trace, e->probed.token, &e->probed.from, e->probed.rtt_us);
 }
 
 json_t *hints_json(const struct control *c)

@@ -10,9 +10,11 @@
 #include "control/log.h"
 #include "control/stats.h"
 
-#define FILLS_US 1000000u
-#define PURGE_US 5000000u
-#define TCP_US   5000000u
+#define FILLS_US  1000000u
+#define PURGE_US  5000000u
+#define TCP_US    5000000u
+#define LOOKUP_US 8000000u  /* an engine's lookup ends after 5 s at most */
+#define NEAR_US   30000000u /* a trace of many silent hops, then some lookups */
 
 struct lent_purge {
     uint32_t job;
@@ -23,7 +25,7 @@ struct lent_purge {
 
 bool control_command(struct control *c, unsigned worker, const struct message *m)
 {
-    if (node_command(c->node, worker, m))
+    if (c->node && node_command(c->node, worker, m))
         return true;
     if (c->commands == CONTROL_COMMANDS)
         return false;
@@ -177,21 +179,31 @@ void control_tcp_shown(struct control *c, struct node_tcp *tcp)
 
 /* --- purge --------------------------------------------------------------------------------- */
 
-static void purge_begin(struct control *c, uint32_t client, const struct request *r)
+/* The URL as the proxy has it; returns its length, 0 after an answer. */
+static size_t url_of(struct control *c, uint32_t client, const struct request *r, char *url,
+                     size_t room)
 {
-    char url[REQUEST_URL + 64];
-    size_t len = proxy_url(c->view->policy, r->url, strlen(r->url), url, sizeof(url));
-    struct message m = {.type = NODE_PURGE, .from = 0xffff};
+    size_t len = proxy_url(c->view->policy, r->url, strlen(r->url), url, room);
 
     if (len == 0) {
         /* one that no node would serve is wrong, one that only this one does not is refused */
         const struct proxy_policy any = {.open = true};
-        if (proxy_url(&any, r->url, strlen(r->url), url, sizeof(url)) == 0)
+        if (proxy_url(&any, r->url, strlen(r->url), url, room) == 0)
             refuse_wrong(c, client, "this is no URL; write it like http://www.example.com/page");
         else
             server_refuse(c->server, client, "this node does not serve that host");
-        return;
     }
+    return len;
+}
+
+static void purge_begin(struct control *c, uint32_t client, const struct request *r)
+{
+    char url[REQUEST_URL + 64];
+    size_t len = url_of(c, client, r, url, sizeof(url));
+    struct message m = {.type = NODE_PURGE, .from = 0xffff};
+
+    if (len == 0)
+        return;
     struct lent_purge *lent = calloc(1, sizeof(*lent) + len + 1);
     struct job *j = job_new(c, client, r, control_now().mono_us + PURGE_US);
     if (lent && j) {
@@ -223,6 +235,103 @@ void control_purged(struct control *c, struct node_purge *purge)
                           j->request.url));
     }
     free(lent);
+}
+
+/* --- lookup -------------------------------------------------------------------------------- */
+
+static struct lent_lookup *lookup_free(struct control *c)
+{
+    for (unsigned i = 0; i < CONTROL_LOOKUPS; i++)
+        if (!c->lookup[i].lent)
+            return &c->lookup[i];
+    return NULL;
+}
+
+static void lookup_begin(struct control *c, uint32_t client, const struct request *r)
+{
+    char url[REQUEST_URL + 64];
+    struct message m = {.type = NODE_LOOKUP, .from = 0xffff};
+    struct dht_id key;
+
+    if (!dht_id_parse(r->url, &key)) {
+        size_t len = url_of(c, client, r, url, sizeof(url));
+        if (len == 0)
+            return;
+        key = dht_key(url, len);
+    }
+    struct lent_lookup *lent = lookup_free(c);
+    struct job *j = lent ? job_new(c, client, r, control_now().mono_us + LOOKUP_US) : NULL;
+    if (j) {
+        lent->job = j->serial;
+        lent->near = NULL;
+        lent->lookup.key = key;
+        m.ptr[0] = &lent->lookup;
+        lent->lent = control_command(c, 0, &m);
+        if (lent->lent)
+            return;
+        j->used = false;
+    }
+    server_refuse(c->server, client, "too many requests at once; try again");
+}
+
+bool control_lookup(struct control *c, unsigned worker, const struct dht_id *key,
+                    struct near_search *near)
+{
+    struct message m = {.type = NODE_LOOKUP, .from = 0xffff};
+    struct lent_lookup *lent = lookup_free(c);
+
+    if (!lent)
+        return false;
+    lent->near = near;
+    lent->lookup.key = *key;
+    m.ptr[0] = &lent->lookup;
+    lent->lent = control_command(c, worker, &m);
+    return lent->lent;
+}
+
+void control_looked_up(struct control *c, struct node_lookup *lookup, struct now now)
+{
+    struct lent_lookup *lent =
+        (struct lent_lookup *)(void *)((char *)lookup - offsetof(struct lent_lookup, lookup));
+    struct job *j = lent->near ? NULL : job_find(c, lent->job);
+
+    lent->lent = false;
+    if (lent->near)
+        near_looked_up(c, lent->near, lookup, now);
+    else if (j)
+        job_end(c, j, index_lookup_json(lookup));
+}
+
+/* --- near ---------------------------------------------------------------------------------- */
+
+static void near_begin(struct control *c, uint32_t client, const struct request *r)
+{
+    struct now now = control_now();
+    const struct near_found *found;
+    struct addr target;
+
+    if (!addr_parse(r->address, &target)) {
+        refuse_wrong(c, client, "this is no address; write it like 192.0.2.1 or 2001:db8::1");
+        return;
+    }
+    struct job *j = job_new(c, client, r, now.mono_us + NEAR_US);
+    if (!j) {
+        server_refuse(c->server, client, "too many requests at once; try again");
+        return;
+    }
+    j->target = target;
+    if (near_find(c, &target, &found, now) != NEAR_WAITING)
+        job_end(c, j, near_json(c, &target, found));
+}
+
+void control_near_done(struct control *c, const struct near_found *found)
+{
+    for (unsigned i = 0; i < CONTROL_JOBS; i++) {
+        struct job *j = &c->job[i];
+        const struct addr prefix = dht_hint_prefix(&j->target);
+        if (j->used && j->request.verb == REQUEST_NEAR && addr_eq(&prefix, &found->prefix))
+            job_end(c, j, near_json(c, &j->target, found));
+    }
 }
 
 /* --- all ----------------------------------------------------------------------------------- */
@@ -261,6 +370,18 @@ void control_request(void *ctx, uint32_t client, const char *line, size_t len)
     case REQUEST_TCP:
         tcp_begin(c, client, &r);
         break;
+    case REQUEST_PEERS:
+        server_reply(c->server, client, index_peers_json(c));
+        break;
+    case REQUEST_CLUSTERS:
+        server_reply(c->server, client, index_clusters_json(c));
+        break;
+    case REQUEST_LOOKUP:
+        lookup_begin(c, client, &r);
+        break;
+    case REQUEST_NEAR:
+        near_begin(c, client, &r);
+        break;
     case REQUEST_DRAIN:
         control_drain(c, "asked by coralctl", false);
         server_reply(c->server, client, status_drain_json(c));
@@ -295,9 +416,11 @@ uint64_t control_jobs_poll(struct control *c, uint64_t now_us)
             job_end(c, j, status_json(c, j));
         else if (j->request.verb == REQUEST_TCP)
             job_end(c, j, tcp_connections_json(j));
+        else if (j->request.verb == REQUEST_NEAR)
+            job_end(c, j, near_json(c, &j->target, NULL));
         else
             job_end(c, j,
-                    json_pack("{s:b, s:s}", "ok", 0, "error", "the worker did not answer in 5 s"));
+                    json_pack("{s:b, s:s}", "ok", 0, "error", "the worker did not answer in time"));
     }
     return at;
 }

@@ -182,43 +182,6 @@ static int start_eal(const struct config *c, const struct rundir *r)
     return DONE;
 }
 
-static void member_ping(void *ctx, const struct endpoint *to, const struct dht_id *who)
-{
-    struct control *c = ctx;
-    struct message m = {.type = NODE_PING, .from = 0xffff};
-    struct node_ping ping = {.to = *to};
-
-    static_assert(sizeof(ping) <= MESSAGE_BODY, "a ping fits a message");
-    if (who)
-        ping.who = *who;
-    memcpy(m.body, &ping, sizeof(ping));
-    control_command(c, 0, &m); /* one that finds no room is a ping lost: another follows */
-}
-
-static void member_find(void *ctx, const struct dht_id *target)
-{
-    struct message m = {.type = NODE_FIND, .from = 0xffff};
-    memcpy(m.body, target, sizeof(*target));
-    control_command(ctx, 0, &m);
-}
-
-static bool start_member(struct control *c, const struct node_config *plan, struct now now)
-{
-    const struct dht_member_host host = {c, member_ping, member_find};
-    struct endpoint join[32];
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < c->config->join.n; i++) {
-        struct endpoint e = c->config->join.item[i];
-        if (!e.port)
-            e.port = (uint16_t)c->config->dht_port;
-        if (!endpoint_eq(&e, &plan->self.rpc))
-            join[n++] = e;
-    }
-    c->member = dht_member_create(&plan->dht, &plan->self, join, n, &host, plan->seed, now);
-    return c->member != NULL;
-}
-
 static void log_ports(const struct control *c)
 {
     for (unsigned i = 0; i < c->config->ports; i++) {
@@ -262,6 +225,13 @@ static int serve(struct control *c, const struct node_config *plan, const struct
     return status;
 }
 
+/* systemd's folder for what outlives a run, and a boot; else the run folder. */
+static void state_path(const struct rundir *r, char *out, size_t len)
+{
+    const char *folder = getenv("STATE_DIRECTORY");
+    snprintf(out, len, "%.300s/state.json", folder && *folder == '/' ? folder : r->path);
+}
+
 static int run(const struct config *config, struct proxy_policy *policy, const struct rundir *r)
 {
     static struct control c; /* large; one a process */
@@ -277,7 +247,8 @@ static int run(const struct config *config, struct proxy_policy *policy, const s
     c.self = plan->self;
     c.started_us = now.mono_us;
     c.zone_serial = (uint32_t)now.wall_s; /* grows over restarts (RFC 1912 2.2) */
-    bool started = start_member(&c, plan, now) && hints_start(&c, plan, now);
+    state_path(r, c.state_path, sizeof(c.state_path));
+    bool started = member_start(&c, plan, now) && hints_start(&c, plan, now);
     struct dht_routes *routes = started ? dht_member_routes(c.member) : NULL;
     c.view = routes ? control_view_first(config, policy, routes, c.zone_serial) : NULL;
     if (c.view)

@@ -47,11 +47,19 @@ static void dht_fill(const struct config *c, struct node_config *out)
     d->port = (uint16_t)c->dht_port;
     d->bucket = (unsigned)c->bucket;
     d->beta = (unsigned)c->beta;
-    d->prefix_bits = (unsigned)c->prefix_bits;
+    d->levels = (unsigned)c->levels;
+    for (unsigned l = 0; l < DHT_LEVELS; l++)
+        d->prefix_bits[l] = (uint8_t)c->prefix_bits[l];
+    for (unsigned l = 1; l < DHT_LEVELS; l++) {
+        struct cluster_config *k = &d->cluster[l];
+        k->threshold_us = (uint32_t)c->rtt_ms[l] * 1000;
+        k->tick_s = (unsigned)(c->reconsider_ms / 1000);
+        k->fast_tick_s = k->tick_s < k->fast_tick_s ? k->tick_s : k->fast_tick_s;
+    }
     d->store_keys = (uint32_t)c->store_keys;
     d->lookups = (uint32_t)c->lookups;
     d->ping_interval_ms = (uint32_t)c->ping_interval_ms;
-    d->ping_misses = (uint32_t)c->ping_misses;
+    d->refresh_ms = (uint32_t)c->refresh_ms;
     d->rpc_timeout_ms = (uint32_t)c->rpc_timeout_ms;
     out->keys.n = c->keys;
     for (unsigned i = 0; i < c->keys; i++) {

@@ -36,17 +36,17 @@ void control_reclaim(struct control *c)
     c->retirements = kept;
 }
 
-static void log_member(void *ctx, const struct dht_route *r, bool alive)
+static void log_member(void *ctx, const struct dht_contact *node, uint32_t rtt_us, bool live)
 {
     char at[ENDPOINT_TEXT], id[2 * DHT_ID_BYTES + 1];
 
     (void)ctx;
-    if (alive)
-        log_info("node alive id=%.8s address=%s rtt_us=%u", dht_id_text(&r->contact.id, id),
-                 endpoint_text(&r->contact.rpc, at), r->rtt_us);
+    if (live)
+        log_info("node alive id=%.8s address=%s rtt_us=%u", dht_id_text(&node->id, id),
+                 endpoint_text(&node->rpc, at), rtt_us);
     else
         log_warning("node lost, no longer named in DNS id=%.8s address=%s",
-                    dht_id_text(&r->contact.id, id), endpoint_text(&r->contact.rpc, at));
+                    dht_id_text(&node->id, id), endpoint_text(&node->rpc, at));
 }
 
 void control_publish(struct control *c)

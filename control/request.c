@@ -7,8 +7,8 @@
 
 #include "control/nearest.h"
 
-const char *const request_words[REQUEST_VERBS] = {"status", "stats", "tcp",
-                                                  "purge",  "drain", "stop"};
+const char *const request_words[REQUEST_VERBS] = {"status", "stats", "tcp",   "peers", "clusters",
+                                                  "lookup", "near",  "purge", "drain", "stop"};
 
 static bool verb_parse(const char *word, enum request_verb *out, char *error, size_t len)
 {
@@ -38,7 +38,8 @@ static bool member(struct request *r, const char *key, const json_t *value, char
         r->wait = json_is_true(value);
         return true;
     }
-    if (strcmp(key, "address") == 0 && r->verb == REQUEST_TCP && json_is_string(value)) {
+    if (strcmp(key, "address") == 0 && (r->verb == REQUEST_TCP || r->verb == REQUEST_NEAR) &&
+        json_is_string(value)) {
         size_t n = json_string_length(value);
         if (n == 0 || n >= sizeof(r->address)) {
             snprintf(error, len, "an address has 1 to %d bytes", REQUEST_ADDRESS - 1);
@@ -47,11 +48,14 @@ static bool member(struct request *r, const char *key, const json_t *value, char
         memcpy(r->address, json_string_value(value), n + 1);
         return true;
     }
-    if (strcmp(key, "url") == 0 && r->verb == REQUEST_PURGE && json_is_string(value)) {
+    if (((strcmp(key, "url") == 0 && r->verb == REQUEST_PURGE) ||
+         (strcmp(key, "key") == 0 && r->verb == REQUEST_LOOKUP)) &&
+        json_is_string(value)) {
         const char *url = json_string_value(value);
         size_t n = json_string_length(value);
         if (n == 0 || n >= sizeof(r->url) || strlen(url) != n) {
-            snprintf(error, len, "a URL has 1 to %d bytes", REQUEST_URL - 1);
+            snprintf(error, len, "a %s has 1 to %d bytes", r->verb == REQUEST_PURGE ? "URL" : "key",
+                     REQUEST_URL - 1);
             return false;
         }
         memcpy(r->url, url, n + 1);
@@ -85,6 +89,14 @@ bool request_parse(const char *line, size_t len, struct request *out, char *erro
     json_object_foreach(o, key, value) if (!member(out, key, value, error, error_len)) goto out;
     if (out->verb == REQUEST_PURGE && !*out->url) {
         snprintf(error, error_len, "purge needs \"url\"");
+        goto out;
+    }
+    if (out->verb == REQUEST_LOOKUP && !*out->url) {
+        snprintf(error, error_len, "lookup needs \"key\"");
+        goto out;
+    }
+    if (out->verb == REQUEST_NEAR && !*out->address) {
+        snprintf(error, error_len, "near needs \"address\"");
         goto out;
     }
     good = true;

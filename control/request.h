@@ -5,6 +5,10 @@
  *   {"verb": "status"}
  *   {"verb": "stats", "workers": true}
  *   {"verb": "tcp", "address": "192.0.2.1:80"}
+ *   {"verb": "peers"}
+ *   {"verb": "clusters"}
+ *   {"verb": "lookup", "key": "http://www.example.com/page"}
+ *   {"verb": "near", "address": "192.0.2.1"}
  *   {"verb": "purge", "url": "http://www.example.com/page"}
  *   {"verb": "drain"}
  *   {"verb": "stop", "wait": false}
@@ -26,20 +30,26 @@ enum request_verb {
     REQUEST_STATUS,
     REQUEST_STATS,
     REQUEST_TCP,
+    REQUEST_PEERS,
+    REQUEST_CLUSTERS,
+    REQUEST_LOOKUP,
+    REQUEST_NEAR,
     REQUEST_PURGE,
     REQUEST_DRAIN,
     REQUEST_STOP,
     REQUEST_VERBS
 };
 /* All of them in a sentence. */
-#define REQUEST_VERBS_TEXT "status, stats, tcp, purge, drain and stop"
+#define REQUEST_VERBS_TEXT                                                                         \
+    "status, stats, tcp, peers, clusters, lookup, near, purge, drain and stop"
 
 struct request {
     enum request_verb verb;
-    bool workers;                  /* stats: of each worker too */
-    bool wait;                     /* stop: answer when it is done */
-    char address[REQUEST_ADDRESS]; /* tcp: ADDRESS or ADDRESS:PORT; empty: counters */
-    char url[REQUEST_URL];
+    bool workers; /* stats: of each worker too */
+    bool wait;    /* stop: answer when it is done */
+    char
+        address[REQUEST_ADDRESS]; /* tcp: ADDRESS or ADDRESS:PORT; empty: counters. near: ADDRESS */
+    char url[REQUEST_URL];        /* purge; lookup: a URL, or a key's 40 hexadecimal digits */
 };
 
 /* The verbs' words, in enum order: coralctl's too. */

@@ -77,18 +77,31 @@ L(NODE, "cluster.join[]", ENDPOINT, join, "", 0, 32, RESTART, \
   "node's own address among them does no harm, so all nodes can have the same list.") \
 X(NODE, "cluster.port", UINT, dht_port, "8053", 1, 65535, RESTART, \
   "UDP port of the index; the same on every node of the cluster.") \
-X(NODE, "cluster.ping_interval", TIME, ping_interval_ms, "500ms", 50, 60 * SCHEMA_S, RESTART, \
-  "How often a neighbour is asked whether it lives.") \
-X(NODE, "cluster.ping_misses", UINT, ping_misses, "2", 1, 20, RESTART, \
-  "Pings without an answer in a row after which a node counts as dead: it leaves DNS answers " \
-  "and is no next hop.") \
+X(NODE, "cluster.ping_interval", TIME, ping_interval_ms, "600ms", 50, 60 * SCHEMA_S, RESTART, \
+  "How often a node that DNS may name is asked whether it lives.") \
+X(NODE, "cluster.refresh", TIME, refresh_ms, "5s", 200, 600 * SCHEMA_S, RESTART, \
+  "How often, at each level, the contact that was unheard for longest is pinged.") \
+X(NODE, "cluster.levels", UINT, levels, "3", 1, 3, RESTART, \
+  "Levels of clusters in the index: 1 is the planet alone, 2 adds a cluster of near nodes, 3 one " \
+  "of nodes nearer still. Lookups ask near nodes first. Nodes with different numbers go together.") \
+X(NODE, "cluster.rtt_regional", TIME, rtt_ms[2], "20ms", 1, 400, RESTART, \
+  "Level 2: members of a cluster have round trips below this to each other, for the most part.") \
+X(NODE, "cluster.rtt_continental", TIME, rtt_ms[1], "60ms", 1, 500, RESTART, \
+  "The same of level 1, whose clusters are larger.") \
+X(NODE, "cluster.reconsider", TIME, reconsider_ms, "5min", 1 * SCHEMA_S, 1 * SCHEMA_D, RESTART, \
+  "How often a node looks whether another cluster is better for it. Soon after the start and after " \
+  "a change it looks more often.") \
 X(NODE, "cluster.rpc_timeout", TIME, rpc_timeout_ms, "500ms", 20, 30 * SCHEMA_S, RESTART, \
   "Time-out of a question to a node whose round trip has not been measured yet.") \
 X(NODE, "cluster.bucket_size", UINT, bucket, "8", 1, 64, RESTART, \
   "Contacts kept at each distance in the routing table (k).") \
-X(NODE, "cluster.bits_per_hop", UINT, prefix_bits, "1", 1, 4, RESTART, \
-  "Bits of the key's prefix that a hop corrects (b): more is fewer hops and more load on a " \
-  "hot key's last nodes.") \
+X(NODE, "cluster.bits_per_hop", UINT, prefix_bits[0], "3", 1, 4, RESTART, \
+  "Bits of the key's prefix that a hop corrects (b) at level 0, where hops are long: more is fewer " \
+  "hops and more load on a hot key's last nodes.") \
+X(NODE, "cluster.bits_per_hop_continental", UINT, prefix_bits[1], "2", 1, 4, RESTART, \
+  "The same at level 1, in a cluster.") \
+X(NODE, "cluster.bits_per_hop_regional", UINT, prefix_bits[2], "1", 1, 4, RESTART, \
+  "The same at level 2, in a near one.") \
 X(NODE, "cluster.walks_per_minute", UINT, beta, "12", 1, 100000, RESTART, \
   "Stores that a node full for a key lets through to it in a minute (beta).") \
 X(NODE, "cluster.store_keys", UINT, store_keys, "65536", 1024, 100000000, RESTART, \

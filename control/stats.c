@@ -20,11 +20,10 @@
 #define X_DNS(n, u, t)      ROW(dns_counters, dns, 0, n, u, t)
 #define X_RESOLVER(n, u, t) ROW(resolver_counters, resolver, 0, n, u, t)
 #define X_WORKER(n, u, t)   ROW(worker_counters, worker, 0, n, u, t)
+#define X_DHT(n, u, t)      ROW(dht_counters, dht, 0, n, u, t)
 /* one list, two structs a worker: what serves and what asks */
 #define X_HTTP(n, u, t)                                                                            \
     ROW(http_counters, http, offsetof(struct worker_stats, http_client), n, u, t)
-#define X_DHT(n, u, t)                                                                             \
-    ROW(dht_counters, dht_serve, offsetof(struct worker_stats, dht_asker), n, u, t)
 
 const struct stats_counter stats_table[] = {
     HTTP_COUNTERS(X_HTTP) PROXY_COUNTERS(X_PROXY) CACHE_COUNTERS(X_CACHE) DHT_COUNTERS(X_DHT)

@@ -117,11 +117,12 @@ static json_t *index_json(const struct control *c)
 
     for (uint32_t i = 0; i < r->n; i++) {
         const struct dht_route *m = &r->route[i];
+        const struct dht_contact *node = dht_route_contact(r, i);
         alive += m->alive;
-        json_array_append_new(members, json_pack("{s:s, s:s, s:b, s:I}", "id",
-                                                 dht_id_text(&m->contact.id, id), "address",
-                                                 endpoint_text(&m->contact.rpc, at), "alive",
-                                                 m->alive, "rtt_us", (json_int_t)m->rtt_us));
+        json_array_append_new(members,
+                              json_pack("{s:s, s:s, s:b, s:I}", "id", dht_id_text(&node->id, id),
+                                        "address", endpoint_text(&node->rpc, at), "alive", m->alive,
+                                        "rtt_us", (json_int_t)m->rtt_us));
     }
     return json_pack("{s:s, s:s, s:i, s:i, s:o}", "id", dht_id_text(&c->self.id, id), "address",
                      endpoint_text(&c->self.rpc, at), "nodes", (int)r->n, "alive", alive, "members",

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "dht/closer.h"
+
 /* --- the zone ------------------------------------------------------------------------------ */
 
 static void member_add(struct dns_zone *z, const struct dht_contact *c)
@@ -38,9 +40,9 @@ struct dns_zone *view_zone(const struct config *c, const struct dht_routes *rout
     if (self)
         member_add(z, &routes->self);
     for (uint32_t i = 0; i < routes->n; i++)
-        if (routes->route[i].alive &&
-            is_served_by(&routes->route[i].contact, routes->self.http_port))
-            member_add(z, &routes->route[i].contact);
+        if (routes->route[i].live &&
+            is_served_by(dht_route_contact(routes, i), routes->self.http_port))
+            member_add(z, dht_route_contact(routes, i));
     return z;
 }
 
@@ -176,21 +178,26 @@ struct dht_contact view_self(const struct config *c)
     return self;
 }
 
-static bool is_alive_in(const struct dht_routes *r, const struct dht_id *id)
+static bool is_live_in(const struct dht_routes *r, const struct dht_id *id)
 {
-    for (uint32_t i = 0; r && i < r->n; i++)
-        if (memcmp(&r->route[i].contact.id, id, sizeof(*id)) == 0)
-            return r->route[i].alive;
-    return false;
+    uint32_t at = r ? routes_find(r, id) : 0;
+    return r && at < r->n && r->route[at].live;
+}
+
+/* Those of `a` that live and do not in `b`. */
+static void diff(const struct dht_routes *a, const struct dht_routes *b, bool live,
+                 view_changed *changed, void *ctx)
+{
+    for (uint32_t i = 0; a && i < a->n; i++) {
+        const struct dht_contact *node = dht_route_contact(a, i);
+        if (a->route[i].live && !is_live_in(b, &node->id))
+            changed(ctx, node, a->route[i].rtt_us, live);
+    }
 }
 
 void view_routes_diff(const struct dht_routes *before, const struct dht_routes *after,
                       view_changed *changed, void *ctx)
 {
-    for (uint32_t i = 0; before && i < before->n; i++)
-        if (before->route[i].alive && !is_alive_in(after, &before->route[i].contact.id))
-            changed(ctx, &before->route[i], false);
-    for (uint32_t i = 0; i < after->n; i++)
-        if (after->route[i].alive && !is_alive_in(before, &after->route[i].contact.id))
-            changed(ctx, &after->route[i], true);
+    diff(before, after, false, changed, ctx);
+    diff(after, before, true, changed, ctx);
 }

@@ -28,8 +28,9 @@ void view_policy_free(struct proxy_policy *p);
 /* This node as others see it. */
 struct dht_contact view_self(const struct config *c);
 
-/* Calls `changed` for each node that is alive in one of two routes and not in the other. */
-typedef void view_changed(void *ctx, const struct dht_route *route, bool alive);
+/* Calls `changed` for each node that lives (as DNS has it) in one of two routes and not in the
+ * other. */
+typedef void view_changed(void *ctx, const struct dht_contact *node, uint32_t rtt_us, bool live);
 void view_routes_diff(const struct dht_routes *before, const struct dht_routes *after,
                       view_changed *changed, void *ctx);
 

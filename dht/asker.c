@@ -1,65 +1,33 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dht/asker.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
+#include "dht/closer.h"
+#include "dht/direct.h"
 #include "dht/mac.h"
 
-#define PING_SLOTS          256u
 #define UNREACHABLE_US      60000000ull /* of a contact known by hearsay */
 #define UNREACHABLE_OURS_US 2000000ull  /* of one in our table: its pings know better soon */
 /* In a row. Two would do on clean links; with one packet in a hundred lost they hide live roots for
  * the whole minute: about 1 get in 5000 missed in the network test, with three 1 in 15000. */
 #define UNREACHABLE_FAILURES 3
 #define REPORT_US            50000ull
-#define FIRE_LIMIT           4096
 
-struct dht_asker *dht_asker_create(const struct dht_config *config, unsigned worker,
-                                   struct dht_mac *mac, const struct dht_asker_host *host,
-                                   const uint8_t seed[32], struct now now)
+struct dht_asker *dht_asker_create(struct dht_arena *arena, struct dht_mac *mac,
+                                   const struct dht_asker_host *host)
 {
-    assert(worker < DHT_ASKER_CONTROL && config->lookups >= 1 && config->prefix_bits >= 1);
     struct dht_asker *a = calloc(1, sizeof(*a));
     if (!a)
         return NULL;
-    a->config = *config;
-    a->worker = worker;
+    a->arena = arena;
     a->mac = mac;
     a->host = *host;
-    rng_init(&a->rng, seed);
-    rng_bytes(&a->rng, a->peers.secret.bytes, sizeof(a->peers.secret.bytes));
-    wheel_init(&a->rpc_wheel, now.mono_us);
-    wheel_init(&a->lookup_wheel, now.mono_us);
-
-    a->lookups = config->lookups;
-    a->slots = config->lookups * LOOKUP_INFLIGHT + PING_SLOTS;
-    if (a->slots > 1u << RPC_TID_SLOT_BITS)
-        a->slots = 1u << RPC_TID_SLOT_BITS;
-    a->slot = calloc(a->slots, sizeof(*a->slot));
-    a->lookup = calloc(a->lookups, sizeof(*a->lookup));
-    if (!a->slot || !a->lookup) {
+    if (!peers_init(&a->peers, arena->config.peers, &arena->secret)) {
         dht_asker_destroy(a);
         return NULL;
     }
-    for (uint32_t i = 0; i < a->slots; i++)
-        a->slot[i].next = i + 1 < a->slots ? &a->slot[i + 1] : NULL;
-    a->free_first = &a->slot[0];
-    a->free_last = &a->slot[a->slots - 1];
-    a->free_slots = a->slots;
-    for (uint32_t i = 0; i < a->lookups; i++)
-        a->lookup[i].next_free = i + 1 < a->lookups ? i + 2 : 0;
-    a->free_lookup = 1;
     return a;
-}
-
-void dht_asker_destroy(struct dht_asker *a)
-{
-    if (!a)
-        return;
-    free(a->slot);
-    free(a->lookup);
-    free(a);
 }
 
 void dht_asker_routes(struct dht_asker *a, const struct dht_routes *routes)
@@ -75,159 +43,248 @@ static bool is_self(const struct dht_asker *a, const struct dht_id *id)
 /* --- slots -------------------------------------------------------------------------------------
  */
 
-static struct slot *slot_take(struct dht_asker *a)
+static struct slot *slot_take(struct dht_arena *n, struct dht_asker *a)
 {
-    struct slot *s = a->free_first;
+    struct slot *s = n->free_first;
     if (!s)
         return NULL;
-    a->free_first = s->next;
-    if (!a->free_first)
-        a->free_last = NULL;
-    a->free_slots--;
+    n->free_first = s->next;
+    if (!n->free_first)
+        n->free_last = NULL;
+    n->free_slots--;
     s->next = NULL;
+    s->asker = a;
+    a->waiting++;
     return s;
 }
 
 /* At the end: the longer the free ones rest, the later an answer may be. */
-static void slot_give(struct dht_asker *a, struct slot *s)
+static void slot_give(struct dht_arena *n, struct slot *s)
 {
-    wheel_stop(&a->rpc_wheel, &s->timer);
+    wheel_stop(&n->rpc_wheel, &s->timer);
+    s->asker->waiting--;
     s->waiting = false;
     s->lookup = LOOKUP_NONE;
     s->next = NULL;
-    if (a->free_last)
-        a->free_last->next = s;
+    if (n->free_last)
+        n->free_last->next = s;
     else
-        a->free_first = s;
-    a->free_last = s;
-    a->free_slots++;
+        n->free_first = s;
+    n->free_last = s;
+    n->free_slots++;
 }
 
 /* Takes the slot out of its lookup, which is returned (NULL: none). */
-static struct lookup *slot_detach(struct dht_asker *a, struct slot *s)
+static struct lookup *slot_detach(struct dht_arena *n, struct slot *s)
 {
     if (s->lookup == LOOKUP_NONE)
         return NULL;
-    struct lookup *l = &a->lookup[s->lookup];
+    struct lookup *l = &n->lookup[s->lookup];
     for (unsigned i = 0; i < LOOKUP_INFLIGHT; i++) {
         if (l->slot[i] == s) {
             l->slot[i] = NULL;
             l->inflight--;
+            n->lookup_slots--;
         }
     }
     s->lookup = LOOKUP_NONE;
     return l;
 }
 
+bool asker_is_bound(struct dht_asker *a, const struct dht_id *id, const struct endpoint *rpc)
+{
+    const struct peer *p = peers_find(&a->peers, id);
+    if ((p && p->verified && endpoint_eq(&p->rpc, rpc)) || !a->arena->config.mitigate.bound)
+        return true;
+    struct dht_id of = dht_node_id(rpc);
+    if (id_eq(&of, id))
+        return true;
+    counter_inc(&a->arena->counters.dht_contacts_false_total);
+    return false;
+}
+
 void asker_detach(struct dht_asker *a, struct lookup *l)
 {
     for (unsigned i = 0; i < LOOKUP_INFLIGHT; i++)
         if (l->slot[i])
-            slot_detach(a, l->slot[i]);
+            slot_detach(a->arena, l->slot[i]);
 }
 
-/* Our proxy's address, as others name it. */
+void dht_asker_destroy(struct dht_asker *a)
+{
+    if (!a)
+        return;
+    for (uint32_t i = 0; a->lookups > 0 && i < a->arena->lookups; i++) {
+        struct lookup *l = &a->arena->lookup[i];
+        if (l->used && l->asker == a)
+            lookup_drop(l);
+    }
+    for (uint32_t i = 0; a->waiting > 0 && i < a->arena->slots; i++) {
+        struct slot *s = &a->arena->slot[i];
+        if (s->asker == a && s->waiting)
+            slot_give(a->arena, s);
+    }
+    peers_free(&a->peers);
+    free(a);
+}
+
+/* Our proxy's address, as others name it: they take it only if it is where our packets come from.
+ */
 static struct endpoint own_http(const struct dht_contact *self)
 {
-    return (struct endpoint){addr_is_zero(&self->v4) ? self->v6 : self->v4, self->http_port};
+    return (struct endpoint){self->rpc.ip, self->http_port};
 }
 
-/* Writes, signs and sends what the slot stands for, under a new tid. */
-static void slot_send(struct dht_asker *a, struct slot *s, struct now now)
+static void fill_ping(const struct dht_routes *r, const struct dht_ping *ping, struct rpc *ask)
 {
+    ask->has_coordinate = r->has_coordinate && !ping->is_via;
+    memcpy(ask->coordinate, r->coordinate, sizeof(ask->coordinate));
+    ask->via = (struct rpc_contact){ping->via, ping->via_rpc};
+    ask->news = (uint8_t)(ping->n_news < DHT_NEWS ? ping->n_news : DHT_NEWS);
+    memcpy(ask->news_item, ping->news, ask->news * sizeof(ping->news[0]));
+}
+
+static void fill_lookup(const struct dht_asker *a, const struct slot *s, struct rpc *ask)
+{
+    const struct lookup *l = &a->arena->lookup[s->lookup];
+    unsigned down_to = l->kind == LOOKUP_GET ? l->lo : l->level;
+    ask->wanted = (uint8_t)(l->levels & ((2u << l->level) - (1u << down_to)));
+    ask->flags = l->guest ? RPC_GUEST : 0;
+    ask->key = l->key;
+    ask->ttl_ms = l->ttl_ms;
+    ask->dead = l->dead;
+    ask->http = own_http(&a->routes->self);
+    if (l->hop[s->hop].cookie)
+        ask->cookie = l->hop[s->hop].cookie;
+}
+
+/* Hands it to the host; what it does not take is lost as on the way. */
+static void emit(struct dht_asker *a, const struct endpoint *to, const struct rpc *ask)
+{
+    const struct dht_asker_host *h = &a->host;
+    bool taken;
+    if (h->send_rpc) {
+        taken = h->send_rpc(h->ctx, to, ask);
+    } else {
+        uint8_t packet[RPC_MAX];
+        size_t len = rpc_write(ask, packet, sizeof(packet));
+        assert(len > 0);
+        dht_mac_sign(a->mac, packet, len - RPC_TAG, packet + len - RPC_TAG);
+        taken = h->udp.send(h->udp.ctx, a->routes->self.rpc.port, to, packet, len);
+    }
+    counter_inc(&a->arena->counters.dht_rpcs_total);
+    if (!taken)
+        counter_inc(&a->arena->counters.dht_rpcs_refused_total);
+}
+
+static uint64_t timeout_us(const struct dht_asker *a, const struct peer *p)
+{
+    uint64_t without = 1000ull * a->arena->config.rpc_timeout_ms;
+    return a->arena->config.mitigate.measured_timeouts ? peer_timeout_us(p, without) : without;
+}
+
+/* Sends what the slot stands for, under a new tid. */
+static void slot_send(struct dht_asker *a, struct slot *s, const struct dht_ping *ping,
+                      struct now now)
+{
+    struct dht_arena *n = a->arena;
     struct peer *p = peers_get(&a->peers, &s->id, &s->rpc, now);
-    uint64_t number = (uint64_t)(s - a->slot);
-    s->tid = (uint64_t)a->worker << RPC_TID_WORKER | number << RPC_TID_SLOT |
-             (rng_u64(&a->rng) & ((1ull << RPC_TID_SLOT) - 1));
+    uint64_t number = (uint64_t)(s - n->slot);
+    s->tid = (uint64_t)n->worker << RPC_TID_WORKER | number << RPC_TID_SLOT |
+             (rng_u64(&n->rng) & ((1ull << RPC_TID_SLOT) - 1));
     s->sent_us = now.mono_us;
     s->waiting = true;
-    wheel_arm(&a->rpc_wheel, &s->timer,
-              now.mono_us + peer_timeout_us(p, 1000ull * a->config.rpc_timeout_ms));
+    wheel_arm(&n->rpc_wheel, &s->timer, now.mono_us + timeout_us(a, p));
 
     struct rpc ask;
-    memset(&ask, 0, sizeof(ask));
+    memset(&ask, 0, offsetof(struct rpc, value));
     ask.type = s->type;
-    ask.wanted = RPC_LEVEL_0;
-    ask.key_id = dht_mac_key_id(a->mac);
+    ask.key_id = a->mac ? dht_mac_key_id(a->mac) : 0;
     ask.tid = s->tid;
     ask.cookie = p->cookie;
-    ask.from = a->routes->self;
-    if (s->lookup != LOOKUP_NONE) {
-        ask.key = a->lookup[s->lookup].key;
-        ask.ttl_ms = a->lookup[s->lookup].ttl_ms;
-        ask.http = own_http(&a->routes->self);
-    }
-    uint8_t packet[RPC_MAX];
-    size_t len = rpc_write(&ask, packet, sizeof(packet));
-    assert(len > 0);
-    dht_mac_sign(a->mac, packet, len - RPC_TAG, packet + len - RPC_TAG);
-    counter_inc(&a->counters.dht_rpcs_total);
-    if (!a->host.udp.send(a->host.udp.ctx, a->routes->self.rpc.port, &s->rpc, packet, len))
-        counter_inc(&a->counters.dht_rpcs_refused_total);
+    ask.from = dht_routes_sender(a->routes);
+    if (s->lookup != LOOKUP_NONE)
+        fill_lookup(a, s, &ask);
+    else
+        fill_ping(a->routes, ping, &ask);
+    if (ask.cookie == 0 && s->lookup != LOOKUP_NONE && s->type != RPC_STORE &&
+        s->type != RPC_REMOVE)
+        ask.padded = RPC_PADDED;
+    emit(a, &s->rpc, &ask);
 }
 
-struct slot *asker_send(struct dht_asker *a, uint8_t type, struct lookup *l, unsigned hop,
-                        const struct dht_id *id, const struct endpoint *rpc, struct now now)
+bool asker_send(struct dht_asker *a, uint8_t type, struct lookup *l, unsigned hop, struct now now)
 {
-    struct slot *s = slot_take(a);
+    struct slot *s = slot_take(a->arena, a);
     if (!s) {
-        counter_inc(&a->counters.dht_rpcs_refused_total);
-        return NULL;
+        counter_inc(&a->arena->counters.dht_rpcs_refused_total);
+        return false;
     }
     s->type = type;
-    s->id = *id;
-    s->rpc = *rpc;
+    s->level = l->level;
+    s->id = l->hop[hop].id;
+    s->rpc = l->hop[hop].rpc;
     s->has_cookied = false;
-    s->lookup = LOOKUP_NONE;
-    if (l) {
-        s->lookup = (uint32_t)(l - a->lookup);
-        s->hop = (uint8_t)hop;
-        for (unsigned i = 0; i < LOOKUP_INFLIGHT; i++) {
-            if (!l->slot[i]) {
-                l->slot[i] = s;
-                l->inflight++;
-                break;
-            }
+    s->lookup = (uint32_t)(l - a->arena->lookup);
+    s->hop = (uint8_t)hop;
+    for (unsigned i = 0; i < LOOKUP_INFLIGHT; i++) {
+        if (!l->slot[i]) {
+            l->slot[i] = s;
+            l->inflight++;
+            a->arena->lookup_slots++;
+            break;
         }
     }
-    slot_send(a, s, now);
-    return s;
+    slot_send(a, s, NULL, now);
+    return true;
 }
 
-void dht_ping(struct dht_asker *a, const struct endpoint *to, const struct dht_id *who,
-              struct now now)
+void dht_ping(struct dht_asker *a, const struct dht_ping *ping, struct now now)
 {
-    struct dht_id id = who ? *who : dht_node_id(to);
+    struct dht_arena *n = a->arena;
+    struct slot *s = NULL;
+    /* others may have named it: "ping it for me" */
+    if (ping->has_who && !asker_is_bound(a, &ping->who, &ping->to))
+        return;
     /* lookups always find the slots that their bound promises */
-    if (!a->routes || a->free_slots <= (uint64_t)(a->lookups - a->running) * LOOKUP_INFLIGHT) {
-        counter_inc(&a->counters.dht_rpcs_refused_total);
+    if (a->routes && n->free_slots > (uint64_t)n->lookups * LOOKUP_INFLIGHT - n->lookup_slots)
+        s = slot_take(n, a);
+    if (!s) {
+        counter_inc(&n->counters.dht_rpcs_refused_total);
         return;
     }
-    asker_send(a, RPC_PING, NULL, 0, &id, to, now);
+    s->type = ping->is_via ? RPC_VIA : RPC_PING;
+    s->level = 0;
+    s->id = ping->has_who ? ping->who : dht_node_id(&ping->to);
+    s->rpc = ping->to;
+    s->has_cookied = false;
+    s->lookup = LOOKUP_NONE;
+    slot_send(a, s, ping, now);
 }
 
 /* --- replies ------------------------------------------------------------------------------------
  */
 
 /* The slot that a reply belongs to: by its tid, from the address asked, by the ID asked. */
-static struct slot *reply_slot(struct dht_asker *a, const struct datagram *d, const struct rpc *r)
+static struct slot *reply_slot(struct dht_asker *a, const struct rpc *r)
 {
     uint64_t number = r->tid >> RPC_TID_SLOT & ((1u << RPC_TID_SLOT_BITS) - 1);
-    if (r->tid >> RPC_TID_WORKER != a->worker || number >= a->slots)
+    if (r->tid >> RPC_TID_WORKER != a->arena->worker || number >= a->arena->slots)
         return NULL;
-    struct slot *s = &a->slot[number];
-    if (s->tid != r->tid || s->tid == 0 || !endpoint_eq(&s->rpc, &d->from) ||
-        !id_eq(&s->id, &r->from.id))
+    struct slot *s = &a->arena->slot[number];
+    if (s->asker != a || s->tid != r->tid || s->tid == 0 ||
+        !endpoint_eq(&s->rpc, &r->from.contact.rpc) || !id_eq(&s->id, &r->from.contact.id))
         return NULL;
-    return r->type == s->type || (r->type == RPC_COOKIE && s->type != RPC_PING) ? s : NULL;
+    bool refusal = r->type == RPC_COOKIE || r->type == RPC_NOT_MEMBER;
+    return r->type == s->type || (refusal && rpc_is_keyed(s->type)) ? s : NULL;
 }
 
 /* Parsed, expected, authentic, and by whom it says? Else counted by its reason. */
 static struct slot *reply_admit(struct dht_asker *a, const struct datagram *d, struct rpc *r,
                                 struct now now)
 {
-    struct dht_counters *c = &a->counters;
-    enum rpc_error error = rpc_read(d->data, d->len, r);
+    struct dht_counters *c = &a->arena->counters;
+    enum rpc_error error = rpc_read(d->data, d->len, &d->from, r);
     if (error != RPC_OK) {
         rpc_count_error(c, error);
         return NULL;
@@ -236,7 +293,7 @@ static struct slot *reply_admit(struct dht_asker *a, const struct datagram *d, s
         counter_inc(&c->dht_drop_type_total);
         return NULL;
     }
-    struct slot *s = reply_slot(a, d, r);
+    struct slot *s = reply_slot(a, r);
     if (!s) {
         counter_inc(&c->dht_drop_unexpected_total);
         return NULL;
@@ -246,13 +303,9 @@ static struct slot *reply_admit(struct dht_asker *a, const struct datagram *d, s
         counter_inc(&c->dht_drop_mac_total);
         return NULL;
     }
-    if (!endpoint_eq(&r->from.rpc, &d->from)) {
-        counter_inc(&c->dht_drop_source_total);
-        return NULL;
-    }
     struct peer *p = peers_get(&a->peers, &s->id, &s->rpc, now);
     struct dht_id id = p->verified ? s->id : dht_node_id(&d->from);
-    if (!id_eq(&id, &r->from.id)) {
+    if (!id_eq(&id, &r->from.contact.id)) {
         counter_inc(&c->dht_drop_id_total);
         return NULL;
     }
@@ -261,21 +314,54 @@ static struct slot *reply_admit(struct dht_asker *a, const struct datagram *d, s
 }
 
 /* It lives, and it takes so long. */
-static void reply_note(struct dht_asker *a, struct peer *p, const struct rpc *r, uint64_t rtt_us,
+static void reply_note(struct dht_asker *a, struct peer *p, const struct rpc *r, uint32_t rtt_us,
                        struct now now)
 {
-    bool news = p->failures > 0 || p->reported_us == 0 ||
+    bool news = p->failures > 0 || p->reported_us == 0 || r->news > 0 ||
                 now.mono_us - p->reported_us >= REPORT_US || r->type == RPC_PING;
-    uint32_t rtt = rtt_us < UINT32_MAX ? (uint32_t)rtt_us : UINT32_MAX;
-    peer_sample(p, rtt);
+    peer_sample(p, rtt_us);
     p->cookie = r->cookie;
     p->failures = 0;
     p->unreachable_until_us = 0;
-    if (!news || is_self(a, &p->id))
+    if (!news || is_self(a, &p->id) || !a->host.answered)
         return;
     p->reported_us = now.mono_us;
-    if (a->host.answered)
-        a->host.answered(a->host.ctx, &r->from, p->srtt_us, now);
+    struct dht_tidings t;
+    rpc_tidings(r, rtt_us, &t);
+    a->host.answered(a->host.ctx, &r->from, &t, now);
+}
+
+/* An admitted reply. */
+static void reply_take(struct dht_asker *a, struct slot *s, const struct rpc *r, struct now now)
+{
+    struct dht_counters *c = &a->arena->counters;
+    uint64_t took = now.mono_us - s->sent_us;
+    uint32_t rtt_us = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
+    bool waiting = s->waiting;
+    s->tid = 0; /* before others hear of it: what they send may take the slot, if it is free */
+    reply_note(a, peers_get(&a->peers, &s->id, &s->rpc, now), r, rtt_us ? rtt_us : 1, now);
+    if (!waiting) {
+        counter_inc(&c->dht_answers_late_total);
+        return;
+    }
+    if (r->type == RPC_COOKIE && !s->has_cookied && s->lookup != LOOKUP_NONE) {
+        s->has_cookied = true;
+        a->arena->lookup[s->lookup].hop[s->hop].cookie = r->cookie;
+        slot_send(a, s, NULL, now); /* the same question, with the cookie that we have now */
+        return;
+    }
+    counter_inc(&c->dht_answers_total);
+    unsigned hop = s->hop;
+    uint8_t type = s->type;
+    struct lookup *l = slot_detach(a->arena, s);
+    slot_give(a->arena, s);
+    if (!l)
+        return;
+    l->hop[hop].cookie = r->cookie;
+    if (r->type == RPC_COOKIE) /* takes no cookie, not even its own: no use */
+        lookup_timed_out(a, l, hop, type, now);
+    else
+        lookup_answered(a, l, hop, r, rtt_us, now);
 }
 
 void dht_asker_input(struct dht_asker *a, const struct datagram *reply, struct now now)
@@ -284,84 +370,41 @@ void dht_asker_input(struct dht_asker *a, const struct datagram *reply, struct n
     if (!a->routes)
         return;
     struct slot *s = reply_admit(a, reply, &r, now);
-    if (!s)
-        return;
-    reply_note(a, peers_get(&a->peers, &s->id, &s->rpc, now), &r, now.mono_us - s->sent_us, now);
-    s->tid = 0;
-    if (!s->waiting) {
-        counter_inc(&a->counters.dht_answers_late_total);
-        return;
-    }
-    if (r.type == RPC_COOKIE && !s->has_cookied && s->lookup != LOOKUP_NONE) {
-        s->has_cookied = true;
-        slot_send(a, s, now); /* the same question, with the cookie that we have now */
-        return;
-    }
-    counter_inc(&a->counters.dht_answers_total);
-    unsigned hop = s->hop;
-    uint8_t type = s->type;
-    struct lookup *l = slot_detach(a, s);
-    slot_give(a, s);
-    if (!l)
-        return;
-    if (r.type == RPC_COOKIE) /* takes no cookie, not even its own: no use */
-        lookup_timed_out(a, l, hop, type, now);
-    else
-        lookup_answered(a, l, hop, &r, now);
+    if (s)
+        reply_take(a, s, &r, now);
 }
 
-/* --- time
- * ----------------------------------------------------------------------------------------- */
-
-struct firing {
-    struct dht_asker *a;
-    struct now now;
-};
-
-static void slot_fire(void *ctx, struct timer *t)
+void dht_asker_rpc(struct dht_asker *a, const struct rpc *answer, struct now now)
 {
-    struct firing *f = ctx;
-    struct dht_asker *a = f->a;
+    struct slot *s = reply_slot(a, answer);
+    if (s)
+        reply_take(a, s, answer, now);
+}
+
+/* --- time --------------------------------------------------------------------------------------
+ */
+
+void slot_fire(void *at, struct timer *t)
+{
+    struct now now = *(struct now *)at;
     struct slot *s = (struct slot *)((char *)t - offsetof(struct slot, timer));
+    struct dht_asker *a = s->asker;
     unsigned hop = s->hop;
     uint8_t type = s->type;
     struct dht_id id = s->id;
-    counter_inc(&a->counters.dht_timeouts_total);
+    counter_inc(&a->arena->counters.dht_timeouts_total);
 
-    struct peer *p = peers_get(&a->peers, &s->id, &s->rpc, f->now);
+    struct peer *p = peers_get(&a->peers, &s->id, &s->rpc, now);
     if (p->failures < UINT8_MAX)
         p->failures++;
-    if (p->failures >= UNREACHABLE_FAILURES)
-        p->unreachable_until_us =
-            f->now.mono_us + (routes_find(a->routes, &id) ? UNREACHABLE_OURS_US : UNREACHABLE_US);
-    struct lookup *l = slot_detach(a, s);
-    slot_give(a, s);
+    if (p->failures >= UNREACHABLE_FAILURES && a->arena->config.mitigate.unreachable) {
+        bool ours = routes_find(a->routes, &id) < a->routes->n;
+        p->unreachable_until_us = now.mono_us + (ours ? UNREACHABLE_OURS_US : UNREACHABLE_US);
+    }
+    struct lookup *l = slot_detach(a->arena, s);
+    slot_give(a->arena, s);
     if (l)
-        lookup_timed_out(a, l, hop, type, f->now);
+        lookup_timed_out(a, l, hop, type, now);
     if (a->host.timed_out && !is_self(a, &id))
-        a->host.timed_out(a->host.ctx, &id, f->now);
-}
-
-static void lookup_fire(void *ctx, struct timer *t)
-{
-    struct firing *f = ctx;
-    lookup_timer(f->a, (struct lookup *)((char *)t - offsetof(struct lookup, timer)), f->now);
-}
-
-void dht_asker_poll(struct dht_asker *a, struct now now)
-{
-    struct firing f = {a, now};
-    wheel_advance(&a->rpc_wheel, now.mono_us, FIRE_LIMIT, slot_fire, &f);
-    wheel_advance(&a->lookup_wheel, now.mono_us, FIRE_LIMIT, lookup_fire, &f);
-}
-
-uint64_t dht_asker_deadline_us(const struct dht_asker *a)
-{
-    uint64_t rpc = wheel_next_us(&a->rpc_wheel), lookup = wheel_next_us(&a->lookup_wheel);
-    return rpc < lookup ? rpc : lookup;
-}
-
-const struct dht_counters *dht_asker_counters(const struct dht_asker *a)
-{
-    return &a->counters;
+        a->host.timed_out(a->host.ctx, &id, now);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The asker's insides. Two layers:
+ * The asker's insides. Three layers:
  *
- *   lookup.c   get, put, remove, find: which contact next, when is it over
- *   asker.c    RPC slots: sending, replies, cookies, time-outs, what is known of peers
+ *   lookup.c   get, put, remove, report, find, level by level: what follows an answer, when is it
+ * over path.c     the contacts that a lookup knows, and which of them is next asker.c    RPC slots:
+ * sending, replies, cookies, time-outs, what is known of peers
  *
  * A slot is named by its number in the tid, 40 random bits beside it. One whose time ran out goes
  * to the end of the free list and keeps its tid until it is used again: an answer that comes late
@@ -12,27 +13,29 @@
 #ifndef CORAL_DHT_ASKER_H
 #define CORAL_DHT_ASKER_H
 
-#include "base/wheel.h"
+#include "dht/arena.h"
 #include "dht/id.h"
 #include "dht/peers.h"
 #include "dht/rpc.h"
 
 #define LOOKUP_NONE     UINT32_MAX
-#define LOOKUP_HOPS     40 /* contacts that a lookup knows */
-#define LOOKUP_ASKS     32 /* RPCs that it sends at most */
+#define LOOKUP_HOPS     48 /* contacts that a lookup knows */
+#define LOOKUP_ASKS     64 /* RPCs that it sends at most */
 #define LOOKUP_INFLIGHT 2
+#define NOBODY          (-1)
 
 /* An RPC of ours. */
 struct slot {
     struct timer timer; /* time-out */
     struct slot *next;  /* in the free list */
-    uint64_t tid;       /* 0: was answered */
+    struct dht_asker *asker;
+    uint64_t tid; /* 0: was answered */
     uint64_t sent_us;
     struct dht_id id;
     struct endpoint rpc;
     uint32_t lookup; /* LOOKUP_NONE: a ping, or the lookup is over */
     uint8_t hop;
-    uint8_t type;
+    uint8_t type, level;
     bool waiting;     /* not answered, not timed out */
     bool has_cookied; /* was repeated with a fresh cookie already */
 };
@@ -41,7 +44,9 @@ enum hop_state {
     HOP_NEW,
     HOP_ASKED,    /* in flight */
     HOP_MISSED,   /* timed out: asked again when there is nobody else */
-    HOP_ANSWERED, /* a put may store here */
+    HOP_ANSWERED, /* a put may store here, at the present level */
+    HOP_HOLDS,    /* stored here, at a higher level: seen at this one too */
+    HOP_SEEN,     /* answered at a higher level: may take a copy */
     HOP_SPENT,    /* answered, and no use for storing */
     HOP_DEAD,
 };
@@ -51,66 +56,129 @@ struct hop {
     struct dht_id id;
     struct endpoint rpc;
     struct dht_distance distance;
-    enum hop_state state;
+    uint64_t cookie; /* what it gave us, 0: did not answer yet */
+    uint8_t state;   /* enum hop_state */
+    uint8_t levels;  /* at which it was named, a bit each */
+    uint8_t told;    /* the level of the contacts that it named */
     uint8_t misses, store_misses;
 };
 
-enum lookup_kind { LOOKUP_GET, LOOKUP_PUT, LOOKUP_REMOVE, LOOKUP_FIND };
+enum lookup_kind { LOOKUP_GET, LOOKUP_PUT, LOOKUP_REMOVE, LOOKUP_REPORT, LOOKUP_FIND };
 enum lookup_phase {
-    PHASE_WALK,   /* towards the key */
-    PHASE_RUNNER, /* get, remove: the runner-up; a node that just came in front of it has nothing */
+    PHASE_WALK,   /* towards the key, at one level */
+    PHASE_RUNNER, /* get, remove, report: the next closest; who just came in front of them has
+                     nothing */
     PHASE_STORE,  /* put: at the closest that takes it */
+    PHASE_COPY,   /* put: at the next closest, so that it outlives the first */
 };
 
 struct lookup {
     struct timer timer; /* hedge, or the end */
+    struct dht_asker *asker;
     uint32_t generation, next_free;
-    bool used, hedged, over, answered;
-    enum lookup_kind kind;
-    enum lookup_phase phase;
+    bool used, hedged;
+    bool asked, answered; /* somebody else than ourselves */
+    bool over;            /* put: came to a node that is full and loaded */
+    bool loaded;          /* put: the present level's closest was loaded */
+    bool stored;          /* put: at some level */
+    bool guest;
+    bool claim;          /* put: no further down once others were found */
+    uint8_t kind, phase; /* enums */
+    uint8_t level, lo;   /* at which it walks; the last one */
+    uint8_t levels;
+    uint8_t copies; /* put: stored so often at the last level; get: the closest that were asked */
+    uint8_t tries;  /* to make that more */
+    uint8_t strays; /* asked because the walk ended too far from the key */
+    bool last;      /* get: those that missed are asked again */
     struct dht_id key;
     uint32_t ttl_ms;
+    struct dht_id dead;    /* report: of whom */
     struct dht_distance d; /* where the walk is */
     dht_done *done;
     void *ctx;
+    struct dht_path *trace;
+    /* gets of one key that run as one: the first does the work */
+    struct lookup *next_joined, *prev_joined;
+    uint32_t next_get; /* in arena->get_bucket's chain, index + 1 */
     uint64_t end_us, hedge_us;
+    int again; /* a hop to be asked anew, at a lower level; NOBODY: none */
     unsigned asks, inflight, hops;
     struct slot *slot[LOOKUP_INFLIGHT];
+    struct dht_useless useless;  /* get: not asked, not believed */
     struct hop hop[LOOKUP_HOPS]; /* [0]: this node itself, but in a find */
     struct dht_result result;
 };
 
 struct dht_asker {
-    struct dht_config config;
-    unsigned worker;
+    struct dht_arena *arena;
     struct dht_mac *mac;
     struct dht_asker_host host;
     const struct dht_routes *routes;
-    struct rng rng;
+    uint32_t lookups, waiting; /* of the arena's lookups and slots that are ours */
     struct peers peers;
-    struct wheel rpc_wheel, lookup_wheel;
-    struct dht_counters counters;
-    uint32_t slots, lookups;
-    struct slot *slot, *free_first, *free_last;
-    uint32_t free_slots;
-    struct lookup *lookup;
-    uint32_t free_lookup; /* index + 1, 0: none */
-    uint32_t running;
 };
 
-/* Sends an RPC of a type to a contact; the lookup's slot is set. NULL: no slot. What the port does
- * not take is lost like on the way. */
-struct slot *asker_send(struct dht_asker *a, uint8_t type, struct lookup *l, unsigned hop,
-                        const struct dht_id *id, const struct endpoint *rpc, struct now now);
+/* --- asker.c -----------------------------------------------------------------------------------
+ */
 
+/* Sends an RPC of a type to a lookup's hop; its slot is set. False: no slot. What the port does not
+ * take is lost like on the way. */
+bool asker_send(struct dht_asker *a, uint8_t type, struct lookup *l, unsigned hop, struct now now);
 /* Lets the lookup's RPCs go on without it: their answers count as signs of life only. */
 void asker_detach(struct dht_asker *a, struct lookup *l);
+void slot_fire(void *now, struct timer *t);
+/* Is the ID that of the address? Asked before the first question: to name a true node under an
+ * address where nobody is would make its silence count against it. */
+bool asker_is_bound(struct dht_asker *a, const struct dht_id *id, const struct endpoint *rpc);
+
+/* --- path.c ------------------------------------------------------------------------------------
+ */
+
+/* Has it this node itself as its first hop? */
+static inline bool path_has_self(const struct lookup *l)
+{
+    return l->kind != LOOKUP_FIND;
+}
+int path_add(struct lookup *l, const struct dht_id *id, const struct endpoint *rpc,
+             unsigned levels);
+/* What others say, unless we know better: not ourselves, nobody that does not answer us, nobody
+ * under an address that is not its own. Returns how many are left. */
+unsigned path_learn(struct dht_asker *a, struct lookup *l, const struct rpc *answer);
+/* Was it of no use before? */
+static inline bool path_shuns(const struct lookup *l, const struct dht_id *id)
+{
+    for (unsigned i = 0; i < l->useless.n; i++)
+        if (id_eq(&l->useless.id[i], id))
+            return true;
+    return false;
+}
+/* Whom to ask next; NOBODY: the walk is at its end. */
+int path_next(struct dht_asker *a, struct lookup *l, struct now now);
+/* When there is nobody else: the nearest of those that missed. */
+int path_missed(struct dht_asker *a, const struct lookup *l);
+/* Where the walk is, if that must be asked once more at the present level. */
+int path_again(const struct lookup *l);
+/* The nearest that was not asked yet, closer than where the walk is or not. */
+int path_runner_up(struct dht_asker *a, struct lookup *l, struct now now);
+/* The nearest of our own table that was not asked yet. */
+int path_own(struct dht_asker *a, struct lookup *l, struct now now);
+/* put: the nearest that has no copy and was not refused one. */
+int path_copy_next(struct dht_asker *a, struct lookup *l, struct now now);
+/* put: the nearest that may take the value, or has it. */
+int path_store_next(const struct lookup *l);
+/* After which time a second one is asked beside a hop. */
+uint64_t path_hedge_us(struct dht_asker *a, const struct lookup *l, const struct hop *h);
+
+/* --- lookup.c ----------------------------------------------------------------------------------
+ */
 
 /* What lookups hear of their RPCs. */
 void lookup_answered(struct dht_asker *a, struct lookup *l, unsigned hop, const struct rpc *answer,
-                     struct now now);
+                     uint32_t rtt_us, struct now now);
 void lookup_timed_out(struct dht_asker *a, struct lookup *l, unsigned hop, uint8_t type,
                       struct now now);
-void lookup_timer(struct dht_asker *a, struct lookup *l, struct now now);
+void lookup_fire(void *now, struct timer *t);
+/* Ends it without a word, with the asker. */
+void lookup_drop(struct lookup *l);
 
 #endif

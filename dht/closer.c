@@ -27,22 +27,16 @@ bool closer_better(const struct closer_merit *a, const struct closer_merit *b)
                         : distance_less(&b->distance, &a->distance);
 }
 
-static struct rpc_contact contact_of(const struct dht_route *r)
-{
-    return (struct rpc_contact){r->contact.id, r->contact.rpc};
-}
-
-/* How far down the table nodes closer to the key may be: those that share a longer prefix with
- * this node than the key does, or just as long a one. The table is sorted so that they come first.
+/* --- where in the table ------------------------------------------------------------------------
  */
-static uint32_t closer_end(const struct dht_routes *routes, const struct dht_distance *d)
+
+/* the first route that shares fewer than `prefix` bits with us */
+static uint32_t first_below(const struct dht_routes *routes, unsigned prefix)
 {
-    unsigned prefix = distance_prefix(d);
     uint32_t lo = 0, hi = routes->n;
     while (lo < hi) {
         uint32_t mid = lo + (hi - lo) / 2;
-        struct dht_distance m = distance_between(&routes->self.id, &routes->route[mid].contact.id);
-        if (distance_prefix(&m) >= prefix)
+        if (routes->route[mid].prefix >= prefix)
             lo = mid + 1;
         else
             hi = mid;
@@ -50,80 +44,156 @@ static uint32_t closer_end(const struct dht_routes *routes, const struct dht_dis
     return lo;
 }
 
+struct closer_range closer_range(const struct dht_routes *routes, unsigned prefix)
+{
+    return (struct closer_range){first_below(routes, prefix + 1), first_below(routes, prefix)};
+}
+
+/* Routes are sorted by their distance from us. */
+uint32_t routes_find(const struct dht_routes *routes, const struct dht_id *id)
+{
+    struct dht_distance want = distance_between(&routes->self.id, id);
+    uint32_t lo = 0, hi = routes->n;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        struct dht_distance d =
+            distance_between(&routes->self.id, &dht_route_contact(routes, mid)->id);
+        if (distance_less(&d, &want))
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < routes->n && id_eq(&dht_route_contact(routes, lo)->id, id) ? lo : routes->n;
+}
+
+static bool is_fit(const struct dht_route *r, unsigned level)
+{
+    return r->alive && r->levels >> level & 1;
+}
+
+static struct rpc_contact contact_of(const struct dht_routes *routes, uint32_t i)
+{
+    const struct dht_contact *c = dht_route_contact(routes, i);
+    return (struct rpc_contact){c->id, c->rpc};
+}
+
+/* --- closer by the rule ------------------------------------------------------------------------
+ */
+
 struct choice {
-    const struct dht_route *route;
+    bool any;
+    uint32_t at;
     struct closer_merit merit;
 };
 
-static void choose(struct choice *c, const struct dht_route *r, const struct closer_merit *m)
+struct choosing {
+    const struct dht_routes *routes;
+    unsigned level;
+    const struct dht_id *key, *but;
+    struct closer_step step;
+    struct choice first, closest, second, fastest;
+};
+
+static void choose(struct choice *c, uint32_t at, const struct closer_merit *m, bool better)
 {
-    if (!c->route || closer_better(m, &c->merit))
-        *c = (struct choice){r, *m};
+    if (!c->any || better)
+        *c = (struct choice){true, at, *m};
 }
 
-unsigned closer_contacts(const struct dht_routes *routes, const struct dht_id *key,
+static void choose_from(struct choosing *c, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from; i < to; i++) {
+        const struct dht_route *r = &c->routes->route[i];
+        if (!is_fit(r, c->level))
+            continue;
+        const struct dht_id *id = &dht_route_contact(c->routes, i)->id;
+        struct dht_distance distance = distance_between(id, c->key);
+        struct closer_merit m;
+        uint32_t rtt_us = r->rtt_us ? r->rtt_us : CLOSER_RTT_UNKNOWN_US;
+        if (!closer_merit(&c->step, &distance, rtt_us, &m) || id_eq(id, c->but))
+            continue;
+        choose(&c->first, i, &m, closer_better(&m, &c->first.merit));
+        choose(&c->fastest, i, &m, rtt_us < c->fastest.merit.rtt_us);
+        if (!c->closest.any || distance_less(&distance, &c->closest.merit.distance)) {
+            c->second = c->closest;
+            c->closest = (struct choice){true, i, m};
+        } else {
+            choose(&c->second, i, &m, distance_less(&distance, &c->second.merit.distance));
+        }
+    }
+}
+
+unsigned closer_contacts(const struct dht_routes *routes, unsigned level, const struct dht_id *key,
                          const struct dht_id *but, unsigned prefix_bits,
                          struct rpc_contact out[static RPC_CONTACTS])
 {
     struct dht_distance d = distance_between(&routes->self.id, key);
-    struct closer_step step = closer_step(&d, prefix_bits);
-    struct closer_step next = closer_step(&step.high, prefix_bits);
-    next.d = d;
-    struct choice first = {0}, further = {0}, closest = {0}, fastest = {0};
+    struct choosing c = {.routes = routes, .level = level, .key = key, .but = but};
+    c.step = closer_step(&d, prefix_bits);
 
-    uint32_t end = closer_end(routes, &d);
-    for (uint32_t i = 0; i < end; i++) {
-        const struct dht_route *r = &routes->route[i];
-        struct dht_distance distance = distance_between(&r->contact.id, key);
-        struct closer_merit m;
-        if (!r->alive || !closer_merit(&step, &distance, r->rtt_us, &m) ||
-            id_eq(&r->contact.id, but))
-            continue;
-        choose(&first, r, &m);
-        if (!closest.route || distance_less(&distance, &closest.merit.distance))
-            closest = (struct choice){r, m};
-        if (!fastest.route || r->rtt_us < fastest.merit.rtt_us)
-            fastest = (struct choice){r, m};
-        closer_merit(&next, &distance, r->rtt_us, &m);
-        choose(&further, r, &m);
-    }
+    struct closer_range r = closer_range(routes, distance_prefix(&d));
+    choose_from(&c, r.from, r.to);
+    if (!c.first.any)
+        choose_from(&c, 0, r.from);
 
-    const struct dht_route *chosen[RPC_CONTACTS] = {first.route, further.route, closest.route,
-                                                    fastest.route};
+    const struct choice *chosen[RPC_CONTACTS] = {&c.first, &c.closest, &c.second, &c.fastest};
     unsigned n = 0;
     for (unsigned i = 0; i < RPC_CONTACTS; i++) {
-        bool again = false;
+        bool again = !chosen[i]->any;
         for (unsigned j = 0; j < i; j++)
-            again |= chosen[j] == chosen[i];
-        if (chosen[i] && !again)
-            out[n++] = contact_of(chosen[i]);
+            again |= chosen[j]->any && chosen[j]->at == chosen[i]->at;
+        if (!again)
+            out[n++] = contact_of(routes, chosen[i]->at);
     }
     return n;
 }
 
-unsigned closest_contacts(const struct dht_routes *routes, const struct dht_id *key,
-                          const struct dht_id *but, struct rpc_contact out[static RPC_CONTACTS])
+/* --- the closest -------------------------------------------------------------------------------
+ */
+
+struct nearest {
+    unsigned n;
+    struct dht_distance distance[RPC_CONTACTS];
+    struct rpc_contact *out;
+};
+
+static void nearest_from(struct nearest *b, const struct dht_routes *routes, unsigned level,
+                         const struct dht_id *key, const struct dht_id *but, uint32_t from,
+                         uint32_t to)
 {
-    struct dht_distance best[RPC_CONTACTS];
-    unsigned n = 0;
-    for (uint32_t i = 0; i < routes->n; i++) {
-        const struct dht_route *r = &routes->route[i];
-        if (!r->alive || id_eq(&r->contact.id, but))
+    for (uint32_t i = from; i < to; i++) {
+        const struct dht_id *id = &dht_route_contact(routes, i)->id;
+        if (!is_fit(&routes->route[i], level) || id_eq(id, but))
             continue;
-        struct dht_distance d = distance_between(&r->contact.id, key);
-        unsigned at = n;
-        while (at > 0 && distance_less(&d, &best[at - 1]))
+        struct dht_distance d = distance_between(id, key);
+        unsigned at = b->n;
+        while (at > 0 && distance_less(&d, &b->distance[at - 1]))
             at--;
         if (at == RPC_CONTACTS)
             continue;
-        if (n < RPC_CONTACTS)
-            n++;
-        for (unsigned j = n - 1; j > at; j--) {
-            best[j] = best[j - 1];
-            out[j] = out[j - 1];
+        if (b->n < RPC_CONTACTS)
+            b->n++;
+        for (unsigned j = b->n - 1; j > at; j--) {
+            b->distance[j] = b->distance[j - 1];
+            b->out[j] = b->out[j - 1];
         }
-        best[at] = d;
-        out[at] = contact_of(r);
+        b->distance[at] = d;
+        b->out[at] = contact_of(routes, i);
     }
-    return n;
+}
+
+unsigned closest_contacts(const struct dht_routes *routes, unsigned level, const struct dht_id *key,
+                          const struct dht_id *but, struct rpc_contact out[static RPC_CONTACTS])
+{
+    struct nearest b = {.out = out};
+    struct closer_range r = closer_range(routes, id_prefix(&routes->self.id, key));
+    nearest_from(&b, routes, level, key, but, r.from, r.to);
+    if (b.n < RPC_CONTACTS)
+        nearest_from(&b, routes, level, key, but, 0, r.from);
+    /* farther than we are: a bucket at a time, each farther than the one before */
+    while (b.n < RPC_CONTACTS && r.to < routes->n) {
+        r = closer_range(routes, routes->route[r.to].prefix);
+        nearest_from(&b, routes, level, key, but, r.from, r.to);
+    }
+    return b.n;
 }

@@ -40,6 +40,7 @@
 #define CORAL_DHT_CLUSTER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/now.h"
 #include "dht/descriptor.h"

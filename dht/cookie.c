@@ -3,26 +3,76 @@
 
 #include <sodium.h>
 
-#define COOKIE_GENERATION_US 300000000ull
+#include "dht/mac.h"
 
-void cookie_init(struct cookie_jar *jar, const uint8_t seed[32])
+struct text {
+    uint8_t b[16 + 2 + DHT_ID_BYTES + 8];
+};
+
+bool cookie_init(struct cookie_jar *jar, const uint8_t seed[32])
 {
     static const char purpose[] = "coral dht cookie";
-    crypto_generichash(jar->key, sizeof(jar->key), (const uint8_t *)purpose, sizeof(purpose) - 1,
-                       seed, 32);
+    struct dht_keys keys = {.n = 1};
+    crypto_generichash(keys.key[0].key, sizeof(keys.key[0].key), (const uint8_t *)purpose,
+                       sizeof(purpose) - 1, seed, 32);
+    jar->mac = dht_mac_create(&keys);
+    sodium_memzero(&keys, sizeof(keys));
+    return jar->mac != NULL;
+}
+
+void cookie_free(struct cookie_jar *jar)
+{
+    dht_mac_destroy(jar->mac);
+}
+
+static void text_write(struct text *text, const struct endpoint *e, const struct dht_id *id,
+                       uint64_t generation)
+{
+    memcpy(text->b, e->ip.b, 16);
+    memcpy(text->b + 16, &e->port, 2);
+    memcpy(text->b + 18, id->b, DHT_ID_BYTES);
+    memcpy(text->b + 18 + DHT_ID_BYTES, &generation, 8);
+}
+
+static uint64_t cookie_from(const uint8_t tag[16])
+{
+    uint64_t cookie;
+    memcpy(&cookie, tag, sizeof(cookie));
+    return cookie ? cookie : 1;
 }
 
 static uint64_t cookie_of(const struct cookie_jar *jar, const struct endpoint *e,
                           const struct dht_id *id, uint64_t generation)
 {
-    uint8_t text[16 + 2 + DHT_ID_BYTES + 8];
-    uint64_t out;
-    memcpy(text, e->ip.b, 16);
-    memcpy(text + 16, &e->port, 2);
-    memcpy(text + 18, id->b, DHT_ID_BYTES);
-    memcpy(text + 18 + DHT_ID_BYTES, &generation, 8);
-    crypto_shorthash((uint8_t *)&out, text, sizeof(text), jar->key);
-    return out ? out : 1;
+    struct text text;
+    uint8_t tag[16];
+    text_write(&text, e, id, generation);
+    dht_mac_sign(jar->mac, text.b, sizeof(text.b), tag);
+    return cookie_from(tag);
+}
+
+/* Most that show one show the present one, which they get again. */
+void cookie_check_many(const struct cookie_jar *jar, struct cookie_claim *claim, unsigned n,
+                       struct now now)
+{
+    struct text text[DATAGRAM_BURST];
+    struct mac_job job[DATAGRAM_BURST];
+    uint64_t generation = now.mono_us / COOKIE_GENERATION_US;
+    assert(n <= DATAGRAM_BURST);
+    for (unsigned i = 0; i < n; i++) {
+        text_write(&text[i], claim[i].from, claim[i].id, generation);
+        job[i].data = text[i].b;
+        job[i].len = sizeof(text[i].b);
+        job[i].key_id = 0;
+    }
+    mac_tag_many(jar->mac, job, n);
+    for (unsigned i = 0; i < n; i++) {
+        struct cookie_claim *c = &claim[i];
+        c->fresh = cookie_from(job[i].tag);
+        c->valid =
+            c->shown == c->fresh || (c->shown != 0 && generation > 0 &&
+                                     c->shown == cookie_of(jar, c->from, c->id, generation - 1));
+    }
 }
 
 uint64_t cookie_make(const struct cookie_jar *jar, const struct endpoint *to,
@@ -34,10 +84,7 @@ uint64_t cookie_make(const struct cookie_jar *jar, const struct endpoint *to,
 bool cookie_valid(const struct cookie_jar *jar, uint64_t cookie, const struct endpoint *from,
                   const struct dht_id *id, struct now now)
 {
-    uint64_t generation = now.mono_us / COOKIE_GENERATION_US;
-    if (cookie == 0)
-        return false;
-    if (cookie == cookie_of(jar, from, id, generation))
-        return true;
-    return generation > 0 && cookie == cookie_of(jar, from, id, generation - 1);
+    struct cookie_claim c = {.from = from, .id = id, .shown = cookie};
+    cookie_check_many(jar, &c, 1, now);
+    return c.valid;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Cookies: proof that a requester receives at the address that it claims. A cookie is SipHash-2-4
- * of address, port, ID and generation under a secret; a generation lasts 300 s, the present one and
- * the one before are valid. It is given only to who was found to be named after its address, so
- * that a valid one saves the hash that tells.
+ * Cookies: proof that a requester receives at the address that it claims. A cookie is the first 64
+ * bits of AES-128-CMAC over address, port, ID and generation under a secret: like tags, a burst's
+ * are computed side by side (mac.h). A generation lasts 300 s, the present one and the one before
+ * are valid. A cookie is given only to who was found to be named after its address, so that a valid
+ * one saves the hash that tells.
  *
- * The secret comes from the seed of dht_store_create: with the same seed all workers of a node
+ * The secret comes from the seed of dht_arena_create: with the same seed all workers of a node
  * accept each other's.
  */
 #ifndef CORAL_DHT_COOKIE_H
@@ -13,11 +14,27 @@
 
 #include "dht/dht.h"
 
+#define COOKIE_GENERATION_US 300000000ull
+
 struct cookie_jar {
-    uint8_t key[16];
+    struct dht_mac *mac; /* with the secret as its key; a thread's own */
 };
 
-void cookie_init(struct cookie_jar *jar, const uint8_t seed[32]);
+/* What somebody shows, and gets. */
+struct cookie_claim {
+    const struct endpoint *from;
+    const struct dht_id *id;
+    uint64_t shown; /* 0: none */
+    bool valid;     /* out: is it ours, and not too old? */
+    uint64_t fresh; /* out: the present one, never 0 */
+};
+
+/* False: no memory. */
+bool cookie_init(struct cookie_jar *jar, const uint8_t seed[32]);
+void cookie_free(struct cookie_jar *jar);
+/* At most DATAGRAM_BURST. */
+void cookie_check_many(const struct cookie_jar *jar, struct cookie_claim *claim, unsigned n,
+                       struct now now);
 /* The present cookie, never 0. */
 uint64_t cookie_make(const struct cookie_jar *jar, const struct endpoint *to,
                      const struct dht_id *id, struct now now);

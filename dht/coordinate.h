@@ -9,8 +9,7 @@
  *
  * A liar is held by three things: claims out of bounds are refused; no update moves us by more than
  * a quarter of the round trip that *we* measured; and one claim cannot make us unsure of ourselves
- * at once. The caller gives at most one measurement a peer and second, the median of its last
- * three.
+ * at once. The caller gives at most five measurements a second.
  */
 #ifndef CORAL_DHT_COORDINATE_H
 #define CORAL_DHT_COORDINATE_H

@@ -32,27 +32,19 @@ const char *dht_id_text(const struct dht_id *id, char out[static 2 * DHT_ID_BYTE
     return sodium_bin2hex(out, 2 * DHT_ID_BYTES + 1, id->b, DHT_ID_BYTES);
 }
 
-struct dht_config dht_config_default(void)
+bool dht_id_parse(const char *text, struct dht_id *out)
 {
-    return (struct dht_config){
-        .port = 8053,
-        .bucket = 8,
-        .beta = 12,
-        .prefix_bits = 1,
-        .store_keys = 65536,
-        .lookups = 1024,
-        .ping_interval_ms = 500,
-        .ping_misses = 2,
-        .rpc_timeout_ms = 500,
-    };
+    size_t len;
+    const char *end;
+    return sodium_hex2bin(out->b, sizeof(out->b), text, strlen(text), NULL, &len, &end) == 0 &&
+           len == sizeof(out->b) && *end == '\0';
 }
 
-struct dht_id id_random(struct rng *rng, const struct dht_id *self, unsigned prefix)
+struct dht_id id_sharing(const struct dht_id *random, const struct dht_id *self, unsigned prefix)
 {
-    struct dht_id id;
+    struct dht_id id = *random;
     if (prefix >= DHT_ID_BITS)
         return *self;
-    rng_bytes(rng, id.b, sizeof(id.b));
     unsigned whole = prefix / 8, bit = prefix % 8;
     memcpy(id.b, self->b, whole);
     uint8_t keep = (uint8_t)(0xff00u >> bit), flip = (uint8_t)(0x80u >> bit);
@@ -61,18 +53,34 @@ struct dht_id id_random(struct rng *rng, const struct dht_id *self, unsigned pre
     return id;
 }
 
-const struct dht_route *routes_find(const struct dht_routes *routes, const struct dht_id *id)
+struct dht_config dht_config_default(void)
 {
-    /* sorted by distance from self */
-    struct dht_distance want = distance_between(&routes->self.id, id);
-    uint32_t lo = 0, hi = routes->n;
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        struct dht_distance d = distance_between(&routes->self.id, &routes->route[mid].contact.id);
-        if (distance_less(&d, &want))
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < routes->n && id_eq(&routes->route[lo].contact.id, id) ? &routes->route[lo] : NULL;
+    struct dht_config c = {
+        .port = 8053,
+        .bucket = 8,
+        .beta = 12,
+        .copies = 3,
+        .prefix_bits = {3, 2, 1},
+        .levels = DHT_LEVELS,
+        .cluster = {[1] = CLUSTER_CONFIG_DEFAULT, [2] = CLUSTER_CONFIG_DEFAULT},
+        .store_keys = 65536,
+        .holders = 16384,
+        .lookups = 1024,
+        .peers = 1024,
+        .pings = 256,
+        .rpc_timeout_ms = 500,
+        .ping_interval_ms = 600,
+        .refresh_ms = 5000,
+        .find_ms = 120000,
+        .prefix_rate = 20000,
+        .source_percent = 50,
+        .prefix_percent = 75,
+        .replay_filter = true,
+        .liveness = true,
+        .lost = 64,
+        .negative_ms = 1000,
+        .mitigate = {true, true, true, true, true, true},
+    };
+    c.cluster[1].threshold_us = 60000;
+    return c;
 }

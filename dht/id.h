@@ -3,6 +3,8 @@
 #ifndef CORAL_DHT_ID_H
 #define CORAL_DHT_ID_H
 
+#include <endian.h>
+
 #include "base/rng.h"
 #include "dht/dht.h"
 
@@ -12,19 +14,24 @@ struct dht_distance {
     uint64_t w[3]; /* 64, 64 and 32 bits */
 };
 
-static inline uint64_t id_word(const uint8_t *p, unsigned bytes)
+static inline uint64_t id_u64(const uint8_t *p)
 {
-    uint64_t v = 0;
-    for (unsigned i = 0; i < bytes; i++)
-        v = v << 8 | p[i];
-    return v;
+    uint64_t v;
+    memcpy(&v, p, sizeof(v));
+    return be64toh(v);
+}
+
+static inline uint32_t id_u32(const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof(v));
+    return be32toh(v);
 }
 
 static inline struct dht_distance distance_between(const struct dht_id *a, const struct dht_id *b)
 {
-    return (struct dht_distance){{id_word(a->b, 8) ^ id_word(b->b, 8),
-                                  id_word(a->b + 8, 8) ^ id_word(b->b + 8, 8),
-                                  id_word(a->b + 16, 4) ^ id_word(b->b + 16, 4)}};
+    return (struct dht_distance){{id_u64(a->b) ^ id_u64(b->b), id_u64(a->b + 8) ^ id_u64(b->b + 8),
+                                  id_u32(a->b + 16) ^ id_u32(b->b + 16)}};
 }
 
 static inline bool distance_less(const struct dht_distance *a, const struct dht_distance *b)
@@ -57,10 +64,14 @@ static inline bool id_eq(const struct dht_id *a, const struct dht_id *b)
     return memcmp(a->b, b->b, DHT_ID_BYTES) == 0;
 }
 
-/* A random ID that shares exactly `prefix` leading bits with `self` (all 160: self). */
-struct dht_id id_random(struct rng *rng, const struct dht_id *self, unsigned prefix);
+static inline unsigned id_prefix(const struct dht_id *a, const struct dht_id *b)
+{
+    struct dht_distance d = distance_between(a, b);
+    return distance_prefix(&d);
+}
 
-/* The route to `id`, NULL when there is none. */
-const struct dht_route *routes_find(const struct dht_routes *routes, const struct dht_id *id);
+/* `random` with its first bits made to share exactly `prefix` leading bits with `self` (all 160:
+ * self). */
+struct dht_id id_sharing(const struct dht_id *random, const struct dht_id *self, unsigned prefix);
 
 #endif

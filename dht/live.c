@@ -168,31 +168,31 @@ unsigned live_retell(const struct live *l)
     return l->config.mult * (digits ? digits : 1);
 }
 
-unsigned live_news_out(struct live *l, uint32_t to, struct live_news out[static LIVE_NEWS_PACKET],
+unsigned live_news_out(struct live *l, uint32_t to, struct dht_news out[static DHT_NEWS],
                        struct now now)
 {
     unsigned n = 0;
     const struct dht_id *skip = NULL;
     uint32_t i = live_find_peer(l, to);
     if (l->leaving)
-        out[n++] = (struct live_news){l->self, l->incarnation, LIVE_LEAVING};
+        out[n++] = (struct dht_news){l->self, l->incarnation, LIVE_LEAVING};
     if (i != LIVE_NOBODY) {
         const struct live_member *m = &l->member[i];
         skip = &m->id;
         if (m->accused || m->state == LIVE_SUSPECT || m->state == LIVE_DEAD)
-            out[n++] = (struct live_news){m->id, m->incarnation, LIVE_SUSPECT};
+            out[n++] = (struct dht_news){m->id, m->incarnation, LIVE_SUSPECT};
     }
-    return n + live_ring_take(&l->ring, skip, out + n, LIVE_NEWS_PACKET - n, now);
+    return n + live_ring_take(&l->ring, skip, out + n, DHT_NEWS - n, now);
 }
 
-static void tell_some(struct live *l, const struct live_news *about, struct now now)
+static void tell_some(struct live *l, const struct dht_news *about, struct now now)
 {
     uint32_t to[LIVE_HELPERS_MAX];
     const struct live_member *m = find_id(l, &about->id);
     uint32_t but = m ? (uint32_t)(m - l->member) : LIVE_NOBODY;
     unsigned n = live_pick(l, but, l->config.fanout, to);
     for (unsigned i = 0; i < n; i++) {
-        struct live_news news[LIVE_NEWS_PACKET];
+        struct dht_news news[DHT_NEWS];
         unsigned told = live_news_out(l, l->member[to[i]].peer, news, now);
         if (told == 0)
             continue;
@@ -201,7 +201,7 @@ static void tell_some(struct live *l, const struct live_news *about, struct now 
     }
 }
 
-void live_spread(struct live *l, const struct live_news *news, struct now now)
+void live_spread(struct live *l, const struct dht_news *news, struct now now)
 {
     if (live_ring_add(&l->ring, news, live_retell(l) + l->config.fanout, true, now) == LIVE_TAKEN)
         tell_some(l, news, now);
@@ -212,7 +212,7 @@ void live_leave(struct live *l, struct now now)
     if (l->leaving)
         return;
     l->leaving = true;
-    struct live_news news = {l->self, l->incarnation, LIVE_LEAVING};
+    struct dht_news news = {l->self, l->incarnation, LIVE_LEAVING};
     tell_some(l, &news, now);
 }
 
@@ -275,7 +275,7 @@ static void check(struct live *l, struct live_member *m, uint32_t from, struct n
         live_probe_accused(l, m, now);
 }
 
-static void leaves(struct live *l, struct live_member *m, const struct live_news *news,
+static void leaves(struct live *l, struct live_member *m, const struct dht_news *news,
                    struct now now)
 {
     if (m->state == LIVE_LEAVING || news->incarnation < m->incarnation)
@@ -293,7 +293,7 @@ static void leaves(struct live *l, struct live_member *m, const struct live_news
 }
 
 static void member_named(struct live *l, struct live_member *m, uint32_t from,
-                         const struct live_news *news, struct now now)
+                         const struct dht_news *news, struct now now)
 {
     if (news->state == LIVE_ALIVE) {
         bool raised = news->incarnation > m->incarnation;
@@ -310,7 +310,7 @@ static void member_named(struct live *l, struct live_member *m, uint32_t from,
 }
 
 /* Of one that we do not monitor: others may. DEAD tells them nothing new. */
-static void stranger_named(struct live *l, uint32_t from, const struct live_news *news,
+static void stranger_named(struct live *l, uint32_t from, const struct dht_news *news,
                            struct now now)
 {
     if (news->state == LIVE_DEAD)
@@ -330,7 +330,7 @@ static void stranger_named(struct live *l, uint32_t from, const struct live_news
 }
 
 /* Only what names our present incarnation is about us; the rest is late, or made up. */
-static void self_named(struct live *l, const struct live_news *news, struct now now)
+static void self_named(struct live *l, const struct dht_news *news, struct now now)
 {
     if (news->state == LIVE_ALIVE || news->incarnation != l->incarnation || l->leaving ||
         l->incarnation == UINT32_MAX || (l->refuted_us && now.mono_us - l->refuted_us < REFUTE_US))
@@ -339,12 +339,12 @@ static void self_named(struct live *l, const struct live_news *news, struct now 
     l->incarnation++;
     live_health_change(l, 1);
     counter_inc(&l->counters.live_accused_total);
-    struct live_news refutation = {l->self, l->incarnation, LIVE_ALIVE};
+    struct dht_news refutation = {l->self, l->incarnation, LIVE_ALIVE};
     live_ring_add(&l->ring, &refutation, live_retell(l), true, now);
     l->host.self_accused(l->host.ctx, l->incarnation);
 }
 
-void live_news_in(struct live *l, uint32_t from, const struct live_news *news, unsigned n,
+void live_news_in(struct live *l, uint32_t from, const struct dht_news *news, unsigned n,
                   struct now now)
 {
     for (unsigned i = 0; i < n; i++) {

@@ -76,8 +76,8 @@ struct live_host {
     /* Ask the helper to ping the target for us. It should say "not reached" after timeout_min_us,
      * which tells that we are not cut off ourselves. Comes back as live_helped with the token. */
     void (*ping_via)(void *ctx, uint32_t helper, uint32_t target, uint32_t token);
-    /* Send these news (1..LIVE_NEWS_PACKET of them) to a member now. */
-    void (*rumour)(void *ctx, uint32_t to, const struct live_news *news, unsigned n);
+    /* Send these news (1..DHT_NEWS of them) to a member now. */
+    void (*rumour)(void *ctx, uint32_t to, const struct dht_news *news, unsigned n);
     /* The member's state is another now. */
     void (*changed)(void *ctx, uint32_t peer, enum live_state state);
     /* We were accused, and our packets must carry this incarnation from now on. */
@@ -109,11 +109,11 @@ void live_heard(struct live *l, uint32_t peer, uint32_t incarnation, uint32_t rt
  * helper that was asked. */
 void live_helped(struct live *l, uint32_t token, bool reached, struct now now);
 /* News in an authenticated packet of `from`, monitored or not. */
-void live_news_in(struct live *l, uint32_t from, const struct live_news *news, unsigned n,
+void live_news_in(struct live *l, uint32_t from, const struct dht_news *news, unsigned n,
                   struct now now);
 /* News to put into a packet to `to`; returns how many. An accusation of `to` comes first, so that
  * it can refute, and before it that we leave, if we do. */
-unsigned live_news_out(struct live *l, uint32_t to, struct live_news out[static LIVE_NEWS_PACKET],
+unsigned live_news_out(struct live *l, uint32_t to, struct dht_news out[static DHT_NEWS],
                        struct now now);
 /* Says that we leave; so does all that we send from now on. Stay for a second to answer. */
 void live_leave(struct live *l, struct now now);

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dht/live_news.h"
 
-#include <assert.h>
-
-#include "base/cursor.h"
 #include "dht/id.h"
 
 /* An item is told for TELL_US and known for KNOW_US: news that went round the whole cluster
@@ -11,45 +8,13 @@
 #define TELL_US 4000000u
 #define KNOW_US 10000000u
 
-static_assert(LIVE_NEWS_BYTES == DHT_ID_BYTES + 4 + 1, "the drawing");
-
-size_t live_news_pack(const struct live_news *news, unsigned n, uint8_t *out, size_t size)
-{
-    struct writer w = writer_of(out, size);
-    for (unsigned i = 0; i < n && !w.bad; i++) {
-        write_bytes(&w, news[i].id.b, DHT_ID_BYTES);
-        write_u32(&w, news[i].incarnation);
-        write_u8(&w, (uint8_t)news[i].state);
-    }
-    return w.bad ? 0 : size - writer_left(&w);
-}
-
-bool live_news_unpack(const uint8_t *data, size_t len, unsigned n,
-                      struct live_news out[static LIVE_NEWS_PACKET])
-{
-    if (n > LIVE_NEWS_PACKET || len != (size_t)n * LIVE_NEWS_BYTES)
-        return false;
-    struct reader r = reader_of(data, len);
-    for (unsigned i = 0; i < n; i++) {
-        const uint8_t *id = read_bytes(&r, DHT_ID_BYTES);
-        if (id)
-            memcpy(out[i].id.b, id, DHT_ID_BYTES);
-        out[i].incarnation = read_u32(&r);
-        uint8_t state = read_u8(&r);
-        if (state >= LIVE_STATES)
-            return false;
-        out[i].state = (enum live_state)state;
-    }
-    return !r.bad;
-}
-
-static bool item_is(const struct live_item *i, const struct live_news *n)
+static bool item_is(const struct live_item *i, const struct dht_news *n)
 {
     return i->heard_us != 0 && i->news.incarnation == n->incarnation && i->news.state == n->state &&
            id_eq(&i->news.id, &n->id);
 }
 
-enum live_taken live_ring_add(struct live_ring *r, const struct live_news *news, unsigned sends,
+enum live_taken live_ring_add(struct live_ring *r, const struct dht_news *news, unsigned sends,
                               bool own, struct now now)
 {
     struct live_item *oldest = &r->item[0];
@@ -72,13 +37,13 @@ static bool item_before(const struct live_item *a, const struct live_item *b)
     return a->left != b->left ? a->left > b->left : a->heard_us > b->heard_us;
 }
 
-unsigned live_ring_take(struct live_ring *r, const struct dht_id *skip, struct live_news *out,
+unsigned live_ring_take(struct live_ring *r, const struct dht_id *skip, struct dht_news *out,
                         unsigned room, struct now now)
 {
-    struct live_item *best[LIVE_NEWS_PACKET];
+    struct live_item *best[DHT_NEWS];
     unsigned n = 0;
-    if (room > LIVE_NEWS_PACKET)
-        room = LIVE_NEWS_PACKET;
+    if (room > DHT_NEWS)
+        room = DHT_NEWS;
     for (struct live_item *i = r->item; i < r->item + LIVE_NEWS_RING; i++) {
         if (i->heard_us == 0 || i->left == 0 || now.mono_us - i->heard_us >= TELL_US ||
             (skip && id_eq(&i->news.id, skip)))

@@ -75,7 +75,7 @@ static void suspect(struct live *l, struct live_member *m, struct now now)
     suspect_arm(l, m, now);
     counter_inc(&l->counters.live_suspects_total);
     l->host.changed(l->host.ctx, m->peer, LIVE_SUSPECT);
-    struct live_news news = {m->id, m->incarnation, LIVE_SUSPECT};
+    struct dht_news news = {m->id, m->incarnation, LIVE_SUSPECT};
     live_spread(l, &news, now);
 }
 
@@ -131,7 +131,7 @@ void live_probe_alive(struct live *l, struct live_member *m, struct now now)
     counter_inc(&l->counters.live_restored_total);
     l->host.changed(l->host.ctx, m->peer, LIVE_ALIVE);
     /* where it is withdrawn too, and under a lower incarnation, they ask it */
-    struct live_news news = {m->id, m->incarnation, LIVE_ALIVE};
+    struct dht_news news = {m->id, m->incarnation, LIVE_ALIVE};
     live_ring_add(&l->ring, &news, live_retell(l), true, now);
 }
 

@@ -76,7 +76,7 @@ uint32_t live_find_peer(const struct live *l, uint32_t peer); /* LIVE_NOBODY: no
  */
 unsigned live_pick(struct live *l, uint32_t but, unsigned want, uint32_t *out);
 /* News that we found out or pass on: told to some now, and with other packets later. */
-void live_spread(struct live *l, const struct live_news *news, struct now now);
+void live_spread(struct live *l, const struct dht_news *news, struct now now);
 /* In how many packets an item rides. */
 unsigned live_retell(const struct live *l);
 void live_health_change(struct live *l, int by);

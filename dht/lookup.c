@@ -1,222 +1,238 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Lookups, driven from here (iterative): each answer names contacts closer to the key, the next one
- * to ask is chosen by closer.h's rule, the distance only falls, and "nobody closer" is the end.
+ * to ask is chosen by closer.h's rule, the distance only falls, and "nobody closer" is the end of a
+ * level. The next one down goes on from the same distance.
  *
- *   get, remove   WALK ------------------> RUNNER (once) -> done
- *   put           WALK, full and loaded -> STORE: closest first, next when refused -> done
- *   find          WALK until the closest few have all answered -> done
+ *   get, remove,  WALK 2, WALK 1, WALK 0 -> RUNNER: the next closest -> who missed, again -> done
+ *   report
+ *   put           at each level: WALK; full and loaded ends it all; else STORE: closest first, the
+ *                 next one when refused; on to the next level unless this one is loaded. Done; then
+ *                 COPY: at the last level to the next closest too, since nodes come and go
+ *   find          WALK at one level until the closest few have all answered -> done
  *
  * The walk starts at this node itself, through its own RPC endpoint. One RPC is in flight, two
  * while one is slow; who misses is asked again when there is nobody else, so that a lost
- * packet does not move a key's root.
+ * packet does not move a key's root. A get, for which somebody waits, asks those with copies first:
+ * who misses may be one that never was.
+ *
+ * Gets of one key run as one: the first leads a list, the others wait in it for its result.
  */
+#include <stdlib.h>
+
 #include "dht/asker.h"
 #include "dht/closer.h"
 
-#define LOOKUP_US    5000000ull /* the whole of it */
-#define RTT_GUESS_US 100000u    /* of a contact never asked */
-#define ASK_TRIES    3 /* with one packet in a hundred lost, two would lose a root in 2500 */
-#define STORE_TRIES  3
-#define NOBODY       (-1)
+#define GET_US      5000000ull  /* the whole of it: somebody waits */
+#define LOOKUP_US   15000000ull /* the others': better late than at one level only */
+#define ASK_TRIES   3 /* with one packet in a hundred lost, two would lose a root in 2500 */
+#define STORE_TRIES 3
+#define ASTRAY      2 /* spacings of IDs: an honest root is farther from 1 key in 7 (e^-2) */
+#define ASTRAY_ASKS 3
+#define SPACING_OF  8u
+/* Who says that enough hold the object must name them: all that fit under a key but our own. */
+#define FULL_NAMES (DHT_VALUES - 1u)
+#define RUNNERS    2 /* asked beyond those that should have copies: who joined since has none */
 
-static bool has_self(const struct lookup *l)
-{
-    return l->kind != LOOKUP_FIND;
-}
-
-/* --- contacts ----------------------------------------------------------------------------------
+/* --- gets that run -----------------------------------------------------------------------------
  */
 
-static int hop_find(const struct lookup *l, const struct dht_id *id)
+static uint32_t number_of(const struct lookup *l)
 {
-    for (unsigned i = 0; i < l->hops; i++)
-        if (id_eq(&l->hop[i].id, id))
-            return (int)i;
-    return NOBODY;
+    return (uint32_t)(l - l->asker->arena->lookup) + 1;
 }
 
-/* A place for one more: when there is none, the farthest that was not asked gives its own, if it
- * is farther. */
-static int hop_place(struct lookup *l, const struct dht_distance *distance)
+static uint64_t get_hash(const struct dht_asker *a, const struct dht_id *key, unsigned levels)
 {
-    if (l->hops < LOOKUP_HOPS)
-        return (int)l->hops++;
-    int far = NOBODY;
-    for (unsigned i = 0; i < l->hops; i++)
-        if (l->hop[i].state == HOP_NEW &&
-            (far == NOBODY || distance_less(&l->hop[far].distance, &l->hop[i].distance)))
-            far = (int)i;
-    return far != NOBODY && distance_less(distance, &l->hop[far].distance) ? far : NOBODY;
+    return hash64(&a->arena->secret, key->b, sizeof(key->b)) ^ id_u64(a->routes->self.id.b) ^
+           (uint64_t)levels << 61;
 }
 
-static int hop_add(struct lookup *l, const struct dht_id *id, const struct endpoint *rpc)
+static uint32_t *chain_of(const struct lookup *l)
 {
-    int at = hop_find(l, id);
-    if (at != NOBODY)
-        return at;
-    struct dht_distance d = distance_between(id, &l->key);
-    at = hop_place(l, &d);
-    if (at != NOBODY)
-        l->hop[at] = (struct hop){.id = *id, .rpc = *rpc, .distance = d, .state = HOP_NEW};
-    return at;
+    const struct dht_arena *n = l->asker->arena;
+    return &n->get_bucket[get_hash(l->asker, &l->key, l->levels) & n->get_mask];
 }
 
-/* What others say, unless we know better: not ourselves, nobody that does not answer us. */
-static void hop_learn(struct dht_asker *a, struct lookup *l, const struct rpc *answer)
+static bool is_shared(const struct lookup *l)
 {
-    for (unsigned i = 0; i < answer->contacts; i++) {
-        const struct rpc_contact *c = &answer->contact[i];
-        if (id_eq(&c->id, &a->routes->self.id))
-            continue;
-        const struct dht_route *r = routes_find(a->routes, &c->id);
-        if (!r || r->alive)
-            hop_add(l, &c->id, &c->rpc);
+    return l->kind == LOOKUP_GET && !l->trace && l->useless.n == 0;
+}
+
+/* Found by its key: gets that others may join, and puts that a remove ends. */
+static bool is_chained(const struct lookup *l)
+{
+    return (is_shared(l) && !l->prev_joined) || l->kind == LOOKUP_PUT;
+}
+
+static struct lookup *running(const struct dht_asker *a, enum lookup_kind kind,
+                              const struct dht_id *key, unsigned levels)
+{
+    struct dht_arena *n = a->arena;
+    uint32_t i = n->get_bucket[get_hash(a, key, levels) & n->get_mask];
+    while (i != 0) {
+        struct lookup *l = &n->lookup[i - 1];
+        if (l->asker == a && l->kind == kind && l->levels == levels && id_eq(&l->key, key))
+            return l;
+        i = l->next_get;
     }
+    return NULL;
 }
 
-static bool reachable(struct dht_asker *a, const struct dht_id *id, struct now now)
+static void chain_enter(struct lookup *l)
 {
-    const struct peer *p = peers_find(&a->peers, id);
-    return !p || p->unreachable_until_us <= now.mono_us;
+    uint32_t *chain = chain_of(l);
+    l->next_get = *chain;
+    *chain = number_of(l);
 }
 
-static uint32_t rtt_of(struct dht_asker *a, const struct dht_id *id)
+static void chain_leave(struct lookup *l)
 {
-    const struct peer *p = peers_find(&a->peers, id);
-    return p && p->srtt_us ? p->srtt_us : RTT_GUESS_US;
+    uint32_t *link = chain_of(l), number = number_of(l);
+    while (*link != 0 && *link != number)
+        link = &l->asker->arena->lookup[*link - 1].next_get;
+    if (*link == number)
+        *link = l->next_get;
 }
 
-/* --- whom to ask next ----------------------------------------------------------------------------
+/* --- negative memory ---------------------------------------------------------------------------
  */
 
-/* Does a candidate beat the best so far? In a walk by the rule, else by nearness alone. */
-struct best {
-    bool any, by_rule;
-    struct closer_step step;
-    struct closer_merit merit;
-};
-
-static bool beats(struct best *b, const struct dht_distance *distance, uint32_t rtt_us,
-                  struct closer_merit *m)
+static struct arena_negative *negative_at(struct dht_asker *a, uint64_t hash)
 {
-    if (!b->by_rule) {
-        *m = (struct closer_merit){0, *distance, 0};
-        return !b->any || distance_less(distance, &b->merit.distance);
-    }
-    return closer_merit(&b->step, distance, rtt_us, m) && (!b->any || closer_better(m, &b->merit));
+    return &a->arena->negative[hash % ARENA_NEGATIVE];
 }
 
-/* The best of the lookup's own contacts and the table. */
-static int pick_new(struct dht_asker *a, struct lookup *l, bool by_rule, struct now now)
+static void negative_note(struct dht_asker *a, const struct lookup *l, struct now now)
 {
-    struct best best = {.by_rule = by_rule, .step = closer_step(&l->d, a->config.prefix_bits)};
-    struct closer_merit m;
-    const struct dht_route *route = NULL;
-    int at = NOBODY;
-    for (unsigned i = 0; i < l->hops; i++) {
-        const struct hop *h = &l->hop[i];
-        if (h->state != HOP_NEW || !beats(&best, &h->distance, rtt_of(a, &h->id), &m) ||
-            !reachable(a, &h->id, now))
-            continue;
-        best.any = true;
-        best.merit = m;
-        at = (int)i;
-    }
-    for (uint32_t i = 0; i < a->routes->n; i++) {
-        const struct dht_route *r = &a->routes->route[i];
-        struct dht_distance d = distance_between(&r->contact.id, &l->key);
-        if (!r->alive || !beats(&best, &d, r->rtt_us, &m) ||
-            hop_find(l, &r->contact.id) != NOBODY || !reachable(a, &r->contact.id, now))
-            continue;
-        best.any = true;
-        best.merit = m;
-        route = r;
-    }
-    return route ? hop_add(l, &route->contact.id, &route->contact.rpc) : at;
+    uint64_t hash = get_hash(a, &l->key, l->levels);
+    *negative_at(a, hash) =
+        (struct arena_negative){hash, now.mono_us + 1000ull * a->arena->config.negative_ms};
 }
 
-/* When there is nobody else: the nearest of those that missed. */
-static int pick_missed(struct dht_asker *a, const struct lookup *l)
+/* Our own put ends it: others may be told of us from now on. */
+static void negative_forget(struct dht_asker *a, const struct dht_id *key)
 {
-    int at = NOBODY;
-    for (unsigned i = 0; i < l->hops; i++) {
-        const struct hop *h = &l->hop[i];
-        const struct dht_route *r = routes_find(a->routes, &h->id);
-        if (h->state == HOP_MISSED && distance_less(&h->distance, &l->d) && (!r || r->alive) &&
-            (at == NOBODY || distance_less(&h->distance, &l->hop[at].distance)))
-            at = (int)i;
+    for (unsigned levels = 1; levels <= DHT_ALL_LEVELS; levels++) {
+        uint64_t hash = get_hash(a, key, levels);
+        if (negative_at(a, hash)->tag == hash)
+            negative_at(a, hash)->until_us = 0;
     }
-    return at;
-}
-
-/* A find asks the nearest not yet asked, until as many as a bucket holds have answered nearer. */
-static int pick_find(struct dht_asker *a, const struct lookup *l, struct now now)
-{
-    int at = NOBODY;
-    for (unsigned i = 0; i < l->hops; i++) {
-        const struct hop *h = &l->hop[i];
-        if ((h->state == HOP_NEW || h->state == HOP_MISSED) && reachable(a, &h->id, now) &&
-            (at == NOBODY || distance_less(&h->distance, &l->hop[at].distance)))
-            at = (int)i;
-    }
-    unsigned nearer = 0;
-    for (unsigned i = 0; at != NOBODY && i < l->hops; i++)
-        nearer += l->hop[i].state == HOP_ANSWERED &&
-                  distance_less(&l->hop[i].distance, &l->hop[at].distance);
-    return nearer >= a->config.bucket ? NOBODY : at;
-}
-
-static int pick(struct dht_asker *a, struct lookup *l, struct now now)
-{
-    if (l->kind == LOOKUP_FIND)
-        return pick_find(a, l, now);
-    if (l->hop[0].state == HOP_NEW)
-        return 0;
-    int at = pick_new(a, l, true, now);
-    return at != NOBODY || l->inflight > 0 ? at : pick_missed(a, l);
 }
 
 /* --- results -----------------------------------------------------------------------------------
  */
 
-static void lookup_free(struct dht_asker *a, struct lookup *l)
+static void lookup_free(struct lookup *l)
 {
-    asker_detach(a, l);
-    wheel_stop(&a->lookup_wheel, &l->timer);
+    struct dht_arena *n = l->asker->arena;
+    asker_detach(l->asker, l);
+    wheel_stop(&n->lookup_wheel, &l->timer);
     l->used = false;
-    l->next_free = a->free_lookup;
-    a->free_lookup = (uint32_t)(l - a->lookup) + 1;
-    a->running--;
-    counter_set(&a->counters.dht_lookups, a->running);
+    l->next_free = n->free_lookup;
+    n->free_lookup = number_of(l);
+    l->asker->lookups--;
+    n->running--;
+    counter_set(&n->counters.dht_lookups, n->running);
 }
 
-/* The lookup is gone when done is called: it may start another. */
+/* The closest that answered a find. */
+static void result_nearest(struct lookup *l)
+{
+    struct dht_result *r = &l->result;
+    r->nearest = 0;
+    for (unsigned i = 0; i < l->hops; i++) {
+        uint64_t d = l->hop[i].distance.w[0];
+        if (l->hop[i].state != HOP_ANSWERED)
+            continue;
+        unsigned at = r->nearest;
+        while (at > 0 && r->distance[at - 1] > d)
+            at--;
+        if (at == DHT_NEAREST)
+            continue;
+        if (r->nearest < DHT_NEAREST)
+            r->nearest++;
+        memmove(&r->distance[at + 1], &r->distance[at],
+                (r->nearest - 1 - at) * sizeof(r->distance[0]));
+        r->distance[at] = d;
+    }
+}
+
+static void count_end(struct dht_asker *a, const struct lookup *l, const struct dht_result *r)
+{
+    struct dht_counters *c = &a->arena->counters;
+    counter_add(&c->dht_hops_total, r->hops);
+    if (l->kind == LOOKUP_PUT && r->end == DHT_NOT_FOUND)
+        counter_inc(&c->dht_puts_saturated_total);
+    counter_inc(r->end == DHT_FOUND       ? &c->dht_lookups_found_total
+                : r->end == DHT_NOT_FOUND ? &c->dht_lookups_not_found_total
+                                          : &c->dht_lookups_failed_total);
+}
+
+/* A lookup is gone when its done is called: that may start another, or cancel one of those that
+ * wait for this result. */
 static void lookup_finish(struct dht_asker *a, struct lookup *l, enum dht_end end, struct now now)
 {
-    struct dht_counters *c = &a->counters;
+    if (is_chained(l))
+        chain_leave(l);
+    if (l->kind == LOOKUP_FIND)
+        result_nearest(l);
     struct dht_result result = l->result;
-    dht_done *done = l->done;
-    void *ctx = l->ctx;
     result.end = end;
-    counter_add(&c->dht_hops_total, result.hops);
-    if (l->kind == LOOKUP_PUT && end == DHT_NOT_FOUND)
-        counter_inc(&c->dht_puts_saturated_total);
-    counter_inc(end == DHT_FOUND       ? &c->dht_lookups_found_total
-                : end == DHT_NOT_FOUND ? &c->dht_lookups_not_found_total
-                                       : &c->dht_lookups_failed_total);
-    lookup_free(a, l);
-    if (done)
-        done(ctx, &result, now);
+    result.asks = l->asks;
+    count_end(a, l, &result);
+    uint32_t generation = l->generation;
+    while (l && l->used && l->generation == generation) {
+        struct lookup *next = l->next_joined;
+        dht_done *done = l->done;
+        void *ctx = l->ctx;
+        if (next) {
+            next->prev_joined = NULL;
+            generation = next->generation;
+        }
+        lookup_free(l);
+        if (done)
+            done(ctx, &result, now);
+        l = next;
+    }
 }
 
-/* Adds values; of one node the older account stays. A put does not hear of itself. */
+/* A put has its result; what still runs is for others' sake. */
+static void lookup_report(struct lookup *l, enum dht_end end, struct now now)
+{
+    struct dht_result result = l->result;
+    dht_done *done = l->done;
+    l->done = NULL;
+    result.end = end;
+    result.asks = l->asks;
+    if (done)
+        done(l->ctx, &result, now);
+}
+
+static unsigned useful_values(const struct lookup *l, const struct rpc *answer)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < answer->values; i++)
+        n += !path_shuns(l, &answer->value[i].node);
+    return n;
+}
+
+/* Adds values; of one node the older account stays. A put does not hear of itself; a get keeps
+ * those of one level, the highest that it heard of. */
 static void result_add(struct dht_asker *a, struct lookup *l, const struct rpc *answer)
 {
     struct dht_result *res = &l->result;
+    if (l->kind == LOOKUP_GET && useful_values(l, answer) > 0) {
+        if (res->n > 0 && answer->values_level < res->level)
+            return;
+        res->n = res->n > 0 && answer->values_level > res->level ? 0 : res->n;
+        res->level = answer->values_level;
+        res->teller = answer->from.contact.id;
+    }
     for (unsigned i = 0; i < answer->values; i++) {
         const struct dht_value *v = &answer->value[i];
-        if (l->kind == LOOKUP_PUT && id_eq(&v->node, &a->routes->self.id))
+        if ((l->kind == LOOKUP_PUT && id_eq(&v->node, &a->routes->self.id)) ||
+            path_shuns(l, &v->node))
             continue;
         unsigned at = 0;
         while (at < res->n && !id_eq(&res->value[at].node, &v->node))
@@ -230,92 +246,238 @@ static void result_add(struct dht_asker *a, struct lookup *l, const struct rpc *
     }
 }
 
+static void trace_hop(struct lookup *l, const struct hop *h, unsigned level, uint32_t rtt_us,
+                      enum dht_hop_end end)
+{
+    struct dht_path *t = l->trace;
+    if (!t || t->n == DHT_PATH_HOPS)
+        return;
+    t->hop[t->n++] = (struct dht_hop){.id = h->id,
+                                      .rpc = h->rpc,
+                                      .rtt_us = rtt_us,
+                                      .level = (uint8_t)level,
+                                      .prefix = (uint8_t)distance_prefix(&h->distance),
+                                      .end = (uint8_t)end};
+}
+
+/* Did anybody answer? Our own word counts where nobody else was asked. */
+static bool is_answered(const struct lookup *l)
+{
+    return l->answered || !l->asked;
+}
+
 /* --- steps ---------------------------------------------------------------------------------------
  */
 
 static const uint8_t step_type[] = {[LOOKUP_GET] = RPC_GET,
                                     [LOOKUP_PUT] = RPC_WALK,
                                     [LOOKUP_REMOVE] = RPC_REMOVE,
+                                    [LOOKUP_REPORT] = RPC_REPORT,
                                     [LOOKUP_FIND] = RPC_FIND};
 
 static void ask(struct dht_asker *a, struct lookup *l, int at, uint8_t type, struct now now)
 {
     struct hop *h = &l->hop[at];
     l->asks++;
-    l->hedge_us = now.mono_us +
-                  peer_hedge_us(peers_find(&a->peers, &h->id), 1000ull * a->config.rpc_timeout_ms);
-    if (asker_send(a, type, l, (unsigned)at, &h->id, &h->rpc, now))
+    l->asked |= at > 0 || !path_has_self(l);
+    l->hedge_us = now.mono_us + path_hedge_us(a, l, h);
+    if (asker_send(a, type, l, (unsigned)at, now))
         h->state = HOP_ASKED;
-    else
-        h->state = HOP_DEAD; /* no slot: the pings' share is not ours, so this is rare */
+    else /* slots are short, which is not its fault */
+        h->state = ++h->misses < ASK_TRIES ? HOP_MISSED : HOP_DEAD;
 }
 
-/* The nearest that may take the value. */
-static int store_next(const struct lookup *l)
+/* The next level down that is wanted, from the same distance. False: this was the last. */
+static bool level_down(struct lookup *l)
+{
+    do {
+        if (l->level == l->lo)
+            return false;
+        l->level--;
+    } while (!(l->levels >> l->level & 1));
+    l->phase = PHASE_WALK;
+    l->loaded = false;
+    l->again = path_again(l);
+    return true;
+}
+
+/* Whom to ask beyond the closest: those that answer count, and of those that do not there may be as
+ * many again. */
+static bool copies_want(const struct dht_asker *a, struct lookup *l)
+{
+    unsigned most = a->arena->config.copies + (l->kind == LOOKUP_PUT ? 0 : RUNNERS);
+    return l->copies < most && l->tries++ < 2 * most;
+}
+
+/* How far apart are IDs? By those nearest to us, who answered us: what others say of the size is
+ * hearsay. UINT64_MAX: they are too few to tell. */
+static uint64_t id_spacing(const struct dht_routes *r)
+{
+    if (r->n < SPACING_OF)
+        return UINT64_MAX;
+    struct dht_distance d =
+        distance_between(&r->self.id, &dht_route_contact(r, SPACING_OF - 1)->id);
+    return d.w[0] / SPACING_OF;
+}
+
+/* Did the planet's walk end farther from the key than its root is likely to be? Who names none but
+ * his like ends it there (Castro, Druschel, Ganesh, Rowstron and Wallach, OSDI 2002, section 5.2).
+ * Then those of our own table are asked, whom nobody named to us. */
+static bool ask_own(struct dht_asker *a, struct lookup *l, struct now now)
+{
+    if (l->level > 0 || l->phase != PHASE_WALK || l->strays == ASTRAY_ASKS ||
+        l->d.w[0] / ASTRAY <= id_spacing(a->routes))
+        return false;
+    int at = path_own(a, l, now);
+    if (at == NOBODY)
+        return false;
+    l->strays++;
+    ask(a, l, at, step_type[l->kind], now);
+    return true;
+}
+
+/* To the next closest to the key, until there are copies enough. False: the put is over, and gone.
+ */
+static bool put_copy(struct dht_asker *a, struct lookup *l, struct now now)
 {
     int at = NOBODY;
+    if (l->phase != PHASE_COPY) {
+        uint32_t generation = l->generation;
+        l->phase = PHASE_COPY;
+        l->copies = 1;
+        lookup_report(l, DHT_FOUND, now);
+        if (!l->used || l->generation != generation) /* done cancelled it */
+            return false;
+    }
+    if (l->level == 0 && copies_want(a, l))
+        at = path_copy_next(a, l, now);
+    if (at == NOBODY) {
+        lookup_finish(a, l, DHT_FOUND, now);
+        return false;
+    }
+    ask(a, l, at, RPC_STORE, now);
+    return true;
+}
+
+/* A put is done with a level: what answered is no place for the next one, except the one that has
+ * it: it is seen there too. */
+static bool put_down(struct dht_asker *a, struct lookup *l, struct now now)
+{
+    bool enough = l->loaded || l->claim; /* if there are others, who must have been named */
+    if ((enough && l->result.n > 0) || !level_down(l)) {
+        if (l->stored)
+            return put_copy(a, l, now);
+        lookup_finish(a, l, DHT_NOT_FOUND, now);
+        return false;
+    }
     for (unsigned i = 0; i < l->hops; i++)
-        if (l->hop[i].state == HOP_ANSWERED &&
-            (at == NOBODY || distance_less(&l->hop[i].distance, &l->hop[at].distance)))
-            at = (int)i;
-    return at;
+        if (l->hop[i].state == HOP_ANSWERED)
+            l->hop[i].state = HOP_SEEN;
+    return true;
+}
+
+/* The reverse phase: at the closest that takes it. False: the lookup is over, and gone. */
+static bool put_turn(struct dht_asker *a, struct lookup *l, struct now now)
+{
+    if (l->phase == PHASE_WALK && !is_answered(l)) {
+        lookup_finish(a, l, DHT_FAILED, now);
+        return false;
+    }
+    if (l->phase == PHASE_COPY)
+        return put_copy(a, l, now);
+    if (!l->over && ask_own(a, l, now))
+        return true;
+    l->phase = PHASE_STORE;
+    int at = path_store_next(l);
+    if (at != NOBODY && l->hop[at].state == HOP_ANSWERED) {
+        ask(a, l, at, RPC_STORE, now);
+        return true;
+    }
+    if (at != NOBODY) /* it holds it */
+        l->result.level = l->level;
+    if (l->over) {
+        lookup_finish(a, l, l->stored ? DHT_FOUND : DHT_NOT_FOUND, now);
+        return false;
+    }
+    return put_down(a, l, now);
 }
 
 /* Nothing is in flight: what follows? False: the lookup is over, and gone. */
 static bool lookup_turn(struct dht_asker *a, struct lookup *l, struct now now)
 {
-    int at = NOBODY;
-    enum dht_end without = l->answered ? DHT_NOT_FOUND : DHT_FAILED;
     if (l->kind == LOOKUP_FIND) {
-        lookup_finish(a, l, l->answered ? DHT_FOUND : DHT_FAILED, now);
+        lookup_finish(a, l, is_answered(l) ? DHT_FOUND : DHT_FAILED, now);
         return false;
     }
-    if (l->kind == LOOKUP_PUT) {
-        l->phase = PHASE_STORE;
-        at = store_next(l);
-        if (at != NOBODY)
-            ask(a, l, at, RPC_STORE, now);
-    } else if (l->phase == PHASE_WALK) {
-        l->phase = PHASE_RUNNER;
-        at = pick_new(a, l, false, now);
-        if (at != NOBODY)
-            ask(a, l, at, step_type[l->kind], now);
+    if (l->kind == LOOKUP_PUT)
+        return put_turn(a, l, now);
+    if (l->phase == PHASE_WALK && level_down(l)) {
+        if (l->result.n == 0 || l->result.level < l->level)
+            return true;
+        lookup_finish(a, l, DHT_FOUND, now); /* it was heard of on the way */
+        return false;
     }
-    if (at == NOBODY)
-        lookup_finish(a, l, without, now);
-    return at != NOBODY;
+    if (ask_own(a, l, now))
+        return true;
+    if (l->copies == 0)
+        l->copies = 1; /* the closest */
+    if (a->arena->config.mitigate.runner_up && copies_want(a, l)) {
+        l->phase = PHASE_RUNNER;
+        int at = path_runner_up(a, l, now);
+        if (at != NOBODY) {
+            ask(a, l, at, step_type[l->kind], now);
+            return true;
+        }
+    }
+    l->phase = PHASE_WALK;
+    if (!l->last && path_missed(a, l) != NOBODY) {
+        l->last = true;
+        return true;
+    }
+    if (is_shared(l) && is_answered(l))
+        negative_note(a, l, now);
+    lookup_finish(a, l, is_answered(l) ? DHT_NOT_FOUND : DHT_FAILED, now);
+    return false;
 }
 
-/* Asks as many as may be in flight, and turns to the next phase when none is. */
+/* Asks as many as may be in flight, and turns to what follows when none is. */
 static void lookup_step(struct dht_asker *a, struct lookup *l, struct now now)
 {
-    if (l->inflight == 0)
-        l->hedged = false;
-    unsigned most = l->kind == LOOKUP_FIND || l->hedged ? LOOKUP_INFLIGHT : 1;
-    while (l->phase == PHASE_WALK && !l->over && l->inflight < most && l->asks < LOOKUP_ASKS) {
-        int at = pick(a, l, now);
-        if (at == NOBODY)
+    for (;;) {
+        if (l->inflight == 0)
+            l->hedged = false;
+        unsigned most = l->kind == LOOKUP_FIND || l->hedged ? LOOKUP_INFLIGHT : 1;
+        while (l->phase == PHASE_WALK && !l->over && l->inflight < most && l->asks < LOOKUP_ASKS) {
+            int at = path_next(a, l, now);
+            if (at == NOBODY)
+                break;
+            if (l->hedged && l->inflight > 0)
+                counter_inc(&a->arena->counters.dht_hedges_total);
+            ask(a, l, at, step_type[l->kind], now);
+        }
+        if (l->inflight > 0)
             break;
-        if (l->hedged && l->inflight > 0)
-            counter_inc(&a->counters.dht_hedges_total);
-        ask(a, l, at, step_type[l->kind], now);
-    }
-    while (l->inflight == 0)
         if (!lookup_turn(a, l, now))
             return;
-    bool hedge = l->phase == PHASE_WALK && !l->hedged && l->kind != LOOKUP_FIND;
-    wheel_arm(&a->lookup_wheel, &l->timer,
+    }
+    bool hedge = l->phase == PHASE_WALK && !l->hedged && l->kind != LOOKUP_FIND &&
+                 a->arena->config.mitigate.hedge;
+    wheel_arm(&a->arena->lookup_wheel, &l->timer,
               hedge && l->hedge_us < l->end_us ? l->hedge_us : l->end_us);
 }
 
-void lookup_timer(struct dht_asker *a, struct lookup *l, struct now now)
+void lookup_fire(void *at, struct timer *t)
 {
+    struct now now = *(struct now *)at;
+    struct lookup *l = (struct lookup *)((char *)t - offsetof(struct lookup, timer));
+    struct dht_asker *a = l->asker;
     if (now.mono_us >= l->end_us) {
+        bool good = l->answered && (l->kind == LOOKUP_FIND || l->stored ||
+                                    (l->kind == LOOKUP_GET && l->result.n > 0));
         lookup_finish(a, l,
-                      !l->answered             ? DHT_FAILED
-                      : l->kind == LOOKUP_FIND ? DHT_FOUND
-                      : l->kind == LOOKUP_PUT  ? DHT_FAILED
-                                               : DHT_NOT_FOUND,
+                      good                                    ? DHT_FOUND
+                      : !l->answered || l->kind == LOOKUP_PUT ? DHT_FAILED
+                                                              : DHT_NOT_FOUND,
                       now);
         return;
     }
@@ -324,45 +486,80 @@ void lookup_timer(struct dht_asker *a, struct lookup *l, struct now now)
     lookup_step(a, l, now);
 }
 
-/* The reverse phase: stored, or pop and try the next. */
+/* --- answers -------------------------------------------------------------------------------------
+ */
+
+/* The reverse phase: stored, and the next level goes on from here; or pop and try the next. */
 static void store_answered(struct dht_asker *a, struct lookup *l, struct hop *h,
                            const struct rpc *answer, struct now now)
 {
     result_add(a, l, answer);
-    if (answer->flags & RPC_STORED) {
-        lookup_finish(a, l, DHT_FOUND, now);
+    path_learn(a, l, answer);
+    if (!(answer->flags & RPC_STORED) || l->phase == PHASE_COPY) {
+        l->copies = (uint8_t)(l->copies + ((answer->flags & RPC_STORED) != 0));
+        h->state = HOP_SPENT;
+        lookup_step(a, l, now);
         return;
     }
-    h->state = HOP_SPENT;
-    lookup_step(a, l, now);
+    h->state = HOP_HOLDS;
+    l->stored = true;
+    l->result.level = l->level;
+    l->d = h->distance;
+    if (l->over)
+        lookup_finish(a, l, DHT_FOUND, now);
+    else if (put_down(a, l, now))
+        lookup_step(a, l, now); /* it may be at the copies already: then it only waits */
+}
+
+static void walk_answered(struct dht_asker *a, struct lookup *l, struct hop *h,
+                          const struct rpc *answer)
+{
+    if (answer->type == RPC_NOT_MEMBER) { /* not at this level, but it may be the root of a lower */
+        h->levels &= (uint8_t)((1u << l->level) - 1);
+        h->state = h->levels && l->kind != LOOKUP_FIND ? HOP_NEW : HOP_SPENT;
+        return;
+    }
+    h->state = HOP_ANSWERED;
+    h->told = answer->contacts_level;
+    unsigned named = path_learn(a, l, answer);
+    if (answer->served == l->level && distance_less(&h->distance, &l->d)) {
+        if (named > 0) /* an honest one has others to name: with no other a walk ends */
+            l->d = h->distance;
+        l->loaded = answer->flags & RPC_LOADED;
+    }
+    result_add(a, l, answer);
+    if (l->kind == LOOKUP_PUT && (answer->flags & RPC_FULL)) {
+        h->state = HOP_SPENT;
+        if ((answer->flags & RPC_LOADED) && answer->values >= FULL_NAMES) { /* no further */
+            l->over = true;
+            asker_detach(a, l);
+        }
+    }
 }
 
 void lookup_answered(struct dht_asker *a, struct lookup *l, unsigned hop, const struct rpc *answer,
-                     struct now now)
+                     uint32_t rtt_us, struct now now)
 {
     struct hop *h = &l->hop[hop];
-    h->state = HOP_ANSWERED;
-    l->answered = true;
+    l->answered |= hop > 0 || !path_has_self(l);
     if (answer->type == RPC_STORE) {
         store_answered(a, l, h, answer, now);
         return;
     }
-    if (hop > 0 || !has_self(l))
+    if (hop > 0 || !path_has_self(l))
         l->result.hops++;
-    if (distance_less(&h->distance, &l->d))
-        l->d = h->distance;
-    hop_learn(a, l, answer);
-    result_add(a, l, answer);
-    if (l->kind == LOOKUP_GET && answer->values > 0) {
+    if (l->phase == PHASE_RUNNER) { /* it may know the way */
+        l->phase = PHASE_WALK;
+        l->copies++;
+    }
+    trace_hop(l, h, answer->type == RPC_NOT_MEMBER ? l->level : answer->served, rtt_us,
+              answer->type == RPC_NOT_MEMBER ? DHT_HOP_NOT_MEMBER
+              : answer->values > 0           ? DHT_HOP_FOUND
+                                             : DHT_HOP_CLOSER);
+    walk_answered(a, l, h, answer);
+    if (l->kind == LOOKUP_GET && l->result.n > 0 && l->result.level >= l->level) {
         lookup_finish(a, l, DHT_FOUND, now);
         return;
-    }
-    if (l->kind == LOOKUP_PUT && (answer->flags & RPC_FULL)) {
-        h->state = HOP_SPENT;
-        if (answer->flags & RPC_LOADED) { /* enough hold it: no further */
-            l->over = true;
-            asker_detach(a, l);
-        }
     }
     lookup_step(a, l, now);
 }
@@ -371,94 +568,250 @@ void lookup_timed_out(struct dht_asker *a, struct lookup *l, unsigned hop, uint8
                       struct now now)
 {
     struct hop *h = &l->hop[hop];
+    if (l->phase == PHASE_RUNNER)
+        l->phase = PHASE_WALK;
+    trace_hop(l, h, l->level, 0, DHT_HOP_TIMED_OUT);
     if (type == RPC_STORE) /* once more at the same: it may be stored there already */
         h->state = ++h->store_misses < STORE_TRIES ? HOP_ANSWERED : HOP_DEAD;
     else
-        h->state = ++h->misses < ASK_TRIES && (hop > 0 || !has_self(l)) ? HOP_MISSED : HOP_DEAD;
+        h->state =
+            ++h->misses < ASK_TRIES && (hop > 0 || !path_has_self(l)) ? HOP_MISSED : HOP_DEAD;
     lookup_step(a, l, now);
 }
 
-/* --- starting and stopping
- * ------------------------------------------------------------------------ */
+/* --- starting and stopping -----------------------------------------------------------------------
+ */
 
 static uint64_t refuse(struct dht_asker *a, dht_done *done, void *ctx, struct now now)
 {
     struct dht_result failed = {.end = DHT_FAILED};
-    counter_inc(&a->counters.dht_lookups_refused_total);
+    counter_inc(&a->arena->counters.dht_lookups_refused_total);
     if (done)
         done(ctx, &failed, now);
     return 0;
 }
 
-static uint64_t lookup_start(struct dht_asker *a, enum lookup_kind kind, const struct dht_id *key,
-                             uint32_t ttl_ms, dht_done *done, void *ctx, struct now now)
+static uint64_t ticket_of(const struct lookup *l)
 {
-    if (a->free_lookup == 0 || !a->routes)
-        return refuse(a, done, ctx, now);
-    struct lookup *l = &a->lookup[a->free_lookup - 1];
-    a->free_lookup = l->next_free;
-    a->running++;
-    counter_inc(&a->counters.dht_lookups_total);
-    counter_set(&a->counters.dht_lookups, a->running);
+    return (uint64_t)l->generation << 32 | number_of(l);
+}
+
+/* A lookup, not yet begun; NULL: too many. */
+static struct lookup *lookup_new(struct dht_asker *a, enum lookup_kind kind,
+                                 const struct dht_id *key, unsigned levels, struct now now)
+{
+    struct dht_arena *n = a->arena;
+    if (n->free_lookup == 0 || !a->routes)
+        return NULL;
+    if (kind != LOOKUP_FIND) /* where we are alone there is nobody to ask */
+        levels = levels & a->routes->populated ? levels & a->routes->populated : 1;
+    struct lookup *l = &n->lookup[n->free_lookup - 1];
+    n->free_lookup = l->next_free;
+    n->running++;
+    counter_inc(&n->counters.dht_lookups_total);
+    counter_set(&n->counters.dht_lookups, n->running);
 
     uint32_t generation = l->generation + 1;
     memset(l, 0, offsetof(struct lookup, hop));
     memset(&l->result, 0, sizeof(l->result));
     l->generation = generation;
+    l->asker = a;
+    a->lookups++;
     l->used = true;
-    l->kind = kind;
+    l->kind = (uint8_t)kind;
+    l->levels = (uint8_t)levels;
+    l->level = (uint8_t)(31 - __builtin_clz(levels));
+    l->lo = (uint8_t)__builtin_ctz(levels);
     l->key = *key;
-    l->ttl_ms = ttl_ms;
+    l->end_us = now.mono_us + (kind == LOOKUP_GET ? GET_US : LOOKUP_US);
+    l->again = NOBODY;
+    l->d = distance_between(&a->routes->self.id, key);
+    return l;
+}
+
+static uint64_t lookup_start(struct dht_asker *a, struct lookup *l, dht_done *done, void *ctx,
+                             struct now now)
+{
+    uint32_t generation = l->generation;
     l->done = done;
     l->ctx = ctx;
-    l->end_us = now.mono_us + LOOKUP_US;
-    l->d = distance_between(&a->routes->self.id, key);
-    if (kind == LOOKUP_FIND) {
-        struct rpc_contact seed[RPC_CONTACTS];
-        unsigned n = closest_contacts(a->routes, key, &a->routes->self.id, seed);
-        for (unsigned i = 0; i < n; i++)
-            hop_add(l, &seed[i].id, &seed[i].rpc);
-    } else {
-        hop_add(l, &a->routes->self.id, &a->routes->self.rpc);
-    }
-    if (kind == LOOKUP_FIND && l->hops == 0) { /* knows nobody */
-        lookup_free(a, l);
-        return refuse(a, done, ctx, now);
-    }
-    uint64_t ticket = (uint64_t)generation << 32 | ((uint32_t)(l - a->lookup) + 1);
+    uint64_t ticket = ticket_of(l);
+    if (path_has_self(l))
+        path_add(l, &a->routes->self.id, &a->routes->self.rpc, DHT_ALL_LEVELS);
     lookup_step(a, l, now);
     return l->used && l->generation == generation ? ticket : 0;
 }
 
-uint64_t dht_get(struct dht_asker *a, const struct dht_id *key, dht_done *done, void *ctx,
-                 struct now now)
+/* Waits behind one that runs. */
+static uint64_t get_join(struct lookup *l, struct lookup *first, dht_done *done, void *ctx)
 {
-    return lookup_start(a, LOOKUP_GET, key, 0, done, ctx, now);
+    l->done = done;
+    l->ctx = ctx;
+    l->next_joined = first->next_joined;
+    l->prev_joined = first;
+    if (l->next_joined)
+        l->next_joined->prev_joined = l;
+    first->next_joined = l;
+    counter_inc(&l->asker->arena->counters.dht_joined_total);
+    return ticket_of(l);
 }
 
-uint64_t dht_put(struct dht_asker *a, const struct dht_id *key, uint32_t ttl_ms, dht_done *done,
+uint64_t dht_get(struct dht_asker *a, const struct dht_id *key, unsigned levels, dht_done *done,
                  void *ctx, struct now now)
 {
-    return lookup_start(a, LOOKUP_PUT, key, ttl_ms, done, ctx, now);
+    struct lookup *l = lookup_new(a, LOOKUP_GET, key, levels, now);
+    if (!l)
+        return refuse(a, done, ctx, now);
+    uint64_t hash = get_hash(a, key, l->levels);
+    if (negative_at(a, hash)->tag == hash && negative_at(a, hash)->until_us > now.mono_us) {
+        struct dht_result nothing = {.end = DHT_NOT_FOUND};
+        counter_inc(&a->arena->counters.dht_negative_total);
+        lookup_free(l);
+        if (done)
+            done(ctx, &nothing, now);
+        return 0;
+    }
+    struct lookup *first = running(a, LOOKUP_GET, key, l->levels);
+    if (first)
+        return get_join(l, first, done, ctx);
+    chain_enter(l);
+    return lookup_start(a, l, done, ctx, now);
 }
 
-uint64_t dht_remove(struct dht_asker *a, const struct dht_id *key, struct now now)
+uint64_t dht_path_get(struct dht_asker *a, const struct dht_id *key, unsigned levels,
+                      struct dht_path *trace, dht_done *done, void *ctx, struct now now)
 {
-    return lookup_start(a, LOOKUP_REMOVE, key, 0, NULL, NULL, now);
+    struct lookup *l = lookup_new(a, LOOKUP_GET, key, levels, now);
+    if (!l)
+        return refuse(a, done, ctx, now);
+    l->trace = trace;
+    trace->n = 0;
+    return lookup_start(a, l, done, ctx, now);
 }
 
-uint64_t dht_find(struct dht_asker *a, const struct dht_id *target, dht_done *done, void *ctx,
+void dht_useless_add(struct dht_useless *u, const struct dht_result *found)
+{
+    if (found->n > 0 && u->n < DHT_USELESS)
+        u->id[u->n++] = found->teller;
+    for (unsigned i = 0; i < found->n && u->n < DHT_USELESS; i++)
+        u->id[u->n++] = found->value[i].node;
+}
+
+uint64_t dht_get_again(struct dht_asker *a, const struct dht_id *key, unsigned levels,
+                       const struct dht_useless *useless, dht_done *done, void *ctx, struct now now)
+{
+    if (useless->n == 0)
+        return dht_get(a, key, levels, done, ctx, now);
+    struct lookup *l = lookup_new(a, LOOKUP_GET, key, levels, now);
+    if (!l)
+        return refuse(a, done, ctx, now);
+    l->useless = *useless;
+    return lookup_start(a, l, done, ctx, now);
+}
+
+static uint64_t put(struct dht_asker *a, const struct dht_id *key, unsigned levels, uint32_t ttl_ms,
+                    bool claim, dht_done *done, void *ctx, struct now now)
+{
+    struct lookup *l = lookup_new(a, LOOKUP_PUT, key, levels, now);
+    if (!l)
+        return refuse(a, done, ctx, now);
+    l->ttl_ms = ttl_ms;
+    l->claim = claim;
+    chain_enter(l);
+    negative_forget(a, key);
+    return lookup_start(a, l, done, ctx, now);
+}
+
+uint64_t dht_put(struct dht_asker *a, const struct dht_id *key, unsigned levels, uint32_t ttl_ms,
+                 dht_done *done, void *ctx, struct now now)
+{
+    return put(a, key, levels, ttl_ms, false, done, ctx, now);
+}
+
+uint64_t dht_claim(struct dht_asker *a, const struct dht_id *key, unsigned levels, uint32_t ttl_ms,
+                   dht_done *done, void *ctx, struct now now)
+{
+    return put(a, key, levels, ttl_ms, true, done, ctx, now);
+}
+
+/* A put of ours that still runs would come after it. */
+uint64_t dht_remove(struct dht_asker *a, const struct dht_id *key, unsigned levels, struct now now)
+{
+    struct dht_result ended = {.end = DHT_FAILED};
+    for (unsigned set = 1; a->routes && set <= DHT_ALL_LEVELS; set++) {
+        struct lookup *p = running(a, LOOKUP_PUT, key, set);
+        if (!p)
+            continue;
+        dht_done *done = p->done;
+        void *ctx = p->ctx;
+        lookup_drop(p);
+        if (done)
+            done(ctx, &ended, now);
+    }
+    struct lookup *l = lookup_new(a, LOOKUP_REMOVE, key, levels, now);
+    return l ? lookup_start(a, l, NULL, NULL, now) : refuse(a, NULL, NULL, now);
+}
+
+uint64_t dht_report(struct dht_asker *a, const struct dht_id *key, const struct dht_id *node,
+                    struct now now)
+{
+    struct lookup *l = lookup_new(a, LOOKUP_REPORT, key, DHT_ALL_LEVELS, now);
+    if (!l)
+        return refuse(a, NULL, NULL, now);
+    l->dead = *node;
+    return lookup_start(a, l, NULL, NULL, now);
+}
+
+uint64_t dht_find(struct dht_asker *a, const struct dht_find *find, dht_done *done, void *ctx,
                   struct now now)
 {
-    return lookup_start(a, LOOKUP_FIND, target, 0, done, ctx, now);
+    struct lookup *l = lookup_new(a, LOOKUP_FIND, &find->target, 1u << find->level, now);
+    if (!l)
+        return refuse(a, done, ctx, now);
+    l->guest = find->guest;
+    for (unsigned i = 0; i < find->seeds && i < DHT_SEEDS; i++)
+        path_add(l, &find->seed[i].id, &find->seed[i].rpc, 1u << find->level);
+    if (find->seeds == 0) {
+        struct rpc_contact seed[RPC_CONTACTS];
+        unsigned n =
+            closest_contacts(a->routes, find->level, &find->target, &a->routes->self.id, seed);
+        for (unsigned i = 0; i < n; i++)
+            path_add(l, &seed[i].id, &seed[i].rpc, 1u << find->level);
+    }
+    if (l->hops == 0) { /* knows nobody */
+        lookup_free(l);
+        return refuse(a, done, ctx, now);
+    }
+    return lookup_start(a, l, done, ctx, now);
 }
 
+void lookup_drop(struct lookup *l)
+{
+    if (is_chained(l))
+        chain_leave(l);
+    if (l->next_joined) /* the next one to go */
+        l->next_joined->prev_joined = l->prev_joined;
+    lookup_free(l);
+}
+
+/* One that leads others stays for them. */
 void dht_cancel(struct dht_asker *a, uint64_t ticket)
 {
     uint32_t index = (uint32_t)ticket;
-    if (index == 0 || index > a->lookups)
+    if (index == 0 || index > a->arena->lookups)
         return;
-    struct lookup *l = &a->lookup[index - 1];
-    if (l->used && l->generation == (uint32_t)(ticket >> 32))
-        lookup_free(a, l);
+    struct lookup *l = &a->arena->lookup[index - 1];
+    if (!l->used || l->generation != (uint32_t)(ticket >> 32) || l->asker != a)
+        return;
+    l->done = NULL;
+    if (l->prev_joined) {
+        l->prev_joined->next_joined = l->next_joined;
+        if (l->next_joined)
+            l->next_joined->prev_joined = l->prev_joined;
+    } else if (l->next_joined) {
+        return;
+    } else if (is_chained(l)) {
+        chain_leave(l);
+    }
+    lookup_free(l);
 }

@@ -97,16 +97,15 @@ static void burst_tag(const struct dht_mac *m, struct mac_job *job, unsigned n)
 {
     struct mac_job *mine[DATAGRAM_BURST]; /* of the key in turn */
 
-    for (unsigned i = 0; i < n; i++)
-        job[i].known = false;
     for (unsigned j = 0; j < m->keys; j++) {
         const struct mac_key *k = &m->key[j];
         unsigned count = 0;
-        for (unsigned i = 0; i < n; i++)
-            if (job[i].key_id == k->id) {
-                job[i].known = true;
-                mine[count++] = &job[i];
-            }
+        for (unsigned i = 0; i < n; i++) {
+            bool is = job[i].key_id == k->id;
+            job[i].known = is || (j > 0 && job[i].known);
+            mine[count] = &job[i];
+            count += is;
+        }
         if (count)
             key_tag_many(m, k, mine, count);
     }
@@ -120,7 +119,10 @@ void mac_tag_many(struct dht_mac *m, struct mac_job *job, unsigned n)
 
 bool mac_tag_eq(const uint8_t a[16], const uint8_t b[16])
 {
-    return sodium_memcmp(a, b, 16) == 0;
+    uint64_t x[2], y[2]; /* two words, no branch between them: libsodium goes byte by byte */
+    memcpy(x, a, 16);
+    memcpy(y, b, 16);
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
 }
 
 void dht_mac_sign(struct dht_mac *m, const void *data, size_t len, uint8_t tag[16])

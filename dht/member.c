@@ -1,323 +1,312 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Membership: the bootstrap list and pings say who is there, walks to our own ID and to random ones
- * say who else. All by direct answers; what others name is only a candidate for a ping.
- *
- *   a member is pinged each interval; unanswered: again at once; `ping_misses` in a row: not alive,
- *   pinged ever more rarely, and forgotten after a minute; any answer, however late: alive
+ * Membership: the bootstrap list says who is there first; walks to our own ID and to random ones,
+ * at each level, say who else. All by direct answers: what others name is a candidate for a ping.
  */
-#include <assert.h>
+#include "dht/member.h"
+
 #include <stdlib.h>
 
-#include "dht/table.h"
-
-#define BOOTSTRAP_MAX    64
-#define CANDIDATES       64
-#define PINGED_EACH      64u      /* members pinged an interval; more take turns */
-#define MISS_APART_US    150000u  /* several RPCs lost at once are one miss */
-#define PING_LOST_US     3000000u /* neither answer nor time-out was reported */
-#define DEAD_PING_US     250000u  /* first pause between pings to a dead one, doubling ... */
-#define DEAD_PING_MAX_US 8000000u /* ... up to this */
-#define FORGET_US        60000000u
-#define OFFLINE_US       3000000u /* nothing answers: then it is us, and nobody is forgotten */
 #define BOOTSTRAP_US     1000000u
-#define BOOTSTRAP_MAX_US 5000000u
-#define CANDIDATE_US     3000000u  /* a candidate is pinged once in this time */
-#define FIND_FIRST_US    200000u   /* when the workers have the first contact in their view */
-#define FIND_MAX_US      30000000u /* walks to our own ID */
-#define REFRESH_FIRST_US 500000u
-#define REFRESH_ROUNDS   2
-#define REFRESH_MAX_US   60000000u /* walks to random IDs */
+#define BOOTSTRAP_MAX_US 30000000u
+#define FIND_FIRST_US    200000u /* when the workers have the first contact in their view */
+#define FIND_QUICK_US    500000u /* between walks at the start ... */
+#define FIND_ROUNDS      2u      /* ... for so many rounds */
+#define SAVED_GOOD_S     600u    /* a state that is older says nothing about clusters */
+#define MOVE_US          200000u /* between two updates of the coordinate */
 
-struct bootstrap {
-    struct endpoint at;
-    struct dht_id id;
-    uint64_t next_us, pause_us;
-};
-
-struct candidate {
-    struct dht_id id;
-    struct endpoint rpc;
-    bool used, pinged;
-    uint64_t since_us;
-};
-
-struct dht_member {
-    struct dht_config config;
-    struct dht_contact self;
-    struct dht_member_host host;
-    struct rng rng;
-    bool changed;
-    uint64_t answered_us; /* the last answer of anybody, 0: none yet */
-    uint64_t find_us, find_pause_us, refresh_us, refresh_pause_us; /* UINT64_MAX: not yet */
-    unsigned refreshes;
-    unsigned bootstraps;
-    struct bootstrap bootstrap[BOOTSTRAP_MAX];
-    struct candidate candidate[CANDIDATES];
-    struct table table;
-};
+/* A generator of eight bytes: splitmix64 (Steele, Lea and Flood, OOPSLA 2014). What it decides an
+ * attacker may know. */
+uint64_t member_random(struct dht_member *m)
+{
+    uint64_t z = m->random += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
 
 struct dht_member *dht_member_create(const struct dht_config *config,
-                                     const struct dht_contact *self,
-                                     const struct endpoint *bootstrap, unsigned n,
-                                     const struct dht_member_host *host, const uint8_t seed[32],
+                                     const struct dht_contact *self, uint32_t incarnation,
+                                     struct dht_book *book, const struct endpoint *bootstrap,
+                                     unsigned n, const struct dht_member_host *host, uint64_t seed,
                                      struct now now)
 {
-    assert(config->bucket >= 1 && config->ping_interval_ms >= 1 && config->ping_misses >= 1);
+    assert(config->bucket >= 1 && config->levels >= 1 && config->levels <= DHT_LEVELS);
     struct dht_member *m = calloc(1, sizeof(*m));
     if (!m)
         return NULL;
-    m->config = *config;
-    m->self = *self;
+    m->config = config;
     m->host = *host;
-    rng_init(&m->rng, seed);
+    m->book = book;
+    m->random = seed;
     m->changed = true;
-    m->find_us = m->refresh_us = UINT64_MAX;
-    m->find_pause_us = FIND_FIRST_US;
-    m->refresh_pause_us = REFRESH_FIRST_US;
-    m->table.self = self->id;
-    m->table.k = config->bucket;
-    for (unsigned i = 0; i < n && m->bootstraps < BOOTSTRAP_MAX; i++) {
-        struct dht_id id = dht_node_id(&bootstrap[i]);
-        if (!id_eq(&id, &self->id)) /* the same list may be given to all nodes */
-            m->bootstrap[m->bootstraps++] =
-                (struct bootstrap){bootstrap[i], id, now.mono_us, BOOTSTRAP_US};
+    m->routes.self = *self;
+    m->routes.incarnation = incarnation;
+    table_init(&m->table, book, &m->routes, config->bucket);
+    m->bootstrap = bootstrap;
+    m->bootstraps = n;
+    m->bootstrap_us = now.mono_us;
+    m->bootstrap_pause_us = BOOTSTRAP_US;
+    m->refresh_us = UINT64_MAX;
+    m->coordinate = coordinate_start();
+    m->routes.has_coordinate =
+        true; /* somebody must begin: all say where they are from the start */
+    coordinate_pack(&m->coordinate, m->routes.coordinate);
+    for (unsigned i = 0; i < SUSPECTS; i++)
+        m->suspect[i].peer = BOOK_NONE;
+    for (unsigned i = 0; i < CANDIDATES; i++)
+        m->candidate[i].peer = BOOK_NONE;
+    for (unsigned l = 0; l < DHT_LEVELS; l++)
+        m->find[l] = (struct walks){.at_us = UINT64_MAX};
+    m->lost = calloc(config->lost ? config->lost : 1, sizeof(*m->lost));
+    if (!m->lost || !member_clusters_create(m, now) || !member_live_create(m, now) ||
+        !member_check_create(m)) {
+        dht_member_destroy(m);
+        return NULL;
     }
     return m;
 }
 
 void dht_member_destroy(struct dht_member *m)
 {
+    if (!m)
+        return;
+    member_check_destroy(m);
+    member_live_destroy(m);
+    member_clusters_destroy(m);
+    table_free(&m->table);
+    free(m->lost);
     free(m);
+}
+
+void member_ping(struct dht_member *m, uint32_t peer)
+{
+    struct dht_ping p = {
+        .to = m->book->contact[peer].rpc, .has_who = true, .who = m->book->contact[peer].id};
+    m->host.ping(m->host.ctx, &p);
 }
 
 /* --- events ----------------------------------------------------------------------------------- */
 
-/* A table of more than PINGED_EACH takes turns; spread by up to a fifth, so that pings of many
- * nodes don't march in step. */
-static uint64_t ping_pause_us(struct dht_member *m)
-{
-    uint64_t us = 1000ull * m->config.ping_interval_ms;
-    if (m->table.n > PINGED_EACH)
-        us = us * m->table.n / PINGED_EACH;
-    return us - rng_below(&m->rng, (uint32_t)(us / 5 + 1));
-}
-
-static struct candidate *candidate_find(struct dht_member *m, const struct dht_id *id)
-{
-    for (unsigned i = 0; i < CANDIDATES; i++)
-        if (m->candidate[i].used && id_eq(&m->candidate[i].id, id))
-            return &m->candidate[i];
-    return NULL;
-}
-
-/* Field by field: padding has no say. */
-static bool contact_same(const struct dht_contact *a, const struct dht_contact *b)
-{
-    return endpoint_eq(&a->rpc, &b->rpc) && addr_eq(&a->v4, &b->v4) && addr_eq(&a->v6, &b->v6) &&
-           a->http_port == b->http_port && a->services == b->services;
-}
-
-/* The first contact: join by walking to ourselves. */
+/* The first contact: join by walking to ourselves, at once and with the next ones soon. */
 static void joined(struct dht_member *m, struct now now)
 {
-    if (m->find_us == UINT64_MAX) {
-        m->find_us = now.mono_us + FIND_FIRST_US;
-        m->refresh_us = now.mono_us + REFRESH_FIRST_US;
-    }
-}
-
-/* It was us who was away: the others get their full minute, and are asked at once. */
-static void back_online(struct dht_member *m, struct now now)
-{
-    for (uint32_t i = 0; i < m->table.n; i++) {
-        struct member *e = &m->table.member[i];
-        if (e->alive)
-            continue;
-        e->dead_us = now.mono_us;
-        e->backoff_us = DEAD_PING_US;
-        e->ping_us = now.mono_us;
-    }
-}
-
-void dht_member_answered(struct dht_member *m, const struct dht_contact *who, uint32_t rtt_us,
-                         struct now now)
-{
-    if (id_eq(&who->id, &m->self.id))
+    if (m->refresh_us != UINT64_MAX)
         return;
-    if (now.mono_us - m->answered_us > OFFLINE_US)
-        back_online(m, now);
-    m->answered_us = now.mono_us;
+    m->refresh_us = now.mono_us + 1000ull * m->config->refresh_ms / m->config->levels;
+    for (unsigned l = 0; l < m->config->levels; l++)
+        m->find[l].at_us = now.mono_us + FIND_FIRST_US;
+}
+
+static void move(struct dht_member *m, const struct dht_tidings *t, struct now now)
+{
+    struct coordinate other;
+    if (!t->has_coordinate || t->rtt_us == 0 || now.mono_us - m->moved_us < MOVE_US ||
+        !coordinate_unpack(t->coordinate, &other))
+        return;
+    m->moved_us = now.mono_us;
+    coordinate_update(&m->coordinate, &other, t->rtt_us, member_random(m));
+    coordinate_pack(&m->coordinate, m->routes.coordinate);
+}
+
+/* The number of a sender; BOOK_NONE: it is ourselves, has no room, or speaks of the past. An answer
+ * to a question of ours is of the present, whatever it says: clocks that were wrong once, and those
+ * who claim to be from the future, lock nobody out. */
+static uint32_t sender(struct dht_member *m, const struct dht_sender *who, bool answers,
+                       struct now now)
+{
+    uint32_t gone, peer = BOOK_NONE;
+    if (!id_eq(&who->contact.id, &m->routes.self.id))
+        peer = book_take(m->book, &who->contact, &gone, now);
+    if (peer == BOOK_NONE)
+        return BOOK_NONE;
+    if (gone != BOOK_NONE)
+        member_forget(m, gone);
+    return book_fresh(m->book, peer, who, answers) ? peer : BOOK_NONE;
+}
+
+void dht_member_answered(struct dht_member *m, const struct dht_sender *who,
+                         const struct dht_tidings *t, struct now now)
+{
+    uint32_t peer = sender(m, who, true, now);
+    member_check_heard(m, &who->contact.id);
+    if (peer == BOOK_NONE)
+        return;
     joined(m, now);
-    struct candidate *c = candidate_find(m, &who->id);
-    if (c)
-        c->used = false;
-    struct member *e = table_find(&m->table, &who->id);
-    if (!e) {
-        e = table_insert(&m->table, who);
-        m->changed |= e != NULL;
-    } else if (!e->alive || !contact_same(&e->contact, who)) {
-        m->changed = true;
-    }
-    if (!e)
-        return;
-    e->contact = *who;
-    e->rtt_us = rtt_us;
-    e->alive = true;
-    e->misses = 0;
-    e->pinged_us = 0;
-    e->ping_us = now.mono_us + ping_pause_us(m);
+    move(m, t, now);
+    member_keep(m, peer, who, t->rtt_us, now);
+    member_reached(m, peer);
+    member_clusters_heard(m, peer, who, t->rtt_us, now);
+    member_live_heard(m, peer, who, t, now);
 }
 
 void dht_member_timed_out(struct dht_member *m, const struct dht_id *who, struct now now)
 {
-    struct member *e = table_find(&m->table, who);
-    if (!e)
-        return;
-    e->pinged_us = 0;
-    if (!e->alive) {
-        e->ping_us = now.mono_us + e->backoff_us;
-        return;
-    }
-    e->ping_us = now.mono_us;
-    if (e->misses > 0 && now.mono_us - e->missed_us < MISS_APART_US)
-        return;
-    e->missed_us = now.mono_us;
-    if (++e->misses < m->config.ping_misses)
-        return;
-    e->alive = false;
-    e->dead_us = now.mono_us;
-    e->backoff_us = DEAD_PING_US;
-    e->ping_us = now.mono_us + e->backoff_us;
-    m->changed = true;
+    uint32_t peer = book_find(m->book, who);
+    if (peer != BOOK_NONE)
+        member_miss(m, peer, now);
 }
 
-void dht_member_heard(struct dht_member *m, const struct dht_contact *who, struct now now)
+void dht_member_heard(struct dht_member *m, const struct dht_sender *who,
+                      const struct dht_tidings *t, struct now now)
 {
-    if (id_eq(&who->id, &m->self.id))
+    uint32_t peer = sender(m, who, false, now);
+    member_check_heard(m, &who->contact.id);
+    if (t->asks_check) /* our own proxy's, too */
+        member_check_asked(m, &t->suspect, &t->suspect_http, now);
+    if (peer == BOOK_NONE)
         return;
-    struct member *e = table_find(&m->table, &who->id);
-    if (e) {
-        if (!e->alive && e->pinged_us == 0) /* it may be back */
-            e->ping_us = now.mono_us;
-        return;
-    }
-    if (candidate_find(m, &who->id) || !table_wants(&m->table, &who->id))
-        return;
-    struct candidate *place = NULL;
-    for (unsigned i = 0; i < CANDIDATES && !place; i++)
-        if (!m->candidate[i].used)
-            place = &m->candidate[i];
-    if (place) /* when all are taken it will be heard of again */
-        *place = (struct candidate){who->id, who->rpc, true, false, now.mono_us};
+    member_clusters_heard(m, peer, who, 0, now);
+    member_consider(m, peer, who, now);
+    member_live_heard(m, peer, who, t, now);
 }
 
-/* --- time --------------------------------------------------------------------------------------
+/* --- walks -------------------------------------------------------------------------------------
  */
 
-static void poll_members(struct dht_member *m, struct now now)
+/* To a random ID that shares a prefix of that length with ours; 160: to our own. */
+struct dht_find member_find_near(struct dht_member *m, unsigned level, unsigned prefix)
 {
-    bool offline = now.mono_us - m->answered_us > OFFLINE_US;
-    for (uint32_t i = 0; i < m->table.n;) {
-        struct member *e = &m->table.member[i];
-        if (e->pinged_us && now.mono_us - e->pinged_us >= PING_LOST_US)
-            e->pinged_us = 0;
-        if (!e->alive && !offline && now.mono_us - e->dead_us >= FORGET_US) {
-            table_remove(&m->table, i);
-            m->changed = true;
-            continue;
-        }
-        if (e->pinged_us == 0 && e->ping_us <= now.mono_us) {
-            e->pinged_us = now.mono_us ? now.mono_us : 1;
-            if (!e->alive && e->backoff_us < DEAD_PING_MAX_US)
-                e->backoff_us *= 2;
-            m->host.ping(m->host.ctx, &e->contact.rpc, &e->contact.id);
-        }
-        i++;
-    }
+    struct dht_find f = {.level = (uint8_t)level};
+    struct dht_id random;
+    uint64_t word[3] = {member_random(m), member_random(m), member_random(m)};
+    memcpy(random.b, word, sizeof(random.b));
+    f.target = id_sharing(&random, &m->routes.self.id, prefix);
+    return f;
 }
 
-static void poll_bootstrap(struct dht_member *m, struct now now)
+/* Our own ID first, then the buckets from the farthest to the nearest that has somebody, in turn,
+ * then our own again: a hole among them may hide a key's root. */
+static void walk(struct dht_member *m, unsigned level, struct now now)
 {
-    for (unsigned i = 0; i < m->bootstraps; i++) {
-        struct bootstrap *b = &m->bootstrap[i];
-        if (b->next_us > now.mono_us)
-            continue;
-        const struct member *e = table_find(&m->table, &b->id);
-        if (e && e->alive)
-            b->pause_us = BOOTSTRAP_US;
-        else
-            m->host.ping(m->host.ctx, &b->at, NULL);
-        b->next_us = now.mono_us + b->pause_us;
-        if (b->pause_us < BOOTSTRAP_MAX_US)
-            b->pause_us += BOOTSTRAP_US;
-    }
+    struct walks *w = &m->find[level];
+    unsigned buckets = m->routes.n ? m->routes.route[0].prefix + 1u : 1u;
+    unsigned turn = w->n++ % (buckets + 1);
+    uint64_t slow = 1000ull * m->config->find_ms;
+    if (w->n == 1)
+        w->pause_us = FIND_QUICK_US;
+    if (w->n > FIND_ROUNDS * (buckets + 1) && (w->pause_us *= 2) > slow)
+        w->pause_us = slow;
+    w->at_us = now.mono_us + w->pause_us - member_random(m) % (w->pause_us / 5 + 1);
+    if (!(m->routes.populated >> level & 1))
+        return;
+    struct dht_find f = member_find_near(m, level, turn == 0 ? DHT_ID_BITS : turn - 1);
+    m->host.find(m->host.ctx, &f);
 }
 
-static void poll_candidates(struct dht_member *m, struct now now)
+void member_lose(struct dht_member *m, const struct endpoint *rpc)
 {
-    for (unsigned i = 0; i < CANDIDATES; i++) {
-        struct candidate *c = &m->candidate[i];
-        if (!c->used)
-            continue;
-        if (!c->pinged) {
-            c->pinged = true;
-            c->since_us = now.mono_us;
-            m->host.ping(m->host.ctx, &c->rpc, &c->id);
-        } else if (now.mono_us - c->since_us >= CANDIDATE_US) {
-            c->used = false;
-        }
-    }
+    if (m->config->lost > 0)
+        m->lost[m->losts++ % m->config->lost] = *rpc;
 }
 
-static void poll_finds(struct dht_member *m, struct now now)
+/* Asks one that is not in the table, or not alive. */
+static void ask_again(struct dht_member *m, const struct endpoint *at)
 {
-    if (m->find_us <= now.mono_us) {
-        m->find_us = now.mono_us + m->find_pause_us;
-        if ((m->find_pause_us *= 2) > FIND_MAX_US)
-            m->find_pause_us = FIND_MAX_US;
-        m->host.find(m->host.ctx, &m->self.id);
-    }
-    if (m->refresh_us <= now.mono_us) {
-        /* the buckets from the farthest to the nearest one that has somebody, in turn: quickly
-         * twice, since a hole among them may hide a key's root, then rarely */
-        unsigned buckets = m->table.n ? distance_prefix(&m->table.member[0].distance) + 1 : 1;
-        if (m->refreshes >= REFRESH_ROUNDS * buckets && (m->refresh_pause_us *= 2) > REFRESH_MAX_US)
-            m->refresh_pause_us = REFRESH_MAX_US;
-        m->refresh_us = now.mono_us + m->refresh_pause_us;
-        struct dht_id target = id_random(&m->rng, &m->self.id, m->refreshes++ % buckets);
-        m->host.find(m->host.ctx, &target);
-    }
+    struct dht_ping p = {.to = *at};
+    struct dht_id id = dht_node_id(at);
+    uint32_t peer = book_find(m->book, &id);
+    uint32_t i = peer == BOOK_NONE ? m->routes.n : table_find(&m->table, peer);
+    bool known = i < m->routes.n && m->table.route[i].alive;
+    if (!known && !id_eq(&id, &m->routes.self.id)) /* all nodes may be given the same list */
+        m->host.ping(m->host.ctx, &p);
+}
+
+/* While nobody is alive, the whole list. Then one of it each time, and one of those that were lost:
+ * a cut that heals is found by both sides. */
+static void bootstrap(struct dht_member *m, struct now now)
+{
+    bool alive = false;
+    for (uint32_t i = 0; i < m->routes.n && !alive; i++)
+        alive = m->table.route[i].alive;
+    m->bootstrap_us = now.mono_us + m->bootstrap_pause_us;
+    if ((m->bootstrap_pause_us *= 2) > BOOTSTRAP_MAX_US)
+        m->bootstrap_pause_us = BOOTSTRAP_MAX_US;
+    unsigned lost = m->losts < m->config->lost ? m->losts : m->config->lost;
+    unsigned from = m->bootstraps ? (unsigned)(member_random(m) % m->bootstraps) : 0;
+    for (unsigned i = 0; i < m->bootstraps && (i == 0 || !alive || m->routes.n < m->bootstraps);
+         i++)
+        ask_again(m, &m->bootstrap[(from + i) % m->bootstraps]);
+    for (unsigned i = 0; i < lost && (i == 0 || !alive); i++)
+        ask_again(m, &m->lost[alive ? member_random(m) % lost : i]);
 }
 
 void dht_member_poll(struct dht_member *m, struct now now)
 {
-    poll_bootstrap(m, now);
-    poll_members(m, now);
-    poll_candidates(m, now);
-    poll_finds(m, now);
+    if (m->bootstrap_us <= now.mono_us)
+        bootstrap(m, now);
+    for (unsigned l = 0; l < m->config->levels; l++)
+        if (m->find[l].at_us <= now.mono_us)
+            walk(m, l, now);
+    member_detect(m, now);
+    member_clusters_poll(m, now);
+    member_live_poll(m, now);
+    member_check_poll(m, now);
 }
 
-static void sooner(uint64_t *at, uint64_t us)
+static uint64_t sooner(uint64_t a, uint64_t b)
 {
-    if (us < *at)
-        *at = us;
+    return a < b ? a : b;
 }
 
 uint64_t dht_member_deadline_us(const struct dht_member *m)
 {
-    uint64_t at = m->find_us;
-    sooner(&at, m->refresh_us);
-    for (unsigned i = 0; i < m->bootstraps; i++)
-        sooner(&at, m->bootstrap[i].next_us);
-    for (uint32_t i = 0; i < m->table.n; i++) {
-        const struct member *e = &m->table.member[i];
-        sooner(&at, e->pinged_us ? e->pinged_us + PING_LOST_US : e->ping_us);
+    uint64_t at = sooner(m->bootstrap_us, member_detect_us(m));
+    for (unsigned l = 0; l < m->config->levels; l++)
+        at = sooner(at, m->find[l].at_us);
+    at = sooner(at, member_check_us(m));
+    return sooner(sooner(at, member_clusters_us(m)), member_live_us(m));
+}
+
+void dht_member_leave(struct dht_member *m, struct now now)
+{
+    if (m->live)
+        live_leave(m->live, now);
+    m->routes.leaving = true;
+    m->routes.sequence++;
+    m->changed = true;
+}
+
+/* --- restarts ----------------------------------------------------------------------------------
+ */
+
+/* Those of the table, the nearest by round trip first: they are of our clusters. */
+void dht_member_save(const struct dht_member *m, struct dht_saved *out, struct now now)
+{
+    *out = (struct dht_saved){.incarnation = m->routes.incarnation};
+    for (unsigned l = 1; l < m->config->levels; l++)
+        out->level[l] = cluster_descriptor(m->cluster[l], now);
+    uint32_t rtt_us[DHT_SAVED];
+    for (uint32_t i = 0; i < m->routes.n; i++) {
+        const struct dht_route *r = &m->routes.route[i];
+        unsigned at = out->n < DHT_SAVED ? out->n++ : DHT_SAVED;
+        if (!r->alive || (at == DHT_SAVED && rtt_us[DHT_SAVED - 1] <= r->rtt_us)) {
+            out->n -= at < DHT_SAVED;
+            continue;
+        }
+        at = at < DHT_SAVED ? at : DHT_SAVED - 1;
+        for (; at > 0 && rtt_us[at - 1] > r->rtt_us; at--) {
+            rtt_us[at] = rtt_us[at - 1];
+            out->contact[at] = out->contact[at - 1];
+        }
+        rtt_us[at] = r->rtt_us;
+        out->contact[at] = m->book->contact[r->peer].rpc;
     }
-    for (unsigned i = 0; i < CANDIDATES; i++)
-        if (m->candidate[i].used)
-            sooner(&at, m->candidate[i].since_us + (m->candidate[i].pinged ? CANDIDATE_US : 0));
-    return at;
+}
+
+void dht_member_restore(struct dht_member *m, const struct dht_saved *saved, uint32_t age_s,
+                        struct now now)
+{
+    for (unsigned l = 1; l < m->config->levels && age_s < SAVED_GOOD_S; l++) {
+        const struct dht_descriptor *d = &saved->level[l];
+        if (d->cid == 0)
+            continue;
+        cluster_restore(m->cluster[l], d->cid, d->age_s + age_s, now);
+        m->routes.level[l].is = cluster_descriptor(m->cluster[l], now);
+    }
+    for (unsigned i = 0; i < saved->n && i < DHT_SAVED; i++)
+        member_lose(m, &saved->contact[i]);
+    m->changed = true;
 }
 
 /* --- snapshots ---------------------------------------------------------------------------------
@@ -328,16 +317,28 @@ bool dht_member_changed(const struct dht_member *m)
     return m->changed;
 }
 
+const struct dht_routes *dht_member_view(const struct dht_member *m)
+{
+    return &m->routes;
+}
+
+/* One block: the head, the routes, and of the book the contacts that they name. */
 struct dht_routes *dht_member_routes(struct dht_member *m)
 {
-    struct dht_routes *r = calloc(1, sizeof(*r) + m->table.n * sizeof(r->route[0]));
+    uint32_t n = m->routes.n;
+    size_t routes = n * sizeof(struct dht_route), contacts = n * sizeof(struct dht_contact);
+    struct dht_routes *r = malloc(sizeof(*r) + routes + contacts);
     if (!r)
         return NULL;
-    r->self = m->self;
-    r->n = m->table.n;
-    for (uint32_t i = 0; i < m->table.n; i++) {
-        const struct member *e = &m->table.member[i];
-        r->route[i] = (struct dht_route){e->contact, e->rtt_us, e->alive};
+    struct dht_route *route = (struct dht_route *)(r + 1);
+    struct dht_contact *contact = (struct dht_contact *)(route + n);
+    *r = m->routes;
+    r->route = route;
+    r->contact = contact;
+    for (uint32_t i = 0; i < n; i++) {
+        route[i] = m->routes.route[i];
+        contact[i] = m->book->contact[route[i].peer];
+        route[i].peer = i & 0xffffff;
     }
     m->changed = false;
     return r;

@@ -1,15 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dht/peers.h"
 
+#include <stdlib.h>
+
 #define TIMEOUT_LEAST_US 200000u /* a busy node on a shared core may take this long */
 #define HEDGE_LEAST_US   20000u
 
-static struct peer *set_of(struct peers *p, const struct dht_id *id)
+bool peers_init(struct peers *p, uint32_t peers, const struct hash_secret *secret)
 {
-    return p->peer[hash64(&p->secret, id->b, sizeof(id->b)) % PEERS_SETS];
+    p->secret = secret;
+    p->sets = (peers + PEERS_WAYS - 1) / PEERS_WAYS;
+    p->sets = p->sets ? p->sets : 1;
+    p->peer = calloc(p->sets, sizeof(p->peer[0]));
+    return p->peer != NULL;
 }
 
-struct peer *peers_find(struct peers *p, const struct dht_id *id)
+void peers_free(struct peers *p)
+{
+    free(p->peer);
+}
+
+static struct peer *set_of(const struct peers *p, const struct dht_id *id)
+{
+    return p->peer[hash64(p->secret, id->b, sizeof(id->b)) % p->sets];
+}
+
+struct peer *peers_find(const struct peers *p, const struct dht_id *id)
 {
     struct peer *set = set_of(p, id);
     for (unsigned i = 0; i < PEERS_WAYS; i++)

@@ -9,7 +9,6 @@
 #include "base/hash.h"
 #include "dht/dht.h"
 
-#define PEERS_SETS 256
 #define PEERS_WAYS 4
 
 struct peer {
@@ -26,12 +25,15 @@ struct peer {
 };
 
 struct peers {
-    struct hash_secret secret;
-    struct peer peer[PEERS_SETS][PEERS_WAYS];
+    const struct hash_secret *secret; /* the arena's */
+    uint32_t sets;
+    struct peer (*peer)[PEERS_WAYS];
 };
 
+bool peers_init(struct peers *p, uint32_t peers, const struct hash_secret *secret);
+void peers_free(struct peers *p);
 /* NULL when nothing is remembered. */
-struct peer *peers_find(struct peers *p, const struct dht_id *id);
+struct peer *peers_find(const struct peers *p, const struct dht_id *id);
 /* Finds or makes; one at another address than before starts anew. */
 struct peer *peers_get(struct peers *p, const struct dht_id *id, const struct endpoint *rpc,
                        struct now now);

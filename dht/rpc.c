@@ -1,198 +1,437 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dht/rpc.h"
 
-#include <assert.h>
-
 #include "base/cursor.h"
 
-static_assert(RPC_MAX == 466, "the header's comment says so");
+static_assert(RPC_MAX <= DHT_REPLY_MAX && RPC_MAX <= RPC_MOST, "dht.h and the wire say so");
 
-enum body { BODY_NONE, BODY_KEYED, BODY_STORE, BODY_ANSWER, BODY_BAD };
+enum body { BODY_BAD, BODY_NONE, BODY_KEYED, BODY_STORE, BODY_REPORT, BODY_VIA, BODY_ANSWER };
+
+/* By type: of a request, of a reply. */
+static const uint8_t body[16][2] = {
+    [RPC_PING] = {BODY_NONE, BODY_NONE},      [RPC_GET] = {BODY_KEYED, BODY_ANSWER},
+    [RPC_WALK] = {BODY_KEYED, BODY_ANSWER},   [RPC_STORE] = {BODY_STORE, BODY_ANSWER},
+    [RPC_REMOVE] = {BODY_KEYED, BODY_ANSWER}, [RPC_FIND] = {BODY_KEYED, BODY_ANSWER},
+    [RPC_VIA] = {BODY_VIA, BODY_NONE},        [RPC_COOKIE] = {BODY_BAD, BODY_NONE},
+    [RPC_NOT_MEMBER] = {BODY_BAD, BODY_NONE}, [RPC_REPORT] = {BODY_REPORT, BODY_ANSWER},
+};
 
 static enum body body_of(uint8_t type, bool reply)
 {
-    switch (type) {
-    case RPC_PING:
-        return BODY_NONE;
-    case RPC_COOKIE:
-        return reply ? BODY_NONE : BODY_BAD;
-    case RPC_STORE:
-        return reply ? BODY_ANSWER : BODY_STORE;
-    case RPC_GET:
-    case RPC_WALK:
-    case RPC_REMOVE:
-    case RPC_FIND:
-        return reply ? BODY_ANSWER : BODY_KEYED;
-    default:
-        return BODY_BAD;
-    }
+    return type < 16 ? body[type][reply] : BODY_BAD;
+}
+
+bool rpc_is_keyed(uint8_t type)
+{
+    enum body b = body_of(type, false);
+    return b == BODY_KEYED || b == BODY_STORE || b == BODY_REPORT;
 }
 
 /* the least length of a body */
 static size_t body_least(enum body b)
 {
-    return b == BODY_KEYED    ? RPC_KEYED
-           : b == BODY_STORE  ? RPC_KEYED + 18
-           : b == BODY_ANSWER ? 8
-                              : 0;
+    switch (b) {
+    case BODY_KEYED:
+        return RPC_KEYED;
+    case BODY_STORE:
+        return RPC_KEYED + 18;
+    case BODY_REPORT:
+        return RPC_KEYED + DHT_ID_BYTES;
+    case BODY_VIA:
+        return RPC_CONTACT;
+    case BODY_ANSWER:
+        return 8;
+    default:
+        return 0;
+    }
 }
 
-static void read_copy(struct reader *r, void *out, size_t n)
+/* --- fields, where there is known to be room ---------------------------------------------------
+ */
+
+static uint16_t get_u16(const uint8_t *p)
 {
-    const uint8_t *at = read_bytes(r, n);
-    if (at)
-        memcpy(out, at, n);
+    uint16_t v;
+    memcpy(&v, p, sizeof(v));
+    return be16toh(v);
 }
 
-static void read_endpoint(struct reader *r, struct endpoint *e)
+static uint32_t get_u32(const uint8_t *p)
 {
-    read_copy(r, e->ip.b, 16);
-    e->port = read_u16(r);
+    uint32_t v;
+    memcpy(&v, p, sizeof(v));
+    return be32toh(v);
 }
 
-static void write_endpoint(struct writer *w, const struct endpoint *e)
+static uint64_t get_u64(const uint8_t *p)
 {
-    write_bytes(w, e->ip.b, 16);
-    write_u16(w, e->port);
+    uint64_t v;
+    memcpy(&v, p, sizeof(v));
+    return be64toh(v);
 }
 
-/* The part that all types have. False: a field that must be zero is not, or nobody can be asked
- * at this address. */
-static bool read_head(struct reader *r, struct rpc *out)
+static void put_u16(uint8_t *p, uint16_t v)
 {
-    uint8_t levels = read_u8(r);
-    out->wanted = levels >> 5;
-    out->served = levels >> 2 & 7;
-    out->key_id = read_u8(r);
-    out->tid = read_u64(r);
-    read_copy(r, out->from.id.b, DHT_ID_BYTES);
-    out->cookie = read_u64(r);
-    read_bytes(r, 24); /* descriptors of levels that are not served here */
-    read_endpoint(r, &out->from.rpc);
-    out->from.http_port = read_u16(r);
-    out->from.services = read_u8(r);
-    uint8_t zero = read_u8(r);
-    uint32_t v4 = read_u32(r);
-    out->from.v4 = v4 ? addr_v4(v4) : (struct addr){{0}};
-    read_copy(r, out->from.v6.b, 16);
-    return (levels & 3) == 0 && zero == 0 && out->from.rpc.port != 0;
+    v = htobe16(v);
+    memcpy(p, &v, sizeof(v));
 }
 
+static void put_u32(uint8_t *p, uint32_t v)
+{
+    v = htobe32(v);
+    memcpy(p, &v, sizeof(v));
+}
+
+static void put_u64(uint8_t *p, uint64_t v)
+{
+    v = htobe64(v);
+    memcpy(p, &v, sizeof(v));
+}
+
+static struct endpoint get_endpoint(const uint8_t *p)
+{
+    struct endpoint e;
+    memcpy(e.ip.b, p, 16);
+    e.port = get_u16(p + 16);
+    return e;
+}
+
+static void put_endpoint(uint8_t *p, const struct endpoint *e)
+{
+    memcpy(p, e->ip.b, 16);
+    put_u16(p + 16, e->port);
+}
+
+static struct dht_descriptor get_descriptor(const uint8_t *p)
+{
+    uint32_t rest = get_u32(p + 8);
+    return (struct dht_descriptor){.cid = get_u64(p),
+                                   .size = (uint8_t)(rest >> 24),
+                                   .age_s = (rest & DHT_AGE_MAX_UNITS) * DHT_AGE_UNIT_S};
+}
+
+static void put_descriptor(uint8_t *p, const struct dht_descriptor *d)
+{
+    uint32_t age = d->age_s / DHT_AGE_UNIT_S;
+    put_u64(p, d->cid);
+    put_u32(p + 8, (uint32_t)d->size << 24 | (age < DHT_AGE_MAX_UNITS ? age : DHT_AGE_MAX_UNITS));
+}
+
+static struct rpc_contact get_contact(const uint8_t *p)
+{
+    struct rpc_contact c;
+    memcpy(c.id.b, p, DHT_ID_BYTES);
+    c.rpc = get_endpoint(p + DHT_ID_BYTES);
+    return c;
+}
+
+static void put_contact(uint8_t *p, const struct rpc_contact *c)
+{
+    memcpy(p, c->id.b, DHT_ID_BYTES);
+    put_endpoint(p + DHT_ID_BYTES, &c->rpc);
+}
+
+static void get_value(const uint8_t *p, struct dht_value *v)
+{
+    memcpy(v->node.b, p, DHT_ID_BYTES);
+    v->http = get_endpoint(p + 20);
+    v->ttl_ms = get_u32(p + 38);
+    v->age_ms = get_u32(p + 42);
+}
+
+static void put_value(uint8_t *p, const struct dht_value *v)
+{
+    memcpy(p, v->node.b, DHT_ID_BYTES);
+    put_endpoint(p + 20, &v->http);
+    put_u32(p + 38, v->ttl_ms);
+    put_u32(p + 42, v->age_ms);
+}
+
+/* --- reading ------------------------------------------------------------------------------------
+ */
+
+/* The part that all types have, at the offsets that rpc.h draws. False: a field that must be zero
+ * is not. */
+static bool read_head(const uint8_t *p, struct rpc *out)
+{
+    struct dht_sender *from = &out->from;
+    out->wanted = p[2] >> 5;
+    out->served = p[2] >> 2 & 7;
+    out->key_id = p[3];
+    out->tid = get_u64(p + 4);
+    memcpy(from->contact.id.b, p + 12, DHT_ID_BYTES);
+    out->cookie = get_u64(p + 32);
+    from->level[0] = (struct dht_descriptor){0};
+    for (unsigned l = 1; l < DHT_LEVELS; l++)
+        from->level[l] = get_descriptor(p + 28 + 12 * l);
+    from->incarnation = get_u32(p + 64);
+    from->sequence = get_u16(p + 68);
+    from->leaving = out->flags & RPC_LEAVING;
+    from->contact.http_port = get_u16(p + 70);
+    uint32_t v4 = get_u32(p + 72);
+    from->contact.v4 = v4 ? addr_v4(v4) : (struct addr){{0}};
+    memcpy(from->contact.v6.b, p + 76, 16);
+    from->contact.services = p[92];
+    return (p[2] & 3) == 0 && (get_u32(p + 92) & 0xffffff) == 0 && out->served < DHT_LEVELS;
+}
+
+/* Its first 8 bytes are there. */
 static bool read_answer(struct reader *r, struct rpc *out)
 {
-    out->values = read_u8(r);
-    out->contacts = read_u8(r);
-    out->held = read_u8(r);
-    uint8_t zero = read_u8(r);
-    out->least_ms = read_u32(r);
-    if (out->values > DHT_VALUES || out->contacts > RPC_CONTACTS || zero != 0)
+    const uint8_t *p = read_bytes(r, 8);
+    out->values = p[0];
+    out->contacts = p[1];
+    out->held = p[2];
+    out->values_level = p[3] >> 4;
+    out->contacts_level = p[3] & 15;
+    out->least_ms = get_u32(p + 4);
+    if (out->values > DHT_VALUES || out->contacts > RPC_CONTACTS ||
+        out->values_level >= DHT_LEVELS || out->contacts_level >= DHT_LEVELS)
         return false;
-    if (reader_left(r) != (size_t)out->values * RPC_VALUE + (size_t)out->contacts * RPC_CONTACT)
+    p = read_bytes(r, (size_t)out->values * RPC_VALUE + (size_t)out->contacts * RPC_CONTACT);
+    if (!p)
         return false;
-    for (unsigned i = 0; i < out->values; i++) {
-        struct dht_value *v = &out->value[i];
-        read_copy(r, v->node.b, DHT_ID_BYTES);
-        read_endpoint(r, &v->http);
-        v->ttl_ms = read_u32(r);
-        v->age_ms = read_u32(r);
-        if (v->http.port == 0)
-            return false;
+    bool ports = true;
+    for (unsigned i = 0; i < out->values; i++, p += RPC_VALUE) {
+        get_value(p, &out->value[i]);
+        ports &= out->value[i].http.port != 0;
     }
-    for (unsigned i = 0; i < out->contacts; i++) {
-        read_copy(r, out->contact[i].id.b, DHT_ID_BYTES);
-        read_endpoint(r, &out->contact[i].rpc);
-        if (out->contact[i].rpc.port == 0)
-            return false;
+    for (unsigned i = 0; i < out->contacts; i++, p += RPC_CONTACT) {
+        out->contact[i] = get_contact(p);
+        ports &= out->contact[i].rpc.port != 0;
     }
-    return !r->bad;
+    return ports;
 }
 
-enum rpc_error rpc_read(const void *data, size_t len, struct rpc *out)
+static bool read_news(const uint8_t *p, size_t len, struct rpc *out)
+{
+    if (len % RPC_NEWS_ITEM != 0 || len / RPC_NEWS_ITEM > DHT_NEWS)
+        return false;
+    out->news = (uint8_t)(len / RPC_NEWS_ITEM);
+    for (unsigned i = 0; i < out->news; i++, p += RPC_NEWS_ITEM) {
+        struct dht_news *n = &out->news_item[i];
+        memcpy(n->id.b, p, DHT_ID_BYTES);
+        n->incarnation = get_u32(p + 20);
+        n->state = p[24];
+    }
+    return true;
+}
+
+static bool read_options(struct reader *r, struct rpc *out)
+{
+    while (reader_left(r) > 0) {
+        uint8_t type = read_u8(r);
+        size_t len = read_u8(r);
+        const uint8_t *p = read_bytes(r, len);
+        if (!p || r->bad)
+            return false;
+        if (type == RPC_OPTION_COORDINATE && len == RPC_COORDINATE) {
+            out->has_coordinate = true;
+            memcpy(out->coordinate, p, RPC_COORDINATE);
+        } else if (type == RPC_OPTION_NEWS && !read_news(p, len, out)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What follows the head; its least length is there. */
+static bool read_body(struct reader *r, enum body b, struct rpc *out)
+{
+    const uint8_t *p;
+    switch (b) {
+    case BODY_STORE:
+    case BODY_REPORT:
+    case BODY_KEYED:
+        p = read_bytes(r, body_least(b));
+        memcpy(out->key.b, p, DHT_ID_BYTES);
+        out->ttl_ms = get_u32(p + DHT_ID_BYTES);
+        if (b == BODY_STORE)
+            out->http = get_endpoint(p + RPC_KEYED);
+        if (b == BODY_REPORT)
+            memcpy(out->dead.b, p + RPC_KEYED, DHT_ID_BYTES);
+        return true;
+    case BODY_VIA:
+        out->via = get_contact(read_bytes(r, RPC_CONTACT));
+        return out->via.rpc.port != 0;
+    case BODY_ANSWER:
+        return read_answer(r, out);
+    default:
+        return true;
+    }
+}
+
+enum rpc_error rpc_read(const void *data, size_t len, const struct endpoint *from, struct rpc *out)
 {
     if (len < RPC_HEAD + RPC_TAG)
         return RPC_SHORT;
-    struct reader r = reader_of(data, len - RPC_TAG);
-    uint8_t first = read_u8(&r);
-    if (first >> 4 != RPC_VERSION)
-        return RPC_BAD_VERSION;
-    out->type = first & 15;
-    out->flags = read_u8(&r);
-    enum body body = body_of(out->type, out->flags & RPC_REPLY);
-    if (body == BODY_BAD)
-        return RPC_BAD_TYPE;
-    if (!read_head(&r, out))
+    if (len > RPC_MOST)
         return RPC_MALFORMED;
-    if (reader_left(&r) < body_least(body))
+    struct reader r = reader_of(data, len - RPC_TAG);
+    const uint8_t *head = read_bytes(&r, RPC_HEAD);
+    if (head[0] >> 4 != RPC_VERSION)
+        return RPC_BAD_VERSION;
+    out->type = head[0] & 15;
+    out->flags = head[1];
+    enum body b = body_of(out->type, out->flags & RPC_REPLY);
+    if (b == BODY_BAD)
+        return RPC_BAD_TYPE;
+    if (!read_head(head, out))
+        return RPC_MALFORMED;
+    if (reader_left(&r) < body_least(b))
         return RPC_SHORT;
 
-    out->values = out->contacts = out->held = 0;
+    out->from.contact.rpc = *from;
+    out->padded = (uint16_t)len;
+    out->values = out->contacts = out->held = out->news = 0;
+    out->values_level = out->contacts_level = 0;
     out->least_ms = 0;
-    if (body == BODY_KEYED || body == BODY_STORE) {
-        read_copy(&r, out->key.b, DHT_ID_BYTES);
-        out->ttl_ms = read_u32(&r);
-    }
-    if (body == BODY_STORE)
-        read_endpoint(&r, &out->http);
-    if (body == BODY_ANSWER && !read_answer(&r, out))
-        return RPC_MALFORMED;
-    return reader_left(&r) == 0 && !r.bad ? RPC_OK : RPC_MALFORMED;
+    out->has_coordinate = false;
+    return read_body(&r, b, out) && read_options(&r, out) ? RPC_OK : RPC_MALFORMED;
 }
 
-static void write_head(struct writer *w, const struct rpc *r)
+/* --- writing ------------------------------------------------------------------------------------
+ */
+
+void rpc_head(const struct dht_sender *from, uint8_t head[RPC_HEAD])
 {
-    static const uint8_t no_clusters[24];
-    write_u8(w, (uint8_t)(RPC_VERSION << 4 | r->type));
-    write_u8(w, r->flags);
-    write_u8(w, (uint8_t)(r->wanted << 5 | r->served << 2));
-    write_u8(w, r->key_id);
-    write_u64(w, r->tid);
-    write_bytes(w, r->from.id.b, DHT_ID_BYTES);
-    write_u64(w, r->cookie);
-    write_bytes(w, no_clusters, sizeof(no_clusters));
-    write_endpoint(w, &r->from.rpc);
-    write_u16(w, r->from.http_port);
-    write_u8(w, r->from.services);
-    write_u8(w, 0);
-    write_u32(w, addr_is_v4(&r->from.v4) ? addr_get_v4(&r->from.v4) : 0);
-    write_bytes(w, r->from.v6.b, 16);
+    const struct dht_contact *c = &from->contact;
+    memset(head, 0, RPC_HEAD);
+    head[1] = from->leaving ? RPC_LEAVING : 0;
+    memcpy(head + 12, c->id.b, DHT_ID_BYTES);
+    for (unsigned l = 1; l < DHT_LEVELS; l++)
+        put_descriptor(head + 28 + 12 * l, &from->level[l]);
+    put_u32(head + 64, from->incarnation);
+    put_u16(head + 68, from->sequence);
+    put_u16(head + 70, c->http_port);
+    put_u32(head + 72, addr_is_v4(&c->v4) ? addr_get_v4(&c->v4) : 0);
+    memcpy(head + 76, c->v6.b, 16);
+    head[92] = c->services;
 }
 
-static void write_answer(struct writer *w, const struct rpc *r)
+static uint8_t *write_answer(uint8_t *p, const struct rpc *r)
 {
     assert(r->values <= DHT_VALUES && r->contacts <= RPC_CONTACTS);
-    write_u8(w, r->values);
-    write_u8(w, r->contacts);
-    write_u8(w, r->held);
-    write_u8(w, 0);
-    write_u32(w, r->least_ms);
-    for (unsigned i = 0; i < r->values; i++) {
-        write_bytes(w, r->value[i].node.b, DHT_ID_BYTES);
-        write_endpoint(w, &r->value[i].http);
-        write_u32(w, r->value[i].ttl_ms);
-        write_u32(w, r->value[i].age_ms);
+    p[0] = r->values;
+    p[1] = r->contacts;
+    p[2] = r->held;
+    p[3] = (uint8_t)(r->values_level << 4 | r->contacts_level);
+    put_u32(p + 4, r->least_ms);
+    p += 8;
+    for (unsigned i = 0; i < r->values; i++, p += RPC_VALUE)
+        put_value(p, &r->value[i]);
+    for (unsigned i = 0; i < r->contacts; i++, p += RPC_CONTACT)
+        put_contact(p, &r->contact[i]);
+    return p;
+}
+
+static uint8_t *write_body(uint8_t *p, enum body b, const struct rpc *r)
+{
+    switch (b) {
+    case BODY_STORE:
+    case BODY_REPORT:
+    case BODY_KEYED:
+        memcpy(p, r->key.b, DHT_ID_BYTES);
+        put_u32(p + DHT_ID_BYTES, r->ttl_ms);
+        if (b == BODY_STORE)
+            put_endpoint(p + RPC_KEYED, &r->http);
+        if (b == BODY_REPORT)
+            memcpy(p + RPC_KEYED, r->dead.b, DHT_ID_BYTES);
+        return p + body_least(b);
+    case BODY_VIA:
+        put_contact(p, &r->via);
+        return p + RPC_CONTACT;
+    case BODY_ANSWER:
+        return write_answer(p, r);
+    default:
+        return p;
     }
-    for (unsigned i = 0; i < r->contacts; i++) {
-        write_bytes(w, r->contact[i].id.b, DHT_ID_BYTES);
-        write_endpoint(w, &r->contact[i].rpc);
+}
+
+static uint8_t *write_options(uint8_t *p, const struct rpc *r)
+{
+    if (r->has_coordinate) {
+        *p++ = RPC_OPTION_COORDINATE;
+        *p++ = RPC_COORDINATE;
+        memcpy(p, r->coordinate, RPC_COORDINATE);
+        p += RPC_COORDINATE;
     }
+    if (r->news) {
+        assert(r->news <= DHT_NEWS);
+        *p++ = RPC_OPTION_NEWS;
+        *p++ = (uint8_t)(r->news * RPC_NEWS_ITEM);
+        for (unsigned i = 0; i < r->news; i++, p += RPC_NEWS_ITEM) {
+            memcpy(p, r->news_item[i].id.b, DHT_ID_BYTES);
+            put_u32(p + 20, r->news_item[i].incarnation);
+            p[24] = r->news_item[i].state;
+        }
+    }
+    return p;
+}
+
+/* `more` is 0 or at least 2 */
+static uint8_t *write_padding(uint8_t *p, size_t more)
+{
+    while (more > 0) {
+        size_t len = more - 2 > 255 ? 255 : more - 2;
+        if (more - 2 - len == 1) /* a lone byte is no option */
+            len--;
+        memset(p, 0, 2 + len);
+        p[1] = (uint8_t)len;
+        p += 2 + len;
+        more -= 2 + len;
+    }
+    return p;
+}
+
+static size_t length_bare(const struct rpc *r)
+{
+    enum body b = body_of(r->type, r->flags & RPC_REPLY);
+    size_t len = RPC_HEAD + body_least(b) + RPC_TAG;
+    if (b == BODY_ANSWER)
+        len += (size_t)r->values * RPC_VALUE + (size_t)r->contacts * RPC_CONTACT;
+    if (r->has_coordinate)
+        len += 2 + RPC_COORDINATE;
+    if (r->news)
+        len += 2 + (size_t)r->news * RPC_NEWS_ITEM;
+    return len;
+}
+
+static size_t length_padded(const struct rpc *r, size_t bare)
+{
+    return r->flags & RPC_REPLY || r->padded < bare + 2 ? bare : r->padded;
+}
+
+size_t rpc_length(const struct rpc *r)
+{
+    return length_padded(r, length_bare(r));
+}
+
+size_t rpc_write_as(const uint8_t head[RPC_HEAD], const struct rpc *r, void *data, size_t room)
+{
+    size_t bare = length_bare(r), len = length_padded(r, bare);
+    enum body b = body_of(r->type, r->flags & RPC_REPLY);
+    uint8_t *p = data, *end;
+    assert(b != BODY_BAD);
+    if (len > room)
+        return 0;
+    memcpy(p, head, RPC_HEAD);
+    p[0] = (uint8_t)(RPC_VERSION << 4 | r->type);
+    p[1] |= r->flags;
+    p[2] = (uint8_t)(r->wanted << 5 | r->served << 2);
+    p[3] = r->key_id;
+    put_u64(p + 4, r->tid);
+    put_u64(p + 32, r->cookie);
+    end = write_padding(write_options(write_body(p + RPC_HEAD, b, r), r), len - bare);
+    assert(end + RPC_TAG == p + len);
+    return len;
 }
 
 size_t rpc_write(const struct rpc *r, void *data, size_t room)
 {
-    struct writer w = writer_of(data, room);
-    enum body body = body_of(r->type, r->flags & RPC_REPLY);
-    assert(body != BODY_BAD);
-    write_head(&w, r);
-    if (body == BODY_KEYED || body == BODY_STORE) {
-        write_bytes(&w, r->key.b, DHT_ID_BYTES);
-        write_u32(&w, r->ttl_ms);
-    }
-    if (body == BODY_STORE)
-        write_endpoint(&w, &r->http);
-    if (body == BODY_ANSWER)
-        write_answer(&w, r);
-    write_space(&w, RPC_TAG);
-    return w.bad ? 0 : (size_t)(w.p - (uint8_t *)data);
+    uint8_t head[RPC_HEAD];
+    rpc_head(&r->from, head);
+    return rpc_write_as(head, r, data, room);
 }
 
 void rpc_count_error(struct dht_counters *counters, enum rpc_error error)
@@ -215,6 +454,23 @@ void rpc_count_error(struct dht_counters *counters, enum rpc_error error)
     }
 }
 
+void rpc_tidings(const struct rpc *r, uint32_t rtt_us, struct dht_tidings *out)
+{
+    out->rtt_us = rtt_us;
+    out->ping = r->type == RPC_PING;
+    out->has_coordinate = r->has_coordinate;
+    if (r->has_coordinate)
+        memcpy(out->coordinate, r->coordinate, sizeof(out->coordinate));
+    out->n_news = r->news;
+    memcpy(out->news, r->news_item, r->news * sizeof(out->news[0]));
+    out->asks_via = r->type == RPC_VIA && !(r->flags & RPC_REPLY);
+    if (out->asks_via) {
+        out->via = r->via.id;
+        out->via_rpc = r->via.rpc;
+    }
+    out->asks_check = false;
+}
+
 bool dht_peek(const void *data, size_t len, struct dht_peek *out)
 {
     const uint8_t *p = data;
@@ -224,8 +480,7 @@ bool dht_peek(const void *data, size_t len, struct dht_peek *out)
     out->asker = p[4] >> 2;
     out->keyed = false;
     out->shard = 0;
-    enum body body = body_of(p[0] & 15, out->reply);
-    if (body == BODY_KEYED || body == BODY_STORE) {
+    if (!out->reply && rpc_is_keyed(p[0] & 15)) {
         if (len < RPC_HEAD + RPC_KEYED + RPC_TAG)
             return false;
         out->keyed = true;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The wire format of the index's RPCs: UDP, network order, at most 466 bytes.
+ * The wire format of the index's RPCs: UDP, network order, at most 1200 bytes. docs/wire.md has it
+ * in prose, with the rules for senders and receivers and test vectors.
  *
  *    0                   1                   2                   3
  *    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -15,50 +16,64 @@
  *32 |                        cookie (8)                             |  in a request: what the
  *   |                                                               |  receiver gave us, 0: none;
  *   +---------------------------------------------------------------+  in a reply: what to use
- *40 |   descriptors of levels 1 and 2, 12 bytes each: cluster ID's   |
- *   |   first 64 bits, size (8), age (24); zeros: in no cluster      |
+ *40 |   descriptors of levels 1 and 2, 12 bytes each: cluster ID (8),|
+ *   |   size (1), age in 4 s (3); zeros: in no cluster              |
  *   +---------------------------------------------------------------+
- *64 |                   RPC address of the sender (16)              |
+ *64 |                       incarnation                             |
  *   +-------------------------------+-------------------------------+
- *80 |           RPC port            |           HTTP port           |
- *   +---------------+---------------+-------------------------------+
- *84 |   services    |     zero      |    IPv4 service address ...   |
- *   +---------------+---------------+-------------------------------+
- *88 |    ... IPv4 service address   |   IPv6 service address (16)   |
+ *68 |           sequence            |           HTTP port           |
  *   +-------------------------------+-------------------------------+
- *106  body, by type:
- *       PING, both ways, COOKIE                  nothing
+ *72 |              IPv4 service address; zeros: none                |
+ *   +---------------------------------------------------------------+
+ *76 |              IPv6 service address (16); zeros: none           |
+ *   +---------------+---------------+-------------------------------+
+ *92 |   services    |     zero      |             zero              |
+ *   +---------------+---------------+-------------------------------+
+ *96  body, by type:
+ *       PING, both ways, COOKIE, NOT_MEMBER      nothing
  *       GET, WALK, REMOVE, FIND                  key (20), ttl in ms (4; of use to WALK only)
  *       STORE                                    the same, then address (16) and port (2) of the
  *                                                sender's proxy
- *       the replies to these five                values (1), contacts (1), values held (1),
- *                                                zero (1), least remaining ttl in ms (4),
- *                                                then the values, then the contacts:
+ *       REPORT                                   the same, then the ID (20) of a node that does not
+ *                                                answer; ttl 0
+ *       VIA                                      a contact; its reply: nothing
+ *       the replies to these but VIA             values (1), contacts (1), values held (1),
+ *                                                levels of the values (4 bits) and the contacts
+ *                                                (4 bits), least remaining ttl in ms (4), then
+ *                                                the values, then the contacts:
  *           value    node ID (20), address (16), port (2), remaining ttl (4), age (4), in ms
  *           contact  node ID (20), RPC address (16), RPC port (2)
- *  end-16  AES-128-CMAC (RFC 4493) over all before it
+ *     options: type (1), length (1), that many bytes; unknown ones are skipped
+ *       0 padding     1 coordinate (24)    2 news: up to 6 of ID (20), incarnation (4), state (1)
+ *  end-16  the tag (mac.h) over all before it
  *
- * Addresses are IPv6, IPv4 mapped, but the IPv4 service address; zeros: none.
+ * The sender's RPC address is the datagram's source: its ID, under the tag, is the hash of it.
+ * Addresses are IPv6, IPv4 mapped, but the IPv4 service address.
  *
- * A node asks for level 0 alone now (wanted = 1); the levels' descriptors have their place.
- *
- * Cookies: who has not shown yet that it receives at the address that it claims gets, for anything
- * but a PING, a COOKIE reply: shorter than its question. It repeats the question with it.
+ * Cookies: who has not shown yet that it receives at the address that it claims gets no answer
+ * larger than its question, and for STORE, REMOVE and REPORT no more than a COOKIE, with which it
+ * repeats them. So a question to a stranger is padded to what an answer may need.
  */
 #ifndef CORAL_DHT_RPC_H
 #define CORAL_DHT_RPC_H
 
 #include "dht/dht.h"
 
-#define RPC_VERSION       1
-#define RPC_TAG           16
-#define RPC_HEAD          106
-#define RPC_KEYED         24 /* key and ttl */
-#define RPC_VALUE         46
-#define RPC_CONTACT       38
-#define RPC_CONTACTS      4 /* in a reply, at most */
-#define RPC_MAX           (RPC_HEAD + 8 + DHT_VALUES * RPC_VALUE + RPC_CONTACTS * RPC_CONTACT + RPC_TAG)
-#define RPC_LEVEL_0       1
+#define RPC_VERSION    2
+#define RPC_TAG        16
+#define RPC_HEAD       96
+#define RPC_KEYED      24 /* key and ttl */
+#define RPC_VALUE      46
+#define RPC_CONTACT    38
+#define RPC_CONTACTS   4 /* in a reply, at most */
+#define RPC_NEWS_ITEM  25
+#define RPC_COORDINATE 24
+#define RPC_MOST       1200
+#define RPC_MAX                                                                                    \
+    (RPC_HEAD + 8 + DHT_VALUES * RPC_VALUE + RPC_CONTACTS * RPC_CONTACT + 2 + RPC_COORDINATE + 2 + \
+     DHT_NEWS * RPC_NEWS_ITEM + RPC_TAG)
+/* A padded question: an answer with all values and all contacts is not larger. */
+#define RPC_PADDED        (RPC_HEAD + 8 + DHT_VALUES * RPC_VALUE + RPC_CONTACTS * RPC_CONTACT + RPC_TAG)
 #define RPC_TID_WORKER    58 /* shift */
 #define RPC_TID_SLOT      40
 #define RPC_TID_SLOT_BITS 18
@@ -66,21 +81,29 @@
 
 enum rpc_type {
     RPC_PING = 1,
-    RPC_GET,    /* the values under a key, or contacts closer to it */
-    RPC_WALK,   /* a put's forward step: would a value fit here; and contacts closer to the key */
-    RPC_STORE,  /* the sender's own reference, under a key */
-    RPC_REMOVE, /* forget the sender's own reference; and contacts closer to the key */
-    RPC_FIND,   /* the contacts closest to a key */
-    RPC_COOKIE, /* only as a reply */
+    RPC_GET,        /* the values under a key, or contacts closer to it */
+    RPC_WALK,       /* a put's forward step: would a value fit here; and contacts closer */
+    RPC_STORE,      /* the sender's own reference, under a key */
+    RPC_REMOVE,     /* forget the sender's own reference; and contacts closer to the key */
+    RPC_FIND,       /* the contacts closest to a key */
+    RPC_VIA,        /* ping somebody for me */
+    RPC_COOKIE,     /* only as a reply */
+    RPC_NOT_MEMBER, /* only as a reply: we share no cluster at the levels wanted */
+    RPC_REPORT,     /* a node that values under the key name is dead; and contacts closer to it */
 };
 
 enum rpc_flag {
     RPC_REPLY = 1,
-    RPC_FULL = 2,    /* WALK, STORE: no room for a value with this ttl */
-    RPC_LOADED = 4,  /* WALK: more walks than the leak lets through */
-    RPC_STORED = 8,  /* STORE */
-    RPC_REFUSED = 16 /* STORE: not the sender's own address */
+    RPC_FULL = 2,     /* WALK, STORE: no room for a value with this ttl */
+    RPC_LOADED = 4,   /* WALK: more walks than the leak lets through */
+    RPC_STORED = 8,   /* STORE */
+    RPC_REFUSED = 16, /* STORE: not the sender's own address, or too many of it */
+    RPC_GUEST = 32,   /* FIND: in the receiver's cluster of the level, though it is not mine */
+    RPC_MOVED = 64,   /* reply: from the cluster that I left a moment ago */
+    RPC_LEAVING = 128 /* I stop soon */
 };
+
+enum rpc_option { RPC_OPTION_PADDING, RPC_OPTION_COORDINATE, RPC_OPTION_NEWS };
 
 struct rpc_contact {
     struct dht_id id;
@@ -88,18 +111,27 @@ struct rpc_contact {
 };
 
 struct rpc {
-    uint8_t type, flags, wanted, served, key_id;
+    uint8_t type, flags, key_id;
+    uint8_t wanted, served; /* levels: a set of them; the one */
     uint64_t tid, cookie;
-    struct dht_contact from;
+    struct dht_sender from; /* contact.rpc: the datagram's source, set by who reads */
+    uint16_t padded;        /* request: its whole length; to write: pad to this */
     /* requests but PING */
     struct dht_id key;
     uint32_t ttl_ms;
-    struct endpoint http; /* STORE */
-    /* replies but to PING, and COOKIE */
-    uint8_t values, contacts, held;
+    struct endpoint http;   /* STORE */
+    struct rpc_contact via; /* VIA */
+    struct dht_id dead;     /* REPORT */
+    /* replies to requests about a key */
+    uint8_t values, contacts, held, values_level, contacts_level;
     uint32_t least_ms;
+    /* options */
+    bool has_coordinate;
+    uint8_t news;
+    uint8_t coordinate[RPC_COORDINATE];
     struct dht_value value[DHT_VALUES];
     struct rpc_contact contact[RPC_CONTACTS];
+    struct dht_news news_item[DHT_NEWS];
 };
 
 enum rpc_error {
@@ -107,15 +139,25 @@ enum rpc_error {
     RPC_SHORT, /* shorter than its type needs */
     RPC_BAD_VERSION,
     RPC_BAD_TYPE,  /* unknown */
-    RPC_MALFORMED, /* counts over their limit, trailing bytes, zero fields that are not */
+    RPC_MALFORMED, /* counts over their limit, an option cut off, zero fields that are not */
 };
 
-/* Reads a packet, its tag unchecked. On RPC_OK every field of its type is set. */
-enum rpc_error rpc_read(const void *data, size_t len, struct rpc *out);
+/* Reads a packet from `from`, its tag unchecked. On RPC_OK every field of its type is set. */
+enum rpc_error rpc_read(const void *data, size_t len, const struct endpoint *from, struct rpc *out);
 /* Writes all but the tag, for which the last RPC_TAG bytes are left. Returns the whole length, 0
  * when it does not fit. */
 size_t rpc_write(const struct rpc *r, void *data, size_t room);
+/* The same by one who answers many: `head` is what rpc_head gave for r->from, which is not read. */
+size_t rpc_write_as(const uint8_t head[RPC_HEAD], const struct rpc *r, void *data, size_t room);
+/* The part of the head that says who the sender is; all else is zero. */
+void rpc_head(const struct dht_sender *from, uint8_t head[RPC_HEAD]);
+/* How long rpc_write will make it. */
+size_t rpc_length(const struct rpc *r);
 
+/* Has it a key, so that it goes to the owner of a shard? */
+bool rpc_is_keyed(uint8_t type);
 void rpc_count_error(struct dht_counters *counters, enum rpc_error error);
+/* What the control thread hears of it. */
+void rpc_tidings(const struct rpc *r, uint32_t rtt_us, struct dht_tidings *out);
 
 #endif

@@ -43,3 +43,8 @@ uint32_t size_log2_256(const struct size *s, struct now now)
     uint32_t above = log2_256(k - 1) + 61 * 256, below = x ? log2_256(x) : 0;
     return above > below ? above - below : 0;
 }
+
+uint32_t size_of_members(uint32_t n)
+{
+    return log2_256(n);
+}

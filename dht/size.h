@@ -33,5 +33,7 @@ void size_add(struct size *s, uint64_t x, uint8_t k, struct now now);
 
 /* The estimate in 1/256 of log2, 0 (one member) to 64 * 256; rounded down. 0 without samples. */
 uint32_t size_log2_256(const struct size *s, struct now now);
+/* The same of a cluster whose members, one at least, were counted. */
+uint32_t size_of_members(uint32_t n);
 
 #endif

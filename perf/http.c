@@ -443,6 +443,7 @@ bool http_run(const struct perf_options *o, struct perf_result *r, char *error, 
     }
     routes->self.rpc = (struct endpoint){addr_v4(SERVER_NET), 5300};
     routes->self.id = dht_node_id(&routes->self.rpc);
+    routes->populated = 1;
     const struct view view = {.version = 1, .policy = &policy, .routes = routes};
     if (make_node(&h, &view, error, error_len)) {
         if (make_generator(&h))

@@ -35,10 +35,13 @@ static const char help[] =
     "\n"
     "verbs\n"
     "  status               what the node does: ports, requests, cache, index, fills\n"
-    "  stats [WORD]         counters (that hold WORD); --workers: of each worker,\n"
-    "                       --all: also those that are 0\n"
+    "  stats [WORD]         counters (that hold WORD); --workers, --all: more\n"
     "  tcp [ADDRESS[:PORT]] TCP counters by what they tell (--all as above), or the\n"
     "                       connections to that address with all that drives them\n"
+    "  peers                the other nodes in the index's routing table\n"
+    "  clusters             the clusters of near nodes that it is in, level by level\n"
+    "  lookup KEY           ask the index for a URL or a key, hop by hop\n"
+    "  near ADDRESS         nodes near an address, found by the routers before it\n"
     "  purge URL            remove an object from this node's cache\n"
     "  drain                take no connections, finish what runs, tell each second;\n"
     "                       the node stays; --no-wait: only begin\n"
@@ -48,8 +51,7 @@ static const char help[] =
     "  -n, --name NAME      the node with this name; needed where several run\n"
     "      --socket PATH    its control socket\n"
     "      --json           the answer as JSON, for scripts\n"
-    "      --help           this text\n"
-    "      --version        version, revision, DPDK\n"
+    "      --help, --version   this text; version, revision, DPDK\n"
     "\n"
     "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 done in part,\n"
     "4 corald is not running, 5 not permitted. More: coralctl(1).\n";
@@ -175,10 +177,12 @@ static char *question_make(enum request_verb verb, const struct options *o)
         json_object_set_new(q, "workers", json_true());
     if (verb == REQUEST_STOP && o->no_wait)
         json_object_set_new(q, "wait", json_false());
-    if (verb == REQUEST_TCP && o->argc > 1)
+    if ((verb == REQUEST_TCP || verb == REQUEST_NEAR) && o->argc > 1)
         json_object_set_new(q, "address", json_string(o->argv[1]));
     if (verb == REQUEST_PURGE)
         json_object_set_new(q, "url", json_string(o->argv[1]));
+    if (verb == REQUEST_LOOKUP)
+        json_object_set_new(q, "key", json_string(o->argv[1]));
     char *line = json_dumps(q, JSON_COMPACT), *out = NULL;
     if (line && asprintf(&out, "%s\n", line) < 0)
         out = NULL;
@@ -210,6 +214,18 @@ static int answer_show(enum request_verb verb, const struct options *o, const js
                 table_tcp(answer, stdout);
             else
                 table_tcp_counters(answer, o->all, stdout);
+            break;
+        case REQUEST_PEERS:
+            table_peers(answer, stdout);
+            break;
+        case REQUEST_CLUSTERS:
+            table_clusters(answer, stdout);
+            break;
+        case REQUEST_LOOKUP:
+            table_lookup(answer, stdout);
+            break;
+        case REQUEST_NEAR:
+            table_near(answer, stdout);
             break;
         case REQUEST_DRAIN:
             table_drain(answer, o->seconds, stdout);
@@ -250,7 +266,7 @@ static int option_foreign(const struct options *o, enum request_verb verb)
 
 static int verb_find(const struct options *o, enum request_verb *verb)
 {
-    static const int most[REQUEST_VERBS] = {1, 2, 2, 2, 1, 1};
+    static const int most[REQUEST_VERBS] = {1, 2, 2, 1, 1, 2, 2, 2, 1, 1};
     const char *word = o->argc ? o->argv[0] : NULL;
 
     if (!word)
@@ -264,18 +280,26 @@ static int verb_find(const struct options *o, enum request_verb *verb)
                     : complain(o, USAGE, "\"%.40s\" is no verb; there are " REQUEST_VERBS_TEXT,
                                word);
     }
-    if (*verb == REQUEST_PURGE && o->argc < 2)
-        return complain(o, USAGE, "%s needs a URL" USAGE_MORE, word);
+    bool wants_url = *verb == REQUEST_PURGE || *verb == REQUEST_LOOKUP;
+    if (wants_url && o->argc < 2)
+        return complain(o, USAGE, "%s needs a URL%s" USAGE_MORE, word,
+                        *verb == REQUEST_LOOKUP ? " or a key" : "");
     if (o->argc > most[*verb])
         return complain(o, USAGE, "\"%.40s\" is one word too many" USAGE_MORE,
                         o->argv[most[*verb]]);
-    if (*verb == REQUEST_PURGE && (!*o->argv[1] || strlen(o->argv[1]) >= REQUEST_URL))
+    if (wants_url && (!*o->argv[1] || strlen(o->argv[1]) >= REQUEST_URL))
         return complain(o, USAGE, "%s takes a URL of 1 to 4095 bytes" USAGE_MORE, word);
     struct endpoint to;
     if (*verb == REQUEST_TCP && o->argc > 1 && !endpoint_parse(o->argv[1], 0, &to))
         return complain(o, USAGE,
                         "\"%.60s\" is no address; write it like 192.0.2.1, 192.0.2.1:80 or "
                         "[2001:db8::1]:80",
+                        o->argv[1]);
+    if (*verb == REQUEST_NEAR && o->argc < 2)
+        return complain(o, USAGE, "%s needs an address" USAGE_MORE, word);
+    struct addr near;
+    if (*verb == REQUEST_NEAR && !addr_parse(o->argv[1], &near))
+        return complain(o, USAGE, "\"%.60s\" is no address; write it like 192.0.2.1 or 2001:db8::1",
                         o->argv[1]);
     return option_foreign(o, *verb);
 }

@@ -488,7 +488,6 @@ struct reference {
     struct reference *next; /* chain, free list */
     const struct cache_object *object;
     struct dht_id key;
-    uint32_t ttl_ms;
     struct alarm alarm;
 };
 void refs_add(struct proxy *p, const struct cache_object *o, const struct dht_id *key,

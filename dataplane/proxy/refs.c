@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * References in the index to whole objects of this worker: put for an hour, renewed at half of that
- * while the object is here and fresh, withdrawn when it goes. An object is known by its address,
- * which is its own for as long as it is linked: whoever unlinks tells us first.
+ * References in the index to whole objects of this worker: put for an hour, renewed at half of
+ * that, 10 % more or less, while the object is here and fresh, withdrawn when it goes. An object is
+ * known by its address, which is its own for as long as it is linked: whoever unlinks tells us
+ * first.
  */
 #include "dataplane/proxy/proxy_internal.h"
 
@@ -23,6 +24,12 @@ static uint32_t ref_ttl_ms(const struct proxy *p, const struct cache_object *o, 
     uint32_t lifetime = cache_meta(o)->lifetime_s, age = cache_age(o, now);
     uint64_t left_ms = lifetime > age ? (uint64_t)(lifetime - age) * 1000 : 0;
     return left_ms < p->policy->long_ttl_ms ? (uint32_t)left_ms : p->policy->long_ttl_ms;
+}
+
+/* Half the TTL, 10 % more or less: what came in one crowd is not renewed in one burst for ever. */
+static uint64_t ref_renew_us(struct proxy *p, uint32_t ttl_ms)
+{
+    return (uint64_t)ttl_ms * (450 + rng_below(&p->rng, 101));
 }
 
 static struct reference *ref_take(struct proxy *p, const struct cache_object *o,
@@ -67,16 +74,18 @@ void refs_add(struct proxy *p, const struct cache_object *o, const struct dht_id
     uint32_t ttl_ms = ref_ttl_ms(p, o, now);
     if (!p->parts.asker)
         return;
+    struct reference *ref = ref_find(p, o);
     if (ttl_ms < 1000) { /* stale at once: nothing to point to */
-        dht_remove(p->parts.asker, key, now);
+        dht_remove(p->parts.asker, key, DHT_ALL_LEVELS, now);
+        if (ref)
+            ref_free(p, ref);
         return;
     }
-    dht_put(p->parts.asker, key, ttl_ms, ref_put_done, NULL, now);
-    struct reference *ref = ref_find(p, o);
+    dht_put(p->parts.asker, key, DHT_ALL_LEVELS, ttl_ms, ref_put_done, NULL, now);
     if (!ref)
         ref = ref_take(p, o, key);
     if (ref)
-        alarm_set(p, &ref->alarm, now.mono_us + (uint64_t)ttl_ms * 500);
+        alarm_set(p, &ref->alarm, now.mono_us + ref_renew_us(p, ttl_ms));
 }
 
 void refs_forget(struct proxy *p, const struct cache_object *o, bool withdraw)
@@ -85,7 +94,7 @@ void refs_forget(struct proxy *p, const struct cache_object *o, bool withdraw)
     if (!ref)
         return;
     if (withdraw)
-        dht_remove(p->parts.asker, &ref->key, p->now);
+        dht_remove(p->parts.asker, &ref->key, DHT_ALL_LEVELS, p->now);
     ref_free(p, ref);
 }
 

@@ -108,6 +108,12 @@ void source_next(struct fill *f, struct now now)
         origin_start(f, now);
 }
 
+/* Those who named it may not know yet. */
+static void report_dead(struct fill *f, struct now now)
+{
+    dht_report(f->proxy->parts.asker, &f->key, &f->source_node, now);
+}
+
 /* The routes say that the peer that we fetch from is gone: no need to wait for time-outs. */
 void source_check_alive(struct fill *f, struct now now)
 {
@@ -117,6 +123,7 @@ void source_check_alive(struct fill *f, struct now now)
     bool alive = index_alive(f->proxy, &f->source_node, &routed);
     if (!alive || (f->source_routed && !routed)) {
         counter_inc(&f->proxy->counters.proxy_peer_failures_total);
+        report_dead(f, now);
         source_failed(f, 502, now);
     }
 }
@@ -180,6 +187,8 @@ static void on_failed(void *user, struct http_exchange *x, enum http_failure why
         return;
     }
     counter_inc(&f->proxy->counters.proxy_peer_failures_total);
+    if (why == HTTP_FAIL_CONNECT)
+        report_dead(f, now);
     source_failed(f, why == HTTP_FAIL_TIMEOUT ? 504 : 502, now);
 }
 

@@ -3,18 +3,13 @@
 #include <string.h>
 
 #include "dataplane/proxy/proxy_internal.h"
+#include "dht/closer.h"
 
 bool index_alive(const struct proxy *p, const struct dht_id *node, bool *routed)
 {
-    *routed = false;
-    for (uint32_t i = 0; p->routes && i < p->routes->n; i++) {
-        const struct dht_route *route = &p->routes->route[i];
-        if (memcmp(route->contact.id.b, node->b, DHT_ID_BYTES) != 0)
-            continue;
-        *routed = true;
-        return route->alive;
-    }
-    return true; /* beyond our table: trying tells */
+    uint32_t at = p->routes ? routes_find(p->routes, node) : 0;
+    *routed = p->routes && at < p->routes->n;
+    return !*routed || p->routes->route[at].alive; /* beyond our table trying tells */
 }
 
 static bool is_us(const struct proxy *p, const struct dht_value *v)
@@ -58,8 +53,8 @@ void index_get(struct fill *f, struct now now)
     f->state = FILL_GET;
     f->kind = SOURCE_INDEX;
     alarm_set(p, &f->alarm, now.mono_us + PROXY_INDEX_US);
-    uint64_t ticket = dht_get(p->parts.asker, &f->key, on_get, f, now);
-    if (f->state == FILL_GET)
+    uint64_t ticket = dht_get(p->parts.asker, &f->key, DHT_ALL_LEVELS, on_get, f, now);
+    if (ticket) /* else it is over, and the fill further on */
         f->get_ticket = ticket;
 }
 
@@ -119,29 +114,30 @@ void index_put(struct fill *f, struct now now)
     f->state = FILL_PUT;
     alarm_set(p, &f->renew, now.mono_us + (uint64_t)ttl * 500);
     if (!wait) {
-        dht_put(p->parts.asker, &f->key, ttl, on_renewed, NULL, now);
+        dht_put(p->parts.asker, &f->key, DHT_ALL_LEVELS, ttl, on_renewed, NULL, now);
         if (!f->put_done_us)
             f->put_done_us = now.mono_us;
         source_begin(f, now);
         return;
     }
     alarm_set(p, &f->alarm, now.mono_us + PROXY_INDEX_US);
-    uint64_t ticket = dht_put(p->parts.asker, &f->key, ttl, on_put, f, now);
-    if (f->state == FILL_PUT)
+    uint64_t ticket = dht_claim(p->parts.asker, &f->key, DHT_ALL_LEVELS, ttl, on_put, f, now);
+    if (ticket)
         f->put_ticket = ticket;
 }
 
 void index_renew(struct fill *f, struct now now)
 {
     struct proxy *p = f->proxy;
-    dht_put(p->parts.asker, &f->key, p->policy->short_ttl_ms, on_renewed, NULL, now);
+    dht_put(p->parts.asker, &f->key, DHT_ALL_LEVELS, p->policy->short_ttl_ms, on_renewed, NULL,
+            now);
     alarm_set(p, &f->renew, now.mono_us + (uint64_t)p->policy->short_ttl_ms * 500);
 }
 
 void index_withdraw(struct fill *f, struct now now)
 {
     if (f->put_us && !f->removed)
-        dht_remove(f->proxy->parts.asker, &f->key, now);
+        dht_remove(f->proxy->parts.asker, &f->key, DHT_ALL_LEVELS, now);
     f->removed = true;
     alarm_stop(f->proxy, &f->renew);
 }

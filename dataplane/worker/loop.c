@@ -36,7 +36,8 @@ static bool poll_engines(struct worker *w)
     http_server_poll(w->server, w->now);
     http_client_poll(w->client, w->now);
     proxy_poll(w->proxy, w->now);
-    dht_asker_poll(w->asker, w->now);
+    dht_arena_poll(w->arena, w->now);
+    dht_store_poll(w->store, w->now);
     resolver_poll(w->resolver, w->now);
     dns_tcp_poll(w->dns_tcp, w->now);
     return tcp_poll(w->tcp, w->now);
@@ -81,7 +82,7 @@ uint64_t worker_deadline_us(struct node *n, unsigned worker)
         http_server_deadline_us(w->server),
         http_client_deadline_us(w->client),
         proxy_deadline_us(w->proxy),
-        dht_asker_deadline_us(w->asker),
+        dht_arena_deadline_us(w->arena),
         resolver_deadline_us(w->resolver),
         dns_tcp_deadline_us(w->dns_tcp),
         wait_deadline_us(w),

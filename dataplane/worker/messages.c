@@ -4,8 +4,6 @@
 
 #include "dataplane/worker/worker.h"
 
-#define HEARD_AGAIN_US 1000000u
-
 bool message_post(void *ctx, unsigned to, const struct message *m)
 {
     struct worker *w = ctx;
@@ -91,12 +89,14 @@ void icmp_heard(void *ctx, const struct net_icmp_error *e)
 
 /* --- control's commands ----------------------------------------------------------------------- */
 
-static void find_done(void *ctx, const struct dht_result *result, struct now now)
+#define EVENTS_LENT                                                                                \
+    256u /* places that only answers to control take: more than it lends at a time */
+
+/* An answer that finds no room in the event ring would be lost, and with it what was lent: it waits
+ * for as many places as other workers may take at the same time. */
+static bool event_room(const struct worker *w)
 {
-    /* a walk is made for the contacts that it meets: they come as events */
-    (void)ctx;
-    (void)result;
-    (void)now;
+    return rte_ring_free_count(w->node->events) > 2 * NODE_WORKERS;
 }
 
 static void answer(struct worker *w, enum node_event_type type, void *ptr)
@@ -104,19 +104,79 @@ static void answer(struct worker *w, enum node_event_type type, void *ptr)
     event_post(w, &(struct node_event){.type = (uint16_t)type, .ptr = ptr});
 }
 
+static void lend(struct worker *w, struct node_lent *l, enum node_event_type type)
+{
+    *l = (struct node_lent){.worker = w, .answer = (uint16_t)type};
+}
+
+/* It waits in the list, since a lookup may end when the event ring is full. */
+static void give_back(struct node_lent *l)
+{
+    struct worker *w = l->worker;
+    if (!w->over)
+        w->over_tail = &w->over;
+    *w->over_tail = l;
+    w->over_tail = &l->next;
+}
+
+static void find_done(void *ctx, const struct dht_result *result, struct now now)
+{
+    struct node_find *f = ctx;
+    (void)now;
+    f->result = *result;
+    give_back(&f->lent);
+}
+
+static void lookup_done(void *ctx, const struct dht_result *result, struct now now)
+{
+    struct node_lookup *l = ctx;
+    (void)now;
+    l->result = *result;
+    give_back(&l->lent);
+}
+
+static bool over_poll(struct worker *w)
+{
+    bool any = false;
+
+    while (w->over && event_room(w)) {
+        struct node_lent *l = w->over;
+        w->over = l->next;
+        answer(w, l->answer, l);
+        any = true;
+    }
+    return any;
+}
+
+static void put(struct worker *w, const struct node_put *p)
+{
+    dht_put(w->asker, &p->key, DHT_ALL_LEVELS, p->ttl_ms, NULL, NULL, w->now);
+}
+
 static void command(struct worker *w, const struct message *m)
 {
-    const struct node_ping *ping = (const struct node_ping *)m->body;
-    static const struct dht_id nobody;
-
     switch ((enum node_command)m->type) {
-    case NODE_PING: {
-        bool bootstrap = memcmp(&ping->who, &nobody, sizeof(nobody)) == 0;
-        dht_ping(w->asker, &ping->to, bootstrap ? NULL : &ping->who, w->now);
+    case NODE_PING:
+        dht_ping(w->asker, m->ptr[0], w->now);
+        answer(w, NODE_PINGED, m->ptr[0]);
+        break;
+    case NODE_FIND: {
+        struct node_find *f = m->ptr[0];
+        lend(w, &f->lent, NODE_FOUND);
+        dht_find(w->asker, &f->find, find_done, f, w->now);
         break;
     }
-    case NODE_FIND:
-        dht_find(w->asker, (const struct dht_id *)m->body, find_done, NULL, w->now);
+    case NODE_LOOKUP: {
+        struct node_lookup *l = m->ptr[0];
+        lend(w, &l->lent, NODE_LOOKED_UP);
+        dht_path_get(w->asker, &l->key, DHT_ALL_LEVELS, &l->path, lookup_done, l, w->now);
+        break;
+    }
+    case NODE_PUT:
+        put(w, (const struct node_put *)m->body);
+        break;
+    case NODE_FORGET:
+        dht_forget(w->arena, (const struct dht_id *)m->body);
         break;
     case NODE_PURGE: {
         struct node_purge *purge = m->ptr[0];
@@ -175,13 +235,12 @@ bool messages_poll(struct worker *w)
     struct message m[WORKER_TURN];
     unsigned commands = 0, n;
 
-    /* an answer that finds no room in the event ring would be lost: the command waits instead */
-    while (commands < WORKER_TURN && rte_ring_free_count(w->node->events) > 2 * NODE_WORKERS &&
-           ring_take(w->commands, m, 1) == 1) {
+    while (commands < WORKER_TURN && event_room(w) && ring_take(w->commands, m, 1) == 1) {
         command(w, &m[0]);
         commands++;
     }
-    bool shown = rte_ring_free_count(w->node->events) > 2 * NODE_WORKERS && show_poll(w);
+    bool shown = event_room(w) && show_poll(w);
+    shown |= over_poll(w);
     n = ring_take(w->messages, m, WORKER_TURN);
     for (unsigned i = 0; i < n; i++) {
         if (m[i].type == WORKER_NEIGHBOUR)
@@ -213,29 +272,29 @@ void event_post(struct worker *w, const struct node_event *e)
     w->event_new = true;
 }
 
-/* Control wants to know whom we do not know: once a second each, or a flood of requests becomes
- * a flood of events. */
-void event_heard(void *ctx, const struct dht_contact *from)
+/* News of others may be lost, what was lent may not: they leave it the last places. */
+static void event_news(struct worker *w, const struct node_event *e)
 {
-    struct worker *w = ctx;
-    unsigned slot = (from->id.b[0] ^ from->id.b[DHT_ID_BYTES - 1]) % WORKER_HEARD;
-
-    if (memcmp(&w->heard[slot].id, &from->id, sizeof(from->id)) == 0 &&
-        w->now.mono_us - w->heard[slot].at_us < HEARD_AGAIN_US)
-        return;
-    w->heard[slot].id = from->id;
-    w->heard[slot].at_us = w->now.mono_us;
-    event_post(w, &(struct node_event){.type = NODE_HEARD, .contact = *from});
+    if (rte_ring_free_count(w->node->events) < EVENTS_LENT)
+        counter_inc(&w->counters.worker_events_lost_total);
+    else
+        event_post(w, e);
 }
 
-void event_answered(void *ctx, const struct dht_contact *who, uint32_t rtt_us, struct now now)
+void event_heard(void *ctx, const struct dht_sender *from, const struct dht_tidings *t)
+{
+    event_news(ctx, &(struct node_event){.type = NODE_HEARD, .heard = {*from, *t}});
+}
+
+void event_answered(void *ctx, const struct dht_sender *who, const struct dht_tidings *t,
+                    struct now now)
 {
     (void)now;
-    event_post(ctx, &(struct node_event){.type = NODE_ANSWERED, .rtt_us = rtt_us, .contact = *who});
+    event_news(ctx, &(struct node_event){.type = NODE_ANSWERED, .heard = {*who, *t}});
 }
 
 void event_timed_out(void *ctx, const struct dht_id *who, struct now now)
 {
     (void)now;
-    event_post(ctx, &(struct node_event){.type = NODE_TIMED_OUT, .contact.id = *who});
+    event_news(ctx, &(struct node_event){.type = NODE_TIMED_OUT, .id = *who});
 }

@@ -60,25 +60,45 @@ struct node;
 
 /* Commands: control -> a worker, MESSAGE_CONTROL + these. */
 enum node_command {
-    NODE_PING = MESSAGE_CONTROL, /* body: struct node_ping */
-    NODE_FIND,                   /* body: struct dht_id */
-    NODE_PURGE, /* ptr[0]: struct node_purge, answered by NODE_PURGED with the same pointer */
-    NODE_FILLS, /* ptr[0]: struct node_fills, answered by NODE_FILLED */
-    NODE_DRAIN, /* accept no more, finish what runs */
-    NODE_CUT,   /* reset the client connections that are left */
-    NODE_TCP,   /* ptr[0]: struct node_tcp, answered by NODE_TCP_SHOWN */
-    NODE_PROBE, /* body: struct node_probe; NODE_PROBED comes, or nothing */
+    NODE_PING = MESSAGE_CONTROL, /* ptr[0]: struct dht_ping, answered by NODE_PINGED: it is sent */
+    NODE_FIND,   /* ptr[0]: struct node_find, answered by NODE_FOUND at the walk's end */
+    NODE_LOOKUP, /* ptr[0]: struct node_lookup, answered by NODE_LOOKED_UP */
+    NODE_PUT,    /* body: struct node_put; nobody is told what came of it */
+    NODE_FORGET, /* body: struct dht_id: a node is dead, its values are not told of */
+    NODE_PURGE,  /* ptr[0]: struct node_purge, answered by NODE_PURGED with the same pointer */
+    NODE_FILLS,  /* ptr[0]: struct node_fills, answered by NODE_FILLED */
+    NODE_DRAIN,  /* accept no more, finish what runs */
+    NODE_CUT,    /* reset the client connections that are left */
+    NODE_TCP,    /* ptr[0]: struct node_tcp, answered by NODE_TCP_SHOWN */
+    NODE_PROBE,  /* body: struct node_probe; NODE_PROBED comes, or nothing */
 };
-struct node_ping {
-    struct endpoint to;
-    struct dht_id who; /* all zeros: bootstrap */
+struct node_put { /* this node, under a key of the index */
+    struct dht_id key;
+    uint32_t ttl_ms;
 };
 struct node_probe { /* a datagram that a router on the way, or its target, is to complain about */
     struct addr to;
     uint16_t token; /* dht/trace.h */
     uint8_t hop_limit;
 };
-/* Owned by control; lent to the worker between command and event. */
+/* Owned by control; lent to the worker between command and event. Pointers to others of their kind
+ * and to the worker are the worker's: what is over waits in a list until the event has room. */
+struct node_lent {
+    struct node_lent *next;
+    struct worker *worker;
+    uint16_t answer; /* enum node_event_type */
+};
+struct node_find {
+    struct node_lent lent; /* first */
+    struct dht_find find;
+    struct dht_result result;
+};
+struct node_lookup {       /* a get that shows its path */
+    struct node_lent lent; /* first */
+    struct dht_id key;
+    struct dht_path path;
+    struct dht_result result;
+};
 struct node_purge {
     bool found;
     size_t len;
@@ -100,25 +120,33 @@ struct node_tcp {
 
 /* Events: a worker -> control. */
 enum node_event_type {
-    NODE_ANSWERED,  /* contact, rtt_us */
-    NODE_TIMED_OUT, /* contact.id */
-    NODE_HEARD,     /* contact */
+    NODE_ANSWERED,  /* heard; tidings.rtt_us */
+    NODE_TIMED_OUT, /* id */
+    NODE_HEARD,     /* heard */
+    NODE_PINGED,    /* ptr */
+    NODE_FOUND,     /* ptr */
+    NODE_LOOKED_UP, /* ptr */
     NODE_PURGED,    /* ptr */
     NODE_FILLED,    /* ptr */
     NODE_TCP_SHOWN, /* ptr */
-    NODE_PROBED,    /* probed, rtt_us */
+    NODE_PROBED,    /* probed */
+};
+struct node_heard {
+    struct dht_sender who;
+    struct dht_tidings tidings;
 };
 struct node_probed {
     struct addr from; /* who complained */
+    uint32_t rtt_us;
     uint16_t token;
     bool reached; /* nobody listens there; else its hop limit was too small */
 };
 struct node_event {
     uint16_t type, worker;
-    uint32_t rtt_us;
-    void *ptr;
     union {
-        struct dht_contact contact;
+        void *ptr;
+        struct node_heard heard;
+        struct dht_id id;
         struct node_probed probed;
     };
 };
@@ -162,7 +190,7 @@ struct worker_stats {
     const struct cache_counters *cache;
     const struct dns_counters *dns;
     const struct resolver_counters *resolver;
-    const struct dht_counters *dht_serve, *dht_asker;
+    const struct dht_counters *dht; /* serving and asking */
     const struct worker_counters *worker;
     const struct hist *latency;
 };

@@ -137,14 +137,17 @@ static bool make_index(struct worker *w, struct rng *seeds, struct now now)
         .answered = event_answered,
         .timed_out = event_timed_out,
     };
-    uint8_t seed[32];
+    uint8_t own[32];
 
+    rng_bytes(seeds, own, sizeof(own));
     w->mac = dht_mac_create(&c->keys);
     /* one seed for all workers: they take each other's cookies */
-    w->store = dht_store_create(&c->dht, w->node->store_seed);
-    rng_bytes(seeds, seed, sizeof(seed));
-    w->asker = w->mac ? dht_asker_create(&c->dht, w->id, w->mac, &host, seed, now) : NULL;
-    return w->mac && w->store && w->asker;
+    w->arena = dht_arena_create(&c->dht, w->id, w->node->store_seed, own, now);
+    if (!w->mac || !w->arena)
+        return false;
+    w->store = dht_store_create(w->arena, c->dht.store_keys);
+    w->asker = dht_asker_create(w->arena, w->mac, &host);
+    return w->store && w->asker;
 }
 
 static bool make_resolver(struct worker *w, struct rng *seeds, struct now now)
@@ -258,6 +261,8 @@ void parts_destroy(struct worker *w)
         dht_asker_destroy(w->asker);
     if (w->store)
         dht_store_destroy(w->store);
+    if (w->arena)
+        dht_arena_destroy(w->arena);
     if (w->mac)
         dht_mac_destroy(w->mac);
     dns_tcp_destroy(w->dns_tcp);

@@ -98,8 +98,8 @@ void probe_take(struct worker *w, const struct net_icmp_datagram *e)
     counter_inc(&w->counters.worker_probes_answered_total);
     event_post(w, &(struct node_event){
                       .type = NODE_PROBED,
-                      .rtt_us = (uint32_t)(w->now.mono_us - p->sent_us),
-                      .probed = {e->from, p->token, e->port_unreachable},
+                      .probed = {e->from, (uint32_t)(w->now.mono_us - p->sent_us), p->token,
+                                 e->port_unreachable},
                   });
     p->sent_us = 0;
 }

@@ -84,8 +84,7 @@ void udp_dht(struct worker *w, const struct udp_packet *p, unsigned n)
     if (requests == 0)
         return;
     prepare(w, &r, request, requests);
-    dht_serve(w->store, w->mac, w->view->routes, r.at, r.n, event_heard, w, &w->dht_counters,
-              w->now);
+    dht_serve(w->store, w->mac, w->view->routes, r.at, r.n, event_heard, w, w->now);
     send_all(w, &r);
 }
 

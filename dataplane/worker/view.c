@@ -97,8 +97,7 @@ void node_stats(struct node *n, unsigned worker, struct worker_stats *out)
         .cache = cache_counters(n->cache, worker),
         .dns = &w->dns_counters,
         .resolver = resolver_counters(w->resolver),
-        .dht_serve = &w->dht_counters,
-        .dht_asker = dht_asker_counters(w->asker),
+        .dht = dht_arena_counters(w->arena),
         .worker = &w->counters,
         .latency = proxy_latency(w->proxy),
     };

@@ -33,8 +33,7 @@
 #define WORKER_COMMANDS 256
 #define WORKER_HANDOVER 1024 /* frames on their way to another worker */
 #define WORKER_EVENTS   2048
-#define WORKER_TURN     64 /* messages handled a turn */
-#define WORKER_HEARD    64
+#define WORKER_TURN     64   /* messages handled a turn */
 #define WORKER_PROBES   32   /* that an answer is known by: more than control has under way */
 #define WORKER_SHOWN    4096 /* connections looked at a turn, for who asks to see them */
 #define WORKER_COPY     512  /* a span up to this is copied rather than referenced */
@@ -123,19 +122,16 @@ struct worker {
     struct http_client *client;
     struct proxy *proxy;
     struct dht_mac *mac;
+    struct dht_arena *arena;
     struct dht_store *store;
     struct dht_asker *asker;
     struct resolver *resolver;
     struct dns_tcp *dns_tcp;
     struct dns_counters dns_counters;
-    struct dht_counters dht_counters; /* of serving */
-    struct {
-        struct dht_id id;
-        uint64_t at_us;
-    } heard[WORKER_HEARD];              /* lately told to control */
-    struct node_tcp *show, **show_tail; /* being answered, oldest first */
-    uint16_t probe_port;                /* where probes come from, nothing else does */
-    unsigned probes;                    /* sent; the latest are in probe[] */
+    struct node_tcp *show, **show_tail;  /* being answered, oldest first */
+    struct node_lent *over, **over_tail; /* to be given back to control, oldest first */
+    uint16_t probe_port;                 /* where probes come from, nothing else does */
+    unsigned probes;                     /* sent; the latest are in probe[] */
     struct worker_probe probe[WORKER_PROBES];
     struct worker_wait wait[WORKER_WAIT];
     pthread_t thread;
@@ -233,8 +229,9 @@ bool message_post(void *ctx, unsigned worker, const struct message *m); /* messa
 void neighbour_learned(void *ctx, const struct addr *ip, const uint8_t mac[6]);
 void icmp_heard(void *ctx, const struct net_icmp_error *e); /* net_host.icmp; ctx: worker_port */
 void event_post(struct worker *w, const struct node_event *e);
-void event_heard(void *ctx, const struct dht_contact *from);
-void event_answered(void *ctx, const struct dht_contact *who, uint32_t rtt_us, struct now now);
+void event_heard(void *ctx, const struct dht_sender *from, const struct dht_tidings *t);
+void event_answered(void *ctx, const struct dht_sender *who, const struct dht_tidings *t,
+                    struct now now);
 void event_timed_out(void *ctx, const struct dht_id *who, struct now now);
 void messages_wake(struct worker *w); /* whom this turn gave something to */
 

@@ -280,6 +280,15 @@ Test(config_mistakes, files_that_are_missing)
                "      | ^\n");
 }
 
+Test(config_mistakes, the_nearer_level_has_the_shorter_round_trips)
+{
+    golden_bad(GOLDEN_PORT "cluster: {rtt_regional: 80ms}\n",
+               "corald.yaml:1:1: cluster.rtt_regional: 80ms is more than cluster.rtt_continental, "
+               "60ms; level 2 is the nearer one\n"
+               "    1 | ports: [{device: eth1, addresses: [192.0.2.10/24]}]\n"
+               "      | ^\n");
+}
+
 Test(config_mistakes, what_comes_from_a_file_cannot_reach_the_terminal)
 {
     golden_bad(GOLDEN_PORT "node: {name: \"\\e[31mred\"}\n",

@@ -26,7 +26,7 @@ Test(config_values, the_least_configuration_has_every_default)
     cr_expect_eq(c.workers, 1u);
     cr_expect_eq(c.cache_bytes, 256u << 20);
     cr_expect_eq(c.http_port, 80u);
-    cr_expect_eq(c.ping_interval_ms, 500u);
+    cr_expect_eq(c.ping_interval_ms, 600u);
     cr_expect_eq(c.beta, 12u);
     cr_expect_eq(c.short_ttl_ms, 20000u);
     cr_expect_eq(c.long_ttl_ms, 3600000u);

@@ -99,10 +99,11 @@ try:
     expect(code == 4 and "n9/control.sock" in err, f"that one is not there: {code}")
 
     for args, want in (([], "verb is missing"), (["statsu"], 'did you mean "stat'),
-                       (["explode"], "there are status"), (["purge"], "needs a URL"),
+                       (["explode"], "there are status"), (["purge"], "needs a URL"), (["lookup"], "needs a URL or a key"), (["peers", "x"], "one word too many"),
                        (["status", "x"], "one word too many"), (["--colour"], "no option"),
                        (["-n"], "wants a value"), (["-n", "../x", "status"], "no name"),
                        (["purge", "x" * 5000], "4095"), (["tcp", "here"], "no address"),
+                       (["near"], "needs an address"), (["near", "192.0.2.1:80"], "no address"),
                        (["stop", "--workers"], "stop does not take --workers"),
                        (["stop", "--all"], "stop does not take --all"),
                        (["status", "--no-wait"], "status does not take --no-wait"),
@@ -197,6 +198,83 @@ try:
     n = Node("n1", {"ok": True, "address": "10.1.0.101", "matched": 0, "connections": []})
     code, out, err = run("tcp", "10.1.0.101")
     expect(code == 0 and out == "no connection to 10.1.0.101\n", "tcp ADDRESS of nobody")
+    n.close()
+
+    n = Node("n1", {"ok": True, "id": "0" * 40, "address": "10.1.0.12:8053", "peers": [
+        {"id": "aabbccddee", "address": "10.1.0.13:8053", "levels": [2, 1, 0], "rtt_us": 8000, "alive": True,
+         "live": True, "prefix_bits": 3},
+        {"id": "bbccddeeff", "address": "[fd00::14]:8053", "levels": [0], "rtt_us": 91000, "alive": True,
+         "live": False, "prefix_bits": 0},
+        {"id": "ccddeeff00", "address": "10.1.0.15:8053", "levels": [1, 0], "rtt_us": 30000, "alive": False,
+         "live": False, "prefix_bits": 0}]})
+    code, out, err = run("peers")
+    expect(code == 0 and n.asked == {"verb": "peers"} and out == (
+        "id         address                        levels  rtt        state\n"
+        "aabbccdd   10.1.0.13:8053                 2 1 0   8.0 ms     alive\n"
+        "bbccddee   [fd00::14]:8053                0       91 ms      alive, not for DNS\n"
+        "ccddeeff   10.1.0.15:8053                 1 0     30 ms      not alive\n"), f"peers\n{out}")
+    n.close()
+    n = Node("n1", {"ok": True, "peers": []})
+    expect(run("peers") == (0, "no other node is known\n", ""), "peers of a node that is alone")
+    n.close()
+    n = Node("n1", {"ok": True, "clusters": [
+        {"level": 2, "cluster": "00f312aa00f312aa", "size": 3, "known": 2, "threshold_us": 20000, "age_s": 7200,
+         "last_switch": {"from": "11f312aa00f312aa", "to": "00f312aa00f312aa", "reason": "lower cluster ID",
+                         "from_size": 1, "to_size": 3, "share_percent": 100, "measured": 2, "ago_s": 60}},
+        {"level": 1, "cluster": "22f312aa00f312aa", "size": 1, "known": 0, "threshold_us": 60000, "age_s": 30,
+         "last_switch": {"from": "33f312aa00f312aa", "to": "22f312aa00f312aa", "reason": "too far",
+                         "from_size": 5, "to_size": 1, "share_percent": 70, "measured": 64, "ago_s": 30}},
+        {"level": 0, "cluster": "0" * 16, "size": 240, "known": 61}]})
+    code, out, err = run("clusters")
+    expect(code == 0 and n.asked == {"verb": "clusters"} and out == (
+        "level 2  00f312aa00f312aa      about 3 nodes, 2 known here, round trips below 20 ms, 2 h 0 min old\n"
+        "         from 11f312aa00f312aa 1 min 0 s ago: lower cluster ID (about 3 for 1, 100 % of 2 near)\n"
+        "level 1  22f312aa00f312aa      about 1 node, 0 known here, round trips below 60 ms, 30 s old\n"
+        "         from 33f312aa00f312aa 30 s ago: too far (70 % of the last 64 answers)\n"
+        "level 0  the planet            about 240 nodes, 61 known here\n"), f"clusters\n{out}")
+    n.close()
+    looked = {"ok": True, "key": "ab" * 20, "end": "found", "level": 2, "asks": 3, "hops": 1, "path": [
+        {"level": 2, "id": "0123456789", "address": "10.1.0.12:8053", "rtt_us": 20, "prefix_bits": 1, "said": "closer"},
+        {"level": 2, "id": "1123456789", "address": "10.1.0.13:8053", "rtt_us": 0, "prefix_bits": 4, "said": "no answer"},
+        {"level": 2, "id": "aabbccddee", "address": "10.1.0.14:8053", "rtt_us": 8000, "prefix_bits": 9, "said": "found"}],
+        "values": [{"node": "ddeeff0011", "address": "10.1.0.15:80", "ttl_us": 3599000000, "age_us": 1000000}]}
+    n = Node("n1", looked)
+    code, out, err = run("lookup", "http://a/")
+    expect(code == 0 and n.asked == {"verb": "lookup", "key": "http://a/"} and out == (
+        f"key {'ab' * 20}\n"
+        "level  id         address                        rtt        bits  said\n"
+        "2      01234567   10.1.0.12:8053                 0.02 ms    1     closer\n"
+        "2      11234567   10.1.0.13:8053                 -          4     no answer\n"
+        "2      aabbccdd   10.1.0.14:8053                 8.0 ms     9     found\n"
+        "at 10.1.0.15:80                   for 59 min 59 s, since 1 s  node ddeeff00\n"), f"lookup\n{out}")
+    n.close()
+    n = Node("n1", dict(looked, end="not found", values=[]))
+    code, out, err = run("lookup", "ab" * 20)
+    expect(code == 0 and out.endswith("found\nnot found\n"), "lookup of what is not there")
+    n.close()
+    n = Node("n1", dict(looked, end="failed", values=[], path=[]))
+    expect(run("lookup", "ab" * 20)[1].endswith("failed: nobody answered\n"), "lookup that nobody answered")
+    n.close()
+
+    near = {"ok": True, "address": "10.3.0.7", "router": "10.3.0.1", "nodes": [
+        {"id": "01234567" * 5, "address": "10.1.0.12:80", "self": True},
+        {"id": "11234567" * 5, "address": "10.3.0.12:80", "rtt_us": 8000, "live": True},
+        {"id": "21234567" * 5, "address": "10.3.0.13:80"}]}
+    n = Node("n1", near)
+    code, out, err = run("near", "10.3.0.7")
+    expect(code == 0 and n.asked == {"verb": "near", "address": "10.3.0.7"} and out == (
+        "near 10.3.0.7: found under router 10.3.0.1\n"
+        "01234567   10.1.0.12:80                   -          this node\n"
+        "11234567   10.3.0.12:80                   8.0 ms     alive\n"
+        "21234567   10.3.0.13:80                   -          not in the routing table\n"), f"near\n{out}")
+    n.close()
+    n = Node("n1", {"ok": True, "address": "10.3.0.7", "level": 2, "nodes": near["nodes"][1:2]})
+    expect(run("near", "10.3.0.7")[1].startswith("nobody is known near 10.3.0.7; near this node, level 2:\n"),
+           "near an address that nobody is near")
+    n.close()
+    n = Node("n1", {"ok": True, "address": "10.3.0.7", "level": 0, "nodes": []})
+    expect(run("near", "10.3.0.7")[1] == "nobody is known near 10.3.0.7, and no other node is known\n",
+           "near, alone")
     n.close()
 
     going = {"ok": True, "state": "draining", "connections": 2, "requests": 1, "left_us": 29500000, "cut": 0}

@@ -74,6 +74,14 @@ Test(words, requests)
     cr_expect(parse("{\"verb\": \"tcp\"}", &r, why) && r.verb == REQUEST_TCP && !*r.address);
     cr_expect(parse("{\"verb\": \"tcp\", \"address\": \"[::1]:80\"}", &r, why));
     cr_expect_str_eq(r.address, "[::1]:80");
+    cr_expect(parse("{\"verb\": \"peers\"}", &r, why) && r.verb == REQUEST_PEERS);
+    cr_expect(parse("{\"verb\": \"clusters\"}", &r, why) && r.verb == REQUEST_CLUSTERS);
+    cr_expect(parse("{\"verb\": \"lookup\", \"key\": \"http://a/\"}", &r, why) &&
+              r.verb == REQUEST_LOOKUP);
+    cr_expect_str_eq(r.url, "http://a/");
+    cr_expect(parse("{\"verb\": \"near\", \"address\": \"::1\"}", &r, why) &&
+              r.verb == REQUEST_NEAR);
+    cr_expect_str_eq(r.address, "::1");
 }
 
 Test(words, requests_that_are_none_are_told_why)
@@ -87,11 +95,17 @@ Test(words, requests_that_are_none_are_told_why)
         {"{}", "a request is an object with a \"verb\""},
         {"{\"verb\": 1}", "a request is an object with a \"verb\""},
         {"{\"verb\": \"statsu\"}", "\"statsu\" is no verb; did you mean \"status\"?"},
-        {"{\"verb\": \"explode\"}", "there are status, stats, tcp, purge, drain and stop"},
+        {"{\"verb\": \"explode\"}",
+         "there are status, stats, tcp, peers, clusters, lookup, near, purge, drain and stop"},
         {"{\"verb\": \"status\", \"verb\": \"stop\"}", "not JSON"},
         {"{\"verb\": \"status\", \"url\": \"x\"}", "status does not take \"url\""},
         {"{\"verb\": \"stats\", \"workers\": 1}", "stats does not take \"workers\""},
         {"{\"verb\": \"purge\"}", "purge needs \"url\""},
+        {"{\"verb\": \"lookup\"}", "lookup needs \"key\""},
+        {"{\"verb\": \"lookup\", \"url\": \"http://a/\"}", "lookup does not take \"url\""},
+        {"{\"verb\": \"lookup\", \"key\": \"\"}", "a key has 1 to 4095 bytes"},
+        {"{\"verb\": \"near\"}", "near needs \"address\""},
+        {"{\"verb\": \"peers\", \"address\": \"192.0.2.1\"}", "peers does not take \"address\""},
         {"{\"verb\": \"purge\", \"url\": \"\"}", "a URL has 1 to 4095 bytes"},
         {"{\"verb\": \"purge\", \"url\": \"a\\u0000b\"}", "not JSON"},
         {"{\"verb\": \"status\"} x", "not JSON"},

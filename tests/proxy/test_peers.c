@@ -161,7 +161,17 @@ Test(peers, two_die_one_after_the_other)
     world_close(&w);
 }
 
-Test(peers, a_dead_holder_only_delays)
+/* How often the nodes that are up were told that a holder is dead. */
+static uint64_t reports(void)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < w.nodes; i++)
+        if (w.node[i].up)
+            sum += counter_read(&dht_arena_counters(w.node[i].worker[0].arena)->dht_reports_total);
+    return sum;
+}
+
+Test(peers, a_dead_holder_only_delays_and_is_reported)
 {
     struct client c;
     world_open(&w, 4, 1, SEED);
@@ -177,6 +187,21 @@ Test(peers, a_dead_holder_only_delays)
     client_free(&c);
     cr_assert_leq(f->requests, 3);
     all_settled();
+    cr_assert_gt(reports(), 0);
+    world_close(&w);
+}
+
+Test(peers, a_holder_that_answers_is_not_reported)
+{
+    struct client c;
+    world_open(&w, 3, 1, SEED);
+    page("/a", 50000, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        cr_assert_eq(get(&c, i, "/a"), 200);
+        client_free(&c);
+    }
+    all_settled();
+    cr_assert_eq(reports(), 0);
     world_close(&w);
 }
 

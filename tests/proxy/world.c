@@ -164,9 +164,10 @@ static bool host_udp(void *ctx, uint16_t port, const struct endpoint *to, const 
     return true;
 }
 
-static void host_answered(void *ctx, const struct dht_contact *who, uint32_t rtt, struct now now)
+static void host_answered(void *ctx, const struct dht_sender *who, const struct dht_tidings *t,
+                          struct now now)
 {
-    (void)ctx, (void)who, (void)rtt, (void)now;
+    (void)ctx, (void)who, (void)t, (void)now;
 }
 
 static void host_timed_out(void *ctx, const struct dht_id *who, struct now now)
@@ -192,7 +193,7 @@ static void packet_take(struct world *w, struct packet *p)
             dht_asker_input(n->worker[peek.asker].asker, &d, w->now);
         return;
     }
-    dht_serve(n->store, n->worker[0].mac, n->routes, &d, 1, NULL, NULL, &n->served, w->now);
+    dht_serve(n->store, n->worker[0].mac, n->routes, &d, 1, NULL, NULL, w->now);
     if (d.reply_len)
         packet_send(w, &p->to, &p->from, reply, d.reply_len);
 }
@@ -225,24 +226,31 @@ static void make_routes(struct node *n)
 {
     struct world *w = n->world;
     struct dht_routes *r = calloc(1, sizeof(*r) + WORLD_NODES * sizeof(r->route[0]));
+    struct dht_route *route = (struct dht_route *)(r + 1);
     r->self = n->self;
+    r->populated = 1;
+    r->route = route;
+    r->contact = w->contact;
     for (unsigned i = 0; i < w->nodes; i++) {
         struct node *o = &w->node[i];
         if (o == n)
             continue;
         unsigned at = r->n++;
-        while (at > 0) { /* nearest first */
-            const struct dht_id *x = &r->route[at - 1].contact.id;
-            int d = 0;
-            for (unsigned b = 0; b < DHT_ID_BYTES && d == 0; b++)
-                d = (x->b[b] ^ n->self.id.b[b]) - (o->self.id.b[b] ^ n->self.id.b[b]);
-            if (d < 0)
+        struct dht_distance d = distance_between(&n->self.id, &o->self.id);
+        for (; at > 0; at--) { /* nearest first */
+            struct dht_distance x =
+                distance_between(&n->self.id, &w->contact[route[at - 1].peer].id);
+            if (distance_less(&x, &d))
                 break;
-            r->route[at] = r->route[at - 1];
-            at--;
+            route[at] = route[at - 1];
         }
         bool alive = o->up || w->now.mono_us < o->dead_us + WORLD_DEAD_MS * 1000;
-        r->route[at] = (struct dht_route){o->self, 1000, alive};
+        route[at] = (struct dht_route){.peer = i & 0xffffff,
+                                       .levels = 1,
+                                       .alive = alive,
+                                       .live = alive,
+                                       .rtt_us = 1000,
+                                       .prefix = (uint8_t)distance_prefix(&d)};
     }
     struct dht_routes *old = n->routes;
     n->routes = r;
@@ -285,8 +293,10 @@ static void make_worker(struct node *n, unsigned i, const struct dht_config *dht
     k->node = n;
     k->number = i;
     k->mac = dht_mac_create(&keys);
-    struct dht_asker_host ah = {{k, host_udp}, k, host_answered, host_timed_out};
-    k->asker = dht_asker_create(dht, i, k->mac, &ah, seed, w->now);
+    struct dht_asker_host ah = {
+        .udp = {k, host_udp}, .ctx = k, .answered = host_answered, .timed_out = host_timed_out};
+    k->arena = dht_arena_create(dht, i, n->store_seed, seed, w->now);
+    k->asker = dht_asker_create(k->arena, k->mac, &ah);
     struct http_client_config cc = {.exchanges = 256,
                                     .idle_pool = 32,
                                     .connect_ms = 500,
@@ -334,12 +344,15 @@ static void make_node(struct world *w, unsigned number, unsigned workers)
     cc.qsbr = n->qsbr;
     rng_bytes(&w->rng, cc.seed, sizeof(cc.seed));
     n->cache = cache_create(&cc);
-    n->store = dht_store_create(&dht, cc.seed);
-    if (!n->cache || !n->store)
+    memcpy(n->store_seed, cc.seed, sizeof(n->store_seed));
+    if (!n->cache)
         abort();
     make_policy(n);
     for (unsigned i = 0; i < workers; i++)
         make_worker(n, i, &dht);
+    n->store = dht_store_create(n->worker[0].arena, dht.store_keys);
+    if (!n->store)
+        abort();
 }
 
 void world_open_sized(struct world *w, unsigned nodes, unsigned workers, uint64_t seed,
@@ -367,6 +380,7 @@ void world_open_sized(struct world *w, unsigned nodes, unsigned workers, uint64_
         n->self.v4 = n->self.rpc.ip;
         n->self.http_port = 80;
         n->self.services = DHT_SERVICE_HTTP | DHT_SERVICE_DNS;
+        w->contact[i] = n->self;
     }
     for (unsigned i = 0; i < nodes; i++)
         make_node(w, i, workers);
@@ -381,6 +395,7 @@ void world_open(struct world *w, unsigned nodes, unsigned workers, uint64_t seed
 
 static void close_node(struct node *n)
 {
+    dht_store_destroy(n->store);
     for (unsigned i = 0; i < n->workers; i++) {
         struct worker *k = &n->worker[i];
         http_server_destroy(k->server);
@@ -388,8 +403,8 @@ static void close_node(struct node *n)
         proxy_destroy(k->proxy);
         dht_asker_destroy(k->asker);
         dht_mac_destroy(k->mac);
+        dht_arena_destroy(k->arena);
     }
-    dht_store_destroy(n->store);
     cache_destroy(n->cache);
     free(n->routes);
     free(n->qsbr);
@@ -428,7 +443,7 @@ static void step_worker(struct worker *k)
         proxy_message(k->proxy, &batch[i], now);
     http_server_poll(k->server, now);
     http_client_poll(k->client, now);
-    dht_asker_poll(k->asker, now);
+    dht_arena_poll(k->arena, now);
     proxy_poll(k->proxy, now);
     cache_reclaim(k->node->cache, k->number, now);
     rte_rcu_qsbr_quiescent(k->node->qsbr, k->number);

@@ -8,6 +8,7 @@
 #define CORAL_TESTS_PROXY_WORLD_H
 
 #include "dataplane/proxy/proxy.h"
+#include "dht/id.h"
 #include "origin.h"
 #include "pipe.h"
 
@@ -26,6 +27,7 @@ struct worker {
     struct proxy *proxy;
     struct http_server *server;
     struct http_client *client;
+    struct dht_arena *arena;
     struct dht_asker *asker;
     struct dht_mac *mac;
     struct message ring[WORLD_RING]; /* to this worker */
@@ -41,8 +43,8 @@ struct node {
     struct cache *cache;
     struct rte_rcu_qsbr *qsbr;
     void *memory;
-    struct dht_store *store;
-    struct dht_counters served;
+    struct dht_store *store; /* of all shards: its arena is worker 0's */
+    uint8_t store_seed[32];
     struct dht_routes *routes;
     struct proxy_policy policy;
     struct proxy_site site[2];
@@ -71,6 +73,7 @@ struct world {
     size_t cache_bytes;
     uint32_t requests, fills;
     struct node node[WORLD_NODES];
+    struct dht_contact contact[WORLD_NODES];
     struct origin origin[WORLD_ORIGINS]; /* 0: of the site; 1: public, by name; 2: of nobody */
     struct pipe *pipes;
     struct packet *packets, **packets_tail;

@@ -178,11 +178,13 @@ static void the_index_holds_what_is_put(struct world *w)
         struct indexed put = {false}, get = {false};
         unsigned a = k % OUTSIDE, b = (k + 1) % OUTSIDE, worker = k % w->workers;
 
-        CHECK(dht_put(w->node[a]->worker[worker]->asker, &key, 20000, index_done, &put, w->now));
+        CHECK(dht_put(w->node[a]->worker[worker]->asker, &key, DHT_ALL_LEVELS, 20000, index_done,
+                      &put, w->now));
         for (unsigned i = 0; i < 100000 && !put.over; i++)
             world_step(w);
         CHECK(put.over && put.result.end == DHT_FOUND);
-        CHECK(dht_get(w->node[b]->worker[worker]->asker, &key, index_done, &get, w->now));
+        CHECK(dht_get(w->node[b]->worker[worker]->asker, &key, DHT_ALL_LEVELS, index_done, &get,
+                      w->now));
         for (unsigned i = 0; i < 100000 && !get.over; i++)
             world_step(w);
         CHECK(get.over && get.result.end == DHT_FOUND && get.result.n >= 1);
@@ -190,22 +192,120 @@ static void the_index_holds_what_is_put(struct world *w)
     }
 }
 
-static void control_is_told(struct world *w)
+static void forget_events(struct world *w)
 {
-    struct message m = {.type = NODE_PING, .from = 0xffff};
-    struct node_ping *ping_body = (struct node_ping *)m.body;
     struct node_event e;
-    bool answered = false;
-
     while (node_event(w->node[0], &e)) {
     }
-    ping_body->to = w->contact[1].rpc;
-    ping_body->who = w->contact[1].id;
-    CHECK(node_command(w->node[0], 0, &m));
+}
+
+/* A ping that control lent comes back as soon as it is sent; who answers is told with all it says,
+ * on the other side too; who does not, by its ID. */
+static void control_is_told(struct world *w)
+{
+    struct dht_ping ping[2] = {
+        {.to = w->contact[1].rpc, .has_who = true, .who = w->contact[1].id},
+        {.to = {world_ip(77), 5300}},
+    };
+    const struct dht_id nobody = dht_node_id(&ping[1].to);
+    struct node_event e;
+    unsigned answered = 0, lost = 0, back = 0, heard = 0;
+
+    forget_events(w);
+    world_run(w, 1100000); /* node 1 tells of each once a second */
+    while (node_event(w->node[1], &e)) {
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        struct message m = {.type = NODE_PING, .from = 0xffff, .ptr[0] = &ping[i]};
+        CHECK(node_command(w->node[0], w->workers - 1, &m));
+    }
+    world_run(w, 1000000);
+    while (node_event(w->node[0], &e)) {
+        back += e.type == NODE_PINGED && (e.ptr == &ping[0] || e.ptr == &ping[1]);
+        lost += e.type == NODE_TIMED_OUT && memcmp(&e.id, &nobody, sizeof(nobody)) == 0;
+        if (e.type != NODE_ANSWERED)
+            continue;
+        CHECK(memcmp(&e.heard.who.contact.id, &w->contact[1].id, 20) == 0);
+        CHECK(e.heard.who.contact.http_port == 80 && e.heard.tidings.ping);
+        CHECK(e.heard.tidings.rtt_us > 0 && e.heard.tidings.rtt_us < 100000);
+        answered++;
+    }
+    while (node_event(w->node[1], &e))
+        heard += e.type == NODE_HEARD &&
+                 memcmp(&e.heard.who.contact.id, &w->contact[0].id, 20) == 0 &&
+                 e.heard.tidings.rtt_us == 0;
+    CHECK(answered == 1 && lost == 1 && back == 2 && heard == 1);
+}
+
+/* What one node's control puts, and how another's finds that, hop by hop; and a walk. */
+static void control_looks_up(struct world *w)
+{
+    static struct node_lookup there, nowhere;
+    static struct node_find find;
+    struct message put = {.type = NODE_PUT, .from = 0xffff};
+    const struct node_put body = {dht_key("router 10.0.0.1", 15), 60000};
+    struct node_event e;
+    unsigned back = 0;
+
+    memcpy(put.body, &body, sizeof(body));
+    CHECK(node_command(w->node[0], 0, &put));
     world_run(w, 100000);
-    while (node_event(w->node[0], &e))
-        answered |= e.type == NODE_ANSWERED && memcmp(&e.contact.id, &w->contact[1].id, 20) == 0;
-    CHECK(answered);
+    there.key = body.key;
+    nowhere.key = dht_key("nothing", 7);
+    find.find = (struct dht_find){.target = w->contact[1].id};
+    struct message m[] = {{.type = NODE_LOOKUP, .ptr[0] = &there},
+                          {.type = NODE_LOOKUP, .ptr[0] = &nowhere},
+                          {.type = NODE_FIND, .ptr[0] = &find}};
+    for (unsigned i = 0; i < 3; i++)
+        CHECK(node_command(w->node[1], w->workers - 1, &m[i]));
+    world_run(w, 1000000);
+    while (node_event(w->node[1], &e)) {
+        back += e.type == NODE_LOOKED_UP && (e.ptr == &there || e.ptr == &nowhere);
+        back += e.type == NODE_FOUND && e.ptr == &find;
+    }
+    CHECK(back == 3);
+    CHECK(there.result.end == DHT_FOUND && there.result.n == 1);
+    CHECK(memcmp(&there.result.value[0].node, &w->contact[0].id, 20) == 0);
+    CHECK(there.path.n >= 1 && there.path.hop[there.path.n - 1].end == DHT_HOP_FOUND);
+    CHECK(nowhere.result.end == DHT_NOT_FOUND && nowhere.path.n >= 1);
+    CHECK(find.result.end == DHT_FOUND && find.result.nearest == 2);
+}
+
+static unsigned values_of(struct world *w, struct node_lookup *l)
+{
+    struct message m = {.type = NODE_LOOKUP, .from = 0xffff, .ptr[0] = l};
+    struct node_event e;
+
+    CHECK(node_command(w->node[1], 0, &m));
+    world_run(w, 1000000);
+    while (node_event(w->node[1], &e))
+        if (e.type == NODE_LOOKED_UP)
+            return l->result.n;
+    return UINT32_MAX;
+}
+
+/* Every worker is told, since each holds some of the keys. */
+static void a_dead_node_is_forgotten_until_it_puts_again(struct world *w)
+{
+    static struct node_lookup lookup;
+    struct message put = {.type = NODE_PUT, .from = 0xffff},
+                   forget = {.type = NODE_FORGET, .from = 0xffff};
+    const struct node_put body = {dht_key("router 10.0.0.2", 15), 60000};
+
+    memcpy(put.body, &body, sizeof(body));
+    memcpy(forget.body, &w->contact[0].id, sizeof(struct dht_id));
+    lookup.key = body.key;
+    CHECK(node_command(w->node[0], 0, &put));
+    world_run(w, 100000);
+    CHECK(values_of(w, &lookup) == 1);
+    for (unsigned i = 0; i < OUTSIDE; i++)
+        for (unsigned k = 0; k < w->workers; k++)
+            CHECK(node_command(w->node[i], k, &forget));
+    world_run(w, 100000);
+    CHECK(values_of(w, &lookup) == 0);
+    CHECK(node_command(w->node[0], 0, &put));
+    world_run(w, 2000000);
+    CHECK(values_of(w, &lookup) == 1);
 }
 
 static struct message probe_of(const struct addr *to, uint16_t token, uint8_t hop_limit)
@@ -237,7 +337,8 @@ static void a_probe_finds_its_end(struct world *w)
                 if (e.type != NODE_PROBED)
                     continue;
                 CHECK(e.probed.token == token && e.probed.reached && e.worker == worker);
-                CHECK(addr_eq(&e.probed.from, &to) && e.rtt_us > 0 && e.rtt_us < 100000);
+                CHECK(addr_eq(&e.probed.from, &to) && e.probed.rtt_us > 0 &&
+                      e.probed.rtt_us < 100000);
                 told = true;
                 answers++;
             }
@@ -428,6 +529,8 @@ static void story(unsigned workers, bool offload, unsigned lose)
     dns_names_the_nodes(&w);
     the_index_holds_what_is_put(&w);
     control_is_told(&w);
+    control_looks_up(&w);
+    a_dead_node_is_forgotten_until_it_puts_again(&w);
     a_probe_finds_its_end(&w);
     a_router_is_heard_by_who_probed(&w);
     a_purge_forgets(&w);

@@ -96,28 +96,36 @@ static struct dht_contact contact_of(unsigned i)
     return c;
 }
 
-static const struct dht_id *sort_self;
-
-static int by_distance(const void *x, const void *y)
-{
-    const struct dht_route *a = x, *b = y;
-    for (unsigned i = 0; i < DHT_ID_BYTES; i++) {
-        int p = a->contact.id.b[i] ^ sort_self->b[i], q = b->contact.id.b[i] ^ sort_self->b[i];
-        if (p != q)
-            return p - q;
-    }
-    return 0;
-}
-
+/* All nodes but outside, nearest first. */
 static struct dht_routes *routes_of(struct world *w, unsigned self)
 {
     struct dht_routes *r = calloc(1, sizeof(*r) + WORLD_NODES * sizeof(r->route[0]));
+    struct dht_route *route = (struct dht_route *)(r + 1);
+
     r->self = w->contact[self];
-    for (unsigned i = 0; i < OUTSIDE && self != OUTSIDE; i++)
-        if (i != self)
-            r->route[r->n++] = (struct dht_route){w->contact[i], 1000, true};
-    sort_self = &r->self.id;
-    qsort(r->route, r->n, sizeof(r->route[0]), by_distance);
+    r->populated = 1;
+    r->route = route;
+    r->contact = w->contact;
+    for (unsigned i = 0; i < OUTSIDE && self != OUTSIDE; i++) {
+        struct dht_distance d = distance_between(&r->self.id, &w->contact[i].id);
+        unsigned at = r->n;
+        if (i == self)
+            continue;
+        for (; at > 0; at--) {
+            struct dht_distance o =
+                distance_between(&r->self.id, &w->contact[route[at - 1].peer].id);
+            if (distance_less(&o, &d))
+                break;
+            route[at] = route[at - 1];
+        }
+        route[at] = (struct dht_route){.peer = i & 0xffffff,
+                                       .levels = 1,
+                                       .alive = 1,
+                                       .live = 1,
+                                       .rtt_us = 1000,
+                                       .prefix = (uint8_t)distance_prefix(&d)};
+        r->n++;
+    }
     return r;
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "dataplane/worker/worker.h"
+#include "dht/id.h"
 
 #define WORLD_NODES 4 /* the last one is outside */
 #define OUTSIDE     3
