@@ -8,16 +8,21 @@
 #include <stdlib.h>
 
 #include "base/cursor.h"
+#include "dht/arena.h"
 #include "dht/id.h"
 #include "dht/rpc.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define SENT 64
+#define SENT     64
+#define CONTACTS 6
 
 struct world {
     struct dht_mac *mac;
-    struct dht_contact self;
+    struct dht_routes routes;
+    struct dht_contact contact[CONTACTS];
+    struct dht_route route[CONTACTS];
+    struct dht_path path;
     unsigned sent, done, started;
     struct {
         struct endpoint to;
@@ -34,11 +39,47 @@ static struct dht_contact contact(unsigned i)
     return c;
 }
 
+static int by_distance(const void *x, const void *y, void *self)
+{
+    const struct dht_contact *a = x, *b = y;
+    struct dht_distance da = distance_between(&a->id, self);
+    struct dht_distance db = distance_between(&b->id, self);
+    return distance_less(&da, &db) ? -1 : distance_less(&db, &da);
+}
+
+static void world_routes(struct world *w)
+{
+    struct dht_routes *r = &w->routes;
+    r->self = contact(1);
+    for (unsigned l = 1; l < DHT_LEVELS; l++)
+        r->level[l].is.cid = 10 + l;
+    for (unsigned i = 0; i < CONTACTS; i++)
+        w->contact[i] = contact(2 + i);
+    qsort_r(w->contact, CONTACTS, sizeof(w->contact[0]), by_distance, &r->self.id);
+    for (unsigned i = 0; i < CONTACTS; i++)
+        w->route[i] =
+            (struct dht_route){.peer = i & 0xffffff,
+                               .levels = (i | 1) & 7,
+                               .alive = i != 3,
+                               .rtt_us = 1000 * i & 0xffffff,
+                               .prefix = id_prefix(&r->self.id, &w->contact[i].id) & 0xff};
+    r->n = CONTACTS;
+    r->route = w->route;
+    r->contact = w->contact;
+    r->populated = DHT_ALL_LEVELS;
+}
+
+/* What leaves must be a question, and one to a stranger padded. */
 static bool take(void *ctx, uint16_t port, const struct endpoint *to, const void *data, size_t len)
 {
     struct world *w = ctx;
+    struct rpc r;
     (void)port;
-    if (w->sent == SENT || len > RPC_MAX)
+    if (rpc_read(data, len, &w->routes.self.rpc, &r) != RPC_OK || r.flags & RPC_REPLY)
+        abort();
+    if (rpc_is_keyed(r.type) && r.cookie == 0 && len < RPC_PADDED)
+        abort();
+    if (w->sent == SENT)
         return false;
     w->packet[w->sent].to = *to;
     w->packet[w->sent].len = (uint16_t)len;
@@ -49,9 +90,58 @@ static bool take(void *ctx, uint16_t port, const struct endpoint *to, const void
 static void done(void *ctx, const struct dht_result *result, struct now now)
 {
     (void)now;
-    if (result->n > sizeof(result->value) / sizeof(result->value[0]))
+    if (result->n > sizeof(result->value) / sizeof(result->value[0]) ||
+        result->nearest > DHT_NEAREST || result->level >= DHT_LEVELS)
         abort();
+    for (unsigned i = 1; i < result->nearest; i++)
+        if (result->distance[i] < result->distance[i - 1])
+            abort();
     ((struct world *)ctx)->done++;
+}
+
+static void answered(void *ctx, const struct dht_sender *who, const struct dht_tidings *t,
+                     struct now now)
+{
+    const struct world *w = ctx;
+    (void)now;
+    struct dht_id id = dht_node_id(&who->contact.rpc);
+    if (!id_eq(&id, &who->contact.id) || id_eq(&id, &w->routes.self.id) || t->rtt_us == 0 ||
+        t->n_news > DHT_NEWS)
+        abort();
+}
+
+static void timed_out(void *ctx, const struct dht_id *who, struct now now)
+{
+    (void)ctx, (void)who, (void)now;
+}
+
+/* The body of an answer, from the input. */
+static void make_answer(const struct rpc *ask, uint8_t mode, struct reader *in, struct rpc *r)
+{
+    uint8_t counts = read_u8(in), levels = read_u8(in);
+    r->type = mode % 4 == 1 ? (mode & 0x20 ? RPC_COOKIE : RPC_NOT_MEMBER) : ask->type;
+    if (ask->type == RPC_PING || ask->type == RPC_VIA)
+        r->type = ask->type;
+    r->flags = (uint8_t)(RPC_REPLY | (mode & 0x1e) | (levels & 0xc0));
+    r->key_id = 1;
+    r->tid = ask->tid;
+    r->cookie = mode;
+    r->served = levels % DHT_LEVELS;
+    r->values_level = levels / 4 % DHT_LEVELS;
+    r->contacts_level = levels / 16 % DHT_LEVELS;
+    for (unsigned l = 1; l < DHT_LEVELS; l++)
+        r->from.level[l].cid = 10 + (levels & l);
+    r->values = counts % 5;
+    r->contacts = counts / 5 % 5;
+    r->has_coordinate = counts & 0x80;
+    r->news = counts >> 7;
+    for (unsigned i = 0; i < r->contacts; i++) {
+        struct dht_contact c = contact(read_u8(in));
+        r->contact[i] = (struct rpc_contact){c.id, c.rpc};
+    }
+    for (unsigned i = 0; i < r->values; i++)
+        r->value[i] =
+            (struct dht_value){contact(read_u8(in)).id, contact(3).rpc, read_u8(in), read_u8(in)};
 }
 
 /* One answer to the oldest packet that waits. */
@@ -59,72 +149,86 @@ static void answer(struct world *w, struct dht_asker *a, struct reader *in, stru
 {
     uint8_t packet[RPC_MAX + 64], mode = read_u8(in);
     struct rpc ask, r;
-    struct datagram d = {.from = w->packet[0].to, .to = w->self.rpc, .data = packet};
-    bool read = rpc_read(w->packet[0].data, w->packet[0].len, &ask) == RPC_OK;
+    struct datagram d = {.from = w->packet[0].to, .to = w->routes.self.rpc, .data = packet};
+    rpc_read(w->packet[0].data, w->packet[0].len, &w->routes.self.rpc, &ask);
     w->sent--;
     memmove(&w->packet[0], &w->packet[1], w->sent * sizeof(w->packet[0]));
-    if (!read)
-        abort();
     if (mode % 4 == 0)
         return;
     memset(&r, 0, sizeof(r));
-    r.type = mode % 4 == 1 ? RPC_COOKIE : ask.type;
-    r.flags = RPC_REPLY | (mode & 0x1e);
-    r.key_id = 1;
-    r.tid = ask.tid;
-    r.cookie = mode;
-    r.from.rpc = d.from;
-    r.from.id = dht_node_id(&d.from);
-    if (ask.type == RPC_PING)
-        r.type = RPC_PING;
-    uint8_t counts = read_u8(in);
-    r.values = counts % 5;
-    r.contacts = counts / 5 % 5;
-    for (unsigned i = 0; i < r.contacts; i++) {
-        struct dht_contact c = contact(read_u8(in));
-        r.contact[i] = (struct rpc_contact){c.id, c.rpc};
-    }
-    for (unsigned i = 0; i < r.values; i++)
-        r.value[i] =
-            (struct dht_value){contact(read_u8(in)).id, contact(3).rpc, read_u8(in), read_u8(in)};
+    r.from.contact.rpc = d.from;
+    r.from.contact.id = dht_node_id(&d.from);
+    make_answer(&ask, mode, in, &r);
     size_t len = rpc_write(&r, packet, sizeof(packet));
     if (mode % 4 == 3 && reader_left(in) > 2) { /* damaged before it is signed */
         packet[read_u16(in) % len] = read_u8(in);
         len -= mode & 0x80 ? mode % 16u : 0;
     }
-    if (len >= RPC_TAG && !(mode & 0x40))
+    if (!(mode & 0x40))
         dht_mac_sign(w->mac, packet, len - RPC_TAG, packet + len - RPC_TAG);
     d.len = (uint16_t)len;
     dht_asker_input(a, &d, now);
     dht_asker_input(a, &d, now); /* and once more */
 }
 
-static void start(struct world *w, struct dht_asker *a, uint8_t op, uint8_t arg, struct now now)
+static void start_find(struct world *w, struct dht_asker *a, uint8_t arg, struct now now)
 {
-    struct dht_id key = dht_key(&arg, 1);
-    uint64_t ticket = 0;
-    switch (op % 6) {
-    case 0:
-        ticket = dht_get(a, &key, done, w, now);
-        break;
-    case 1:
-        ticket = dht_put(a, &key, 1000u * arg, done, w, now);
-        break;
-    case 2:
-        ticket = dht_find(a, &key, done, w, now);
-        break;
-    case 3:
-        dht_remove(a, &key, now);
-        return;
-    case 4:
-        dht_ping(a, &w->self.rpc, NULL, now);
-        return;
-    case 5:
-        dht_cancel(a, dht_get(a, &key, NULL, NULL, now));
-        return;
+    struct dht_find f = {.target = dht_key(&arg, 1), .level = arg % DHT_LEVELS};
+    f.guest = arg & 0x10;
+    f.seeds = arg / 32 % (DHT_SEEDS + 1);
+    for (unsigned i = 0; i < f.seeds; i++) {
+        struct dht_contact c = contact(arg + i);
+        f.seed[i].id = c.id;
+        f.seed[i].rpc = c.rpc;
     }
     w->started++;
-    (void)ticket;
+    dht_find(a, &f, done, w, now);
+}
+
+static void start_ping(struct dht_asker *a, uint8_t arg, struct now now)
+{
+    struct dht_contact to = contact(arg % 64), via = contact(arg);
+    struct dht_ping p = {.to = to.rpc,
+                         .has_who = arg & 1,
+                         .is_via = arg & 2,
+                         .who = to.id,
+                         .via = via.id,
+                         .via_rpc = via.rpc,
+                         .n_news = arg % (DHT_NEWS + 1)};
+    dht_ping(a, &p, now);
+}
+
+static void start(struct world *w, struct dht_asker *a, uint8_t op, uint8_t arg, struct now now)
+{
+    uint8_t name = arg % 8;
+    struct dht_id key = dht_key(&name, 1);
+    unsigned levels = 1 + arg / 8 % 7;
+    switch (op % 7) {
+    case 0:
+        w->started++;
+        dht_get(a, &key, levels, done, w, now);
+        return;
+    case 1:
+        w->started++;
+        (arg & 0x80 ? dht_claim : dht_put)(a, &key, levels, 1000u * arg, done, w, now);
+        return;
+    case 2:
+        start_find(w, a, arg, now);
+        return;
+    case 3:
+        dht_remove(a, &key, levels, now);
+        return;
+    case 4:
+        start_ping(a, arg, now);
+        return;
+    case 5:
+        dht_cancel(a, dht_get(a, &key, levels, NULL, NULL, now));
+        return;
+    case 6:
+        w->started++;
+        dht_path_get(a, &key, levels, &w->path, done, w, now);
+        return;
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -135,18 +239,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct dht_config config = dht_config_default();
     struct now now = {1000000, 0};
     config.lookups = 4;
+    config.pings = 4;
+    config.holders = 4;
     config.bucket = 3;
+    config.peers = 16;
     if (!mac)
         mac = dht_mac_create(&keys);
     struct world *w = calloc(1, sizeof(*w));
-    struct dht_routes *routes = calloc(1, sizeof(*routes) + 2 * sizeof(routes->route[0]));
     w->mac = mac;
-    w->self = routes->self = contact(1);
-    routes->n = 1;
-    routes->route[0] = (struct dht_route){contact(2), 1000, true};
-    struct dht_asker_host host = {{w, take}, NULL, NULL, NULL};
-    struct dht_asker *a = dht_asker_create(&config, 5, mac, &host, seed, now);
-    dht_asker_routes(a, routes);
+    world_routes(w);
+    struct dht_asker_host host = {
+        .udp = {w, take}, .ctx = w, .answered = answered, .timed_out = timed_out};
+    struct dht_arena *arena = dht_arena_create(&config, 5, seed, seed, now);
+    struct dht_asker *a = dht_asker_create(arena, mac, &host);
+    dht_asker_routes(a, &w->routes);
 
     struct reader in = reader_of(data, size);
     while (reader_left(&in) > 0) {
@@ -157,18 +263,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             answer(w, a, &in, now);
         } else {
             now.mono_us += 1000ull * (op - 90u);
-            dht_asker_poll(a, now);
+            dht_arena_poll(arena, now);
         }
     }
     for (unsigned i = 0; i < 200; i++) { /* every lookup ends in bounded time */
         now.mono_us += 50000;
-        dht_asker_poll(a, now);
+        dht_arena_poll(arena, now);
         w->sent = 0;
     }
-    if (w->done != w->started || dht_asker_counters(a)->dht_lookups != 0)
+    if (w->done != w->started || arena->running != 0 || arena->free_slots != arena->slots ||
+        dht_arena_deadline_us(arena) != UINT64_MAX || w->path.n > DHT_PATH_HOPS)
         abort();
     dht_asker_destroy(a);
-    free(routes);
+    dht_arena_destroy(arena);
     free(w);
     return 0;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "live_cluster.h"
 
+#include "dht/rpc.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -8,8 +10,8 @@
 
 enum kind { PING, ANSWER, VIA, HELPED, NEWS, HELPER_TIMER };
 
-struct cluster_packet {
-    struct cluster_packet *next;
+struct swim_packet {
+    struct swim_packet *next;
     enum kind kind;
     unsigned from, to;
     uint32_t incarnation;
@@ -19,20 +21,20 @@ struct cluster_packet {
     uint32_t token;    /* VIA, HELPED */
     bool reached;      /* HELPED */
     unsigned n;
-    struct live_news news[LIVE_NEWS_PACKET];
+    struct dht_news news[DHT_NEWS];
 };
 
-struct now cluster_now(const struct cluster *c)
+struct now swim_now(const struct swim *c)
 {
     return (struct now){c->us, (int64_t)(c->us / 1000000)};
 }
 
-static void enqueue(struct cluster *c, const struct cluster_packet *p, uint64_t after_us)
+static void enqueue(struct swim *c, const struct swim_packet *p, uint64_t after_us)
 {
     uint64_t ms = after_us / 1000;
     assert(ms < CLUSTER_SLOTS);
     unsigned slot = (unsigned)((c->us / 1000 + (ms ? ms : 1)) % CLUSTER_SLOTS);
-    struct cluster_packet *copy = malloc(sizeof(*copy));
+    struct swim_packet *copy = malloc(sizeof(*copy));
     assert(copy);
     *copy = *p;
     copy->next = NULL;
@@ -47,14 +49,14 @@ static uint64_t delay_us(unsigned a, unsigned b)
     return 500 + (h >> 40) % 9501;
 }
 
-static void transmit(struct cluster *c, struct cluster_packet *p)
+static void transmit(struct swim *c, struct swim_packet *p)
 {
-    struct cluster_node *from = &c->node[p->from], *to = &c->node[p->to];
+    struct swim_node *from = &c->node[p->from], *to = &c->node[p->to];
     p->incarnation = live_self_incarnation(from->live);
     if (p->kind != NEWS) /* a rumour has its own */
-        p->n = live_news_out(from->live, p->to, p->news, cluster_now(c));
+        p->n = live_news_out(from->live, p->to, p->news, swim_now(c));
     from->sent++;
-    from->sent_bytes += CLUSTER_PACKET_BYTES + p->n * LIVE_NEWS_BYTES;
+    from->sent_bytes += CLUSTER_PACKET_BYTES + p->n * RPC_NEWS_ITEM;
     if (from->cut || to->cut || rng_below(&c->rng, 1000) < c->loss_permille)
         return;
     enqueue(c, p, delay_us(p->from, p->to));
@@ -65,27 +67,27 @@ static void transmit(struct cluster *c, struct cluster_packet *p)
 
 static void host_ping(void *ctx, uint32_t peer)
 {
-    struct cluster_node *node = ctx;
-    struct cluster_packet p = {
+    struct swim_node *node = ctx;
+    struct swim_packet p = {
         .kind = PING, .from = node->number, .to = peer, .asked_us = node->cluster->us};
     transmit(node->cluster, &p);
 }
 
 static void host_ping_via(void *ctx, uint32_t helper, uint32_t target, uint32_t token)
 {
-    struct cluster_node *node = ctx;
-    struct cluster_packet p = {
+    struct swim_node *node = ctx;
+    struct swim_packet p = {
         .kind = VIA, .from = node->number, .to = helper, .target = target, .token = token};
     transmit(node->cluster, &p);
 }
 
-static void host_rumour(void *ctx, uint32_t to, const struct live_news *news, unsigned n)
+static void host_rumour(void *ctx, uint32_t to, const struct dht_news *news, unsigned n)
 {
-    struct cluster_node *node = ctx;
-    cluster_tell(node->cluster, node->number, to, news, n);
+    struct swim_node *node = ctx;
+    swim_tell(node->cluster, node->number, to, news, n);
 }
 
-static void sample(struct cluster_samples *s, uint64_t us)
+static void sample(struct swim_samples *s, uint64_t us)
 {
     if (s->n == s->room) {
         s->room = s->room ? 2 * s->room : 256;
@@ -97,8 +99,8 @@ static void sample(struct cluster_samples *s, uint64_t us)
 
 static void host_changed(void *ctx, uint32_t peer, enum live_state state)
 {
-    struct cluster_node *node = ctx;
-    struct cluster *c = node->cluster;
+    struct swim_node *node = ctx;
+    struct swim *c = node->cluster;
     uint64_t *withdrawn = &c->withdrawn_us[node->number][peer];
     if (state == LIVE_ALIVE && *withdrawn) {
         if (*withdrawn >= c->node[peer].started_us && c->node[peer].up && !c->node[peer].cut)
@@ -122,9 +124,9 @@ static void host_self_accused(void *ctx, uint32_t incarnation)
 /* --- the RPC layer -----------------------------------------------------------------------------
  */
 
-static void help(struct cluster *c, struct cluster_node *node, const struct cluster_packet *via)
+static void help(struct swim *c, struct swim_node *node, const struct swim_packet *via)
 {
-    struct cluster_packet p = {.from = node->number, .to = via->from};
+    struct swim_packet p = {.from = node->number, .to = via->from};
     if (node->lying_helper) {
         p.kind = HELPED;
         p.token = via->token;
@@ -137,8 +139,8 @@ static void help(struct cluster *c, struct cluster_node *node, const struct clus
         j++;
     if (j == CLUSTER_JOBS)
         return;
-    node->job[j] = (struct cluster_job){true, via->from, via->token};
-    p = (struct cluster_packet){
+    node->job[j] = (struct swim_job){true, via->from, via->token};
+    p = (struct swim_packet){
         .kind = PING, .from = node->number, .to = via->target, .asked_us = c->us, .job = j + 1};
     transmit(c, &p);
     p.kind = HELPER_TIMER;
@@ -147,23 +149,23 @@ static void help(struct cluster *c, struct cluster_node *node, const struct clus
     enqueue(c, &p, HELPER_US);
 }
 
-static void helper_end(struct cluster *c, struct cluster_node *node, unsigned job, bool reached)
+static void helper_end(struct swim *c, struct swim_node *node, unsigned job, bool reached)
 {
-    struct cluster_job *j = &node->job[job - 1];
+    struct swim_job *j = &node->job[job - 1];
     if (!j->used)
         return;
-    struct cluster_packet p = {.kind = HELPED,
-                               .from = node->number,
-                               .to = j->asker,
-                               .token = j->token,
-                               .reached = reached};
+    struct swim_packet p = {.kind = HELPED,
+                            .from = node->number,
+                            .to = j->asker,
+                            .token = j->token,
+                            .reached = reached};
     j->used = false;
     transmit(c, &p);
 }
 
-static void receive(struct cluster *c, struct cluster_node *node, const struct cluster_packet *p)
+static void receive(struct swim *c, struct swim_node *node, const struct swim_packet *p)
 {
-    struct now now = cluster_now(c);
+    struct now now = swim_now(c);
     if (p->kind == HELPER_TIMER) {
         if (node->job[p->job - 1].token == p->token)
             helper_end(c, node, p->job, false);
@@ -173,7 +175,7 @@ static void receive(struct cluster *c, struct cluster_node *node, const struct c
     live_heard(node->live, p->from, p->incarnation, (uint32_t)rtt, now);
     live_news_in(node->live, p->from, p->news, p->n, now);
     if (p->kind == PING) {
-        struct cluster_packet answer = *p;
+        struct swim_packet answer = *p;
         answer.kind = ANSWER;
         answer.from = p->to;
         answer.to = p->from;
@@ -187,22 +189,21 @@ static void receive(struct cluster *c, struct cluster_node *node, const struct c
     }
 }
 
-void cluster_tell(struct cluster *c, unsigned from, unsigned to, const struct live_news *news,
-                  unsigned n)
+void swim_tell(struct swim *c, unsigned from, unsigned to, const struct dht_news *news, unsigned n)
 {
-    struct cluster_packet p = {.kind = NEWS, .from = from, .to = to, .n = n};
+    struct swim_packet p = {.kind = NEWS, .from = from, .to = to, .n = n};
     memcpy(p.news, news, n * sizeof(news[0]));
     transmit(c, &p);
 }
 
-static void deliver(struct cluster *c)
+static void deliver(struct swim *c)
 {
     unsigned slot = (unsigned)(c->us / 1000 % CLUSTER_SLOTS);
-    struct cluster_packet *p = c->slot[slot], *next;
+    struct swim_packet *p = c->slot[slot], *next;
     c->slot[slot] = NULL;
     c->last[slot] = &c->slot[slot];
     for (; p; p = next) {
-        struct cluster_node *to = &c->node[p->to];
+        struct swim_node *to = &c->node[p->to];
         next = p->next;
         if (to->up && c->us < to->asleep_until_us)
             enqueue(c, p, to->asleep_until_us - c->us);
@@ -212,30 +213,30 @@ static void deliver(struct cluster *c)
     }
 }
 
-void cluster_run(struct cluster *c, uint64_t us)
+void swim_run(struct swim *c, uint64_t us)
 {
     for (uint64_t end = c->us + us; c->us < end;) {
         c->us += 1000;
         deliver(c);
-        for (struct cluster_node *n = c->node; n < c->node + c->n; n++)
+        for (struct swim_node *n = c->node; n < c->node + c->n; n++)
             if (n->up && c->us >= n->asleep_until_us && live_deadline_us(n->live) <= c->us)
-                live_poll(n->live, cluster_now(c));
+                live_poll(n->live, swim_now(c));
     }
 }
 
 /* --- nodes -------------------------------------------------------------------------------------
  */
 
-static void node_start(struct cluster *c, unsigned i, uint32_t incarnation)
+static void node_start(struct swim *c, unsigned i, uint32_t incarnation)
 {
     static const struct live_host host = {NULL,        host_ping,    host_ping_via,
                                           host_rumour, host_changed, host_self_accused};
-    struct cluster_node *node = &c->node[i];
+    struct swim_node *node = &c->node[i];
     struct live_host mine = host;
     uint8_t seed[32];
     mine.ctx = node;
     rng_bytes(&c->rng, seed, sizeof(seed));
-    node->live = live_create(&c->config, &node->id, incarnation, &mine, seed, cluster_now(c));
+    node->live = live_create(&c->config, &node->id, incarnation, &mine, seed, swim_now(c));
     assert(node->live);
     node->up = true;
     node->started_us = c->us;
@@ -245,14 +246,14 @@ static void node_start(struct cluster *c, unsigned i, uint32_t incarnation)
         if (!c->monitors[i][k])
             continue;
         uint32_t known = c->node[k].live ? live_self_incarnation(c->node[k].live) : 1;
-        bool added = live_add(node->live, k, &c->node[k].id, known, cluster_now(c));
+        bool added = live_add(node->live, k, &c->node[k].id, known, swim_now(c));
         assert(added);
     }
 }
 
-struct cluster *cluster_create(unsigned n, unsigned each, unsigned loss_permille, uint64_t seed)
+struct swim *swim_create(unsigned n, unsigned each, unsigned loss_permille, uint64_t seed)
 {
-    struct cluster *c = calloc(1, sizeof(*c));
+    struct swim *c = calloc(1, sizeof(*c));
     assert(c && n <= CLUSTER_MAX && each < n);
     rng_init_u64(&c->rng, seed);
     c->us = 1000000;
@@ -278,10 +279,10 @@ struct cluster *cluster_create(unsigned n, unsigned each, unsigned loss_permille
     return c;
 }
 
-void cluster_destroy(struct cluster *c)
+void swim_destroy(struct swim *c)
 {
     for (unsigned i = 0; i < CLUSTER_SLOTS; i++) {
-        struct cluster_packet *p = c->slot[i], *next;
+        struct swim_packet *p = c->slot[i], *next;
         for (; p; p = next) {
             next = p->next;
             free(p);
@@ -294,13 +295,13 @@ void cluster_destroy(struct cluster *c)
     free(c);
 }
 
-void cluster_kill(struct cluster *c, unsigned i)
+void swim_kill(struct swim *c, unsigned i)
 {
     c->node[i].up = false;
     c->node[i].killed_us = c->us;
 }
 
-void cluster_start(struct cluster *c, unsigned i)
+void swim_start(struct swim *c, unsigned i)
 {
     uint32_t incarnation = live_self_incarnation(c->node[i].live) + 1000;
     live_destroy(c->node[i].live);
@@ -308,24 +309,24 @@ void cluster_start(struct cluster *c, unsigned i)
     node_start(c, i, incarnation);
 }
 
-bool cluster_alive(const struct cluster *c, unsigned observer, unsigned subject)
+bool swim_alive(const struct swim *c, unsigned observer, unsigned subject)
 {
     enum live_state state;
     return live_get(c->node[observer].live, subject, &state) && state == LIVE_ALIVE;
 }
 
-void cluster_observers(const struct cluster *c, unsigned subject, unsigned *all, unsigned *withdrew)
+void swim_observers(const struct swim *c, unsigned subject, unsigned *all, unsigned *withdrew)
 {
     *all = *withdrew = 0;
     for (unsigned i = 0; i < c->n; i++) {
         if (!c->node[i].up || !c->monitors[i][subject])
             continue;
         ++*all;
-        *withdrew += !cluster_alive(c, i, subject);
+        *withdrew += !swim_alive(c, i, subject);
     }
 }
 
-void cluster_measure(struct cluster *c)
+void swim_measure(struct swim *c)
 {
     c->counted_from_us = c->us;
     c->withdrawals.n = c->wrong.n = c->wrong_begun = 0;
@@ -339,7 +340,7 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-uint64_t cluster_quantile_us(struct cluster_samples *s, unsigned permille)
+uint64_t swim_quantile_us(struct swim_samples *s, unsigned permille)
 {
     if (s->n == 0)
         return 0;

@@ -11,7 +11,7 @@
 Test(live_news, an_accused_that_answers_stays)
 {
     struct world *w = make(10);
-    struct live_news out[LIVE_NEWS_PACKET];
+    struct dht_news out[DHT_NEWS];
     tell(w, 1, 5, 1, LIVE_SUSPECT);
     cr_assert_eq(w->pings[5], 1, "asked at once");
     cr_assert_geq(live_news_out(w->live, 5, out, w->now), 1);
@@ -204,7 +204,7 @@ Test(live_news, who_says_of_many_that_they_leave_is_listened_to_when_they_do)
 Test(live_news, our_own_leaving_is_told_to_some_and_in_all_that_we_send)
 {
     struct world *w = make(10);
-    struct live_news out[LIVE_NEWS_PACKET];
+    struct dht_news out[DHT_NEWS];
     live_leave(w->live, w->now);
     live_leave(w->live, w->now);
     cr_assert_eq(w->rumours, 3);
@@ -220,7 +220,7 @@ Test(live_news, our_own_leaving_is_told_to_some_and_in_all_that_we_send)
 Test(live_news, an_accusation_of_ourselves_is_refuted_but_not_each_of_a_flood)
 {
     struct world *w = make(10);
-    struct live_news out[LIVE_NEWS_PACKET];
+    struct dht_news out[DHT_NEWS];
     tell(w, 1, 0, 99, LIVE_SUSPECT);
     tell(w, 1, 0, UINT32_MAX - 1, LIVE_DEAD); /* made up: our incarnations would end */
     tell(w, 1, 0, 100, LIVE_ALIVE);
@@ -274,10 +274,10 @@ Test(live_news, nobody_makes_us_pass_on_much)
 Test(live_news, an_item_rides_in_a_few_packets_six_in_one_and_not_to_whom_it_is_about)
 {
     struct live_ring *r = calloc(1, sizeof(*r));
-    struct live_news out[LIVE_NEWS_PACKET];
+    struct dht_news out[DHT_NEWS];
     struct now now = {.mono_us = SECOND};
     for (uint32_t i = 1; i <= 10; i++) {
-        struct live_news n = news_of(i, 1, LIVE_SUSPECT);
+        struct dht_news n = news_of(i, 1, LIVE_SUSPECT);
         now.mono_us++;
         cr_assert_eq(live_ring_add(r, &n, 2, false, now), LIVE_TAKEN);
         cr_assert_eq(live_ring_add(r, &n, 2, false, now), LIVE_KNOWN);
@@ -301,10 +301,10 @@ Test(live_news, a_full_ring_takes_only_our_own)
     struct live_ring *r = calloc(1, sizeof(*r));
     struct now now = {.mono_us = SECOND};
     for (uint32_t i = 0; i < LIVE_NEWS_RING; i++) {
-        struct live_news n = news_of(1, i, LIVE_SUSPECT);
+        struct dht_news n = news_of(1, i, LIVE_SUSPECT);
         cr_assert_eq(live_ring_add(r, &n, 2, false, now), LIVE_TAKEN);
     }
-    struct live_news more = news_of(2, 1, LIVE_SUSPECT), own = news_of(3, 1, LIVE_SUSPECT);
+    struct dht_news more = news_of(2, 1, LIVE_SUSPECT), own = news_of(3, 1, LIVE_SUSPECT);
     cr_assert_eq(live_ring_add(r, &more, 2, false, now), LIVE_FULL);
     cr_assert_eq(live_ring_add(r, &own, 2, true, now), LIVE_TAKEN);
     now.mono_us += 10 * SECOND;

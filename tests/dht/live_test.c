@@ -180,26 +180,6 @@ Test(live, who_slept_waits_once_more_before_it_judges)
 /* --- bounds ------------------------------------------------------------------------------------
  */
 
-Test(live, news_survive_the_wire_and_nothing_else_does)
-{
-    struct live_news in[7] = {news_of(1, 0x01020304, LIVE_LEAVING), news_of(2, 9, LIVE_ALIVE)},
-                     out[6];
-    uint8_t wire[7 * LIVE_NEWS_BYTES];
-    cr_assert_eq(live_news_pack(in, 2, wire, 49), 0);
-    cr_assert_eq(live_news_pack(in, 2, wire, 50), 50);
-    cr_assert_arr_eq(wire + 20, "\1\2\3\4\3", 5);
-    cr_assert(live_news_unpack(wire, 50, 2, out));
-    cr_assert(is_about(&out[0], 1, 0x01020304, LIVE_LEAVING));
-    cr_assert(is_about(&out[1], 2, 9, LIVE_ALIVE));
-    for (size_t len = 0; len < sizeof(wire); len++)
-        cr_assert_eq(live_news_unpack(wire, len, 2, out), len == 50);
-    cr_assert(live_news_unpack(wire, 0, 0, out));
-    cr_assert_eq(live_news_pack(in, 7, wire, sizeof(wire)), sizeof(wire));
-    cr_assert_not(live_news_unpack(wire, sizeof(wire), 7, out), "too many");
-    wire[24] = 4;
-    cr_assert_not(live_news_unpack(wire, 50, 2, out), "an unknown state");
-}
-
 Test(live, members_come_and_go_and_are_bounded)
 {
     struct live_config config = live_config_default();

@@ -12,9 +12,9 @@ struct dht_id id_of(uint32_t peer)
     return id;
 }
 
-struct live_news news_of(uint32_t peer, uint32_t incarnation, enum live_state state)
+struct dht_news news_of(uint32_t peer, uint32_t incarnation, enum live_state state)
 {
-    return (struct live_news){id_of(peer), incarnation, state};
+    return (struct dht_news){id_of(peer), incarnation, state};
 }
 
 static void on_ping(void *ctx, uint32_t peer)
@@ -35,10 +35,10 @@ static void on_ping_via(void *ctx, uint32_t helper, uint32_t target, uint32_t to
     w->wait[w->waiting++].target = target;
 }
 
-static void on_rumour(void *ctx, uint32_t to, const struct live_news *news, unsigned n)
+static void on_rumour(void *ctx, uint32_t to, const struct dht_news *news, unsigned n)
 {
     struct world *w = ctx;
-    cr_assert(n >= 1 && n <= LIVE_NEWS_PACKET && w->rumours < EVENTS);
+    cr_assert(n >= 1 && n <= DHT_NEWS && w->rumours < EVENTS);
     w->rumour[w->rumours].to = to;
     w->rumour[w->rumours++].news = news[0];
 }
@@ -131,12 +131,12 @@ enum live_state state(const struct world *w, uint32_t peer)
 
 void tell(struct world *w, uint32_t from, uint32_t about, uint32_t incarnation, enum live_state s)
 {
-    struct live_news news = news_of(about, incarnation, s);
+    struct dht_news news = news_of(about, incarnation, s);
     live_heard(w->live, from, 1, 0, w->now);
     live_news_in(w->live, from, &news, 1, w->now);
 }
 
-bool is_about(const struct live_news *n, uint32_t peer, uint32_t incarnation, enum live_state s)
+bool is_about(const struct dht_news *n, uint32_t peer, uint32_t incarnation, enum live_state s)
 {
     struct dht_id id = id_of(peer);
     return id_eq(&n->id, &id) && n->incarnation == incarnation && n->state == s;

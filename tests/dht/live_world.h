@@ -27,7 +27,7 @@ struct world {
     unsigned rumours, vias, self_accused;
     struct {
         uint32_t to;
-        struct live_news news;
+        struct dht_news news;
     } rumour[EVENTS]; /* its first item */
     unsigned waiting; /* pings, and pings of helpers, to answer */
     struct {
@@ -38,8 +38,8 @@ struct world {
 };
 
 struct dht_id id_of(uint32_t peer);
-struct live_news news_of(uint32_t peer, uint32_t incarnation, enum live_state state);
-bool is_about(const struct live_news *n, uint32_t peer, uint32_t incarnation, enum live_state s);
+struct dht_news news_of(uint32_t peer, uint32_t incarnation, enum live_state state);
+bool is_about(const struct dht_news *n, uint32_t peer, uint32_t incarnation, enum live_state s);
 
 /* What it does, for tests that make their own. */
 struct live_host host_of(struct world *w);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "dht/id.h"
+#include "dht/closer.h"
 #include "dht/rpc.h"
 
 struct packet {
@@ -62,9 +62,10 @@ static bool host_send(void *ctx, uint16_t port, const struct endpoint *to, const
     return true;
 }
 
-static void host_answered(void *ctx, const struct dht_contact *who, uint32_t rtt_us, struct now now)
+static void host_answered(void *ctx, const struct dht_sender *who, const struct dht_tidings *t,
+                          struct now now)
 {
-    dht_member_answered(((struct net_node *)ctx)->member, who, rtt_us, now);
+    dht_member_answered(((struct net_node *)ctx)->member, who, t, now);
 }
 
 static void host_timed_out(void *ctx, const struct dht_id *who, struct now now)
@@ -72,22 +73,43 @@ static void host_timed_out(void *ctx, const struct dht_id *who, struct now now)
     dht_member_timed_out(((struct net_node *)ctx)->member, who, now);
 }
 
-static void host_ping(void *ctx, const struct endpoint *to, const struct dht_id *who)
+static void host_ping(void *ctx, const struct dht_ping *ping)
 {
     struct net_node *x = ctx;
-    dht_ping(x->asker, to, who, net_now(x->net));
+    dht_ping(x->asker, ping, net_now(x->net));
 }
 
-static void host_find(void *ctx, const struct dht_id *target)
+struct find_note {
+    struct net_node *node;
+    uint32_t incarnation;
+    struct dht_find find;
+};
+
+static void find_done(void *ctx, const struct dht_result *result, struct now now)
 {
-    struct net_node *x = ctx;
-    dht_find(x->asker, target, NULL, NULL, net_now(x->net));
+    struct find_note *f = ctx;
+    if (f->node->up && f->node->incarnation == f->incarnation)
+        dht_member_found(f->node->member, &f->find, result, now);
+    free(f);
 }
 
-static void host_heard(void *ctx, const struct dht_contact *from)
+static void host_find(void *ctx, const struct dht_find *find)
 {
     struct net_node *x = ctx;
-    dht_member_heard(x->member, from, net_now(x->net));
+    struct find_note *f = malloc(sizeof(*f));
+    *f = (struct find_note){x, x->incarnation, *find};
+    dht_find(x->asker, find, find_done, f, net_now(x->net));
+}
+
+static void host_forget(void *ctx, const struct dht_id *who)
+{
+    dht_forget(((struct net_node *)ctx)->arena, who);
+}
+
+static void host_heard(void *ctx, const struct dht_sender *from, const struct dht_tidings *t)
+{
+    struct net_node *x = ctx;
+    dht_member_heard(x->member, from, t, net_now(x->net));
 }
 
 static void publish(struct net_node *x)
@@ -129,13 +151,19 @@ void net_start(struct net *net, unsigned i)
     struct dht_keys keys = {.n = 1, .key[0] = {.id = 1, .key = "an example key."}};
     uint8_t seed[32];
     rng_bytes(&net->rng, seed, sizeof(seed));
-    struct dht_asker_host asker = {{x, host_send}, x, host_answered, host_timed_out};
-    struct dht_member_host member = {x, host_ping, host_find};
+    struct dht_asker_host asker = {
+        .udp = {x, host_send}, .ctx = x, .answered = host_answered, .timed_out = host_timed_out};
+    struct dht_member_host member = {
+        .ctx = x, .ping = host_ping, .find = host_find, .forget = host_forget};
+    x->bootstrap = net->node[i ? 0 : 1].self.rpc;
+    x->incarnation++;
     x->mac = dht_mac_create(&keys);
-    x->store = dht_store_create(&net->config, seed);
-    x->asker = dht_asker_create(&net->config, 0, x->mac, &asker, seed, net_now(net));
-    x->member = dht_member_create(&net->config, &x->self, &net->node[i ? 0 : 1].self.rpc, 1,
-                                  &member, seed, net_now(net));
+    x->book = dht_book_create(net->n, seed);
+    x->arena = dht_arena_create(&net->config, 0, seed, seed, net_now(net));
+    x->store = dht_store_create(x->arena, net->config.store_keys);
+    x->asker = dht_asker_create(x->arena, x->mac, &asker);
+    x->member = dht_member_create(&net->config, &x->self, x->incarnation, x->book, &x->bootstrap, 1,
+                                  &member, rng_u64(&net->rng), net_now(net));
     x->up = true;
     publish(x);
 }
@@ -149,6 +177,8 @@ void net_kill(struct net *net, unsigned i)
     dht_asker_destroy(x->asker);
     dht_member_destroy(x->member);
     dht_store_destroy(x->store);
+    dht_arena_destroy(x->arena);
+    dht_book_destroy(x->book);
     dht_mac_destroy(x->mac);
     free(x->routes);
     x->routes = NULL;
@@ -185,7 +215,7 @@ static void deliver(struct net *net, const struct packet *p)
         dht_asker_input(x->asker, &d, net_now(net));
         return;
     }
-    dht_serve(x->store, x->mac, x->routes, &d, 1, host_heard, x, &x->served, net_now(net));
+    dht_serve(x->store, x->mac, x->routes, &d, 1, host_heard, x, net_now(net));
     if (d.reply_len)
         net_send(net, &x->self.rpc, &p->from, reply, d.reply_len);
 }
@@ -207,8 +237,8 @@ static void tick(struct net *net)
         struct net_node *x = &net->node[i];
         if (!x->up)
             continue;
-        if (dht_asker_deadline_us(x->asker) <= 1000 * net->ms)
-            dht_asker_poll(x->asker, net_now(net));
+        if (dht_arena_deadline_us(x->arena) <= 1000 * net->ms)
+            dht_arena_poll(x->arena, net_now(net));
         if (net->ms % 10 == 0)
             dht_member_poll(x->member, net_now(net));
         publish(x);
@@ -252,14 +282,14 @@ static struct dht_result wait_for(struct net *net, struct net_result *r)
 struct dht_result net_get(struct net *net, unsigned by, const struct dht_id *key)
 {
     struct net_result r = {0};
-    dht_get(net->node[by].asker, key, net_done, &r, net_now(net));
+    dht_get(net->node[by].asker, key, DHT_ALL_LEVELS, net_done, &r, net_now(net));
     return wait_for(net, &r);
 }
 
 struct dht_result net_put(struct net *net, unsigned by, const struct dht_id *key, uint32_t ttl_ms)
 {
     struct net_result r = {0};
-    dht_put(net->node[by].asker, key, ttl_ms, net_done, &r, net_now(net));
+    dht_put(net->node[by].asker, key, DHT_ALL_LEVELS, ttl_ms, net_done, &r, net_now(net));
     return wait_for(net, &r);
 }
 
@@ -282,7 +312,9 @@ unsigned net_closest(const struct net *net, const struct dht_id *key, unsigned s
     return at;
 }
 
-const struct dht_route *net_route(const struct net *net, unsigned of, unsigned to)
+bool net_knows(const struct net *net, unsigned of, unsigned to)
 {
-    return routes_find(net->node[of].routes, &net->node[to].self.id);
+    const struct dht_routes *r = net->node[of].routes;
+    uint32_t at = routes_find(r, &net->node[to].self.id);
+    return at < r->n && r->route[at].live;
 }

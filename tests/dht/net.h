@@ -15,12 +15,15 @@ struct net_node {
     unsigned number;
     bool up;
     struct dht_contact self;
+    struct dht_book *book;
     struct dht_member *member;
+    struct dht_arena *arena;
     struct dht_store *store;
     struct dht_asker *asker;
     struct dht_mac *mac;
     struct dht_routes *routes;
-    struct dht_counters served;
+    uint32_t incarnation;
+    struct endpoint bootstrap;
 };
 
 struct net {
@@ -54,6 +57,7 @@ struct dht_result net_get(struct net *net, unsigned by, const struct dht_id *key
 struct dht_result net_put(struct net *net, unsigned by, const struct dht_id *key, uint32_t ttl_ms);
 /* The live node closest to a key, with the `skip` closest left out. */
 unsigned net_closest(const struct net *net, const struct dht_id *key, unsigned skip);
-const struct dht_route *net_route(const struct net *net, unsigned of, unsigned to);
+/* Does a node have another in its table, fit for DNS? */
+bool net_knows(const struct net *net, unsigned of, unsigned to);
 
 #endif

@@ -116,3 +116,11 @@ Test(size, a_hundred_thousand_members)
 {
     bias_and_spread(100000, 16, 8, 150);
 }
+
+Test(size, a_cluster_whose_members_were_counted_is_as_large_as_they_are_many)
+{
+    cr_assert_eq(size_of_members(1), 0);
+    cr_assert_eq(size_of_members(2), 256);
+    cr_assert_eq(size_of_members(17), 1046); /* 4.087 */
+    cr_assert_eq(size_of_members(32), 5 * 256);
+}

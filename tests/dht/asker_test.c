@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The asking side of one node, whose every question the test answers itself. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+#include "bench.h"
+#include "dht/asker.h"
+#include "dht/direct.h"
+
+#define SENT 256
+
+struct desk {
+    struct bench b;
+    struct dht_asker *a;
+    unsigned sent, taken; /* questions asked, and of these answered by the test */
+    struct rpc question[SENT];
+    struct endpoint to[SENT];
+    unsigned ends;
+    struct dht_result result;
+};
+
+static bool keep(void *ctx, const struct endpoint *to, const struct rpc *rpc)
+{
+    struct desk *d = ctx;
+    cr_assert_lt(d->sent, SENT);
+    d->to[d->sent] = *to;
+    d->question[d->sent++] = *rpc;
+    return true;
+}
+
+static void ended(void *ctx, const struct dht_result *result, struct now now)
+{
+    struct desk *d = ctx;
+    (void)now;
+    d->ends++;
+    d->result = *result;
+}
+
+static struct desk *desk_open(void)
+{
+    struct desk *d = calloc(1, sizeof(*d));
+    bench_open(&d->b);
+    struct dht_asker_host host = {.send_rpc = keep, .ctx = d};
+    d->a = dht_asker_create(d->b.arena, d->b.mac, &host);
+    dht_asker_routes(d->a, &d->b.routes);
+    d->b.routes.populated = DHT_ALL_LEVELS;
+    return d;
+}
+
+static void desk_close(struct desk *d)
+{
+    dht_asker_destroy(d->a);
+    bench_close(&d->b);
+    free(d);
+}
+
+/* An answer by whom the next open question was put to. */
+static struct rpc answer_to_next(struct desk *d)
+{
+    struct rpc r;
+    cr_assert_lt(d->taken, d->sent, "nothing was asked");
+    memset(&r, 0, sizeof(r));
+    const struct rpc *ask = &d->question[d->taken];
+    r.type = ask->type;
+    r.flags = RPC_REPLY;
+    r.tid = ask->tid;
+    r.cookie = 1;
+    r.from.contact.rpc = d->to[d->taken++];
+    r.from.contact.id = dht_node_id(&r.from.contact.rpc);
+    return r;
+}
+
+static void answer(struct desk *d, const struct rpc *r)
+{
+    d->b.ms += 5;
+    dht_asker_rpc(d->a, r, bench_now(&d->b));
+}
+
+static void name(struct rpc *r, unsigned contact)
+{
+    struct dht_contact c = bench_contact(contact);
+    r->contact[r->contacts++] = (struct rpc_contact){c.id, c.rpc};
+}
+
+/* Refuses all that is asked until the lookup is over; how many were asked of one contact? */
+static unsigned refuse_all(struct desk *d, unsigned contact)
+{
+    struct endpoint e = bench_contact(contact).rpc;
+    unsigned asked = 0;
+    while (d->taken < d->sent && d->ends == 0) {
+        asked += endpoint_eq(&d->to[d->taken], &e);
+        struct rpc r = answer_to_next(d);
+        r.type = RPC_NOT_MEMBER;
+        answer(d, &r);
+    }
+    return asked;
+}
+
+Test(asker, a_find_asks_who_left_the_cluster_once)
+{
+    struct desk *d = desk_open();
+    struct dht_find f = {.target = d->b.key, .level = 2, .seeds = 1};
+    f.seed[0].id = bench_contact(2).id;
+    f.seed[0].rpc = bench_contact(2).rpc;
+    dht_find(d->a, &f, ended, d, bench_now(&d->b));
+    struct rpc r = answer_to_next(d);
+    r.served = r.contacts_level = 2;
+    name(&r, 3);
+    answer(d, &r);
+    cr_assert_eq(refuse_all(d, 3), 1);
+    cr_assert(d->ends == 1 && d->result.end == DHT_FOUND);
+    desk_close(d);
+}
+
+/* The shard's worker may have heard of our switch before the asker's. */
+Test(asker, a_put_does_not_ask_itself_again_and_again_while_it_changes_its_cluster)
+{
+    struct desk *d = desk_open();
+    dht_put(d->a, &d->b.key, 1u << 2, 20000, ended, d, bench_now(&d->b));
+    cr_assert_eq(refuse_all(d, 1), 1);
+    cr_assert_eq(d->ends, 1);
+    desk_close(d);
+}
+
+Test(asker, who_is_of_no_cluster_of_ours_is_asked_again_further_down)
+{
+    struct desk *d = desk_open();
+    dht_put(d->a, &d->b.key, 5, 20000, ended, d, bench_now(&d->b));
+    struct rpc r = answer_to_next(d);
+    cr_assert_eq(d->question[0].wanted, 4);
+    r.type = RPC_NOT_MEMBER;
+    answer(d, &r);
+    cr_assert_eq(d->sent, 2);
+    cr_assert(endpoint_eq(&d->to[1], &d->b.routes.self.rpc));
+    cr_assert_eq(d->question[1].wanted, 1);
+    desk_close(d);
+}
+
+static uint64_t store_asked(struct desk *d)
+{
+    dht_put(d->a, &d->b.key, 1, 20000, ended, d, bench_now(&d->b));
+    struct rpc r = answer_to_next(d);
+    r.cookie = 0;
+    answer(d, &r);
+    cr_assert_eq(d->sent, 2);
+    cr_assert_eq(d->question[1].type, RPC_STORE);
+    return d->question[1].tid;
+}
+
+Test(asker, a_cookie_is_taken_and_the_store_repeated_once_under_a_new_tid)
+{
+    struct desk *d = desk_open();
+    uint64_t tid = store_asked(d);
+    struct rpc r = answer_to_next(d);
+    r.type = RPC_COOKIE;
+    r.cookie = 0x77;
+    answer(d, &r);
+    cr_assert_eq(d->sent, 3);
+    cr_assert(d->question[2].type == RPC_STORE && d->question[2].cookie == 0x77);
+    cr_assert_neq(d->question[2].tid, tid, "the old one is in the receiver's filter");
+    answer(d, &r);
+    cr_assert_eq(d->sent, 3, "the first answer again: nobody waits for it");
+    r = answer_to_next(d);
+    r.flags |= RPC_STORED;
+    answer(d, &r);
+    cr_assert(d->ends == 1 && d->result.end == DHT_FOUND && d->result.level == 0);
+    desk_close(d);
+}
+
+Test(asker, one_that_gives_cookies_and_takes_none_is_no_place_for_a_value)
+{
+    struct desk *d = desk_open();
+    store_asked(d);
+    while (d->taken < d->sent) {
+        struct rpc r = answer_to_next(d);
+        r.type = RPC_COOKIE;
+        answer(d, &r);
+    }
+    cr_assert_eq(d->ends, 1);
+    cr_assert_neq(d->result.end, DHT_FOUND);
+    cr_assert_leq(d->sent, 1 + 2 * 3, "asked twice in each of three tries");
+    desk_close(d);
+}
+
+Test(asker, a_question_to_a_stranger_is_padded_and_to_who_gave_a_cookie_not)
+{
+    struct desk *d = desk_open();
+    dht_get(d->a, &d->b.key, 1, ended, d, bench_now(&d->b));
+    cr_assert_eq(rpc_length(&d->question[0]), RPC_PADDED);
+    struct rpc r = answer_to_next(d);
+    r.values = 1;
+    r.value[0] = (struct dht_value){bench_contact(9).id, bench_contact(9).rpc, 1000, 0};
+    answer(d, &r);
+    cr_assert(d->ends == 1 && d->result.end == DHT_FOUND && d->result.n == 1);
+    dht_get(d->a, &d->b.key, 1, ended, d, bench_now(&d->b));
+    cr_assert_eq(d->question[1].cookie, 1);
+    cr_assert_eq(rpc_length(&d->question[1]), RPC_HEAD + RPC_KEYED + RPC_TAG);
+    desk_close(d);
+}
+
+Test(asker, gets_of_one_key_share_one_walk_and_what_was_not_found_is_remembered_a_moment)
+{
+    struct desk *d = desk_open();
+    for (unsigned i = 0; i < 3; i++)
+        cr_assert_neq(dht_get(d->a, &d->b.key, 1, ended, d, bench_now(&d->b)), 0);
+    cr_assert_eq(d->sent, 1);
+    struct rpc r = answer_to_next(d);
+    answer(d, &r);
+    cr_assert(d->ends == 3 && d->result.end == DHT_NOT_FOUND);
+    cr_assert_eq(d->b.c->dht_joined_total, 2);
+    cr_assert_eq(dht_get(d->a, &d->b.key, 1, ended, d, bench_now(&d->b)), 0);
+    cr_assert(d->ends == 4 && d->sent == 1);
+    d->b.ms += d->b.config.negative_ms;
+    dht_get(d->a, &d->b.key, 1, ended, d, bench_now(&d->b));
+    cr_assert_eq(d->sent, 2);
+    desk_close(d);
+}
+
+Test(asker, only_the_one_asked_can_answer)
+{
+    struct desk *d = desk_open();
+    dht_get(d->a, &d->b.key, 1, ended, d, bench_now(&d->b));
+    struct rpc good = answer_to_next(d), bad = good;
+    bad.tid ^= 1;
+    answer(d, &bad);
+    bad = good;
+    bad.type = RPC_WALK;
+    answer(d, &bad);
+    bad = good;
+    bad.from.contact = bench_contact(3);
+    answer(d, &bad);
+    bad = good;
+    bad.from.contact.rpc.port++;
+    answer(d, &bad);
+    cr_assert_eq(d->ends, 0);
+    answer(d, &good);
+    cr_assert_eq(d->ends, 1);
+    desk_close(d);
+}
