@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* coral-sim: the index on a planet in a box. coral-sim(1). */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/sim/liar.h"
+#include "tools/sim/scenario.h"
+#include "version.h"
+
+static void usage(FILE *f)
+{
+    fprintf(f, "usage: coral-sim --scenario NAME [--nodes N] [--seed S] [--json[=FILE]] ...\n"
+               "  --nodes N        of the world (1 to 1000000)\n"
+               "  --seed S         the same seed gives the same run, event for event\n"
+               "  --b BITS         bits of the prefix corrected a hop, at level 0 (1 to 3)\n"
+               "  --levels N       1: one flat index; 3: with clusters\n"
+               "  --keys N         keys that are put\n"
+               "  --minutes N      of virtual time\n"
+               "  --liars PERCENT  of the members, that lie\n"
+               "  --lie WHAT       this lie alone: dead referral frame ring cluster values keeper\n"
+               "                   coordinate news, or all of them mixed\n"
+               "  --without WHAT   a mitigation off: hedge unreachable direct runner timeouts "
+               "copies\n"
+               "  --alone          no Kademlia beside hops, latency, hammer and churn\n"
+               "  --json[=FILE]    what was found, as JSON; without FILE on standard output\n"
+               "  --quiet          no progress\n"
+               "scenarios:\n");
+    for (unsigned i = 0; i < scenarios_n; i++)
+        fprintf(f, "  %-9s %s (%u nodes)\n", scenarios[i].name, scenarios[i].what,
+                scenarios[i].nodes);
+}
+
+static uint64_t number(const char *option, const char *text, uint64_t least, uint64_t most)
+{
+    char *end;
+    errno = 0;
+    unsigned long long v = strtoull(text, &end, 0);
+    bool digit = *text >= '0' && *text <= '9'; /* strtoull takes "-1" for the largest */
+    if (!digit || errno || *end || v < least || v > most) {
+        fprintf(stderr, "coral-sim: --%s: \"%s\" is not a number from %llu to %llu\n", option, text,
+                (unsigned long long)least, (unsigned long long)most);
+        exit(2);
+    }
+    return v;
+}
+
+static const struct scenario *find(const char *name)
+{
+    for (unsigned i = 0; i < scenarios_n; i++)
+        if (strcmp(scenarios[i].name, name) == 0)
+            return &scenarios[i];
+    fprintf(stderr, "coral-sim: there is no scenario \"%s\"; --help names them\n", name);
+    exit(2);
+}
+
+static bool mitigation_known(const char *name)
+{
+    static const char *const known[] = {"hedge",  "unreachable", "direct",
+                                        "runner", "timeouts",    "copies"};
+    for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (strcmp(name, known[i]) == 0)
+            return true;
+    return false;
+}
+
+static void replay_line(int argc, char *const *argv, const struct sim_options *o)
+{
+    bool seeded = false;
+    fprintf(stderr, "replay it:");
+    for (int i = 0; i < argc; i++) {
+        seeded |= strncmp(argv[i], "--seed", 6) == 0;
+        fprintf(stderr, " %s", argv[i]);
+    }
+    if (!seeded)
+        fprintf(stderr, " --seed %llu", (unsigned long long)o->seed);
+    fprintf(stderr, "\n");
+}
+
+int main(int argc, char **argv)
+{
+    enum {
+        NODES = 1,
+        SEED,
+        SCENARIO,
+        JSON,
+        B,
+        LEVELS,
+        KEYS,
+        MINUTES,
+        LIARS,
+        LIE,
+        WITHOUT,
+        ALONE,
+        QUIET,
+        HELP,
+        VERSION
+    };
+    static const struct option options[] = {{"nodes", required_argument, NULL, NODES},
+                                            {"seed", required_argument, NULL, SEED},
+                                            {"scenario", required_argument, NULL, SCENARIO},
+                                            {"json", optional_argument, NULL, JSON},
+                                            {"b", required_argument, NULL, B},
+                                            {"levels", required_argument, NULL, LEVELS},
+                                            {"keys", required_argument, NULL, KEYS},
+                                            {"minutes", required_argument, NULL, MINUTES},
+                                            {"liars", required_argument, NULL, LIARS},
+                                            {"lie", required_argument, NULL, LIE},
+                                            {"without", required_argument, NULL, WITHOUT},
+                                            {"alone", no_argument, NULL, ALONE},
+                                            {"quiet", no_argument, NULL, QUIET},
+                                            {"help", no_argument, NULL, HELP},
+                                            {"version", no_argument, NULL, VERSION},
+                                            {0}};
+    struct sim_options o = {.seed = 20040329};
+    const struct scenario *s = NULL;
+    const char *json = NULL;
+    int c;
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (c) {
+        case NODES:
+            o.nodes = (uint32_t)number("nodes", optarg, 1, 1000000);
+            break;
+        case SEED:
+            o.seed = number("seed", optarg, 0, UINT64_MAX);
+            break;
+        case SCENARIO:
+            s = find(optarg);
+            break;
+        case JSON:
+            json = optarg ? optarg : "-";
+            break;
+        case B:
+            o.b = (unsigned)number("b", optarg, 1, 3);
+            break;
+        case LEVELS:
+            o.levels = (unsigned)number("levels", optarg, 1, DHT_LEVELS);
+            break;
+        case KEYS:
+            o.keys = (uint32_t)number("keys", optarg, 1, 1u << 24);
+            break;
+        case MINUTES:
+            o.minutes = number("minutes", optarg, 1, 100000);
+            break;
+        case LIARS:
+            o.liar_percent = (uint32_t)number("liars", optarg, 1, 90);
+            break;
+        case LIE:
+            o.lie = optarg;
+            if (!lie_named(optarg, &(enum lie){0})) {
+                fprintf(stderr, "coral-sim: --lie: there is no lie \"%s\"\n", optarg);
+                return 2;
+            }
+            break;
+        case WITHOUT:
+            o.without = optarg;
+            if (!mitigation_known(optarg)) {
+                fprintf(stderr, "coral-sim: --without: there is no mitigation \"%s\"\n", optarg);
+                return 2;
+            }
+            break;
+        case ALONE:
+            o.alone = true;
+            break;
+        case QUIET:
+            o.quiet = true;
+            break;
+        case HELP:
+            usage(stdout);
+            return 0;
+        case VERSION:
+            printf("coral-sim %s (%s)\n", CORAL_VERSION, CORAL_REVISION);
+            return 0;
+        default:
+            usage(stderr);
+            return 2;
+        }
+    }
+    if (!s || optind < argc) {
+        fprintf(stderr, s ? "coral-sim: \"%s\" is no option\n" : "coral-sim: which --scenario?\n",
+                s ? argv[optind] : "");
+        usage(stderr);
+        return 2;
+    }
+    if (o.nodes == 0)
+        o.nodes = s->nodes;
+    json_t *report = report_create(argc, argv, o.seed);
+    json_object_set_new(report, "scenario", json_string(s->name));
+    bool good = s->run(&o, report);
+    json_object_set_new(report, "good", json_boolean(good));
+    if (!good)
+        replay_line(argc, argv, &o);
+    if (json && !report_write(report, json)) {
+        fprintf(stderr, "coral-sim: %s: %s\n", json, strerror(errno));
+        good = false;
+    }
+    json_decref(report);
+    return good ? 0 : 1;
+}
