@@ -18,7 +18,7 @@
 enum status { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
 static const char usage[] =
-    "Usage: coral-perf echo|http|tcp|mac [options]\n"
+    "Usage: coral-perf echo|http|tcp|mac|dht [options]\n"
     "\n"
     "One worker on one core, a load generator on another, an in-memory link between them.\n"
     "\n"
@@ -27,6 +27,9 @@ static const char usage[] =
     "  tcp --op idle        the TCP engine alone: requests among many idle connections\n"
     "  tcp --op connect     the TCP engine alone: whole lives of connections\n"
     "  mac                  tags of the index's messages alone, in each way to compute them\n"
+    "  dht                  the index alone: requests served, hops of lookups; with --op one of\n"
+    "                       get, get-one, get-none, walk, store, cookie, ping, lookup, for\n"
+    "                       profilers\n"
     "\n"
     "  --seconds S          measured time (default 3)\n"
     "  --connections N      http, tcp: live connections (default 1000)\n"
@@ -38,6 +41,7 @@ static const char usage[] =
     "  --cores 1|2          http: with 1, worker and load take turns on one core, and only the\n"
     "                       worker's turns count: for callgrind, and for busy machines (default "
     "2)\n"
+    "  --keys N             dht: in the store (default 1000000)\n"
     "  --no-huge            ordinary pages, as valgrind needs them\n"
     "  --offload on|off     whether the port pretends to do checksums (default on)\n"
     "  --json               one JSON object on standard output\n"
@@ -60,23 +64,18 @@ static int refuse(const char *what, const char *value, const char *remedy)
 static int read_options(int argc, char **argv, struct perf_options *o)
 {
     static const struct option options[] = {
-        {"seconds", required_argument, NULL, 's'},
-        {"connections", required_argument, NULL, 'c'},
-        {"size", required_argument, NULL, 'b'},
-        {"offload", required_argument, NULL, 'o'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},
-        {"op", required_argument, NULL, 'O'},
-        {"rate", required_argument, NULL, 'r'},
-        {"cores", required_argument, NULL, 'C'},
-        {"no-huge", no_argument, NULL, 'H'},
-        {"active", required_argument, NULL, 'a'},
-        {0},
+        {"seconds", required_argument, NULL, 's'}, {"connections", required_argument, NULL, 'c'},
+        {"size", required_argument, NULL, 'b'},    {"offload", required_argument, NULL, 'o'},
+        {"json", no_argument, NULL, 'j'},          {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},       {"op", required_argument, NULL, 'O'},
+        {"rate", required_argument, NULL, 'r'},    {"cores", required_argument, NULL, 'C'},
+        {"no-huge", no_argument, NULL, 'H'},       {"active", required_argument, NULL, 'a'},
+        {"keys", required_argument, NULL, 'k'},    {0},
     };
     double v;
 
-    *o = (struct perf_options){.seconds = 3, .connections = 1000, .cores = 2, .offload = true};
+    *o = (struct perf_options){
+        .seconds = 3, .connections = 1000, .cores = 2, .offload = true, .keys = 1000000};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == 's' && !number(optarg, 0.1, 600, &o->seconds))
             return refuse("--seconds", optarg, "is no time from 0.1 to 600");
@@ -92,10 +91,12 @@ static int read_options(int argc, char **argv, struct perf_options *o)
             return refuse("--cores", optarg, "is neither 1 nor 2");
         if (c == 'C')
             o->cores = (uint32_t)(optarg[0] - '0');
-        if (c == 'O' && strcmp(optarg, "idle") != 0 && strcmp(optarg, "connect") != 0)
-            return refuse("--op", optarg, "is neither idle nor connect");
+        if (c == 'k' && !number(optarg, 1000, 1e7, &v))
+            return refuse("--keys", optarg, "is no number from 1000 to 10000000");
+        if (c == 'k')
+            o->keys = (uint32_t)v;
         if (c == 'O')
-            o->op = strcmp(optarg, "idle") == 0 ? PERF_IDLE : PERF_CONNECT;
+            o->op_name = optarg;
         if (c == 'c')
             o->connections = (uint32_t)v;
         if (c == 'b' && !number(optarg, 1, 16 << 20, &v))
@@ -127,11 +128,18 @@ static int read_options(int argc, char **argv, struct perf_options *o)
     }
     o->name = argv[optind];
     bool echo = strcmp(o->name, "echo") == 0, tcp = strcmp(o->name, "tcp") == 0;
-    bool mac = strcmp(o->name, "mac") == 0;
-    if (!echo && !tcp && !mac && strcmp(o->name, "http") != 0)
-        return refuse("run", o->name, "is not known; there are echo, http, tcp and mac");
-    if (tcp != (o->op != PERF_NONE))
-        return refuse("--op", tcp ? "" : o->name, "idle or connect goes with tcp");
+    bool mac = strcmp(o->name, "mac") == 0, dht = strcmp(o->name, "dht") == 0;
+    if (!echo && !tcp && !mac && !dht && strcmp(o->name, "http") != 0)
+        return refuse("run", o->name, "is not known; there are echo, http, tcp, mac and dht");
+    if (tcp && o->op_name && strcmp(o->op_name, "idle") == 0)
+        o->op = PERF_IDLE;
+    if (tcp && o->op_name && strcmp(o->op_name, "connect") == 0)
+        o->op = PERF_CONNECT;
+    if (tcp && o->op == PERF_NONE)
+        return refuse("--op", o->op_name ? o->op_name : "",
+                      "is neither idle nor connect, with tcp");
+    if (o->op_name && !tcp && !dht)
+        return refuse("--op", o->name, "takes none: it goes with tcp and dht");
     if (!tcp && o->connections > HTTP_CONNECTIONS_MAX)
         return refuse("--connections", "with http", "is at most 1200000");
     if (!tcp && !echo && o->connections > HTTP_ALL_MAX && o->active == 0)
@@ -225,8 +233,8 @@ int main(int argc, char **argv)
     int status = read_options(argc, argv, &o);
     if (status >= 0)
         return status;
-    if (o.name[0] == 'm') {
-        if (mac_run(&o, command, error, sizeof(error)))
+    if (o.name[0] == 'm' || o.name[0] == 'd') {
+        if ((o.name[0] == 'm' ? mac_run : dht_run)(&o, command, error, sizeof(error)))
             return STATUS_DONE;
         fprintf(stderr, "coral-perf: %s\n", error);
         return STATUS_FAILED;

@@ -7,6 +7,7 @@
  *   cores.c    core cycles, threads             http.c   a node and HTTP clients
  *   measure.c  the measured time, in windows    host.c   the generator's end of the link: IP, TCP
  *   tcp.c      the TCP engine alone         mac.c    the index's tags alone, on one core
+ *                                           dht.h    the index alone, on one core
  */
 #ifndef CORAL_PERF_H
 #define CORAL_PERF_H
@@ -21,9 +22,11 @@
 enum perf_op { PERF_NONE, PERF_IDLE, PERF_CONNECT };
 
 struct perf_options {
-    const char *name; /* "echo", "http", "tcp", "mac" */
-    enum perf_op op;  /* tcp */
-    double rate;      /* http: requests a second by schedule; 0: as soon as answers come */
+    const char *name;    /* "echo", "http", "tcp", "mac", "dht" */
+    const char *op_name; /* NULL: not given */
+    enum perf_op op;     /* tcp: of that name */
+    uint32_t keys;       /* dht: in the store */
+    double rate;         /* http: requests a second by schedule; 0: as soon as answers come */
     double seconds;
     uint32_t connections;
     uint32_t active; /* http: requests in flight, on connections picked at random; 0: one on each */
@@ -84,8 +87,9 @@ void measure_windows(double seconds, const uint64_t *ops, const uint64_t *busy_t
 bool echo_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len);
 bool tcp_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len);
 bool http_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len);
-/* A table of costs, which it prints itself. Works without EAL. */
+/* Tables of costs, which they print themselves. Work without EAL. */
 bool mac_run(const struct perf_options *o, const char *command, char *error, size_t error_len);
+bool dht_run(const struct perf_options *o, const char *command, char *error, size_t error_len);
 
 /* --- host.c
  * ---------------------------------------------------------------------------------------- */

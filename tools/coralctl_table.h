@@ -15,6 +15,14 @@ void table_stats(const json_t *answer, const char *word, bool all, FILE *to);
 void table_tcp_counters(const json_t *answer, bool all, FILE *to);
 /* Connections, each in three lines. */
 void table_tcp(const json_t *answer, FILE *to);
+/* The routing table, a node a line. */
+void table_peers(const json_t *answer, FILE *to);
+/* A level a line, and why the cluster was changed last. */
+void table_clusters(const json_t *answer, FILE *to);
+/* A hop a line, then the values. */
+void table_lookup(const json_t *answer, FILE *to);
+/* What the answer rests on, then a node a line. */
+void table_near(const json_t *answer, FILE *to);
 void table_drain(const json_t *answer, unsigned seconds, FILE *to);
 void table_stop(const json_t *answer, FILE *to);
 

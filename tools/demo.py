@@ -376,7 +376,7 @@ class Demo:
                    + (f"; {'; '.join(late)}" if late else ""))
         log = self.lab.origin_log()
         ranges = [x for x in log if x["path"] == BIG and x["range"] not in ("-", "")]
-        who = {Lab.node_v4(i): f"n{i}" for i in self.lab.nodes}
+        who = {at(i): f"n{i}" for i in self.lab.nodes for at in (Lab.node_v4, Lab.node_v6)}
         if ranges:
             r = ranges[0]
             self.check(r["status"] == 206, f"the fill went on by Range: the origin's log has \"{r['range']}\" from "
@@ -406,6 +406,27 @@ class Demo:
                                               f"requests an object, {sum(count[p] for p in self.crowd)} for "
                                               f"{len(self.crowd)} objects in all")
 
+    def clusters(self):
+        """{level: {cluster ID: its nodes}} as the surviving nodes tell."""
+        found = {}
+        for i in self.survivors():
+            for c in (self.lab.ctl(i, "clusters", check=False) or {"clusters": []})["clusters"]:
+                found.setdefault(c["level"], collections.defaultdict(list))[c["cluster"]].append(f"n{i}")
+        return found
+
+    def judge_clusters(self):
+        """Each node started alone in its clusters; near as they are, all end up in one at each level."""
+        levels, deadline = self.clusters(), time.time() + 45
+        while any(len(c) > 1 for c in levels.values()) and time.time() < deadline:
+            self.live(f"clusters: {', '.join(f'{len(c)} at level {n}' for n, c in levels.items())}")
+            time.sleep(0.5)
+            levels = self.clusters()
+        if self.tty:
+            print("\r\033[K", end="")
+        text = "; ".join(f"level {n}: " + " and ".join(f"{' '.join(nodes)} in {cid[:8]}" for cid, nodes in c.items())
+                         for n, c in sorted(levels.items(), reverse=True) if n > 0)
+        self.check(levels and all(len(c) == 1 for c in levels.values()), f"clusters of the index: {text}")
+
     def down(self):
         self.lab.close()
         if getattr(self, "pages_before", None) is not None:
@@ -424,6 +445,9 @@ class Demo:
    ip netns exec demo-c1 curl -v --resolve {HOST}:80:{Lab.node_v4(i)} http://{HOST}/crowd/a
    {c} -n demo/n{i} status
    {c} -n demo/n{i} stats
+   {c} -n demo/n{i} clusters
+   {c} -n demo/n{i} peers
+   {c} -n demo/n{i} lookup http://{HOST}/crowd/a
    {c} -n demo/n{i} purge http://{HOST}/crowd/a
    ls {FOLDER}    (configurations and logs)
    tools/demo --remove""")
@@ -436,6 +460,7 @@ class Demo:
         self.judge_crowd()
         self.judge_big()
         self.judge_origin()
+        self.judge_clusters()
         for i in self.survivors():
             if self.lab.nodes[i].poll() is not None:
                 self.check(False, f"n{i} died: {self.lab.log_tail(f'n{i}')}")

@@ -7,6 +7,9 @@ makes has its prefix in the name and goes away with close().
     net 2: 10.2.0.0/24 fd00:2::/64    nodes n2 n4 n6 (.12 .14 .16), clients c2 c3 (.102 .103)
     net 9: 10.9.0.0/24 fd00:9::/64    origin (.2), nameserver (.53)
     router: .1 of each; kernel forwarding between them
+
+A region is one more such network, far from the others: between its bridge and the router there is a
+coral-hop, and all that is in it is near to each other.
 """
 import json
 import os
@@ -36,10 +39,13 @@ def run(*args, check=True, timeout=30, **kw):
 class Lab:
     """prefix: of namespaces and of the folder under /run/coral that nodes use."""
 
+    nets = {} # node: its network, where that does not go by odd and even
+
     def __init__(self, prefix, folder, build=os.path.join(ROOT, "build")):
         self.prefix, self.folder, self.build = prefix, folder, build
         self.spaces, self.procs, self.nodes = [], [], {}
         self.behind, self.hops = set(), {} # hosts with a hop before them; their coral-hops
+        self.bridges = {} # network: the host that has its bridge, where that is not the router
         self.driver = "auto"
         self.own_core = () # before corald and coral-hop: what gives them a core when they need one
         self.logs = {}
@@ -61,16 +67,17 @@ class Lab:
         run(*self.inside(host, "sysctl", "-q", "-w", f"{key}={value}"), check=False)
 
     def link(self, host, net, addresses, device="eth0"):
-        """A veth pair between the host and its network's bridge in the router."""
+        """A veth pair between the host and its network's bridge, in the router or in the region."""
         port = f"{host}"[:15]
+        at = self.bridges.get(net, "router")
         if host in self.behind:
             self.hop_link(host, port, device)
         else:
-            run("ip", "-n", self.ns("router"), "link", "add", port, "type", "veth", "peer", "name",
+            run("ip", "-n", self.ns(at), "link", "add", port, "type", "veth", "peer", "name",
                 device, "netns", self.ns(host))
-        run("ip", "-n", self.ns("router"), "link", "set", port, "master", f"br{net}", "up")
+        run("ip", "-n", self.ns(at), "link", "set", port, "master", f"br{net}", "up")
         # a veth hands over unfinished checksums unless told not to: every end finishes its own
-        run(*self.inside("router", "ethtool", "-K", port, "tx", "off"))
+        run(*self.inside(at, "ethtool", "-K", port, "tx", "off"))
         run(*self.inside(host, "ethtool", "-K", device, "tx", "off"))
         for a in addresses:
             run("ip", "-n", self.ns(host), "addr", "add", a, "dev", device, "nodad")
@@ -92,14 +99,32 @@ class Lab:
         self.segments_only(host, device)
         self.hop(host)
 
+    def region(self, net, *options):
+        """A network whose bridge is in a host of its own, region{net}, behind a coral-hop with these
+        options; hop(f"region{net}", ...) changes them. The router has .1 in it."""
+        host = f"region{net}"
+        self.host(host)
+        self.bridges[net] = host
+        run("ip", "-n", self.ns(host), "link", "add", f"br{net}", "type", "bridge", "stp_state", "0",
+            "mcast_snooping", "0")
+        self.sysctl(host, f"net.ipv6.conf.br{net}.disable_ipv6", 1)
+        self.hop_link(host, f"far{net}", "out")
+        self.segments_only("router", f"far{net}")
+        for a in (f"10.{net}.0.1/24", f"fd00:{net}::1/64"):
+            run("ip", "-n", self.ns("router"), "addr", "add", a, "dev", f"far{net}", "nodad")
+        run("ip", "-n", self.ns("router"), "link", "set", f"far{net}", "up")
+        run("ip", "-n", self.ns(host), "link", "set", "out", "master", f"br{net}", "up")
+        run("ip", "-n", self.ns(host), "link", "set", f"br{net}", "up")
+        self.hop(host, *options)
+
     def segments_only(self, host, device="eth0"):
         """The host's kernel sends and takes segments as a wire would carry them."""
         run(*self.inside(host, "ethtool", "-K", device, "tx", "off", "tso", "off", "gso", "off",
                          "gro", "off"))
 
     def hop(self, host, *options):
-        """What the link of a host (one of self.behind) does from now on: coral-hop's options, A is
-        the router. Returns the counters of what it did before, or None."""
+        """What the link of a host (one of self.behind) or region does from now on: coral-hop's
+        options, A is the router. Returns the counters of what it did before, or None."""
         before = self.hop_end(host)
         name = f"hop-{host}"
         out = os.path.join(self.folder, f"{name}.json")
@@ -246,7 +271,7 @@ zone:
     # --- nodes ----------------------------------------------------------------------------------
     @staticmethod
     def node_net(i):
-        return 1 if i % 2 else 2
+        return Lab.nets.get(i) or (1 if i % 2 else 2)
 
     @staticmethod
     def node_v4(i):
@@ -259,7 +284,8 @@ zone:
     def node_name(self, i):
         return f"{self.prefix}/n{i}"
 
-    def node_config(self, i, workers=1, cache="256MiB", extra="", sites=None):
+    def node_config(self, i, workers=1, cache="256MiB", extra="", sites=None, cluster=""):
+        """cluster: more of its keys, as "KEY: VALUE, "; extra: further lines."""
         net = self.node_net(i)
         key = os.path.join(self.folder, "cluster.key")
         if not os.path.exists(key):
@@ -271,7 +297,7 @@ zone:
 node:    {{name: n{i}, workers: {workers}}}
 ports:   [{{device: eth0, driver: {self.driver}, addresses: [{self.node_v4(i)}/24, "{self.node_v6(i)}/64"], gateway: [10.{net}.0.1, "fd00:{net}::1"]}}]
 cache:   {{memory: {cache}}}
-cluster: {{key_file: {key}, join: [{joins}]}}
+cluster: {{{cluster}key_file: {key}, join: [{joins}]}}
 dns:     {{zone: {ZONE}, proxy_ttl: 5s}}
 sites:
   {SITE}: {sites or '{origin: ["origin.site.test:80"], allow: [10.9.0.0/24, "fd00:9::/64"]}'}

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Two nodes with two routers between them: each sees both, and its neighbour first; a node that is
-told not to look sends nothing.
+told not to look sends nothing. Under what it saw a node is found in the index by the other, and by
+an address that nobody has measured (coralctl near).
 
     n1 10.1.0.11 --- .1 router .1 --- 10.2.0.254 edge 10.3.0.1 --- n2 10.3.0.12
 """
+import hashlib
+import ipaddress
 import time
 
 from story import Lab, run, tell
@@ -30,6 +33,9 @@ def edge(lab):
     lab.sysctl("edge", "net.ipv6.conf.all.forwarding", 1)
     for net, via in (("10.3.0.0/24", "10.2.0.254"), ("fd00:3::/64", "fd00:2::fe")):
         run("ip", "-n", lab.ns("router"), "route", "add", net, "via", via)
+    # a prefix at the edge in which no node has an address
+    run("ip", "-n", lab.ns("edge"), "addr", "add", "10.4.0.1/24", "dev", "lo")
+    run("ip", "-n", lab.ns("router"), "route", "add", "10.4.0.0/24", "via", "10.2.0.254")
 
 
 def configure(lab, i, cluster=""):
@@ -52,6 +58,39 @@ def counter(lab, i, name):
     return int(lab.ctl(i, "stats", "--all", name)["counters"][name]["value"])
 
 
+def hinted(lab, asker, word, address, length=16):
+    """Who is found in the index under a router or, with 15 bytes of an IPv4 address, its prefix."""
+    mapped = ipaddress.ip_address("::ffff:" + address).packed[:length]
+    key = hashlib.blake2b(f"hint {word} ".encode() + mapped).hexdigest()[:40]
+    return [v["address"] for v in lab.ctl(asker, "lookup", key)["values"]]
+
+
+def near(lab, asker, address):
+    """What the answer rests on, and whom it names."""
+    a = lab.ctl(asker, "near", address)
+    rests = [f"{k} {a[k]}" for k in ("prefix", "router", "level") if k in a]
+    return rests, {n["address"] for n in a["nodes"]}
+
+
+def tell_near(s, n1, n2):
+    lab = s.lab
+    for asker, address, rests, named in (
+            (1, "10.3.0.77", "prefix 10.3.0.0/24", {n2}),    # nobody has it: the trace ends in silence
+            (2, "10.1.0.1", "prefix 10.1.0.0/24", {n1}),
+            (1, "10.2.0.254", "prefix 10.2.0.0/24", {n1, n2}), # both have a router there
+            (1, "10.4.0.1", "router 10.1.0.1", {n1}),          # before it is our own router
+            (1, "fd00:3::77", "prefix fd00:3::/48", {n2})):
+        got = near(lab, asker, address)
+        s.expect(got == ([rests], named), f"n{asker} near {address}: {got}")
+    rests, named = near(lab, 2, "10.4.0.1")
+    s.expect(rests[0].startswith("level") and named == {n1},
+             f"nobody is under what n2 sees there: its cluster, {rests} {named}")
+    before = counter(lab, 1, "worker_probes_total")
+    began = time.time()
+    s.expect(near(lab, 1, "10.3.0.78") == (["prefix 10.3.0.0/24"], {n2}) and time.time() - began < 1 and
+             counter(lab, 1, "worker_probes_total") == before, "asked again it needs no probe")
+
+
 def story(s):
     lab = s.lab
     lab.router(nets=(1, 2))
@@ -68,6 +107,15 @@ def story(s):
                  f"{sorted(seen(lab, i))}")
         n = counter(lab, i, "worker_probes_total")
         s.expect(0 < n < 60, f"n{i} sent {n} probes")
+    deadline = time.time() + 20 # what is new is put within 10 s
+    n1, n2 = f"{Lab.node_v4(1)}:80", "10.3.0.12:80"
+    for asker, node, where in ((2, n1, ("router", "10.1.0.1")), (2, n1, ("prefix", "10.1.0.1", 15)),
+                               (2, n1, ("router", "10.2.0.254")), (1, n2, ("router", "10.3.0.1")),
+                               (1, n2, ("prefix", "10.3.0.1", 15))):
+        while node not in (found := hinted(lab, asker, *where)) and time.time() < deadline:
+            time.sleep(0.5)
+        s.expect(node in found, f"n{asker} finds the other under {where[0]} {where[1]}: {found}")
+    tell_near(s, n1, n2)
     s.expect("surroundings traced" in open(lab.logs["n2"]).read(), "its log tells of it")
 
     lab.node_kill(2)
@@ -77,6 +125,8 @@ def story(s):
     time.sleep(7)
     s.expect(counter(lab, 2, "worker_probes_total") == 0 and seen(lab, 2) == set(),
              "turned off it sends no probe")
+    rests, named = near(lab, 2, "10.1.0.1")
+    s.expect(rests[0].startswith("level") and named == {n1}, f"and knows its cluster only: {rests} {named}")
 
 
 tell("hints", story)
