@@ -178,7 +178,34 @@ void lookup_answered(struct dht_asker *a, struct lookup *l, unsigned hop, const 
 void lookup_timed_out(struct dht_asker *a, struct lookup *l, unsigned hop, uint8_t type,
                       struct now now);
 void lookup_fire(void *now, struct timer *t);
+/* Asks as many as may be in flight, and turns to what follows when none is. The lookup may be over,
+ * and gone, after that. */
+void lookup_step(struct dht_asker *a, struct lookup *l, struct now now);
+void lookup_free(struct lookup *l);
+
+/* --- lookup_start.c ----------------------------------------------------------------------------
+ */
+
 /* Ends it without a word, with the asker. */
 void lookup_drop(struct lookup *l);
+
+/* --- lookup_chain.c ----------------------------------------------------------------------------
+ */
+
+/* index + 1 in the arena */
+uint32_t lookup_number(const struct lookup *l);
+/* A get that others may join. */
+bool lookup_is_shared(const struct lookup *l);
+/* Found by its key: gets that others may join, and puts that a remove ends. */
+bool lookup_is_chained(const struct lookup *l);
+struct lookup *chain_find(const struct dht_asker *a, enum lookup_kind kind,
+                          const struct dht_id *key, unsigned levels);
+void chain_enter(struct lookup *l);
+void chain_leave(struct lookup *l);
+/* Its key was not found: it is not looked for again for a moment ... */
+void negative_note(struct dht_asker *a, const struct lookup *l, struct now now);
+bool negative_is(struct dht_asker *a, const struct dht_id *key, unsigned levels, struct now now);
+/* ... unless we put it ourselves: others may be told of us from now on. */
+void negative_forget(struct dht_asker *a, const struct dht_id *key);
 
 #endif

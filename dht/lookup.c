@@ -17,14 +17,13 @@
  * who misses may be one that never was.
  *
  * Gets of one key run as one: the first leads a list, the others wait in it for its result.
+ *
+ *   lookup_start.c   how they begin, and are called off
+ *   lookup_chain.c   who finds them by their key
  */
-#include <stdlib.h>
-
 #include "dht/asker.h"
 #include "dht/closer.h"
 
-#define GET_US      5000000ull  /* the whole of it: somebody waits */
-#define LOOKUP_US   15000000ull /* the others': better late than at one level only */
 #define ASK_TRIES   3 /* with one packet in a hundred lost, two would lose a root in 2500 */
 #define STORE_TRIES 3
 #define ASTRAY      2 /* spacings of IDs: an honest root is farther from 1 key in 7 (e^-2) */
@@ -34,103 +33,17 @@
 #define FULL_NAMES (DHT_VALUES - 1u)
 #define RUNNERS    2 /* asked beyond those that should have copies: who joined since has none */
 
-/* --- gets that run -----------------------------------------------------------------------------
- */
-
-static uint32_t number_of(const struct lookup *l)
-{
-    return (uint32_t)(l - l->asker->arena->lookup) + 1;
-}
-
-static uint64_t get_hash(const struct dht_asker *a, const struct dht_id *key, unsigned levels)
-{
-    return hash64(&a->arena->secret, key->b, sizeof(key->b)) ^ id_u64(a->routes->self.id.b) ^
-           (uint64_t)levels << 61;
-}
-
-static uint32_t *chain_of(const struct lookup *l)
-{
-    const struct dht_arena *n = l->asker->arena;
-    return &n->get_bucket[get_hash(l->asker, &l->key, l->levels) & n->get_mask];
-}
-
-static bool is_shared(const struct lookup *l)
-{
-    return l->kind == LOOKUP_GET && !l->trace && l->useless.n == 0;
-}
-
-/* Found by its key: gets that others may join, and puts that a remove ends. */
-static bool is_chained(const struct lookup *l)
-{
-    return (is_shared(l) && !l->prev_joined) || l->kind == LOOKUP_PUT;
-}
-
-static struct lookup *running(const struct dht_asker *a, enum lookup_kind kind,
-                              const struct dht_id *key, unsigned levels)
-{
-    struct dht_arena *n = a->arena;
-    uint32_t i = n->get_bucket[get_hash(a, key, levels) & n->get_mask];
-    while (i != 0) {
-        struct lookup *l = &n->lookup[i - 1];
-        if (l->asker == a && l->kind == kind && l->levels == levels && id_eq(&l->key, key))
-            return l;
-        i = l->next_get;
-    }
-    return NULL;
-}
-
-static void chain_enter(struct lookup *l)
-{
-    uint32_t *chain = chain_of(l);
-    l->next_get = *chain;
-    *chain = number_of(l);
-}
-
-static void chain_leave(struct lookup *l)
-{
-    uint32_t *link = chain_of(l), number = number_of(l);
-    while (*link != 0 && *link != number)
-        link = &l->asker->arena->lookup[*link - 1].next_get;
-    if (*link == number)
-        *link = l->next_get;
-}
-
-/* --- negative memory ---------------------------------------------------------------------------
- */
-
-static struct arena_negative *negative_at(struct dht_asker *a, uint64_t hash)
-{
-    return &a->arena->negative[hash % ARENA_NEGATIVE];
-}
-
-static void negative_note(struct dht_asker *a, const struct lookup *l, struct now now)
-{
-    uint64_t hash = get_hash(a, &l->key, l->levels);
-    *negative_at(a, hash) =
-        (struct arena_negative){hash, now.mono_us + 1000ull * a->arena->config.negative_ms};
-}
-
-/* Our own put ends it: others may be told of us from now on. */
-static void negative_forget(struct dht_asker *a, const struct dht_id *key)
-{
-    for (unsigned levels = 1; levels <= DHT_ALL_LEVELS; levels++) {
-        uint64_t hash = get_hash(a, key, levels);
-        if (negative_at(a, hash)->tag == hash)
-            negative_at(a, hash)->until_us = 0;
-    }
-}
-
 /* --- results -----------------------------------------------------------------------------------
  */
 
-static void lookup_free(struct lookup *l)
+void lookup_free(struct lookup *l)
 {
     struct dht_arena *n = l->asker->arena;
     asker_detach(l->asker, l);
     wheel_stop(&n->lookup_wheel, &l->timer);
     l->used = false;
     l->next_free = n->free_lookup;
-    n->free_lookup = number_of(l);
+    n->free_lookup = lookup_number(l);
     l->asker->lookups--;
     n->running--;
     counter_set(&n->counters.dht_lookups, n->running);
@@ -173,7 +86,7 @@ static void count_end(struct dht_asker *a, const struct lookup *l, const struct 
  * wait for this result. */
 static void lookup_finish(struct dht_asker *a, struct lookup *l, enum dht_end end, struct now now)
 {
-    if (is_chained(l))
+    if (lookup_is_chained(l))
         chain_leave(l);
     if (l->kind == LOOKUP_FIND)
         result_nearest(l);
@@ -434,14 +347,14 @@ static bool lookup_turn(struct dht_asker *a, struct lookup *l, struct now now)
         l->last = true;
         return true;
     }
-    if (is_shared(l) && is_answered(l))
+    if (lookup_is_shared(l) && is_answered(l))
         negative_note(a, l, now);
     lookup_finish(a, l, is_answered(l) ? DHT_NOT_FOUND : DHT_FAILED, now);
     return false;
 }
 
 /* Asks as many as may be in flight, and turns to what follows when none is. */
-static void lookup_step(struct dht_asker *a, struct lookup *l, struct now now)
+void lookup_step(struct dht_asker *a, struct lookup *l, struct now now)
 {
     for (;;) {
         if (l->inflight == 0)
@@ -577,241 +490,4 @@ void lookup_timed_out(struct dht_asker *a, struct lookup *l, unsigned hop, uint8
         h->state =
             ++h->misses < ASK_TRIES && (hop > 0 || !path_has_self(l)) ? HOP_MISSED : HOP_DEAD;
     lookup_step(a, l, now);
-}
-
-/* --- starting and stopping -----------------------------------------------------------------------
- */
-
-static uint64_t refuse(struct dht_asker *a, dht_done *done, void *ctx, struct now now)
-{
-    struct dht_result failed = {.end = DHT_FAILED};
-    counter_inc(&a->arena->counters.dht_lookups_refused_total);
-    if (done)
-        done(ctx, &failed, now);
-    return 0;
-}
-
-static uint64_t ticket_of(const struct lookup *l)
-{
-    return (uint64_t)l->generation << 32 | number_of(l);
-}
-
-/* A lookup, not yet begun; NULL: too many. */
-static struct lookup *lookup_new(struct dht_asker *a, enum lookup_kind kind,
-                                 const struct dht_id *key, unsigned levels, struct now now)
-{
-    struct dht_arena *n = a->arena;
-    if (n->free_lookup == 0 || !a->routes)
-        return NULL;
-    if (kind != LOOKUP_FIND) /* where we are alone there is nobody to ask */
-        levels = levels & a->routes->populated ? levels & a->routes->populated : 1;
-    struct lookup *l = &n->lookup[n->free_lookup - 1];
-    n->free_lookup = l->next_free;
-    n->running++;
-    counter_inc(&n->counters.dht_lookups_total);
-    counter_set(&n->counters.dht_lookups, n->running);
-
-    uint32_t generation = l->generation + 1;
-    memset(l, 0, offsetof(struct lookup, hop));
-    memset(&l->result, 0, sizeof(l->result));
-    l->generation = generation;
-    l->asker = a;
-    a->lookups++;
-    l->used = true;
-    l->kind = (uint8_t)kind;
-    l->levels = (uint8_t)levels;
-    l->level = (uint8_t)(31 - __builtin_clz(levels));
-    l->lo = (uint8_t)__builtin_ctz(levels);
-    l->key = *key;
-    l->end_us = now.mono_us + (kind == LOOKUP_GET ? GET_US : LOOKUP_US);
-    l->again = NOBODY;
-    l->d = distance_between(&a->routes->self.id, key);
-    return l;
-}
-
-static uint64_t lookup_start(struct dht_asker *a, struct lookup *l, dht_done *done, void *ctx,
-                             struct now now)
-{
-    uint32_t generation = l->generation;
-    l->done = done;
-    l->ctx = ctx;
-    uint64_t ticket = ticket_of(l);
-    if (path_has_self(l))
-        path_add(l, &a->routes->self.id, &a->routes->self.rpc, DHT_ALL_LEVELS);
-    lookup_step(a, l, now);
-    return l->used && l->generation == generation ? ticket : 0;
-}
-
-/* Waits behind one that runs. */
-static uint64_t get_join(struct lookup *l, struct lookup *first, dht_done *done, void *ctx)
-{
-    l->done = done;
-    l->ctx = ctx;
-    l->next_joined = first->next_joined;
-    l->prev_joined = first;
-    if (l->next_joined)
-        l->next_joined->prev_joined = l;
-    first->next_joined = l;
-    counter_inc(&l->asker->arena->counters.dht_joined_total);
-    return ticket_of(l);
-}
-
-uint64_t dht_get(struct dht_asker *a, const struct dht_id *key, unsigned levels, dht_done *done,
-                 void *ctx, struct now now)
-{
-    struct lookup *l = lookup_new(a, LOOKUP_GET, key, levels, now);
-    if (!l)
-        return refuse(a, done, ctx, now);
-    uint64_t hash = get_hash(a, key, l->levels);
-    if (negative_at(a, hash)->tag == hash && negative_at(a, hash)->until_us > now.mono_us) {
-        struct dht_result nothing = {.end = DHT_NOT_FOUND};
-        counter_inc(&a->arena->counters.dht_negative_total);
-        lookup_free(l);
-        if (done)
-            done(ctx, &nothing, now);
-        return 0;
-    }
-    struct lookup *first = running(a, LOOKUP_GET, key, l->levels);
-    if (first)
-        return get_join(l, first, done, ctx);
-    chain_enter(l);
-    return lookup_start(a, l, done, ctx, now);
-}
-
-uint64_t dht_path_get(struct dht_asker *a, const struct dht_id *key, unsigned levels,
-                      struct dht_path *trace, dht_done *done, void *ctx, struct now now)
-{
-    struct lookup *l = lookup_new(a, LOOKUP_GET, key, levels, now);
-    if (!l)
-        return refuse(a, done, ctx, now);
-    l->trace = trace;
-    trace->n = 0;
-    return lookup_start(a, l, done, ctx, now);
-}
-
-void dht_useless_add(struct dht_useless *u, const struct dht_result *found)
-{
-    if (found->n > 0 && u->n < DHT_USELESS)
-        u->id[u->n++] = found->teller;
-    for (unsigned i = 0; i < found->n && u->n < DHT_USELESS; i++)
-        u->id[u->n++] = found->value[i].node;
-}
-
-uint64_t dht_get_again(struct dht_asker *a, const struct dht_id *key, unsigned levels,
-                       const struct dht_useless *useless, dht_done *done, void *ctx, struct now now)
-{
-    if (useless->n == 0)
-        return dht_get(a, key, levels, done, ctx, now);
-    struct lookup *l = lookup_new(a, LOOKUP_GET, key, levels, now);
-    if (!l)
-        return refuse(a, done, ctx, now);
-    l->useless = *useless;
-    return lookup_start(a, l, done, ctx, now);
-}
-
-static uint64_t put(struct dht_asker *a, const struct dht_id *key, unsigned levels, uint32_t ttl_ms,
-                    bool claim, dht_done *done, void *ctx, struct now now)
-{
-    struct lookup *l = lookup_new(a, LOOKUP_PUT, key, levels, now);
-    if (!l)
-        return refuse(a, done, ctx, now);
-    l->ttl_ms = ttl_ms;
-    l->claim = claim;
-    chain_enter(l);
-    negative_forget(a, key);
-    return lookup_start(a, l, done, ctx, now);
-}
-
-uint64_t dht_put(struct dht_asker *a, const struct dht_id *key, unsigned levels, uint32_t ttl_ms,
-                 dht_done *done, void *ctx, struct now now)
-{
-    return put(a, key, levels, ttl_ms, false, done, ctx, now);
-}
-
-uint64_t dht_claim(struct dht_asker *a, const struct dht_id *key, unsigned levels, uint32_t ttl_ms,
-                   dht_done *done, void *ctx, struct now now)
-{
-    return put(a, key, levels, ttl_ms, true, done, ctx, now);
-}
-
-/* A put of ours that still runs would come after it. */
-uint64_t dht_remove(struct dht_asker *a, const struct dht_id *key, unsigned levels, struct now now)
-{
-    struct dht_result ended = {.end = DHT_FAILED};
-    for (unsigned set = 1; a->routes && set <= DHT_ALL_LEVELS; set++) {
-        struct lookup *p = running(a, LOOKUP_PUT, key, set);
-        if (!p)
-            continue;
-        dht_done *done = p->done;
-        void *ctx = p->ctx;
-        lookup_drop(p);
-        if (done)
-            done(ctx, &ended, now);
-    }
-    struct lookup *l = lookup_new(a, LOOKUP_REMOVE, key, levels, now);
-    return l ? lookup_start(a, l, NULL, NULL, now) : refuse(a, NULL, NULL, now);
-}
-
-uint64_t dht_report(struct dht_asker *a, const struct dht_id *key, const struct dht_id *node,
-                    struct now now)
-{
-    struct lookup *l = lookup_new(a, LOOKUP_REPORT, key, DHT_ALL_LEVELS, now);
-    if (!l)
-        return refuse(a, NULL, NULL, now);
-    l->dead = *node;
-    return lookup_start(a, l, NULL, NULL, now);
-}
-
-uint64_t dht_find(struct dht_asker *a, const struct dht_find *find, dht_done *done, void *ctx,
-                  struct now now)
-{
-    struct lookup *l = lookup_new(a, LOOKUP_FIND, &find->target, 1u << find->level, now);
-    if (!l)
-        return refuse(a, done, ctx, now);
-    l->guest = find->guest;
-    for (unsigned i = 0; i < find->seeds && i < DHT_SEEDS; i++)
-        path_add(l, &find->seed[i].id, &find->seed[i].rpc, 1u << find->level);
-    if (find->seeds == 0) {
-        struct rpc_contact seed[RPC_CONTACTS];
-        unsigned n =
-            closest_contacts(a->routes, find->level, &find->target, &a->routes->self.id, seed);
-        for (unsigned i = 0; i < n; i++)
-            path_add(l, &seed[i].id, &seed[i].rpc, 1u << find->level);
-    }
-    if (l->hops == 0) { /* knows nobody */
-        lookup_free(l);
-        return refuse(a, done, ctx, now);
-    }
-    return lookup_start(a, l, done, ctx, now);
-}
-
-void lookup_drop(struct lookup *l)
-{
-    if (is_chained(l))
-        chain_leave(l);
-    if (l->next_joined) /* the next one to go */
-        l->next_joined->prev_joined = l->prev_joined;
-    lookup_free(l);
-}
-
-/* One that leads others stays for them. */
-void dht_cancel(struct dht_asker *a, uint64_t ticket)
-{
-    uint32_t index = (uint32_t)ticket;
-    if (index == 0 || index > a->arena->lookups)
-        return;
-    struct lookup *l = &a->arena->lookup[index - 1];
-    if (!l->used || l->generation != (uint32_t)(ticket >> 32) || l->asker != a)
-        return;
-    l->done = NULL;
-    if (l->prev_joined) {
-        l->prev_joined->next_joined = l->next_joined;
-        if (l->next_joined)
-            l->next_joined->prev_joined = l->prev_joined;
-    } else if (l->next_joined) {
-        return;
-    } else if (is_chained(l)) {
-        chain_leave(l);
-    }
-    lookup_free(l);
 }

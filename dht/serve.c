@@ -1,96 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * Serving a burst: parse all, check the tags together, touch the store, act, sign together. Each
- * stage goes through the whole burst before the next one begins, so that requests wait for memory
- * side by side; what a stage lets through it puts first.
- */
+#include "dht/serve.h"
+
 #include "dht/closer.h"
-#include "dht/direct.h"
-#include "dht/mac.h"
-#include "dht/store.h"
 
-/* As many as tags are computed side by side; twice as many would not stay in the first-level cache
- * from stage to stage. */
-#define SERVE_BURST 16
-
-struct job {
-    struct datagram *packet;
-    struct rpc ask;
-    bool keyed;
-    uint64_t hash;   /* keyed: of the key in the store */
-    bool seen;       /* it showed a cookie of ours */
-    uint64_t cookie; /* to give it */
-};
-
-struct serving {
-    struct dht_store *store;
-    const struct dht_routes *routes;
-    struct dht_counters *counters;
-    struct now now;
-    dht_heard *heard;
-    void *ctx;
-    uint8_t key_id;         /* that signs */
-    uint8_t head[RPC_HEAD]; /* of all answers */
-};
-
-/* --- may it be served, at which level? ---------------------------------------------------------
+/* --- at which level? ---------------------------------------------------------------------------
  */
-
-/* What can be told without the tag. */
-static bool request_parse(const struct serving *s, struct job *j)
-{
-    enum rpc_error error = rpc_read(j->packet->data, j->packet->len, &j->packet->from, &j->ask);
-    if (error != RPC_OK) {
-        rpc_count_error(s->counters, error);
-        return false;
-    }
-    if (j->ask.flags & RPC_REPLY) {
-        counter_inc(&s->counters->dht_drop_type_total);
-        return false;
-    }
-    j->keyed = rpc_is_keyed(j->ask.type);
-    return true;
-}
-
-static bool request_rate(const struct serving *s, const struct job *j)
-{
-    if (endpoint_eq(&j->packet->from, &s->routes->self.rpc) || /* our own lookups' first step */
-        arena_rate(s->store->arena, &j->packet->from.ip, s->now))
-        return true;
-    counter_inc(&s->counters->dht_drop_rate_total);
-    return false;
-}
-
-/* Do they receive where they say? Needs checked tags. */
-static void check_cookies(const struct serving *s, struct job **job, unsigned n)
-{
-    struct cookie_claim claim[SERVE_BURST];
-    for (unsigned i = 0; i < n; i++) {
-        const struct rpc *ask = &job[i]->ask;
-        claim[i].from = &ask->from.contact.rpc;
-        claim[i].id = &ask->from.contact.id;
-        claim[i].shown = ask->cookie;
-    }
-    cookie_check_many(&s->store->arena->cookies, claim, n, s->now);
-    for (unsigned i = 0; i < n; i++) {
-        job[i]->seen = claim[i].valid;
-        job[i]->cookie = claim[i].fresh;
-    }
-}
-
-/* Is it who it says? The hash that makes an ID of an address is spared where a cookie of ours says
- * that it was seen before. */
-static bool request_admit(const struct serving *s, const struct job *j)
-{
-    const struct dht_contact *from = &j->ask.from.contact;
-    if (j->seen)
-        return true;
-    struct dht_id id = dht_node_id(&from->rpc);
-    if (id_eq(&id, &from->id))
-        return true;
-    counter_inc(&s->counters->dht_drop_id_total);
-    return false;
-}
 
 static unsigned highest(unsigned levels)
 {
@@ -344,9 +258,8 @@ static bool needs_cookie(uint8_t type)
     return type == RPC_STORE || type == RPC_REMOVE || type == RPC_REPORT;
 }
 
-/* The answer to an admitted request, but its sender. */
-static void request_answer(const struct serving *s, const struct rpc *ask, uint64_t hash,
-                           bool cookie, struct rpc *answer)
+void serve_answer(const struct serving *s, const struct rpc *ask, uint64_t hash, bool cookie,
+                  struct rpc *answer)
 {
     answer->type = ask->type;
     answer->flags = RPC_REPLY;
@@ -369,18 +282,7 @@ static void request_answer(const struct serving *s, const struct rpc *ask, uint6
     }
 }
 
-/* No more to one who has not shown that it receives than it sent. */
-static void fit(struct rpc *answer, size_t room)
-{
-    while (rpc_length(answer) > room && answer->contacts > 0)
-        answer->contacts--;
-    while (rpc_length(answer) > room && answer->values > 0)
-        answer->values--;
-    if (rpc_length(answer) > room)
-        answer->has_coordinate = false;
-}
-
-static void tell(const struct serving *s, const struct rpc *ask, bool cookie)
+void serve_tell(const struct serving *s, const struct rpc *ask, bool cookie)
 {
     const struct dht_id *self = &s->routes->self.id, *from = &ask->from.contact.id;
     if (!s->heard || id_eq(from, self))
@@ -394,145 +296,6 @@ static void tell(const struct serving *s, const struct rpc *ask, bool cookie)
     s->heard(s->ctx, &ask->from, &t);
 }
 
-/* Writes the reply, all but its tag. */
-static bool request_act(const struct serving *s, struct job *j)
-{
-    struct rpc answer;
-    request_answer(s, &j->ask, j->hash, j->seen, &answer);
-    answer.key_id = s->key_id;
-    answer.cookie = j->cookie;
-    if (!j->seen)
-        fit(&answer, j->packet->len);
-    j->packet->reply_len =
-        (uint16_t)rpc_write_as(s->head, &answer, j->packet->reply, j->packet->room);
-    if (j->packet->reply_len == 0)
-        counter_inc(&s->counters->dht_drop_room_total);
-    return j->packet->reply_len > 0;
-}
-
-/* --- a burst -----------------------------------------------------------------------------------
- */
-
-/* Puts what has a good tag first; returns how many have. */
-static unsigned verify(const struct serving *s, struct dht_mac *mac, struct job **job, unsigned n)
-{
-    struct mac_job tag[SERVE_BURST];
-    for (unsigned i = 0; i < n; i++) {
-        tag[i].data = job[i]->packet->data;
-        tag[i].len = job[i]->packet->len - RPC_TAG;
-        tag[i].key_id = job[i]->ask.key_id;
-    }
-    mac_tag_many(mac, tag, n);
-    unsigned good = 0;
-    for (unsigned i = 0; i < n; i++) {
-        if (tag[i].known && mac_tag_eq(tag[i].tag, tag[i].data + tag[i].len))
-            job[good++] = job[i];
-        else
-            counter_inc(&s->counters->dht_drop_mac_total);
-    }
-    return good;
-}
-
-static void sign(struct dht_mac *mac, struct job **job, unsigned n)
-{
-    struct mac_job tag[SERVE_BURST];
-    for (unsigned i = 0; i < n; i++) {
-        tag[i].data = job[i]->packet->reply;
-        tag[i].len = job[i]->packet->reply_len - RPC_TAG;
-        tag[i].key_id = dht_mac_key_id(mac);
-    }
-    mac_tag_many(mac, tag, n);
-    for (unsigned i = 0; i < n; i++)
-        memcpy(job[i]->packet->reply + tag[i].len, tag[i].tag, RPC_TAG);
-}
-
-/* Is it to be carried out? What changes something and was here before is not, and gets no answer.
- */
-static bool request_fresh(const struct serving *s, const struct job *j)
-{
-    const struct rpc *ask = &j->ask;
-    if (!j->seen || (ask->type != RPC_STORE && ask->type != RPC_REMOVE && ask->type != RPC_VIA))
-        return true;
-    if (!arena_repeated(s->store->arena, ask->tid, &ask->from.contact.id, s->now))
-        return true;
-    counter_inc(&s->counters->dht_drop_repeat_total);
-    return false;
-}
-
-/* Those that are to be looked at, into `job`. */
-static unsigned parse(const struct serving *s, struct datagram *requests, unsigned n,
-                      struct job *all, struct job **job)
-{
-    unsigned parsed = 0;
-    for (unsigned i = 0; i < n; i++) {
-        all[parsed].packet = &requests[i];
-        requests[i].reply_len = 0;
-        parsed += request_parse(s, &all[parsed]);
-    }
-    for (unsigned i = 0; i < parsed; i++) {
-        if (all[i].keyed)
-            all[i].hash = store_prepare(s->store, &all[i].ask.key);
-        job[i] = &all[i];
-    }
-    return parsed;
-}
-
-/* Those by whom they say, at the address that they say; who sent them is told. */
-static unsigned admit(const struct serving *s, struct job **job, unsigned n)
-{
-    unsigned admitted = 0;
-    for (unsigned i = 0; i < n; i++) {
-        if (!request_rate(s, job[i]) || !request_admit(s, job[i]) || !request_fresh(s, job[i]))
-            continue;
-        counter_inc(&s->counters->dht_requests_total);
-        tell(s, &job[i]->ask, job[i]->seen);
-        job[admitted++] = job[i];
-    }
-    return admitted;
-}
-
-static void serve_burst(const struct serving *s, struct dht_mac *mac, struct datagram *requests,
-                        unsigned n)
-{
-    struct job all[SERVE_BURST], *job[SERVE_BURST];
-    n = parse(s, requests, n, all, job);
-    n = verify(s, mac, job, n);
-    for (unsigned i = 0; i < n; i++)
-        if (job[i]->keyed)
-            store_touch(s->store, job[i]->hash);
-    check_cookies(s, job, n); /* while the entries come */
-    for (unsigned i = 0; i < n; i++)
-        if (job[i]->keyed)
-            store_reach(s->store, job[i]->hash);
-    n = admit(s, job, n);
-    unsigned replies = 0;
-    for (unsigned i = 0; i < n; i++)
-        if (request_act(s, job[i]))
-            job[replies++] = job[i];
-    sign(mac, job, replies);
-    counter_add(&s->counters->dht_replies_total, replies);
-}
-
-void dht_serve(struct dht_store *store, struct dht_mac *mac, const struct dht_routes *routes,
-               struct datagram *requests, unsigned n, dht_heard *heard, void *ctx, struct now now)
-{
-    struct serving s = {.store = store,
-                        .routes = routes,
-                        .counters = &store->arena->counters,
-                        .now = now,
-                        .heard = heard,
-                        .ctx = ctx,
-                        .key_id = dht_mac_key_id(mac)};
-    struct dht_sender self = dht_routes_sender(routes);
-    rpc_head(&self, s.head);
-    dht_store_poll(store, now);
-    for (unsigned i = 0; i < n; i += SERVE_BURST) {
-        unsigned burst = n - i < SERVE_BURST ? n - i : SERVE_BURST;
-        serve_burst(&s, mac, requests + i, burst);
-    }
-    counter_set(&s.counters->dht_keys, store->keys);
-}
-
 void dht_serve_rpc(struct dht_store *store, const struct dht_routes *routes, const struct rpc *ask,
                    struct rpc *answer, dht_heard *heard, void *ctx, struct now now)
 {
@@ -544,9 +307,9 @@ void dht_serve_rpc(struct dht_store *store, const struct dht_routes *routes, con
                               .ctx = ctx};
     dht_store_poll(store, now);
     counter_inc(&s.counters->dht_requests_total);
-    tell(&s, ask, true);
+    serve_tell(&s, ask, true);
     uint64_t hash = rpc_is_keyed(ask->type) ? store_prepare(store, &ask->key) : 0;
-    request_answer(&s, ask, hash, true, answer);
+    serve_answer(&s, ask, hash, true, answer);
     answer->from = dht_routes_sender(routes);
     answer->cookie = 1;
 }
