@@ -135,10 +135,9 @@ static struct endpoint own_http(const struct dht_contact *self)
     return (struct endpoint){self->rpc.ip, self->http_port};
 }
 
-static void fill_ping(const struct dht_routes *r, const struct dht_ping *ping, struct rpc *ask)
+/* Our coordinate rides on answers alone: who asks measures. */
+static void fill_ping(const struct dht_ping *ping, struct rpc *ask)
 {
-    ask->has_coordinate = r->has_coordinate && !ping->is_via;
-    memcpy(ask->coordinate, r->coordinate, sizeof(ask->coordinate));
     ask->via = (struct rpc_contact){ping->via, ping->via_rpc};
     ask->news = (uint8_t)(ping->n_news < DHT_NEWS ? ping->n_news : DHT_NEWS);
     memcpy(ask->news_item, ping->news, ask->news * sizeof(ping->news[0]));
@@ -206,7 +205,7 @@ static void slot_send(struct dht_asker *a, struct slot *s, const struct dht_ping
     if (s->lookup != LOOKUP_NONE)
         fill_lookup(a, s, &ask);
     else
-        fill_ping(a->routes, ping, &ask);
+        fill_ping(ping, &ask);
     if (ask.cookie == 0 && s->lookup != LOOKUP_NONE && s->type != RPC_STORE &&
         s->type != RPC_REMOVE)
         ask.padded = RPC_PADDED;

@@ -123,6 +123,7 @@ static void switched(struct dht_member *m, unsigned level, const struct cluster_
         uint32_t at = table_find(&m->table, a->member[i]);
         unsigned had = at < m->routes.n ? m->table.route[at].levels : 0;
         table_put(&m->table, a->member[i], had | 1u << level, 0, now);
+        member_reached(m, a->member[i]); /* it was measured */
     }
     describe(m, level, now);
     m->find[level] = (struct walks){.at_us = now.mono_us};

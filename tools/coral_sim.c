@@ -186,6 +186,13 @@ int main(int argc, char **argv)
     }
     if (o.nodes == 0)
         o.nodes = s->nodes;
+    FILE *probe = json && strcmp(json, "-") != 0 ? fopen(json, "a") : NULL;
+    if (json && strcmp(json, "-") != 0 && !probe) { /* not after an hour */
+        fprintf(stderr, "coral-sim: %s: %s\n", json, strerror(errno));
+        return 2;
+    }
+    if (probe)
+        fclose(probe);
     json_t *report = report_create(argc, argv, o.seed);
     json_object_set_new(report, "scenario", json_string(s->name));
     bool good = s->run(&o, report);

@@ -226,7 +226,7 @@ Test(live_cluster, liars_neither_empty_dns_nor_fill_it)
                     enum live_state state = i == 0   ? LIVE_LEAVING
                                             : i == 1 ? LIVE_DEAD
                                                      : LIVE_SUSPECT;
-                    lie[i] = (struct dht_news){c->node[about].id, 1, state};
+                    lie[i] = (struct dht_news){c->node[about].id, 1, (uint8_t)state};
                     if (c->node[about].live && i > 2)
                         lie[i].incarnation = live_self_incarnation(c->node[about].live);
                 }

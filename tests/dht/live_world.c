@@ -14,7 +14,7 @@ struct dht_id id_of(uint32_t peer)
 
 struct dht_news news_of(uint32_t peer, uint32_t incarnation, enum live_state state)
 {
-    return (struct dht_news){id_of(peer), incarnation, state};
+    return (struct dht_news){id_of(peer), incarnation, (uint8_t)state};
 }
 
 static void on_ping(void *ctx, uint32_t peer)

@@ -76,11 +76,12 @@ static void progress(struct world *w)
 struct world *scenario_world(const struct sim_options *o, const struct world_params *p)
 {
     begun_s = begun_s == 0 ? wall_s() : begun_s;
-    if (p->oracle)
-        fprintf(stderr,
-                "tables of %u nodes are made by an oracle: their entries are exempt from "
-                "\"reached directly\"\n",
-                p->nodes);
+    if (p->oracle && !o->quiet)
+        fprintf(
+            stderr,
+            "the tables of %u nodes are made by an oracle, not found: that each contact answered "
+            "once is checked of the others\n",
+            p->nodes);
     struct world *w = world_create(p);
     if (w && !o->quiet)
         w->progress = progress;
