@@ -191,6 +191,7 @@ struct dht_config {
         bool runner_up;         /* a get that found nothing asks the second closest */
         bool measured_timeouts; /* from RTTs, not a constant */
         bool bound;             /* IDs that others name are checked against addresses */
+        bool own;               /* a walk that ends too far from the key asks our own table */
     } mitigate;
 };
 struct dht_config dht_config_default(void);

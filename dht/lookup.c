@@ -238,7 +238,7 @@ static uint64_t id_spacing(const struct dht_routes *r)
  * Then those of our own table are asked, whom nobody named to us. */
 static bool ask_own(struct dht_asker *a, struct lookup *l, struct now now)
 {
-    if (!a->arena->config.mitigate.runner_up || l->level > 0 || l->phase != PHASE_WALK ||
+    if (!a->arena->config.mitigate.own || l->level > 0 || l->phase != PHASE_WALK ||
         l->strays == ASTRAY_ASKS || l->d.w[0] / ASTRAY <= id_spacing(a->routes))
         return false;
     int at = path_own(a, l, now);

@@ -68,6 +68,7 @@ bool scenario_hops(const struct sim_options *o, json_t *report)
     p.dht.levels = 1;
     p.dht.copies = 1;
     p.dht.mitigate.runner_up = false;
+    p.dht.mitigate.own = false;
     p.dht.store_keys += 8 * walks / p.nodes; /* no root is too full */
     p.oracle = true;
     p.dht.refresh_ms = p.dht.find_ms = 3600000;
