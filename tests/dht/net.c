@@ -79,7 +79,9 @@ static void host_ping(void *ctx, const struct dht_ping *ping)
     dht_ping(x->asker, ping, net_now(x->net));
 }
 
+/* A walk that runs; the network frees those that its nodes' deaths leave without an end. */
 struct find_note {
+    struct find_note *next;
     struct net_node *node;
     uint32_t incarnation;
     struct dht_find find;
@@ -90,14 +92,15 @@ static void find_done(void *ctx, const struct dht_result *result, struct now now
     struct find_note *f = ctx;
     if (f->node->up && f->node->incarnation == f->incarnation)
         dht_member_found(f->node->member, &f->find, result, now);
-    free(f);
+    f->node = NULL;
 }
 
 static void host_find(void *ctx, const struct dht_find *find)
 {
     struct net_node *x = ctx;
     struct find_note *f = malloc(sizeof(*f));
-    *f = (struct find_note){x, x->incarnation, *find};
+    *f = (struct find_note){x->net->notes, x, x->incarnation, *find};
+    x->net->notes = f;
     dht_find(x->asker, find, find_done, f, net_now(x->net));
 }
 
@@ -188,6 +191,11 @@ void net_destroy(struct net *net)
 {
     for (unsigned i = 0; i < net->n; i++)
         net_kill(net, i);
+    while (net->notes) {
+        struct find_note *f = net->notes;
+        net->notes = f->next;
+        free(f);
+    }
     for (unsigned i = 0; i < NET_SLOTS; i++) {
         while (net->slot[i]) {
             struct packet *p = net->slot[i];

@@ -33,6 +33,7 @@ struct net {
     unsigned loss_percent;
     struct packet *slot[NET_SLOTS], **last[NET_SLOTS];
     uint64_t sent, lost;
+    struct find_note *notes;
     unsigned n;
     struct net_node node[];
 };
