@@ -50,6 +50,7 @@ struct dht_arena *dht_arena_create(const struct dht_config *config, unsigned wor
     a->config = *config;
     a->worker = worker;
     a->prefix_each_us = config->prefix_rate ? 1000000u / config->prefix_rate : 0;
+    a->walk_each_ms = 60000u / config->beta;
     /* what all workers of a node share comes from the seed alone */
     rng_init(&a->rng, seed);
     rng_bytes(&a->rng, a->secret.bytes, sizeof(a->secret.bytes));

@@ -52,6 +52,7 @@ struct dht_arena {
     uint32_t prefix_count[ARENA_PREFIXES];   /* values stored, by network */
     uint32_t prefix_leak_us[ARENA_PREFIXES]; /* GCRA of requests, by network */
     uint32_t prefix_each_us;                 /* that a request adds to it */
+    uint32_t walk_each_ms;                   /* that a walk adds to a full entry's leak */
     struct arena_heard heard[ARENA_HEARD];
     uint32_t *repeat;      /* two cookie generations of hashes of (tid, sender); NULL: no filter */
     uint64_t repeat_last;  /* the generation of the last call */

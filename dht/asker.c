@@ -220,7 +220,6 @@ bool asker_send(struct dht_asker *a, uint8_t type, struct lookup *l, unsigned ho
         return false;
     }
     s->type = type;
-    s->level = l->level;
     s->id = l->hop[hop].id;
     s->rpc = l->hop[hop].rpc;
     s->has_cookied = false;
@@ -253,7 +252,6 @@ void dht_ping(struct dht_asker *a, const struct dht_ping *ping, struct now now)
         return;
     }
     s->type = ping->is_via ? RPC_VIA : RPC_PING;
-    s->level = 0;
     s->id = ping->has_who ? ping->who : dht_node_id(&ping->to);
     s->rpc = ping->to;
     s->has_cookied = false;

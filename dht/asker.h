@@ -35,7 +35,7 @@ struct slot {
     struct endpoint rpc;
     uint32_t lookup; /* LOOKUP_NONE: a ping, or the lookup is over */
     uint8_t hop;
-    uint8_t type, level;
+    uint8_t type;
     bool waiting;     /* not answered, not timed out */
     bool has_cookied; /* was repeated with a fresh cookie already */
 };

@@ -42,6 +42,11 @@ static inline bool distance_less(const struct dht_distance *a, const struct dht_
     return false;
 }
 
+static inline bool distance_eq(const struct dht_distance *a, const struct dht_distance *b)
+{
+    return a->w[0] == b->w[0] && a->w[1] == b->w[1] && a->w[2] == b->w[2];
+}
+
 /* d / 2^bits, for 1 <= bits <= 16 */
 static inline struct dht_distance distance_halved(const struct dht_distance *d, unsigned bits)
 {

@@ -49,8 +49,8 @@ struct dht_member *dht_member_create(const struct dht_config *config,
     m->bootstrap_pause_us = BOOTSTRAP_US;
     m->refresh_us = UINT64_MAX;
     m->coordinate = coordinate_start();
-    m->routes.has_coordinate =
-        true; /* somebody must begin: all say where they are from the start */
+    /* somebody must begin: all say where they are from the start */
+    m->routes.has_coordinate = true;
     coordinate_pack(&m->coordinate, m->routes.coordinate);
     for (unsigned i = 0; i < SUSPECTS; i++)
         m->suspect[i].peer = BOOK_NONE;

@@ -115,7 +115,7 @@ struct best {
 static bool may_beat(const struct best *b, const struct dht_distance *distance,
                      struct closer_merit *m)
 {
-    if (b->skips && !distance_less(distance, &b->skip) && !distance_less(&b->skip, distance))
+    if (b->skips && distance_eq(distance, &b->skip))
         return false;
     if (!b->by_rule) {
         *m = (struct closer_merit){0, *distance, 0};
@@ -204,9 +204,10 @@ static int best_take(struct best *b)
     return path_add(b->l, &c->id, &c->rpc, routes->route[b->route].levels);
 }
 
-/* Most puts, b of b + 1, do not jump to the closest that they know while there are others on the way:
- * else the root of a hammered key would hear from its whole neighbourhood, and not from those next to
- * it alone, of whom each lets beta walks a minute through. The others keep it from hearing too little.
+/* Most puts, b of b + 1, do not jump to the closest that they know while there are others on the
+ * way: else the root of a hammered key would hear from its whole neighbourhood, and not from those
+ * next to it alone, of whom each lets beta walks a minute through. The others keep it from hearing
+ * too little.
  */
 static int path_best(struct dht_asker *a, struct lookup *l, bool by_rule, struct now now)
 {
@@ -283,9 +284,8 @@ int path_again(const struct lookup *l)
 {
     for (unsigned i = 0; i < l->hops; i++) {
         const struct hop *h = &l->hop[i];
-        bool here = !distance_less(&h->distance, &l->d) && !distance_less(&l->d, &h->distance);
         bool answered = h->state >= HOP_ANSWERED && h->state < HOP_DEAD;
-        if (here && answered)
+        if (answered && distance_eq(&h->distance, &l->d))
             return h->told > l->level ? (int)i : NOBODY;
     }
     return NOBODY;

@@ -211,7 +211,8 @@ struct store_state store_state(const struct dht_store *s, const struct store_ent
  * up to beta. */
 bool store_walk(const struct dht_store *s, struct store_entry *e, const struct store_scope *scope)
 {
-    uint32_t *leak = &e->leak_ms[scope->level], beta = s->arena->config.beta, each = 60000 / beta;
+    uint32_t *leak = &e->leak_ms[scope->level];
+    uint32_t beta = s->arena->config.beta, each = s->arena->walk_each_ms;
     int32_t ahead = (int32_t)(*leak - scope->ms);
     if (ahead < 0 || ahead > 60000 + (int32_t)each) /* long ago, also where 32 bits wrapped */
         ahead = 0;

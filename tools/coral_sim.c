@@ -79,7 +79,15 @@ static void replay_line(int argc, char *const *argv, const struct sim_options *o
     fprintf(stderr, "\n");
 }
 
-int main(int argc, char **argv)
+/* What is to be run. */
+struct order {
+    struct sim_options options;
+    const struct scenario *scenario;
+    const char *json; /* the file of the report, "-" for standard output, NULL: none */
+};
+
+/* Ends the process where there is nothing to run: 0 when that was asked for, 2 for a mistake. */
+static struct order order_read(int argc, char **argv)
 {
     enum {
         NODES = 1,
@@ -114,91 +122,105 @@ int main(int argc, char **argv)
                                             {"help", no_argument, NULL, HELP},
                                             {"version", no_argument, NULL, VERSION},
                                             {0}};
-    struct sim_options o = {.seed = 20040329};
-    const struct scenario *s = NULL;
-    const char *json = NULL;
+    struct order order = {.options.seed = 20040329};
+    struct sim_options *o = &order.options;
     int c;
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (c) {
         case NODES:
-            o.nodes = (uint32_t)number("nodes", optarg, 1, 1000000);
+            o->nodes = (uint32_t)number("nodes", optarg, 1, 1000000);
             break;
         case SEED:
-            o.seed = number("seed", optarg, 0, UINT64_MAX);
+            o->seed = number("seed", optarg, 0, UINT64_MAX);
             break;
         case SCENARIO:
-            s = find(optarg);
+            order.scenario = find(optarg);
             break;
         case JSON:
-            json = optarg ? optarg : "-";
+            order.json = optarg ? optarg : "-";
             break;
         case B:
-            o.b = (unsigned)number("b", optarg, 1, 3);
+            o->b = (unsigned)number("b", optarg, 1, 3);
             break;
         case LEVELS:
-            o.levels = (unsigned)number("levels", optarg, 1, DHT_LEVELS);
+            o->levels = (unsigned)number("levels", optarg, 1, DHT_LEVELS);
             break;
         case KEYS:
-            o.keys = (uint32_t)number("keys", optarg, 1, 1u << 24);
+            o->keys = (uint32_t)number("keys", optarg, 1, 1u << 24);
             break;
         case MINUTES:
-            o.minutes = number("minutes", optarg, 1, 100000);
+            o->minutes = number("minutes", optarg, 1, 100000);
             break;
         case LIARS:
-            o.liar_percent = (uint32_t)number("liars", optarg, 1, 90);
+            o->liar_percent = (uint32_t)number("liars", optarg, 1, 90);
             break;
         case LIE:
-            o.lie = optarg;
+            o->lie = optarg;
             if (!lie_named(optarg, &(enum lie){0})) {
                 fprintf(stderr, "coral-sim: --lie: there is no lie \"%s\"\n", optarg);
-                return 2;
+                exit(2);
             }
             break;
         case WITHOUT:
-            o.without = optarg;
+            o->without = optarg;
             if (!mitigation_known(optarg)) {
                 fprintf(stderr, "coral-sim: --without: there is no mitigation \"%s\"\n", optarg);
-                return 2;
+                exit(2);
             }
             break;
         case ALONE:
-            o.alone = true;
+            o->alone = true;
             break;
         case QUIET:
-            o.quiet = true;
+            o->quiet = true;
             break;
         case HELP:
             usage(stdout);
-            return 0;
+            exit(0);
         case VERSION:
             printf("coral-sim %s (%s)\n", CORAL_VERSION, CORAL_REVISION);
-            return 0;
+            exit(0);
         default:
             usage(stderr);
-            return 2;
+            exit(2);
         }
     }
-    if (!s || optind < argc) {
-        fprintf(stderr, s ? "coral-sim: \"%s\" is no option\n" : "coral-sim: which --scenario?\n",
-                s ? argv[optind] : "");
+    if (optind < argc)
+        fprintf(stderr, "coral-sim: \"%s\" is no option\n", argv[optind]);
+    else if (!order.scenario)
+        fprintf(stderr, "coral-sim: which --scenario?\n");
+    if (optind < argc || !order.scenario) {
         usage(stderr);
-        return 2;
+        exit(2);
     }
-    if (o.nodes == 0)
-        o.nodes = s->nodes;
-    FILE *probe = json && strcmp(json, "-") != 0 ? fopen(json, "a") : NULL;
-    if (json && strcmp(json, "-") != 0 && !probe) { /* not after an hour */
+    if (o->nodes == 0)
+        o->nodes = order.scenario->nodes;
+    return order;
+}
+
+/* Better known now than after an hour. */
+static bool can_be_written(const char *json)
+{
+    if (strcmp(json, "-") == 0)
+        return true;
+    FILE *f = fopen(json, "a");
+    return f && fclose(f) == 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct order order = order_read(argc, argv);
+    const char *json = order.json;
+    if (json && !can_be_written(json)) {
         fprintf(stderr, "coral-sim: %s: %s\n", json, strerror(errno));
         return 2;
     }
-    if (probe)
-        fclose(probe);
-    json_t *report = report_create(argc, argv, o.seed);
-    json_object_set_new(report, "scenario", json_string(s->name));
-    bool good = s->run(&o, report);
+    json_t *report = report_create(argc, argv, order.options.seed);
+    json_object_set_new(report, "scenario", json_string(order.scenario->name));
+    bool good = order.scenario->run(&order.options, report);
     json_object_set_new(report, "good", json_boolean(good));
     if (!good)
-        replay_line(argc, argv, &o);
+        replay_line(argc, argv, &order.options);
     if (json && !report_write(report, json)) {
         fprintf(stderr, "coral-sim: %s: %s\n", json, strerror(errno));
         good = false;

@@ -57,17 +57,9 @@ static void desk_close(struct desk *d)
 /* An answer by whom the next open question was put to. */
 static struct rpc answer_to_next(struct desk *d)
 {
-    struct rpc r;
     cr_assert_lt(d->taken, d->sent, "nothing was asked");
-    memset(&r, 0, sizeof(r));
-    const struct rpc *ask = &d->question[d->taken];
-    r.type = ask->type;
-    r.flags = RPC_REPLY;
-    r.tid = ask->tid;
-    r.cookie = 1;
-    r.from.contact.rpc = d->to[d->taken++];
-    r.from.contact.id = dht_node_id(&r.from.contact.rpc);
-    return r;
+    unsigned i = d->taken++;
+    return bench_answer(&d->question[i], &d->to[i]);
 }
 
 static void answer(struct desk *d, const struct rpc *r)

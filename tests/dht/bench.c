@@ -115,6 +115,20 @@ struct rpc bench_ask(struct bench *b, const struct rpc *ask)
     return answer;
 }
 
+struct rpc bench_answer(const struct rpc *ask, const struct endpoint *to)
+{
+    struct rpc r;
+    memset(&r, 0, sizeof(r));
+    r.type = ask->type;
+    r.flags = RPC_REPLY;
+    r.key_id = 1;
+    r.tid = ask->tid;
+    r.cookie = 1;
+    r.from.contact.rpc = *to;
+    r.from.contact.id = dht_node_id(to);
+    return r;
+}
+
 static int by_distance(const void *x, const void *y, void *self)
 {
     const struct dht_contact *a = x, *b = y;

@@ -40,6 +40,8 @@ bool bench_exchange(struct bench *b, const struct rpc *ask, const struct endpoin
                     struct rpc *answer, size_t *len);
 /* The same, where an answer is expected. */
 struct rpc bench_ask(struct bench *b, const struct rpc *ask);
+/* An answer to another's question, by whom it was put to; with what all answers have. */
+struct rpc bench_answer(const struct rpc *ask, const struct endpoint *to);
 /* Routes to n contacts from number `first` on, sorted; the caller frees route and contact. */
 void bench_route(struct bench *b, unsigned first, unsigned n, unsigned levels);
 

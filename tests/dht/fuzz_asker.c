@@ -11,17 +11,16 @@
 #include "dht/arena.h"
 #include "dht/id.h"
 #include "dht/rpc.h"
+#include "fuzz_routes.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define SENT     64
-#define CONTACTS 6
+#define SENT       64
+#define NEIGHBOURS 6
 
 struct world {
     struct dht_mac *mac;
-    struct dht_routes routes;
-    struct dht_contact contact[CONTACTS];
-    struct dht_route route[CONTACTS];
+    struct fuzz_routes near;
     struct dht_path path;
     unsigned sent, done, started;
     struct {
@@ -31,51 +30,13 @@ struct world {
     } packet[SENT];
 };
 
-static struct dht_contact contact(unsigned i)
-{
-    struct dht_contact c = {.rpc = {addr_v4(0x0a000000 + i), 8053}, .http_port = 80};
-    c.id = dht_node_id(&c.rpc);
-    c.v4 = c.rpc.ip;
-    return c;
-}
-
-static int by_distance(const void *x, const void *y, void *self)
-{
-    const struct dht_contact *a = x, *b = y;
-    struct dht_distance da = distance_between(&a->id, self);
-    struct dht_distance db = distance_between(&b->id, self);
-    return distance_less(&da, &db) ? -1 : distance_less(&db, &da);
-}
-
-static void world_routes(struct world *w)
-{
-    struct dht_routes *r = &w->routes;
-    r->self = contact(1);
-    for (unsigned l = 1; l < DHT_LEVELS; l++)
-        r->level[l].is.cid = 10 + l;
-    for (unsigned i = 0; i < CONTACTS; i++)
-        w->contact[i] = contact(2 + i);
-    qsort_r(w->contact, CONTACTS, sizeof(w->contact[0]), by_distance, &r->self.id);
-    for (unsigned i = 0; i < CONTACTS; i++)
-        w->route[i] =
-            (struct dht_route){.peer = i & 0xffffff,
-                               .levels = (i | 1) & 7,
-                               .alive = i != 3,
-                               .rtt_us = 1000 * i & 0xffffff,
-                               .prefix = id_prefix(&r->self.id, &w->contact[i].id) & 0xff};
-    r->n = CONTACTS;
-    r->route = w->route;
-    r->contact = w->contact;
-    r->populated = DHT_ALL_LEVELS;
-}
-
 /* What leaves must be a question, and one to a stranger padded. */
 static bool take(void *ctx, uint16_t port, const struct endpoint *to, const void *data, size_t len)
 {
     struct world *w = ctx;
     struct rpc r;
     (void)port;
-    if (rpc_read(data, len, &w->routes.self.rpc, &r) != RPC_OK || r.flags & RPC_REPLY)
+    if (rpc_read(data, len, &w->near.routes.self.rpc, &r) != RPC_OK || r.flags & RPC_REPLY)
         abort();
     if (rpc_is_keyed(r.type) && r.cookie == 0 && len < RPC_PADDED)
         abort();
@@ -105,7 +66,7 @@ static void answered(void *ctx, const struct dht_sender *who, const struct dht_t
     const struct world *w = ctx;
     (void)now;
     struct dht_id id = dht_node_id(&who->contact.rpc);
-    if (!id_eq(&id, &who->contact.id) || id_eq(&id, &w->routes.self.id) || t->rtt_us == 0 ||
+    if (!id_eq(&id, &who->contact.id) || id_eq(&id, &w->near.routes.self.id) || t->rtt_us == 0 ||
         t->n_news > DHT_NEWS)
         abort();
 }
@@ -136,12 +97,12 @@ static void make_answer(const struct rpc *ask, uint8_t mode, struct reader *in, 
     r->has_coordinate = counts & 0x80;
     r->news = counts >> 7;
     for (unsigned i = 0; i < r->contacts; i++) {
-        struct dht_contact c = contact(read_u8(in));
+        struct dht_contact c = fuzz_contact(read_u8(in));
         r->contact[i] = (struct rpc_contact){c.id, c.rpc};
     }
     for (unsigned i = 0; i < r->values; i++)
-        r->value[i] =
-            (struct dht_value){contact(read_u8(in)).id, contact(3).rpc, read_u8(in), read_u8(in)};
+        r->value[i] = (struct dht_value){fuzz_contact(read_u8(in)).id, fuzz_contact(3).rpc,
+                                         read_u8(in), read_u8(in)};
 }
 
 /* One answer to the oldest packet that waits. */
@@ -149,8 +110,8 @@ static void answer(struct world *w, struct dht_asker *a, struct reader *in, stru
 {
     uint8_t packet[RPC_MAX + 64], mode = read_u8(in);
     struct rpc ask, r;
-    struct datagram d = {.from = w->packet[0].to, .to = w->routes.self.rpc, .data = packet};
-    rpc_read(w->packet[0].data, w->packet[0].len, &w->routes.self.rpc, &ask);
+    struct datagram d = {.from = w->packet[0].to, .to = w->near.routes.self.rpc, .data = packet};
+    rpc_read(w->packet[0].data, w->packet[0].len, &w->near.routes.self.rpc, &ask);
     w->sent--;
     memmove(&w->packet[0], &w->packet[1], w->sent * sizeof(w->packet[0]));
     if (mode % 4 == 0)
@@ -177,7 +138,7 @@ static void start_find(struct world *w, struct dht_asker *a, uint8_t arg, struct
     f.guest = arg & 0x10;
     f.seeds = arg / 32 % (DHT_SEEDS + 1);
     for (unsigned i = 0; i < f.seeds; i++) {
-        struct dht_contact c = contact(arg + i);
+        struct dht_contact c = fuzz_contact(arg + i);
         f.seed[i].id = c.id;
         f.seed[i].rpc = c.rpc;
     }
@@ -187,7 +148,7 @@ static void start_find(struct world *w, struct dht_asker *a, uint8_t arg, struct
 
 static void start_ping(struct dht_asker *a, uint8_t arg, struct now now)
 {
-    struct dht_contact to = contact(arg % 64), via = contact(arg);
+    struct dht_contact to = fuzz_contact(arg % 64), via = fuzz_contact(arg);
     struct dht_ping p = {.to = to.rpc,
                          .has_who = arg & 1,
                          .is_via = arg & 2,
@@ -247,12 +208,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         mac = dht_mac_create(&keys);
     struct world *w = calloc(1, sizeof(*w));
     w->mac = mac;
-    world_routes(w);
+    fuzz_routes_init(&w->near, 2, NEIGHBOURS);
     struct dht_asker_host host = {
         .udp = {w, take}, .ctx = w, .answered = answered, .timed_out = timed_out};
     struct dht_arena *arena = dht_arena_create(&config, 5, seed, seed, now);
     struct dht_asker *a = dht_asker_create(arena, mac, &host);
-    dht_asker_routes(a, &w->routes);
+    dht_asker_routes(a, &w->near.routes);
 
     struct reader in = reader_of(data, size);
     while (reader_left(&in) > 0) {

@@ -13,62 +13,21 @@
 #include "dht/id.h"
 #include "dht/rpc.h"
 #include "dht/store.h"
+#include "fuzz_routes.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum mode { SIGNED = 1, COOKIE = 2, CLUSTERS = 4, MOVED = 8, IN_PLACE = 16, PAUSE = 32 };
 
-#define CONTACTS 12
-#define BURST    8
+#define BURST 8
 
 struct world {
     struct dht_arena *arena;
     struct dht_store *store;
     struct dht_mac *mac;
-    struct dht_routes routes;
-    struct dht_contact contact[CONTACTS];
-    struct dht_route route[CONTACTS];
+    struct fuzz_routes near;
     struct now now;
 };
-
-static struct dht_contact contact(unsigned i)
-{
-    struct dht_contact c = {.rpc = {addr_v4(0x0a000000 + i), 8053}, .http_port = 80};
-    c.id = dht_node_id(&c.rpc);
-    c.v4 = c.rpc.ip;
-    return c;
-}
-
-static int by_distance(const void *x, const void *y, void *self)
-{
-    const struct dht_contact *a = x, *b = y;
-    struct dht_distance da = distance_between(&a->id, self);
-    struct dht_distance db = distance_between(&b->id, self);
-    return distance_less(&da, &db) ? -1 : distance_less(&db, &da);
-}
-
-static void world_routes(struct world *w)
-{
-    struct dht_routes *r = &w->routes;
-    r->self = contact(1);
-    r->has_coordinate = true;
-    for (unsigned l = 1; l < DHT_LEVELS; l++)
-        r->level[l] = (struct dht_level){.is = {.cid = 10 + l}, .previous = 20 + l, .epoch = 1};
-    for (unsigned i = 0; i < CONTACTS; i++)
-        w->contact[i] = contact(20 + i);
-    qsort_r(w->contact, CONTACTS, sizeof(w->contact[0]), by_distance, &r->self.id);
-    for (unsigned i = 0; i < CONTACTS; i++)
-        w->route[i] =
-            (struct dht_route){.peer = i & 0xffffff,
-                               .levels = (i | 1) & 7,
-                               .alive = i % 5 != 0,
-                               .rtt_us = 1000 * i & 0xffffff,
-                               .prefix = id_prefix(&r->self.id, &w->contact[i].id) & 0xff};
-    r->n = CONTACTS;
-    r->route = w->route;
-    r->contact = w->contact;
-    r->populated = DHT_ALL_LEVELS;
-}
 
 static void put_u64(uint8_t *at, uint64_t v)
 {
@@ -112,7 +71,7 @@ struct sent {
 static void take(const struct world *w, struct reader *in, struct sent *s, struct datagram *d)
 {
     s->mode = read_u8(in);
-    struct dht_contact c = contact(read_u8(in) % 40);
+    struct dht_contact c = fuzz_contact(read_u8(in) % 40);
     size_t len = read_u16(in) % (RPC_MOST + 10);
     len = len < reader_left(in) ? len : reader_left(in);
     bool in_place = s->mode & IN_PLACE;
@@ -131,7 +90,7 @@ static void take(const struct world *w, struct reader *in, struct sent *s, struc
         s->type = s->data[0] & 15;
     }
     *d = (struct datagram){.from = c.rpc,
-                           .to = w->routes.self.rpc,
+                           .to = w->near.routes.self.rpc,
                            .data = s->data,
                            .len = (uint16_t)len,
                            .room = DHT_REPLY_MAX,
@@ -147,7 +106,7 @@ static void check(const struct world *w, const struct sent *s, const struct data
         return;
     if (!(s->mode & SIGNED)) /* nobody makes a tag by luck */
         abort();
-    if (rpc_read(d->reply, len, &w->routes.self.rpc, &r) != RPC_OK || !(r.flags & RPC_REPLY) ||
+    if (rpc_read(d->reply, len, &w->near.routes.self.rpc, &r) != RPC_OK || !(r.flags & RPC_REPLY) ||
         r.tid != s->tid || r.cookie == 0 ||
         (r.type != s->type && r.type != RPC_COOKIE && r.type != RPC_NOT_MEMBER))
         abort();
@@ -181,7 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct world w = {.mac = mac, .now = {1000000, 0}};
     w.arena = dht_arena_create(&config, 5, seed, seed, w.now);
     w.store = dht_store_create(w.arena, 16);
-    world_routes(&w);
+    fuzz_routes_init(&w.near, 20, FUZZ_CONTACTS);
 
     struct reader in = reader_of(data, size);
     while (reader_left(&in) > 0) {
@@ -191,7 +150,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         do
             take(&w, &in, &sent[n], &d[n]);
         while (++n < BURST && reader_left(&in) > 0 && !(sent[n - 1].mode & PAUSE));
-        dht_serve(w.store, mac, &w.routes, d, n, heard, &w.routes.self.id, w.now);
+        dht_serve(w.store, mac, &w.near.routes, d, n, heard, &w.near.routes.self.id, w.now);
         for (unsigned i = 0; i < n; i++) {
             check(&w, &sent[i], &d[i]);
             free(sent[i].data);

@@ -96,17 +96,9 @@ static void desk_close(struct desk *d)
 /* An answer by whom the next open question was put to. */
 static struct rpc answer_to_next(struct desk *d)
 {
-    struct rpc r;
     cr_assert_lt(d->taken, d->sent, "nothing was asked");
-    memset(&r, 0, sizeof(r));
-    r.type = d->question[d->taken].type;
-    r.flags = RPC_REPLY;
-    r.key_id = 1;
-    r.tid = d->question[d->taken].tid;
-    r.cookie = 1;
-    r.from.contact.rpc = d->to[d->taken++];
-    r.from.contact.id = dht_node_id(&r.from.contact.rpc);
-    return r;
+    unsigned i = d->taken++;
+    return bench_answer(&d->question[i], &d->to[i]);
 }
 
 /* The asker hears it from an address. */
@@ -635,16 +627,22 @@ Test(lies, who_has_another_key_can_do_nothing_but_be_counted)
     net_destroy(net);
 }
 
-Test(lies, a_store_that_names_another_s_address_is_refused)
+static struct rpc store_by(const struct net_node *by)
 {
-    struct net *net = small_net();
-    struct net_node *x = &net->node[0], *by = &net->node[1];
-    struct rpc ask, reply;
+    struct rpc ask;
     memset(&ask, 0, sizeof(ask));
     ask.type = RPC_STORE;
     ask.wanted = 1;
     ask.from = dht_routes_sender(by->routes);
     ask.ttl_ms = 60000;
+    return ask;
+}
+
+Test(lies, a_store_that_names_another_s_address_is_refused)
+{
+    struct net *net = small_net();
+    struct net_node *x = &net->node[0], *by = &net->node[1];
+    struct rpc ask = store_by(by), reply;
     ask.key = dht_key("k", 1);
     ask.http = (struct endpoint){net->node[2].self.v4, 80};
     dht_serve_rpc(x->store, x->routes, &ask, &reply, NULL, NULL, net_now(net));
@@ -657,12 +655,7 @@ Test(lies, who_stores_names_the_closest_should_the_walk_have_been_led_astray)
 {
     struct net *net = small_net();
     struct net_node *x = &net->node[0], *by = &net->node[1];
-    struct rpc ask, reply;
-    memset(&ask, 0, sizeof(ask));
-    ask.type = RPC_STORE;
-    ask.wanted = 1;
-    ask.from = dht_routes_sender(by->routes);
-    ask.ttl_ms = 60000;
+    struct rpc ask = store_by(by), reply;
     ask.key = net->node[2].self.id;
     ask.http = (struct endpoint){by->self.v4, 80};
     dht_serve_rpc(x->store, x->routes, &ask, &reply, NULL, NULL, net_now(net));

@@ -121,14 +121,24 @@ static void run(void)
     cr_assert(false, "a trace does not end");
 }
 
-static enum dht_trace_answer towards(const char *target)
+static enum dht_trace_answer towards_addr(struct addr target)
 {
     const struct dht_trace_result *known;
-    const struct addr a = ip(target);
-    enum dht_trace_answer answer = dht_trace_towards(w.trace, &a, &known, w.now);
+    enum dht_trace_answer answer = dht_trace_towards(w.trace, &target, &known, w.now);
     if (answer == DHT_TRACE_KNOWN)
         w.result = *known;
     return answer;
+}
+
+static enum dht_trace_answer towards(const char *target)
+{
+    return towards_addr(ip(target));
+}
+
+/* 8.0.i.8, and on with 8.1.0.8 */
+static enum dht_trace_answer towards_number(unsigned i)
+{
+    return towards_addr(addr_v4(0x08000008 + (i << 8)));
 }
 
 static enum dht_trace_answer near(const char *target)
@@ -150,14 +160,17 @@ static void finish(void)
 
 TestSuite(trace, .fini = finish);
 
-/* The routers' hops as digits, "34567". */
+/* The routers' hops, "3 4 5 6 7". */
 static const char *hops(void)
 {
     static char text[64];
-    char *p = text;
-    for (unsigned i = 0; i < w.result.n; i++)
-        p += sprintf(p, i ? " %u" : "%u", w.result.router[i].hop);
-    *p = '\0';
+    size_t len = 0;
+    text[0] = '\0';
+    for (unsigned i = 0; i < w.result.n; i++) {
+        int n = snprintf(text + len, sizeof(text) - len, i ? " %u" : "%u", w.result.router[i].hop);
+        len += (size_t)n;
+        cr_assert_lt(len, sizeof(text));
+    }
     return text;
 }
 
@@ -346,11 +359,8 @@ Test(trace, a_whole_prefix_is_traced_once_an_hour)
 Test(trace, ten_probes_a_second_over_all_traces)
 {
     start(12);
-    for (unsigned i = 0; i < 8; i++) {
-        char target[16];
-        sprintf(target, "8.8.%u.8", i);
-        towards(target);
-    }
+    for (unsigned i = 0; i < 8; i++)
+        towards_number(i);
     run();
     cr_assert_eq(w.done, 8);
     for (unsigned i = 0; i < w.probes; i++) { /* in any second: the burst, and ten */
@@ -363,19 +373,14 @@ Test(trace, ten_probes_a_second_over_all_traces)
 
 Test(trace, four_at_once_sixteen_wait_and_the_next_is_refused)
 {
-    char target[16];
     start(6);
-    for (unsigned i = 0; i < 4; i++) {
-        sprintf(target, "8.8.%u.8", i);
-        towards(target);
-    }
+    for (unsigned i = 0; i < 4; i++)
+        towards_number(i);
     dht_trace_poll(w.trace, w.now);
-    for (unsigned i = 4; i < 20; i++) {
-        sprintf(target, "8.8.%u.8", i);
-        cr_assert_eq(towards(target), DHT_TRACE_WAITING);
-    }
+    for (unsigned i = 4; i < 20; i++)
+        cr_assert_eq(towards_number(i), DHT_TRACE_WAITING);
     cr_assert_eq(towards("9.9.9.9"), DHT_TRACE_REFUSED);
-    cr_assert_eq(towards("8.8.7.1"), DHT_TRACE_WAITING, "that one waits already");
+    cr_assert_eq(towards("8.0.7.1"), DHT_TRACE_WAITING, "that one waits already");
     run();
     cr_assert_eq(w.done, 20);
     cr_assert_eq(towards("9.9.9.9"), DHT_TRACE_WAITING);
@@ -385,10 +390,8 @@ Test(trace, the_oldest_of_256_results_makes_room)
 {
     start(1);
     for (unsigned i = 0; i < 257; i++) {
-        char target[16];
-        sprintf(target, "8.%u.%u.8", i >> 8, i & 255);
         w.probes = 0;
-        cr_assert_eq(towards(target), DHT_TRACE_WAITING);
+        cr_assert_eq(towards_number(i), DHT_TRACE_WAITING);
         run();
     }
     cr_assert_eq(towards("8.0.1.8"), DHT_TRACE_KNOWN);

@@ -112,6 +112,21 @@ bool scenario_cold(const struct sim_options *o, json_t *report)
     return good;
 }
 
+/* 20 minutes after what happened its clusters are as they were, and gets find what they should in
+ * the 20 after these. Ends the scenario. */
+static bool recovers(struct world *w, struct load *l, uint64_t from_us, json_t *report)
+{
+    world_run(w, from_us + 20 * MINUTE_US);
+    bool good = clusters_say(w, report, "20 minutes after", 0.8, 0.9);
+    world_run(w, from_us + 40 * MINUTE_US);
+    json_object_set_new(report, "get_success", json_real(load_success(l)));
+    json_object_set_new(report, "load", load_json(l));
+    good &= scenario_expect(load_success(l) > 0.99, "%.4f of gets found it", load_success(l));
+    good &= scenario_end(w, report);
+    load_destroy(l);
+    return good;
+}
+
 bool scenario_heal(const struct sim_options *o, json_t *report)
 {
     struct world_params p = cold_params(o);
@@ -126,15 +141,7 @@ bool scenario_heal(const struct sim_options *o, json_t *report)
     bool good = clusters_say(w, report, "before the cut", 0.8, 0.9);
     world_run(w, until);
     clusters_say(w, report, "at its end", 0, 0);
-    world_run(w, until + 20 * MINUTE_US);
-    good &= clusters_say(w, report, "20 minutes after", 0.8, 0.9);
-    world_run(w, until + 40 * MINUTE_US);
-    json_object_set_new(report, "get_success", json_real(load_success(l)));
-    json_object_set_new(report, "load", load_json(l));
-    good &= scenario_expect(load_success(l) > 0.99, "%.4f of gets found it", load_success(l));
-    good &= scenario_end(w, report);
-    load_destroy(l);
-    return good;
+    return good & recovers(w, l, until, report);
 }
 
 bool scenario_half(const struct sim_options *o, json_t *report)
@@ -149,13 +156,5 @@ bool scenario_half(const struct sim_options *o, json_t *report)
         return false;
     world_run(w, at - SECOND_US);
     bool good = clusters_say(w, report, "before", 0.8, 0.9);
-    world_run(w, at + 20 * MINUTE_US);
-    good &= clusters_say(w, report, "20 minutes after", 0.8, 0.9);
-    world_run(w, at + 40 * MINUTE_US);
-    json_object_set_new(report, "get_success", json_real(load_success(l)));
-    json_object_set_new(report, "load", load_json(l));
-    good &= scenario_expect(load_success(l) > 0.99, "%.4f of gets found it", load_success(l));
-    good &= scenario_end(w, report);
-    load_destroy(l);
-    return good;
+    return good & recovers(w, l, at, report);
 }

@@ -251,8 +251,10 @@ static void host_ping(void *ctx, const struct dht_ping *ping)
         dht_ping(x->asker, ping, world_now(x->world));
 }
 
-/* What a walk of the member's ends with goes back to it, if it is still the same. */
+/* What a walk of the member's ends with goes back to it, if it is still the same. The world has
+ * them all, since a node that goes down ends none of its walks. */
 struct walk {
+    LIST_ENTRY(walk) link;
     struct world_node *node;
     uint32_t incarnation;
     struct dht_find find;
@@ -264,6 +266,7 @@ static void walk_done(void *ctx, const struct dht_result *result, struct now now
     struct world_node *x = k->node;
     if (x->up && x->incarnation == k->incarnation)
         dht_member_found(x->member, &k->find, result, now);
+    LIST_REMOVE(k, link);
     free(k);
 }
 
@@ -273,7 +276,8 @@ static void host_find(void *ctx, const struct dht_find *find)
     struct walk *k = malloc(sizeof(*k));
     if (!k)
         return;
-    *k = (struct walk){x, x->incarnation, *find};
+    *k = (struct walk){.node = x, .incarnation = x->incarnation, .find = *find};
+    LIST_INSERT_HEAD(&x->world->walks, k, link);
     dht_find(x->asker, find, walk_done, k, world_now(x->world));
 }
 
@@ -589,6 +593,10 @@ void world_destroy(struct world *w)
         struct message *m = w->free_message;
         w->free_message = m->next;
         free(m);
+    }
+    for (struct walk *k; (k = LIST_FIRST(&w->walks));) {
+        LIST_REMOVE(k, link);
+        free(k);
     }
     dht_mac_destroy(w->mac);
     dht_arena_destroy(w->arena);

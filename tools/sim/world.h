@@ -15,6 +15,8 @@
 #ifndef CORAL_TOOLS_SIM_WORLD_H
 #define CORAL_TOOLS_SIM_WORLD_H
 
+#include <sys/queue.h>
+
 #include "dht/dht.h"
 #include "tools/sim/churn.h"
 #include "tools/sim/planet.h"
@@ -72,6 +74,7 @@ struct world {
     struct world_totals totals;
     struct endpoint bootstrap[8];
     struct message *free_message;
+    LIST_HEAD(, walk) walks; /* that run, or whose node went down */
     struct dht_mac *mac;
     /* the scenario's: node's turn to do something; `detail` and `payload` are its own */
     void (*turn)(struct world *w, uint32_t node, uint16_t detail, uint64_t payload);
