@@ -120,13 +120,13 @@ bool arena_rate(struct dht_arena *a, const struct addr *ip, struct now now)
     if (a->config.prefix_rate == 0)
         return true;
     uint32_t *leak = &a->prefix_leak_us[arena_prefix(a, ip)];
-    uint32_t us = (uint32_t)now.mono_us, each = a->prefix_each_us;
-    int32_t ahead = (int32_t)(*leak - us);
-    if (ahead < 0 || ahead > (int32_t)(RATE_BURST_US + each))
-        ahead = 0;
-    if (ahead > (int32_t)RATE_BURST_US)
+    uint32_t us = (uint32_t)now.mono_us, each = a->prefix_each_us, ahead = *leak - us;
+    /* no branch on what nobody can foretell: a time that is over, also where 32 bits wrapped, is 0
+     */
+    ahead &= -(uint32_t)(ahead <= RATE_BURST_US + each);
+    if (ahead > RATE_BURST_US)
         return false;
-    *leak = us + (uint32_t)ahead + each;
+    *leak = us + ahead + each;
     return true;
 }
 

@@ -33,6 +33,7 @@
     X(dht_drop_repeat_total, "packets", "dropped: a STORE or REMOVE that was here before")         \
     X(dht_drop_mac_total, "packets", "dropped: unknown key or wrong authentication tag")           \
     X(dht_drop_id_total, "packets", "dropped: the ID is not the hash of the sender's address")     \
+    X(dht_drop_busy_total, "packets", "dropped: GET of a key that was being written all the time") \
     X(dht_drop_room_total, "packets", "dropped: no room for the reply")                            \
     X(dht_drop_unexpected_total, "packets", "dropped: a reply that nobody waits for")              \
     /* asking */                                                                                   \

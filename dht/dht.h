@@ -216,9 +216,17 @@ struct dht_counters *dht_arena_counters(struct dht_arena *a);
 
 /* --- serving ------------------------------------------------------------------------------- */
 
-/* One a worker: the shards it owns. */
+/*
+ * One a worker: the shards it owns, which it alone writes. GETs are read from whosever store the
+ * key belongs to, by the worker that they came to, without a lock (store.h): so the stores of a
+ * node are made known to one another before the first request, and destroyed after the last one.
+ */
+#define DHT_SHARDS 64
 struct dht_store;
 struct dht_store *dht_store_create(struct dht_arena *arena, uint32_t keys);
+/* `shard`: whose each of them is; the caller's, as long as the store. Without it all are this
+ * one's. The arenas have the same `seed`. */
+void dht_store_share(struct dht_store *s, struct dht_store *const shard[DHT_SHARDS]);
 void dht_store_destroy(struct dht_store *s);
 /* Gives back a little of what has expired, once a millisecond at most; to be called where nobody
  * asks, too. A million keys are gone through in five minutes. */
@@ -226,13 +234,13 @@ void dht_store_poll(struct dht_store *s, struct now now);
 
 /*
  * Peeks at a packet without trusting it: where it must go. False: too short or wrong version.
- * A request about a key goes to the owner of `shard` (0..63, from the key's hash under no
- * secret: all workers agree); a reply to the worker that asked (`asker` is from the tid;
- * DHT_ASKER_CONTROL: a worker turns it into an event).
+ * A request that may change what is stored under a key goes to the owner of `shard` (from the key,
+ * under no secret: all workers agree), any other is served where it is; a reply goes to the worker
+ * that asked (`asker` is from the tid; DHT_ASKER_CONTROL: a worker turns it into an event).
  */
 #define DHT_ASKER_CONTROL 63
 struct dht_peek {
-    bool reply, keyed;
+    bool reply, owned;
     uint8_t shard, asker;
 };
 bool dht_peek(const void *data, size_t len, struct dht_peek *out);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "dht/id.h"
 
 bool holders_init(struct holders *h, uint32_t room, struct rng *rng)
@@ -14,14 +15,14 @@ bool holders_init(struct holders *h, uint32_t room, struct rng *rng)
     h->bucket_mask = buckets - 1;
     h->room = room;
     h->bucket = calloc(buckets, sizeof(*h->bucket));
-    h->at = calloc(room, sizeof(*h->at));
+    h->at = memory_new(room, sizeof(*h->at));
     return h->bucket && h->at;
 }
 
 void holders_free(struct holders *h)
 {
     free(h->bucket);
-    free(h->at);
+    memory_free(h->at, h->room, sizeof(*h->at));
 }
 
 bool holders_full(const struct holders *h)
@@ -43,12 +44,17 @@ uint32_t holders_find(const struct holders *h, const struct dht_id *node,
     return HOLDER_NONE;
 }
 
+static void dead_set(struct holder *h, bool dead)
+{
+    __atomic_store_n(&h->dead, dead, __ATOMIC_RELAXED);
+}
+
 uint32_t holders_take(struct holders *h, const struct dht_id *node, const struct endpoint *http)
 {
     uint32_t at = holders_find(h, node, http);
     if (at != HOLDER_NONE) {
         h->at[at].values++;
-        h->at[at].dead = false;
+        dead_set(&h->at[at], false);
         return at;
     }
     if (h->free) {
@@ -60,7 +66,13 @@ uint32_t holders_take(struct holders *h, const struct dht_id *node, const struct
         return HOLDER_NONE;
     }
     uint32_t *bucket = bucket_of(h, node);
-    h->at[at] = (struct holder){.node = *node, .http = *http, .values = 1, .next = *bucket};
+    struct holder *x = &h->at[at];
+    const union holder_name name = {.node = *node, .http = *http, .dead = false};
+    for (unsigned i = 0; i < 5; i++)
+        __atomic_store_n((uint64_t *)x + i, name.word[i], __ATOMIC_RELAXED);
+    x->told_s = 0;
+    x->values = 1;
+    x->next = *bucket;
     *bucket = at + 1;
     return at;
 }
@@ -71,7 +83,7 @@ bool holders_forget(struct holders *h, const struct dht_id *node)
     for (uint32_t i = *bucket_of(h, node); i != 0; i = h->at[i - 1].next) {
         if (!id_eq(&h->at[i - 1].node, node) || h->at[i - 1].dead)
             continue;
-        h->at[i - 1].dead = true;
+        dead_set(&h->at[i - 1], true);
         any = true;
     }
     return any;

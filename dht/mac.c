@@ -97,12 +97,14 @@ static void burst_tag(const struct dht_mac *m, struct mac_job *job, unsigned n)
 {
     struct mac_job *mine[DATAGRAM_BURST]; /* of the key in turn */
 
+    for (unsigned i = 0; i < n; i++)
+        job[i].known = false;
     for (unsigned j = 0; j < m->keys; j++) {
         const struct mac_key *k = &m->key[j];
         unsigned count = 0;
         for (unsigned i = 0; i < n; i++) {
             bool is = job[i].key_id == k->id;
-            job[i].known = is || (j > 0 && job[i].known);
+            job[i].known |= is;
             mine[count] = &job[i];
             count += is;
         }

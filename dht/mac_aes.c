@@ -129,32 +129,54 @@ FOR_VAES static void run_vaes(uint8_t state[][16], const uintptr_t *at, const ui
 
 /* --- last blocks ----------------------------------------------------------------------------- */
 
+/* 16 of these from index 16 - rest on: the shuffle that brings the last `rest` bytes to the front,
+ * with zeros behind, and the one bit that pads them. */
+static const uint8_t front[32] = {0,    1,    2,    3,    4,    5,    6,    7,    8,    9,    10,
+                                  11,   12,   13,   14,   15,   0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
+                                  0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80};
+static const uint8_t pad[32] = {[16] = 0x80};
+
+/* What turns the last 16 bytes of a message into its last block, of which `rest` bytes are left. */
+struct last {
+    __m128i front, mask;
+};
+
+FOR_AESNI static inline struct last last_of(const struct cmac_key *key, size_t rest)
+{
+    __m128i subkey = _mm_load_si128((const __m128i *)(rest == 16 ? key->k1 : key->k2));
+    return (struct last){
+        _mm_loadu_si128((const __m128i *)(front + 16 - rest)),
+        _mm_xor_si128(_mm_loadu_si128((const __m128i *)(pad + 16 - rest)), subkey)};
+}
+
+FOR_AESNI static inline __m128i last_make(const struct last *l, const void *last16)
+{
+    return _mm_xor_si128(_mm_shuffle_epi8(_mm_loadu_si128(last16), l->front), l->mask);
+}
+
+FOR_AESNI void cmac_last_blocks_same(const struct cmac_key *key, const uintptr_t *at, size_t len,
+                                     uint8_t out[][16], unsigned lanes)
+{
+    const struct last l = last_of(key, len - 16 * cmac_body_blocks(len));
+    for (unsigned i = 0; i < lanes; i++)
+        _mm_store_si128((__m128i *)out[i], last_make(&l, (const void *)(at[i] + len - 16)));
+}
+
 FOR_AESNI void cmac_last_blocks(const struct cmac_key *key, struct mac_job *const *job, unsigned n,
                                 uint8_t out[][16], unsigned lanes)
 {
-    /* 16 of these from index 16 - rest on: the shuffle that brings the last `rest` bytes to the
-     * front, with zeros behind, and the one bit that pads them */
-    static const uint8_t front[32] = {0,    1,    2,    3,    4,    5,    6,    7,
-                                      8,    9,    10,   11,   12,   13,   14,   15,
-                                      0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
-                                      0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80};
-    static const uint8_t pad[32] = {[16] = 0x80};
-
     for (unsigned i = 0; i < n; i++) {
         const uint8_t *data = job[i]->data;
         size_t len = job[i]->len, rest = len - 16 * cmac_body_blocks(len);
-        __m128i v, subkey = _mm_load_si128((const __m128i *)(rest == 16 ? key->k1 : key->k2));
+        struct last l = last_of(key, rest);
+        uint8_t few[16] = {0};
         if (len >= 16) { /* nothing is read before or behind the message */
-            v = _mm_loadu_si128((const __m128i *)(data + len - 16));
-            v = _mm_shuffle_epi8(v, _mm_loadu_si128((const __m128i *)(front + 16 - rest)));
-        } else {
-            uint8_t few[16] = {0};
-            if (len)
-                memcpy(few, data, len);
-            v = _mm_loadu_si128((const __m128i *)few);
+            _mm_store_si128((__m128i *)out[i], last_make(&l, data + len - 16));
+            continue;
         }
-        v = _mm_or_si128(v, _mm_loadu_si128((const __m128i *)(pad + 16 - rest)));
-        _mm_store_si128((__m128i *)out[i], _mm_xor_si128(v, subkey));
+        if (len)
+            memcpy(few + 16 - len, data, len);
+        _mm_store_si128((__m128i *)out[i], last_make(&l, few));
     }
     for (unsigned i = n; i < lanes; i++)
         _mm_store_si128((__m128i *)out[i], _mm_load_si128((const __m128i *)out[0]));

@@ -71,8 +71,37 @@ static void group_tag(const struct cmac_lanes *lanes, const struct cmac_key *key
         memcpy(job[i]->tag, state[i], 16);
 }
 
-/* Longest first, by counting, into `out`, unless they are in order as they are. Returns how many of
- * the first are too long to be sorted, and go alone. */
+/* The same for messages of one length, as most bursts are: the lanes go in step. */
+static void group_tag_same(const struct cmac_lanes *lanes, const struct cmac_key *key,
+                           struct mac_job *const *job, unsigned n)
+{
+    _Alignas(64) uint8_t state[CMAC_LANES][16];
+    _Alignas(16) uint8_t last[CMAC_LANES][16];
+    uintptr_t at[CMAC_LANES];
+    size_t len = job[0]->len;
+
+    while (lanes->narrow && n <= lanes->narrow->n)
+        lanes = lanes->narrow;
+    for (unsigned i = 0; i < n; i++)
+        at[i] = (uintptr_t)job[i]->data;
+    for (unsigned i = n; i < lanes->n; i++)
+        at[i] = at[0];
+    cmac_last_blocks_same(key, at, len, last, lanes->n);
+    lanes->run(state, at, last, 0, cmac_body_blocks(len), key);
+    for (unsigned i = 0; i < n; i++)
+        memcpy(job[i]->tag, state[i], 16);
+}
+
+static bool are_same(struct mac_job *const *job, unsigned n)
+{
+    size_t differ = 0;
+    for (unsigned i = 1; i < n; i++)
+        differ |= job[i]->len ^ job[0]->len;
+    return differ == 0;
+}
+
+/* Longest first, by counting, into `out`, unless all have as many blocks. Returns how many of the
+ * first are too long to be sorted, and go alone. */
 static unsigned sort(struct mac_job *const **job, unsigned n, struct mac_job **out)
 {
     uint8_t at[SORTED_BLOCKS + 1] = {0}; /* how many, then where the next one goes */
@@ -105,8 +134,16 @@ void cmac_tag_many(const struct cmac_lanes *lanes, const struct cmac_key *key,
                    struct mac_job *const *job, unsigned n)
 {
     struct mac_job *sorted[DATAGRAM_BURST];
-    unsigned alone = sort(&job, n, sorted), group;
+    unsigned group;
 
+    if (job[0]->len >= 16 && are_same(job, n)) {
+        for (unsigned i = 0; i < n; i += group) {
+            group = n - i < lanes->n ? n - i : lanes->n;
+            group_tag_same(lanes, key, job + i, group);
+        }
+        return;
+    }
+    unsigned alone = sort(&job, n, sorted);
     for (unsigned i = 0; i < n; i += group) {
         group = n - i < lanes->n ? n - i : lanes->n;
         if (i < alone)

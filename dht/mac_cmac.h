@@ -38,6 +38,10 @@ void cmac_rounds_expand(struct cmac_key *out, const uint8_t key[16]);
 void cmac_last_blocks(const struct cmac_key *key, struct mac_job *const *job, unsigned n,
                       uint8_t out[][16], unsigned lanes);
 
+/* Of one message a lane, all of `len` bytes, at least 16. */
+void cmac_last_blocks_same(const struct cmac_key *key, const uintptr_t *at, size_t len,
+                           uint8_t out[][16], unsigned lanes);
+
 /* Blocks before the last one, which has 1 to 16 bytes, or none if there is no other. */
 static inline size_t cmac_body_blocks(size_t len)
 {

@@ -139,12 +139,12 @@ static void get_value(const uint8_t *p, struct dht_value *v)
     v->age_ms = get_u32(p + 42);
 }
 
-static void put_value(uint8_t *p, const struct dht_value *v)
+static uint8_t *put_value(uint8_t *p, const struct dht_value *v)
 {
     memcpy(p, v->node.b, DHT_ID_BYTES);
-    put_endpoint(p + 20, &v->http);
-    put_u32(p + 38, v->ttl_ms);
-    put_u32(p + 42, v->age_ms);
+    memcpy(p + DHT_ID_BYTES, v->http.ip.b, sizeof(v->http.ip.b));
+    rpc_write_value_rest(p, v->http.port, v->ttl_ms, v->age_ms);
+    return p + RPC_VALUE;
 }
 
 /* --- reading ------------------------------------------------------------------------------------
@@ -309,7 +309,7 @@ void rpc_head(const struct dht_sender *from, uint8_t head[RPC_HEAD])
     head[92] = c->services;
 }
 
-static uint8_t *write_answer(uint8_t *p, const struct rpc *r)
+static uint8_t *write_counts(uint8_t *p, const struct rpc *r)
 {
     assert(r->values <= DHT_VALUES && r->contacts <= RPC_CONTACTS);
     p[0] = r->values;
@@ -317,9 +317,14 @@ static uint8_t *write_answer(uint8_t *p, const struct rpc *r)
     p[2] = r->held;
     p[3] = (uint8_t)(r->values_level << 4 | r->contacts_level);
     put_u32(p + 4, r->least_ms);
-    p += 8;
-    for (unsigned i = 0; i < r->values; i++, p += RPC_VALUE)
-        put_value(p, &r->value[i]);
+    return p + 8;
+}
+
+static uint8_t *write_answer(uint8_t *p, const struct rpc *r)
+{
+    p = write_counts(p, r);
+    for (unsigned i = 0; i < r->values; i++)
+        p = put_value(p, &r->value[i]);
     for (unsigned i = 0; i < r->contacts; i++, p += RPC_CONTACT)
         put_contact(p, &r->contact[i]);
     return p;
@@ -407,14 +412,8 @@ size_t rpc_length(const struct rpc *r)
     return length_padded(r, length_bare(r));
 }
 
-size_t rpc_write_as(const uint8_t head[RPC_HEAD], const struct rpc *r, void *data, size_t room)
+static uint8_t *write_head(uint8_t *p, const uint8_t head[RPC_HEAD], const struct rpc *r)
 {
-    size_t bare = length_bare(r), len = length_padded(r, bare);
-    enum body b = body_of(r->type, r->flags & RPC_REPLY);
-    uint8_t *p = data, *end;
-    assert(b != BODY_BAD);
-    if (len > room)
-        return 0;
     memcpy(p, head, RPC_HEAD);
     p[0] = (uint8_t)(RPC_VERSION << 4 | r->type);
     p[1] |= r->flags;
@@ -422,8 +421,24 @@ size_t rpc_write_as(const uint8_t head[RPC_HEAD], const struct rpc *r, void *dat
     p[3] = r->key_id;
     put_u64(p + 4, r->tid);
     put_u64(p + 32, r->cookie);
-    end = write_padding(write_options(write_body(p + RPC_HEAD, b, r), r), len - bare);
-    assert(end + RPC_TAG == p + len);
+    return p + RPC_HEAD;
+}
+
+void rpc_write_before_values(const uint8_t head[RPC_HEAD], const struct rpc *r, void *data)
+{
+    write_counts(write_head(data, head, r), r);
+}
+
+size_t rpc_write_as(const uint8_t head[RPC_HEAD], const struct rpc *r, void *data, size_t room)
+{
+    size_t bare = length_bare(r), len = length_padded(r, bare);
+    enum body b = body_of(r->type, r->flags & RPC_REPLY);
+    assert(b != BODY_BAD);
+    if (len > room)
+        return 0;
+    uint8_t *end = write_body(write_head(data, head, r), b, r);
+    end = write_padding(write_options(end, r), len - bare);
+    assert(end + RPC_TAG == (uint8_t *)data + len);
     return len;
 }
 
@@ -478,14 +493,15 @@ bool dht_peek(const void *data, size_t len, struct dht_peek *out)
         return false;
     out->reply = p[1] & RPC_REPLY;
     out->asker = p[4] >> 2;
-    out->keyed = false;
+    out->owned = false;
     out->shard = 0;
-    if (!out->reply && rpc_is_keyed(p[0] & 15)) {
+    uint8_t type = p[0] & 15;
+    if (!out->reply && rpc_is_keyed(type)) {
         if (len < RPC_HEAD + RPC_KEYED + RPC_TAG)
             return false;
-        out->keyed = true;
+        out->owned = type != RPC_GET && type != RPC_FIND;
         /* the last byte: the first ones are alike in all keys that this node is close to */
-        out->shard = p[RPC_HEAD + DHT_ID_BYTES - 1] & 63;
+        out->shard = p[RPC_HEAD + DHT_ID_BYTES - 1] % DHT_SHARDS;
     }
     return true;
 }

@@ -57,12 +57,16 @@
 #ifndef CORAL_DHT_RPC_H
 #define CORAL_DHT_RPC_H
 
+#include <endian.h>
+#include <string.h>
+
 #include "dht/dht.h"
 
 #define RPC_VERSION    2
 #define RPC_TAG        16
 #define RPC_HEAD       96
 #define RPC_KEYED      24 /* key and ttl */
+#define RPC_ANSWER     8  /* before the values */
 #define RPC_VALUE      46
 #define RPC_CONTACT    38
 #define RPC_CONTACTS   4 /* in a reply, at most */
@@ -149,6 +153,9 @@ enum rpc_error rpc_read(const void *data, size_t len, const struct endpoint *fro
 size_t rpc_write(const struct rpc *r, void *data, size_t room);
 /* The same by one who answers many: `head` is what rpc_head gave for r->from, which is not read. */
 size_t rpc_write_as(const uint8_t head[RPC_HEAD], const struct rpc *r, void *data, size_t room);
+/* An answer about a key whose values the caller writes itself, RPC_HEAD + RPC_ANSWER bytes from the
+ * start: all before them. The whole length is rpc_length(r). */
+void rpc_write_before_values(const uint8_t head[RPC_HEAD], const struct rpc *r, void *data);
 /* The part of the head that says who the sender is; all else is zero. */
 void rpc_head(const struct dht_sender *from, uint8_t head[RPC_HEAD]);
 /* How long rpc_write will make it. */
@@ -157,6 +164,14 @@ size_t rpc_length(const struct rpc *r);
 /* Has it a key, so that it goes to the owner of a shard? */
 bool rpc_is_keyed(uint8_t type);
 void rpc_count_error(struct dht_counters *counters, enum rpc_error error);
+/* A value's bytes from 36 on: behind the ID and the address. */
+static inline void rpc_write_value_rest(uint8_t *p, uint16_t port, uint32_t ttl_ms, uint32_t age_ms)
+{
+    uint32_t w[2] = {htobe32(ttl_ms), htobe32(age_ms)};
+    port = htobe16(port);
+    memcpy(p + 36, &port, 2);
+    memcpy(p + 38, w, 8);
+}
 /* What the control thread hears of it. */
 void rpc_tidings(const struct rpc *r, uint32_t rtt_us, struct dht_tidings *out);
 

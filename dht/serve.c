@@ -3,6 +3,20 @@
 
 #include "dht/closer.h"
 
+void serving_init(struct serving *s, struct dht_store *store, const struct dht_routes *routes,
+                  dht_heard *heard, void *ctx, struct now now)
+{
+    s->store = store;
+    s->routes = routes;
+    s->counters = &store->arena->counters;
+    s->now = now;
+    s->heard = heard;
+    s->ctx = ctx;
+    for (unsigned l = 0; l < DHT_LEVELS; l++)
+        for (unsigned moved = 0; moved < 2; moved++)
+            s->scope[l][moved] = store_scope(routes, l, moved, now);
+}
+
 /* --- at which level? ---------------------------------------------------------------------------
  */
 
@@ -32,23 +46,31 @@ static unsigned moved_levels(const struct dht_routes *r, const struct rpc *ask)
 }
 
 struct where {
-    bool any, moved;
     unsigned level, shared;
+    bool moved;
 };
 
-static struct where where_of(const struct serving *s, const struct rpc *ask)
+/* False: nowhere. */
+static inline bool where_find(const struct serving *s, const struct rpc *ask, struct where *w)
 {
-    struct where w = {.shared = shared_levels(s->routes, ask)};
-    unsigned at = ask->wanted & w.shared;
+    unsigned shared = shared_levels(s->routes, ask), at = ask->wanted & shared;
     if (ask->type == RPC_FIND && ask->flags & RPC_GUEST)
         at = ask->wanted;
+    w->moved = false;
     if (!at && ask->type == RPC_GET) {
         at = ask->wanted & moved_levels(s->routes, ask);
-        w.moved = at != 0;
+        w->moved = at != 0;
     }
-    w.any = at != 0;
-    w.level = at ? highest(at) : 0;
-    return w;
+    w->shared = shared;
+    w->level = at ? highest(at) : 0;
+    return at != 0;
+}
+
+/* Of a level served or shared. */
+static const struct store_scope *scope_of(const struct serving *s, const struct where *w,
+                                          unsigned level)
+{
+    return &s->scope[level][w->moved && level == w->level];
 }
 
 /* --- answers -----------------------------------------------------------------------------------
@@ -87,36 +109,89 @@ static void add_closer(const struct serving *s, const struct where *w, const str
         add_closest(s, ask, answer);
 }
 
-/* The values seen at the level served end the walk. Those of a lower one that we share go with the
- * contacts: the asker falls back on them when it comes down there and has found no nearer ones, and
- * need not ask here twice. The asker's own value is no answer to it. */
-static void serve_get(const struct serving *s, const struct where *w, const struct rpc *ask,
-                      uint64_t hash, struct rpc *answer)
+/* The levels at which a GET's values may be: those served and shared. */
+static unsigned get_levels(const struct where *w, const struct rpc *ask)
 {
-    const struct store_entry *e = store_find(s->store, &ask->key, hash);
-    unsigned levels = (w->shared & ask->wanted) | 1u << w->level;
-    counter_inc(&s->counters->dht_gets_total);
+    return (w->shared & ask->wanted) | 1u << w->level;
+}
+
+/* The values seen at the highest of the levels that has some; the asker's own is no answer to it.
+ */
+static void get_values(const struct serving *s, const struct where *w, const struct rpc *ask,
+                       const struct store_entry *e, struct rpc *answer)
+{
+    answer->values = 0;
     for (unsigned l = w->level + 1; e && l-- > 0 && answer->values == 0;) {
-        if (!(levels >> l & 1))
+        if (!(get_levels(w, ask) >> l & 1))
             continue;
-        struct store_scope scope = store_scope(s->routes, l, w->moved && l == w->level, s->now);
-        answer->values = answer->held =
-            (uint8_t)store_values(s->store, e, &scope, &ask->from.contact.id, answer->value);
+        answer->values = (uint8_t)store_values(store_of(s->store, &ask->key), e, scope_of(s, w, l),
+                                               &ask->from.contact.id, answer->value);
         answer->values_level = (uint8_t)l;
     }
+    answer->held = answer->values;
+}
+
+/* The values seen at the level served end the walk. Those of a lower one that we share go with the
+ * contacts: the asker falls back on them when it comes down there and has found no nearer ones, and
+ * need not ask here twice. False: the owner of the key writes it all the time. */
+static bool serve_get(const struct serving *s, const struct where *w, const struct rpc *ask,
+                      uint64_t hash, struct rpc *answer)
+{
+    struct store_look look;
+    unsigned looks = 0;
+    do {
+        if (looks++ == STORE_LOOKS ||
+            !store_look(store_of(s->store, &ask->key), &ask->key, hash, &look)) {
+            counter_inc(&s->counters->dht_drop_busy_total);
+            return false;
+        }
+        get_values(s, w, ask, look.at, answer);
+    } while (!store_stands(&look));
+    counter_inc(&s->counters->dht_gets_total);
     if (answer->values)
         counter_inc(&s->counters->dht_gets_found_total);
     if (answer->values == 0 || answer->values_level < w->level)
         add_closer(s, w, ask, answer);
+    return true;
+}
+
+size_t serve_found(const struct serving *s, const struct rpc *ask, uint64_t hash, uint64_t cookie,
+                   uint8_t *reply, size_t room)
+{
+    const struct dht_store *store = store_of(s->store, &ask->key);
+    struct where w;
+    struct store_look look;
+    if (!where_find(s, ask, &w) || room < RPC_MAX || !store_look(store, &ask->key, hash, &look) ||
+        !look.at)
+        return 0;
+    struct store_scope scope = store_scope(s->routes, w.level, w.moved, s->now);
+    unsigned n =
+        store_write(store, look.at, &scope, &ask->from.contact.id, reply + RPC_HEAD + RPC_ANSWER);
+    if (n == 0 || !store_stands(&look))
+        return 0;
+    struct rpc answer; /* of which only this is read */
+    answer.type = RPC_GET;
+    answer.wanted = 0;
+    answer.values = answer.held = (uint8_t)n;
+    answer.contacts = answer.contacts_level = 0;
+    answer.least_ms = 0;
+    answer.flags = (uint8_t)(RPC_REPLY | (w.moved ? RPC_MOVED : 0));
+    answer.served = answer.values_level = (uint8_t)w.level;
+    answer.key_id = s->key_id;
+    answer.tid = ask->tid;
+    answer.cookie = cookie;
+    rpc_write_before_values(s->head, &answer, reply);
+    counter_inc(&s->counters->dht_gets_total);
+    counter_inc(&s->counters->dht_gets_found_total);
+    return RPC_HEAD + RPC_ANSWER + n * RPC_VALUE + RPC_TAG;
 }
 
 /* Who else has it, whatever their levels. */
 static void add_others(const struct serving *s, const struct rpc *ask, const struct store_entry *e,
                        struct rpc *answer)
 {
-    struct store_scope planet = store_scope(s->routes, 0, false, s->now);
-    answer->values =
-        (uint8_t)store_values(s->store, e, &planet, &ask->from.contact.id, answer->value);
+    answer->values = (uint8_t)store_values(s->store, e, &s->scope[0][false], &ask->from.contact.id,
+                                           answer->value);
 }
 
 /* A put's step forward; full and loaded ends it. Where nothing can be stored the asker learns at
@@ -125,15 +200,15 @@ static void serve_walk(const struct serving *s, const struct where *w, const str
                        uint64_t hash, struct rpc *answer)
 {
     struct store_entry *e = store_find(s->store, &ask->key, hash);
-    struct store_scope scope = store_scope(s->routes, w->level, false, s->now);
+    const struct store_scope *scope = &s->scope[w->level][false];
     const struct dht_id *from = &ask->from.contact.id;
-    struct store_state st = store_state(s->store, e, &scope, from, ask->ttl_ms);
+    struct store_state st = store_state(s->store, e, scope, from, ask->ttl_ms);
     counter_inc(&s->counters->dht_walks_total);
     answer->held = st.held;
     answer->least_ms = st.least_ms;
     if (st.full || s->routes->leaving)
         answer->flags |= RPC_FULL;
-    if (e && !s->routes->leaving && store_walk(s->store, e, &scope))
+    if (e && !s->routes->leaving && store_walk(s->store, e, scope))
         answer->flags |= RPC_LOADED;
     if (st.full) /* no STORE will ask for them */
         add_others(s, ask, e, answer);
@@ -167,10 +242,10 @@ static void serve_store(const struct serving *s, const struct where *w, const st
         return;
     }
     const struct store_entry *e = store_find(s->store, &ask->key, hash);
-    struct store_scope scope = store_scope(s->routes, w->level, false, s->now);
+    const struct store_scope *scope = &s->scope[w->level][false];
     add_others(s, ask, e, answer);
     uint32_t ttl = ask->ttl_ms < RPC_TTL_MAX_MS ? ask->ttl_ms : RPC_TTL_MAX_MS;
-    switch (store_put(s->store, &ask->key, hash, &scope, from, &ask->http, ttl)) {
+    switch (store_put(s->store, &ask->key, hash, scope, from, &ask->http, ttl)) {
     case STORE_DONE:
         answer->flags |= RPC_STORED;
         add_closest(s, ask, answer); /* where copies belong, should the walk have ended too early */
@@ -202,22 +277,21 @@ static void serve_report(const struct serving *s, const struct where *w, const s
     add_closer(s, w, ask, answer);
 }
 
-static void serve_keyed(const struct serving *s, const struct rpc *ask, uint64_t hash,
+static bool serve_keyed(const struct serving *s, const struct rpc *ask, uint64_t hash,
                         struct rpc *answer)
 {
-    struct where w = where_of(s, ask);
-    if (!w.any) {
+    struct where w;
+    if (!where_find(s, ask, &w)) {
         answer->type = RPC_NOT_MEMBER;
         counter_inc(&s->counters->dht_not_member_total);
-        return;
+        return true;
     }
     answer->served = (uint8_t)w.level;
     if (w.moved)
         answer->flags |= RPC_MOVED;
     switch (ask->type) {
     case RPC_GET:
-        serve_get(s, &w, ask, hash, answer);
-        break;
+        return serve_get(s, &w, ask, hash, answer);
     case RPC_WALK:
         serve_walk(s, &w, ask, hash, answer);
         break;
@@ -239,6 +313,7 @@ static void serve_keyed(const struct serving *s, const struct rpc *ask, uint64_t
         answer->contacts_level = (uint8_t)w.level;
         break;
     }
+    return true;
 }
 
 struct dht_sender dht_routes_sender(const struct dht_routes *r)
@@ -258,7 +333,7 @@ static bool needs_cookie(uint8_t type)
     return type == RPC_STORE || type == RPC_REMOVE || type == RPC_REPORT;
 }
 
-void serve_answer(const struct serving *s, const struct rpc *ask, uint64_t hash, bool cookie,
+bool serve_answer(const struct serving *s, const struct rpc *ask, uint64_t hash, bool cookie,
                   struct rpc *answer)
 {
     answer->type = ask->type;
@@ -274,12 +349,13 @@ void serve_answer(const struct serving *s, const struct rpc *ask, uint64_t hash,
         answer->type = RPC_COOKIE;
         counter_inc(&s->counters->dht_cookies_total);
     } else if (rpc_is_keyed(ask->type)) {
-        serve_keyed(s, ask, hash, answer);
+        return serve_keyed(s, ask, hash, answer);
     } else {
         counter_inc(&s->counters->dht_pings_total);
         answer->has_coordinate = s->routes->has_coordinate && ask->type == RPC_PING;
         memcpy(answer->coordinate, s->routes->coordinate, sizeof(answer->coordinate));
     }
+    return true;
 }
 
 void serve_tell(const struct serving *s, const struct rpc *ask, bool cookie)
@@ -299,17 +375,14 @@ void serve_tell(const struct serving *s, const struct rpc *ask, bool cookie)
 void dht_serve_rpc(struct dht_store *store, const struct dht_routes *routes, const struct rpc *ask,
                    struct rpc *answer, dht_heard *heard, void *ctx, struct now now)
 {
-    const struct serving s = {.store = store,
-                              .routes = routes,
-                              .counters = &store->arena->counters,
-                              .now = now,
-                              .heard = heard,
-                              .ctx = ctx};
+    struct serving s;
+    serving_init(&s, store, routes, heard, ctx, now);
     dht_store_poll(store, now);
     counter_inc(&s.counters->dht_requests_total);
     serve_tell(&s, ask, true);
     uint64_t hash = rpc_is_keyed(ask->type) ? store_prepare(store, &ask->key) : 0;
-    serve_answer(&s, ask, hash, true, answer);
+    bool answered = serve_answer(&s, ask, hash, true, answer);
+    assert(answered); /* nobody writes meanwhile */
     answer->from = dht_routes_sender(routes);
     answer->cookie = 1;
 }

@@ -16,16 +16,25 @@ struct serving {
     const struct dht_routes *routes;
     struct dht_counters *counters;
     struct now now;
+    struct store_scope scope[DHT_LEVELS][2]; /* by level; in the cluster before the present one */
     dht_heard *heard;
     void *ctx;
+    /* serve_burst's */
     uint8_t key_id;         /* that signs */
     uint8_t head[RPC_HEAD]; /* of all answers */
 };
+void serving_init(struct serving *s, struct dht_store *store, const struct dht_routes *routes,
+                  dht_heard *heard, void *ctx, struct now now);
 
 /* The answer to an admitted request, but its sender, cookie and key. hash: of its key in the store;
- * cookie: it showed one of ours. */
-void serve_answer(const struct serving *s, const struct rpc *ask, uint64_t hash, bool cookie,
+ * cookie: it showed one of ours. False: none can be given now. */
+bool serve_answer(const struct serving *s, const struct rpc *ask, uint64_t hash, bool cookie,
                   struct rpc *answer);
+/* Most GETs at once, written as they are read: those that the values seen at the level served end.
+ * For one that showed a cookie. The reply's length without its tag's contents; 0: serve_answer has
+ * more to say. */
+size_t serve_found(const struct serving *s, const struct rpc *ask, uint64_t hash, uint64_t cookie,
+                   uint8_t *reply, size_t room);
 /* Tells the control thread of the sender, about once a second, and of what it asks of it. */
 void serve_tell(const struct serving *s, const struct rpc *ask, bool cookie);
 

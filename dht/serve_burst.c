@@ -91,7 +91,14 @@ static void fit(struct rpc *answer, size_t room)
 static bool request_act(const struct serving *s, struct job *j)
 {
     struct rpc answer;
-    serve_answer(s, &j->ask, j->hash, j->seen, &answer);
+    if (j->seen && j->ask.type == RPC_GET) {
+        j->packet->reply_len = (uint16_t)serve_found(s, &j->ask, j->hash, j->cookie,
+                                                     j->packet->reply, j->packet->room);
+        if (j->packet->reply_len > 0)
+            return true;
+    }
+    if (!serve_answer(s, &j->ask, j->hash, j->seen, &answer))
+        return false;
     answer.key_id = s->key_id;
     answer.cookie = j->cookie;
     if (!j->seen)
@@ -158,10 +165,13 @@ static unsigned parse(const struct serving *s, struct datagram *requests, unsign
         all[parsed].packet = &requests[i];
         requests[i].reply_len = 0;
         parsed += request_parse(s, &all[parsed]);
+        /* the reply is longer than the request, whose lines are here */
+        __builtin_prefetch(requests[i].reply + 192, 1);
+        __builtin_prefetch(requests[i].reply + 256, 1);
     }
     for (unsigned i = 0; i < parsed; i++) {
         if (all[i].keyed)
-            all[i].hash = store_prepare(s->store, &all[i].ask.key);
+            all[i].hash = store_prepare(store_of(s->store, &all[i].ask.key), &all[i].ask.key);
         job[i] = &all[i];
     }
     return parsed;
@@ -189,11 +199,11 @@ static void serve_burst(const struct serving *s, struct dht_mac *mac, struct dat
     n = verify(s, mac, job, n);
     for (unsigned i = 0; i < n; i++)
         if (job[i]->keyed)
-            store_touch(s->store, job[i]->hash);
+            store_touch(store_of(s->store, &job[i]->ask.key), job[i]->hash);
     check_cookies(s, job, n); /* while the entries come */
     for (unsigned i = 0; i < n; i++)
         if (job[i]->keyed)
-            store_reach(s->store, job[i]->hash);
+            store_reach(store_of(s->store, &job[i]->ask.key), job[i]->hash);
     n = admit(s, job, n);
     unsigned replies = 0;
     for (unsigned i = 0; i < n; i++)
@@ -206,14 +216,10 @@ static void serve_burst(const struct serving *s, struct dht_mac *mac, struct dat
 void dht_serve(struct dht_store *store, struct dht_mac *mac, const struct dht_routes *routes,
                struct datagram *requests, unsigned n, dht_heard *heard, void *ctx, struct now now)
 {
-    struct serving s = {.store = store,
-                        .routes = routes,
-                        .counters = &store->arena->counters,
-                        .now = now,
-                        .heard = heard,
-                        .ctx = ctx,
-                        .key_id = dht_mac_key_id(mac)};
+    struct serving s;
     struct dht_sender self = dht_routes_sender(routes);
+    serving_init(&s, store, routes, heard, ctx, now);
+    s.key_id = dht_mac_key_id(mac);
     rpc_head(&self, s.head);
     dht_store_poll(store, now);
     for (unsigned i = 0; i < n; i += SERVE_BURST) {

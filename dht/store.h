@@ -21,31 +21,46 @@
  *
  * Times are milliseconds in 32 bits that wrap: no ttl is above a day, and the sweep comes by in
  * less than the 24 days after which one would be misread.
+ *
+ * All workers read, without a lock. Entries and holders never move and are never freed while there
+ * is a worker, only written over; every word of them is whole. An entry's version is odd while its
+ * owner writes (a sequence lock: H.-J. Boehm, "Can seqlocks get along with programming language
+ * memory models?", MSPC 2012):
+ *
+ *   owner    version odd | release fence | the entry's words, holders dropped | version even,
+ * release reader   version even, acquire | words, those of its holders | acquire fence | the same
+ * version?
+ *
+ * Then all that was read is of one moment. That goes for holders, too: one is written over only
+ * after the last entry that named it had its version changed, before the release fence of that
+ * change; so who read a later holder's words reads a later version. A holder that a torn entry
+ * names is some holder. Tags are hints: the key decides. A reader that finds the owner at work
+ * looks again STORE_LOOKS times and then gives up: it never waits for one that was put to sleep.
  */
 #ifndef CORAL_DHT_STORE_H
 #define CORAL_DHT_STORE_H
 
 #include "dht/arena.h"
 #include "dht/id.h"
+#include "dht/rpc.h"
 
-#define STORE_WAYS 8
-
-struct store_value {
-    uint32_t holder; /* HOLDER_NONE: free */
-    uint32_t expiry_ms, first_ms;
-    uint8_t level, epoch; /* the highest level at which it was stored, in which cluster */
-    uint16_t prefix;      /* its counter among arena->prefix_count */
-};
+#define STORE_WAYS  8
+#define STORE_LOOKS 16 /* at an entry that is being written: a write takes some 50 ns */
 
 struct store_entry {
+    _Alignas(32) uint32_t holder[DHT_VALUES]; /* HOLDER_NONE: no value */
+    uint32_t expiry_ms[DHT_VALUES], first_ms[DHT_VALUES];
+    /* the highest level at which it was stored, in which of its clusters */
+    uint8_t level[DHT_VALUES], epoch[DHT_VALUES];
+    uint32_t version;
+    uint32_t leak_ms[DHT_LEVELS]; /* the owner's. GCRA: when the next walk is due */
     struct dht_id key;
-    uint32_t leak_ms[DHT_LEVELS]; /* GCRA: the theoretical arrival time of the next walk */
-    struct store_value value[DHT_VALUES];
 };
 static_assert(sizeof(struct store_entry) == 96, "a line and a half a key");
 
 struct dht_store {
     struct dht_arena *arena;
+    struct dht_store *const *shard; /* whose each is; NULL: all are this one's */
     uint32_t keys, keys_max;
     uint64_t set_mask, sweep;
     uint64_t swept_ms; /* when it was last the sweep's turn */
@@ -62,18 +77,47 @@ struct store_scope {
 struct store_scope store_scope(const struct dht_routes *routes, unsigned level, bool moved,
                                struct now now);
 
-/* The stages of a look-up: the hash (prefetches the tags), the entry's lines, the holders, the
- * entry. */
+/* --- any worker: reading -----------------------------------------------------------------------
+ */
+
+/* Who stores this key: its owner's. */
+static inline const struct dht_store *store_of(const struct dht_store *own,
+                                               const struct dht_id *key)
+{
+    return own->shard ? own->shard[key->b[DHT_ID_BYTES - 1] % DHT_SHARDS] : own;
+}
+
+/* The stages of a look-up: the hash (prefetches the tags), the entry's lines, the holders. The hash
+ * is the same at all stores of a node. */
 uint64_t store_prepare(const struct dht_store *s, const struct dht_id *key);
 void store_touch(const struct dht_store *s, uint64_t hash);
 void store_reach(const struct dht_store *s, uint64_t hash);
-struct store_entry *store_find(struct dht_store *s, const struct dht_id *key, uint64_t hash);
+
+/* Where a reader found a key, and at which version. */
+struct store_look {
+    const struct store_entry *at; /* NULL: the key is not there */
+    uint32_t version;
+};
+/* False: its owner is at work, and too long. */
+bool store_look(const struct dht_store *s, const struct dht_id *key, uint64_t hash,
+                struct store_look *look);
+/* Was all that was read of the entry and of its holders there at the same time? Else look again. */
+bool store_stands(const struct store_look *look);
 
 /* The live values of an entry (NULL: none) seen in the scope, the ones of `but` (may be NULL) left
  * out. */
 unsigned store_values(const struct dht_store *s, const struct store_entry *e,
                       const struct store_scope *scope, const struct dht_id *but,
                       struct dht_value out[static DHT_VALUES]);
+/* The same as the wire has them (rpc.h), RPC_VALUE bytes each. */
+unsigned store_write(const struct dht_store *s, const struct store_entry *e,
+                     const struct store_scope *scope, const struct dht_id *but,
+                     uint8_t out[static DHT_VALUES * RPC_VALUE]);
+
+/* --- the owner ---------------------------------------------------------------------------------
+ */
+
+struct store_entry *store_find(struct dht_store *s, const struct dht_id *key, uint64_t hash);
 
 /* How an entry stands to a new value with this ttl, by this node. */
 struct store_state {

@@ -134,6 +134,15 @@ static bool make_workers(struct node *n, const struct view *view, struct rng *se
     return true;
 }
 
+/* GETs are served where they come in, from any worker's store. */
+static void share_stores(struct node *n)
+{
+    for (unsigned shard = 0; shard < DHT_SHARDS; shard++)
+        n->store_of[shard] = n->worker[worker_of_shard(n, shard)]->store;
+    for (unsigned i = 0; i < n->workers; i++)
+        dht_store_share(n->worker[i]->store, n->store_of);
+}
+
 static bool check(const struct node_config *c, char *error, size_t error_len)
 {
     if (c->workers == 0 || c->workers > NODE_WORKERS)
@@ -174,8 +183,10 @@ struct node *node_create(const struct node_config *config, const struct view *vi
     }
     make_steering(n);
     if (make_shared(n, &seeds, error, error_len) &&
-        make_workers(n, view, &seeds, now, error, error_len))
+        make_workers(n, view, &seeds, now, error, error_len)) {
+        share_stores(n);
         return n;
+    }
     node_destroy(n);
     return NULL;
 }

@@ -6,7 +6,7 @@
  *   TCP                  owner of the tuple: by the port's RSS where its key and table are known,
  *                        so that the port has brought it here already; else by a keyed hash
  *   UDP 53               whoever received it: answering needs no state
- *   UDP index, request   owner of the key's shard; without a key whoever received it
+ *   UDP index, request   owner of the key's shard where that writes; others whoever received it
  *              reply     the worker that asked
  *   UDP other            resolver: worker (port mod workers)
  *
@@ -48,7 +48,7 @@ static int owner_of_rpc(struct worker *w, const struct net_packet *p)
         return -1;
     if (peek.reply)
         return peek.asker < w->node->workers ? peek.asker : -1;
-    return peek.keyed ? (int)worker_of_shard(w->node, peek.shard) : (int)w->id;
+    return peek.owned ? (int)worker_of_shard(w->node, peek.shard) : (int)w->id;
 }
 
 int rx_owner(struct worker *w, const struct net_packet *p)

@@ -148,6 +148,7 @@ struct node {
     struct node_config config;
     unsigned workers;
     struct worker *worker[NODE_WORKERS];
+    struct dht_store *store_of[DHT_SHARDS]; /* the workers' */
     struct port *port[NODE_PORTS];
     struct cache *cache;
     void *memory; /* the cache's */

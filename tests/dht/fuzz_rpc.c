@@ -27,12 +27,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct dht_peek peek;
     struct dht_tidings tidings;
     bool peeked = dht_peek(data, size, &peek);
-    if (peeked && (peek.shard > 63 || peek.asker > 63 || (peek.reply && peek.keyed)))
+    if (peeked && (peek.shard > 63 || peek.asker > 63 || (peek.reply && peek.owned)))
         abort();
     if (rpc_read(data, size, &source, &r) != RPC_OK)
         return 0;
     if (!peeked || peek.reply != !!(r.flags & RPC_REPLY) ||
-        peek.keyed != (!peek.reply && rpc_is_keyed(r.type)) || peek.asker != r.tid >> 58)
+        peek.owned !=
+            (!peek.reply && rpc_is_keyed(r.type) && r.type != RPC_GET && r.type != RPC_FIND) ||
+        peek.asker != r.tid >> 58)
         abort();
     rpc_tidings(&r, 1, &tidings);
 

@@ -272,8 +272,9 @@ Test(rpc, a_peek_says_where_a_packet_belongs)
         cr_assert(dht_peek(packet, len, &peek));
         cr_assert_eq(peek.reply, kind[k].reply);
         cr_assert_eq(peek.asker, 63);
-        cr_assert_eq(peek.keyed, !kind[k].reply && rpc_is_keyed(r.type));
-        if (peek.keyed) {
+        cr_assert_eq(peek.owned, !kind[k].reply && rpc_is_keyed(r.type) && r.type != RPC_GET &&
+                                     r.type != RPC_FIND);
+        if (peek.owned) {
             cr_assert_eq(peek.shard, r.key.b[19] & 63);
             cr_assert_not(dht_peek(packet, RPC_HEAD + RPC_TAG, &peek), "its key is cut off");
         }

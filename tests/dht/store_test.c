@@ -33,7 +33,11 @@ static struct store_entry *entry(struct bench *b)
 static unsigned values_in(struct bench *b, const struct store_scope *scope,
                           struct dht_value out[static DHT_VALUES])
 {
-    return store_values(b->store, entry(b), scope, NULL, out);
+    struct store_look look;
+    cr_assert(store_look(b->store, &b->key, store_prepare(b->store, &b->key), &look));
+    unsigned n = store_values(b->store, look.at, scope, NULL, out);
+    cr_assert(store_stands(&look));
+    return n;
 }
 
 static unsigned seen(struct bench *b, unsigned level)
@@ -463,12 +467,12 @@ static void check_counts(const struct bench *b, uint64_t seed)
         for (unsigned i = 0; i < STORE_WAYS; i++) {
             keys += s->tag[set][i] != 0;
             for (unsigned j = 0; s->tag[set][i] != 0 && j < DHT_VALUES; j++) {
-                const struct store_value *v = &s->entry[set][i].value[j];
-                if (v->holder == HOLDER_NONE)
+                uint32_t holder = s->entry[set][i].holder[j];
+                if (holder == HOLDER_NONE)
                     continue;
-                values[v->holder]++;
-                prefix[v->prefix]++;
-                cr_assert_eq(v->prefix, arena_prefix(b->arena, &h->at[v->holder].http.ip));
+                values[holder]++;
+                prefix[h->at[holder].prefix]++;
+                cr_assert_eq(h->at[holder].prefix, arena_prefix(b->arena, &h->at[holder].http.ip));
             }
         }
     cr_assert_eq(keys, s->keys, "seed %llu", (unsigned long long)seed);
