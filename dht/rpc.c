@@ -161,18 +161,26 @@ static bool read_head(const uint8_t *p, struct rpc *out)
     out->tid = get_u64(p + 4);
     memcpy(from->contact.id.b, p + 12, DHT_ID_BYTES);
     out->cookie = get_u64(p + 32);
+    for (unsigned l = 1; l < DHT_LEVELS; l++)
+        from->level[l].cid = get_u64(p + 28 + 12 * l);
+    from->leaving = out->flags & RPC_LEAVING;
+    return (p[2] & 3) == 0 && (get_u32(p + 92) & 0xffffff) == 0 && out->served < DHT_LEVELS;
+}
+
+void rpc_read_sender(const void *data, struct rpc *out)
+{
+    const uint8_t *p = data;
+    struct dht_sender *from = &out->from;
     from->level[0] = (struct dht_descriptor){0};
     for (unsigned l = 1; l < DHT_LEVELS; l++)
         from->level[l] = get_descriptor(p + 28 + 12 * l);
     from->incarnation = get_u32(p + 64);
     from->sequence = get_u16(p + 68);
-    from->leaving = out->flags & RPC_LEAVING;
     from->contact.http_port = get_u16(p + 70);
     uint32_t v4 = get_u32(p + 72);
     from->contact.v4 = v4 ? addr_v4(v4) : (struct addr){{0}};
     memcpy(from->contact.v6.b, p + 76, 16);
     from->contact.services = p[92];
-    return (p[2] & 3) == 0 && (get_u32(p + 92) & 0xffffff) == 0 && out->served < DHT_LEVELS;
 }
 
 /* Its first 8 bytes are there. */
@@ -261,7 +269,8 @@ static bool read_body(struct reader *r, enum body b, struct rpc *out)
     }
 }
 
-enum rpc_error rpc_read(const void *data, size_t len, const struct endpoint *from, struct rpc *out)
+enum rpc_error rpc_read_most(const void *data, size_t len, const struct endpoint *from,
+                             struct rpc *out)
 {
     if (len < RPC_HEAD + RPC_TAG)
         return RPC_SHORT;
@@ -288,6 +297,14 @@ enum rpc_error rpc_read(const void *data, size_t len, const struct endpoint *fro
     out->least_ms = 0;
     out->has_coordinate = false;
     return read_body(&r, b, out) && read_options(&r, out) ? RPC_OK : RPC_MALFORMED;
+}
+
+enum rpc_error rpc_read(const void *data, size_t len, const struct endpoint *from, struct rpc *out)
+{
+    enum rpc_error error = rpc_read_most(data, len, from, out);
+    if (error == RPC_OK)
+        rpc_read_sender(data, out);
+    return error;
 }
 
 /* --- writing ------------------------------------------------------------------------------------

@@ -148,6 +148,11 @@ enum rpc_error {
 
 /* Reads a packet from `from`, its tag unchecked. On RPC_OK every field of its type is set. */
 enum rpc_error rpc_read(const void *data, size_t len, const struct endpoint *from, struct rpc *out);
+/* The same in two steps, for those to whom a sender's ID and clusters (no more of descriptors) and
+ * whether it leaves are enough for most packets: the second one's `data` is the first one's. */
+enum rpc_error rpc_read_most(const void *data, size_t len, const struct endpoint *from,
+                             struct rpc *out);
+void rpc_read_sender(const void *data, struct rpc *out);
 /* Writes all but the tag, for which the last RPC_TAG bytes are left. Returns the whole length, 0
  * when it does not fit. */
 size_t rpc_write(const struct rpc *r, void *data, size_t room);

@@ -155,18 +155,16 @@ static bool serve_get(const struct serving *s, const struct where *w, const stru
     return true;
 }
 
-size_t serve_found(const struct serving *s, const struct rpc *ask, uint64_t hash, uint64_t cookie,
-                   uint8_t *reply, size_t room)
+size_t serve_found(const struct serving *s, const struct rpc *ask, const struct store_entry *e,
+                   uint64_t cookie, uint8_t *reply, size_t room)
 {
     const struct dht_store *store = store_of(s->store, &ask->key);
     struct where w;
     struct store_look look;
-    if (!where_find(s, ask, &w) || room < RPC_MAX || !store_look(store, &ask->key, hash, &look) ||
-        !look.at)
+    if (!where_find(s, ask, &w) || room < RPC_MAX || !store_look_at(e, &ask->key, &look))
         return 0;
-    struct store_scope scope = store_scope(s->routes, w.level, w.moved, s->now);
-    unsigned n =
-        store_write(store, look.at, &scope, &ask->from.contact.id, reply + RPC_HEAD + RPC_ANSWER);
+    unsigned n = store_write(store, e, scope_of(s, &w, w.level), &ask->from.contact.id,
+                             reply + RPC_HEAD + RPC_ANSWER);
     if (n == 0 || !store_stands(&look))
         return 0;
     struct rpc answer; /* of which only this is read */
@@ -358,14 +356,17 @@ bool serve_answer(const struct serving *s, const struct rpc *ask, uint64_t hash,
     return true;
 }
 
-void serve_tell(const struct serving *s, const struct rpc *ask, bool cookie)
+bool serve_tells(const struct serving *s, const struct rpc *ask)
 {
     const struct dht_id *self = &s->routes->self.id, *from = &ask->from.contact.id;
     if (!s->heard || id_eq(from, self))
-        return;
+        return false;
     bool more = ask->news > 0 || ask->type == RPC_VIA || ask->from.leaving;
-    if (!arena_heard_once(s->store->arena, self, from, s->now) && !more)
-        return;
+    return arena_heard_once(s->store->arena, self, from, s->now) || more;
+}
+
+void serve_tell(const struct serving *s, const struct rpc *ask, bool cookie)
+{
     struct dht_tidings t;
     rpc_tidings(ask, 0, &t);
     t.asks_via = t.asks_via && cookie;
@@ -379,7 +380,8 @@ void dht_serve_rpc(struct dht_store *store, const struct dht_routes *routes, con
     serving_init(&s, store, routes, heard, ctx, now);
     dht_store_poll(store, now);
     counter_inc(&s.counters->dht_requests_total);
-    serve_tell(&s, ask, true);
+    if (serve_tells(&s, ask))
+        serve_tell(&s, ask, true);
     uint64_t hash = rpc_is_keyed(ask->type) ? store_prepare(store, &ask->key) : 0;
     bool answered = serve_answer(&s, ask, hash, true, answer);
     assert(answered); /* nobody writes meanwhile */

@@ -31,11 +31,13 @@ void serving_init(struct serving *s, struct dht_store *store, const struct dht_r
 bool serve_answer(const struct serving *s, const struct rpc *ask, uint64_t hash, bool cookie,
                   struct rpc *answer);
 /* Most GETs at once, written as they are read: those that the values seen at the level served end.
- * For one that showed a cookie. The reply's length without its tag's contents; 0: serve_answer has
- * more to say. */
-size_t serve_found(const struct serving *s, const struct rpc *ask, uint64_t hash, uint64_t cookie,
-                   uint8_t *reply, size_t room);
-/* Tells the control thread of the sender, about once a second, and of what it asks of it. */
+ * For one that showed a cookie; e: store_touch's. The reply's length without its tag's contents; 0:
+ * serve_answer has more to say. */
+size_t serve_found(const struct serving *s, const struct rpc *ask, const struct store_entry *e,
+                   uint64_t cookie, uint8_t *reply, size_t room);
+/* Is the control thread to be told of the sender? About once a second, and whenever it asks
+ * something of it. */
+bool serve_tells(const struct serving *s, const struct rpc *ask);
 void serve_tell(const struct serving *s, const struct rpc *ask, bool cookie);
 
 #endif

@@ -15,15 +15,17 @@ struct job {
     struct datagram *packet;
     struct rpc ask;
     bool keyed;
-    uint64_t hash;   /* keyed: of the key in the store */
-    bool seen;       /* it showed a cookie of ours */
-    uint64_t cookie; /* to give it */
+    uint64_t hash;                   /* keyed: of the key in the store */
+    const struct store_entry *entry; /* that may have the key; NULL: none has */
+    bool seen;                       /* it showed a cookie of ours */
+    uint64_t cookie;                 /* to give it */
 };
 
 /* What can be told without the tag. */
 static bool request_parse(const struct serving *s, struct job *j)
 {
-    enum rpc_error error = rpc_read(j->packet->data, j->packet->len, &j->packet->from, &j->ask);
+    enum rpc_error error =
+        rpc_read_most(j->packet->data, j->packet->len, &j->packet->from, &j->ask);
     if (error != RPC_OK) {
         rpc_count_error(s->counters, error);
         return false;
@@ -91,8 +93,8 @@ static void fit(struct rpc *answer, size_t room)
 static bool request_act(const struct serving *s, struct job *j)
 {
     struct rpc answer;
-    if (j->seen && j->ask.type == RPC_GET) {
-        j->packet->reply_len = (uint16_t)serve_found(s, &j->ask, j->hash, j->cookie,
+    if (j->seen && j->ask.type == RPC_GET && j->entry) {
+        j->packet->reply_len = (uint16_t)serve_found(s, &j->ask, j->entry, j->cookie,
                                                      j->packet->reply, j->packet->room);
         if (j->packet->reply_len > 0)
             return true;
@@ -185,7 +187,11 @@ static unsigned admit(const struct serving *s, struct job **job, unsigned n)
         if (!request_rate(s, job[i]) || !request_admit(s, job[i]) || !request_fresh(s, job[i]))
             continue;
         counter_inc(&s->counters->dht_requests_total);
-        serve_tell(s, &job[i]->ask, job[i]->seen);
+        bool tells = serve_tells(s, &job[i]->ask);
+        if (tells || job[i]->ask.type != RPC_GET)
+            rpc_read_sender(job[i]->packet->data, &job[i]->ask);
+        if (tells)
+            serve_tell(s, &job[i]->ask, job[i]->seen);
         job[admitted++] = job[i];
     }
     return admitted;
@@ -198,12 +204,12 @@ static void serve_burst(const struct serving *s, struct dht_mac *mac, struct dat
     n = parse(s, requests, n, all, job);
     n = verify(s, mac, job, n);
     for (unsigned i = 0; i < n; i++)
-        if (job[i]->keyed)
-            store_touch(store_of(s->store, &job[i]->ask.key), job[i]->hash);
+        job[i]->entry =
+            job[i]->keyed ? store_touch(store_of(s->store, &job[i]->ask.key), job[i]->hash) : NULL;
     check_cookies(s, job, n); /* while the entries come */
     for (unsigned i = 0; i < n; i++)
-        if (job[i]->keyed)
-            store_reach(store_of(s->store, &job[i]->ask.key), job[i]->hash);
+        if (job[i]->entry)
+            store_reach(store_of(s->store, &job[i]->ask.key), job[i]->entry);
     n = admit(s, job, n);
     unsigned replies = 0;
     for (unsigned i = 0; i < n; i++)

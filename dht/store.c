@@ -96,25 +96,23 @@ static struct store_entry *entry_at(const struct dht_store *s, uint64_t hash, un
     return &s->entry[hash & s->set_mask][way];
 }
 
-void store_touch(const struct dht_store *s, uint64_t hash)
+const struct store_entry *store_touch(const struct dht_store *s, uint64_t hash)
 {
-    for (unsigned m = tag_matches(s, hash); m; m &= m - 1) {
-        const struct store_entry *e = entry_at(s, hash, (unsigned)__builtin_ctz(m));
-        __builtin_prefetch(e);
-        __builtin_prefetch(&e->key);
-    }
+    unsigned m = tag_matches(s, hash);
+    if (!m)
+        return NULL;
+    const struct store_entry *e = entry_at(s, hash, (unsigned)__builtin_ctz(m));
+    __builtin_prefetch(e);
+    __builtin_prefetch(&e->key);
+    return e;
 }
 
-void store_reach(const struct dht_store *s, uint64_t hash)
+void store_reach(const struct dht_store *s, const struct store_entry *e)
 {
-    for (unsigned m = tag_matches(s, hash); m; m &= m - 1) {
-        const struct store_entry *e = entry_at(s, hash, (unsigned)__builtin_ctz(m));
-        for (unsigned i = 0; i < DHT_VALUES; i++) {
-            uint32_t holder = __atomic_load_n(&e->holder[i], __ATOMIC_RELAXED);
-            if (holder != HOLDER_NONE)
-                __builtin_prefetch(&s->arena->holders.at[holder]);
-        }
-    }
+    const struct holder *at = s->arena->holders.at;
+#pragma GCC unroll 4
+    for (unsigned i = 0; i < DHT_VALUES; i++) /* HOLDER_NONE: a prefetch does not fault */
+        __builtin_prefetch(&at[__atomic_load_n(&e->holder[i], __ATOMIC_RELAXED)]);
 }
 
 static uint32_t get32(const uint32_t *from)
@@ -164,6 +162,13 @@ bool store_look(const struct dht_store *s, const struct dht_id *key, uint64_t ha
         return true;
     }
     return true;
+}
+
+bool store_look_at(const struct store_entry *e, const struct dht_id *key, struct store_look *look)
+{
+    __atomic_thread_fence(__ATOMIC_ACQUIRE); /* as in store_look */
+    *look = (struct store_look){e, __atomic_load_n(&e->version, __ATOMIC_ACQUIRE)};
+    return !(look->version & 1) && key_is(e, key);
 }
 
 bool store_stands(const struct store_look *look)

@@ -87,11 +87,12 @@ static inline const struct dht_store *store_of(const struct dht_store *own,
     return own->shard ? own->shard[key->b[DHT_ID_BYTES - 1] % DHT_SHARDS] : own;
 }
 
-/* The stages of a look-up: the hash (prefetches the tags), the entry's lines, the holders. The hash
- * is the same at all stores of a node. */
+/* The stages of a look-up: the hash (prefetches the tags), where the key is if it is anywhere
+ * (prefetches the entry; NULL: there is none with its tag), the holders. The hash is the same at
+ * all stores of a node. */
 uint64_t store_prepare(const struct dht_store *s, const struct dht_id *key);
-void store_touch(const struct dht_store *s, uint64_t hash);
-void store_reach(const struct dht_store *s, uint64_t hash);
+const struct store_entry *store_touch(const struct dht_store *s, uint64_t hash);
+void store_reach(const struct dht_store *s, const struct store_entry *e);
 
 /* Where a reader found a key, and at which version. */
 struct store_look {
@@ -101,6 +102,8 @@ struct store_look {
 /* False: its owner is at work, and too long. */
 bool store_look(const struct dht_store *s, const struct dht_id *key, uint64_t hash,
                 struct store_look *look);
+/* Where store_touch said. False: it is not there, or is being written. */
+bool store_look_at(const struct store_entry *e, const struct dht_id *key, struct store_look *look);
 /* Was all that was read of the entry and of its holders there at the same time? Else look again. */
 bool store_stands(const struct store_look *look);
 
