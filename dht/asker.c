@@ -189,6 +189,7 @@ static void slot_send(struct dht_asker *a, struct slot *s, const struct dht_ping
     struct dht_arena *n = a->arena;
     struct peer *p = peers_get(&a->peers, &s->id, &s->rpc, now);
     uint64_t number = (uint64_t)(s - n->slot);
+    p->verified |= s->proven;
     s->tid = (uint64_t)n->worker << RPC_TID_WORKER | number << RPC_TID_SLOT |
              (rng_u64(&n->rng) & ((1ull << RPC_TID_SLOT) - 1));
     s->sent_us = now.mono_us;
@@ -225,6 +226,7 @@ bool asker_send(struct dht_asker *a, uint8_t type, struct lookup *l, unsigned ho
     s->has_cookied = false;
     s->lookup = (uint32_t)(l - a->arena->lookup);
     s->hop = (uint8_t)hop;
+    s->proven = l->hop[hop].proven && a->arena->config.mitigate.bound;
     for (unsigned i = 0; i < LOOKUP_INFLIGHT; i++) {
         if (!l->slot[i]) {
             l->slot[i] = s;
@@ -256,6 +258,7 @@ void dht_ping(struct dht_asker *a, const struct dht_ping *ping, struct now now)
     s->rpc = ping->to;
     s->has_cookied = false;
     s->lookup = LOOKUP_NONE;
+    s->proven = false;
     slot_send(a, s, ping, now);
 }
 

@@ -36,6 +36,7 @@ struct slot {
     uint32_t lookup; /* LOOKUP_NONE: a ping, or the lookup is over */
     uint8_t hop;
     uint8_t type;
+    bool proven;      /* as the hop was */
     bool waiting;     /* not answered, not timed out */
     bool has_cookied; /* was repeated with a fresh cookie already */
 };
@@ -49,6 +50,7 @@ enum hop_state {
     HOP_SEEN,     /* answered at a higher level: may take a copy */
     HOP_SPENT,    /* answered, and no use for storing */
     HOP_DEAD,
+    HOP_FALSE, /* not its address, or does not answer us: not asked, and the place is free */
 };
 
 /* A contact in a lookup: known by hearsay until it answers. */
@@ -61,6 +63,8 @@ struct hop {
     uint8_t levels;  /* at which it was named, a bit each */
     uint8_t told;    /* the level of the contacts that it named */
     uint8_t misses, store_misses;
+    bool proven; /* its ID is known to be its address's, by the hash or by our table; who is not
+                    was not asked yet */
 };
 
 enum lookup_kind { LOOKUP_GET, LOOKUP_PUT, LOOKUP_REMOVE, LOOKUP_REPORT, LOOKUP_FIND };
@@ -139,11 +143,16 @@ static inline bool path_has_self(const struct lookup *l)
 {
     return l->kind != LOOKUP_FIND;
 }
-int path_add(struct lookup *l, const struct dht_id *id, const struct endpoint *rpc,
-             unsigned levels);
-/* What others say, unless we know better: not ourselves, nobody that does not answer us, nobody
- * under an address that is not its own. Returns how many are left. */
-unsigned path_learn(struct dht_asker *a, struct lookup *l, const struct rpc *answer);
+/* proven: by our table. Else a contact is hashed when its turn comes to be asked: a false one costs
+ * no question, and until then moves nothing, pushes nobody out and takes no other address's place.
+ * Returns its place, NOBODY when there is none. */
+int path_add(struct dht_asker *a, struct lookup *l, const struct rpc_contact *c, unsigned levels,
+             bool proven);
+/* What others say. True: at least one of them is known to be true. */
+bool path_learn(struct dht_asker *a, struct lookup *l, const struct rpc *answer);
+/* Else: was anybody named that may be asked? Hashes until one is found: not ourselves, nobody that
+ * does not answer us, nobody under an address that is not its own. */
+bool path_vouch(struct dht_asker *a, struct lookup *l, const struct rpc *answer);
 /* Was it of no use before? */
 static inline bool path_shuns(const struct lookup *l, const struct dht_id *id)
 {

@@ -434,9 +434,10 @@ static void walk_answered(struct dht_asker *a, struct lookup *l, struct hop *h,
     }
     h->state = HOP_ANSWERED;
     h->told = answer->contacts_level;
-    unsigned named = path_learn(a, l, answer);
+    bool names = path_learn(a, l, answer);
     if (answer->served == l->level && distance_less(&h->distance, &l->d)) {
-        if (named > 0) /* an honest one has others to name: with no other a walk ends */
+        /* an honest one has others to name: with no other a walk ends */
+        if (names || path_vouch(a, l, answer))
             l->d = h->distance;
         l->loaded = answer->flags & RPC_LOADED;
     }
