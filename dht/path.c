@@ -13,28 +13,41 @@ static int path_find(const struct lookup *l, const struct dht_id *id)
     return NOBODY;
 }
 
-/* Is it to be asked, and where? Our table knows better than who names it: not one that does not
- * answer us, nor under another address. A stranger's ID must be that of its address. */
-static bool path_is_true(struct dht_asker *a, const struct dht_id *id, struct endpoint *rpc)
+/* Is this its address? Our table knows better than who names it, and whether it answers us. A
+ * stranger's ID must be that of its address. */
+static bool path_is_true(struct dht_asker *a, const struct dht_id *id, struct endpoint *rpc,
+                         bool *silent)
 {
     uint32_t r = routes_find(a->routes, id);
-    if (r < a->routes->n) {
-        *rpc = dht_route_contact(a->routes, r)->rpc;
-        return a->routes->route[r].alive;
-    }
-    return asker_is_bound(a, id, rpc);
+    *silent = r < a->routes->n && !a->routes->route[r].alive;
+    if (r == a->routes->n)
+        return asker_is_bound(a, id, rpc);
+    *rpc = dht_route_contact(a->routes, r)->rpc;
+    return true;
 }
 
-/* Asked once of a contact, when it is about to be asked or decides something else; a false one is
+/* Looked into once, when it is about to be asked or decides something else; a false one is
  * dropped. */
 static bool path_prove(struct dht_asker *a, struct lookup *l, int at)
 {
     struct hop *h = &l->hop[at];
-    if (!h->proven && h->state != HOP_FALSE) {
-        h->proven = path_is_true(a, &h->id, &h->rpc);
-        h->state = h->proven ? h->state : HOP_FALSE;
+    bool silent;
+    if (h->proven || h->state == HOP_FALSE)
+        return h->proven;
+    h->proven = path_is_true(a, &h->id, &h->rpc, &silent);
+    if (!h->proven) {
+        h->state = HOP_FALSE;
+    } else if (silent) { /* another way to it may be found */
+        h->state = HOP_DEAD;
+        h->misses = 1;
     }
     return h->proven;
+}
+
+/* Its turn has come: may it be asked? */
+static bool path_may_ask(struct dht_asker *a, struct lookup *l, int at)
+{
+    return path_prove(a, l, at) && l->hop[at].state != HOP_DEAD;
 }
 
 /* A place that no contact has. */
@@ -64,11 +77,12 @@ static int path_farther(const struct lookup *l, const struct dht_distance *dista
 static int path_place(struct dht_asker *a, struct lookup *l, struct hop *h)
 {
     int at = path_vacant(l);
+    bool silent;
     for (unsigned i = 0; at == NOBODY && i < l->hops; i++)
         if (!path_prove(a, l, (int)i))
             at = (int)i;
     if (at == NOBODY && !h->proven)
-        h->proven = path_is_true(a, &h->id, &h->rpc);
+        h->proven = path_is_true(a, &h->id, &h->rpc, &silent) && !silent;
     return at == NOBODY && h->proven ? path_farther(l, &h->distance) : at;
 }
 
@@ -88,6 +102,7 @@ int path_add(struct dht_asker *a, struct lookup *l, const struct rpc_contact *c,
                     .distance = distance_between(&c->id, &l->key),
                     .state = HOP_NEW,
                     .levels = (uint8_t)levels,
+                    .by = BY_NOBODY,
                     .proven = proven};
     at = path_place(a, l, &h);
     if (at != NOBODY)
@@ -103,14 +118,20 @@ static bool path_heeds(const struct dht_asker *a, const struct lookup *l,
 }
 
 /* Whoever is of a cluster is of the planet, too. */
-bool path_learn(struct dht_asker *a, struct lookup *l, const struct rpc *answer)
+bool path_learn(struct dht_asker *a, struct lookup *l, const struct rpc *answer, unsigned by)
 {
     bool any = false;
+    if (by == 0 && path_has_self(l)) /* we ourselves */
+        by = BY_NOBODY;
     unsigned levels = 1u | 1u << answer->contacts_level;
     for (unsigned i = 0; i < answer->contacts; i++) {
         const struct rpc_contact *c = &answer->contact[i];
         int at = path_heeds(a, l, c) ? path_add(a, l, c, levels, false) : NOBODY;
-        any |= at != NOBODY && l->hop[at].proven;
+        if (at == NOBODY)
+            continue;
+        any |= l->hop[at].proven;
+        if (l->hop[at].by == BY_NOBODY)
+            l->hop[at].by = (uint8_t)by;
     }
     return any;
 }
@@ -119,10 +140,11 @@ bool path_vouch(struct dht_asker *a, struct lookup *l, const struct rpc *answer)
 {
     for (unsigned i = 0; i < answer->contacts; i++) {
         struct rpc_contact c = answer->contact[i];
+        bool silent;
         if (!path_heeds(a, l, &c))
             continue;
         int at = path_find(l, &c.id);
-        if (at != NOBODY ? path_prove(a, l, at) : path_is_true(a, &c.id, &c.rpc))
+        if (at != NOBODY ? path_prove(a, l, at) : path_is_true(a, &c.id, &c.rpc, &silent))
             return true;
     }
     return false;
@@ -257,7 +279,7 @@ static void best_true(struct best *b)
 {
     do
         best_of_all(b);
-    while (b->at != NOBODY && !path_prove(b->a, b->l, b->at));
+    while (b->at != NOBODY && !path_may_ask(b->a, b->l, b->at));
 }
 
 static int best_take(struct best *b)
@@ -333,7 +355,7 @@ static int path_find_next(struct dht_asker *a, struct lookup *l, struct now now)
     int at;
     do
         at = path_find_nearest(a, l, now);
-    while (at != NOBODY && !path_prove(a, l, at));
+    while (at != NOBODY && !path_may_ask(a, l, at));
     return at;
 }
 
@@ -351,6 +373,32 @@ int path_next(struct dht_asker *a, struct lookup *l, struct now now)
     int at = path_best(a, l, true, now);
     bool again = l->inflight == 0 && (l->last || l->kind == LOOKUP_PUT);
     return at == NOBODY && again ? path_missed(a, l) : at;
+}
+
+static int path_unreached_nearest(struct dht_asker *a, const struct lookup *l, struct now now)
+{
+    int at = NOBODY;
+    for (unsigned i = 0; i < l->hops; i++) {
+        const struct hop *h = &l->hop[i];
+        if (h->by == BY_NOBODY || h->relayed || !(h->levels >> l->level & 1) ||
+            !distance_less(&h->distance, at == NOBODY ? &l->d : &l->hop[at].distance))
+            continue;
+        bool missed = h->misses > 0 &&
+                      (h->state == HOP_MISSED || h->state == HOP_ASKED || h->state == HOP_DEAD);
+        if (l->hop[h->by].cookie != 0 &&
+            (missed || (h->state == HOP_NEW && !is_reachable(a, &h->id, now))))
+            at = (int)i;
+    }
+    return at;
+}
+
+int path_unreached(struct dht_asker *a, struct lookup *l, struct now now)
+{
+    int at;
+    do
+        at = path_unreached_nearest(a, l, now);
+    while (at != NOBODY && !path_prove(a, l, at));
+    return at;
 }
 
 /* Who named contacts of a higher level only, since there were some that were closer. Now that they
@@ -407,6 +455,6 @@ int path_copy_next(struct dht_asker *a, struct lookup *l, struct now now)
     int at;
     do
         at = path_copy_nearest(a, l, now);
-    while (at != NOBODY && !path_prove(a, l, at));
+    while (at != NOBODY && !path_may_ask(a, l, at));
     return at;
 }

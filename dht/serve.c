@@ -11,8 +11,7 @@ static unsigned highest(unsigned levels)
     return 31 - (unsigned)__builtin_clz(levels);
 }
 
-/* The levels at which this node and the asker are of one cluster; level 0's is the planet. */
-static unsigned shared_levels(const struct dht_routes *r, const struct rpc *ask)
+unsigned serve_shared_levels(const struct dht_routes *r, const struct rpc *ask)
 {
     unsigned shared = 1;
     for (unsigned l = 1; l < DHT_LEVELS; l++)
@@ -38,7 +37,7 @@ struct where {
 
 static struct where where_of(const struct serving *s, const struct rpc *ask)
 {
-    struct where w = {.shared = shared_levels(s->routes, ask)};
+    struct where w = {.shared = serve_shared_levels(s->routes, ask)};
     unsigned at = ask->wanted & w.shared;
     if (ask->type == RPC_FIND && ask->flags & RPC_GUEST)
         at = ask->wanted;
@@ -87,6 +86,13 @@ static void add_closer(const struct serving *s, const struct where *w, const str
         add_closest(s, ask, answer);
 }
 
+/* Whose value is no answer: the asker's own, unless it asks for another. */
+static const struct dht_id *left_out(const struct rpc *ask)
+{
+    static const struct dht_id nobody;
+    return ask->flags & RPC_GUEST ? &nobody : &ask->from.contact.id;
+}
+
 /* The values seen at the level served end the walk. Those of a lower one that we share go with the
  * contacts: the asker falls back on them when it comes down there and has found no nearer ones, and
  * need not ask here twice. The asker's own value is no answer to it. */
@@ -101,7 +107,7 @@ static void serve_get(const struct serving *s, const struct where *w, const stru
             continue;
         struct store_scope scope = store_scope(s->routes, l, w->moved && l == w->level, s->now);
         answer->values = answer->held =
-            (uint8_t)store_values(s->store, e, &scope, &ask->from.contact.id, answer->value);
+            (uint8_t)store_values(s->store, e, &scope, left_out(ask), answer->value);
         answer->values_level = (uint8_t)l;
     }
     if (answer->values)
@@ -115,8 +121,7 @@ static void add_others(const struct serving *s, const struct rpc *ask, const str
                        struct rpc *answer)
 {
     struct store_scope planet = store_scope(s->routes, 0, false, s->now);
-    answer->values =
-        (uint8_t)store_values(s->store, e, &planet, &ask->from.contact.id, answer->value);
+    answer->values = (uint8_t)store_values(s->store, e, &planet, left_out(ask), answer->value);
 }
 
 /* A put's step forward; full and loaded ends it. Where nothing can be stored the asker learns at
@@ -126,7 +131,7 @@ static void serve_walk(const struct serving *s, const struct where *w, const str
 {
     struct store_entry *e = store_find(s->store, &ask->key, hash);
     struct store_scope scope = store_scope(s->routes, w->level, false, s->now);
-    const struct dht_id *from = &ask->from.contact.id;
+    const struct dht_id *from = left_out(ask);
     struct store_state st = store_state(s->store, e, &scope, from, ask->ttl_ms);
     counter_inc(&s->counters->dht_walks_total);
     answer->held = st.held;
@@ -202,6 +207,16 @@ static void serve_report(const struct serving *s, const struct where *w, const s
     add_closer(s, w, ask, answer);
 }
 
+/* It is our asker's affair, of the same thread. */
+static void serve_relay(const struct serving *s, const struct rpc *ask)
+{
+    struct dht_tidings t;
+    rpc_tidings(ask, 0, &t);
+    t.relay = ask;
+    if (s->heard)
+        s->heard(s->ctx, &ask->from, &t);
+}
+
 static void serve_keyed(const struct serving *s, const struct rpc *ask, uint64_t hash,
                         struct rpc *answer)
 {
@@ -255,10 +270,10 @@ struct dht_sender dht_routes_sender(const struct dht_routes *r)
 /* What has an effect is done only for those who receive where they say that they are. */
 static bool needs_cookie(uint8_t type)
 {
-    return type == RPC_STORE || type == RPC_REMOVE || type == RPC_REPORT;
+    return type == RPC_STORE || type == RPC_REMOVE || type == RPC_REPORT || type == RPC_RELAY;
 }
 
-void serve_answer(const struct serving *s, const struct rpc *ask, uint64_t hash, bool cookie,
+bool serve_answer(const struct serving *s, const struct rpc *ask, uint64_t hash, bool cookie,
                   struct rpc *answer)
 {
     answer->type = ask->type;
@@ -273,6 +288,9 @@ void serve_answer(const struct serving *s, const struct rpc *ask, uint64_t hash,
     if (!cookie && needs_cookie(ask->type)) {
         answer->type = RPC_COOKIE;
         counter_inc(&s->counters->dht_cookies_total);
+    } else if (ask->type == RPC_RELAY) {
+        serve_relay(s, ask);
+        return false;
     } else if (rpc_is_keyed(ask->type)) {
         serve_keyed(s, ask, hash, answer);
     } else {
@@ -280,6 +298,7 @@ void serve_answer(const struct serving *s, const struct rpc *ask, uint64_t hash,
         answer->has_coordinate = s->routes->has_coordinate && ask->type == RPC_PING;
         memcpy(answer->coordinate, s->routes->coordinate, sizeof(answer->coordinate));
     }
+    return true;
 }
 
 void serve_tell(const struct serving *s, const struct rpc *ask, bool cookie)
@@ -296,7 +315,7 @@ void serve_tell(const struct serving *s, const struct rpc *ask, bool cookie)
     s->heard(s->ctx, &ask->from, &t);
 }
 
-void dht_serve_rpc(struct dht_store *store, const struct dht_routes *routes, const struct rpc *ask,
+bool dht_serve_rpc(struct dht_store *store, const struct dht_routes *routes, const struct rpc *ask,
                    struct rpc *answer, dht_heard *heard, void *ctx, struct now now)
 {
     const struct serving s = {.store = store,
@@ -309,7 +328,9 @@ void dht_serve_rpc(struct dht_store *store, const struct dht_routes *routes, con
     counter_inc(&s.counters->dht_requests_total);
     serve_tell(&s, ask, true);
     uint64_t hash = rpc_is_keyed(ask->type) ? store_prepare(store, &ask->key) : 0;
-    serve_answer(&s, ask, hash, true, answer);
+    if (!serve_answer(&s, ask, hash, true, answer))
+        return false;
     answer->from = dht_routes_sender(routes);
     answer->cookie = 1;
+    return true;
 }

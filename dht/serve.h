@@ -23,9 +23,11 @@ struct serving {
 };
 
 /* The answer to an admitted request, but its sender, cookie and key. hash: of its key in the store;
- * cookie: it showed one of ours. */
-void serve_answer(const struct serving *s, const struct rpc *ask, uint64_t hash, bool cookie,
+ * cookie: it showed one of ours. False: it gets none now. */
+bool serve_answer(const struct serving *s, const struct rpc *ask, uint64_t hash, bool cookie,
                   struct rpc *answer);
+/* The levels at which this node and the asker are of one cluster; level 0's is the planet. */
+unsigned serve_shared_levels(const struct dht_routes *r, const struct rpc *ask);
 /* Tells the control thread of the sender, about once a second, and of what it asks of it. */
 void serve_tell(const struct serving *s, const struct rpc *ask, bool cookie);
 
