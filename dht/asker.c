@@ -6,6 +6,7 @@
 #include "dht/closer.h"
 #include "dht/direct.h"
 #include "dht/mac.h"
+#include "dht/serve.h"
 
 #define UNREACHABLE_US      60000000ull /* of a contact known by hearsay */
 #define UNREACHABLE_OURS_US 2000000ull  /* of one in our table: its pings know better soon */
@@ -62,6 +63,8 @@ static struct slot *slot_take(struct dht_arena *n, struct dht_asker *a)
 static void slot_give(struct dht_arena *n, struct slot *s)
 {
     wheel_stop(&n->rpc_wheel, &s->timer);
+    if (s->relay.asker.rpc.port != 0)
+        relay_unlink(s);
     s->asker->waiting--;
     s->waiting = false;
     s->lookup = LOOKUP_NONE;
@@ -155,45 +158,58 @@ static void fill_lookup(const struct dht_asker *a, const struct slot *s, struct 
     ask->http = own_http(&a->routes->self);
     if (l->hop[s->hop].cookie)
         ask->cookie = l->hop[s->hop].cookie;
+    if (s->type == RPC_RELAY) {
+        ask->target = l->hop[s->target].id;
+        ask->relayed = l->kind == LOOKUP_GET ? RPC_GET : RPC_WALK;
+    }
 }
 
-/* Hands it to the host; what it does not take is lost as on the way. */
-static void emit(struct dht_asker *a, const struct endpoint *to, const struct rpc *ask)
+/* At the levels that the three share, and no more bytes than came. */
+static void fill_relay(const struct dht_asker *a, const struct rpc *theirs, struct rpc *ask)
+{
+    ask->flags = RPC_GUEST;
+    ask->wanted = (uint8_t)(theirs->wanted & serve_shared_levels(a->routes, theirs));
+    ask->key = theirs->key;
+    ask->ttl_ms = theirs->ttl_ms;
+    if (ask->cookie == 0)
+        ask->padded = theirs->padded < RPC_PADDED ? theirs->padded : RPC_PADDED;
+}
+
+bool asker_emit(struct dht_asker *a, const struct endpoint *to, const struct rpc *rpc)
 {
     const struct dht_asker_host *h = &a->host;
-    bool taken;
-    if (h->send_rpc) {
-        taken = h->send_rpc(h->ctx, to, ask);
-    } else {
-        uint8_t packet[RPC_MAX];
-        size_t len = rpc_write(ask, packet, sizeof(packet));
-        assert(len > 0);
-        dht_mac_sign(a->mac, packet, len - RPC_TAG, packet + len - RPC_TAG);
-        taken = h->udp.send(h->udp.ctx, a->routes->self.rpc.port, to, packet, len);
-    }
-    counter_inc(&a->arena->counters.dht_rpcs_total);
-    if (!taken)
-        counter_inc(&a->arena->counters.dht_rpcs_refused_total);
+    if (h->send_rpc)
+        return h->send_rpc(h->ctx, to, rpc);
+    uint8_t packet[RPC_MAX];
+    size_t len = rpc_write(rpc, packet, sizeof(packet));
+    assert(len > 0);
+    dht_mac_sign(a->mac, packet, len - RPC_TAG, packet + len - RPC_TAG);
+    return h->udp.send(h->udp.ctx, a->routes->self.rpc.port, to, packet, len);
 }
 
-static uint64_t timeout_us(const struct dht_asker *a, const struct peer *p)
+/* A relay waits for another, too. */
+static uint64_t timeout_us(const struct dht_asker *a, const struct slot *s, const struct peer *p)
 {
     uint64_t without = 1000ull * a->arena->config.rpc_timeout_ms;
-    return a->arena->config.mitigate.measured_timeouts ? peer_timeout_us(p, without) : without;
+    uint64_t its =
+        a->arena->config.mitigate.measured_timeouts ? peer_timeout_us(p, without) : without;
+    return s->type == RPC_RELAY ? its + without : its;
 }
 
-/* Sends what the slot stands for, under a new tid. */
+/* Sends what the slot stands for, under a new tid: a lookup's question, a ping or another's
+ * question. What the host does not take is lost as on the way. */
 static void slot_send(struct dht_asker *a, struct slot *s, const struct dht_ping *ping,
-                      struct now now)
+                      const struct rpc *theirs, struct now now)
 {
     struct dht_arena *n = a->arena;
     struct peer *p = peers_get(&a->peers, &s->id, &s->rpc, now);
     uint64_t number = (uint64_t)(s - n->slot);
+    p->verified |= s->proven;
     s->tid = (uint64_t)n->worker << RPC_TID_WORKER | number << RPC_TID_SLOT |
              (rng_u64(&n->rng) & ((1ull << RPC_TID_SLOT) - 1));
     s->sent_us = now.mono_us;
     s->waiting = true;
-    wheel_arm(&n->rpc_wheel, &s->timer, now.mono_us + timeout_us(a, p));
+    wheel_arm(&n->rpc_wheel, &s->timer, now.mono_us + timeout_us(a, s, p));
 
     struct rpc ask;
     memset(&ask, 0, offsetof(struct rpc, value));
@@ -204,15 +220,27 @@ static void slot_send(struct dht_asker *a, struct slot *s, const struct dht_ping
     ask.from = dht_routes_sender(a->routes);
     if (s->lookup != LOOKUP_NONE)
         fill_lookup(a, s, &ask);
+    else if (theirs)
+        fill_relay(a, theirs, &ask);
     else
         fill_ping(ping, &ask);
+    if (s->type == RPC_RELAY) /* whom it is put to may be a stranger to the relay */
+        ask.padded = RPC_PADDED;
     if (ask.cookie == 0 && s->lookup != LOOKUP_NONE && s->type != RPC_STORE &&
         s->type != RPC_REMOVE)
         ask.padded = RPC_PADDED;
-    emit(a, &s->rpc, &ask);
+    counter_inc(&n->counters.dht_rpcs_total);
+    if (!asker_emit(a, &s->rpc, &ask))
+        counter_inc(&n->counters.dht_rpcs_refused_total);
 }
 
-bool asker_send(struct dht_asker *a, uint8_t type, struct lookup *l, unsigned hop, struct now now)
+void asker_send_for(struct dht_asker *a, struct slot *s, const struct rpc *ask, struct now now)
+{
+    slot_send(a, s, NULL, ask, now);
+}
+
+bool asker_send(struct dht_asker *a, uint8_t type, struct lookup *l, unsigned hop, unsigned target,
+                struct now now)
 {
     struct slot *s = slot_take(a->arena, a);
     if (!s) {
@@ -225,6 +253,8 @@ bool asker_send(struct dht_asker *a, uint8_t type, struct lookup *l, unsigned ho
     s->has_cookied = false;
     s->lookup = (uint32_t)(l - a->arena->lookup);
     s->hop = (uint8_t)hop;
+    s->target = (uint8_t)target;
+    s->proven = l->hop[hop].proven && a->arena->config.mitigate.bound;
     for (unsigned i = 0; i < LOOKUP_INFLIGHT; i++) {
         if (!l->slot[i]) {
             l->slot[i] = s;
@@ -233,30 +263,37 @@ bool asker_send(struct dht_asker *a, uint8_t type, struct lookup *l, unsigned ho
             break;
         }
     }
-    slot_send(a, s, NULL, now);
+    slot_send(a, s, NULL, NULL, now);
     return true;
+}
+
+/* Lookups always find the slots that their bound promises. */
+struct slot *asker_spare_slot(struct dht_asker *a)
+{
+    struct dht_arena *n = a->arena;
+    struct slot *s = NULL;
+    if (a->routes && n->free_slots > (uint64_t)n->lookups * LOOKUP_INFLIGHT - n->lookup_slots)
+        s = slot_take(n, a);
+    if (!s)
+        counter_inc(&n->counters.dht_rpcs_refused_total);
+    return s;
 }
 
 void dht_ping(struct dht_asker *a, const struct dht_ping *ping, struct now now)
 {
-    struct dht_arena *n = a->arena;
-    struct slot *s = NULL;
     /* others may have named it: "ping it for me" */
     if (ping->has_who && !asker_is_bound(a, &ping->who, &ping->to))
         return;
-    /* lookups always find the slots that their bound promises */
-    if (a->routes && n->free_slots > (uint64_t)n->lookups * LOOKUP_INFLIGHT - n->lookup_slots)
-        s = slot_take(n, a);
-    if (!s) {
-        counter_inc(&n->counters.dht_rpcs_refused_total);
+    struct slot *s = asker_spare_slot(a);
+    if (!s)
         return;
-    }
     s->type = ping->is_via ? RPC_VIA : RPC_PING;
     s->id = ping->has_who ? ping->who : dht_node_id(&ping->to);
     s->rpc = ping->to;
     s->has_cookied = false;
     s->lookup = LOOKUP_NONE;
-    slot_send(a, s, ping, now);
+    s->proven = false;
+    slot_send(a, s, ping, NULL, now);
 }
 
 /* --- replies ------------------------------------------------------------------------------------
@@ -272,8 +309,9 @@ static struct slot *reply_slot(struct dht_asker *a, const struct rpc *r)
     if (s->asker != a || s->tid != r->tid || s->tid == 0 ||
         !endpoint_eq(&s->rpc, &r->from.contact.rpc) || !id_eq(&s->id, &r->from.contact.id))
         return NULL;
-    bool refusal = r->type == RPC_COOKIE || r->type == RPC_NOT_MEMBER;
-    return r->type == s->type || (refusal && rpc_is_keyed(s->type)) ? s : NULL;
+    bool refusal = r->type == RPC_COOKIE || (r->type == RPC_NOT_MEMBER && s->type != RPC_RELAY);
+    bool refusable = rpc_is_keyed(s->type) || s->type == RPC_RELAY;
+    return r->type == s->type || (refusal && refusable) ? s : NULL;
 }
 
 /* Parsed, expected, authentic, and by whom it says? Else counted by its reason. */
@@ -335,8 +373,12 @@ static void reply_take(struct dht_asker *a, struct slot *s, const struct rpc *r,
     uint64_t took = now.mono_us - s->sent_us;
     uint32_t rtt_us = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
     bool waiting = s->waiting;
+    struct peer *p = peers_get(&a->peers, &s->id, &s->rpc, now);
     s->tid = 0; /* before others hear of it: what they send may take the slot, if it is free */
-    reply_note(a, peers_get(&a->peers, &s->id, &s->rpc, now), r, rtt_us ? rtt_us : 1, now);
+    if (r->type == RPC_RELAY) /* it took another's time, too: that tells nothing of this one */
+        p->cookie = r->cookie;
+    else
+        reply_note(a, p, r, rtt_us ? rtt_us : 1, now);
     if (!waiting) {
         counter_inc(&c->dht_answers_late_total);
         return;
@@ -344,18 +386,23 @@ static void reply_take(struct dht_asker *a, struct slot *s, const struct rpc *r,
     if (r->type == RPC_COOKIE && !s->has_cookied && s->lookup != LOOKUP_NONE) {
         s->has_cookied = true;
         a->arena->lookup[s->lookup].hop[s->hop].cookie = r->cookie;
-        slot_send(a, s, NULL, now); /* the same question, with the cookie that we have now */
+        slot_send(a, s, NULL, NULL, now); /* the same question, with the cookie that we have now */
         return;
     }
     counter_inc(&c->dht_answers_total);
-    unsigned hop = s->hop;
+    unsigned hop = s->hop, target = s->target;
     uint8_t type = s->type;
+    struct slot_relay relay = s->relay;
     struct lookup *l = slot_detach(a->arena, s);
     slot_give(a->arena, s);
+    if (relay.asker.rpc.port != 0)
+        relay_answered(a, &relay, r, now);
     if (!l)
         return;
     l->hop[hop].cookie = r->cookie;
-    if (r->type == RPC_COOKIE) /* takes no cookie, not even its own: no use */
+    if (r->type == RPC_RELAY)
+        lookup_relayed(a, l, target, r, now);
+    else if (r->type == RPC_COOKIE) /* takes no cookie, not even its own: no use */
         lookup_timed_out(a, l, hop, type, now);
     else
         lookup_answered(a, l, hop, r, rtt_us, now);
@@ -381,6 +428,18 @@ void dht_asker_rpc(struct dht_asker *a, const struct rpc *answer, struct now now
 /* --- time --------------------------------------------------------------------------------------
  */
 
+static void note_silence(struct dht_asker *a, const struct slot *s, struct now now)
+{
+    struct peer *p = peers_get(&a->peers, &s->id, &s->rpc, now);
+    if (p->failures < UINT8_MAX)
+        p->failures++;
+    if (p->failures >= UNREACHABLE_FAILURES && a->arena->config.mitigate.unreachable) {
+        bool ours = routes_find(a->routes, &s->id) < a->routes->n;
+        p->unreachable_until_us = now.mono_us + (ours ? UNREACHABLE_OURS_US : UNREACHABLE_US);
+    }
+}
+
+/* That a relay is silent may be another's fault, and counts against nobody. */
 void slot_fire(void *at, struct timer *t)
 {
     struct now now = *(struct now *)at;
@@ -389,19 +448,16 @@ void slot_fire(void *at, struct timer *t)
     unsigned hop = s->hop;
     uint8_t type = s->type;
     struct dht_id id = s->id;
+    struct slot_relay relay = s->relay;
     counter_inc(&a->arena->counters.dht_timeouts_total);
-
-    struct peer *p = peers_get(&a->peers, &s->id, &s->rpc, now);
-    if (p->failures < UINT8_MAX)
-        p->failures++;
-    if (p->failures >= UNREACHABLE_FAILURES && a->arena->config.mitigate.unreachable) {
-        bool ours = routes_find(a->routes, &id) < a->routes->n;
-        p->unreachable_until_us = now.mono_us + (ours ? UNREACHABLE_OURS_US : UNREACHABLE_US);
-    }
+    if (type != RPC_RELAY)
+        note_silence(a, s, now);
     struct lookup *l = slot_detach(a->arena, s);
     slot_give(a->arena, s);
     if (l)
         lookup_timed_out(a, l, hop, type, now);
-    if (a->host.timed_out && !is_self(a, &id))
+    if (relay.asker.rpc.port != 0)
+        relay_answered(a, &relay, NULL, now);
+    if (a->host.timed_out && type != RPC_RELAY && !is_self(a, &id))
         a->host.timed_out(a->host.ctx, &id, now);
 }

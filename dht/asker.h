@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The asker's insides. Three layers:
+ * The asker's insides. Three layers, and one more thing:
  *
- *   lookup.c   get, put, remove, report, find, level by level: what follows an answer, when is it
- * over path.c     the contacts that a lookup knows, and which of them is next asker.c    RPC slots:
- * sending, replies, cookies, time-outs, what is known of peers
+ *   lookup.c   get, put, remove, report, find, level by level: what follows, when is it over
+ *   path.c     the contacts that a lookup knows, and which of them is next
+ *   asker.c    RPC slots: sending, replies, cookies, time-outs, what is known of peers
+ *   relay.c    beside them: questions put for others
  *
  * A slot is named by its number in the tid, 40 random bits beside it. One whose time ran out goes
  * to the end of the free list and keeps its tid until it is used again: an answer that comes late
@@ -23,11 +24,18 @@
 #define LOOKUP_ASKS     64 /* RPCs that it sends at most */
 #define LOOKUP_INFLIGHT 2
 #define NOBODY          (-1)
+#define BY_NOBODY       UINT8_MAX
+
+/* For whom a question was put that is not ours. */
+struct slot_relay {
+    struct rpc_contact asker; /* port 0: nobody */
+    uint64_t tid;             /* of its RELAY */
+};
 
 /* An RPC of ours. */
 struct slot {
     struct timer timer; /* time-out */
-    struct slot *next;  /* in the free list */
+    struct slot *next;  /* in the free list; in the asker's relays */
     struct dht_asker *asker;
     uint64_t tid; /* 0: was answered */
     uint64_t sent_us;
@@ -35,9 +43,12 @@ struct slot {
     struct endpoint rpc;
     uint32_t lookup; /* LOOKUP_NONE: a ping, or the lookup is over */
     uint8_t hop;
+    uint8_t target; /* RELAY: the hop that is to be asked through this one */
     uint8_t type;
+    bool proven;      /* as the hop was */
     bool waiting;     /* not answered, not timed out */
     bool has_cookied; /* was repeated with a fresh cookie already */
+    struct slot_relay relay;
 };
 
 enum hop_state {
@@ -49,6 +60,7 @@ enum hop_state {
     HOP_SEEN,     /* answered at a higher level: may take a copy */
     HOP_SPENT,    /* answered, and no use for storing */
     HOP_DEAD,
+    HOP_FALSE, /* that was not its address: not asked, and the place is free */
 };
 
 /* A contact in a lookup: known by hearsay until it answers. */
@@ -61,6 +73,10 @@ struct hop {
     uint8_t levels;  /* at which it was named, a bit each */
     uint8_t told;    /* the level of the contacts that it named */
     uint8_t misses, store_misses;
+    uint8_t by;   /* the hop that named it, BY_NOBODY: none did but we ourselves */
+    bool relayed; /* was asked through that one */
+    bool proven;  /* its ID is known to be its address's, by the hash or by our table; who is not
+                     was not asked yet */
 };
 
 enum lookup_kind { LOOKUP_GET, LOOKUP_PUT, LOOKUP_REMOVE, LOOKUP_REPORT, LOOKUP_FIND };
@@ -89,6 +105,7 @@ struct lookup {
     uint8_t copies; /* put: stored so often at the last level; get: the closest that were asked */
     uint8_t tries;  /* to make that more */
     uint8_t strays; /* asked because the walk ended too far from the key */
+    uint8_t relays; /* asked through others */
     bool last;      /* get: those that missed are asked again */
     struct dht_id key;
     uint32_t ttl_ms;
@@ -115,21 +132,39 @@ struct dht_asker {
     struct dht_asker_host host;
     const struct dht_routes *routes;
     uint32_t lookups, waiting; /* of the arena's lookups and slots that are ours */
+    struct slot *relays;       /* questions that we put for others */
+    uint32_t relay_leak_us;    /* GCRA of these */
     struct peers peers;
 };
 
 /* --- asker.c -----------------------------------------------------------------------------------
  */
 
-/* Sends an RPC of a type to a lookup's hop; its slot is set. False: no slot. What the port does not
- * take is lost like on the way. */
-bool asker_send(struct dht_asker *a, uint8_t type, struct lookup *l, unsigned hop, struct now now);
+/* Sends an RPC of a type to a lookup's hop; its slot is set. target: the hop that a RELAY is about,
+ * else 0. False: no slot. What the port does not take is lost like on the way. */
+bool asker_send(struct dht_asker *a, uint8_t type, struct lookup *l, unsigned hop, unsigned target,
+                struct now now);
+/* A slot that no lookup was promised; NULL: none. */
+struct slot *asker_spare_slot(struct dht_asker *a);
+/* Sends what it stands for: `ask` of another, in our name. */
+void asker_send_for(struct dht_asker *a, struct slot *s, const struct rpc *ask, struct now now);
+/* Hands an RPC to the host. False: it did not take it. */
+bool asker_emit(struct dht_asker *a, const struct endpoint *to, const struct rpc *rpc);
 /* Lets the lookup's RPCs go on without it: their answers count as signs of life only. */
 void asker_detach(struct dht_asker *a, struct lookup *l);
 void slot_fire(void *now, struct timer *t);
 /* Is the ID that of the address? Asked before the first question: to name a true node under an
  * address where nobody is would make its silence count against it. */
 bool asker_is_bound(struct dht_asker *a, const struct dht_id *id, const struct endpoint *rpc);
+
+/* --- relay.c -----------------------------------------------------------------------------------
+ */
+
+/* What came of a question that we put for another; NULL: nothing. */
+void relay_answered(struct dht_asker *a, const struct slot_relay *to, const struct rpc *answer,
+                    struct now now);
+/* Its slot is free again. */
+void relay_unlink(struct slot *s);
 
 /* --- path.c ------------------------------------------------------------------------------------
  */
@@ -139,11 +174,16 @@ static inline bool path_has_self(const struct lookup *l)
 {
     return l->kind != LOOKUP_FIND;
 }
-int path_add(struct lookup *l, const struct dht_id *id, const struct endpoint *rpc,
-             unsigned levels);
-/* What others say, unless we know better: not ourselves, nobody that does not answer us, nobody
- * under an address that is not its own. Returns how many are left. */
-unsigned path_learn(struct dht_asker *a, struct lookup *l, const struct rpc *answer);
+/* proven: by our table. Else a contact is hashed when its turn comes to be asked: a false one costs
+ * no question, and until then moves nothing, pushes nobody out and takes no other address's place.
+ * Returns its place, NOBODY when there is none. */
+int path_add(struct dht_asker *a, struct lookup *l, const struct rpc_contact *c, unsigned levels,
+             bool proven);
+/* What others say, by: the hop that did. True: at least one of them is known to be true. */
+bool path_learn(struct dht_asker *a, struct lookup *l, const struct rpc *answer, unsigned by);
+/* Else: was anybody named that is true? Hashes until one is found: not ourselves, nobody under an
+ * address that is not its own. */
+bool path_vouch(struct dht_asker *a, struct lookup *l, const struct rpc *answer);
 /* Was it of no use before? */
 static inline bool path_shuns(const struct lookup *l, const struct dht_id *id)
 {
@@ -156,6 +196,9 @@ static inline bool path_shuns(const struct lookup *l, const struct dht_id *id)
 int path_next(struct dht_asker *a, struct lookup *l, struct now now);
 /* When there is nobody else: the nearest of those that missed. */
 int path_missed(struct dht_asker *a, const struct lookup *l);
+/* The nearest, nearer than where the walk is, that does not answer us and was named by one that
+ * does: to be asked through it. */
+int path_unreached(struct dht_asker *a, struct lookup *l, struct now now);
 /* Where the walk is, if that must be asked once more at the present level. */
 int path_again(const struct lookup *l);
 /* The nearest that was not asked yet, closer than where the walk is or not. */
@@ -175,6 +218,9 @@ uint64_t path_hedge_us(struct dht_asker *a, const struct lookup *l, const struct
 /* What lookups hear of their RPCs. */
 void lookup_answered(struct dht_asker *a, struct lookup *l, unsigned hop, const struct rpc *answer,
                      uint32_t rtt_us, struct now now);
+/* The target was asked through another, which says this. */
+void lookup_relayed(struct dht_asker *a, struct lookup *l, unsigned target,
+                    const struct rpc *answer, struct now now);
 void lookup_timed_out(struct dht_asker *a, struct lookup *l, unsigned hop, uint8_t type,
                       struct now now);
 void lookup_fire(void *now, struct timer *t);

@@ -49,16 +49,24 @@ struct closer_range closer_range(const struct dht_routes *routes, unsigned prefi
     return (struct closer_range){first_below(routes, prefix + 1), first_below(routes, prefix)};
 }
 
-/* Routes are sorted by their distance from us. */
+static bool is_nearer(const struct dht_routes *routes, uint32_t at, const struct dht_distance *d)
+{
+    struct dht_distance its =
+        distance_between(&routes->self.id, &dht_route_contact(routes, at)->id);
+    return distance_less(&its, d);
+}
+
+/* Routes are sorted by their distance from us. The bits that they share with us say most of it, and
+ * lie side by side. */
 uint32_t routes_find(const struct dht_routes *routes, const struct dht_id *id)
 {
     struct dht_distance want = distance_between(&routes->self.id, id);
+    unsigned prefix = distance_prefix(&want);
     uint32_t lo = 0, hi = routes->n;
     while (lo < hi) {
         uint32_t mid = lo + (hi - lo) / 2;
-        struct dht_distance d =
-            distance_between(&routes->self.id, &dht_route_contact(routes, mid)->id);
-        if (distance_less(&d, &want))
+        unsigned its = routes->route[mid].prefix;
+        if (its > prefix || (its == prefix && is_nearer(routes, mid, &want)))
             lo = mid + 1;
         else
             hi = mid;

@@ -19,6 +19,8 @@
     X(dht_removes_total, "requests", "REMOVE served")                                              \
     X(dht_finds_total, "requests", "FIND served")                                                  \
     X(dht_reports_total, "requests", "REPORT served: a node that we may name is said to be dead")  \
+    X(dht_relays_total, "requests", "RELAY served: put to one that the asker does not reach")      \
+    X(dht_relays_refused_total, "requests", "RELAY refused: one not known here, or too many")      \
     X(dht_forgotten_total, "nodes", "nodes whose values are not told of: they do not answer")      \
     X(dht_stores_many_total, "requests", "STORE refused: too many values of the node or network")  \
     X(dht_not_member_total, "requests", "refused: the asker is in no cluster of ours it wants")    \
@@ -43,6 +45,8 @@
     X(dht_timeouts_total, "requests", "RPCs not answered in time")                                 \
     X(dht_hedges_total, "requests", "RPCs sent because an earlier one is slow")                    \
     X(dht_rpcs_refused_total, "requests", "RPCs not sent: no slot free or not taken by the port")  \
+    X(dht_relays_asked_total, "requests", "RPCs put through the one that named who is silent")     \
+    X(dht_relays_answered_total, "replies", "RPCs that were answered through another")             \
     X(dht_contacts_false_total, "contacts", "named by others under an address not their own")      \
     X(dht_lookups_total, "lookups", "lookups started")                                             \
     X(dht_lookups_found_total, "lookups", "lookups that found, stored or reached")                 \

@@ -192,6 +192,7 @@ struct dht_config {
         bool measured_timeouts; /* from RTTs, not a constant */
         bool bound;             /* IDs that others name are checked against addresses */
         bool own;               /* a walk that ends too far from the key asks our own table */
+        bool relay;             /* who does not answer is asked through the one that named it */
     } mitigate;
 };
 struct dht_config dht_config_default(void);
@@ -259,6 +260,9 @@ struct dht_tidings {
     bool asks_check; /* "`suspect`, whose proxy you named, does not answer" */
     struct dht_id suspect;
     struct endpoint suspect_http;
+    /* Nothing but this: "ask one for me that I do not reach", for dht_relay of the same thread, and
+     * not for control. NULL: this is none. */
+    const struct rpc *relay;
 };
 
 /* Serves a burst of requests: MACs verified together, store and routes consulted, replies built
@@ -410,6 +414,9 @@ struct dht_ping {
 void dht_ping(struct dht_asker *a, const struct dht_ping *ping, struct now now);
 
 void dht_asker_input(struct dht_asker *a, const struct datagram *reply, struct now now);
+/* Puts an admitted RELAY's question, which shows a cookie of ours, to whom it names; the asker gets
+ * what is answered, from here. */
+void dht_relay(struct dht_asker *a, const struct rpc *ask, struct now now);
 
 /* --- membership: the control thread's ----------------------------------------------------------
  */

@@ -9,8 +9,8 @@
 
 #include "dht/rpc.h"
 
-/* Serves one request, whose sender is believed. */
-void dht_serve_rpc(struct dht_store *store, const struct dht_routes *routes, const struct rpc *ask,
+/* Serves one request, whose sender is believed. False: it gets no answer now. */
+bool dht_serve_rpc(struct dht_store *store, const struct dht_routes *routes, const struct rpc *ask,
                    struct rpc *answer, dht_heard *heard, void *ctx, struct now now);
 /* Takes one reply, from the address in it. */
 void dht_asker_rpc(struct dht_asker *a, const struct rpc *answer, struct now now);

@@ -79,7 +79,7 @@ struct dht_config dht_config_default(void)
         .liveness = true,
         .lost = 64,
         .negative_ms = 1000,
-        .mitigate = {true, true, true, true, true, true, true},
+        .mitigate = {true, true, true, true, true, true, true, true},
     };
     c.cluster[1].threshold_us = 60000;
     return c;

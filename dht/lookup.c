@@ -31,6 +31,7 @@
 #define SPACING_OF  8u
 /* Who says that enough hold the object must name them: all that fit under a key but our own. */
 #define FULL_NAMES (DHT_VALUES - 1u)
+#define RELAYS     2 /* questions put through others */
 #define RUNNERS    2 /* asked beyond those that should have copies: who joined since has none */
 
 /* --- results -----------------------------------------------------------------------------------
@@ -194,10 +195,30 @@ static void ask(struct dht_asker *a, struct lookup *l, int at, uint8_t type, str
     l->asks++;
     l->asked |= at > 0 || !path_has_self(l);
     l->hedge_us = now.mono_us + path_hedge_us(a, l, h);
-    if (asker_send(a, type, l, (unsigned)at, now))
+    if (asker_send(a, type, l, (unsigned)at, 0, now))
         h->state = HOP_ASKED;
     else /* slots are short, which is not its fault */
         h->state = ++h->misses < ASK_TRIES ? HOP_MISSED : HOP_DEAD;
+}
+
+/* The nearest that does not answer is asked through the one that named it: it may be the path
+ * between the two of us alone that is broken (Freedman, Lakshminarayanan, Rhea and Stoica, WORLDS
+ * 2005, section 4.3). For gets and a put's way forward. */
+static bool ask_relayed(struct dht_asker *a, struct lookup *l, struct now now)
+{
+    if (!a->arena->config.mitigate.relay || (l->kind != LOOKUP_GET && l->kind != LOOKUP_PUT) ||
+        l->relays == RELAYS || l->asks >= LOOKUP_ASKS || l->inflight == LOOKUP_INFLIGHT)
+        return false;
+    int at = path_unreached(a, l, now);
+    if (at == NOBODY)
+        return false;
+    if (l->inflight == 0)
+        l->hedge_us = l->end_us; /* there is nobody else */
+    l->relays++;
+    l->asks++;
+    l->hop[at].relayed = true;
+    counter_inc(&a->arena->counters.dht_relays_asked_total);
+    return asker_send(a, RPC_RELAY, l, l->hop[at].by, (unsigned)at, now);
 }
 
 /* The next level down that is wanted, from the same distance. False: this was the last. */
@@ -298,6 +319,8 @@ static bool put_turn(struct dht_asker *a, struct lookup *l, struct now now)
     }
     if (l->phase == PHASE_COPY)
         return put_copy(a, l, now);
+    if (!l->over && l->phase == PHASE_WALK && ask_relayed(a, l, now))
+        return true;
     if (!l->over && ask_own(a, l, now))
         return true;
     l->phase = PHASE_STORE;
@@ -347,6 +370,8 @@ static bool lookup_turn(struct dht_asker *a, struct lookup *l, struct now now)
         l->last = true;
         return true;
     }
+    if (ask_relayed(a, l, now))
+        return true;
     if (lookup_is_shared(l) && is_answered(l))
         negative_note(a, l, now);
     lookup_finish(a, l, is_answered(l) ? DHT_NOT_FOUND : DHT_FAILED, now);
@@ -366,7 +391,10 @@ void lookup_step(struct dht_asker *a, struct lookup *l, struct now now)
                 break;
             if (l->hedged && l->inflight > 0)
                 counter_inc(&a->arena->counters.dht_hedges_total);
+            bool again = l->hop[at].state == HOP_MISSED;
             ask(a, l, at, step_type[l->kind], now);
+            if (again) /* at the same time by another way */
+                ask_relayed(a, l, now);
         }
         if (l->inflight > 0)
             break;
@@ -407,7 +435,7 @@ static void store_answered(struct dht_asker *a, struct lookup *l, struct hop *h,
                            const struct rpc *answer, struct now now)
 {
     result_add(a, l, answer);
-    path_learn(a, l, answer);
+    path_learn(a, l, answer, (unsigned)(h - l->hop));
     if (!(answer->flags & RPC_STORED) || l->phase == PHASE_COPY) {
         l->copies = (uint8_t)(l->copies + ((answer->flags & RPC_STORED) != 0));
         h->state = HOP_SPENT;
@@ -434,9 +462,10 @@ static void walk_answered(struct dht_asker *a, struct lookup *l, struct hop *h,
     }
     h->state = HOP_ANSWERED;
     h->told = answer->contacts_level;
-    unsigned named = path_learn(a, l, answer);
+    bool names = path_learn(a, l, answer, (unsigned)(h - l->hop));
     if (answer->served == l->level && distance_less(&h->distance, &l->d)) {
-        if (named > 0) /* an honest one has others to name: with no other a walk ends */
+        /* an honest one has others to name: with no other a walk ends */
+        if (names || path_vouch(a, l, answer))
             l->d = h->distance;
         l->loaded = answer->flags & RPC_LOADED;
     }
@@ -477,9 +506,35 @@ void lookup_answered(struct dht_asker *a, struct lookup *l, unsigned hop, const 
     lookup_step(a, l, now);
 }
 
+/* It is the relay's word, and the walk stays where it is: whom the answer names is asked himself,
+ * and nothing can be stored at whom we do not reach. */
+void lookup_relayed(struct dht_asker *a, struct lookup *l, unsigned target,
+                    const struct rpc *answer, struct now now)
+{
+    struct hop *h = &l->hop[target];
+    if (answer->outcome == RPC_ANSWERED) {
+        counter_inc(&a->arena->counters.dht_relays_answered_total);
+        l->result.hops++;
+        if (h->state != HOP_ASKED)
+            h->state = HOP_SPENT;
+        l->hedged |= l->inflight > 0; /* need not wait for the direct one */
+        path_learn(a, l, answer, BY_NOBODY);
+        result_add(a, l, answer);
+        if (l->kind == LOOKUP_GET && l->result.n > 0 && l->result.level >= l->level) {
+            lookup_finish(a, l, DHT_FOUND, now);
+            return;
+        }
+    }
+    lookup_step(a, l, now);
+}
+
 void lookup_timed_out(struct dht_asker *a, struct lookup *l, unsigned hop, uint8_t type,
                       struct now now)
 {
+    if (type == RPC_RELAY) {
+        lookup_step(a, l, now);
+        return;
+    }
     struct hop *h = &l->hop[hop];
     if (l->phase == PHASE_RUNNER)
         l->phase = PHASE_WALK;

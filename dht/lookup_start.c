@@ -61,7 +61,8 @@ static uint64_t lookup_start(struct dht_asker *a, struct lookup *l, dht_done *do
     l->ctx = ctx;
     uint64_t ticket = ticket_of(l);
     if (path_has_self(l))
-        path_add(l, &a->routes->self.id, &a->routes->self.rpc, DHT_ALL_LEVELS);
+        path_add(a, l, &(struct rpc_contact){a->routes->self.id, a->routes->self.rpc},
+                 DHT_ALL_LEVELS, true);
     lookup_step(a, l, now);
     return l->used && l->generation == generation ? ticket : 0;
 }
@@ -193,13 +194,14 @@ uint64_t dht_find(struct dht_asker *a, const struct dht_find *find, dht_done *do
         return refuse(a, done, ctx, now);
     l->guest = find->guest;
     for (unsigned i = 0; i < find->seeds && i < DHT_SEEDS; i++)
-        path_add(l, &find->seed[i].id, &find->seed[i].rpc, 1u << find->level);
+        path_add(a, l, &(struct rpc_contact){find->seed[i].id, find->seed[i].rpc},
+                 1u << find->level, false);
     if (find->seeds == 0) {
         struct rpc_contact seed[RPC_CONTACTS];
         unsigned n =
             closest_contacts(a->routes, find->level, &find->target, &a->routes->self.id, seed);
         for (unsigned i = 0; i < n; i++)
-            path_add(l, &seed[i].id, &seed[i].rpc, 1u << find->level);
+            path_add(a, l, &seed[i], 1u << find->level, true);
     }
     if (l->hops == 0) { /* knows nobody */
         lookup_free(l);

@@ -8,17 +8,62 @@
 static int path_find(const struct lookup *l, const struct dht_id *id)
 {
     for (unsigned i = 0; i < l->hops; i++)
-        if (id_eq(&l->hop[i].id, id))
+        if (id_eq(&l->hop[i].id, id) && l->hop[i].state != HOP_FALSE)
             return (int)i;
     return NOBODY;
 }
 
-/* A place for one more: when there is none, the farthest that was not asked gives its own, if it
- * is farther. */
-static int path_place(struct lookup *l, const struct dht_distance *distance)
+/* Is this its address? Our table knows better than who names it, and whether it answers us. A
+ * stranger's ID must be that of its address. */
+static bool path_is_true(struct dht_asker *a, const struct dht_id *id, struct endpoint *rpc,
+                         bool *silent)
+{
+    uint32_t r = routes_find(a->routes, id);
+    *silent = r < a->routes->n && !a->routes->route[r].alive;
+    if (r == a->routes->n)
+        return asker_is_bound(a, id, rpc);
+    *rpc = dht_route_contact(a->routes, r)->rpc;
+    return true;
+}
+
+/* Looked into once, when it is about to be asked or decides something else; a false one is
+ * dropped. */
+static bool path_prove(struct dht_asker *a, struct lookup *l, int at)
+{
+    struct hop *h = &l->hop[at];
+    bool silent;
+    if (h->proven || h->state == HOP_FALSE)
+        return h->proven;
+    h->proven = path_is_true(a, &h->id, &h->rpc, &silent);
+    if (!h->proven) {
+        h->state = HOP_FALSE;
+    } else if (silent) { /* another way to it may be found */
+        h->state = HOP_DEAD;
+        h->misses = 1;
+    }
+    return h->proven;
+}
+
+/* Its turn has come: may it be asked? */
+static bool path_may_ask(struct dht_asker *a, struct lookup *l, int at)
+{
+    return path_prove(a, l, at) && l->hop[at].state != HOP_DEAD;
+}
+
+/* A place that no contact has. */
+static int path_vacant(struct lookup *l)
 {
     if (l->hops < LOOKUP_HOPS)
         return (int)l->hops++;
+    for (unsigned i = 0; i < l->hops; i++)
+        if (l->hop[i].state == HOP_FALSE)
+            return (int)i;
+    return NOBODY;
+}
+
+/* That of the farthest that was not asked, if it is farther than this. */
+static int path_farther(const struct lookup *l, const struct dht_distance *distance)
+{
     int far = NOBODY;
     for (unsigned i = 0; i < l->hops; i++)
         if (l->hop[i].state == HOP_NEW &&
@@ -27,48 +72,82 @@ static int path_place(struct lookup *l, const struct dht_distance *distance)
     return far != NOBODY && distance_less(distance, &l->hop[far].distance) ? far : NOBODY;
 }
 
-int path_add(struct lookup *l, const struct dht_id *id, const struct endpoint *rpc, unsigned levels)
+/* Where there is no place for one more, all must show that they are true, so that false ones push
+ * nobody out. */
+static int path_place(struct dht_asker *a, struct lookup *l, struct hop *h)
 {
-    int at = path_find(l, id);
+    int at = path_vacant(l);
+    bool silent;
+    for (unsigned i = 0; at == NOBODY && i < l->hops; i++)
+        if (!path_prove(a, l, (int)i))
+            at = (int)i;
+    if (at == NOBODY && !h->proven)
+        h->proven = path_is_true(a, &h->id, &h->rpc, &silent) && !silent;
+    return at == NOBODY && h->proven ? path_farther(l, &h->distance) : at;
+}
+
+int path_add(struct dht_asker *a, struct lookup *l, const struct rpc_contact *c, unsigned levels,
+             bool proven)
+{
+    int at = path_find(l, &c->id);
+    if (at != NOBODY && !proven && !l->hop[at].proven && !endpoint_eq(&l->hop[at].rpc, &c->rpc) &&
+        !path_prove(a, l, at))
+        at = NOBODY; /* of two addresses the first was not its own */
     if (at != NOBODY) {
         l->hop[at].levels |= (uint8_t)levels;
         return at;
     }
-    struct dht_distance d = distance_between(id, &l->key);
-    at = path_place(l, &d);
+    struct hop h = {.id = c->id,
+                    .rpc = c->rpc,
+                    .distance = distance_between(&c->id, &l->key),
+                    .state = HOP_NEW,
+                    .levels = (uint8_t)levels,
+                    .by = BY_NOBODY,
+                    .proven = proven};
+    at = path_place(a, l, &h);
     if (at != NOBODY)
-        l->hop[at] = (struct hop){
-            .id = *id, .rpc = *rpc, .distance = d, .state = HOP_NEW, .levels = (uint8_t)levels};
+        l->hop[at] = h;
     return at;
 }
 
-/* Where is it to be asked, as far as we know? NULL: nowhere. Our table knows better than who names
- * it; of others the ID must be that of the address. */
-static const struct endpoint *path_address(struct dht_asker *a, const struct lookup *l,
-                                           const struct rpc_contact *c)
+/* Not ourselves, nor who was of no use. */
+static bool path_heeds(const struct dht_asker *a, const struct lookup *l,
+                       const struct rpc_contact *c)
 {
-    uint32_t at = routes_find(a->routes, &c->id);
-    if (at < a->routes->n)
-        return a->routes->route[at].alive ? &dht_route_contact(a->routes, at)->rpc : NULL;
-    bool known = path_find(l, &c->id) != NOBODY;
-    return known || asker_is_bound(a, &c->id, &c->rpc) ? &c->rpc : NULL;
+    return !id_eq(&c->id, &a->routes->self.id) && !path_shuns(l, &c->id);
 }
 
 /* Whoever is of a cluster is of the planet, too. */
-unsigned path_learn(struct dht_asker *a, struct lookup *l, const struct rpc *answer)
+bool path_learn(struct dht_asker *a, struct lookup *l, const struct rpc *answer, unsigned by)
 {
-    unsigned n = 0;
+    bool any = false;
+    if (by == 0 && path_has_self(l)) /* we ourselves */
+        by = BY_NOBODY;
+    unsigned levels = 1u | 1u << answer->contacts_level;
     for (unsigned i = 0; i < answer->contacts; i++) {
         const struct rpc_contact *c = &answer->contact[i];
-        if (id_eq(&c->id, &a->routes->self.id) || path_shuns(l, &c->id))
+        int at = path_heeds(a, l, c) ? path_add(a, l, c, levels, false) : NOBODY;
+        if (at == NOBODY)
             continue;
-        const struct endpoint *rpc = path_address(a, l, c);
-        if (!rpc)
-            continue;
-        path_add(l, &c->id, rpc, 1u | 1u << answer->contacts_level);
-        n++;
+        any |= l->hop[at].proven;
+        if (l->hop[at].by == BY_NOBODY)
+            l->hop[at].by = (uint8_t)by;
     }
-    return n;
+    return any;
+}
+
+bool path_vouch(struct dht_asker *a, struct lookup *l, const struct rpc *answer)
+{
+    for (unsigned i = 0; i < answer->contacts; i++) {
+        struct rpc_contact c = answer->contact[i];
+        bool silent;
+        if (!path_heeds(a, l, &c))
+            continue;
+        int at = path_find(l, &c.id);
+        if (at != NOBODY ? path_prove(a, l, at) : path_is_true(a, &c.id, &c.rpc, &silent))
+            return true;
+    }
+    return false;
 }
 
 static bool is_reachable(struct dht_asker *a, const struct dht_id *id, struct now now)
@@ -195,13 +274,22 @@ static void best_of_all(struct best *b)
         best_of_table(b, 0, r.from);
 }
 
+/* Who is found false is dropped, and the next best looked for. */
+static void best_true(struct best *b)
+{
+    do
+        best_of_all(b);
+    while (b->at != NOBODY && !path_may_ask(b->a, b->l, b->at));
+}
+
 static int best_take(struct best *b)
 {
     const struct dht_routes *routes = b->a->routes;
     if (b->route == routes->n || b->at != NOBODY)
         return b->at;
     const struct dht_contact *c = dht_route_contact(routes, b->route);
-    return path_add(b->l, &c->id, &c->rpc, routes->route[b->route].levels);
+    return path_add(b->a, b->l, &(struct rpc_contact){c->id, c->rpc},
+                    routes->route[b->route].levels, true);
 }
 
 /* Most puts, b of b + 1, do not jump to the closest that they know while there are others on the
@@ -217,15 +305,15 @@ static int path_best(struct dht_asker *a, struct lookup *l, bool by_rule, struct
         rng_below(&a->arena->rng, 1u + a->arena->config.prefix_bits[l->level]) != 0) {
         struct best closest = b;
         closest.by_rule = false;
-        best_of_all(&closest);
+        best_true(&closest);
         b.skips = closest.any;
         b.skip = closest.merit.distance;
-        best_of_all(&b);
+        best_true(&b);
         if (b.any)
             return best_take(&b);
         b.skips = false;
     }
-    best_of_all(&b);
+    best_true(&b);
     return best_take(&b);
 }
 
@@ -245,8 +333,7 @@ int path_missed(struct dht_asker *a, const struct lookup *l)
     return at;
 }
 
-/* A find asks the nearest not yet asked, until as many as a bucket holds have answered nearer. */
-static int path_find_next(struct dht_asker *a, const struct lookup *l, struct now now)
+static int path_find_nearest(struct dht_asker *a, const struct lookup *l, struct now now)
 {
     int at = NOBODY;
     for (unsigned i = 0; i < l->hops; i++) {
@@ -260,6 +347,16 @@ static int path_find_next(struct dht_asker *a, const struct lookup *l, struct no
         nearer += l->hop[i].state == HOP_ANSWERED &&
                   distance_less(&l->hop[i].distance, &l->hop[at].distance);
     return nearer >= a->arena->config.bucket ? NOBODY : at;
+}
+
+/* A find asks the nearest not yet asked, until as many as a bucket holds have answered nearer. */
+static int path_find_next(struct dht_asker *a, struct lookup *l, struct now now)
+{
+    int at;
+    do
+        at = path_find_nearest(a, l, now);
+    while (at != NOBODY && !path_may_ask(a, l, at));
+    return at;
 }
 
 int path_next(struct dht_asker *a, struct lookup *l, struct now now)
@@ -276,6 +373,32 @@ int path_next(struct dht_asker *a, struct lookup *l, struct now now)
     int at = path_best(a, l, true, now);
     bool again = l->inflight == 0 && (l->last || l->kind == LOOKUP_PUT);
     return at == NOBODY && again ? path_missed(a, l) : at;
+}
+
+static int path_unreached_nearest(struct dht_asker *a, const struct lookup *l, struct now now)
+{
+    int at = NOBODY;
+    for (unsigned i = 0; i < l->hops; i++) {
+        const struct hop *h = &l->hop[i];
+        if (h->by == BY_NOBODY || h->relayed || !(h->levels >> l->level & 1) ||
+            !distance_less(&h->distance, at == NOBODY ? &l->d : &l->hop[at].distance))
+            continue;
+        bool missed = h->misses > 0 &&
+                      (h->state == HOP_MISSED || h->state == HOP_ASKED || h->state == HOP_DEAD);
+        if (l->hop[h->by].cookie != 0 &&
+            (missed || (h->state == HOP_NEW && !is_reachable(a, &h->id, now))))
+            at = (int)i;
+    }
+    return at;
+}
+
+int path_unreached(struct dht_asker *a, struct lookup *l, struct now now)
+{
+    int at;
+    do
+        at = path_unreached_nearest(a, l, now);
+    while (at != NOBODY && !path_prove(a, l, at));
+    return at;
 }
 
 /* Who named contacts of a higher level only, since there were some that were closer. Now that they
@@ -313,8 +436,7 @@ int path_store_next(const struct lookup *l)
     return at;
 }
 
-/* One that was asked on the way, or that the root named as the next. */
-int path_copy_next(struct dht_asker *a, struct lookup *l, struct now now)
+static int path_copy_nearest(struct dht_asker *a, const struct lookup *l, struct now now)
 {
     int at = NOBODY;
     for (unsigned i = 0; i < l->hops; i++) {
@@ -324,5 +446,15 @@ int path_copy_next(struct dht_asker *a, struct lookup *l, struct now now)
             (at == NOBODY || distance_less(&h->distance, &l->hop[at].distance)))
             at = (int)i;
     }
+    return at;
+}
+
+/* One that was asked on the way, or that the root named as the next. */
+int path_copy_next(struct dht_asker *a, struct lookup *l, struct now now)
+{
+    int at;
+    do
+        at = path_copy_nearest(a, l, now);
+    while (at != NOBODY && !path_may_ask(a, l, at));
     return at;
 }

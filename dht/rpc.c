@@ -5,7 +5,17 @@
 
 static_assert(RPC_MAX <= DHT_REPLY_MAX && RPC_MAX <= RPC_MOST, "dht.h and the wire say so");
 
-enum body { BODY_BAD, BODY_NONE, BODY_KEYED, BODY_STORE, BODY_REPORT, BODY_VIA, BODY_ANSWER };
+enum body {
+    BODY_BAD,
+    BODY_NONE,
+    BODY_KEYED,
+    BODY_STORE,
+    BODY_REPORT,
+    BODY_VIA,
+    BODY_ANSWER,
+    BODY_RELAY,
+    BODY_RELAYED
+};
 
 /* By type: of a request, of a reply. */
 static const uint8_t body[16][2] = {
@@ -14,6 +24,7 @@ static const uint8_t body[16][2] = {
     [RPC_REMOVE] = {BODY_KEYED, BODY_ANSWER}, [RPC_FIND] = {BODY_KEYED, BODY_ANSWER},
     [RPC_VIA] = {BODY_VIA, BODY_NONE},        [RPC_COOKIE] = {BODY_BAD, BODY_NONE},
     [RPC_NOT_MEMBER] = {BODY_BAD, BODY_NONE}, [RPC_REPORT] = {BODY_REPORT, BODY_ANSWER},
+    [RPC_RELAY] = {BODY_RELAY, BODY_RELAYED},
 };
 
 static enum body body_of(uint8_t type, bool reply)
@@ -41,6 +52,10 @@ static size_t body_least(enum body b)
         return RPC_CONTACT;
     case BODY_ANSWER:
         return 8;
+    case BODY_RELAY:
+        return RPC_KEYED + 4 + DHT_ID_BYTES;
+    case BODY_RELAYED:
+        return 4 + 8;
     default:
         return 0;
     }
@@ -243,6 +258,12 @@ static bool read_options(struct reader *r, struct rpc *out)
     return true;
 }
 
+/* 24 bits that must be zero. */
+static bool read_zeros(const uint8_t *p)
+{
+    return (p[0] | p[1] | p[2]) == 0;
+}
+
 /* What follows the head; its least length is there. */
 static bool read_body(struct reader *r, enum body b, struct rpc *out)
 {
@@ -264,6 +285,18 @@ static bool read_body(struct reader *r, enum body b, struct rpc *out)
         return out->via.rpc.port != 0;
     case BODY_ANSWER:
         return read_answer(r, out);
+    case BODY_RELAY:
+        p = read_bytes(r, body_least(b));
+        memcpy(out->key.b, p, DHT_ID_BYTES);
+        out->ttl_ms = get_u32(p + DHT_ID_BYTES);
+        out->relayed = p[RPC_KEYED];
+        memcpy(out->target.b, p + RPC_KEYED + 4, DHT_ID_BYTES);
+        return (out->relayed == RPC_GET || out->relayed == RPC_WALK) &&
+               read_zeros(p + RPC_KEYED + 1);
+    case BODY_RELAYED:
+        p = read_bytes(r, 4);
+        out->outcome = p[0];
+        return out->outcome < RPC_OUTCOMES && read_zeros(p + 1) && read_answer(r, out);
     default:
         return true;
     }
@@ -365,6 +398,17 @@ static uint8_t *write_body(uint8_t *p, enum body b, const struct rpc *r)
         return p + RPC_CONTACT;
     case BODY_ANSWER:
         return write_answer(p, r);
+    case BODY_RELAY:
+        memcpy(p, r->key.b, DHT_ID_BYTES);
+        put_u32(p + DHT_ID_BYTES, r->ttl_ms);
+        memset(p + RPC_KEYED, 0, 4);
+        p[RPC_KEYED] = r->relayed;
+        memcpy(p + RPC_KEYED + 4, r->target.b, DHT_ID_BYTES);
+        return p + body_least(b);
+    case BODY_RELAYED:
+        memset(p, 0, 4);
+        p[0] = r->outcome;
+        return write_answer(p + 4, r);
     default:
         return p;
     }
@@ -410,7 +454,7 @@ static size_t length_bare(const struct rpc *r)
 {
     enum body b = body_of(r->type, r->flags & RPC_REPLY);
     size_t len = RPC_HEAD + body_least(b) + RPC_TAG;
-    if (b == BODY_ANSWER)
+    if (b == BODY_ANSWER || b == BODY_RELAYED)
         len += (size_t)r->values * RPC_VALUE + (size_t)r->contacts * RPC_CONTACT;
     if (r->has_coordinate)
         len += 2 + RPC_COORDINATE;
@@ -501,6 +545,7 @@ void rpc_tidings(const struct rpc *r, uint32_t rtt_us, struct dht_tidings *out)
         out->via_rpc = r->via.rpc;
     }
     out->asks_check = false;
+    out->relay = NULL;
 }
 
 bool dht_peek(const void *data, size_t len, struct dht_peek *out)

@@ -37,6 +37,9 @@
  *       REPORT                                   the same, then the ID (20) of a node that does not
  *                                                answer; ttl 0
  *       VIA                                      a contact; its reply: nothing
+ *       RELAY                                    key (20), ttl (4), the type to ask (1), zero (3),
+ *                                                the ID (20) of whom; its reply: the outcome (1),
+ *                                                zero (3), then as the others
  *       the replies to these but VIA             values (1), contacts (1), values held (1),
  *                                                levels of the values (4 bits) and the contacts
  *                                                (4 bits), least remaining ttl in ms (4), then
@@ -74,8 +77,8 @@
 #define RPC_COORDINATE 24
 #define RPC_MOST       1200
 #define RPC_MAX                                                                                    \
-    (RPC_HEAD + 8 + DHT_VALUES * RPC_VALUE + RPC_CONTACTS * RPC_CONTACT + 2 + RPC_COORDINATE + 2 + \
-     DHT_NEWS * RPC_NEWS_ITEM + RPC_TAG)
+    (RPC_HEAD + 4 + 8 + DHT_VALUES * RPC_VALUE + RPC_CONTACTS * RPC_CONTACT + 2 + RPC_COORDINATE + \
+     2 + DHT_NEWS * RPC_NEWS_ITEM + RPC_TAG)
 /* A padded question: an answer with all values and all contacts is not larger. */
 #define RPC_PADDED        (RPC_HEAD + 8 + DHT_VALUES * RPC_VALUE + RPC_CONTACTS * RPC_CONTACT + RPC_TAG)
 #define RPC_TID_WORKER    58 /* shift */
@@ -94,6 +97,7 @@ enum rpc_type {
     RPC_COOKIE,     /* only as a reply */
     RPC_NOT_MEMBER, /* only as a reply: we share no cluster at the levels wanted */
     RPC_REPORT,     /* a node that values under the key name is dead; and contacts closer to it */
+    RPC_RELAY,      /* put a GET or WALK to one that you know, and that I do not reach */
 };
 
 enum rpc_flag {
@@ -102,12 +106,21 @@ enum rpc_flag {
     RPC_LOADED = 4,   /* WALK: more walks than the leak lets through */
     RPC_STORED = 8,   /* STORE */
     RPC_REFUSED = 16, /* STORE: not the sender's own address, or too many of it */
-    RPC_GUEST = 32,   /* FIND: in the receiver's cluster of the level, though it is not mine */
+    RPC_GUEST = 32,   /* FIND: in the receiver's cluster of the level, though it is not mine; GET,
+                         WALK: for another, so that a value of mine is an answer, too */
     RPC_MOVED = 64,   /* reply: from the cluster that I left a moment ago */
     RPC_LEAVING = 128 /* I stop soon */
 };
 
 enum rpc_option { RPC_OPTION_PADDING, RPC_OPTION_COORDINATE, RPC_OPTION_NEWS };
+
+enum rpc_outcome {
+    RPC_ANSWERED,        /* what follows is its answer */
+    RPC_SILENT,          /* it did not answer me either */
+    RPC_NOT_PUT,         /* I do not know it, or have no room for this */
+    RPC_NO_MEMBER_THERE, /* it shares no cluster at the levels wanted */
+    RPC_OUTCOMES
+};
 
 struct rpc_contact {
     struct dht_id id;
@@ -126,6 +139,10 @@ struct rpc {
     struct endpoint http;   /* STORE */
     struct rpc_contact via; /* VIA */
     struct dht_id dead;     /* REPORT */
+    struct dht_id target;   /* RELAY: whom to ask */
+    uint8_t relayed;        /* RELAY: the type to ask, GET or WALK */
+    /* reply to RELAY */
+    uint8_t outcome; /* enum rpc_outcome */
     /* replies to requests about a key */
     uint8_t values, contacts, held, values_level, contacts_level;
     uint32_t least_ms;

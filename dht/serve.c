@@ -25,8 +25,7 @@ static unsigned highest(unsigned levels)
     return 31 - (unsigned)__builtin_clz(levels);
 }
 
-/* The levels at which this node and the asker are of one cluster; level 0's is the planet. */
-static unsigned shared_levels(const struct dht_routes *r, const struct rpc *ask)
+unsigned serve_shared_levels(const struct dht_routes *r, const struct rpc *ask)
 {
     unsigned shared = 1;
     for (unsigned l = 1; l < DHT_LEVELS; l++)
@@ -53,7 +52,7 @@ struct where {
 /* False: nowhere. */
 static inline bool where_find(const struct serving *s, const struct rpc *ask, struct where *w)
 {
-    unsigned shared = shared_levels(s->routes, ask), at = ask->wanted & shared;
+    unsigned shared = serve_shared_levels(s->routes, ask), at = ask->wanted & shared;
     if (ask->type == RPC_FIND && ask->flags & RPC_GUEST)
         at = ask->wanted;
     w->moved = false;
@@ -109,6 +108,13 @@ static void add_closer(const struct serving *s, const struct where *w, const str
         add_closest(s, ask, answer);
 }
 
+/* Whose value is no answer: the asker's own, unless it asks for another. */
+static const struct dht_id *left_out(const struct rpc *ask)
+{
+    static const struct dht_id nobody;
+    return ask->flags & RPC_GUEST ? &nobody : &ask->from.contact.id;
+}
+
 /* The levels at which a GET's values may be: those served and shared. */
 static unsigned get_levels(const struct where *w, const struct rpc *ask)
 {
@@ -125,7 +131,7 @@ static void get_values(const struct serving *s, const struct where *w, const str
         if (!(get_levels(w, ask) >> l & 1))
             continue;
         answer->values = (uint8_t)store_values(store_of(s->store, &ask->key), e, scope_of(s, w, l),
-                                               &ask->from.contact.id, answer->value);
+                                               left_out(ask), answer->value);
         answer->values_level = (uint8_t)l;
     }
     answer->held = answer->values;
@@ -163,7 +169,7 @@ size_t serve_found(const struct serving *s, const struct rpc *ask, const struct 
     struct store_look look;
     if (!where_find(s, ask, &w) || room < RPC_MAX || !store_look_at(e, &ask->key, &look))
         return 0;
-    unsigned n = store_write(store, e, scope_of(s, &w, w.level), &ask->from.contact.id,
+    unsigned n = store_write(store, e, scope_of(s, &w, w.level), left_out(ask),
                              reply + RPC_HEAD + RPC_ANSWER);
     if (n == 0 || !store_stands(&look))
         return 0;
@@ -188,8 +194,8 @@ size_t serve_found(const struct serving *s, const struct rpc *ask, const struct 
 static void add_others(const struct serving *s, const struct rpc *ask, const struct store_entry *e,
                        struct rpc *answer)
 {
-    answer->values = (uint8_t)store_values(s->store, e, &s->scope[0][false], &ask->from.contact.id,
-                                           answer->value);
+    answer->values =
+        (uint8_t)store_values(s->store, e, &s->scope[0][false], left_out(ask), answer->value);
 }
 
 /* A put's step forward; full and loaded ends it. Where nothing can be stored the asker learns at
@@ -199,7 +205,7 @@ static void serve_walk(const struct serving *s, const struct where *w, const str
 {
     struct store_entry *e = store_find(s->store, &ask->key, hash);
     const struct store_scope *scope = &s->scope[w->level][false];
-    const struct dht_id *from = &ask->from.contact.id;
+    const struct dht_id *from = left_out(ask);
     struct store_state st = store_state(s->store, e, scope, from, ask->ttl_ms);
     counter_inc(&s->counters->dht_walks_total);
     answer->held = st.held;
@@ -275,6 +281,16 @@ static void serve_report(const struct serving *s, const struct where *w, const s
     add_closer(s, w, ask, answer);
 }
 
+/* It is our asker's affair, of the same thread. */
+static void serve_relay(const struct serving *s, const struct rpc *ask)
+{
+    struct dht_tidings t;
+    rpc_tidings(ask, 0, &t);
+    t.relay = ask;
+    if (s->heard)
+        s->heard(s->ctx, &ask->from, &t);
+}
+
 static bool serve_keyed(const struct serving *s, const struct rpc *ask, uint64_t hash,
                         struct rpc *answer)
 {
@@ -328,7 +344,7 @@ struct dht_sender dht_routes_sender(const struct dht_routes *r)
 /* What has an effect is done only for those who receive where they say that they are. */
 static bool needs_cookie(uint8_t type)
 {
-    return type == RPC_STORE || type == RPC_REMOVE || type == RPC_REPORT;
+    return type == RPC_STORE || type == RPC_REMOVE || type == RPC_REPORT || type == RPC_RELAY;
 }
 
 bool serve_answer(const struct serving *s, const struct rpc *ask, uint64_t hash, bool cookie,
@@ -346,6 +362,9 @@ bool serve_answer(const struct serving *s, const struct rpc *ask, uint64_t hash,
     if (!cookie && needs_cookie(ask->type)) {
         answer->type = RPC_COOKIE;
         counter_inc(&s->counters->dht_cookies_total);
+    } else if (ask->type == RPC_RELAY) {
+        serve_relay(s, ask);
+        return false;
     } else if (rpc_is_keyed(ask->type)) {
         return serve_keyed(s, ask, hash, answer);
     } else {
@@ -373,7 +392,7 @@ void serve_tell(const struct serving *s, const struct rpc *ask, bool cookie)
     s->heard(s->ctx, &ask->from, &t);
 }
 
-void dht_serve_rpc(struct dht_store *store, const struct dht_routes *routes, const struct rpc *ask,
+bool dht_serve_rpc(struct dht_store *store, const struct dht_routes *routes, const struct rpc *ask,
                    struct rpc *answer, dht_heard *heard, void *ctx, struct now now)
 {
     struct serving s;
@@ -383,8 +402,9 @@ void dht_serve_rpc(struct dht_store *store, const struct dht_routes *routes, con
     if (serve_tells(&s, ask))
         serve_tell(&s, ask, true);
     uint64_t hash = rpc_is_keyed(ask->type) ? store_prepare(store, &ask->key) : 0;
-    bool answered = serve_answer(&s, ask, hash, true, answer);
-    assert(answered); /* nobody writes meanwhile */
+    if (!serve_answer(&s, ask, hash, true, answer))
+        return false;
     answer->from = dht_routes_sender(routes);
     answer->cookie = 1;
+    return true;
 }

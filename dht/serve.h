@@ -35,6 +35,8 @@ bool serve_answer(const struct serving *s, const struct rpc *ask, uint64_t hash,
  * serve_answer has more to say. */
 size_t serve_found(const struct serving *s, const struct rpc *ask, const struct store_entry *e,
                    uint64_t cookie, uint8_t *reply, size_t room);
+/* The levels at which this node and the asker are of one cluster; level 0's is the planet. */
+unsigned serve_shared_levels(const struct dht_routes *r, const struct rpc *ask);
 /* Is the control thread to be told of the sender? About once a second, and whenever it asks
  * something of it. */
 bool serve_tells(const struct serving *s, const struct rpc *ask);

@@ -150,7 +150,8 @@ static void sign(struct dht_mac *mac, struct job **job, unsigned n)
 static bool request_fresh(const struct serving *s, const struct job *j)
 {
     const struct rpc *ask = &j->ask;
-    if (!j->seen || (ask->type != RPC_STORE && ask->type != RPC_REMOVE && ask->type != RPC_VIA))
+    if (!j->seen || (ask->type != RPC_STORE && ask->type != RPC_REMOVE && ask->type != RPC_VIA &&
+                     ask->type != RPC_RELAY))
         return true;
     if (!arena_repeated(s->store->arena, ask->tid, &ask->from.contact.id, s->now))
         return true;

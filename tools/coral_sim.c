@@ -23,7 +23,8 @@ static void usage(FILE *f)
                "  --lie WHAT       this lie alone: dead referral frame ring cluster values keeper\n"
                "                   coordinate news, or all of them mixed\n"
                "  --without WHAT   a mitigation off: hedge unreachable direct runner timeouts "
-               "copies\n"
+               "copies\n                   relay\n"
+               "  --one-way PERCENT  of pairs, that reach each other in one direction only\n"
                "  --alone          no Kademlia beside hops, latency, hammer and churn\n"
                "  --json[=FILE]    what was found, as JSON; without FILE on standard output\n"
                "  --quiet          no progress\n"
@@ -58,8 +59,8 @@ static const struct scenario *find(const char *name)
 
 static bool mitigation_known(const char *name)
 {
-    static const char *const known[] = {"hedge",  "unreachable", "direct",
-                                        "runner", "timeouts",    "copies"};
+    static const char *const known[] = {"hedge",    "unreachable", "direct", "runner",
+                                        "timeouts", "copies",      "relay"};
     for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++)
         if (strcmp(name, known[i]) == 0)
             return true;
@@ -100,6 +101,7 @@ static struct order order_read(int argc, char **argv)
         MINUTES,
         LIARS,
         LIE,
+        ONE_WAY,
         WITHOUT,
         ALONE,
         QUIET,
@@ -116,6 +118,7 @@ static struct order order_read(int argc, char **argv)
                                             {"minutes", required_argument, NULL, MINUTES},
                                             {"liars", required_argument, NULL, LIARS},
                                             {"lie", required_argument, NULL, LIE},
+                                            {"one-way", required_argument, NULL, ONE_WAY},
                                             {"without", required_argument, NULL, WITHOUT},
                                             {"alone", no_argument, NULL, ALONE},
                                             {"quiet", no_argument, NULL, QUIET},
@@ -160,6 +163,9 @@ static struct order order_read(int argc, char **argv)
                 fprintf(stderr, "coral-sim: --lie: there is no lie \"%s\"\n", optarg);
                 exit(2);
             }
+            break;
+        case ONE_WAY:
+            o->one_way_percent = (uint32_t)number("one-way", optarg, 1, 50);
             break;
         case WITHOUT:
             o->without = optarg;

@@ -283,6 +283,11 @@ static void event_news(struct worker *w, const struct node_event *e)
 
 void event_heard(void *ctx, const struct dht_sender *from, const struct dht_tidings *t)
 {
+    struct worker *w = ctx;
+    if (t->relay) { /* ours: the answer comes back to this worker */
+        dht_relay(w->asker, t->relay, w->now);
+        return;
+    }
     event_news(ctx, &(struct node_event){.type = NODE_HEARD, .heard = {*from, *t}});
 }
 

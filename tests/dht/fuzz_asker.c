@@ -23,6 +23,8 @@ struct world {
     struct fuzz_routes near;
     struct dht_path path;
     unsigned sent, done, started;
+    struct endpoint relayed_for; /* who asks us to relay: one */
+    size_t relaying;             /* the length of that question, while we are told of it */
     struct {
         struct endpoint to;
         uint16_t len;
@@ -30,15 +32,24 @@ struct world {
     } packet[SENT];
 };
 
-/* What leaves must be a question, and one to a stranger padded. */
+/* What leaves must be a question, and one to a stranger padded, if it is ours; or what came of a
+ * relay. */
 static bool take(void *ctx, uint16_t port, const struct endpoint *to, const void *data, size_t len)
 {
     struct world *w = ctx;
     struct rpc r;
     (void)port;
-    if (rpc_read(data, len, &w->near.routes.self.rpc, &r) != RPC_OK || r.flags & RPC_REPLY)
+    if (rpc_read(data, len, &w->near.routes.self.rpc, &r) != RPC_OK)
         abort();
-    if (rpc_is_keyed(r.type) && r.cookie == 0 && len < RPC_PADDED)
+    if (r.flags & RPC_REPLY) {
+        if (r.type != RPC_RELAY || !endpoint_eq(to, &w->relayed_for))
+            abort();
+        return true;
+    }
+    if (w->relaying && (len > w->relaying || (r.type != RPC_GET && r.type != RPC_WALK)))
+        abort();
+    bool pads = rpc_is_keyed(r.type) && r.type != RPC_STORE && r.type != RPC_REMOVE;
+    if (!w->relaying && pads && r.cookie == 0 && len < RPC_PADDED)
         abort();
     if (w->sent == SENT)
         return false;
@@ -94,6 +105,7 @@ static void make_answer(const struct rpc *ask, uint8_t mode, struct reader *in, 
         r->from.level[l].cid = 10 + (levels & l);
     r->values = counts % 5;
     r->contacts = counts / 5 % 5;
+    r->outcome = mode / 32 % RPC_OUTCOMES;
     r->has_coordinate = counts & 0x80;
     r->news = counts >> 7;
     for (unsigned i = 0; i < r->contacts; i++) {
@@ -159,12 +171,31 @@ static void start_ping(struct dht_asker *a, uint8_t arg, struct now now)
     dht_ping(a, &p, now);
 }
 
+static void start_relay(struct world *w, struct dht_asker *a, uint8_t arg, struct now now)
+{
+    struct rpc ask;
+    memset(&ask, 0, sizeof(ask));
+    ask.type = RPC_RELAY;
+    ask.relayed = arg & 1 ? RPC_GET : RPC_WALK;
+    ask.wanted = arg / 2 % 8;
+    ask.from.contact = fuzz_contact(60);
+    ask.target = fuzz_contact(arg / 16).id;
+    ask.key = ask.target;
+    ask.tid = arg;
+    ask.padded = arg & 0x10 ? RPC_PADDED : 0;
+    ask.padded = (uint16_t)rpc_length(&ask); /* as it is read */
+    w->relayed_for = ask.from.contact.rpc;
+    w->relaying = ask.padded;
+    dht_relay(a, &ask, now);
+    w->relaying = 0;
+}
+
 static void start(struct world *w, struct dht_asker *a, uint8_t op, uint8_t arg, struct now now)
 {
     uint8_t name = arg % 8;
     struct dht_id key = dht_key(&name, 1);
     unsigned levels = 1 + arg / 8 % 7;
-    switch (op % 7) {
+    switch (op % 8) {
     case 0:
         w->started++;
         dht_get(a, &key, levels, done, w, now);
@@ -188,6 +219,9 @@ static void start(struct world *w, struct dht_asker *a, uint8_t op, uint8_t arg,
     case 6:
         w->started++;
         dht_path_get(a, &key, levels, &w->path, done, w, now);
+        return;
+    case 7:
+        start_relay(w, a, arg, now);
         return;
     }
 }

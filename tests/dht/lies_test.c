@@ -416,6 +416,63 @@ Test(lies, no_walk_ends_with_one_that_names_nobody)
     desk_close(d);
 }
 
+/* Under addresses that are not theirs: as near to the key as one likes. */
+static struct rpc_contact made_up(struct desk *d, unsigned i)
+{
+    struct rpc_contact c = {d->b.key, bench_contact(77).rpc};
+    c.id.b[DHT_ID_BYTES - 1] ^= (uint8_t)(i + 1);
+    return c;
+}
+
+/* ground[0] has the object, and one that is honest and farther knows it; between them a liar names
+ * four that do not exist. */
+static void name_the_made_up(struct desk *d, struct rpc *r)
+{
+    struct silence s = between_which(d);
+    if (id_eq(&r->from.contact.id, &d->ground[s.near].id)) {
+        for (unsigned i = 0; i < RPC_CONTACTS; i++)
+            r->contact[r->contacts++] = made_up(d, d->named++);
+    } else {
+        say_nothing(d, r);
+    }
+}
+
+Test(lies, no_walk_ends_with_one_that_names_none_but_the_made_up)
+{
+    struct desk *d = desk_open(0);
+    d->b.arena->config.mitigate.runner_up = false;
+    dht_get(d->a, &d->b.key, 1, ended, d, bench_now(&d->b));
+    run(d, name_the_made_up, true);
+    cr_assert_eq(d->result.end, DHT_FOUND);
+    cr_assert_eq(d->sent, 4, "each once");
+    cr_assert_eq(d->named, RPC_CONTACTS, "the liar was asked");
+    cr_assert_eq(counters(d)->dht_contacts_false_total, RPC_CONTACTS);
+    desk_close(d);
+}
+
+/* Three made up, and the next one of the ground. */
+static void name_one_true(struct desk *d, struct rpc *r)
+{
+    for (unsigned i = 0; i + 1 < RPC_CONTACTS; i++)
+        r->contact[r->contacts++] = made_up(d, 3 * d->named + i);
+    if (d->named < 20)
+        r->contact[r->contacts++] = d->ground[20 - d->named];
+    else
+        invent_the_same(d, r);
+    d->named++;
+}
+
+Test(lies, made_up_contacts_cost_neither_questions_nor_places)
+{
+    struct desk *d = desk_open(0);
+    dht_get(d->a, &d->b.key, 1, ended, d, bench_now(&d->b));
+    run(d, name_one_true, true);
+    cr_assert_eq(d->result.end, DHT_FOUND);
+    cr_assert_eq(d->sent, 21, "ourselves, and each true one");
+    cr_assert_gt(3 * d->named, LOOKUP_HOPS, "more than there is room for");
+    desk_close(d);
+}
+
 /* Of our table nobody lives in the key's quarter of the IDs; `named` is the last there. */
 static void empty_quarter(struct desk *d)
 {

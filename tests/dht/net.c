@@ -40,7 +40,8 @@ static void net_send(struct net *net, const struct endpoint *from, const struct 
 {
     struct net_node *a = node_at(net, from), *b = node_at(net, to);
     net->sent++;
-    if (!b || (a != b && rng_below(&net->rng, 100) < net->loss_percent)) {
+    if (!b || (a == net->cut_from && b == net->cut_to) ||
+        (a != b && rng_below(&net->rng, 100) < net->loss_percent)) {
         net->lost++;
         return;
     }
@@ -112,6 +113,10 @@ static void host_forget(void *ctx, const struct dht_id *who)
 static void host_heard(void *ctx, const struct dht_sender *from, const struct dht_tidings *t)
 {
     struct net_node *x = ctx;
+    if (t->relay) {
+        dht_relay(x->asker, t->relay, net_now(x->net));
+        return;
+    }
     dht_member_heard(x->member, from, t, net_now(x->net));
 }
 

@@ -31,6 +31,7 @@ struct net {
     struct dht_config config;
     struct rng rng;
     unsigned loss_percent;
+    const struct net_node *cut_from, *cut_to; /* no packet of the first reaches the second */
     struct packet *slot[NET_SLOTS], **last[NET_SLOTS];
     uint64_t sent, lost;
     struct find_note *notes;

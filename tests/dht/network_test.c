@@ -431,3 +431,38 @@ Test(network, cut_off_a_node_believes_nobody_dead)
     cr_assert(has_node(&r, &net->node[holder].self.id), SEED(net));
     net_destroy(net);
 }
+
+/* --- a path that works one way only -------------------------------------------------------------
+ */
+
+/* What has one copy, at a node whose answers do not reach us. */
+static struct dht_result get_over_a_broken_path(bool relay, unsigned settle_ms)
+{
+    struct dht_config config = dht_config_default();
+    config.store_keys = 1024;
+    config.lookups = 64;
+    config.copies = 1;
+    config.mitigate.relay = relay;
+    struct net *net = net_create(6, &config, the_seed());
+    net_settle(net, 5000);
+    struct dht_id key = key_of(1);
+    unsigned root = net_closest(net, &key, 0), by = net_closest(net, &key, 5);
+    net_put(net, net_closest(net, &key, 3), &key, 60000);
+    net->cut_from = &net->node[root];
+    net->cut_to = &net->node[by];
+    net_run(net, settle_ms);
+    struct dht_result r = net_get(net, by, &key);
+    const struct dht_counters *c = dht_arena_counters(net->node[by].arena);
+    cr_assert_eq(c->dht_relays_answered_total, relay ? 1 : 0);
+    cr_assert_eq(c->dht_drop_unexpected_total, 0);
+    net_destroy(net);
+    return r;
+}
+
+Test(network, over_a_path_broken_one_way_a_get_finds_what_is_there_through_another)
+{
+    cr_assert_eq(get_over_a_broken_path(false, 0).end, DHT_NOT_FOUND);
+    cr_assert_eq(get_over_a_broken_path(true, 0).end, DHT_FOUND);
+    cr_assert_eq(get_over_a_broken_path(false, 20000).end, DHT_NOT_FOUND);
+    cr_assert_eq(get_over_a_broken_path(true, 20000).end, DHT_FOUND, "given up by our own table");
+}

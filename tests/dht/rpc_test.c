@@ -14,7 +14,8 @@ static const struct kind {
             {RPC_STORE, false, 154},     {RPC_STORE, true, 456},   {RPC_REMOVE, false, 136},
             {RPC_REMOVE, true, 456},     {RPC_FIND, false, 136},   {RPC_FIND, true, 456},
             {RPC_VIA, false, 150},       {RPC_VIA, true, 112},     {RPC_COOKIE, true, 112},
-            {RPC_NOT_MEMBER, true, 112}, {RPC_REPORT, false, 156}, {RPC_REPORT, true, 456}};
+            {RPC_NOT_MEMBER, true, 112}, {RPC_REPORT, false, 156}, {RPC_REPORT, true, 456},
+            {RPC_RELAY, false, 160},     {RPC_RELAY, true, 460}};
 #define KINDS (sizeof(kind) / sizeof(kind[0]))
 
 static const struct endpoint source = {{{[10] = 0xff, 0xff, 192, 0, 2, 1}}, 8053};
@@ -45,7 +46,10 @@ static struct rpc sample(const struct kind *k)
     r.http = (struct endpoint){source.ip, 80};
     r.via = (struct rpc_contact){r.key, {r.from.contact.v6, 8053}};
     r.dead = dht_key("a node", 6);
-    if (k->len == 456) {
+    r.relayed = RPC_WALK;
+    r.target = dht_key("another", 7);
+    r.outcome = RPC_NO_MEMBER_THERE;
+    if (k->len >= 456) {
         r.values = DHT_VALUES;
         r.contacts = RPC_CONTACTS;
         r.held = 4;
@@ -203,6 +207,34 @@ Test(rpc, options_that_nobody_knows_are_skipped_and_those_known_are_checked)
     cr_assert_eq(with_option(RPC_OPTION_NEWS, 24, 24, &back), RPC_MALFORMED);
 }
 
+Test(rpc, a_relay_is_of_gets_and_walks_and_its_zeros_are_zero)
+{
+    uint8_t packet[RPC_MAX];
+    struct rpc r = sample(&kind[KINDS - 2]), back;
+    size_t len = rpc_write(&r, packet, sizeof(packet));
+    cr_assert_eq(rpc_read(packet, len, &source, &back), RPC_OK);
+    cr_assert(id_eq(&back.key, &r.key) && id_eq(&back.target, &r.target));
+    cr_assert(back.relayed == RPC_WALK && back.ttl_ms == r.ttl_ms);
+    for (unsigned type = 0; type < 256; type++) {
+        packet[RPC_HEAD + RPC_KEYED] = (uint8_t)type;
+        cr_assert_eq(rpc_read(packet, len, &source, &back),
+                     type == RPC_GET || type == RPC_WALK ? RPC_OK : RPC_MALFORMED, "%u", type);
+    }
+    packet[RPC_HEAD + RPC_KEYED] = RPC_GET;
+    packet[RPC_HEAD + RPC_KEYED + 3] = 1;
+    cr_assert_eq(rpc_read(packet, len, &source, &back), RPC_MALFORMED);
+
+    r = sample(&kind[KINDS - 1]);
+    len = rpc_write(&r, packet, sizeof(packet));
+    cr_assert_eq(rpc_read(packet, len, &source, &back), RPC_OK);
+    cr_assert(back.outcome == RPC_NO_MEMBER_THERE && back.values == 4 && back.contacts == 4);
+    packet[RPC_HEAD] = RPC_OUTCOMES;
+    cr_assert_eq(rpc_read(packet, len, &source, &back), RPC_MALFORMED);
+    packet[RPC_HEAD] = RPC_SILENT;
+    packet[RPC_HEAD + 1] = 1;
+    cr_assert_eq(rpc_read(packet, len, &source, &back), RPC_MALFORMED);
+}
+
 Test(rpc, each_malformed_kind_has_its_name)
 {
     uint8_t good[RPC_MAX] = {0}, bad[RPC_MAX];
@@ -216,7 +248,7 @@ Test(rpc, each_malformed_kind_has_its_name)
         {0, 0x12, RPC_BAD_VERSION},
         {0, 0x32, RPC_BAD_VERSION},
         {0, 0x20, RPC_BAD_TYPE},
-        {0, 0x2b, RPC_BAD_TYPE},
+        {0, 0x2c, RPC_BAD_TYPE},
         {0, 0x2f, RPC_BAD_TYPE},
         {2, 0x01, RPC_MALFORMED},
         {2, 0x02, RPC_MALFORMED},

@@ -6,6 +6,20 @@
 #include "bench.h"
 #include "dht/direct.h"
 
+Test(serve, who_asks_for_another_hears_of_its_own_value_too)
+{
+    struct bench b;
+    bench_open(&b);
+    struct rpc r = bench_question(&b, RPC_STORE, 2);
+    cr_assert(bench_ask(&b, &r).flags & RPC_STORED);
+    r = bench_question(&b, RPC_GET, 2);
+    cr_assert_eq(bench_ask(&b, &r).values, 0);
+    r = bench_question(&b, RPC_GET, 2);
+    r.flags = RPC_GUEST;
+    cr_assert_eq(bench_ask(&b, &r).values, 1);
+    bench_close(&b);
+}
+
 /* --- cookies -----------------------------------------------------------------------------------
  */
 
@@ -24,7 +38,7 @@ Test(serve, who_shows_no_cookie_gets_no_more_than_it_sent)
     struct bench b;
     bench_open(&b);
     fill(&b);
-    for (uint8_t type = RPC_PING; type <= RPC_REPORT; type++)
+    for (uint8_t type = RPC_PING; type <= RPC_RELAY; type++)
         for (unsigned padded = 0; padded <= RPC_MAX; padded += 19) {
             if (type == RPC_COOKIE || type == RPC_NOT_MEMBER) /* no questions */
                 break;
@@ -33,10 +47,11 @@ Test(serve, who_shows_no_cookie_gets_no_more_than_it_sent)
             b.routes.has_coordinate = true;
             r.cookie = 0;
             r.padded = (uint16_t)padded;
+            r.relayed = RPC_GET;
             r.via = (struct rpc_contact){bench_contact(3).id, bench_contact(3).rpc};
             cr_assert(bench_exchange(&b, &r, &r.from.contact.rpc, &a, &len));
             cr_assert_leq(len, rpc_length(&r), "type %u padded to %u", type, padded);
-            if (type == RPC_STORE || type == RPC_REMOVE || type == RPC_REPORT)
+            if (type == RPC_STORE || type == RPC_REMOVE || type >= RPC_REPORT)
                 cr_assert(a.type == RPC_COOKIE && len == RPC_HEAD + RPC_TAG);
         }
     bench_close(&b);

@@ -5,10 +5,11 @@
 #include <stdio.h>
 
 static const char *const type_name[] = {
-    [RPC_PING] = "PING",    [RPC_GET] = "GET",       [RPC_WALK] = "WALK",
-    [RPC_STORE] = "STORE",  [RPC_REMOVE] = "REMOVE", [RPC_FIND] = "FIND",
-    [RPC_VIA] = "VIA",      [RPC_COOKIE] = "COOKIE", [RPC_NOT_MEMBER] = "NOT_MEMBER",
-    [RPC_REPORT] = "REPORT"};
+    [RPC_PING] = "PING",     [RPC_GET] = "GET",       [RPC_WALK] = "WALK",
+    [RPC_STORE] = "STORE",   [RPC_REMOVE] = "REMOVE", [RPC_FIND] = "FIND",
+    [RPC_VIA] = "VIA",       [RPC_COOKIE] = "COOKIE", [RPC_NOT_MEMBER] = "NOT_MEMBER",
+    [RPC_REPORT] = "REPORT", [RPC_RELAY] = "RELAY"};
+static const char *const outcome_name[] = {"ANSWERED", "SILENT", "NOT_PUT", "NO_MEMBER_THERE"};
 static const char *const flag_name[] = {"REPLY",   "FULL",  "LOADED", "STORED",
                                         "REFUSED", "GUEST", "MOVED",  "LEAVING"};
 static const char *const news_name[] = {"ALIVE",   "SUSPECT", "DEAD",
@@ -94,9 +95,12 @@ static void add_answer(struct text *t, const struct rpc *r)
 static void add_body(struct text *t, const struct rpc *r)
 {
     bool reply = r->flags & RPC_REPLY;
-    if (rpc_is_keyed(r->type) && reply)
+    bool keyed = rpc_is_keyed(r->type) || r->type == RPC_RELAY;
+    if (r->type == RPC_RELAY && reply)
+        add(t, "outcome %s\n", outcome_name[r->outcome]);
+    if (keyed && reply)
         add_answer(t, r);
-    if (rpc_is_keyed(r->type) && !reply) {
+    if (keyed && !reply) {
         add_hex(t, "key", r->key.b, DHT_ID_BYTES);
         add(t, "ttl-ms %u\n", r->ttl_ms);
     }
@@ -105,6 +109,10 @@ static void add_body(struct text *t, const struct rpc *r)
         add(t, "proxy %s %u\n", addr_text(&r->http.ip, ip), r->http.port);
     if (r->type == RPC_REPORT && !reply)
         add_hex(t, "dead", r->dead.b, DHT_ID_BYTES);
+    if (r->type == RPC_RELAY && !reply) {
+        add(t, "ask %s\n", type_name[r->relayed]);
+        add_hex(t, "whom", r->target.b, DHT_ID_BYTES);
+    }
     if (r->type == RPC_VIA && !reply) {
         add_place(t, "via", &r->via.id, &r->via.rpc);
         add(t, "\n");

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "dht/arena.h"
 #include "world.h"
 
 static uint64_t total(const struct world *w, unsigned i, size_t offset)
@@ -190,6 +191,54 @@ static void the_index_holds_what_is_put(struct world *w)
         CHECK(get.over && get.result.end == DHT_FOUND && get.result.n >= 1);
         CHECK(memcmp(&get.result.value[0].node, &w->contact[a].id, sizeof(key)) == 0);
     }
+}
+
+/* A key whose nearest node is this one. */
+static struct dht_id key_at(const struct world *w, unsigned node)
+{
+    for (unsigned k = 0;; k++) {
+        struct dht_id key = dht_key(&k, sizeof(k));
+        unsigned nearest = 0;
+        for (unsigned i = 1; i < OUTSIDE; i++) {
+            struct dht_distance d = distance_between(&w->contact[i].id, &key);
+            struct dht_distance least = distance_between(&w->contact[nearest].id, &key);
+            nearest = distance_less(&d, &least) ? i : nearest;
+        }
+        if (nearest == node)
+            return key;
+    }
+}
+
+static uint64_t relays(const struct world *w, unsigned node)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < w->workers; i++)
+        n += dht_arena_counters(w->node[node]->worker[i]->arena)->dht_relays_total;
+    return n;
+}
+
+/* Node 0 alone has it, and its answers do not reach node 1: node 2 asks for it, whichever of its
+ * workers has the RELAY. */
+static void a_broken_path_is_gone_around(struct world *w)
+{
+    struct dht_id key = key_at(w, 0);
+    struct indexed put = {false}, get = {false};
+    struct dht_arena *putter = w->node[2]->worker[0]->arena;
+    unsigned copies = putter->config.copies;
+
+    putter->config.copies = 1;
+    CHECK(dht_put(w->node[2]->worker[0]->asker, &key, 1, 20000, index_done, &put, w->now));
+    world_run(w, 1000000);
+    putter->config.copies = copies;
+    CHECK(put.over && put.result.end == DHT_FOUND && relays(w, 2) == 0);
+    w->deaf = true;
+    CHECK(dht_get(w->node[1]->worker[w->workers - 1]->asker, &key, 1, index_done, &get, w->now));
+    world_run(w, 5000000);
+    w->deaf = false;
+    CHECK(get.over && get.result.end == DHT_FOUND && get.result.n == 1);
+    CHECK(id_eq(&get.result.value[0].node, &w->contact[2].id) &&
+          id_eq(&get.result.teller, &w->contact[2].id));
+    CHECK(relays(w, 2) == 1);
 }
 
 static void forget_events(struct world *w)
@@ -528,6 +577,7 @@ static void story(unsigned workers, bool offload, unsigned lose)
         what_was_behind_a_loss_was_copied_once(&w);
     dns_names_the_nodes(&w);
     the_index_holds_what_is_put(&w);
+    a_broken_path_is_gone_around(&w);
     control_is_told(&w);
     control_looks_up(&w);
     a_dead_node_is_forgotten_until_it_puts_again(&w);

@@ -249,7 +249,8 @@ static void forward(struct world *w, unsigned from, struct rte_mbuf *m)
         w->learned[w->macs++].port = from;
     }
     int to = frame[0] & 1 ? -1 : switch_port(w, frame);
-    bool lost = (w->lose && ++w->frames % w->lose == 0) || (w->cut && to == 1);
+    bool lost = (w->lose && ++w->frames % w->lose == 0) || (w->cut && to == 1) ||
+                (w->deaf && from == 0 && to == 1);
     if (to >= 0) {
         if (lost || port_link_send(w->link[to], 1, &m, 1) == 0)
             rte_pktmbuf_free(m);

@@ -45,7 +45,8 @@ struct world {
     struct rte_mempool *pool;
     unsigned lose; /* every so many-th frame is lost; 0: none */
     unsigned frames;
-    bool cut; /* node 1 gets no frames */
+    bool cut;  /* node 1 gets no frames */
+    bool deaf; /* ... and here none of node 0's */
     struct http_server *origin;
     unsigned origin_requests;
     bool origin_waits; /* heads are sent, bodies wait */

@@ -44,6 +44,8 @@ struct world_params scenario_params(const struct sim_options *o)
         p.dht.levels = o->levels;
     if (o->b)
         p.dht.prefix_bits[0] = (uint8_t)o->b;
+    if (o->one_way_percent)
+        p.planet.one_way_ppm = 10000 * o->one_way_percent;
     if (o->without) {
         const struct {
             const char *name;
@@ -52,7 +54,8 @@ struct world_params scenario_params(const struct sim_options *o)
                    {"unreachable", &m->unreachable},
                    {"direct", &m->direct_only},
                    {"runner", &m->runner_up},
-                   {"timeouts", &m->measured_timeouts}};
+                   {"timeouts", &m->measured_timeouts},
+                   {"relay", &m->relay}};
         for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)
             if (strcmp(o->without, all[i].name) == 0)
                 *all[i].on = false;

@@ -13,11 +13,12 @@ struct sim_options {
     unsigned b;      /* prefix bits at level 0, 0: the default */
     unsigned levels; /* 0: the default */
     uint32_t keys;
-    uint64_t minutes;      /* of virtual time; 0: the scenario's own */
-    uint32_t liar_percent; /* 0: the scenario's own */
-    const char *lie;       /* this one alone, or NULL */
-    const char *without;   /* a mitigation that is switched off, or NULL */
-    bool alone;            /* no Kademlia beside it */
+    uint64_t minutes;         /* of virtual time; 0: the scenario's own */
+    uint32_t liar_percent;    /* 0: the scenario's own */
+    const char *lie;          /* this one alone, or NULL */
+    uint32_t one_way_percent; /* of pairs, for ever; 0: the scenario's own */
+    const char *without;      /* a mitigation that is switched off, or NULL */
+    bool alone;               /* no Kademlia beside it */
     bool quiet;
     bool check; /* bounds are asserted */
 };

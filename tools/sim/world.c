@@ -149,6 +149,10 @@ static void through_codec(struct world *w, struct rpc *rpc)
     struct endpoint from = rpc->from.contact.rpc;
     rpc->key_id = dht_mac_key_id(w->mac);
     size_t len = rpc_write(rpc, packet, sizeof(packet));
+    if (len < RPC_TAG) {
+        world_violation(w, "an RPC of type %u has no room in a packet", rpc->type);
+        return;
+    }
     dht_mac_sign(w->mac, packet, len - RPC_TAG, packet + len - RPC_TAG);
     if (rpc_read(packet, len, &from, &back) != RPC_OK ||
         !dht_mac_verify(w->mac, back.key_id, packet, len - RPC_TAG, packet + len - RPC_TAG))
@@ -240,6 +244,10 @@ static void host_timed_out(void *ctx, const struct dht_id *who, struct now now)
 static void host_heard(void *ctx, const struct dht_sender *who, const struct dht_tidings *t)
 {
     struct world_node *x = ctx;
+    if (t->relay) {
+        dht_relay(x->asker, t->relay, world_now(x->world));
+        return;
+    }
     dht_member_heard(x->member, who, t, world_now(x->world));
     member_schedule(x->world, number_of(x));
 }
@@ -361,8 +369,9 @@ static void packet(struct world *w, uint32_t node, struct message *m)
     } else if (x->up) {
         if (w->served)
             w->served(w, node, &m->rpc);
-        dht_serve_rpc(x->store, dht_member_view(x->member), &m->rpc, &answer, host_heard, x, now);
-        say(w, node, m->from, &m->rpc, &answer);
+        if (dht_serve_rpc(x->store, dht_member_view(x->member), &m->rpc, &answer, host_heard, x,
+                          now))
+            say(w, node, m->from, &m->rpc, &answer);
     }
     message_free(w, m);
 }
