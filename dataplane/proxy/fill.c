@@ -3,6 +3,7 @@
  * Fills in flight at the owner: one a key, however many requests wait.
  *
  *   GET -> (candidates?) -> HEAD(peer) -> BODY -> ENDED
+ *      |        \-> (none of use: once) AGAIN -> HEAD(peer or origin)
  *      \-> PUT -> (older ones?) -> HEAD(peer)
  *                     \-> RESOLVE -> HEAD(origin) -> BODY -> ENDED
  *   a source that dies: back to PUT, then HEAD with `Range: bytes=N-`
@@ -375,7 +376,8 @@ void fill_timer(struct fill *f, struct now now)
 {
     switch (f->state) {
     case FILL_GET:
-    case FILL_PUT: /* the index is slow: go on without it */
+    case FILL_PUT:
+    case FILL_AGAIN: /* the index is slow: go on without it */
         source_drop(f);
         if (f->state == FILL_PUT && !f->put_done_us)
             f->put_done_us = now.mono_us;
