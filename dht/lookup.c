@@ -233,6 +233,14 @@ static uint64_t id_spacing(const struct dht_routes *r)
     return d.w[0] / SPACING_OF;
 }
 
+/* Is it near enough to the key to be of those that should have copies? Liars near a key name each
+ * other, and there are not so many of them: they are farther apart than all IDs are. */
+static bool is_near_root(const struct dht_asker *a, const struct hop *h)
+{
+    return h->distance.w[0] / (ASTRAY * (a->arena->config.copies + RUNNERS)) <=
+           id_spacing(a->routes);
+}
+
 /* Did the planet's walk end farther from the key than its root is likely to be? Who names none but
  * his like ends it there (Castro, Druschel, Ganesh, Rowstron and Wallach, OSDI 2002, section 5.2).
  * Then those of our own table are asked, whom nobody named to us. */
@@ -463,7 +471,7 @@ void lookup_answered(struct dht_asker *a, struct lookup *l, unsigned hop, const 
         l->result.hops++;
     if (l->phase == PHASE_RUNNER) { /* it may know the way */
         l->phase = PHASE_WALK;
-        l->copies++;
+        l->copies = (uint8_t)(l->copies + is_near_root(a, h));
     }
     trace_hop(l, h, answer->type == RPC_NOT_MEMBER ? l->level : answer->served, rtt_us,
               answer->type == RPC_NOT_MEMBER ? DHT_HOP_NOT_MEMBER
