@@ -31,6 +31,8 @@
 #define SPACING_OF  8u
 /* Who says that enough hold the object must name them: all that fit under a key but our own. */
 #define FULL_NAMES (DHT_VALUES - 1u)
+#define TELLERS    4 /* heard in a get made once more: one may lie again */
+#define TELLS      2 /* holders that each may name then */
 #define RUNNERS    2 /* asked beyond those that should have copies: who joined since has none */
 
 /* --- results -----------------------------------------------------------------------------------
@@ -122,6 +124,12 @@ static void lookup_report(struct lookup *l, enum dht_end end, struct now now)
         done(l->ctx, &result, now);
 }
 
+/* A get once more: it hears several, whatever their levels. */
+static bool is_again(const struct lookup *l)
+{
+    return l->useless.n > 0;
+}
+
 static unsigned useful_values(const struct lookup *l, const struct rpc *answer)
 {
     unsigned n = 0;
@@ -135,10 +143,14 @@ static unsigned useful_values(const struct lookup *l, const struct rpc *answer)
 static void result_add(struct dht_asker *a, struct lookup *l, const struct rpc *answer)
 {
     struct dht_result *res = &l->result;
+    unsigned most = sizeof(res->value) / sizeof(res->value[0]);
     if (l->kind == LOOKUP_GET && useful_values(l, answer) > 0) {
-        if (res->n > 0 && answer->values_level < res->level)
+        if (is_again(l))
+            most = ++l->tellers * TELLS;
+        else if (res->n > 0 && answer->values_level < res->level)
             return;
-        res->n = res->n > 0 && answer->values_level > res->level ? 0 : res->n;
+        else if (res->n > 0 && answer->values_level > res->level)
+            res->n = 0;
         res->level = answer->values_level;
         res->teller = answer->from.contact.id;
     }
@@ -150,7 +162,7 @@ static void result_add(struct dht_asker *a, struct lookup *l, const struct rpc *
         unsigned at = 0;
         while (at < res->n && !id_eq(&res->value[at].node, &v->node))
             at++;
-        if (at == sizeof(res->value) / sizeof(res->value[0]))
+        if (at == most)
             continue;
         if (at == res->n)
             res->value[res->n++] = *v;
@@ -333,7 +345,7 @@ static bool lookup_turn(struct dht_asker *a, struct lookup *l, struct now now)
     if (l->kind == LOOKUP_PUT)
         return put_turn(a, l, now);
     if (l->phase == PHASE_WALK && level_down(l)) {
-        if (l->result.n == 0 || l->result.level < l->level)
+        if (l->result.n == 0 || l->result.level < l->level || is_again(l))
             return true;
         lookup_finish(a, l, DHT_FOUND, now); /* it was heard of on the way */
         return false;
@@ -357,7 +369,11 @@ static bool lookup_turn(struct dht_asker *a, struct lookup *l, struct now now)
     }
     if (lookup_is_shared(l) && is_answered(l))
         negative_note(a, l, now);
-    lookup_finish(a, l, is_answered(l) ? DHT_NOT_FOUND : DHT_FAILED, now);
+    lookup_finish(a, l,
+                  l->kind == LOOKUP_GET && l->result.n > 0 ? DHT_FOUND
+                  : is_answered(l)                         ? DHT_NOT_FOUND
+                                                           : DHT_FAILED,
+                  now);
     return false;
 }
 
@@ -478,7 +494,8 @@ void lookup_answered(struct dht_asker *a, struct lookup *l, unsigned hop, const 
               : answer->values > 0           ? DHT_HOP_FOUND
                                              : DHT_HOP_CLOSER);
     walk_answered(a, l, h, answer);
-    if (l->kind == LOOKUP_GET && l->result.n > 0 && l->result.level >= l->level) {
+    if (l->kind == LOOKUP_GET && l->result.n > 0 &&
+        (is_again(l) ? l->tellers >= TELLERS : l->result.level >= l->level)) {
         lookup_finish(a, l, DHT_FOUND, now);
         return;
     }

@@ -369,6 +369,7 @@ static void exchange_timer(struct fill *f, uint64_t limit_us, struct now now)
     }
     counter_inc(f->kind == SOURCE_PEER ? &f->proxy->counters.proxy_peer_failures_total
                                        : &f->proxy->counters.proxy_origin_failures_total);
+    f->source_holds = true; /* it took our request */
     source_failed(f, 504, now);
 }
 

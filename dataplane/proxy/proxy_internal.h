@@ -64,8 +64,8 @@ enum {
     (1ull * 1000000) /* CORAL.md 4 has 15 s; one lost SYN must not                                 \
                         take an origin away for that long */
 #define PROXY_BACKOFF_LAST_US (900ull * 1000000)
-/* The index is asked again only so soon: later its holders may be slow, and not false. */
-#define PROXY_AGAIN_US PROXY_PEER_HEAD_US
+/* The index is not asked again later: half of what a client waits is the origin's. */
+#define PROXY_AGAIN_US (PROXY_WAIT_US / 2)
 
 /* --- messages ------------------------------------------------------------- */
 
@@ -290,7 +290,7 @@ struct fill {
     /* source */
     uint8_t kind;       /* enum source_kind */
     bool source_routed; /* it was in the routes when we chose it */
-    bool source_holds;  /* it refused, but may have the object: it is busy, or waits for us */
+    bool source_holds;  /* it failed, but may have the object: busy, slow, or it waits for us */
     bool named, again;  /* the first get named holders, `teller` did; a second one was made */
     bool removed;
     uint8_t rounds, barren, candidates;

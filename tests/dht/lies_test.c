@@ -298,6 +298,33 @@ Test(lies, who_told_of_holders_that_have_nothing_is_not_asked_again)
     desk_close(d);
 }
 
+/* Three holders, others each time. */
+static void invent_three(struct desk *d, struct rpc *r)
+{
+    if (id_eq(&r->from.contact.id, &d->b.routes.self.id))
+        return;
+    for (unsigned i = 0; i < 3; i++) {
+        struct dht_contact holder = bench_contact(200 + d->named++);
+        r->value[r->values++] = (struct dht_value){holder.id, {holder.v4, 80}, 60000, 0};
+    }
+}
+
+Test(lies, a_get_made_once_more_hears_four_and_two_holders_of_each)
+{
+    struct desk *d = desk_open(12);
+    struct dht_useless useless = {.n = 1, .id = {bench_contact(50).id}};
+    dht_get(d->a, &d->b.key, 1, ended, d, bench_now(&d->b));
+    run(d, invent_three, true);
+    cr_assert_eq(d->result.n, 3, "the first time one is enough");
+    d->ends = d->named = 0;
+    dht_get_again(d->a, &d->b.key, 1, &useless, ended, d, bench_now(&d->b));
+    run(d, invent_three, true);
+    cr_assert_eq(d->result.end, DHT_FOUND);
+    cr_assert_eq(d->result.n, 8);
+    cr_assert_eq(d->named, 4 * 3);
+    desk_close(d);
+}
+
 static void invent_the_same(struct desk *d, struct rpc *r)
 {
     (void)d;

@@ -18,7 +18,7 @@
 #define SETTLE_US (2 * MINUTE_US) /* tables and clusters are found with liars among them */
 #define HOLDERS   2u              /* of an object */
 #define GETS      10u             /* of an object */
-#define AGAIN     3u              /* gets more, while what they found is of no use */
+#define AGAIN     1u              /* gets more, if what was found is of no use: as a proxy does */
 #define PAIRS     4000u
 
 enum turn { TURN_PUT, TURN_GET };
