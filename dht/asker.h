@@ -102,11 +102,12 @@ struct lookup {
     uint8_t kind, phase; /* enums */
     uint8_t level, lo;   /* at which it walks; the last one */
     uint8_t levels;
-    uint8_t copies; /* put: stored so often at the last level; get: the closest that were asked */
-    uint8_t tries;  /* to make that more */
-    uint8_t strays; /* asked because the walk ended too far from the key */
-    uint8_t relays; /* asked through others */
-    bool last;      /* get: those that missed are asked again */
+    uint8_t copies;  /* put: stored so often at the last level; get: the closest that were asked */
+    uint8_t tries;   /* to make that more */
+    uint8_t strays;  /* asked because the walk ended too far from the key */
+    uint8_t relays;  /* asked through others */
+    uint8_t tellers; /* get: who named holders */
+    bool last;       /* get: those that missed are asked again */
     struct dht_id key;
     uint32_t ttl_ms;
     struct dht_id dead;    /* report: of whom */

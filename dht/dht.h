@@ -379,7 +379,8 @@ struct dht_useless {
 void dht_useless_add(struct dht_useless *u, const struct dht_result *found);
 /* A get once more: the useless are not asked, and values that name them are none. The index cannot
  * tell whether a value is true, who asks the holder can. A walk of its own, that joins no other and
- * leaves no negative memory. */
+ * leaves no negative memory; it does not end with the first who names holders, who may lie too, but
+ * with the fourth, the last or after 0.9 s, and has two holders of each. */
 uint64_t dht_get_again(struct dht_asker *a, const struct dht_id *key, unsigned levels,
                        const struct dht_useless *useless, dht_done *done, void *ctx,
                        struct now now);

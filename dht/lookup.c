@@ -32,6 +32,8 @@
 /* Who says that enough hold the object must name them: all that fit under a key but our own. */
 #define FULL_NAMES (DHT_VALUES - 1u)
 #define RELAYS     2 /* questions put through others */
+#define TELLERS    4 /* heard in a get made once more: one may lie again */
+#define TELLS      2 /* holders that each may name then */
 #define RUNNERS    2 /* asked beyond those that should have copies: who joined since has none */
 
 /* --- results -----------------------------------------------------------------------------------
@@ -123,6 +125,12 @@ static void lookup_report(struct lookup *l, enum dht_end end, struct now now)
         done(l->ctx, &result, now);
 }
 
+/* A get once more: it hears several, whatever their levels. */
+static bool is_again(const struct lookup *l)
+{
+    return l->useless.n > 0;
+}
+
 static unsigned useful_values(const struct lookup *l, const struct rpc *answer)
 {
     unsigned n = 0;
@@ -136,10 +144,14 @@ static unsigned useful_values(const struct lookup *l, const struct rpc *answer)
 static void result_add(struct dht_asker *a, struct lookup *l, const struct rpc *answer)
 {
     struct dht_result *res = &l->result;
+    unsigned most = sizeof(res->value) / sizeof(res->value[0]);
     if (l->kind == LOOKUP_GET && useful_values(l, answer) > 0) {
-        if (res->n > 0 && answer->values_level < res->level)
+        if (is_again(l))
+            most = ++l->tellers * TELLS;
+        else if (res->n > 0 && answer->values_level < res->level)
             return;
-        res->n = res->n > 0 && answer->values_level > res->level ? 0 : res->n;
+        else if (res->n > 0 && answer->values_level > res->level)
+            res->n = 0;
         res->level = answer->values_level;
         res->teller = answer->from.contact.id;
     }
@@ -151,7 +163,7 @@ static void result_add(struct dht_asker *a, struct lookup *l, const struct rpc *
         unsigned at = 0;
         while (at < res->n && !id_eq(&res->value[at].node, &v->node))
             at++;
-        if (at == sizeof(res->value) / sizeof(res->value[0]))
+        if (at == most)
             continue;
         if (at == res->n)
             res->value[res->n++] = *v;
@@ -254,6 +266,14 @@ static uint64_t id_spacing(const struct dht_routes *r)
     return d.w[0] / SPACING_OF;
 }
 
+/* Is it near enough to the key to be of those that should have copies? Liars near a key name each
+ * other, and there are not so many of them: they are farther apart than all IDs are. */
+static bool is_near_root(const struct dht_asker *a, const struct hop *h)
+{
+    return h->distance.w[0] / (ASTRAY * (a->arena->config.copies + RUNNERS)) <=
+           id_spacing(a->routes);
+}
+
 /* Did the planet's walk end farther from the key than its root is likely to be? Who names none but
  * his like ends it there (Castro, Druschel, Ganesh, Rowstron and Wallach, OSDI 2002, section 5.2).
  * Then those of our own table are asked, whom nobody named to us. */
@@ -348,7 +368,7 @@ static bool lookup_turn(struct dht_asker *a, struct lookup *l, struct now now)
     if (l->kind == LOOKUP_PUT)
         return put_turn(a, l, now);
     if (l->phase == PHASE_WALK && level_down(l)) {
-        if (l->result.n == 0 || l->result.level < l->level)
+        if (l->result.n == 0 || l->result.level < l->level || is_again(l))
             return true;
         lookup_finish(a, l, DHT_FOUND, now); /* it was heard of on the way */
         return false;
@@ -374,7 +394,11 @@ static bool lookup_turn(struct dht_asker *a, struct lookup *l, struct now now)
         return true;
     if (lookup_is_shared(l) && is_answered(l))
         negative_note(a, l, now);
-    lookup_finish(a, l, is_answered(l) ? DHT_NOT_FOUND : DHT_FAILED, now);
+    lookup_finish(a, l,
+                  l->kind == LOOKUP_GET && l->result.n > 0 ? DHT_FOUND
+                  : is_answered(l)                         ? DHT_NOT_FOUND
+                                                           : DHT_FAILED,
+                  now);
     return false;
 }
 
@@ -492,14 +516,15 @@ void lookup_answered(struct dht_asker *a, struct lookup *l, unsigned hop, const 
         l->result.hops++;
     if (l->phase == PHASE_RUNNER) { /* it may know the way */
         l->phase = PHASE_WALK;
-        l->copies++;
+        l->copies = (uint8_t)(l->copies + is_near_root(a, h));
     }
     trace_hop(l, h, answer->type == RPC_NOT_MEMBER ? l->level : answer->served, rtt_us,
               answer->type == RPC_NOT_MEMBER ? DHT_HOP_NOT_MEMBER
               : answer->values > 0           ? DHT_HOP_FOUND
                                              : DHT_HOP_CLOSER);
     walk_answered(a, l, h, answer);
-    if (l->kind == LOOKUP_GET && l->result.n > 0 && l->result.level >= l->level) {
+    if (l->kind == LOOKUP_GET && l->result.n > 0 &&
+        (is_again(l) ? l->tellers >= TELLERS : l->result.level >= l->level)) {
         lookup_finish(a, l, DHT_FOUND, now);
         return;
     }

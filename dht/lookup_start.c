@@ -4,6 +4,7 @@
 #include "dht/closer.h"
 
 #define GET_US    5000000ull  /* the whole of it: somebody waits */
+#define AGAIN_US  900000ull   /* a get once more: who waits has waited before */
 #define LOOKUP_US 15000000ull /* the others': better late than at one level only */
 
 static uint64_t refuse(struct dht_asker *a, dht_done *done, void *ctx, struct now now)
@@ -130,6 +131,7 @@ uint64_t dht_get_again(struct dht_asker *a, const struct dht_id *key, unsigned l
     if (!l)
         return refuse(a, done, ctx, now);
     l->useless = *useless;
+    l->end_us = now.mono_us + AGAIN_US;
     return lookup_start(a, l, done, ctx, now);
 }
 

@@ -33,6 +33,8 @@
     X(proxy_peer_asks_total, "requests", "Requests sent to peers")                                 \
     X(proxy_origin_failures_total, "requests", "Requests to origins that failed")                  \
     X(proxy_peer_failures_total, "requests", "Requests to peers that failed or were refused")      \
+    X(proxy_index_again_total, "fills", "Fills that asked the index twice: no holder was true")    \
+    X(proxy_index_again_found_total, "fills", "Of them, those that then had it from a peer")       \
     X(proxy_origin_forbidden_total, "addresses", "Origin addresses refused after resolution")      \
     X(proxy_origin_backoff_total, "requests", "Origin requests not made: it failed just before")   \
     X(proxy_fills_total, "fills", "Fills begun")                                                   \

@@ -3,6 +3,7 @@
  * Fills in flight at the owner: one a key, however many requests wait.
  *
  *   GET -> (candidates?) -> HEAD(peer) -> BODY -> ENDED
+ *      |        \-> (none of use: once) AGAIN -> HEAD(peer or origin)
  *      \-> PUT -> (older ones?) -> HEAD(peer)
  *                     \-> RESOLVE -> HEAD(origin) -> BODY -> ENDED
  *   a source that dies: back to PUT, then HEAD with `Range: bytes=N-`
@@ -368,6 +369,7 @@ static void exchange_timer(struct fill *f, uint64_t limit_us, struct now now)
     }
     counter_inc(f->kind == SOURCE_PEER ? &f->proxy->counters.proxy_peer_failures_total
                                        : &f->proxy->counters.proxy_origin_failures_total);
+    f->source_holds = true; /* it took our request */
     source_failed(f, 504, now);
 }
 
@@ -375,7 +377,8 @@ void fill_timer(struct fill *f, struct now now)
 {
     switch (f->state) {
     case FILL_GET:
-    case FILL_PUT: /* the index is slow: go on without it */
+    case FILL_PUT:
+    case FILL_AGAIN: /* the index is slow: go on without it */
         source_drop(f);
         if (f->state == FILL_PUT && !f->put_done_us)
             f->put_done_us = now.mono_us;

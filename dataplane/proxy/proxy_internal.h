@@ -64,6 +64,8 @@ enum {
     (1ull * 1000000) /* CORAL.md 4 has 15 s; one lost SYN must not                                 \
                         take an origin away for that long */
 #define PROXY_BACKOFF_LAST_US (900ull * 1000000)
+/* The index is not asked again later: half of what a client waits is the origin's. */
+#define PROXY_AGAIN_US (PROXY_WAIT_US / 2)
 
 /* --- messages ------------------------------------------------------------- */
 
@@ -242,6 +244,7 @@ enum fill_state {
     FILL_FREE,
     FILL_GET,     /* index get */
     FILL_PUT,     /* short reference, and who is older? */
+    FILL_AGAIN,   /* index get once more: who was named has nothing */
     FILL_RESOLVE, /* the origin's name */
     FILL_HEAD,    /* an exchange runs, no head yet */
     FILL_BODY,
@@ -252,6 +255,7 @@ struct candidate {
     struct dht_id node;
     struct endpoint http;
     bool tried;
+    bool useless; /* tried, and not a byte came of it */
 };
 
 struct fill {
@@ -286,6 +290,8 @@ struct fill {
     /* source */
     uint8_t kind;       /* enum source_kind */
     bool source_routed; /* it was in the routes when we chose it */
+    bool source_holds;  /* it failed, but may have the object: busy, slow, or it waits for us */
+    bool named, again;  /* the first get named holders, `teller` did; a second one was made */
     bool removed;
     uint8_t rounds, barren, candidates;
     uint8_t addresses, next_origin;
@@ -296,6 +302,7 @@ struct fill {
     uint16_t port;
     uint16_t failure; /* status when nothing helps */
     struct candidate candidate[PROXY_CANDIDATES];
+    struct dht_id teller;
     struct addr address[RESOLVER_ADDRESSES];
     char origin_name[256];
     struct endpoint source;
@@ -357,6 +364,10 @@ void source_failed(struct fill *f, unsigned status, struct now now);
 void source_check_alive(struct fill *f, struct now now);
 /* source_index.c */
 void index_get(struct fill *f, struct now now);
+/* Asks once more for holders, if all that were named were of no use and there is time. */
+bool index_get_again(struct fill *f, struct now now);
+/* The peer that was asked last brought nothing. */
+void index_useless(struct fill *f);
 void index_put(struct fill *f, struct now now);
 void index_renew(struct fill *f, struct now now);
 void index_withdraw(struct fill *f, struct now now);

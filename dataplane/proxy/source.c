@@ -49,10 +49,12 @@ static void source_pick(struct fill *f, struct now now)
             continue;
         c->tried = true;
         f->source_routed = routed;
+        f->source_holds = false;
         if (peer_start(f, c, now))
             return;
     }
-    origin_start(f, now);
+    if (!index_get_again(f, now))
+        origin_start(f, now);
 }
 
 /* Called at the start, and when a stage of the index is done. */
@@ -72,6 +74,8 @@ void source_next(struct fill *f, struct now now)
 {
     source_drop(f);
     f->short_us = 0;
+    if (f->kind == SOURCE_PEER)
+        index_useless(f);
     if (f->streaming) { /* what went to one client can't be asked for again */
         fill_give_up(f, now);
         return;

@@ -17,6 +17,20 @@ static bool is_us(const struct proxy *p, const struct dht_value *v)
     return memcmp(v->node.b, p->config.node_id.b, DHT_ID_BYTES) == 0;
 }
 
+/* Makes room for another. False: all may still be of use. */
+static bool candidate_forget(struct fill *f)
+{
+    unsigned at = 0;
+    while (at < f->candidates && !f->candidate[at].useless)
+        at++;
+    if (at == f->candidates)
+        return false;
+    f->candidates--;
+    memmove(&f->candidate[at], &f->candidate[at + 1],
+            (f->candidates - at) * sizeof(f->candidate[0]));
+    return true;
+}
+
 /* Remembers a holder. Whole copies come before fills; among equals the place is random, so that
  * those who ask spread over those who have. */
 static void candidate_add(struct fill *f, const struct dht_value *v)
@@ -25,7 +39,9 @@ static void candidate_add(struct fill *f, const struct dht_value *v)
     for (unsigned i = 0; i < f->candidates; i++)
         if (memcmp(f->candidate[i].node.b, v->node.b, DHT_ID_BYTES) == 0)
             return;
-    if (is_us(p, v) || f->candidates == PROXY_CANDIDATES || v->http.port == 0)
+    if (is_us(p, v) || v->http.port == 0)
+        return;
+    if (f->candidates == PROXY_CANDIDATES && !candidate_forget(f))
         return;
     unsigned at = v->ttl_ms > p->policy->short_ttl_ms ? 0 : rng_below(&p->rng, f->candidates + 1u);
     memmove(&f->candidate[at + 1], &f->candidate[at],
@@ -41,9 +57,12 @@ static void on_get(void *ctx, const struct dht_result *result, struct now now)
     if (f->state != FILL_GET)
         return;
     unsigned start = result->n ? rng_below(&f->proxy->rng, result->n) : 0;
-    if (result->end == DHT_FOUND)
+    if (result->end == DHT_FOUND) {
         for (unsigned i = 0; i < result->n; i++)
             candidate_add(f, &result->value[(start + i) % result->n]);
+        f->named = f->candidates > 0;
+        f->teller = result->teller;
+    }
     index_put(f, now);
 }
 
@@ -71,6 +90,71 @@ static bool before_us(const struct fill *f, const struct dht_value *v, bool firs
     return age_us + PROXY_AGE_MARGIN_US >= least_us &&
            memcmp(v->node.b, f->proxy->config.node_id.b, DHT_ID_BYTES) < 0;
 }
+
+/* --- once more ------------------------------------------------------------ */
+
+void index_useless(struct fill *f)
+{
+    bool brought = f->object && cache_ready(f->object) > f->round_bytes;
+    for (unsigned i = 0; !brought && !f->source_holds && i < f->candidates; i++)
+        if (memcmp(f->candidate[i].node.b, f->source_node.b, DHT_ID_BYTES) == 0)
+            f->candidate[i].useless = true;
+}
+
+/* Was nobody true of those who were named? */
+static bool all_useless(const struct fill *f, struct dht_useless *out)
+{
+    bool routed;
+    *out = (struct dht_useless){.n = 1, .id = {f->teller}};
+    for (unsigned i = 0; i < f->candidates; i++) {
+        const struct candidate *c = &f->candidate[i];
+        if (!c->useless && index_alive(f->proxy, &c->node, &routed))
+            return false;
+        out->id[out->n++] = c->node;
+    }
+    return true;
+}
+static_assert(PROXY_CANDIDATES < DHT_USELESS, "and who told of them");
+
+/* Only those before us: whoever found our reference may wait for us. A whole copy waits for nobody.
+ */
+static void on_again(void *ctx, const struct dht_result *result, struct now now)
+{
+    struct fill *f = ctx;
+    uint32_t short_ms = f->proxy->policy->short_ttl_ms;
+    f->get_ticket = 0;
+    if (f->state != FILL_AGAIN)
+        return;
+    for (unsigned i = 0; result->end == DHT_FOUND && i < result->n; i++) {
+        const struct dht_value *v = &result->value[i];
+        if (v->ttl_ms > short_ms || before_us(f, v, false, now))
+            candidate_add(f, v);
+    }
+    source_begin(f, now);
+}
+
+/* The index cannot tell a true value from a false one; who has asked the holders can, and another
+ * path may lead to others than the one that was told lies. */
+bool index_get_again(struct fill *f, struct now now)
+{
+    struct proxy *p = f->proxy;
+    struct dht_useless useless;
+    if (!f->named || f->again || !f->put_us || now.mono_us - f->put_us >= PROXY_AGAIN_US ||
+        !all_useless(f, &useless))
+        return false;
+    f->again = true;
+    f->state = FILL_AGAIN;
+    f->kind = SOURCE_INDEX;
+    counter_inc(&p->counters.proxy_index_again_total);
+    alarm_set(p, &f->alarm, now.mono_us + PROXY_INDEX_US);
+    uint64_t ticket =
+        dht_get_again(p->parts.asker, &f->key, DHT_ALL_LEVELS, &useless, on_again, f, now);
+    if (ticket)
+        f->get_ticket = ticket;
+    return true;
+}
+
+/* --- our own reference ---------------------------------------------------- */
 
 static void on_put(void *ctx, const struct dht_result *result, struct now now)
 {

@@ -298,6 +298,33 @@ Test(lies, who_told_of_holders_that_have_nothing_is_not_asked_again)
     desk_close(d);
 }
 
+/* Three holders, others each time. */
+static void invent_three(struct desk *d, struct rpc *r)
+{
+    if (id_eq(&r->from.contact.id, &d->b.routes.self.id))
+        return;
+    for (unsigned i = 0; i < 3; i++) {
+        struct dht_contact holder = bench_contact(200 + d->named++);
+        r->value[r->values++] = (struct dht_value){holder.id, {holder.v4, 80}, 60000, 0};
+    }
+}
+
+Test(lies, a_get_made_once_more_hears_four_and_two_holders_of_each)
+{
+    struct desk *d = desk_open(12);
+    struct dht_useless useless = {.n = 1, .id = {bench_contact(50).id}};
+    dht_get(d->a, &d->b.key, 1, ended, d, bench_now(&d->b));
+    run(d, invent_three, true);
+    cr_assert_eq(d->result.n, 3, "the first time one is enough");
+    d->ends = d->named = 0;
+    dht_get_again(d->a, &d->b.key, 1, &useless, ended, d, bench_now(&d->b));
+    run(d, invent_three, true);
+    cr_assert_eq(d->result.end, DHT_FOUND);
+    cr_assert_eq(d->result.n, 8);
+    cr_assert_eq(d->named, 4 * 3);
+    desk_close(d);
+}
+
 static void invent_the_same(struct desk *d, struct rpc *r)
 {
     (void)d;
@@ -521,6 +548,42 @@ static void dead_beside_the_key(struct desk *d, struct rpc *r)
         r->contact[r->contacts++] = d->ground[i];
         r->contact[r->contacts++] = (struct rpc_contact){c->id, c->rpc};
     }
+}
+
+/* The one closest to the key is of a ring that names none but its like, who are few. The walk comes
+ * to it by another of them, and so not to the honest one that knows who has the object. */
+#define RING_OF 40u
+
+static void name_the_ring(struct desk *d, struct rpc *r)
+{
+    unsigned near = between_which(d).near;
+    if (id_eq(&r->from.contact.id, &d->b.routes.self.id)) {
+        r->contacts = 2;
+        r->contact[0] = d->ground[near - 1];
+        r->contact[1] = d->ground[near];
+    } else if (id_eq(&r->from.contact.id, &d->ground[near].id)) {
+        r->contacts = 1;
+        r->contact[0] = d->ground[1];
+    } else if (id_eq(&r->from.contact.id, &d->ground[1].id)) {
+        invent_the_same(d, r);
+    } else {
+        for (unsigned i = 0; i < RPC_CONTACTS; i++)
+            r->contact[r->contacts++] = d->ground[RING_OF * (d->named++ % (near / RING_OF))];
+    }
+}
+
+Test(lies, a_ring_around_the_root_is_too_sparse_to_be_all_that_there_is)
+{
+    struct desk *d = desk_open(FIRST - 2);
+    for (uint32_t i = 0; i < d->b.routes.n; i++) /* we know how far apart IDs are, no more */
+        ((struct dht_route *)&d->b.routes.route[i])->alive = 0;
+    dht_get(d->a, &d->b.key, 1, ended, d, bench_now(&d->b));
+    run(d, name_the_ring, true);
+    cr_assert_eq(d->result.end, DHT_FOUND);
+    cr_assert(id_eq(&d->result.teller, &d->ground[1].id));
+    cr_assert_geq(d->named, 4 * (d->b.config.copies + 2), "more than should have copies lied");
+    cr_assert_leq(d->sent, 16);
+    desk_close(d);
 }
 
 Test(lies, dead_contacts_beside_the_key_do_not_take_the_copies_places)

@@ -91,6 +91,8 @@ static unsigned flash(uint64_t seed, unsigned workers, uint64_t length, unsigned
     start_crowd(6, 8, "/hot");
     world_run(&w, 3000);
     unsigned good = end_crowd(6, 8, -1, length), asked = f->requests;
+    for (unsigned i = 0; i < 6; i++) /* who holds is slow, not false */
+        cr_assert_eq(WORLD_COUNT(&w, i, proxy_index_again_total), 0);
     cr_assert_eq(good, 48, "seed %llu: %u of 48", (unsigned long long)seed, good);
     all_settled();
     world_close(&w);
@@ -202,6 +204,91 @@ Test(peers, a_holder_that_answers_is_not_reported)
     }
     all_settled();
     cr_assert_eq(reports(), 0);
+    world_close(&w);
+}
+
+/* --- holders that are none ------------------------------------------------- */
+
+static unsigned liars; /* a bit each */
+
+/* Names a node that has nothing, one where nobody listens and one where packets vanish. */
+static void name_false_holders(struct rpc *answer)
+{
+    struct endpoint at[] = {{w.node[3].self.v4, 80}, {addr_v4(0x0a020001), 80}, {w.hole, 80}};
+    answer->contacts = 0;
+    answer->values = answer->held = 3;
+    answer->values_level = 0;
+    for (unsigned i = 0; i < answer->values; i++)
+        answer->value[i] = (struct dht_value){.node = i ? dht_node_id(&at[i]) : w.node[3].self.id,
+                                              .http = at[i],
+                                              .ttl_ms = 3600000,
+                                              .age_ms = 1000};
+}
+
+/* Whoever is asked first, but the one that holds it. */
+static void first_lies(struct world *world, unsigned node, struct rpc *answer)
+{
+    (void)world;
+    if (answer->type != RPC_GET)
+        return;
+    if (!liars && node != 0)
+        liars = 1u << node;
+    if (liars >> node & 1)
+        name_false_holders(answer);
+}
+
+static void all_lie(struct world *world, unsigned node, struct rpc *answer)
+{
+    (void)world, (void)node;
+    if (answer->type == RPC_GET)
+        name_false_holders(answer);
+}
+
+static void open_with_lies(void (*says)(struct world *, unsigned, struct rpc *))
+{
+    struct client c;
+    world_open(&w, 6, 1, SEED);
+    page("/b", 50000, 0);
+    cr_assert_eq(get(&c, 0, "/b"), 200);
+    client_free(&c);
+    world_run(&w, 100);
+    liars = 0;
+    w.hole = addr_v4(0x0a020002);
+    w.says = says;
+}
+
+Test(peers, false_holders_cost_a_second_get_and_no_request_to_the_origin)
+{
+    struct client c;
+    open_with_lies(first_lies);
+    uint64_t since_us = w.now.mono_us;
+    cr_assert_eq(get(&c, 5, "/b"), 200);
+    cr_assert(client_body_is(&c, 5, 0, 50000));
+    cr_assert_str_eq(client_field(&c, "Cache-Status"), "coral; fwd=miss; detail=peer");
+    client_free(&c);
+    cr_assert_neq(liars, 0);
+    cr_assert_eq(w.origin[0].file[0].requests, 1);
+    cr_assert_eq(WORLD_COUNT(&w, 5, proxy_index_again_total), 1);
+    cr_assert_eq(WORLD_COUNT(&w, 5, proxy_index_again_found_total), 1);
+    cr_assert_lt(w.now.mono_us - since_us, 1000000); /* 500 ms of them for the hole */
+    all_settled();
+    world_close(&w);
+}
+
+Test(peers, where_all_lie_the_origin_is_asked_after_the_second_get)
+{
+    struct client c;
+    open_with_lies(all_lie);
+    uint64_t since_us = w.now.mono_us;
+    cr_assert_eq(get(&c, 5, "/b"), 200);
+    cr_assert(client_body_is(&c, 5, 0, 50000));
+    cr_assert_str_eq(client_field(&c, "Cache-Status"), "coral; fwd=miss; detail=origin");
+    client_free(&c);
+    cr_assert_eq(w.origin[0].file[0].requests, 2);
+    cr_assert_eq(WORLD_COUNT(&w, 5, proxy_index_again_total), 1);
+    cr_assert_eq(WORLD_COUNT(&w, 5, proxy_index_again_found_total), 0);
+    cr_assert_lt(w.now.mono_us - since_us, 1000000);
+    all_settled();
     world_close(&w);
 }
 

@@ -175,6 +175,20 @@ static void host_timed_out(void *ctx, const struct dht_id *who, struct now now)
     (void)ctx, (void)who, (void)now;
 }
 
+/* A lie is as well formed and signed as the truth. */
+static void node_lie(struct node *n, const struct packet *p, struct datagram *d)
+{
+    struct world *w = n->world;
+    struct rpc r;
+    if (!w->says || d->reply_len == 0 || addr_eq(&p->from.ip, &p->to.ip) ||
+        rpc_read(d->reply, d->reply_len, &p->to, &r) != RPC_OK)
+        return;
+    w->says(w, n->number, &r);
+    size_t len = rpc_write(&r, d->reply, d->room);
+    dht_mac_sign(n->worker[0].mac, d->reply, len - RPC_TAG, d->reply + len - RPC_TAG);
+    d->reply_len = (uint16_t)len;
+}
+
 static void packet_take(struct world *w, struct packet *p)
 {
     struct node *n = node_at(w, &p->to.ip);
@@ -194,6 +208,7 @@ static void packet_take(struct world *w, struct packet *p)
         return;
     }
     dht_serve(n->store, n->worker[0].mac, n->routes, &d, 1, NULL, NULL, w->now);
+    node_lie(n, p, &d);
     if (d.reply_len)
         packet_send(w, &p->to, &p->from, reply, d.reply_len);
 }

@@ -9,6 +9,7 @@
 
 #include "dataplane/proxy/proxy.h"
 #include "dht/id.h"
+#include "dht/rpc.h"
 #include "origin.h"
 #include "pipe.h"
 
@@ -82,6 +83,8 @@ struct world {
     struct resolution *resolutions;
     bool clients_up;
     struct addr hole; /* what is sent there vanishes; zero: nowhere */
+    /* Not NULL: changes what a node answers to another one's question about a key. */
+    void (*says)(struct world *w, unsigned node, struct rpc *answer);
 };
 
 /* What a client got. */

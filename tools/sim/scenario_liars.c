@@ -18,7 +18,7 @@
 #define SETTLE_US (2 * MINUTE_US) /* tables and clusters are found with liars among them */
 #define HOLDERS   2u              /* of an object */
 #define GETS      10u             /* of an object */
-#define AGAIN     3u              /* gets more, while what they found is of no use */
+#define AGAIN     1u              /* gets more, if what was found is of no use: as a proxy does */
 #define PAIRS     4000u
 
 enum turn { TURN_PUT, TURN_GET };
@@ -262,8 +262,8 @@ bool scenario_liars(const struct sim_options *o, json_t *report)
         if (!trial_run(o, (enum lie)lie, percent, &r, rows))
             return false;
         good &= r.good;
-        good &= scenario_expect(r.success > (lie == LIE_MIXED ? 0.99 : 0.98),
-                                "%s: %.4f of gets found it", lie_name((enum lie)lie), r.success);
+        good &= scenario_expect(r.success > 0.99, "%s: %.4f of gets found it",
+                                lie_name((enum lie)lie), r.success);
         fprintf(stderr, "%-10s adds %.0f ms to the median, %.0f ms to the 99th percentile\n",
                 lie_name((enum lie)lie), r.p50_ms - none.p50_ms, r.p99_ms - none.p99_ms);
     }
