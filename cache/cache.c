@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "cache/freshness.h"
 #include "cache/private.h"
 
 /* --- create -------------------------------------------------------------------------------------
@@ -245,13 +246,9 @@ void cache_unpin(const struct cache_object *o, unsigned worker)
     __atomic_fetch_sub((uint32_t *)(uintptr_t)&o->pins, 1, __ATOMIC_RELEASE);
 }
 
-/* RFC 9111 4.2.3: current_age = corrected_initial_age + resident_time. The wall clock may step
- * back; an age never falls below what it was on arrival. */
 uint32_t cache_age(const struct cache_object *o, struct now now)
 {
-    int64_t resident = now.wall_s - o->meta.response_s;
-    int64_t age = (int64_t)o->meta.initial_age_s + (resident > 0 ? resident : 0);
-    return age > 0x7fffffff ? 0x7fffffffu : (uint32_t)age;
+    return cache_current_age(&o->meta, now.wall_s);
 }
 
 /* RFC 9111 4.2 */
@@ -260,9 +257,8 @@ bool cache_fresh(const struct cache_object *o, struct now now)
     return o->meta.lifetime_s > cache_age(o, now);
 }
 
-/* RFC 9111 4.2.4, RFC 5861 4 */
+/* RFC 9111 4.2.4, RFC 5861 */
 bool cache_usable_stale(const struct cache_object *o, struct now now)
 {
-    return !o->meta.must_revalidate &&
-           (uint64_t)o->meta.lifetime_s + o->meta.stale_s > cache_age(o, now);
+    return cache_stale_allowed(&o->meta, now.wall_s);
 }

@@ -46,17 +46,24 @@ enum cache_state {
     CACHE_FAILED,   /* the fill died: readers abort. Never linked in the index */
 };
 
-/* What the rules need of a response, fixed at creation. Times in wall seconds. Ordered without
- * holes: it is 40 of an object's 96 bytes. */
+/* What the rules need of a response, fixed at creation (cache/freshness.h: cache_verdict_keep).
+ * Times in wall seconds. Ordered without holes: it is 40 of an object's 96 bytes. */
 struct cache_meta {
     int64_t response_s;     /* when it was received */
     int64_t content_length; /* -1: unknown until complete */
     uint64_t version;       /* hash of ETag, Last-Modified and length; 0: no validator */
     uint32_t initial_age_s; /* corrected_initial_age (RFC 9111 4.2.3) */
     uint32_t lifetime_s;    /* freshness_lifetime (4.2.1), after policy */
-    uint32_t stale_s;       /* how long after that it may serve on error */
+    /* how long after that it may serve, as cache_window_code writes it (RFC 5861) */
+    uint16_t stale_revalidate; /* while it is revalidated */
+    uint16_t stale_error;      /* when the origin fails */
     uint16_t status;
-    bool must_revalidate;
+    bool must_revalidate : 1; /* never stale */
+    bool no_cache : 1;        /* never without validation */
+    bool immutable : 1;       /* RFC 8246 */
+    bool has_validator : 1;   /* ETag, a weak one too, or Last-Modified */
+    uint8_t lifetime_by : 4;  /* enum cache_lifetime_by */
+    uint8_t control : 2;      /* enum cache_control_field */
 };
 
 struct cache_config {
@@ -117,7 +124,8 @@ struct cache_span cache_bytes_verified(const struct cache_object *o, uint64_t of
  * pin for another worker before it posts the pointer; that one unpins. */
 void cache_pin(const struct cache_object *o, unsigned worker);
 void cache_unpin(const struct cache_object *o, unsigned worker);
-/* Age (RFC 9111 4.2.3) and freshness now. */
+/* Age (RFC 9111 4.2.3), freshness now, and whether it may serve when the origin fails. What a
+ * request's own directives make of it: cache_reuse (cache/freshness.h). */
 uint32_t cache_age(const struct cache_object *o, struct now now);
 bool cache_fresh(const struct cache_object *o, struct now now);
 bool cache_usable_stale(const struct cache_object *o, struct now now);

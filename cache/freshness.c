@@ -1,158 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* A response comes: how old is it, how long is it fresh, may it be stored (RFC 9111 3, 4.2). */
 #include "cache/freshness.h"
 
-#include <string.h>
-#include <strings.h>
+#include "cache/cache.h"
 
-/* --- the Cache-Control list (RFC 9111 5.2, RFC 9110 5.6.1) ------------------------------------ */
-
-struct text {
-    const char *p, *end;
-};
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-/* RFC 9110 5.6.2 */
-static bool is_token(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c && strchr("!#$%&'*+-.^_`|~", c));
-}
-
-static void skip_space(struct text *t)
-{
-    while (t->p < t->end && is_space(*t->p))
-        t->p++;
-}
-
-static struct text take_token(struct text *t)
-{
-    struct text out = {t->p, t->p};
-    while (t->p < t->end && is_token(*t->p))
-        t->p++;
-    out.end = t->p;
-    return out;
-}
-
-/* A quoted-string (RFC 9110 5.6.4), without its quotes; escapes stay, no number has any. False:
- * it has no end. */
-static bool take_quoted(struct text *t, struct text *out)
-{
-    out->p = ++t->p;
-    while (t->p < t->end && *t->p != '"') {
-        if (*t->p == '\\' && t->p + 1 < t->end)
-            t->p++;
-        t->p++;
-    }
-    out->end = t->p;
-    if (t->p >= t->end)
-        return false;
-    t->p++;
-    return true;
-}
-
-static bool name_is(struct text name, const char *want)
-{
-    size_t len = (size_t)(name.end - name.p);
-    return len == strlen(want) && strncasecmp(name.p, want, len) == 0;
-}
-
-/* 4.2.1: values that can't be trusted, or contradict one another, make the response stale. */
-static void set_seconds(struct cache_directives *d, bool *has, uint32_t *seconds, struct text value)
-{
-    int64_t s = cache_seconds_parse(value.p, (size_t)(value.end - value.p));
-    if (s < 0 || (*has && *seconds != (uint32_t)s)) {
-        d->bad_freshness = true;
-        return;
-    }
-    *has = true;
-    *seconds = (uint32_t)s;
-}
-
-static void set_directive(struct cache_directives *d, struct text name, struct text value)
-{
-    if (name_is(name, "max-age"))
-        set_seconds(d, &d->has_max_age, &d->max_age_s, value);
-    else if (name_is(name, "s-maxage"))
-        set_seconds(d, &d->has_s_maxage, &d->s_maxage_s, value);
-    else if (name_is(name, "no-store"))
-        d->no_store = true;
-    else if (name_is(name, "no-cache"))
-        d->no_cache = true;
-    else if (name_is(name, "private"))
-        d->is_private = true;
-    else if (name_is(name, "public"))
-        d->is_public = true;
-    else if (name_is(name, "must-revalidate"))
-        d->must_revalidate = true;
-    else if (name_is(name, "proxy-revalidate"))
-        d->proxy_revalidate = true;
-}
-
-/* One list element. False: malformed, and the rest up to the next comma is skipped. */
-static bool parse_element(struct cache_directives *d, struct text *t)
-{
-    struct text name = take_token(t), value = {t->p, t->p};
-    bool good = name.p != name.end;
-    if (good && t->p < t->end && *t->p == '=') {
-        t->p++;
-        if (t->p < t->end && *t->p == '"') {
-            good = take_quoted(t, &value);
-        } else {
-            value = take_token(t);
-            good = value.p != value.end;
-        }
-    }
-    skip_space(t);
-    if (t->p < t->end && *t->p != ',') {
-        good = false;
-        while (t->p < t->end && *t->p != ',')
-            t->p++;
-    }
-    if (!good)
-        value.end = value.p; /* max-age=1 2, max-age="1: no number */
-    if (name.p != name.end)
-        set_directive(d, name, value);
-    return good;
-}
-
-bool cache_control_parse(struct cache_directives *d, const char *value, size_t len)
-{
-    struct text t = {value, value + len};
-    bool good = true;
-    while (t.p < t.end) {
-        skip_space(&t);
-        if (t.p < t.end && *t.p != ',')
-            good &= parse_element(d, &t);
-        if (t.p < t.end)
-            t.p++; /* the comma; empty elements are allowed */
-    }
-    return good;
-}
-
-int64_t cache_seconds_parse(const char *value, size_t len)
-{
-    while (len && is_space(*value))
-        value++, len--;
-    while (len && is_space(value[len - 1]))
-        len--;
-    if (len == 0)
-        return -1;
-    int64_t s = 0;
-    for (size_t i = 0; i < len; i++) {
-        if (value[i] < '0' || value[i] > '9')
-            return -1;
-        s = s * 10 + (value[i] - '0');
-        if (s > CACHE_SECONDS_MAX)
-            s = CACHE_SECONDS_MAX;
-    }
-    return s;
-}
-
-/* --- age and lifetime (RFC 9111 4.2) -----------------------------------------------------------
+/* --- age (4.2.3) -------------------------------------------------------------------------------
  */
 
 /* Times come from the wire: arithmetic on them must not overflow. Valid dates end with year 9999.
@@ -174,31 +26,83 @@ static int64_t date_value(const struct cache_response *r)
     return r->date_s < 0 ? sane(r->response_s) : sane(r->date_s);
 }
 
-/* RFC 9111 4.2.3 */
 uint32_t cache_initial_age(const struct cache_response *r)
 {
-    int64_t apparent_age = sane(r->response_s) - date_value(r);
+    int64_t apparent_age = sane(r->response_s) - date_value(r); /* an origin ahead of us: below 0 */
     int64_t response_delay = sane(r->response_s) - sane(r->request_s);
     int64_t age_value = r->age_s < 0 ? 0 : r->age_s;
     int64_t corrected_age_value = age_value + (response_delay > 0 ? response_delay : 0);
     return clamp_seconds(apparent_age > corrected_age_value ? apparent_age : corrected_age_value);
 }
 
-/* RFC 9111 4.2.1, what a shared cache obeys in this order; -1: the origin names none. */
-static int64_t explicit_lifetime(const struct cache_response *r)
+/* --- lifetime (4.2.1, 4.2.2) -------------------------------------------------------------------
+ */
+
+struct lifetime {
+    int64_t s; /* -1: none */
+    enum cache_lifetime_by by;
+};
+
+/* 4.2.1, what a shared cache obeys in this order. */
+static struct lifetime explicit_lifetime(const struct cache_response *r)
 {
     if (r->cc.bad_freshness)
-        return 0;
+        return (struct lifetime){0, CACHE_BY_INVALID};
     if (r->cc.has_s_maxage)
-        return r->cc.s_maxage_s;
+        return (struct lifetime){r->cc.s_maxage_s, CACHE_BY_S_MAXAGE};
     if (r->cc.has_max_age)
-        return r->cc.max_age_s;
+        return (struct lifetime){r->cc.max_age_s, CACHE_BY_MAX_AGE};
     if (!r->has_expires)
-        return -1;
-    return r->expires_s < 0 ? 0 : clamp_seconds(sane(r->expires_s) - date_value(r));
+        return (struct lifetime){-1, CACHE_BY_NOTHING};
+    if (r->expires_s < 0)
+        return (struct lifetime){0, CACHE_BY_INVALID}; /* 5.3: "0" means already expired */
+    return (struct lifetime){clamp_seconds(sane(r->expires_s) - date_value(r)), CACHE_BY_EXPIRES};
 }
 
-/* RFC 9110 15.1: statuses that may be stored without explicit freshness. */
+/* 4.2.2: none named. refuse() has seen to it that this status may do without. */
+static struct lifetime heuristic_lifetime(const struct cache_response *r,
+                                          const struct cache_lifetimes *policy)
+{
+    if (r->status >= 400)
+        return (struct lifetime){policy->negative_s, CACHE_BY_NEGATIVE};
+    int64_t unmodified = r->has_modified ? date_value(r) - sane(r->modified_s) : 0;
+    int64_t tenth = unmodified > 0 ? unmodified / 10 : 0;
+    struct lifetime l = {tenth, CACHE_BY_MODIFIED};
+    if (tenth > policy->heuristic_max_s)
+        l = (struct lifetime){policy->heuristic_max_s, CACHE_BY_MODIFIED_CAP};
+    if (l.s <= policy->default_s)
+        l = (struct lifetime){policy->default_s,
+                              policy->default_s ? CACHE_BY_DEFAULT : CACHE_BY_NOTHING};
+    return l;
+}
+
+/* 5.2.2.4; of the qualified form it is what the caller stores that decides */
+static bool says_no_cache(const struct cache_response *r)
+{
+    return r->cc.no_cache && (r->cc.no_cache_whole || !r->drops_listed);
+}
+
+static struct lifetime apply_policy(const struct cache_response *r,
+                                    const struct cache_lifetimes *policy, struct lifetime l)
+{
+    const struct cache_directives *cc = &r->cc;
+    bool good = r->status < 400;
+    if (good && policy->override_s >= 0)
+        return (struct lifetime){policy->override_s, CACHE_BY_OVERRIDE};
+    if (says_no_cache(r))
+        return (struct lifetime){0, CACHE_BY_NO_CACHE};
+    if (l.s < 0)
+        l = heuristic_lifetime(r, policy);
+    bool insists = cc->must_revalidate || cc->proxy_revalidate || cc->has_s_maxage;
+    if (good && !insists && l.s < policy->minimum_s)
+        l = (struct lifetime){policy->minimum_s, CACHE_BY_MINIMUM};
+    return l;
+}
+
+/* --- storing (3) -------------------------------------------------------------------------------
+ */
+
+/* RFC 9110 15.1: statuses that may be stored without explicit freshness, but for 206. */
 static bool status_heuristic(uint16_t status)
 {
     static const uint16_t list[] = {200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501};
@@ -209,23 +113,44 @@ static bool status_heuristic(uint16_t status)
     return false;
 }
 
-/* Final, understood, and a whole answer to a GET (RFC 9111 3). */
-static bool status_storable(uint16_t status)
+/* Those of RFC 9110 15 that mean nothing to a cache beyond what is done with any of them. */
+static bool status_understood(uint16_t status)
 {
-    return status >= 200 && status <= 599 && status != 206 && status != 304;
+    return (status >= 200 && status <= 205) || (status >= 300 && status <= 303) || status == 305 ||
+           status == 307 || status == 308 || (status >= 400 && status <= 417) || status == 421 ||
+           status == 422 || status == 426 || (status >= 500 && status <= 505);
 }
 
-/* RFC 9111 3: may it be stored at all? */
-static enum cache_reason refuse(const struct cache_response *r, int64_t lifetime)
+static enum cache_reason refuse_status(const struct cache_response *r, bool has_lifetime)
+{
+    if (r->status == 206 || r->status == 304)
+        return CACHE_NOT_PARTIAL;
+    if (r->cc.must_understand && !status_understood(r->status)) /* 5.2.2.3 */
+        return CACHE_NOT_UNDERSTOOD;
+    bool is_final = r->status >= 200 && r->status <= 599;
+    if (!is_final || (!has_lifetime && !r->cc.is_public && !status_heuristic(r->status)))
+        return CACHE_NOT_STATUS;
+    return CACHE_STORABLE;
+}
+
+/* May it be stored at all, by a shared cache? */
+static enum cache_reason refuse(const struct cache_response *r, bool has_lifetime)
 {
     const struct cache_directives *cc = &r->cc;
-    if (cc->no_store)
+    if (r->method != CACHE_GET)
+        return CACHE_NOT_METHOD;
+    if (r->asks_no_store)
+        return CACHE_NOT_REQUEST;
+    /* 5.2.2.3: beside must-understand, no-store is for those who do not understand */
+    if (cc->no_store && !(cc->must_understand && status_understood(r->status)))
         return CACHE_NOT_NO_STORE;
-    if (cc->is_private)
+    if (cc->private_whole)
         return CACHE_NOT_PRIVATE;
-    if (!status_storable(r->status) ||
-        (lifetime < 0 && !cc->is_public && !status_heuristic(r->status)))
-        return CACHE_NOT_STATUS;
+    if (cc->is_private && !r->drops_listed)
+        return CACHE_NOT_PRIVATE_FIELDS;
+    enum cache_reason status = refuse_status(r, has_lifetime);
+    if (status != CACHE_STORABLE)
+        return status;
     /* 3.5 */
     if (r->authorized && !cc->is_public && !cc->has_s_maxage && !cc->must_revalidate)
         return CACHE_NOT_AUTHORIZATION;
@@ -237,54 +162,108 @@ static enum cache_reason refuse(const struct cache_response *r, int64_t lifetime
     return CACHE_STORABLE;
 }
 
-static uint32_t apply_policy(const struct cache_response *r, const struct cache_lifetimes *policy,
-                             int64_t lifetime)
+/* How long after its lifetime it may be of use (4.2.4, RFC 5861): where nothing forbids it. That
+ * s-maxage forbids it, too, is 5.2.2.10; who wants both says max-age in a targeted field. */
+static void judge_windows(const struct cache_response *r, const struct cache_lifetimes *policy,
+                          struct cache_verdict *v)
 {
     const struct cache_directives *cc = &r->cc;
-    bool good = r->status < 400;
-    if (good && policy->override_s >= 0)
-        return clamp_seconds(policy->override_s);
-    if (cc->no_cache)
-        return 0; /* 5.2.2.4: not without validation */
-    if (lifetime < 0)
-        lifetime = good ? policy->default_s : policy->negative_s;
-    bool insists = cc->must_revalidate || cc->proxy_revalidate || cc->has_s_maxage;
-    if (good && !insists && lifetime < policy->minimum_s)
-        lifetime = policy->minimum_s;
-    return clamp_seconds(lifetime);
+    if (v->must_revalidate)
+        return;
+    v->stale_revalidate_s = cc->has_stale_while_revalidate ? cc->stale_while_revalidate_s : 0;
+    v->stale_error_s = cc->has_stale_if_error ? cc->stale_if_error_s : policy->stale_error_s;
+}
+
+/* Without a validator it is of use only as long as it may be sent as it is. The operator's window
+ * for errors does not count: it is no reason to keep what the origin wants kept for no time. */
+static bool of_use(const struct cache_response *r, const struct cache_verdict *v)
+{
+    uint32_t window = v->stale_revalidate_s;
+    if (r->has_validator)
+        return true;
+    if (r->cc.has_stale_if_error && v->stale_error_s > window)
+        window = v->stale_error_s;
+    return (uint64_t)v->lifetime_s + window > v->initial_age_s;
 }
 
 struct cache_verdict cache_judge(const struct cache_response *r,
                                  const struct cache_lifetimes *policy)
 {
     const struct cache_directives *cc = &r->cc;
-    int64_t lifetime = explicit_lifetime(r);
-    struct cache_verdict v = {.initial_age_s = cache_initial_age(r), .reason = refuse(r, lifetime)};
+    struct lifetime l = explicit_lifetime(r);
+    struct cache_verdict v = {.initial_age_s = cache_initial_age(r),
+                              .reason = refuse(r, l.s >= 0),
+                              .lifetime_by = l.by,
+                              .control = r->control};
     if (v.reason != CACHE_STORABLE)
         return v;
-    v.lifetime_s = apply_policy(r, policy, lifetime);
+    l = apply_policy(r, policy, l);
+    v.lifetime_s = clamp_seconds(l.s);
+    v.lifetime_by = l.by;
+    v.no_cache = l.by == CACHE_BY_NO_CACHE;
+    v.immutable = cc->immutable;
+    v.has_validator = r->has_validator;
     /* 5.2.2.10: s-maxage carries proxy-revalidate's meaning */
     v.must_revalidate =
-        cc->no_cache || cc->must_revalidate || cc->proxy_revalidate || cc->has_s_maxage;
-    if (v.lifetime_s <= v.initial_age_s && !r->has_validator) {
+        says_no_cache(r) || cc->must_revalidate || cc->proxy_revalidate || cc->has_s_maxage;
+    judge_windows(r, policy, &v);
+    v.storable = of_use(r, &v);
+    if (!v.storable)
         v.reason = CACHE_NOT_FRESH;
-        return v;
-    }
-    v.storable = true;
     return v;
 }
 
+/* --- what is kept ------------------------------------------------------------------------------
+ */
+
+enum { MANTISSA = 11 };
+
+uint16_t cache_window_code(uint32_t seconds)
+{
+    uint32_t exponent = 0, s = clamp_seconds(seconds);
+    while (s >= 2u << MANTISSA)
+        s >>= 1, exponent++;
+    if (s < 1u << MANTISSA)
+        return (uint16_t)s;
+    return (uint16_t)((exponent + 1) << MANTISSA | (s & ((1u << MANTISSA) - 1)));
+}
+
+uint32_t cache_window_s(uint16_t code)
+{
+    uint32_t exponent = (uint32_t)code >> MANTISSA, s = code & ((1u << MANTISSA) - 1);
+    if (exponent == 0)
+        return s;
+    s |= 1u << MANTISSA;
+    return exponent > 20 ? CACHE_SECONDS_MAX : s << (exponent - 1);
+}
+
+void cache_verdict_keep(const struct cache_verdict *v, struct cache_meta *meta)
+{
+    meta->initial_age_s = v->initial_age_s;
+    meta->lifetime_s = v->lifetime_s;
+    meta->stale_revalidate = cache_window_code(v->stale_revalidate_s);
+    meta->stale_error = cache_window_code(v->stale_error_s);
+    meta->must_revalidate = v->must_revalidate;
+    meta->no_cache = v->no_cache;
+    meta->immutable = v->immutable;
+    meta->has_validator = v->has_validator;
+    meta->lifetime_by = v->lifetime_by & 15;
+    meta->control = v->control & 3;
+}
+
+/* --- texts -------------------------------------------------------------------------------------
+ */
+
+#define TEXT(name, text) text,
+
 const char *cache_reason_text(enum cache_reason reason)
 {
-    static const char *const text[CACHE_REASONS] = {
-        [CACHE_STORABLE] = "storable",
-        [CACHE_NOT_STATUS] = "status not cacheable",
-        [CACHE_NOT_NO_STORE] = "no-store",
-        [CACHE_NOT_PRIVATE] = "private",
-        [CACHE_NOT_AUTHORIZATION] = "request had Authorization",
-        [CACHE_NOT_VARY] = "varies",
-        [CACHE_NOT_COOKIE] = "sets a cookie",
-        [CACHE_NOT_FRESH] = "neither fresh nor to be validated",
-    };
+    static const char *const text[] = {CACHE_STORE_REASONS(TEXT)};
     return reason < CACHE_REASONS ? text[reason] : "unknown";
+}
+
+const char *cache_lifetime_text(enum cache_lifetime_by by)
+{
+    static const char *const text[] = {CACHE_LIFETIME_REASONS(TEXT)};
+    return by < CACHE_LIFETIME_REASONS_COUNT ? text[by] : "unknown";
 }

@@ -73,7 +73,7 @@ struct cache_object {
     uint32_t map;
     struct cache_meta meta;
 };
-static_assert(sizeof(struct cache_meta) == 40, "no holes");
+static_assert(sizeof(struct cache_meta) == 40, "the budget of what the rules keep");
 static_assert(sizeof(struct cache_object) == 96, "the budget of fixed metadata an object");
 static_assert(CACHE_HEAD_MAX <= UINT16_MAX && CACHE_KEY_MAX <= UINT16_MAX, "16-bit lengths");
 

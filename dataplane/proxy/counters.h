@@ -13,6 +13,7 @@
     X(proxy_from_origin_total, "requests", "Requests answered by a fill from the origin")          \
     X(proxy_collapsed_total, "requests", "Requests that joined a fill in flight")                  \
     X(proxy_stale_total, "requests", "Requests answered with a stale copy")                        \
+    X(proxy_behind_total, "fills", "Fills begun behind a stale copy (stale-while-revalidate)")     \
     X(proxy_pass_total, "requests", "Requests answered with an uncacheable response")              \
     X(proxy_not_modified_total, "requests", "Requests answered 304 from the cache")                \
     X(proxy_ranges_total, "requests", "Requests answered 206 from the cache")                      \

@@ -54,6 +54,7 @@ struct fill *fill_new(struct proxy *p, const struct request *r, bool pass, struc
     f->gen = gen;
     f->proxy = p;
     f->pass = pass;
+    f->to_origin = r->to_origin;
     f->hash = r->hash;
     f->length = -1;
     f->failure = 502;

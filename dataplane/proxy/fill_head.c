@@ -22,7 +22,31 @@ static int64_t body_length(const struct http_head *h)
                                             : -1;
 }
 
-static void read_response(const struct fill *f, const struct http_head *h, struct now now,
+/* Of responses that name none: between two minutes (a page under a flash crowd must not be asked
+ * for each second) and a day. */
+#define SITE_LEAST_S     120
+#define SITE_HEURISTIC_S 86400
+#define SITE_NEGATIVE_S  10
+#define OPEN_NEGATIVE_S  60
+
+/* Which field governs: Cache-Control, or one that is meant for us (RFC 9213). */
+static void read_control(const struct http_head *h, struct cache_response *out)
+{
+    struct cache_control control = {0};
+    for (unsigned i = 0; i < h->fields; i++) {
+        const struct http_field *f = &h->field[i];
+        if (f->known == HTTP_CACHE_CONTROL)
+            cache_control_parse(&control.plain, f->value.p, f->value.len);
+        else if (f->known == HTTP_OTHER)
+            cache_target_parse(&control, cache_target(f->name.p, f->name.len), f->value.p,
+                               f->value.len);
+    }
+    cache_control_choose(&control, out);
+}
+
+/* `h` governs; it is what has been received, or after a 304 what is stored. */
+static void read_response(const struct fill *f, const struct http_head *h,
+                          const struct http_head *received, struct now now,
                           struct cache_response *out)
 {
     *out = (struct cache_response){.status = h->status,
@@ -31,32 +55,23 @@ static void read_response(const struct fill *f, const struct http_head *h, struc
                                    .date_s = http_date_parse(field_value(h, HTTP_DATE)),
                                    .expires_s = -1,
                                    .age_s = -1};
-    for (unsigned i = 0; i < h->fields; i++)
-        if (h->field[i].known == HTTP_CACHE_CONTROL)
-            cache_control_parse(&out->cc, h->field[i].value.p, h->field[i].value.len);
     const struct http_field *x;
     if ((x = http_known(h, HTTP_EXPIRES))) {
         out->has_expires = true;
         out->expires_s = http_date_parse(x->value);
     }
-    if ((x = http_known(h, HTTP_AGE)))
-        out->age_s = cache_seconds_parse(x->value.p, x->value.len);
+    if ((x = http_known(received, HTTP_AGE)))
+        out->age_s = cache_age_parse(x->value.p, x->value.len);
+    out->modified_s = http_date_parse(field_value(h, HTTP_LAST_MODIFIED));
+    out->has_modified = out->modified_s >= 0;
     out->has_validator = http_known(h, HTTP_ETAG) || http_known(h, HTTP_LAST_MODIFIED);
     out->has_vary = http_known(h, HTTP_VARY);
     out->has_set_cookie = http_known(h, HTTP_SET_COOKIE);
+    read_control(h, out); /* and Expires is forgotten where it does not count */
 }
 
-/* A site's object that names no lifetime: a tenth of its age (RFC 9111 4.2.2), between two minutes
- * (a page under a flash crowd must not be asked for each second) and a day. */
-static uint32_t heuristic_s(const struct cache_response *r, const struct http_head *h)
-{
-    int64_t modified = http_date_parse(field_value(h, HTTP_LAST_MODIFIED));
-    int64_t date = r->date_s >= 0 ? r->date_s : r->response_s;
-    int64_t tenth = modified >= 0 && modified < date ? (date - modified) / 10 : 0;
-    return tenth < 120 ? 120 : tenth > 86400 ? 86400 : (uint32_t)tenth;
-}
-
-static struct cache_verdict judge(const struct fill *f, const struct http_head *h, struct now now)
+static struct cache_verdict judge(const struct fill *f, const struct http_head *h,
+                                  const struct http_head *received, struct now now)
 {
     const struct proxy_policy *policy = f->proxy->policy;
     struct cache_response r;
@@ -64,31 +79,31 @@ static struct cache_verdict judge(const struct fill *f, const struct http_head *
     bool served;
     url_split(f->url, f->url_len, &url);
     const struct proxy_site *site = policy_site(policy, url.host, url.port, &served);
-    read_response(f, h, now, &r);
+    read_response(f, h, received, now, &r);
     struct cache_lifetimes l = {.default_s = policy->open_default_lifetime_s,
                                 .minimum_s = policy->open_min_lifetime_s,
-                                .negative_s = 60,
-                                .override_s = -1};
+                                .negative_s = OPEN_NEGATIVE_S,
+                                .override_s = -1,
+                                .stale_error_s = policy->stale_s};
     if (site) {
-        l.default_s = heuristic_s(&r, h);
+        l.default_s = SITE_LEAST_S;
+        l.heuristic_max_s = SITE_HEURISTIC_S;
         l.minimum_s = 0;
-        l.negative_s = 10;
+        l.negative_s = SITE_NEGATIVE_S;
         l.override_s = site->ttl_override_s;
     }
     return cache_judge(&r, &l);
 }
 
-static struct cache_meta meta_of(const struct fill *f, const struct http_head *h,
-                                 const struct cache_verdict *v, int64_t length, struct now now)
+static struct cache_meta meta_of(const struct http_head *h, const struct cache_verdict *v,
+                                 int64_t length, struct now now)
 {
-    return (struct cache_meta){.status = h->status,
-                               .response_s = now.wall_s,
-                               .initial_age_s = v->initial_age_s,
-                               .lifetime_s = v->lifetime_s,
-                               .stale_s = f->proxy->policy->stale_s,
-                               .must_revalidate = v->must_revalidate,
-                               .content_length = length,
-                               .version = head_version(validators_of(h), length)};
+    struct cache_meta meta = {.status = h->status,
+                              .response_s = now.wall_s,
+                              .content_length = length,
+                              .version = head_version(validators_of(h), length)};
+    cache_verdict_keep(v, &meta);
+    return meta;
 }
 
 static bool begin_object(struct fill *f, const struct http_head *h, const struct cache_verdict *v,
@@ -97,7 +112,7 @@ static bool begin_object(struct fill *f, const struct http_head *h, const struct
     char head[CACHE_HEAD_MAX];
     size_t len = head_store(h, false, now, head, sizeof(head));
     int64_t length = body_length(h);
-    struct cache_meta meta = meta_of(f, h, v, length, now);
+    struct cache_meta meta = meta_of(h, v, length, now);
     if (len == 0)
         return false;
     f->object = cache_begin(f->proxy->cache, f->hash, f->url, f->url_len, &meta, head, len, now);
@@ -111,6 +126,18 @@ static bool begin_object(struct fill *f, const struct http_head *h, const struct
         fill_link(f);
     fill_ready_all(f);
     return true;
+}
+
+/* What may not be stored takes the place of what was: it must not be served for a while longer. An
+ * error that is neither 404 nor 410 says nothing about that. */
+static void drop_stale(struct fill *f, uint16_t status)
+{
+    struct proxy *p = f->proxy;
+    if (!f->stale || (status >= 400 && status != 404 && status != 410) ||
+        cache_lookup_owner(p->cache, f->hash, f->url, f->url_len) != f->stale)
+        return;
+    refs_forget(p, f->stale, false);
+    cache_unlink(p->cache, f->stale);
 }
 
 /* The first who may have it gets this response, the others fetch for themselves. A request with a
@@ -128,12 +155,33 @@ static bool uncacheable(struct fill *f, const struct http_head *h, bool remember
         *at = chosen->o.next;
     fill_release_all(f, remember);
     index_withdraw(f, now);
+    if (remember)
+        drop_stale(f, h->status);
     f->streaming = chosen;
     if (!chosen) {
         fill_end(f);
         return false;
     }
     return pass_head_begin(f, h, now);
+}
+
+/* After a 304 the stored head counts with what the 304 has put in its place (RFC 9111 3.2), and not
+ * the 304 alone, which need not say again for how long (RFC 9110 15.4.5). */
+static struct cache_verdict judge_stored(const struct fill *f, const struct http_head *h,
+                                         uint16_t status, const char *lines, size_t len,
+                                         struct now now)
+{
+    char text[CACHE_HEAD_MAX + 64];
+    struct head_writer w = {text, 0, sizeof(text), false};
+    struct http_head stored;
+    head_printf(&w, "HTTP/1.1 %u OK\r\n", status);
+    head_write(&w, lines, len);
+    head_text(&w, "\r\n");
+    if (w.bad || http_parse_response(text, w.len, true, &stored) != HTTP_OK) {
+        stored = *h; /* too long to be looked at in one piece */
+        stored.status = status;
+    }
+    return judge(f, &stored, h, now);
 }
 
 /* 304: the old copy is as good as new (RFC 9111 4.3.4). */
@@ -146,10 +194,7 @@ static bool refresh(struct fill *f, const struct http_head *h, struct now now)
     const char *old = cache_head(f->stale, &old_len);
     size_t len = n ? head_merge(old, old_len, fresh, n, merged, sizeof(merged)) : 0;
 
-    /* a 304 says as much about lifetime as a 200 would (3.2) */
-    struct http_head as = *h;
-    as.status = was->status;
-    struct cache_verdict v = judge(f, &as, now);
+    struct cache_verdict v = judge_stored(f, h, was->status, merged, len, now);
     if (cache_lookup_owner(p->cache, f->hash, f->url, f->url_len) != f->stale || len == 0) {
         /* purged or evicted meanwhile: a whole one is needed */
         cache_unpin(f->stale, p->config.worker);
@@ -160,10 +205,8 @@ static bool refresh(struct fill *f, const struct http_head *h, struct now now)
     }
     struct cache_meta meta = *was;
     meta.response_s = now.wall_s;
-    meta.initial_age_s = v.initial_age_s;
-    meta.lifetime_s = v.lifetime_s;
-    meta.must_revalidate = v.must_revalidate;
-    meta.stale_s = p->policy->stale_s;
+    cache_verdict_keep(&v, &meta);
+    meta.has_validator = true; /* it has just served */
     refs_forget(p, f->stale, false);
     f->object = cache_refresh(p->cache, (struct cache_object *)(uintptr_t)f->stale, &meta, merged,
                               len, now);
@@ -243,7 +286,7 @@ bool fill_head(struct fill *f, const struct http_head *h, struct now now)
     }
     if (h->status >= 500)
         return server_error(f, h, now);
-    struct cache_verdict v = judge(f, h, now);
+    struct cache_verdict v = judge(f, h, h, now);
     if (!v.storable)
         return uncacheable(f, h, true, now);
     return begin_object(f, h, &v, now) || uncacheable(f, h, false, now);

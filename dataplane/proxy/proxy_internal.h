@@ -84,7 +84,8 @@ enum proxy_message_type {
     PROXY_PASS_STOP, /* R->O request, fill: the client needs no more */
     PROXY_BLOCK,     /* R->O block: sent, yours again */
     PROXY_DAMAGED,   /* R->O request, object: a checksum is wrong */
-    PROXY_DONE,      /* O->R request: DAMAGED is dealt with. Terminal */
+    PROXY_BEHIND,    /* R->O request, object: it went out stale, have it revalidated */
+    PROXY_DONE,      /* O->R request: DAMAGED, BEHIND is dealt with. Terminal */
 };
 
 struct request;
@@ -167,12 +168,16 @@ struct request {
     uint16_t url_len, head_len;
     uint16_t none_match_len;
     uint8_t range_len, if_range_len;
+    bool asked;                /* `asks` says something */
+    bool to_origin;            /* what peers have is too old for it */
     int64_t if_modified_since; /* -1: none */
     struct hash128 hash;
+    struct cache_request asks; /* what its Cache-Control says, as far as it is heard here */
 
     /* sending, passing: R's */
     uint8_t tries;
     uint8_t source; /* enum source_kind: where READY says it came from; SOURCE_NONE: a hit */
+    uint8_t why;    /* enum cache_reuse_reason of a hit that is `stale` */
     bool collapsed, stale, waited, head_sent, verified, path_known;
     uint8_t path_len;
     bool pass_ended, pass_whole, pass_stopped;
@@ -267,6 +272,7 @@ struct fill {
     uint32_t gen;
     uint8_t state;
     bool pass;          /* for one request, uncached */
+    bool to_origin;     /* who asked wants it from there */
     bool find_next;     /* agenda: the source is gone, take the next */
     bool find_origin;   /* agenda: addresses came, or one failed; go on with the origin */
     bool out_of_memory; /* agenda: the cache stayed full */
@@ -488,6 +494,9 @@ void transfer_end(struct proxy *p, struct request *r, struct now now);
 
 /* `seen`: what the cache had, too old; NULL: nothing. */
 void want_send(struct proxy *p, struct request *r, const struct cache_object *seen, struct now now);
+/* `seen` goes out stale: O has it revalidated, once for all who say so (RFC 5861 3). Before the
+ * transfer: until O has answered, the request is not given back. */
+void want_behind(struct proxy *p, struct request *r, const struct cache_object *seen);
 /* O's answer to a request; after it the request is R's again. */
 void want_answer(struct proxy *p, struct request *r, uint16_t type, uint32_t tag,
                  struct proxy_note note);

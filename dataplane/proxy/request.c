@@ -200,6 +200,31 @@ static bool is_loop(const struct http_head *h)
     return false;
 }
 
+/* What the client says about caching. In open mode anybody may name the origin, which must not be
+ * made to work by him: nothing counts there but what spares it. */
+static void take_directives(struct request *r, const struct http_head *h, bool open)
+{
+    unsigned which = http_known(h, HTTP_CACHE_CONTROL) ? HTTP_CACHE_CONTROL
+                     : http_known(h, HTTP_PRAGMA)      ? HTTP_PRAGMA
+                                                       : HTTP_OTHER;
+    if (which == HTTP_OTHER || r->peer)
+        return;
+    for (unsigned i = 0; i < h->fields; i++) {
+        const struct http_text v = h->field[i].value;
+        if (h->field[i].known != which)
+            continue;
+        if (which == HTTP_CACHE_CONTROL)
+            cache_request_parse(&r->asks, v.p, v.len);
+        else
+            cache_request_pragma(&r->asks, v.p, v.len);
+    }
+    if (open)
+        r->asks = (struct cache_request){.only_if_cached = r->asks.only_if_cached,
+                                         .has_max_stale = r->asks.has_max_stale,
+                                         .max_stale_s = r->asks.max_stale_s};
+    r->asked = true;
+}
+
 static bool take_peer(struct proxy *p, struct request *r, const struct http_head *h)
 {
     const struct http_field *f = http_known(h, HTTP_CORAL_PEER);
@@ -248,6 +273,7 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
     if (!take_head(r, h, !route.site))
         return 431;
     take_conditions(r, h);
+    take_directives(r, h, !route.site);
     r->authorized = route.site && http_known(h, HTTP_AUTHORIZATION);
     r->has_cookie = route.site && http_known(h, HTTP_COOKIE);
     r->verified = r->peer;
@@ -319,18 +345,60 @@ struct http_handler proxy_handler(struct proxy *p)
 
 /* --- the burst ------------------------------------------------------------ */
 
+/* What the rules make of `o` for this request; a peer gets what is fresh, and nothing else. */
+static struct cache_reuse request_judge(const struct request *r, const struct cache_object *o,
+                                        struct now now)
+{
+    bool fresh = o && cache_fresh(o, now);
+    if (fresh && !r->asked)
+        return (struct cache_reuse){.use = CACHE_USE_FRESH};
+    if (r->peer)
+        return (struct cache_reuse){.use = CACHE_USE_REVALIDATE};
+    return cache_reuse(o ? cache_meta(o) : NULL, &r->asks, now.wall_s);
+}
+
+/* Nothing that is stored will do. */
+static void request_fetch(struct proxy *p, struct request *r, const struct cache_object *o,
+                          struct now now)
+{
+    if (r->asks.no_store || (!o && !r->peer && pass_known(p, r->hash, now)))
+        pass_start(p, r, now);
+    else
+        want_send(p, r, o, now);
+}
+
 static void request_act(struct proxy *p, struct request *r, const struct cache_object *o,
                         struct now now)
 {
     if (r->authorized && !r->peer) {
         pass_start(p, r, now);
-    } else if (o && cache_fresh(o, now) &&
-               !(r->peer && !r->path_known && cache_state(o) == CACHE_FILLING)) {
+        return;
+    }
+    struct cache_reuse u = request_judge(r, o, now);
+    switch (u.use) {
+    case CACHE_USE_FRESH:
+        if (r->peer && !r->path_known && cache_state(o) == CACHE_FILLING)
+            want_send(p, r, o, now);
+        else
+            transfer_start(p, r, o, now);
+        break;
+    case CACHE_USE_STALE_REVALIDATE:
+        want_behind(p, r, o);
+        /* fall through */
+    case CACHE_USE_STALE:
+        r->stale = true;
+        r->why = (uint8_t)u.reason;
         transfer_start(p, r, o, now);
-    } else if (!o && !r->peer && pass_known(p, r->hash, now)) {
-        pass_start(p, r, now);
-    } else {
-        want_send(p, r, o, now);
+        break;
+    case CACHE_USE_GATEWAY_TIMEOUT:
+        respond_status(p, r, 504, "only-if-cached, and there is nothing that may be sent", now);
+        break;
+    default:
+        /* a peer's copy would be as old as this one, for all we know */
+        r->to_origin =
+            u.reason == CACHE_WHY_REQUEST_NO_CACHE || u.reason == CACHE_WHY_REQUEST_MAX_AGE;
+        request_fetch(p, r, o, now);
+        break;
     }
 }
 

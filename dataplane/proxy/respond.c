@@ -161,10 +161,15 @@ static void write_304_fields(struct head_writer *w, const char *head, size_t len
 }
 
 /* RFC 9211; the detail says who gave it. */
-static void write_cache_status(struct head_writer *w, const struct request *r)
+static void write_cache_status(struct head_writer *w, const struct request *r,
+                               const struct cache_object *o, struct now now)
 {
     static const char *const from[] = {"", "index", "peer", "origin"};
-    if (r->stale)
+    if (r->stale && r->source == SOURCE_NONE)
+        head_printf(w, "Cache-Status: coral; hit; ttl=%lld; detail=%s\r\n",
+                    (long long)cache_meta(o)->lifetime_s - cache_age(o, now),
+                    r->why == CACHE_WHY_STALE_REVALIDATE ? "stale-while-revalidate" : "max-stale");
+    else if (r->stale)
         head_text(w, "Cache-Status: coral; hit; fwd=stale; detail=stale\r\n");
     else if (r->source == SOURCE_NONE)
         head_text(w, "Cache-Status: coral; hit\r\n");
@@ -246,7 +251,7 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
     if (status != 416)
         head_number(&w, "Age: ", cache_age(o, now), "\r\n");
     write_via(p, &w);
-    write_cache_status(&w, r);
+    write_cache_status(&w, r, o, now);
     if (r->peer)
         write_peer(p, &w, r, length, status, head, len);
 

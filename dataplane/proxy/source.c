@@ -60,7 +60,7 @@ static void source_pick(struct fill *f, struct now now)
 /* Called at the start, and when a stage of the index is done. */
 void source_begin(struct fill *f, struct now now)
 {
-    if (f->pass || !f->proxy->parts.asker)
+    if (f->pass || f->to_origin || !f->proxy->parts.asker)
         origin_start(f, now);
     else if (f->state == FILL_FREE)
         index_get(f, now);

@@ -43,7 +43,7 @@ static void transfer_break(struct proxy *p, struct request *r, struct now now)
 static void transfer_damaged(struct proxy *p, struct request *r, struct now now)
 {
     const struct cache_object *o = r->grip->object;
-    bool told = !r->post.queued;
+    bool told = !r->post.queued && !r->owned;
     if (told)
         r->owned = true; /* until DONE */
     transfer_break(p, r, now);

@@ -17,6 +17,15 @@ void want_send(struct proxy *p, struct request *r, const struct cache_object *se
               &(struct proxy_note){.request = r, .object = seen});
 }
 
+void want_behind(struct proxy *p, struct request *r, const struct cache_object *seen)
+{
+    if (r->owned || r->post.queued)
+        return;
+    r->owned = true;
+    post_send(p, &r->post, r->owner, PROXY_BEHIND, 0,
+              &(struct proxy_note){.request = r, .object = seen});
+}
+
 static void on_ready(struct proxy *p, struct request *r, const struct proxy_note *n, struct now now)
 {
     bool wanted = r->state == REQUEST_WAITING;
@@ -76,7 +85,8 @@ static void on_answer(struct proxy *p, const struct message *m, struct request *
         return;
     }
     switch (m->type) {
-    case PROXY_AGAIN:
+    case PROXY_AGAIN: /* with what came since it asked */
+        r->asks.no_cache = false;
         request_again(p, r, now);
         break;
     case PROXY_RELEASE:
@@ -158,6 +168,23 @@ static void on_damaged(struct proxy *p, struct request *r, unsigned from,
     want_answer(p, r, PROXY_DONE, 0, (struct proxy_note){0});
 }
 
+/* Nobody waits for this fill; a second one for the same key there is not. */
+static void on_behind(struct proxy *p, struct request *r, unsigned from,
+                      const struct cache_object *seen, struct now now)
+{
+    memset(&r->o, 0, sizeof(r->o));
+    r->o.worker = (uint16_t)from;
+    const struct cache_object *o = cache_lookup_owner(p->cache, r->hash, r->url, r->url_len);
+    if (o && o == seen && !fill_find(p, r->hash, r->url, r->url_len)) {
+        struct fill *f = fill_new(p, r, false, now);
+        if (f) {
+            counter_inc(&p->counters.proxy_behind_total);
+            source_begin(f, now);
+        }
+    }
+    want_answer(p, r, PROXY_DONE, 0, (struct proxy_note){0});
+}
+
 static void on_pass_stop(struct request *r, struct fill *f, uint32_t gen)
 {
     if (f->gen == gen && f->streaming == r) {
@@ -173,6 +200,9 @@ void want_deliver(struct proxy *p, const struct message *m, struct now now)
     switch (m->type) {
     case PROXY_WANT:
         on_want(p, n.request, m->from, n.object, now);
+        break;
+    case PROXY_BEHIND:
+        on_behind(p, n.request, m->from, n.object, now);
         break;
     case PROXY_GOT:
         fill_got(n.fill);

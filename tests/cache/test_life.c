@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <criterion/criterion.h>
 
+#include "cache/freshness.h"
 #include "world.h"
 
 Test(life, an_object_tells_what_it_was_given)
@@ -11,7 +12,7 @@ Test(life, an_object_tells_what_it_was_given)
                               .response_s = 5,
                               .initial_age_s = 1,
                               .lifetime_s = 2,
-                              .stale_s = 3,
+                              .stale_error = 3,
                               .must_revalidate = true,
                               .content_length = 4,
                               .version = 99};
@@ -202,7 +203,7 @@ Test(life, age_and_freshness_follow_the_clock)
                               .response_s = 1000,
                               .initial_age_s = 10,
                               .lifetime_s = 100,
-                              .stale_s = 50,
+                              .stale_error = cache_window_code(50),
                               .content_length = 0};
     struct cache_object *o = cache_begin(w.c, cache_hash(w.c, "k", 1), "k", 1, &meta, "", 0, w.now);
     const struct {
