@@ -235,8 +235,8 @@ static bool is_of(const struct dht_store *s, const struct store_entry *e, unsign
     return e->holder[i] != HOLDER_NONE && id_eq(&holder_of(s, e, i)->node, node);
 }
 
-/* The four at once: those that have a holder, have not expired, and are of a higher level or of
- * this one's cluster. The owner may write meanwhile: each 32 bits are whole. */
+/* The four values at once: those that have a holder, have not expired, and are of a higher level or
+ * of this one's cluster. The owner may write meanwhile: each 32 bits are whole. */
 static_assert(DHT_VALUES == 4, "a register of values");
 
 __attribute__((no_sanitize("thread"))) static unsigned seen_mask(const struct store_entry *e,
@@ -259,6 +259,30 @@ __attribute__((no_sanitize("thread"))) static unsigned seen_mask(const struct st
     return (unsigned)(_mm_movemask_ps(_mm_castsi128_ps(live)) & _mm_movemask_epi8(seen));
 }
 
+/* Node and address of a live holder that is not `but` to `to`, of which 40 bytes are written over.
+ * Word by word both ways: a wider load of words just stored would wait for all of them. */
+static inline bool holder_tell(const struct dht_store *s, uint32_t number, const struct dht_id *but,
+                               void *to)
+{
+    uint64_t first;
+    memcpy(&first, but->b, sizeof(first));
+    if (number == HOLDER_NONE)
+        return false;
+    const struct holder *h = &s->arena->holders.at[number];
+    if (holder_is_dead(h) || (holder_word(h, 0) == first && holder_is(h, but)))
+        return false;
+#pragma GCC unroll 5
+    for (unsigned w = 0; w < 5; w++) {
+        uint64_t word = holder_word(h, w);
+        memcpy((uint8_t *)to + 8 * w, &word, sizeof(word));
+    }
+    return true;
+}
+
+static_assert(offsetof(struct dht_value, http) == DHT_ID_BYTES &&
+                  offsetof(struct dht_value, ttl_ms) == 40,
+              "begins as a holder does");
+
 unsigned store_values(const struct dht_store *s, const struct store_entry *e,
                       const struct store_scope *scope, const struct dht_id *but,
                       struct dht_value out[static DHT_VALUES])
@@ -267,16 +291,10 @@ unsigned store_values(const struct dht_store *s, const struct store_entry *e,
     unsigned n = 0;
     for (unsigned m = e ? seen_mask(e, scope, left_ms) : 0; m; m &= m - 1) {
         unsigned i = (unsigned)__builtin_ctz(m);
-        uint32_t holder = get32(&e->holder[i]);
-        if (holder == HOLDER_NONE)
+        if (!holder_tell(s, get32(&e->holder[i]), but, &out[n]))
             continue;
-        union holder_name name = holder_name(&s->arena->holders.at[holder]);
-        if (name.dead || (but && id_eq(&name.node, but)))
-            continue;
-        out[n++] = (struct dht_value){.node = name.node,
-                                      .http = name.http,
-                                      .ttl_ms = left_ms[i],
-                                      .age_ms = scope->ms - get32(&e->first_ms[i])};
+        out[n].ttl_ms = left_ms[i];
+        out[n++].age_ms = scope->ms - get32(&e->first_ms[i]);
     }
     return n;
 }
@@ -285,24 +303,15 @@ unsigned store_write(const struct dht_store *s, const struct store_entry *e,
                      const struct store_scope *scope, const struct dht_id *but,
                      uint8_t out[static DHT_VALUES * RPC_VALUE])
 {
-    const struct holder *at = s->arena->holders.at;
     uint32_t left_ms[DHT_VALUES];
-    uint64_t first;
     unsigned n = 0;
-    memcpy(&first, but->b, sizeof(first));
     for (unsigned m = seen_mask(e, scope, left_ms); m; m &= m - 1) {
         unsigned i = (unsigned)__builtin_ctz(m);
         uint32_t number = get32(&e->holder[i]);
-        const struct holder *h = &at[number];
-        if (number == HOLDER_NONE || holder_is_dead(h) ||
-            (holder_word(h, 0) == first && holder_is(h, but)))
+        if (!holder_tell(s, number, but, out))
             continue;
-#pragma GCC unroll 5
-        for (unsigned w = 0; w < 5; w++) { /* what is behind node and address is written over */
-            uint64_t word = holder_word(h, w);
-            memcpy(out + 8 * w, &word, sizeof(word));
-        }
-        rpc_write_value_rest(out, holder_port(h), left_ms[i], scope->ms - get32(&e->first_ms[i]));
+        rpc_write_value_rest(out, holder_port(&s->arena->holders.at[number]), left_ms[i],
+                             scope->ms - get32(&e->first_ms[i]));
         out += RPC_VALUE;
         n++;
     }

@@ -107,8 +107,7 @@ bool store_look_at(const struct store_entry *e, const struct dht_id *key, struct
 /* Was all that was read of the entry and of its holders there at the same time? Else look again. */
 bool store_stands(const struct store_look *look);
 
-/* The live values of an entry (NULL: none) seen in the scope, the ones of `but` (may be NULL) left
- * out. */
+/* The live values of an entry (NULL: none) seen in the scope, the ones of `but` left out. */
 unsigned store_values(const struct dht_store *s, const struct store_entry *e,
                       const struct store_scope *scope, const struct dht_id *but,
                       struct dht_value out[static DHT_VALUES]);

@@ -80,9 +80,10 @@ static void look(struct reader *r, unsigned k)
     const struct store_scope *scope = &r->scope;
     struct store_look at;
     struct dht_value value[DHT_VALUES];
+    static const struct dht_id nobody;
     if (!store_look(owner.store, key, r->hash[k], &at))
         return;
-    unsigned n = store_values(owner.store, at.at, scope, NULL, value);
+    unsigned n = store_values(owner.store, at.at, scope, &nobody, value);
     if (store_stands(&at))
         check(value, n, k);
 }
