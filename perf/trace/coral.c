@@ -3,6 +3,9 @@
  * What cache/evict.c does today, one worker, as it does it: S3-FIFO over chunks of 4 KiB with their
  * maps, an object's entry, key and head (taken as HEAD_BYTES), a 64th in reserve, ghosts as
  * fingerprints in sets of 7. tests/perf/coral_cache_test.c holds it to cache/ itself.
+ *
+ * There are as many ghosts there as chunks. "coral-ghosts" has one an object that fits, as S3-FIFO
+ * would have it: what is remembered for longer than main lasts is let into main by accident.
  */
 #include "base/hash.h"
 #include "cache/cache.h"
@@ -171,12 +174,12 @@ static void destroy(void *state)
     free(c);
 }
 
-static void *create(const struct trace *t, uint64_t capacity)
+static void *create_with(const struct trace *t, uint64_t capacity, uint64_t ghosts)
 {
     uint64_t chunks = capacity / CACHE_CHUNK_BYTES, sets = 1;
     if (chunks < CHUNKS_LEAST || chunks > UINT32_MAX / 2)
         return NULL;
-    while (sets < chunks / WAYS + 1)
+    while (sets < ghosts / WAYS + 1)
         sets *= 2;
     struct coral *c = calloc(1, sizeof(*c));
     if (!c)
@@ -194,5 +197,19 @@ static void *create(const struct trace *t, uint64_t capacity)
     return NULL;
 }
 
+static void *create(const struct trace *t, uint64_t capacity)
+{
+    return create_with(t, capacity, capacity / CACHE_CHUNK_BYTES);
+}
+
+static void *create_ghosts(const struct trace *t, uint64_t capacity)
+{
+    double mean = (double)t->footprint_bytes / (t->objects ? t->objects : 1);
+    return create_with(t, capacity, (uint64_t)((double)capacity / (mean > 1 ? mean : 1)));
+}
+
 const struct policy policy_coral = {"coral", "cache/ as it is: chunks, a reserve, S3-FIFO", create,
                                     request, destroy};
+const struct policy policy_coral_ghosts = {"coral-ghosts",
+                                           "the same with a ghost an object, not a chunk",
+                                           create_ghosts, request, destroy};

@@ -11,6 +11,7 @@
 struct resident {
     uint32_t newer, older, bytes;
     uint8_t where, uses;
+    uint8_t rounds; /* s3fifo.c */
 };
 
 struct queue {

@@ -7,9 +7,17 @@
  *                '--> [ ghost: 90 % of the      '--> gone
  *                       capacity, no bytes ] --asked for--> main
  *
- * The rule for sizes of "s3fifo-size" is at its functions.
+ * "s3fifo-size" has a rule for sizes: an object of 2^-c of the mean size in the cache (c rounded;
+ * of larger ones 0) goes to main with 2 - c uses, and each use is worth 1 + c rounds in main, of
+ * which it has 7 at most. So what costs few bytes stays longer, and what costs many is treated as
+ * before. A hit still only counts, up to 3; the hand turns uses into rounds.
  */
+#include <math.h>
+
 #include "perf/trace/queue.h"
+
+#define USES_MAX   3
+#define ROUNDS_MAX 7
 
 enum where { GONE, SMALL, MAIN, GHOST };
 
@@ -20,19 +28,6 @@ struct s3fifo {
     struct resident *all;
     struct queue small, main, ghost;
 };
-
-/* --- the rule for sizes -------------------------------------------------------------------------
- *
- * A use is worth more the smaller the object is beside the mean of those in the cache, by the root
- * of the ratio, in steps of two: four times smaller, twice the worth. `uses` counts that worth in
- * units of a UNIT-th use.
- */
-static unsigned worth(const struct s3fifo *s, uint32_t bytes)
-{
-    (void)s;
-    (void)bytes;
-    return 1;
-}
 
 /* --- the queues ---------------------------------------------------------------------------------
  */
@@ -52,11 +47,24 @@ static void move(struct s3fifo *s, uint32_t object, enum where to)
         queue_push(queue_of(s, to), s->all, object);
 }
 
+/* c of the rule; 0 without it. */
+static unsigned smaller(const struct s3fifo *s, uint32_t bytes)
+{
+    if (!s->by_size)
+        return 0;
+    uint64_t objects = s->small.objects + s->main.objects;
+    double mean = (double)(s->small.bytes + s->main.bytes) / (double)objects;
+    unsigned c = 0;
+    for (double size = bytes * M_SQRT2; size < mean && c < ROUNDS_MAX; size *= 2)
+        c++;
+    return c;
+}
+
 static void evict_small(struct s3fifo *s)
 {
     uint32_t object = s->small.oldest;
     struct resident *o = &s->all[object];
-    if (o->uses > 1) {
+    if (o->uses + smaller(s, o->bytes) >= 2) {
         o->uses = 0;
         move(s, object, MAIN);
         return;
@@ -70,8 +78,12 @@ static void evict_main(struct s3fifo *s)
 {
     uint32_t object = s->main.oldest;
     struct resident *o = &s->all[object];
-    if (o->uses) {
-        o->uses--;
+    unsigned most = s->by_size ? ROUNDS_MAX : USES_MAX;
+    unsigned rounds = o->rounds + o->uses * (1 + smaller(s, o->bytes));
+    o->uses = 0;
+    o->rounds = (uint8_t)(rounds < most ? rounds : most);
+    if (o->rounds) {
+        o->rounds--;
         move(s, object, MAIN);
     } else {
         move(s, object, GONE);
@@ -84,7 +96,8 @@ static bool request(void *state, uint32_t i)
     const struct trace_request *r = &s->t->request[i];
     struct resident *o = &s->all[r->object];
     if (o->where == SMALL || o->where == MAIN) {
-        o->uses = (uint8_t)(o->uses + worth(s, r->bytes) > 3 ? 3 : o->uses + worth(s, r->bytes));
+        if (o->uses < USES_MAX)
+            o->uses++;
         return true;
     }
     if (r->bytes > s->capacity)
