@@ -5,7 +5,7 @@ set output "trace-".name.".svg"
 file = "trace-".name.".tsv"
 set datafile separator tab
 set logscale x
-set xtics ("0.1 %" 0.001, "0.3 %" 0.003, "1 %" 0.01, "3 %" 0.03, "10 %" 0.1, "30 %" 0.3)
+set xtics ("0.1 %%" 0.001, "0.3 %%" 0.003, "1 %%" 0.01, "3 %%" 0.03, "10 %%" 0.1, "30 %%" 0.3)
 set grid xtics ytics linecolor rgb "#dddddd" linetype 1
 set border 3
 set tics nomirror
