@@ -153,7 +153,8 @@ struct cache_worker {
 struct cache {
     struct hash_secret secret;
     struct rte_rcu_qsbr *qsbr;
-    uint8_t *memory;      /* chunks: 4096-aligned data, nothing else */
+    uint8_t *memory; /* chunks: 4096-aligned data, nothing else */
+    uint64_t chunks;
     uint8_t *object_base; /* pages */
     size_t object_pages;
     uint32_t *crc;  /* a word a chunk: CRC32C of its bytes so far, or the next free chunk */
