@@ -14,7 +14,7 @@
 
 #define WORKER_CHUNKS_MIN 64u
 #define LARGE_PAGE        ((size_t)2 << 20)
-#define OBJECTS_MAX       ((uint64_t)1 << 30) /* of 96 bytes: refs reach 128 GiB */
+#define OBJECTS_MAX       ((uint64_t)1 << 30) /* of 160 bytes or less: refs reach 128 GiB */
 
 static uint64_t power_of_two(uint64_t at_least)
 {
@@ -211,7 +211,7 @@ const struct cache_meta *cache_meta(const struct cache_object *o)
 const char *cache_head(const struct cache_object *o, size_t *len)
 {
     *len = o->head_len;
-    return o->block + o->key_len;
+    return o->block ? o->block + key_rest(o->key_len) : "";
 }
 
 enum cache_state cache_state(const struct cache_object *o)

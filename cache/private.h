@@ -2,8 +2,8 @@
 /*
  * The cache's inside.
  *
- *   struct cache --- shard[64]: buckets --- slot {tag 16, ref 32} ---> object (96 bytes)
- *            \                                                          |- block: key, head (heap)
+ *   struct cache --- shard[64]: buckets --- slot {tag 16, ref 32} ---> object (96 bytes, key)
+ *            \                                                          |- block: head (heap)
  *             '----- worker[n]: free chunks, free objects,              |- chunk[4]   (16 KiB)
  *                               FIFOs, ghosts, retired objects          '- map chunk
  *
@@ -51,30 +51,40 @@ static_assert(MAP_DIRECT + MAP_LEAVES == MAP_IDS, "the map is one chunk");
 #define PLACE_CHUNKS 256u
 static_assert(PLACE_CHUNKS < MAP_DIRECT && PLACE_CHUNKS < MAP_IDS, "no map is left out");
 
-/* Readers follow block, lengths, chunk, map and meta, all written before the object is published
- * (map entries: before the bytes_ready that covers them). `state`, `uses`, `ready` and `pins` are
- * atomics. The others are the owner's alone. */
+/* Readers follow block, lengths, key, chunk, map and meta, all written before the object is
+ * published (map entries: before the bytes_ready that covers them). `state`, `uses`, `ready` and
+ * `pins` are atomics. The others are the owner's alone.
+ *
+ * What a lookup reads, and a hit counts in, comes last and next to the key, so that it is two cache
+ * lines of the three; with the key elsewhere it would be four or five, one of them in a small page
+ * and known only when the object has come. */
+#define OBJECT_KEY 64
+
 struct cache_object {
-    char *block; /* key, then head: one piece of the process heap, since they are small, varied and
-                    written once; allocated and freed by the owner only */
+    struct cache_meta meta;
+    uint32_t chunk[OBJECT_INLINE];
+    uint32_t map;
+    uint32_t next; /* refs: neighbours in a FIFO or a list of the worker */
+
+    char *block; /* what the key has beyond OBJECT_KEY, then the head; NULL: neither. One piece of
+                    the process heap, since they are small, varied and written once; allocated and
+                    freed by the owner only */
     uint16_t key_len, head_len;
     uint8_t state; /* enum cache_state */
     uint8_t uses;  /* S3-FIFO's 0 to 3; written by any reader, a lost update does no harm */
     uint8_t flags, queue;
     uint64_t ready;
     uint32_t pins;
-    uint32_t next; /* refs: neighbours in a FIFO or a list of the worker */
     union {
         uint32_t prev;
         uint32_t reach; /* unless it is complete: of its chunks from the first on, those up to the
                            last that cache_place took */
     };
-    uint32_t chunk[OBJECT_INLINE];
-    uint32_t map;
-    struct cache_meta meta;
+    char key[OBJECT_KEY]; /* its first bytes */
 };
 static_assert(sizeof(struct cache_meta) == 40, "no holes");
-static_assert(sizeof(struct cache_object) == 96, "the budget of fixed metadata an object");
+static_assert(offsetof(struct cache_object, key) == 96, "the budget of fixed metadata an object");
+static_assert(offsetof(struct cache_object, block) == LINE, "what a lookup reads is together");
 static_assert(CACHE_HEAD_MAX <= UINT16_MAX && CACHE_KEY_MAX <= UINT16_MAX, "16-bit lengths");
 
 /* Objects stand in pages of 64 KiB aligned to their size, so that an object alone leads to its
@@ -185,6 +195,18 @@ static inline enum cache_state object_state(const struct cache_object *o)
     return (enum cache_state)__atomic_load_n(&o->state, __ATOMIC_ACQUIRE);
 }
 
+/* Bytes of a key that stand in the block. */
+static inline size_t key_rest(size_t key_len)
+{
+    return key_len > OBJECT_KEY ? key_len - OBJECT_KEY : 0;
+}
+
+/* Bytes of its block. */
+static inline size_t object_heap(const struct cache_object *o)
+{
+    return key_rest(o->key_len) + o->head_len;
+}
+
 static inline uint64_t chunks_for(uint64_t bytes)
 {
     return (bytes + CACHE_CHUNK_BYTES - 1) / CACHE_CHUNK_BYTES;
@@ -214,6 +236,8 @@ struct cache_object *cache_index_put(struct cache *c, struct hash128 h, struct c
 bool cache_index_remove(struct cache *c, struct hash128 h, const struct cache_object *o);
 
 /* object.c */
+/* The key in one piece: in the object, or put together in `room`. */
+const char *cache_object_key(const struct cache_object *o, char room[static CACHE_KEY_MAX]);
 struct hash128 cache_object_hash(const struct cache *c, const struct cache_object *o);
 /* Out of the index, out of its queue, on the retire list. */
 void cache_object_drop(struct cache *c, struct cache_worker *w, struct cache_object *o);
