@@ -38,6 +38,7 @@ static bool create_shard(struct shard *s, uint64_t objects)
 static void create_chunks(struct cache *c, struct cache_worker *w, uint64_t first, uint64_t n)
 {
     w->free_chunk = CHUNK_NONE;
+    poison(chunk_data(c, (uint32_t)first), n * CACHE_CHUNK_BYTES);
     for (uint64_t id = first + n; id-- > first;) {
         c->crc[id] = w->free_chunk;
         w->free_chunk = (uint32_t)id;
@@ -58,6 +59,7 @@ static void create_objects(struct cache *c, struct cache_worker *w, uint8_t *pag
             (struct cache_object *)((uint8_t *)page + LINE + i % OBJECT_PER_PAGE * sizeof(*o));
         o->next = w->free_object;
         w->free_object = object_ref(c, o);
+        poison(o, sizeof(*o));
     }
     w->total.objects = n;
 }
@@ -138,6 +140,8 @@ fail:
 
 static void destroy_objects(struct cache *c)
 {
+    if (c->object_base)
+        unpoison(c->object_base, object_table_bytes(c));
     for (size_t i = 0; c->object_base && i < c->object_pages * OBJECT_PER_PAGE; i++) {
         uint8_t *page = c->object_base + i / OBJECT_PER_PAGE * OBJECT_PAGE;
         struct cache_object *o =
@@ -152,6 +156,7 @@ void cache_destroy(struct cache *c)
     if (!c)
         return;
     destroy_objects(c);
+    unpoison(c->memory, c->chunks * CACHE_CHUNK_BYTES);
     for (unsigned i = 0; i < CACHE_WORKERS; i++)
         memory_free(c->worker[i].ghost, (size_t)c->worker[i].ghost_mask + 1,
                     sizeof(struct ghost_set));

@@ -54,6 +54,7 @@ static struct cache_object *object_new(struct cache *c, struct cache_worker *w, 
         counter_inc(&w->counters.cache_no_object_total);
         return NULL;
     }
+    unpoison(o, sizeof(*o));
     w->free_object = o->next;
     w->used.objects++;
     w->used.heap += bytes;
@@ -82,6 +83,7 @@ void cache_object_free(struct cache *c, struct cache_worker *w, struct cache_obj
     o->block = NULL;
     o->next = w->free_object;
     w->free_object = object_ref(c, o);
+    poison(o, sizeof(*o));
 }
 
 struct cache_object *cache_begin(struct cache *c, struct hash128 hash, const void *key,
@@ -187,6 +189,7 @@ bool cache_complete(struct cache *c, struct cache_object *o)
         return false;
     }
     counter_inc(&w->counters.cache_completed_total);
+    cache_body_end(c, o);
     o->reach = 0; /* no chunk is ahead of the last byte: the field is `prev` from here on */
     state_store(o, CACHE_COMPLETE);
     object_enqueue(c, w, o);

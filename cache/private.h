@@ -23,6 +23,8 @@
 
 #include <assert.h>
 
+#include <sanitizer/asan_interface.h>
+
 #include "cache/cache.h"
 
 #define LINE 64
@@ -217,11 +219,32 @@ static inline uint8_t *chunk_data(const struct cache *c, uint32_t id)
     return c->memory + (size_t)id * CACHE_CHUNK_BYTES;
 }
 
+/*
+ * Chunks and objects come from tables that the allocator knows nothing of, so in builds with
+ * AddressSanitizer we say ourselves what must not be touched: free chunks, free objects, and what
+ * is behind a complete body in its last chunk. In other builds these are nothing.
+ */
+static inline void poison(const void *p, size_t bytes)
+{
+    (void)p;
+    (void)bytes;
+    ASAN_POISON_MEMORY_REGION(p, bytes);
+}
+
+static inline void unpoison(const void *p, size_t bytes)
+{
+    (void)p;
+    (void)bytes;
+    ASAN_UNPOISON_MEMORY_REGION(p, bytes);
+}
+
 /* body.c */
 uint32_t cache_chunk_take(struct cache *c, struct cache_worker *w); /* CHUNK_NONE: none free */
 void cache_chunk_give(struct cache *c, struct cache_worker *w, uint32_t id);
 /* Chunks that `o` occupies, or a few more while there are holes in it: body and maps. */
 uint64_t cache_body_chunks(const struct cache_object *o);
+/* It is complete: nothing is behind its last byte. */
+void cache_body_end(const struct cache *c, const struct cache_object *o);
 /* Frees from the end, at most about `budget` chunks. True when all are free. Nobody reads it. */
 bool cache_body_free(struct cache *c, struct cache_worker *w, struct cache_object *o,
                      uint64_t budget);
