@@ -9,7 +9,7 @@
 #include "base/memory.h"
 #include "perf/cache.h"
 
-#define POLL    32                  /* puts between two polls while the cache is filled */
+#define POLL    32                  /* puts between two polls, at most */
 #define FRESH   ((uint64_t)1 << 32) /* the first number beyond the catalogue */
 #define SCATTER 2654435761u /* a prime: its multiples visit all of a catalogue in no order */
 
@@ -105,6 +105,14 @@ static void poll(const struct cache_bench *b)
     rte_rcu_qsbr_quiescent(b->qsbr, 0);
 }
 
+/* An evicted object is free three polls later; until then the cache lives on its reserve, a 64th.
+ */
+static unsigned poll_after(const struct cache_bench *b, unsigned n)
+{
+    unsigned most = b->held / 256 > 1 ? b->held / 256 : 1;
+    return n < most ? n : most;
+}
+
 /* Takes all objects once and gives them back in another order. */
 static bool mix_memory(const struct cache_bench *b)
 {
@@ -136,12 +144,13 @@ static bool mix_memory(const struct cache_bench *b)
 
 static bool fill(const struct cache_bench *b, uint64_t first, uint32_t n)
 {
+    unsigned every = poll_after(b, POLL);
     char key[CACHE_BENCH_KEY];
     for (uint32_t i = 0; i < n; i++) {
         key_write(key, first + i);
         if (!store(b, cache_hash(b->cache, key, sizeof(key)), key, first + i))
             return false;
-        if (i % POLL == 0)
+        if (i % every == 0)
             poll(b);
     }
     return true;
@@ -265,6 +274,7 @@ static bool put(struct cache_load *l, unsigned i, uint64_t number)
 
 double cache_put_window(struct cache_load *l, unsigned n)
 {
+    n = poll_after(l->b, n);
     for (unsigned i = 0; i < CACHE_BENCH_WINDOW; i++)
         key_write(l->key[i], l->fresh + i);
     uint64_t began = rte_rdtsc_precise();
@@ -282,6 +292,7 @@ double cache_put_window(struct cache_load *l, unsigned n)
 /* What is found must be looked at before the next poll: it may be evicted after it. */
 double cache_mixed_window(struct cache_load *l, unsigned n)
 {
+    n = poll_after(l->b, n);
     uint64_t took = 0;
     pick(l);
     for (unsigned i = 0; i < CACHE_BENCH_WINDOW; i += n) {
