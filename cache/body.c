@@ -19,6 +19,7 @@ uint32_t cache_chunk_take(struct cache *c, struct cache_worker *w)
     if (id != CHUNK_NONE) {
         w->free_chunk = c->crc[id];
         w->used.chunks++;
+        unpoison(chunk_data(c, id), CACHE_CHUNK_BYTES);
     }
     return id;
 }
@@ -28,6 +29,7 @@ void cache_chunk_give(struct cache *c, struct cache_worker *w, uint32_t id)
 {
     c->crc[id] = w->free_chunk;
     w->free_chunk = id;
+    poison(chunk_data(c, id), CACHE_CHUNK_BYTES);
     w->used.chunks--;
 }
 
@@ -110,6 +112,14 @@ uint64_t cache_body_chunks(const struct cache_object *o)
     else if (n > OBJECT_INLINE)
         maps = 1;
     return n + maps;
+}
+
+void cache_body_end(const struct cache *c, const struct cache_object *o)
+{
+    uint32_t last = (uint32_t)(o->ready % CACHE_CHUNK_BYTES);
+    if (last)
+        poison(chunk_data(c, *body_slot(c, o, o->ready / CACHE_CHUNK_BYTES)) + last,
+               CACHE_CHUNK_BYTES - last);
 }
 
 static void map_free(struct cache *c, struct cache_worker *w, struct cache_object *o)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/rng.h"
 #include "cache/freshness.h"
 #include "cache/private.h"
@@ -13,15 +14,8 @@
  */
 
 #define WORKER_CHUNKS_MIN 64u
-#define OBJECTS_MAX       ((uint64_t)1 << 30) /* of 96 bytes: refs reach 128 GiB */
-
-static void *take_zeroed(size_t alignment, size_t bytes)
-{
-    void *p = aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-    if (p)
-        memset(p, 0, bytes);
-    return p;
-}
+#define LARGE_PAGE        ((size_t)2 << 20)
+#define OBJECTS_MAX       ((uint64_t)1 << 30) /* of 160 bytes or less: refs reach 128 GiB */
 
 static uint64_t power_of_two(uint64_t at_least)
 {
@@ -37,14 +31,15 @@ static bool create_shard(struct shard *s, uint64_t objects)
     uint64_t buckets = power_of_two(objects * 10 / 42 + 1);
     s->mask = (uint32_t)(buckets - 1);
     s->overflow_count = (uint32_t)(buckets / 8 + 1);
-    s->bucket = take_zeroed(LINE, buckets * sizeof(struct bucket));
-    s->overflow = take_zeroed(LINE, s->overflow_count * sizeof(struct bucket));
+    s->bucket = memory_new(buckets, sizeof(struct bucket));
+    s->overflow = memory_new(s->overflow_count, sizeof(struct bucket));
     return s->bucket && s->overflow;
 }
 
 static void create_chunks(struct cache *c, struct cache_worker *w, uint64_t first, uint64_t n)
 {
     w->free_chunk = CHUNK_NONE;
+    poison(chunk_data(c, (uint32_t)first), n * CACHE_CHUNK_BYTES);
     for (uint64_t id = first + n; id-- > first;) {
         c->crc[id] = w->free_chunk;
         w->free_chunk = (uint32_t)id;
@@ -65,6 +60,7 @@ static void create_objects(struct cache *c, struct cache_worker *w, uint8_t *pag
             (struct cache_object *)((uint8_t *)page + LINE + i % OBJECT_PER_PAGE * sizeof(*o));
         o->next = w->free_object;
         w->free_object = object_ref(c, o);
+        poison(o, sizeof(*o));
     }
     w->total.objects = n;
 }
@@ -77,7 +73,7 @@ static bool create_worker(struct cache *c, struct cache_worker *w, uint64_t chun
     create_objects(c, w, c->object_base + index * pages * OBJECT_PAGE, objects);
     uint64_t sets = power_of_two(objects / 7 + 1);
     w->ghost_mask = (uint32_t)(sets - 1);
-    w->ghost = take_zeroed(LINE, sets * sizeof(struct ghost_set));
+    w->ghost = memory_new(sets, sizeof(struct ghost_set));
     return w->ghost != NULL;
 }
 
@@ -97,13 +93,21 @@ static bool config_good(const struct cache_config *config)
            config->bytes / CACHE_CHUNK_BYTES / config->workers >= WORKER_CHUNKS_MIN;
 }
 
+/* From 2 MiB on memory_new aligns to that, as pages need. */
+static size_t object_table_bytes(const struct cache *c)
+{
+    size_t bytes = c->object_pages * OBJECT_PAGE;
+    return bytes < LARGE_PAGE ? LARGE_PAGE : bytes;
+}
+
 struct cache *cache_create(const struct cache_config *config)
 {
     if (!config_good(config))
         return NULL;
-    struct cache *c = take_zeroed(_Alignof(struct cache), sizeof(*c));
+    struct cache *c = aligned_alloc(_Alignof(struct cache), sizeof(*c));
     if (!c)
         return NULL;
+    memset(c, 0, sizeof(*c));
     uint64_t chunks = config->bytes / CACHE_CHUNK_BYTES / config->workers;
     uint64_t objects = config->objects / config->workers;
     size_t pages = (objects + OBJECT_PER_PAGE - 1) / OBJECT_PER_PAGE;
@@ -114,9 +118,10 @@ struct cache *cache_create(const struct cache_config *config)
     if (c->limit > (uint64_t)OBJECT_CHUNKS * CACHE_CHUNK_BYTES)
         c->limit = (uint64_t)OBJECT_CHUNKS * CACHE_CHUNK_BYTES;
     create_secret(&c->secret, config->seed);
+    c->chunks = chunks * c->workers;
     c->object_pages = pages * c->workers;
-    c->object_base = take_zeroed(OBJECT_PAGE, c->object_pages * OBJECT_PAGE);
-    c->crc = take_zeroed(LINE, chunks * c->workers * sizeof(*c->crc));
+    c->object_base = memory_new(object_table_bytes(c), 1);
+    c->crc = memory_new(c->chunks, sizeof(*c->crc));
     if (!c->object_base || !c->crc)
         goto fail;
     for (unsigned i = 0; i < CACHE_SHARDS; i++) {
@@ -136,13 +141,15 @@ fail:
 
 static void destroy_objects(struct cache *c)
 {
+    if (c->object_base)
+        unpoison(c->object_base, object_table_bytes(c));
     for (size_t i = 0; c->object_base && i < c->object_pages * OBJECT_PER_PAGE; i++) {
         uint8_t *page = c->object_base + i / OBJECT_PER_PAGE * OBJECT_PAGE;
         struct cache_object *o =
             (struct cache_object *)(page + LINE + i % OBJECT_PER_PAGE * sizeof(*o));
         free(o->block);
     }
-    free(c->object_base);
+    memory_free(c->object_base, object_table_bytes(c), 1);
 }
 
 void cache_destroy(struct cache *c)
@@ -150,13 +157,16 @@ void cache_destroy(struct cache *c)
     if (!c)
         return;
     destroy_objects(c);
+    unpoison(c->memory, c->chunks * CACHE_CHUNK_BYTES);
     for (unsigned i = 0; i < CACHE_WORKERS; i++)
-        free(c->worker[i].ghost);
+        memory_free(c->worker[i].ghost, (size_t)c->worker[i].ghost_mask + 1,
+                    sizeof(struct ghost_set));
     for (unsigned i = 0; i < CACHE_SHARDS; i++) {
-        free(c->shard[i].bucket);
-        free(c->shard[i].overflow);
+        struct shard *s = &c->shard[i];
+        memory_free(s->bucket, (size_t)s->mask + 1, sizeof(struct bucket));
+        memory_free(s->overflow, s->overflow_count, sizeof(struct bucket));
     }
-    free(c->crc);
+    memory_free(c->crc, c->chunks, sizeof(*c->crc));
     sodium_memzero(&c->secret, sizeof(c->secret));
     free(c);
 }
@@ -207,7 +217,7 @@ const struct cache_meta *cache_meta(const struct cache_object *o)
 const char *cache_head(const struct cache_object *o, size_t *len)
 {
     *len = o->head_len;
-    return o->block + o->key_len;
+    return o->block ? o->block + key_rest(o->key_len) : "";
 }
 
 enum cache_state cache_state(const struct cache_object *o)

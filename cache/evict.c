@@ -17,7 +17,7 @@
 
 uint64_t cache_object_bytes(const struct cache_object *o)
 {
-    return sizeof(*o) + o->key_len + o->head_len + cache_body_chunks(o) * CACHE_CHUNK_BYTES;
+    return sizeof(*o) + object_heap(o) + cache_body_chunks(o) * CACHE_CHUNK_BYTES;
 }
 
 /* --- queues --------------------------------------------------------------------------------------

@@ -7,12 +7,18 @@
  */
 #include <string.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "cache/private.h"
 
-/* Bits of hash.hi: 63..58 shard, 55..40 tag, the low ones bucket. */
+/* Bits of hash.hi: 63..58 shard, 55..40 tag, the low ones bucket. No tag is 0, which is an empty
+ * slot's. */
 static uint16_t hash_tag(struct hash128 h)
 {
-    return (uint16_t)(h.hi >> 40);
+    uint16_t tag = (uint16_t)(h.hi >> 40);
+    return tag ? tag : 1;
 }
 
 static struct bucket *hash_bucket(const struct cache *c, struct hash128 h)
@@ -42,9 +48,18 @@ static uint64_t slot_of(const struct cache *c, struct hash128 h, const struct ca
     return (uint64_t)hash_tag(h) << 48 | object_ref(c, o);
 }
 
-static bool key_equal(const struct cache_object *o, const void *key, size_t key_len)
+static bool key_equal(const struct cache_object *o, const char *key, size_t key_len)
 {
-    return o->key_len == key_len && memcmp(o->block, key, key_len) == 0;
+    size_t rest = key_rest(key_len);
+    return o->key_len == key_len && memcmp(o->key, key, key_len - rest) == 0 &&
+           (rest == 0 || memcmp(o->block, key + OBJECT_KEY, rest) == 0);
+}
+
+static bool same_key(const struct cache_object *a, const struct cache_object *b)
+{
+    size_t rest = key_rest(a->key_len);
+    return a->key_len == b->key_len && memcmp(a->key, b->key, a->key_len - rest) == 0 &&
+           (rest == 0 || memcmp(a->block, b->block, rest) == 0);
 }
 
 struct cache_object *cache_index_find(const struct cache *c, struct hash128 h, const void *key,
@@ -54,7 +69,7 @@ struct cache_object *cache_index_find(const struct cache *c, struct hash128 h, c
     for (const struct bucket *b = hash_bucket(c, h); b; b = bucket_next(s, b)) {
         for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
             uint64_t slot = slot_load(b, i);
-            if (slot == 0 || SLOT_TAG(slot) != hash_tag(h))
+            if (SLOT_TAG(slot) != hash_tag(h))
                 continue;
             struct cache_object *o = object_at(c, SLOT_REF(slot));
             if (key_equal(o, key, key_len))
@@ -89,7 +104,7 @@ static struct place place_find(const struct cache *c, struct hash128 h,
                 continue;
             }
             struct cache_object *there = object_at(c, SLOT_REF(slot));
-            if (SLOT_TAG(slot) == hash_tag(h) && key_equal(there, o->block, o->key_len))
+            if (SLOT_TAG(slot) == hash_tag(h) && same_key(there, o))
                 return (struct place){b, b, i, there};
         }
     }
@@ -167,20 +182,49 @@ void cache_prepare(const struct cache *c, struct cache_probe *p, unsigned n)
     }
 }
 
+/* Which slots of a bucket have the tag, a bit each, without a jump: the slot that fits is any, so a
+ * jump would be guessed wrong once a lookup. */
+#ifdef __SSE2__
+static unsigned pair_match(const struct bucket *b, unsigned i, __m128i tag)
+{
+    __m128i pair = _mm_set_epi64x((int64_t)(i + 1 < BUCKET_SLOTS ? slot_load(b, i + 1) : 0),
+                                  (int64_t)slot_load(b, i));
+    /* the upper bit of each half is that of its tag's comparison */
+    return (unsigned)_mm_movemask_pd(_mm_castsi128_pd(_mm_cmpeq_epi16(pair, tag))) << i;
+}
+
+static unsigned bucket_match(const struct bucket *b, uint16_t tag)
+{
+    __m128i tags = _mm_set1_epi16((int16_t)tag);
+    return pair_match(b, 0, tags) | pair_match(b, 2, tags) | pair_match(b, 4, tags) |
+           pair_match(b, 6, tags);
+}
+#else
+static unsigned bucket_match(const struct bucket *b, uint16_t tag)
+{
+    unsigned match = 0;
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++)
+        match |= (unsigned)(SLOT_TAG(slot_load(b, i)) == tag) << i;
+    return match;
+}
+#endif
+
 /* The candidate is the first slot of the first bucket whose tag fits: right but for one probe in
  * some thousands, which cache_act looks up anew. */
 void cache_touch(const struct cache *c, struct cache_probe *p, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
         const struct bucket *b = p[i].bucket;
-        for (unsigned j = 0; j < BUCKET_SLOTS; j++) {
-            uint64_t slot = slot_load(b, j);
-            if (slot && SLOT_TAG(slot) == hash_tag(p[i].hash)) {
-                p[i].candidate = object_at(c, SLOT_REF(slot));
-                __builtin_prefetch(p[i].candidate);
-                __builtin_prefetch((const char *)p[i].candidate + sizeof(struct cache_object) - 1);
-                break;
-            }
+        unsigned match = bucket_match(b, hash_tag(p[i].hash));
+        if (!match)
+            continue;
+        /* the slot may have changed since: to empty, or to another object, which cache_act sees */
+        const char *o = (const char *)object_at(c, SLOT_REF(slot_load(b, __builtin_ctz(match))));
+        p[i].candidate = o;
+        if (o) {
+            __builtin_prefetch(o + offsetof(struct cache_object, block));
+            __builtin_prefetch(o + sizeof(struct cache_object) - 1);
+            __builtin_prefetch(o);
         }
     }
 }
@@ -197,15 +241,14 @@ void cache_act(const struct cache *c, struct cache_probe *p, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
         const struct cache_object *o = p[i].candidate;
-        if (o)
+        if (o && p[i].key_len > OBJECT_KEY)
             __builtin_prefetch(o->block);
     }
     for (unsigned i = 0; i < n; i++) {
         struct cache_object *o = (struct cache_object *)(uintptr_t)p[i].candidate;
         const struct bucket *b = p[i].bucket;
-        if (o && !key_equal(o, p[i].key, p[i].key_len))
-            o = cache_index_find(c, p[i].hash, p[i].key, p[i].key_len);
-        else if (!o && __atomic_load_n(&b->link, __ATOMIC_RELAXED))
+        if (o ? !key_equal(o, p[i].key, p[i].key_len)
+              : __atomic_load_n(&b->link, __ATOMIC_RELAXED) != 0)
             o = cache_index_find(c, p[i].hash, p[i].key, p[i].key_len);
         if (o)
             object_use(o);

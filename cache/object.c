@@ -5,9 +5,19 @@
 
 #include "cache/private.h"
 
+const char *cache_object_key(const struct cache_object *o, char room[static CACHE_KEY_MAX])
+{
+    if (o->key_len <= OBJECT_KEY)
+        return o->key;
+    memcpy(room, o->key, OBJECT_KEY);
+    memcpy(room + OBJECT_KEY, o->block, key_rest(o->key_len));
+    return room;
+}
+
 struct hash128 cache_object_hash(const struct cache *c, const struct cache_object *o)
 {
-    return cache_hash(c, o->block, o->key_len);
+    char room[CACHE_KEY_MAX];
+    return cache_hash(c, cache_object_key(o, room), o->key_len);
 }
 
 void cache_worker_gauges(struct cache_worker *w)
@@ -36,21 +46,18 @@ static struct cache_object *object_new(struct cache *c, struct cache_worker *w, 
     }
     cache_evict_for(c, w, 0);
     /* eviction starts at the heap's share; an eighth more is there for the grace period */
-    size_t bytes = key_len + head_len;
+    size_t rest = key_rest(key_len), bytes = rest + head_len;
     struct cache_object *o = object_at(c, w->free_object);
     char *block = NULL;
-    if (o && w->used.heap + bytes <= w->total.heap + w->total.heap / 8)
-        block = malloc(bytes ? bytes : 1);
-    if (!block) {
+    if (!o || w->used.heap + bytes > w->total.heap + w->total.heap / 8 ||
+        (bytes && !(block = malloc(bytes)))) {
         counter_inc(&w->counters.cache_no_object_total);
         return NULL;
     }
+    unpoison(o, sizeof(*o));
     w->free_object = o->next;
     w->used.objects++;
     w->used.heap += bytes;
-    memcpy(block, key, key_len);
-    if (head_len)
-        memcpy(block + key_len, head, head_len);
     *o = (struct cache_object){.block = block,
                                .key_len = (uint16_t)key_len,
                                .head_len = (uint16_t)head_len,
@@ -59,6 +66,11 @@ static struct cache_object *object_new(struct cache *c, struct cache_worker *w, 
                                .chunk = {CHUNK_NONE, CHUNK_NONE, CHUNK_NONE, CHUNK_NONE},
                                .map = CHUNK_NONE,
                                .meta = *meta};
+    memcpy(o->key, key, key_len - rest);
+    if (rest)
+        memcpy(block, (const char *)key + OBJECT_KEY, rest);
+    if (head_len)
+        memcpy(block + rest, head, head_len);
     cache_worker_gauges(w);
     return o;
 }
@@ -66,11 +78,12 @@ static struct cache_object *object_new(struct cache *c, struct cache_worker *w, 
 void cache_object_free(struct cache *c, struct cache_worker *w, struct cache_object *o)
 {
     w->used.objects--;
-    w->used.heap -= (uint64_t)o->key_len + o->head_len;
+    w->used.heap -= object_heap(o);
     free(o->block);
     o->block = NULL;
     o->next = w->free_object;
     w->free_object = object_ref(c, o);
+    poison(o, sizeof(*o));
 }
 
 struct cache_object *cache_begin(struct cache *c, struct hash128 hash, const void *key,
@@ -176,6 +189,7 @@ bool cache_complete(struct cache *c, struct cache_object *o)
         return false;
     }
     counter_inc(&w->counters.cache_completed_total);
+    cache_body_end(c, o);
     o->reach = 0; /* no chunk is ahead of the last byte: the field is `prev` from here on */
     state_store(o, CACHE_COMPLETE);
     object_enqueue(c, w, o);
@@ -208,7 +222,9 @@ struct cache_object *cache_refresh(struct cache *c, struct cache_object *old,
         return NULL;
     struct cache_meta fresh = *meta;
     fresh.content_length = (int64_t)old->ready;
-    struct cache_object *o = object_new(c, w, old->block, old->key_len, &fresh, head, head_len);
+    char room[CACHE_KEY_MAX];
+    struct cache_object *o =
+        object_new(c, w, cache_object_key(old, room), old->key_len, &fresh, head, head_len);
     if (!o)
         return NULL;
     if (!(old->flags & OBJECT_LINKED)) { /* object_new's eviction took it */

@@ -2,8 +2,8 @@
 /*
  * The cache's inside.
  *
- *   struct cache --- shard[64]: buckets --- slot {tag 16, ref 32} ---> object (96 bytes)
- *            \                                                          |- block: key, head (heap)
+ *   struct cache --- shard[64]: buckets --- slot {tag 16, ref 32} ---> object (96 bytes, key)
+ *            \                                                          |- block: head (heap)
  *             '----- worker[n]: free chunks, free objects,              |- chunk[4]   (16 KiB)
  *                               FIFOs, ghosts, retired objects          '- map chunk
  *
@@ -22,6 +22,8 @@
 #define CORAL_CACHE_PRIVATE_H
 
 #include <assert.h>
+
+#include <sanitizer/asan_interface.h>
 
 #include "cache/cache.h"
 
@@ -51,30 +53,40 @@ static_assert(MAP_DIRECT + MAP_LEAVES == MAP_IDS, "the map is one chunk");
 #define PLACE_CHUNKS 256u
 static_assert(PLACE_CHUNKS < MAP_DIRECT && PLACE_CHUNKS < MAP_IDS, "no map is left out");
 
-/* Readers follow block, lengths, chunk, map and meta, all written before the object is published
- * (map entries: before the bytes_ready that covers them). `state`, `uses`, `ready` and `pins` are
- * atomics. The others are the owner's alone. */
+/* Readers follow block, lengths, key, chunk, map and meta, all written before the object is
+ * published (map entries: before the bytes_ready that covers them). `state`, `uses`, `ready` and
+ * `pins` are atomics. The others are the owner's alone.
+ *
+ * What a lookup reads, and a hit counts in, comes last and next to the key, so that it is two cache
+ * lines of the three; with the key elsewhere it would be four or five, one of them in a small page
+ * and known only when the object has come. */
+#define OBJECT_KEY 64
+
 struct cache_object {
-    char *block; /* key, then head: one piece of the process heap, since they are small, varied and
-                    written once; allocated and freed by the owner only */
+    struct cache_meta meta;
+    uint32_t chunk[OBJECT_INLINE];
+    uint32_t map;
+    uint32_t next; /* refs: neighbours in a FIFO or a list of the worker */
+
+    char *block; /* what the key has beyond OBJECT_KEY, then the head; NULL: neither. One piece of
+                    the process heap, since they are small, varied and written once; allocated and
+                    freed by the owner only */
     uint16_t key_len, head_len;
     uint8_t state; /* enum cache_state */
     uint8_t uses;  /* S3-FIFO's 0 to 3; written by any reader, a lost update does no harm */
     uint8_t flags, queue;
     uint64_t ready;
     uint32_t pins;
-    uint32_t next; /* refs: neighbours in a FIFO or a list of the worker */
     union {
         uint32_t prev;
         uint32_t reach; /* unless it is complete: of its chunks from the first on, those up to the
                            last that cache_place took */
     };
-    uint32_t chunk[OBJECT_INLINE];
-    uint32_t map;
-    struct cache_meta meta;
+    char key[OBJECT_KEY]; /* its first bytes */
 };
-static_assert(sizeof(struct cache_meta) == 40, "the budget of what the rules keep");
-static_assert(sizeof(struct cache_object) == 96, "the budget of fixed metadata an object");
+static_assert(sizeof(struct cache_meta) == 40, "no holes");
+static_assert(offsetof(struct cache_object, key) == 96, "the budget of fixed metadata an object");
+static_assert(offsetof(struct cache_object, block) == LINE, "what a lookup reads is together");
 static_assert(CACHE_HEAD_MAX <= UINT16_MAX && CACHE_KEY_MAX <= UINT16_MAX, "16-bit lengths");
 
 /* Objects stand in pages of 64 KiB aligned to their size, so that an object alone leads to its
@@ -153,7 +165,8 @@ struct cache_worker {
 struct cache {
     struct hash_secret secret;
     struct rte_rcu_qsbr *qsbr;
-    uint8_t *memory;      /* chunks: 4096-aligned data, nothing else */
+    uint8_t *memory; /* chunks: 4096-aligned data, nothing else */
+    uint64_t chunks;
     uint8_t *object_base; /* pages */
     size_t object_pages;
     uint32_t *crc;  /* a word a chunk: CRC32C of its bytes so far, or the next free chunk */
@@ -184,6 +197,18 @@ static inline enum cache_state object_state(const struct cache_object *o)
     return (enum cache_state)__atomic_load_n(&o->state, __ATOMIC_ACQUIRE);
 }
 
+/* Bytes of a key that stand in the block. */
+static inline size_t key_rest(size_t key_len)
+{
+    return key_len > OBJECT_KEY ? key_len - OBJECT_KEY : 0;
+}
+
+/* Bytes of its block. */
+static inline size_t object_heap(const struct cache_object *o)
+{
+    return key_rest(o->key_len) + o->head_len;
+}
+
 static inline uint64_t chunks_for(uint64_t bytes)
 {
     return (bytes + CACHE_CHUNK_BYTES - 1) / CACHE_CHUNK_BYTES;
@@ -194,11 +219,32 @@ static inline uint8_t *chunk_data(const struct cache *c, uint32_t id)
     return c->memory + (size_t)id * CACHE_CHUNK_BYTES;
 }
 
+/*
+ * Chunks and objects come from tables that the allocator knows nothing of, so in builds with
+ * AddressSanitizer we say ourselves what must not be touched: free chunks, free objects, and what
+ * is behind a complete body in its last chunk. In other builds these are nothing.
+ */
+static inline void poison(const void *p, size_t bytes)
+{
+    (void)p;
+    (void)bytes;
+    ASAN_POISON_MEMORY_REGION(p, bytes);
+}
+
+static inline void unpoison(const void *p, size_t bytes)
+{
+    (void)p;
+    (void)bytes;
+    ASAN_UNPOISON_MEMORY_REGION(p, bytes);
+}
+
 /* body.c */
 uint32_t cache_chunk_take(struct cache *c, struct cache_worker *w); /* CHUNK_NONE: none free */
 void cache_chunk_give(struct cache *c, struct cache_worker *w, uint32_t id);
 /* Chunks that `o` occupies, or a few more while there are holes in it: body and maps. */
 uint64_t cache_body_chunks(const struct cache_object *o);
+/* It is complete: nothing is behind its last byte. */
+void cache_body_end(const struct cache *c, const struct cache_object *o);
 /* Frees from the end, at most about `budget` chunks. True when all are free. Nobody reads it. */
 bool cache_body_free(struct cache *c, struct cache_worker *w, struct cache_object *o,
                      uint64_t budget);
@@ -213,6 +259,8 @@ struct cache_object *cache_index_put(struct cache *c, struct hash128 h, struct c
 bool cache_index_remove(struct cache *c, struct hash128 h, const struct cache_object *o);
 
 /* object.c */
+/* The key in one piece: in the object, or put together in `room`. */
+const char *cache_object_key(const struct cache_object *o, char room[static CACHE_KEY_MAX]);
 struct hash128 cache_object_hash(const struct cache *c, const struct cache_object *o);
 /* Out of the index, out of its queue, on the retire list. */
 void cache_object_drop(struct cache *c, struct cache_worker *w, struct cache_object *o);

@@ -72,7 +72,7 @@ void cache_object_retire(struct cache *c, struct cache_worker *w, struct cache_o
     if (pins(o)) /* may take minutes: eviction must not count on it */
         return;
     w->pending_fresh.objects++;
-    w->pending_fresh.heap += (uint64_t)o->key_len + o->head_len;
+    w->pending_fresh.heap += object_heap(o);
     if (!(o->flags & OBJECT_BODY_MOVED))
         w->pending_fresh.chunks += cache_body_chunks(o);
 }

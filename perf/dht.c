@@ -7,7 +7,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "dht/id.h"
 #include "dht/mac.h"
@@ -146,16 +145,9 @@ static void round_measure(struct dht_run *r)
     r->rounds++;
 }
 
-static int by_value(const void *x, const void *y)
-{
-    double a = *(const double *)x, b = *(const double *)y;
-    return (a > b) - (a < b);
-}
-
 static double median(struct dht_run *r, double *value)
 {
-    qsort(value, r->rounds, sizeof(value[0]), by_value);
-    return value[r->rounds / 2];
+    return measure_median(value, r->rounds);
 }
 
 /* In core cycles. */
@@ -212,13 +204,6 @@ static void print_json(struct dht_run *r, uint32_t keys, const char *command)
 /* --- the run -----------------------------------------------------------------------------------
  */
 
-static double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 /* False: --op names none. */
 static bool choose(struct dht_run *r, const char *op)
 {
@@ -255,7 +240,8 @@ bool dht_run(const struct perf_options *o, const char *command, char *error, siz
               (r.asking[1] = dht_asking_new(&r.b, DHT_BENCH_NODES));
     if (!ok)
         snprintf(error, error_len, "no memory for %u keys", o->keys);
-    for (double end = seconds_now() + o->seconds; ok && r.rounds < ROUNDS && seconds_now() < end;)
+    for (double end = measure_clock() + o->seconds;
+         ok && r.rounds < ROUNDS && measure_clock() < end;)
         round_measure(&r);
     if (ok && o->json)
         print_json(&r, o->keys, command);

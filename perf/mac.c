@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <rte_cycles.h>
 
@@ -99,18 +98,10 @@ static bool same_tags(struct mac_run *r)
     return true;
 }
 
-static int by_value(const void *x, const void *y)
-{
-    double a = *(const double *)x, b = *(const double *)y;
-    return (a > b) - (a < b);
-}
-
 /* In core cycles, the median over rounds. */
 static double cycles(struct mac_run *r, unsigned a, unsigned s, unsigned b)
 {
-    double *cost = r->cost[a][s][b];
-    qsort(cost, r->rounds, sizeof(cost[0]), by_value);
-    return cost[r->rounds / 2] * r->calibration.ratio;
+    return measure_median(r->cost[a][s][b], r->rounds) * r->calibration.ratio;
 }
 
 static void size_text(unsigned bytes, char out[static 16])
@@ -154,13 +145,6 @@ static void print_json(struct mac_run *r, const char *command)
     printf("]}\n");
 }
 
-static double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 bool mac_run(const struct perf_options *o, const char *command, char *error, size_t error_len)
 {
     static struct mac_run r;
@@ -173,7 +157,8 @@ bool mac_run(const struct perf_options *o, const char *command, char *error, siz
     bool ok = r.mac[MAC_LIBRARY] && r.mac[MAC_WAYS] && same_tags(&r);
     if (!ok)
         snprintf(error, error_len, "the ways to compute a tag disagree, or the library has none");
-    for (double end = seconds_now() + o->seconds; ok && r.rounds < ROUNDS && seconds_now() < end;)
+    for (double end = measure_clock() + o->seconds;
+         ok && r.rounds < ROUNDS && measure_clock() < end;)
         round_measure(&r);
     if (ok && o->json)
         print_json(&r, command);

@@ -18,7 +18,7 @@
 enum status { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
 static const char usage[] =
-    "Usage: coral-perf echo|http|tcp|mac|dht [options]\n"
+    "Usage: coral-perf echo|http|tcp|mac|dht|cache [options]\n"
     "\n"
     "One worker on one core, a load generator on another, an in-memory link between them.\n"
     "\n"
@@ -30,6 +30,11 @@ static const char usage[] =
     "  dht                  the index alone: requests served, hops of lookups; with --op one of\n"
     "                       get, get-one, get-none, walk, store, cookie, ping, lookup, for\n"
     "                       profilers\n"
+    "  cache --op get       the cache alone: objects found, in batches and one by one (default)\n"
+    "  cache --op put       new objects stored in a full cache, which evicts others\n"
+    "  cache --op mixed     gets, and puts of what is missing; then gets on one core while "
+    "another\n"
+    "                       writes\n"
     "\n"
     "  --seconds S          measured time (default 3)\n"
     "  --connections N      http, tcp: live connections (default 1000)\n"
@@ -37,11 +42,15 @@ static const char usage[] =
     "                       (default: one on each connection)\n"
     "  --rate R             http: requests a second by schedule (default: as answers come)\n"
     "  --size BYTES         http, tcp: of the answer (default 1024); echo: of a frame (default "
-    "64)\n"
+    "64);\n"
+    "                       cache: of a body, in chunks of 4 KiB (default: empty)\n"
     "  --cores 1|2          http: with 1, worker and load take turns on one core, and only the\n"
     "                       worker's turns count: for callgrind, and for busy machines (default "
     "2)\n"
     "  --keys N             dht: in the store (default 1000000)\n"
+    "  --objects N          cache: in it (default 1000000); some 350 bytes of memory each\n"
+    "  --batch N            cache: gets at a time, 1 to 512 (default 32)\n"
+    "  --zipf S             cache: exponent of Zipf's law, 0 to 2 (default 0.99)\n"
     "  --no-huge            ordinary pages, as valgrind needs them\n"
     "  --offload on|off     whether the port pretends to do checksums (default on)\n"
     "  --json               one JSON object on standard output\n"
@@ -64,18 +73,34 @@ static int refuse(const char *what, const char *value, const char *remedy)
 static int read_options(int argc, char **argv, struct perf_options *o)
 {
     static const struct option options[] = {
-        {"seconds", required_argument, NULL, 's'}, {"connections", required_argument, NULL, 'c'},
-        {"size", required_argument, NULL, 'b'},    {"offload", required_argument, NULL, 'o'},
-        {"json", no_argument, NULL, 'j'},          {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},       {"op", required_argument, NULL, 'O'},
-        {"rate", required_argument, NULL, 'r'},    {"cores", required_argument, NULL, 'C'},
-        {"no-huge", no_argument, NULL, 'H'},       {"active", required_argument, NULL, 'a'},
-        {"keys", required_argument, NULL, 'k'},    {0},
+        {"seconds", required_argument, NULL, 's'},
+        {"connections", required_argument, NULL, 'c'},
+        {"size", required_argument, NULL, 'b'},
+        {"offload", required_argument, NULL, 'o'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {"op", required_argument, NULL, 'O'},
+        {"rate", required_argument, NULL, 'r'},
+        {"cores", required_argument, NULL, 'C'},
+        {"no-huge", no_argument, NULL, 'H'},
+        {"active", required_argument, NULL, 'a'},
+        {"keys", required_argument, NULL, 'k'},
+        {"objects", required_argument, NULL, 'n'},
+        {"batch", required_argument, NULL, 'B'},
+        {"zipf", required_argument, NULL, 'z'},
+        {0},
     };
-    double v;
+    double v = 0;
 
-    *o = (struct perf_options){
-        .seconds = 3, .connections = 1000, .cores = 2, .offload = true, .keys = 1000000};
+    *o = (struct perf_options){.seconds = 3,
+                               .connections = 1000,
+                               .cores = 2,
+                               .offload = true,
+                               .keys = 1000000,
+                               .objects = 1000000,
+                               .batch = 32,
+                               .zipf = 0.99};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == 's' && !number(optarg, 0.1, 600, &o->seconds))
             return refuse("--seconds", optarg, "is no time from 0.1 to 600");
@@ -95,6 +120,16 @@ static int read_options(int argc, char **argv, struct perf_options *o)
             return refuse("--keys", optarg, "is no number from 1000 to 10000000");
         if (c == 'k')
             o->keys = (uint32_t)v;
+        if (c == 'n' && !number(optarg, 1000, 1e7, &v))
+            return refuse("--objects", optarg, "is no number from 1000 to 10000000");
+        if (c == 'n')
+            o->objects = (uint32_t)v;
+        if (c == 'B' && !number(optarg, 1, 512, &v))
+            return refuse("--batch", optarg, "is no number from 1 to 512");
+        if (c == 'B')
+            o->batch = (uint32_t)v;
+        if (c == 'z' && !number(optarg, 0, 2, &o->zipf))
+            return refuse("--zipf", optarg, "is no exponent from 0 to 2");
         if (c == 'O')
             o->op_name = optarg;
         if (c == 'c')
@@ -129,8 +164,10 @@ static int read_options(int argc, char **argv, struct perf_options *o)
     o->name = argv[optind];
     bool echo = strcmp(o->name, "echo") == 0, tcp = strcmp(o->name, "tcp") == 0;
     bool mac = strcmp(o->name, "mac") == 0, dht = strcmp(o->name, "dht") == 0;
-    if (!echo && !tcp && !mac && !dht && strcmp(o->name, "http") != 0)
-        return refuse("run", o->name, "is not known; there are echo, http, tcp, mac and dht");
+    bool cache = strcmp(o->name, "cache") == 0;
+    if (!echo && !tcp && !mac && !dht && !cache && strcmp(o->name, "http") != 0)
+        return refuse("run", o->name,
+                      "is not known; there are echo, http, tcp, mac, dht and cache");
     if (tcp && o->op_name && strcmp(o->op_name, "idle") == 0)
         o->op = PERF_IDLE;
     if (tcp && o->op_name && strcmp(o->op_name, "connect") == 0)
@@ -138,8 +175,11 @@ static int read_options(int argc, char **argv, struct perf_options *o)
     if (tcp && o->op == PERF_NONE)
         return refuse("--op", o->op_name ? o->op_name : "",
                       "is neither idle nor connect, with tcp");
-    if (o->op_name && !tcp && !dht)
-        return refuse("--op", o->name, "takes none: it goes with tcp and dht");
+    if (cache && o->op_name && strcmp(o->op_name, "get") != 0 && strcmp(o->op_name, "put") != 0 &&
+        strcmp(o->op_name, "mixed") != 0)
+        return refuse("--op", o->op_name, "is none of get, put and mixed, with cache");
+    if (o->op_name && !tcp && !dht && !cache)
+        return refuse("--op", o->name, "takes none: it goes with tcp, dht and cache");
     if (!tcp && o->connections > HTTP_CONNECTIONS_MAX)
         return refuse("--connections", "with http", "is at most 1200000");
     if (!tcp && !echo && o->connections > HTTP_ALL_MAX && o->active == 0)
@@ -151,7 +191,7 @@ static int read_options(int argc, char **argv, struct perf_options *o)
                       "is more than half of --connections, or beside --rate");
     if (tcp && o->size > 1400)
         return refuse("--size", "with tcp", "is one segment's, at most 1400");
-    if (o->size == 0)
+    if (o->size == 0 && !cache)
         o->size = echo ? 64 : 1024;
     char size[16];
     snprintf(size, sizeof(size), "%u", o->size);
@@ -233,8 +273,10 @@ int main(int argc, char **argv)
     int status = read_options(argc, argv, &o);
     if (status >= 0)
         return status;
-    if (o.name[0] == 'm' || o.name[0] == 'd') {
-        if ((o.name[0] == 'm' ? mac_run : dht_run)(&o, command, error, sizeof(error)))
+    if (o.name[0] == 'm' || o.name[0] == 'd' || o.name[0] == 'c') {
+        if ((o.name[0] == 'm'   ? mac_run
+             : o.name[0] == 'd' ? dht_run
+                                : cache_run)(&o, command, error, sizeof(error)))
             return STATUS_DONE;
         fprintf(stderr, "coral-perf: %s\n", error);
         return STATUS_FAILED;

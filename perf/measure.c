@@ -5,6 +5,7 @@
  * window and in no other.
  */
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "perf/perf.h"
@@ -16,6 +17,12 @@ static int by_value(const void *x, const void *y)
 {
     double a = *(const double *)x, b = *(const double *)y;
     return (a > b) - (a < b);
+}
+
+double measure_median(double *value, unsigned n)
+{
+    qsort(value, n, sizeof(value[0]), by_value);
+    return n ? value[n / 2] : 0;
 }
 
 void measure_windows(double seconds, const uint64_t *ops, const uint64_t *busy_tsc,
@@ -39,9 +46,15 @@ void measure_windows(double seconds, const uint64_t *ops, const uint64_t *busy_t
         last_busy = b;
         now = perf_now().mono_us;
     } while (now < end);
-    qsort(cost, n, sizeof(cost[0]), by_value);
     r->ops = last_ops - first_ops;
     r->busy_tsc = last_busy - first_busy;
-    r->tsc_per_op = n ? cost[n / 2] : 0;
+    r->tsc_per_op = measure_median(cost, n);
     r->seconds = (double)(now - began) / 1e6;
+}
+
+double measure_clock(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }

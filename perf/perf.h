@@ -8,6 +8,7 @@
  *   measure.c  the measured time, in windows    host.c   the generator's end of the link: IP, TCP
  *   tcp.c      the TCP engine alone         mac.c    the index's tags alone, on one core
  *                                           dht.h    the index alone, on one core
+ *                                           cache.h  the cache alone
  */
 #ifndef CORAL_PERF_H
 #define CORAL_PERF_H
@@ -22,15 +23,18 @@
 enum perf_op { PERF_NONE, PERF_IDLE, PERF_CONNECT };
 
 struct perf_options {
-    const char *name;    /* "echo", "http", "tcp", "mac", "dht" */
+    const char *name;    /* "echo", "http", "tcp", "mac", "dht", "cache" */
     const char *op_name; /* NULL: not given */
     enum perf_op op;     /* tcp: of that name */
     uint32_t keys;       /* dht: in the store */
+    uint32_t objects;    /* cache: in it */
+    uint32_t batch;      /* cache: gets at a time */
+    double zipf;         /* cache: exponent of the law by which objects are asked for */
     double rate;         /* http: requests a second by schedule; 0: as soon as answers come */
     double seconds;
     uint32_t connections;
     uint32_t active; /* http: requests in flight, on connections picked at random; 0: one on each */
-    uint32_t size;   /* bytes of the object; echo: of the frame */
+    uint32_t size;   /* bytes of the object (cache: of its body); echo: of the frame */
     uint32_t cores;  /* http: 2: worker and generator have one each; 1: they take turns on one */
     bool offload, json, no_huge;
 };
@@ -80,6 +84,9 @@ struct now perf_now(void);
  * Fills ops, busy_tsc, tsc_per_op and seconds. */
 void measure_windows(double seconds, const uint64_t *ops, const uint64_t *busy_tsc,
                      struct perf_result *r);
+/* Sorts them. */
+double measure_median(double *value, unsigned n);
+double measure_clock(void); /* seconds */
 
 /* --- runs; false with `error`
  * ---------------------------------------------------------------------- */
@@ -90,6 +97,7 @@ bool http_run(const struct perf_options *o, struct perf_result *r, char *error, 
 /* Tables of costs, which they print themselves. Work without EAL. */
 bool mac_run(const struct perf_options *o, const char *command, char *error, size_t error_len);
 bool dht_run(const struct perf_options *o, const char *command, char *error, size_t error_len);
+bool cache_run(const struct perf_options *o, const char *command, char *error, size_t error_len);
 
 /* --- host.c
  * ---------------------------------------------------------------------------------------- */

@@ -11,9 +11,11 @@
 
 #include "world.h"
 
-#define READERS 2
-#define KEYS    2048
-#define HELD    8 /* pins that a reader keeps over polls */
+#define READERS  2
+#define KEYS     2048
+#define BURST    32
+#define KEY_ROOM 96
+#define HELD     8 /* pins that a reader keeps over polls */
 
 static struct world world;
 static atomic_bool stop;
@@ -32,9 +34,11 @@ static uint64_t clock_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-static void key_of(char out[static 32], unsigned i)
+/* Every other one is longer than the part of a key that stands in the object. */
+static void key_of(char out[static KEY_ROOM], unsigned i)
 {
-    snprintf(out, 32, "http://host/%u", i);
+    static const char path[] = "a-path/of/some/length/so-that/the-number/stands/behind/64-bytes/";
+    snprintf(out, KEY_ROOM, "http://host/%s%u", i % 2 ? path : "", i);
 }
 
 /* What is ready of `o` is right: its salt is its version. */
@@ -68,16 +72,16 @@ static void *reader_run(void *arg)
     rng_init_u64(&rng, r->seed);
     const struct cache_object *held[HELD] = {0};
     while (!atomic_load(&stop)) {
-        char key[8][32];
-        struct cache_probe p[8];
-        for (unsigned i = 0; i < 8; i++) {
+        char key[BURST][KEY_ROOM];
+        struct cache_probe p[BURST];
+        for (unsigned i = 0; i < BURST; i++) {
             key_of(key[i], rng_below(&rng, KEYS));
             p[i] = (struct cache_probe){.key = key[i], .key_len = (uint32_t)strlen(key[i])};
         }
-        cache_prepare(world.c, p, 8);
-        cache_touch(world.c, p, 8);
-        cache_act(world.c, p, 8);
-        for (unsigned i = 0; i < 8; i++) {
+        cache_prepare(world.c, p, BURST);
+        cache_touch(world.c, p, BURST);
+        cache_act(world.c, p, BURST);
+        for (unsigned i = 0; i < BURST; i++) {
             const struct cache_object *o = p[i].found;
             if (!o)
                 continue;
@@ -131,7 +135,7 @@ static void owner_place(struct rng *rng, struct cache_object *o, const uint8_t *
 /* Fills in pieces, linked before, between or after them; sometimes given up. */
 static void owner_fill(struct rng *rng, uint64_t salt)
 {
-    char key[32];
+    char key[KEY_ROOM];
     key_of(key, rng_below(rng, KEYS));
     size_t len = rng_below(rng, 8) ? rng_below(rng, 12000) : rng_below(rng, 120000), done = 0;
     struct cache_meta meta = {
@@ -179,7 +183,7 @@ static void owner_fill(struct rng *rng, uint64_t salt)
 
 static void owner_touch(struct rng *rng)
 {
-    char key[32];
+    char key[KEY_ROOM];
     key_of(key, rng_below(rng, KEYS));
     struct hash128 h = cache_hash(world.c, key, strlen(key));
     struct cache_object *o =
@@ -218,7 +222,7 @@ int main(int argc, char **argv)
         pthread_join(reader[i].thread, NULL);
 
     for (unsigned i = 0; i < KEYS; i++) {
-        char key[32];
+        char key[KEY_ROOM];
         key_of(key, i);
         const struct cache_object *o =
             cache_lookup_owner(world.c, cache_hash(world.c, key, strlen(key)), key, strlen(key));

@@ -299,3 +299,46 @@ Test(body, has_no_place_that_it_cannot_promise)
     world_settle(&w);
     world_close(&w);
 }
+
+#if defined(__SANITIZE_ADDRESS__)
+#define WITH_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WITH_ASAN 1
+#endif
+#endif
+
+#ifdef WITH_ASAN
+#include <sanitizer/asan_interface.h>
+
+/* What AddressSanitizer would say of a byte that somebody reads too far, or too late. */
+Test(body, free_chunks_and_what_is_behind_a_body_are_poisoned)
+{
+    struct world w;
+    world_open(&w, 4 * MIB, 100, 1);
+    cr_assert(__asan_address_is_poisoned(w.memory), "nobody has taken a chunk yet");
+    struct cache_object *o = world_store(&w, "http://host/a", 1, 5000);
+    const uint8_t *first = cache_bytes(o, 0).data, *second = cache_bytes(o, 4096).data;
+    cr_assert_null(__asan_region_is_poisoned((void *)(uintptr_t)first, 4096));
+    cr_assert_null(__asan_region_is_poisoned((void *)(uintptr_t)second, 5000 - 4096));
+    cr_assert(__asan_address_is_poisoned(second + (5000 - 4096)), "the byte behind the last one");
+    cr_assert(__asan_address_is_poisoned(second + 4095));
+    cr_assert_not(__asan_address_is_poisoned(o));
+
+    cache_pin(o, 0);
+    cache_unlink(w.c, o);
+    world_settle(&w);
+    cr_assert_not(__asan_address_is_poisoned(first), "it is pinned");
+    cache_unpin(o, 0);
+    world_settle(&w);
+    cr_assert(__asan_address_is_poisoned(first), "freed");
+    cr_assert(__asan_address_is_poisoned(second));
+    cr_assert(__asan_address_is_poisoned(o), "and the object too");
+
+    cr_assert(world_store(&w, "http://host/b", 2, 100));
+    cr_assert_not(__asan_address_is_poisoned(first), "taken anew: last in, first out");
+    cr_assert_not(__asan_address_is_poisoned(first + 99));
+    cr_assert(__asan_address_is_poisoned(first + 100));
+    world_close(&w);
+}
+#endif

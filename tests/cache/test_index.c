@@ -56,6 +56,43 @@ Test(index, finds_a_burst_of_present_and_absent_keys)
     world_close(&w);
 }
 
+/* A key's first bytes stand in the object, the rest elsewhere: all of it counts. */
+Test(index, compares_keys_of_all_lengths_whole)
+{
+    static const unsigned lengths[] = {1, 2, 63, 64, 65, 66, 127, 128, 129, 1000, CACHE_KEY_MAX};
+    struct world w;
+    world_open(&w, 8 * MIB, 1000, 1);
+    for (unsigned i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        unsigned len = lengths[i];
+        char key[CACHE_KEY_MAX + 1], other[CACHE_KEY_MAX + 1];
+        memset(key, 'a' + (int)i, len);
+        key[len] = 0;
+        cr_assert(world_store(&w, key, i, 100));
+        const struct cache_object *o = world_find(&w, key);
+        cr_assert(o, "%u bytes", len);
+        size_t head_len;
+        const char *head = cache_head(o, &head_len);
+        cr_assert(head_len == len && memcmp(head, key, len) == 0, "the head is behind the key");
+        cr_assert(
+            cache_refresh(w.c, (struct cache_object *)(uintptr_t)o, cache_meta(o), "h", 1, w.now));
+        cr_assert(world_find(&w, key) != o && world_find(&w, key), "refreshed under its key");
+
+        /* the same hash, one byte not the same */
+        struct hash128 h = cache_hash(w.c, key, len);
+        cr_assert(cache_lookup_owner(w.c, h, key, len));
+        const unsigned changed[] = {0, len / 2, len - 1};
+        for (unsigned k = 0; k < 3; k++) {
+            memcpy(other, key, len + 1);
+            other[changed[k]] = '!';
+            cr_assert_null(cache_lookup_owner(w.c, h, other, len), "byte %u of %u", changed[k],
+                           len);
+        }
+        cr_assert_null(cache_lookup_owner(w.c, h, key, len - 1));
+    }
+    cr_assert_eq(WORLD_SUM(&w, cache_objects), sizeof(lengths) / sizeof(lengths[0]));
+    world_close(&w);
+}
+
 Test(index, replaces_what_stood_under_the_key)
 {
     struct world w;

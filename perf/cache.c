@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The cache alone: objects found, stored and evicted, without a wire. What is measured in turn is
+ * measured again and again, so that a busy minute spoils all alike; costs are medians over rounds.
+ * Needs no EAL, and a second CPU for the writer beside the reader only.
+ */
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "perf/cache.h"
+#include "version.h"
+
+#define ROUNDS      20000 /* at most */
+#define UPDATE_RATE 0.6e6 /* a second, of the writer beside the reader */
+
+enum op { OP_GET, OP_PUT, OP_MIXED, OPS };
+static const char *const op_name[OPS] = {"get", "put", "mixed"};
+
+struct cache_run {
+    struct cache_bench b;
+    struct cache_load *load;
+    struct calibration calibration;
+    enum op op;
+    unsigned rounds;
+    double batched[ROUNDS], single[ROUNDS]; /* TSC cycles */
+    bool paired;
+    struct cache_pair pair;
+    /* what the table says: core cycles */
+    double cycles, single_cycles, alone, beside;
+};
+
+static void round_measure(struct cache_run *r, unsigned batch)
+{
+    calibrate(&r->calibration);
+    if (r->op == OP_GET) {
+        r->batched[r->rounds] = cache_get_window(r->load, batch);
+        r->single[r->rounds] = cache_get_window(r->load, 1);
+    } else if (r->op == OP_PUT) {
+        r->batched[r->rounds] = cache_put_window(r->load, batch);
+    } else {
+        r->batched[r->rounds] = cache_mixed_window(r->load, batch);
+    }
+    r->rounds++;
+}
+
+/* --- the table ---------------------------------------------------------------------------------
+ */
+
+static double share(uint64_t part, uint64_t all)
+{
+    return all ? (double)part / (double)all : 0;
+}
+
+/* Of what the reader does in the same time. */
+static double loss_percent(const struct cache_run *r)
+{
+    return r->beside > 0 ? 100 * (1 - r->alone / r->beside) : 0;
+}
+
+static uint64_t errors(const struct cache_run *r)
+{
+    return r->load->errors + r->pair.errors;
+}
+
+static void print_table(const struct cache_run *r, const struct perf_options *o)
+{
+    const struct cache_load *l = r->load;
+    printf("%u objects, Zipf %.2f, bodies of %u bytes, %.1f bytes of memory an object\n",
+           o->objects, o->zipf, o->size, r->b.bytes_per_object);
+    printf("%-22s %9.1f core cycles in batches of %u\n", op_name[r->op], r->cycles, o->batch);
+    if (r->op == OP_GET)
+        printf("%-22s %9.1f core cycles\n", "get, one by one", r->single_cycles);
+    if (r->paired)
+        printf("%-22s %9.1f core cycles, %.1f beside a writer of %.0f objects a second: %.1f %% "
+               "lost, median of %u windows\n",
+               "get, two cores", r->alone, r->beside, r->pair.updates_per_s, loss_percent(r),
+               r->pair.windows);
+    if (l->gets)
+        printf("%.2f %% hits; ", 100 * share(l->hits, l->gets));
+    printf("%llu gets, %llu puts, %llu errors\n", (unsigned long long)(l->gets + r->pair.gets),
+           (unsigned long long)l->puts, (unsigned long long)errors(r));
+    printf("%.3f core cycles a TSC cycle, median of %u rounds, revision %s\n", r->calibration.ratio,
+           r->rounds, CORAL_REVISION);
+}
+
+static void print_json(const struct cache_run *r, const struct perf_options *o, const char *command)
+{
+    const struct cache_load *l = r->load;
+    printf("{\"name\": \"cache\", \"op\": \"%s\", \"objects\": %u, \"batch\": %u, \"zipf\": %.3f, "
+           "\"size\": %u, \"cycles_per_op\": %.1f, \"hit_share\": %.4f, \"gets\": %llu, \"puts\": "
+           "%llu, \"errors\": %llu, \"bytes_per_object\": %.1f, \"core_per_tsc\": %.4f, "
+           "\"rounds\": %u",
+           op_name[r->op], o->objects, o->batch, o->zipf, o->size, r->cycles,
+           share(l->hits, l->gets), (unsigned long long)(l->gets + r->pair.gets),
+           (unsigned long long)l->puts, (unsigned long long)errors(r), r->b.bytes_per_object,
+           r->calibration.ratio, r->rounds);
+    if (r->op == OP_GET)
+        printf(", \"single_cycles_per_op\": %.1f", r->single_cycles);
+    if (r->paired)
+        printf(", \"get_cycles_alone\": %.1f, \"get_cycles_beside_writer\": %.1f, "
+               "\"updates_per_s\": %.0f, \"loss_percent\": %.1f, \"writer_windows\": %u",
+               r->alone, r->beside, r->pair.updates_per_s, loss_percent(r), r->pair.windows);
+    printf(", \"command\": \"%s\", \"revision\": \"%s\"}\n", command, CORAL_REVISION);
+}
+
+/* --- the run -----------------------------------------------------------------------------------
+ */
+
+/* Rounds for so long; then, for mixed, the pair for as long, on a cache of which nothing misses. */
+static bool measure(struct cache_run *r, const struct perf_options *o, int second_cpu)
+{
+    uint32_t catalogue = r->op == OP_MIXED ? 2 * o->objects : o->objects;
+    if (!cache_bench_open(&r->b, o->objects, catalogue, o->size, r->op == OP_GET) ||
+        !(r->load = cache_load_new(&r->b, o->zipf, 1)))
+        return false;
+    for (double end = measure_clock() + o->seconds; r->rounds < ROUNDS && measure_clock() < end;)
+        round_measure(r, o->batch);
+    if (r->op != OP_MIXED || second_cpu < 0)
+        return true;
+    r->paired = true;
+    return cache_pair_run(&r->b, o->zipf, o->batch, UPDATE_RATE, o->seconds, (unsigned)second_cpu,
+                          &r->pair);
+}
+
+static void to_core_cycles(struct cache_run *r)
+{
+    double ratio = r->calibration.ratio;
+    r->cycles = measure_median(r->batched, r->rounds) * ratio;
+    r->single_cycles = measure_median(r->single, r->rounds) * ratio;
+    r->alone = r->pair.alone * ratio;
+    r->beside = r->pair.beside * ratio;
+}
+
+bool cache_run(const struct perf_options *o, const char *command, char *error, size_t error_len)
+{
+    static struct cache_run r;
+    int second_cpu = perf_cpu(1);
+    cpu_set_t one;
+
+    CPU_ZERO(&one);
+    CPU_SET((unsigned)perf_cpu(0), &one);
+    sched_setaffinity(0, sizeof(one), &one);
+    for (unsigned i = 0; o->op_name && i < OPS; i++)
+        if (strcmp(o->op_name, op_name[i]) == 0)
+            r.op = i;
+    bool ok = measure(&r, o, second_cpu);
+    to_core_cycles(&r);
+    if (!ok)
+        snprintf(error, error_len, "no memory for %u objects", o->objects);
+    else if (o->json)
+        print_json(&r, o, command);
+    else
+        print_table(&r, o);
+    if (ok && errors(&r) > 0)
+        snprintf(error, error_len, "%llu objects were wrong, or found no room",
+                 (unsigned long long)errors(&r));
+    bool good = ok && errors(&r) == 0;
+    cache_load_free(r.load);
+    cache_bench_close(&r.b);
+    return good;
+}

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+
+#include "base/memory.h"
+#include "perf/cache.h"
+
+#define POLL    32                  /* puts between two polls, at most */
+#define FRESH   ((uint64_t)1 << 32) /* the first number beyond the catalogue */
+#define SCATTER 2654435761u /* a prime: its multiples visit all of a catalogue in no order */
+
+/* --- objects: all about one follows from its number
+ * ------------------------------------------------ */
+
+static void hex_write(char *out, uint64_t x)
+{
+    for (unsigned i = 0; i < 16; i++)
+        out[i] = "0123456789abcdef"[x >> (60 - 4 * i) & 15];
+}
+
+static void key_write(char *out, uint64_t number)
+{
+    static const char text[] = "http://www.site-0000.example/assets/0123456789abcdef/xy.jpeg";
+    static_assert(sizeof(text) == CACHE_BENCH_KEY + 1, "its length");
+    uint64_t mixed = zipf_mix(number);
+    memcpy(out, text, CACHE_BENCH_KEY);
+    for (unsigned i = 0; i < 4; i++)
+        out[16 + i] = (char)('0' + (mixed >> 3 * i & 7));
+    hex_write(out + 36, mixed);
+}
+
+static void head_write(char *out, uint64_t number)
+{
+    static const char text[] = "Content-Type: image/jpeg\r\nETag: \"0123456789abcdef\"\r\n";
+    static_assert(sizeof(text) == CACHE_BENCH_HEAD + 1, "its length");
+    memcpy(out, text, CACHE_BENCH_HEAD);
+    hex_write(out + 33, number);
+}
+
+/* Whether `o` is the object of that number. Its head lies elsewhere in memory: one in 64 is read.
+ */
+static bool is_right(const struct cache_object *o, uint64_t number, unsigned i)
+{
+    char head[CACHE_BENCH_HEAD];
+    size_t len;
+    if (cache_version(o) != number + 1)
+        return false;
+    if (i % 64)
+        return true;
+    head_write(head, number);
+    const char *found = cache_head(o, &len);
+    return len == sizeof(head) && memcmp(found, head, len) == 0;
+}
+
+static struct cache_object *begin(const struct cache_bench *b, struct hash128 h, const char *key,
+                                  uint64_t number)
+{
+    struct cache_meta meta = {.status = 200,
+                              .response_s = b->now.wall_s,
+                              .lifetime_s = 3600,
+                              .content_length = b->size,
+                              .version = number + 1};
+    char head[CACHE_BENCH_HEAD];
+    head_write(head, number);
+    return cache_begin(b->cache, h, key, CACHE_BENCH_KEY, &meta, head, sizeof(head), b->now);
+}
+
+/* A response comes and is stored whole. False: there was no memory for it. */
+static bool store(const struct cache_bench *b, struct hash128 h, const char *key, uint64_t number)
+{
+    struct cache_object *o = begin(b, h, key, number);
+    if (!o)
+        return false;
+    bool whole = (b->size == 0 || cache_append(b->cache, o, b->body, b->size) == b->size) &&
+                 cache_complete(b->cache, o);
+    if (whole)
+        cache_link(b->cache, o);
+    else
+        cache_fail(b->cache, o);
+    cache_unpin(o, 0);
+    return whole;
+}
+
+/* --- the cache ----------------------------------------------------------------------------------
+ */
+
+static double resident_bytes(void)
+{
+    unsigned long all = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (f && fscanf(f, "%lu %lu", &all, &resident) != 2)
+        resident = 0;
+    if (f)
+        fclose(f);
+    return (double)resident * (double)sysconf(_SC_PAGESIZE);
+}
+
+static void poll(const struct cache_bench *b)
+{
+    cache_reclaim(b->cache, 0, b->now);
+    rte_rcu_qsbr_quiescent(b->qsbr, 0);
+}
+
+/* An evicted object is free three polls later; until then the cache lives on its reserve, a 64th.
+ */
+static unsigned poll_after(const struct cache_bench *b, unsigned n)
+{
+    unsigned most = b->held / 256 > 1 ? b->held / 256 : 1;
+    return n < most ? n : most;
+}
+
+/* Takes all objects once and gives them back in another order. */
+static bool mix_memory(const struct cache_bench *b)
+{
+    struct cache_object **o = calloc(b->held, sizeof(*o));
+    char key[CACHE_BENCH_KEY];
+    uint32_t n = 0;
+    if (!o)
+        return false;
+    for (; n < b->held; n++) {
+        key_write(key, n);
+        o[n] = begin(b, cache_hash(b->cache, key, sizeof(key)), key, n);
+        if (!o[n])
+            break;
+    }
+    for (uint32_t i = n; i > 0; i--) {
+        uint32_t k = (uint32_t)(zipf_mix(i) % i);
+        struct cache_object *picked = o[k];
+        o[k] = o[i - 1];
+        cache_fail(b->cache, picked);
+        cache_unpin(picked, 0);
+        if (i % POLL == 0)
+            poll(b);
+    }
+    for (uint32_t i = 0; i < n / POLL + 100; i++)
+        poll(b);
+    free(o);
+    return n >= b->held - b->held / 32;
+}
+
+static bool fill(const struct cache_bench *b, uint64_t first, uint32_t n)
+{
+    unsigned every = poll_after(b, POLL);
+    char key[CACHE_BENCH_KEY];
+    for (uint32_t i = 0; i < n; i++) {
+        key_write(key, first + i);
+        if (!store(b, cache_hash(b->cache, key, sizeof(key)), key, first + i))
+            return false;
+        if (i % every == 0)
+            poll(b);
+    }
+    return true;
+}
+
+static bool make_cache(struct cache_bench *b, bool spare)
+{
+    uint64_t room = (uint64_t)b->held + (spare ? b->held / 32 + 4096 : 0);
+    uint64_t chunks = (b->size + CACHE_CHUNK_BYTES - 1) / CACHE_CHUNK_BYTES * (room + room / 32);
+    uint64_t heap = room * (CACHE_BENCH_KEY + CACHE_BENCH_HEAD) / CACHE_CHUNK_BYTES * 4;
+    b->bytes = (size_t)((chunks > heap ? chunks : heap) + 1024) * CACHE_CHUNK_BYTES;
+    b->memory = memory_new(b->bytes, 1);
+    b->body = memory_new(b->size + 1, 1);
+    b->qsbr = memory_new(rte_rcu_qsbr_get_memsize(CACHE_BENCH_THREADS), 1);
+    if (!b->memory || !b->body || !b->qsbr || rte_rcu_qsbr_init(b->qsbr, CACHE_BENCH_THREADS) != 0)
+        return false;
+    for (unsigned i = 0; i < CACHE_BENCH_THREADS; i++)
+        rte_rcu_qsbr_thread_register(b->qsbr, i);
+    rte_rcu_qsbr_thread_online(b->qsbr, 0);
+    struct cache_config config = {.memory = b->memory,
+                                  .bytes = b->bytes,
+                                  .objects = (uint32_t)room,
+                                  .workers = 1,
+                                  .qsbr = b->qsbr,
+                                  .seed = "coral-perf cache"};
+    b->cache = cache_create(&config);
+    return b->cache != NULL;
+}
+
+bool cache_bench_open(struct cache_bench *b, uint32_t objects, uint32_t catalogue, uint32_t size,
+                      bool spare)
+{
+    double before = resident_bytes();
+    *b = (struct cache_bench){
+        .held = objects, .catalogue = catalogue, .size = size, .now = {1000000, 1700000000}};
+    if (!make_cache(b, spare) || !mix_memory(b) || !fill(b, 0, objects))
+        return false;
+    b->bytes_per_object = (resident_bytes() - before) / objects;
+    /* to the point where one comes and one goes */
+    return spare || fill(b, FRESH, objects / 16);
+}
+
+void cache_bench_close(struct cache_bench *b)
+{
+    cache_destroy(b->cache);
+    memory_free(b->memory, b->bytes, 1);
+    memory_free(b->body, b->size + 1, 1);
+    memory_free(b->qsbr, rte_rcu_qsbr_get_memsize(CACHE_BENCH_THREADS), 1);
+}
+
+/* --- windows ------------------------------------------------------------------------------------
+ */
+
+struct cache_load *cache_load_new(const struct cache_bench *b, double s, uint64_t seed)
+{
+    struct cache_load *l = memory_new(1, sizeof(*l));
+    if (!l)
+        return NULL;
+    *l = (struct cache_load){
+        .b = b, .zipf = zipf_make(b->catalogue, s, seed << 32), .fresh = FRESH + b->held};
+    for (unsigned i = 0; i < CACHE_BENCH_WINDOW; i++)
+        l->probe[i] = (struct cache_probe){.key = l->key[i], .key_len = CACHE_BENCH_KEY};
+    return l;
+}
+
+void cache_load_free(struct cache_load *l)
+{
+    memory_free(l, 1, sizeof(*l));
+}
+
+static uint32_t pick_one(struct cache_load *l)
+{
+    return (uint32_t)((uint64_t)zipf_next(&l->zipf) * SCATTER % l->b->catalogue);
+}
+
+static void pick(struct cache_load *l)
+{
+    for (unsigned i = 0; i < CACHE_BENCH_WINDOW; i++) {
+        l->number[i] = pick_one(l);
+        key_write(l->key[i], l->number[i]);
+    }
+}
+
+static void check(struct cache_load *l)
+{
+    for (unsigned i = 0; i < CACHE_BENCH_WINDOW; i++) {
+        const struct cache_object *o = l->probe[i].found;
+        l->hits += o != NULL;
+        l->errors += o && !is_right(o, l->number[i], i);
+    }
+    l->gets += CACHE_BENCH_WINDOW;
+}
+
+static void get(struct cache_load *l, unsigned first, unsigned n)
+{
+    struct cache_probe *p = l->probe + first;
+    n = n < CACHE_BENCH_WINDOW - first ? n : CACHE_BENCH_WINDOW - first;
+    cache_prepare(l->b->cache, p, n);
+    cache_touch(l->b->cache, p, n);
+    cache_act(l->b->cache, p, n);
+}
+
+double cache_get_window(struct cache_load *l, unsigned n)
+{
+    pick(l);
+    uint64_t began = rte_rdtsc_precise();
+    for (unsigned i = 0; i < CACHE_BENCH_WINDOW; i += n)
+        get(l, i, n);
+    uint64_t took = rte_rdtsc_precise() - began;
+    check(l);
+    return (double)took / CACHE_BENCH_WINDOW;
+}
+
+static bool put(struct cache_load *l, unsigned i, uint64_t number)
+{
+    struct hash128 h = cache_hash(l->b->cache, l->key[i], CACHE_BENCH_KEY);
+    bool done = store(l->b, h, l->key[i], number);
+    l->puts += done;
+    return done;
+}
+
+double cache_put_window(struct cache_load *l, unsigned n)
+{
+    n = poll_after(l->b, n);
+    for (unsigned i = 0; i < CACHE_BENCH_WINDOW; i++)
+        key_write(l->key[i], l->fresh + i);
+    uint64_t began = rte_rdtsc_precise();
+    for (unsigned i = 0; i < CACHE_BENCH_WINDOW; i++) {
+        if (!put(l, i, l->fresh + i))
+            l->errors++;
+        if (i % n == n - 1)
+            poll(l->b);
+    }
+    uint64_t took = rte_rdtsc_precise() - began;
+    l->fresh += CACHE_BENCH_WINDOW;
+    return (double)took / CACHE_BENCH_WINDOW;
+}
+
+/* What is found must be looked at before the next poll: it may be evicted after it. */
+double cache_mixed_window(struct cache_load *l, unsigned n)
+{
+    n = poll_after(l->b, n);
+    uint64_t took = 0;
+    pick(l);
+    for (unsigned i = 0; i < CACHE_BENCH_WINDOW; i += n) {
+        uint64_t began = rte_rdtsc_precise();
+        get(l, i, n);
+        for (unsigned k = i; k < i + n && k < CACHE_BENCH_WINDOW; k++)
+            if (!l->probe[k].found && !put(l, k, l->number[k]))
+                l->errors++;
+        took += rte_rdtsc_precise() - began;
+        for (unsigned k = i; k < i + n && k < CACHE_BENCH_WINDOW; k++) {
+            const struct cache_object *o = l->probe[k].found;
+            l->hits += o != NULL;
+            l->errors += o && !is_right(o, l->number[k], k);
+        }
+        began = rte_rdtsc_precise();
+        poll(l->b);
+        took += rte_rdtsc_precise() - began;
+    }
+    l->gets += CACHE_BENCH_WINDOW;
+    return (double)took / CACHE_BENCH_WINDOW;
+}
+
+/* One object of the catalogue comes anew, in the place of the one that is there. What was replaced
+ * is free when the reader has been quiescent, which may be off its core for a while. */
+void cache_update(struct cache_load *l)
+{
+    l->number[0] = pick_one(l);
+    key_write(l->key[0], l->number[0]);
+    if (!put(l, 0, l->number[0]) || l->puts % POLL == 0)
+        poll(l->b);
+}
