@@ -75,7 +75,7 @@ static double crowd_share(double day)
     if (day < 0.5)
         return CROWD_SHARE * (day - 0.4) * 10;
     double share = CROWD_SHARE;
-    for (double end = 0.7; day >= end; end += 0.1)
+    for (unsigned tenth = 7; day * 10 >= tenth; tenth++)
         share /= 2;
     return share;
 }

@@ -315,7 +315,10 @@ static bool make_trace(const struct options *o, struct trace *t, struct parser *
         struct shown shown = {.file = o->file};
         p->on_bad = show_bad;
         p->ctx = &shown;
-        if (!read_file(o, p))
+        bool read = read_file(o, p);
+        p->on_bad = NULL;
+        p->ctx = NULL;
+        if (!read)
             return false;
         if (p->bad)
             fprintf(stderr, "coral-trace: %s: %" PRIu64 " of %" PRIu64 " left out as bad\n",

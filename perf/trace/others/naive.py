@@ -3,9 +3,10 @@
 """Policies once more, ours too, but written from the papers alone and as plainly as can be: lists that
 are searched from end to end, no state shared with perf/trace. Slow.
 
-usage: naive.py POLICY CAPACITY <TRACE     fifo lru sieve s3fifo gdsf belady; time,id,size lines
+usage: naive.py POLICY CAPACITY <TRACE     fifo lru sieve s3fifo s3fifo-size gdsf belady; time,id,size lines
 prints: requests misses bytes missed_bytes
 """
+import math
 import sys
 from collections import OrderedDict, deque
 
@@ -116,6 +117,40 @@ class S3Fifo:
             del self.freq[t], self.size[t]
 
 
+class S3FifoSize(S3Fifo):
+    """The rule for sizes that perf/trace/s3fifo.c states: no paper's, so this is the only second one."""
+
+    def __init__(self, capacity, trace):
+        super().__init__(capacity, trace)
+        self.rounds = {}
+
+    def smaller(self, x):
+        mean = (self.of["S"] + self.of["M"]) / (len(self.S) + len(self.M))
+        return min(7, max(0, math.ceil(math.log2(mean / self.size[x]) - 0.5)))
+
+    def evict_s(self):
+        t = self.S[0]
+        if self.freq[t] + self.smaller(t) < 2:
+            super().evict_s()
+            return
+        self.S.popleft()
+        self.of["S"] -= self.size[t]
+        self.freq[t], self.rounds[t] = 0, 0
+        self.put("M", t)
+
+    def evict_m(self):
+        t = self.M[0]
+        rounds = min(7, self.rounds.get(t, 0) + self.freq[t] * (1 + self.smaller(t)))
+        self.M.popleft()
+        self.of["M"] -= self.size[t]
+        if rounds:
+            self.freq[t], self.rounds[t] = 0, rounds - 1
+            self.put("M", t)
+        else:
+            del self.freq[t], self.size[t]
+            self.rounds.pop(t, None)
+
+
 class Gdsf:
     """Cherkasova, HPL-98-69: Pr(f) = Clock + Fr(f) / Size(f); the least goes, Clock takes its Pr."""
 
@@ -164,7 +199,8 @@ class Belady:
         return False
 
 
-POLICIES = {"fifo": Fifo, "lru": Lru, "sieve": Sieve, "s3fifo": S3Fifo, "gdsf": Gdsf, "belady": Belady}
+POLICIES = {"fifo": Fifo, "lru": Lru, "sieve": Sieve, "s3fifo": S3Fifo, "s3fifo-size": S3FifoSize,
+            "gdsf": Gdsf, "belady": Belady}
 
 
 def main():

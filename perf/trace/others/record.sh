@@ -17,7 +17,7 @@ trap 'rm -rf "$scratch"' EXIT
 row() {
     local policy=$1 sizes=$2 capacity=$3 who=$4
     shift 4
-    (cd "$scratch" && "$@" <"$sizes") | awk -v p="$policy" -v s="$sizes" -v c="$capacity" -v w="$who" \
+    (cd "$scratch" && "$@" <"$sizes") | awk -v p="${policy//-/_}" -v s="$sizes" -v c="$capacity" -v w="$who" \
         '{ printf "    {&policy_%s, SIZES_%s, %s, %s, %s, \"%s\"},\n", p, toupper(s), c, $2, $4, w }'
 }
 
@@ -31,7 +31,7 @@ for sizes in unit cdn; do
         [ $sizes = unit ] && row sieve $sizes $c "sieve-cache 1.5.0" node "$here/node.mjs" sieve $c
         row tinylfu $sizes $c "Caffeine 2.6.2" \
             java -cp /usr/share/java/caffeine-2.6.2.jar "$here/Caffeine.java" $c
-        for policy in fifo sieve s3fifo gdsf belady; do
+        for policy in fifo sieve s3fifo s3fifo-size gdsf belady; do
             row $policy $sizes $c "naive.py, ours" /usr/bin/python3 "$here/naive.py" $policy $c
         done
     done
