@@ -63,7 +63,7 @@ static struct slot *slot_take(struct dht_arena *n, struct dht_asker *a)
 static void slot_give(struct dht_arena *n, struct slot *s)
 {
     wheel_stop(&n->rpc_wheel, &s->timer);
-    if (s->relay.asker.rpc.port != 0)
+    if (s->relay.is)
         relay_unlink(s);
     s->asker->waiting--;
     s->waiting = false;
@@ -110,6 +110,13 @@ void asker_detach(struct dht_asker *a, struct lookup *l)
 {
     for (unsigned i = 0; i < LOOKUP_INFLIGHT; i++)
         if (l->slot[i])
+            slot_detach(a->arena, l->slot[i]);
+}
+
+void asker_detach_relay(struct dht_asker *a, struct lookup *l, unsigned hop)
+{
+    for (unsigned i = 0; i < LOOKUP_INFLIGHT; i++)
+        if (l->slot[i] && l->slot[i]->type == RPC_RELAY && l->slot[i]->target == hop)
             slot_detach(a->arena, l->slot[i]);
 }
 
@@ -395,7 +402,7 @@ static void reply_take(struct dht_asker *a, struct slot *s, const struct rpc *r,
     struct slot_relay relay = s->relay;
     struct lookup *l = slot_detach(a->arena, s);
     slot_give(a->arena, s);
-    if (relay.asker.rpc.port != 0)
+    if (relay.is)
         relay_answered(a, &relay, r, now);
     if (!l)
         return;
@@ -456,7 +463,7 @@ void slot_fire(void *at, struct timer *t)
     slot_give(a->arena, s);
     if (l)
         lookup_timed_out(a, l, hop, type, now);
-    if (relay.asker.rpc.port != 0)
+    if (relay.is)
         relay_answered(a, &relay, NULL, now);
     if (a->host.timed_out && type != RPC_RELAY && !is_self(a, &id))
         a->host.timed_out(a->host.ctx, &id, now);

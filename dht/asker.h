@@ -28,8 +28,9 @@
 
 /* For whom a question was put that is not ours. */
 struct slot_relay {
-    struct rpc_contact asker; /* port 0: nobody */
-    uint64_t tid;             /* of its RELAY */
+    bool is; /* is there anybody? Then the slot is among the asker's relays */
+    struct rpc_contact asker;
+    uint64_t tid; /* of its RELAY */
 };
 
 /* An RPC of ours. */
@@ -153,6 +154,8 @@ void asker_send_for(struct dht_asker *a, struct slot *s, const struct rpc *ask, 
 bool asker_emit(struct dht_asker *a, const struct endpoint *to, const struct rpc *rpc);
 /* Lets the lookup's RPCs go on without it: their answers count as signs of life only. */
 void asker_detach(struct dht_asker *a, struct lookup *l);
+/* Nor for what somebody says of this hop, which has answered itself. */
+void asker_detach_relay(struct dht_asker *a, struct lookup *l, unsigned hop);
 void slot_fire(void *now, struct timer *t);
 /* Is the ID that of the address? Asked before the first question: to name a true node under an
  * address where nobody is would make its silence count against it. */

@@ -32,7 +32,7 @@
     X(dht_drop_type_total, "packets", "dropped: unknown type, or not the expected direction")      \
     X(dht_drop_malformed_total, "packets", "dropped: counts, fields or trailing bytes are wrong")  \
     X(dht_drop_rate_total, "packets", "dropped: too many from one network")                        \
-    X(dht_drop_repeat_total, "packets", "dropped: a STORE or REMOVE that was here before")         \
+    X(dht_drop_repeat_total, "packets", "dropped: was here before, and is to be done once")        \
     X(dht_drop_mac_total, "packets", "dropped: unknown key or wrong authentication tag")           \
     X(dht_drop_id_total, "packets", "dropped: the ID is not the hash of the sender's address")     \
     X(dht_drop_busy_total, "packets", "dropped: GET of a key that was being written all the time") \

@@ -147,7 +147,7 @@ static void result_add(struct dht_asker *a, struct lookup *l, const struct rpc *
     unsigned most = sizeof(res->value) / sizeof(res->value[0]);
     if (l->kind == LOOKUP_GET && useful_values(l, answer) > 0) {
         if (is_again(l))
-            most = ++l->tellers * TELLS;
+            most = ++l->tellers < TELLERS ? l->tellers * TELLS : most;
         else if (res->n > 0 && answer->values_level < res->level)
             return;
         else if (res->n > 0 && answer->values_level > res->level)
@@ -170,6 +170,13 @@ static void result_add(struct dht_asker *a, struct lookup *l, const struct rpc *
         else if (res->value[at].age_ms < v->age_ms)
             res->value[at] = *v;
     }
+}
+
+/* Has a get found what ends it? */
+static bool get_is_over(const struct lookup *l)
+{
+    return l->kind == LOOKUP_GET && l->result.n > 0 &&
+           (is_again(l) ? l->tellers >= TELLERS : l->result.level >= l->level);
 }
 
 static void trace_hop(struct lookup *l, const struct hop *h, unsigned level, uint32_t rtt_us,
@@ -229,6 +236,10 @@ static bool ask_relayed(struct dht_asker *a, struct lookup *l, struct now now)
     l->relays++;
     l->asks++;
     l->hop[at].relayed = true;
+    if (l->hop[at].state == HOP_NEW) { /* its place is its own while we wait */
+        l->hop[at].state = HOP_DEAD;
+        l->hop[at].misses = 1;
+    }
     counter_inc(&a->arena->counters.dht_relays_asked_total);
     return asker_send(a, RPC_RELAY, l, l->hop[at].by, (unsigned)at, now);
 }
@@ -392,7 +403,7 @@ static bool lookup_turn(struct dht_asker *a, struct lookup *l, struct now now)
     }
     if (ask_relayed(a, l, now))
         return true;
-    if (lookup_is_shared(l) && is_answered(l))
+    if (lookup_is_shared(l) && is_answered(l) && l->result.n == 0)
         negative_note(a, l, now);
     lookup_finish(a, l,
                   l->kind == LOOKUP_GET && l->result.n > 0 ? DHT_FOUND
@@ -508,6 +519,7 @@ void lookup_answered(struct dht_asker *a, struct lookup *l, unsigned hop, const 
 {
     struct hop *h = &l->hop[hop];
     l->answered |= hop > 0 || !path_has_self(l);
+    asker_detach_relay(a, l, hop);
     if (answer->type == RPC_STORE) {
         store_answered(a, l, h, answer, now);
         return;
@@ -523,8 +535,7 @@ void lookup_answered(struct dht_asker *a, struct lookup *l, unsigned hop, const 
               : answer->values > 0           ? DHT_HOP_FOUND
                                              : DHT_HOP_CLOSER);
     walk_answered(a, l, h, answer);
-    if (l->kind == LOOKUP_GET && l->result.n > 0 &&
-        (is_again(l) ? l->tellers >= TELLERS : l->result.level >= l->level)) {
+    if (get_is_over(l)) {
         lookup_finish(a, l, DHT_FOUND, now);
         return;
     }
@@ -540,12 +551,12 @@ void lookup_relayed(struct dht_asker *a, struct lookup *l, unsigned target,
     if (answer->outcome == RPC_ANSWERED) {
         counter_inc(&a->arena->counters.dht_relays_answered_total);
         l->result.hops++;
-        if (h->state != HOP_ASKED)
+        if (h->state != HOP_ASKED && h->state != HOP_ANSWERED)
             h->state = HOP_SPENT;
         l->hedged |= l->inflight > 0; /* need not wait for the direct one */
         path_learn(a, l, answer, BY_NOBODY);
         result_add(a, l, answer);
-        if (l->kind == LOOKUP_GET && l->result.n > 0 && l->result.level >= l->level) {
+        if (get_is_over(l)) {
             lookup_finish(a, l, DHT_FOUND, now);
             return;
         }

@@ -94,7 +94,12 @@ int path_add(struct dht_asker *a, struct lookup *l, const struct rpc_contact *c,
         !path_prove(a, l, at))
         at = NOBODY; /* of two addresses the first was not its own */
     if (at != NOBODY) {
-        l->hop[at].levels |= (uint8_t)levels;
+        struct hop *known = &l->hop[at];
+        known->levels |= (uint8_t)levels;
+        if (proven && !known->proven) { /* whoever named it, our table knows where it is */
+            known->rpc = c->rpc;
+            known->proven = true;
+        }
         return at;
     }
     struct hop h = {.id = c->id,

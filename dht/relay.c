@@ -47,7 +47,7 @@ void relay_unlink(struct slot *s)
     while (*at != s)
         at = &(*at)->next;
     *at = s->next;
-    s->relay.asker.rpc.port = 0;
+    s->relay.is = false;
 }
 
 static void relay_reply(struct dht_asker *a, const struct slot_relay *to, enum rpc_outcome outcome,
@@ -106,7 +106,7 @@ void relay_answered(struct dht_asker *a, const struct slot_relay *to, const stru
 void dht_relay(struct dht_asker *a, const struct rpc *ask, struct now now)
 {
     const struct dht_contact *from = &ask->from.contact;
-    struct slot_relay to = {{from->id, from->rpc}, ask->tid};
+    struct slot_relay to = {true, {from->id, from->rpc}, ask->tid};
     if (!a->routes)
         return;
     uint32_t r = routes_find(a->routes, &ask->target);

@@ -307,7 +307,7 @@ enum rpc_error rpc_read_most(const void *data, size_t len, const struct endpoint
 {
     if (len < RPC_HEAD + RPC_TAG)
         return RPC_SHORT;
-    if (len > RPC_MOST)
+    if (len > RPC_MOST || from->port == 0) /* nobody could be answered there */
         return RPC_MALFORMED;
     struct reader r = reader_of(data, len - RPC_TAG);
     const uint8_t *head = read_bytes(&r, RPC_HEAD);

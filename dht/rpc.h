@@ -54,8 +54,8 @@
  * Addresses are IPv6, IPv4 mapped, but the IPv4 service address.
  *
  * Cookies: who has not shown yet that it receives at the address that it claims gets no answer
- * larger than its question, and for STORE, REMOVE and REPORT no more than a COOKIE, with which it
- * repeats them. So a question to a stranger is padded to what an answer may need.
+ * larger than its question, and for STORE, REMOVE, REPORT and RELAY no more than a COOKIE, with
+ *which it repeats them. So a question to a stranger is padded to what an answer may need.
  */
 #ifndef CORAL_DHT_RPC_H
 #define CORAL_DHT_RPC_H

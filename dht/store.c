@@ -259,6 +259,13 @@ __attribute__((no_sanitize("thread"))) static unsigned seen_mask(const struct st
     return (unsigned)(_mm_movemask_ps(_mm_castsi128_ps(live)) & _mm_movemask_epi8(seen));
 }
 
+/* The owner's clock may be a little before the reader's, whose turn began earlier. */
+static uint32_t age_ms(const struct store_entry *e, unsigned i, uint32_t ms)
+{
+    int32_t age = (int32_t)(ms - get32(&e->first_ms[i]));
+    return age > 0 ? (uint32_t)age : 0;
+}
+
 /* Node and address of a live holder that is not `but` to `to`, of which 40 bytes are written over.
  * Word by word both ways: a wider load of words just stored would wait for all of them. */
 static inline bool holder_tell(const struct dht_store *s, uint32_t number, const struct dht_id *but,
@@ -294,7 +301,7 @@ unsigned store_values(const struct dht_store *s, const struct store_entry *e,
         if (!holder_tell(s, get32(&e->holder[i]), but, &out[n]))
             continue;
         out[n].ttl_ms = left_ms[i];
-        out[n++].age_ms = scope->ms - get32(&e->first_ms[i]);
+        out[n++].age_ms = age_ms(e, i, scope->ms);
     }
     return n;
 }
@@ -311,7 +318,7 @@ unsigned store_write(const struct dht_store *s, const struct store_entry *e,
         if (!holder_tell(s, number, but, out))
             continue;
         rpc_write_value_rest(out, holder_port(&s->arena->holders.at[number]), left_ms[i],
-                             scope->ms - get32(&e->first_ms[i]));
+                             age_ms(e, i, scope->ms));
         out += RPC_VALUE;
         n++;
     }
@@ -379,7 +386,8 @@ static void put8(uint8_t *to, uint8_t v)
 }
 
 /* Between these two every write to an entry, and to holders that it gives up. A new one's version
- * is whatever was in its memory. */
+ * is whatever was in its memory, and is never set back: a slow reader would take it for the old
+ * one. */
 static void entry_open(struct store_entry *e)
 {
     put32(&e->version, e->version | 1);

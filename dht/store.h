@@ -27,9 +27,8 @@
  * owner writes (a sequence lock: H.-J. Boehm, "Can seqlocks get along with programming language
  * memory models?", MSPC 2012):
  *
- *   owner    version odd | release fence | the entry's words, holders dropped | version even,
- * release reader   version even, acquire | words, those of its holders | acquire fence | the same
- * version?
+ *   owner    version odd    | release fence | its words, holders | version even, release
+ *   reader   even?, acquire | its words, those of its holders    | acquire fence | still the same?
  *
  * Then all that was read is of one moment. That goes for holders, too: one is written over only
  * after the last entry that named it had its version changed, before the release fence of that

@@ -118,6 +118,8 @@ static bool begin_object(struct fill *f, const struct http_head *h, const struct
     f->object = cache_begin(f->proxy->cache, f->hash, f->url, f->url_len, &meta, head, len, now);
     if (!f->object)
         return false;
+    if (f->again && f->kind == SOURCE_PEER)
+        counter_inc(&f->proxy->counters.proxy_index_again_found_total);
     f->length = length;
     f->validators = f->share_only ? 0 : validators_of(h);
     f->state = FILL_BODY;

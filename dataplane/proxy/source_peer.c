@@ -90,15 +90,13 @@ bool peer_head(struct fill *f, const struct http_head *h, struct now now)
         peer_on_path(field.path, field.path_len, &p->config.node_id)) {
         /* it has nothing for us, or it would be a circle: the next one */
         counter_inc(&p->counters.proxy_peer_failures_total);
-        f->source_holds = authentic || h->status == 503 || h->status == 508;
+        f->source_holds = authentic || (f->source_routed && (h->status == 503 || h->status == 508));
         source_failed(f, 502, now);
         return false;
     }
     f->path[0] = field.node;
     memcpy(f->path + 1, field.path, field.path_len * sizeof(field.path[0]));
     f->path_len = field.path_len + 1;
-    if (f->again && !f->object)
-        counter_inc(&p->counters.proxy_index_again_found_total);
     alarm_set(p, &f->alarm, now.mono_us + PROXY_PEER_STALL_US);
     return true;
 }

@@ -19,9 +19,11 @@
 #define KEYS    96
 #define NODES   (KINDS * 40)
 #define FIRST   100 /* contact of the first node */
+#define TTL_MS  60000
+#define LAG_MS  4 /* of a reader's clock behind the owner's */
 
 static atomic_bool stop;
-static atomic_ulong failures, gets, found;
+static atomic_ulong failures, gets, found, clock_now; /* the owner's, in ms */
 static struct bench owner;
 static struct dht_store *shard[DHT_SHARDS]; /* all the owner's */
 static struct dht_contact node[NODES];      /* of kind i % KINDS: contact FIRST + i */
@@ -42,14 +44,14 @@ static uint64_t clock_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* A node of this kind is contact FIRST + kind + KINDS * n, at 10.0.0.0 + that, on port 1000 + kind.
+/* A node's address is 10.0.0.0 and its contact's number, the port of its proxy 1000 and its kind.
  */
 static bool value_good(const struct dht_value *v, unsigned kind)
 {
     uint32_t number = addr_get_v4(&v->http.ip) - 0x0a000000;
     return number >= FIRST && number < FIRST + NODES && (number - FIRST) % KINDS == kind &&
            v->http.port == 1000 + kind && id_eq(&node[number - FIRST].id, &v->node) &&
-           v->ttl_ms > 0;
+           v->ttl_ms < TTL_MS + 3600000 && v->age_ms < 3600000;
 }
 
 static void check(const struct dht_value *value, unsigned n, unsigned key)
@@ -91,8 +93,12 @@ static void look(struct reader *r, unsigned k)
 static void *reader_run(void *ctx)
 {
     struct reader *r = ctx;
+    uint64_t first = r->bench.ms;
     while (!atomic_load(&stop)) {
         unsigned k = rng_below(&r->rng, KEYS);
+        uint64_t ms = atomic_load(&clock_now) - rng_below(&r->rng, LAG_MS);
+        r->bench.ms = ms > first ? ms : first;
+        r->scope.ms = (uint32_t)r->bench.ms;
         if (rng_below(&r->rng, 16) == 0)
             ask(r, k);
         else
@@ -119,11 +125,11 @@ static void write_one(struct rng *rng)
         store_remove(owner.store, store_find(owner.store, &key, hash), &c->id);
         break;
     case 4:
-        owner.ms++;
+        atomic_store(&clock_now, ++owner.ms);
         store_sweep(owner.store, bench_now(&owner));
         break;
     default:
-        store_put(owner.store, &key, hash, &scope, &c->id, &http, 1 + rng_below(rng, 60000));
+        store_put(owner.store, &key, hash, &scope, &c->id, &http, 1 + rng_below(rng, TTL_MS));
     }
 }
 
@@ -137,9 +143,10 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < NODES; i++)
         node[i] = bench_contact(FIRST + i);
     struct dht_config config = dht_config_default();
-    config.prefix_rate = 0; /* the readers' clocks stand still */
+    config.prefix_rate = 0; /* as often as can be */
     config.holders = NODES / 2;
     bench_open_config(&owner, &config, 64);
+    atomic_store(&clock_now, owner.ms);
     for (unsigned i = 0; i < DHT_SHARDS; i++)
         shard[i] = owner.store;
     for (unsigned i = 0; i < READERS; i++) {
