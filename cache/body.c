@@ -156,7 +156,7 @@ bool cache_body_free(struct cache *c, struct cache_worker *w, struct cache_objec
 
 size_t cache_append(struct cache *c, struct cache_object *o, const void *data, size_t len)
 {
-    struct cache_worker *w = object_page(o)->worker;
+    struct cache_worker *w = object_worker(c, o);
     if (object_state(o) != CACHE_FILLING)
         return 0;
     uint64_t ready = o->ready;
@@ -205,7 +205,7 @@ static bool has_to_spare(struct cache *c, struct cache_worker *w)
 
 uint8_t *cache_place(struct cache *c, struct cache_object *o, uint64_t ahead, size_t *len)
 {
-    struct cache_worker *w = object_page(o)->worker;
+    struct cache_worker *w = object_worker(c, o);
     uint64_t at = o->ready + ahead, i = at / CACHE_CHUNK_BYTES;
     if (object_state(o) != CACHE_FILLING || o->meta.content_length < 0 ||
         at >= (uint64_t)o->meta.content_length || ahead >= PLACE_CHUNKS * CACHE_CHUNK_BYTES)

@@ -55,7 +55,6 @@ static void create_objects(struct cache *c, struct cache_worker *w, uint8_t *pag
         struct object_page *page =
             (struct object_page *)(pages + i / OBJECT_PER_PAGE * OBJECT_PAGE);
         page->cache = c;
-        page->worker = w;
         struct cache_object *o =
             (struct cache_object *)((uint8_t *)page + LINE + i % OBJECT_PER_PAGE * sizeof(*o));
         o->next = w->free_object;

@@ -34,7 +34,7 @@ void cache_queue_insert(struct cache *c, struct cache_worker *w, struct cache_ob
 {
     struct fifo *f = queue_of(w, q);
     uint32_t ref = object_ref(c, o);
-    o->queue = (uint8_t)q;
+    o->queue = q & 3;
     o->prev = 0;
     o->next = f->head;
     if (f->head)
@@ -66,7 +66,7 @@ void cache_queue_remove(struct cache *c, struct cache_worker *w, struct cache_ob
 /* --- ghosts
  * ---------------------------------------------------------------------------------------- */
 
-static struct ghost_set *ghost_set(struct cache_worker *w, struct hash128 h)
+static struct ghost_set *ghost_set(const struct cache_worker *w, struct hash128 h)
 {
     return &w->ghost[h.lo & w->ghost_mask];
 }
@@ -81,6 +81,11 @@ static void ghost_add(struct cache_worker *w, struct hash128 h)
 {
     struct ghost_set *g = ghost_set(w, h);
     g->print[g->cursor++ % 7] = ghost_print(h);
+}
+
+void cache_ghost_prefetch(const struct cache_worker *w, struct hash128 h)
+{
+    __builtin_prefetch(ghost_set(w, h), 1);
 }
 
 bool cache_ghost_take(struct cache_worker *w, struct hash128 h)
@@ -98,13 +103,29 @@ bool cache_ghost_take(struct cache_worker *w, struct hash128 h)
 /* --- eviction
  * -------------------------------------------------------------------------------------- */
 
-void cache_object_evict(struct cache *c, struct cache_worker *w, struct cache_object *o)
+void cache_object_evict(struct cache *c, struct cache_worker *w, struct cache_object *o,
+                        struct hash128 h)
 {
     if (w->on_evict)
         w->on_evict(w->on_evict_ctx, o);
     counter_inc(&w->counters.cache_evicted_total);
     counter_add(&w->counters.cache_evicted_bytes_total, cache_object_bytes(o));
-    cache_object_drop(c, w, o);
+    cache_object_drop(c, w, o, h);
+}
+
+/* The next look in this queue finds its object, and where the index has it, in the CPU's cache; the
+ * object after that is on its way. An eviction is a chain of misses otherwise, each of which waits
+ * for the last one. */
+static void evict_ahead(const struct cache *c, const struct cache_worker *w, bool small)
+{
+    const struct cache_object *next = object_at(c, small ? w->small.tail : w->main.tail);
+    if (!next)
+        return;
+    struct hash128 h = cache_object_hash(c, next);
+    cache_index_prefetch(c, h);
+    if (small)
+        cache_ghost_prefetch(w, h);
+    object_prefetch(object_at(c, next->prev));
 }
 
 /* One look at the oldest of the queue whose turn it is. False: both are empty. */
@@ -120,11 +141,13 @@ static bool evict_step(struct cache *c, struct cache_worker *w)
         cache_queue_remove(c, w, o);
         cache_queue_insert(c, w, o, QUEUE_MAIN);
         __atomic_store_n(&o->uses, (uint8_t)(small ? 0 : uses - 1), __ATOMIC_RELAXED);
-        return true;
+    } else {
+        struct hash128 h = cache_object_hash(c, o);
+        if (small)
+            ghost_add(w, h);
+        cache_object_evict(c, w, o, h);
     }
-    if (small)
-        ghost_add(w, cache_object_hash(c, o));
-    cache_object_evict(c, w, o);
+    evict_ahead(c, w, small);
     return true;
 }
 

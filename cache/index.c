@@ -79,6 +79,11 @@ struct cache_object *cache_index_find(const struct cache *c, struct hash128 h, c
     return NULL;
 }
 
+void cache_index_prefetch(const struct cache *c, struct hash128 h)
+{
+    __builtin_prefetch(hash_bucket(c, h));
+}
+
 /* --- owner ---------------------------------------------------------------------------------------
  */
 
@@ -219,13 +224,8 @@ void cache_touch(const struct cache *c, struct cache_probe *p, unsigned n)
         if (!match)
             continue;
         /* the slot may have changed since: to empty, or to another object, which cache_act sees */
-        const char *o = (const char *)object_at(c, SLOT_REF(slot_load(b, __builtin_ctz(match))));
-        p[i].candidate = o;
-        if (o) {
-            __builtin_prefetch(o + offsetof(struct cache_object, block));
-            __builtin_prefetch(o + sizeof(struct cache_object) - 1);
-            __builtin_prefetch(o);
-        }
+        p[i].candidate = object_at(c, SLOT_REF(slot_load(b, (unsigned)__builtin_ctz(match))));
+        object_prefetch(p[i].candidate);
     }
 }
 

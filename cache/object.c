@@ -62,6 +62,7 @@ static struct cache_object *object_new(struct cache *c, struct cache_worker *w, 
                                .key_len = (uint16_t)key_len,
                                .head_len = (uint16_t)head_len,
                                .state = CACHE_FILLING,
+                               .worker = (uint8_t)((size_t)(w - c->worker) & 63),
                                .pins = 1,
                                .chunk = {CHUNK_NONE, CHUNK_NONE, CHUNK_NONE, CHUNK_NONE},
                                .map = CHUNK_NONE,
@@ -92,6 +93,8 @@ struct cache_object *cache_begin(struct cache *c, struct hash128 hash, const voi
 {
     (void)now;
     struct cache_worker *w = &c->worker[cache_owner(c, hash)];
+    cache_index_prefetch(c, hash); /* for cache_link, often soon */
+    cache_ghost_prefetch(w, hash);
     struct cache_object *o = object_new(c, w, key, key_len, meta, head, head_len);
     if (o)
         counter_inc(&w->counters.cache_begun_total);
@@ -110,9 +113,10 @@ static void object_unlinked(struct cache *c, struct cache_worker *w, struct cach
     cache_object_retire(c, w, o);
 }
 
-void cache_object_drop(struct cache *c, struct cache_worker *w, struct cache_object *o)
+void cache_object_drop(struct cache *c, struct cache_worker *w, struct cache_object *o,
+                       struct hash128 h)
 {
-    cache_index_remove(c, cache_object_hash(c, o), o);
+    cache_index_remove(c, h, o);
     object_unlinked(c, w, o);
 }
 
@@ -133,7 +137,7 @@ static struct cache_object *object_link(struct cache *c, struct cache_worker *w,
     struct cache_object *old = cache_index_put(c, h, o, &full);
     if (full) {
         counter_inc(&w->counters.cache_displaced_total);
-        cache_object_evict(c, w, old);
+        cache_object_evict(c, w, old, cache_object_hash(c, old));
         old = cache_index_put(c, h, o, &full);
         assert(!full && !old);
     }
@@ -153,7 +157,7 @@ static struct cache_object *object_link(struct cache *c, struct cache_worker *w,
 
 void cache_link(struct cache *c, struct cache_object *o)
 {
-    struct cache_worker *w = object_page(o)->worker;
+    struct cache_worker *w = object_worker(c, o);
     if ((o->flags & (OBJECT_LINKED | OBJECT_RETIRED)) || object_state(o) == CACHE_FAILED)
         return;
     counter_inc(&w->counters.cache_linked_total);
@@ -164,10 +168,10 @@ void cache_link(struct cache *c, struct cache_object *o)
 bool cache_unlink(struct cache *c, const struct cache_object *object)
 {
     struct cache_object *o = (struct cache_object *)(uintptr_t)object;
-    struct cache_worker *w = object_page(o)->worker;
+    struct cache_worker *w = object_worker(c, o);
     if (o->flags & OBJECT_LINKED) {
         counter_inc(&w->counters.cache_unlinked_total);
-        cache_object_drop(c, w, o);
+        cache_object_drop(c, w, o, cache_object_hash(c, o));
         return true;
     }
     if (!(o->flags & OBJECT_RETIRED))
@@ -180,7 +184,7 @@ bool cache_unlink(struct cache *c, const struct cache_object *object)
 
 bool cache_complete(struct cache *c, struct cache_object *o)
 {
-    struct cache_worker *w = object_page(o)->worker;
+    struct cache_worker *w = object_worker(c, o);
     if (object_state(o) != CACHE_FILLING)
         return object_state(o) == CACHE_COMPLETE;
     if (o->meta.content_length >= 0 && (uint64_t)o->meta.content_length != o->ready) {
@@ -198,7 +202,7 @@ bool cache_complete(struct cache *c, struct cache_object *o)
 
 void cache_fail(struct cache *c, struct cache_object *o)
 {
-    struct cache_worker *w = object_page(o)->worker;
+    struct cache_worker *w = object_worker(c, o);
     if (object_state(o) != CACHE_FILLING)
         return;
     counter_inc(&w->counters.cache_failed_total);
@@ -217,7 +221,7 @@ struct cache_object *cache_refresh(struct cache *c, struct cache_object *old,
                                    struct now now)
 {
     (void)now;
-    struct cache_worker *w = object_page(old)->worker;
+    struct cache_worker *w = object_worker(c, old);
     if (object_state(old) != CACHE_COMPLETE || !(old->flags & OBJECT_LINKED))
         return NULL;
     struct cache_meta fresh = *meta;

@@ -74,7 +74,8 @@ struct cache_object {
     uint16_t key_len, head_len;
     uint8_t state; /* enum cache_state */
     uint8_t uses;  /* S3-FIFO's 0 to 3; written by any reader, a lost update does no harm */
-    uint8_t flags, queue;
+    uint8_t flags;
+    uint8_t queue : 2, worker : 6; /* enum object_queue; whose share it is of */
     uint64_t ready;
     uint32_t pins;
     union {
@@ -87,10 +88,11 @@ struct cache_object {
 static_assert(sizeof(struct cache_meta) == 40, "no holes");
 static_assert(offsetof(struct cache_object, key) == 96, "the budget of fixed metadata an object");
 static_assert(offsetof(struct cache_object, block) == LINE, "what a lookup reads is together");
+static_assert(CACHE_WORKERS <= 64, "6 bits");
 static_assert(CACHE_HEAD_MAX <= UINT16_MAX && CACHE_KEY_MAX <= UINT16_MAX, "16-bit lengths");
 
 /* Objects stand in pages of 64 KiB aligned to their size, so that an object alone leads to its
- * cache and its worker. A ref is the distance from the first page in units of 32 bytes (128 GiB of
+ * cache. A ref is the distance from the first page in units of 32 bytes (128 GiB of
  * objects); a page's head is no object, so 0 is no ref. */
 #define OBJECT_PAGE     65536u
 #define OBJECT_PER_PAGE ((OBJECT_PAGE - LINE) / sizeof(struct cache_object))
@@ -98,7 +100,6 @@ static_assert(CACHE_HEAD_MAX <= UINT16_MAX && CACHE_KEY_MAX <= UINT16_MAX, "16-b
 
 struct object_page {
     struct cache *cache;
-    struct cache_worker *worker;
 };
 
 /* --- index --------------------------------------------------------------------------------------
@@ -192,9 +193,25 @@ static inline uint32_t object_ref(const struct cache *c, const struct cache_obje
     return (uint32_t)((size_t)((const uint8_t *)o - c->object_base) / REF_UNIT);
 }
 
+/* Not by its page, whose head would be one more line in memory. */
+static inline struct cache_worker *object_worker(struct cache *c, const struct cache_object *o)
+{
+    return &c->worker[o->worker];
+}
+
 static inline enum cache_state object_state(const struct cache_object *o)
 {
     return (enum cache_state)__atomic_load_n(&o->state, __ATOMIC_ACQUIRE);
+}
+
+static inline void object_prefetch(const struct cache_object *o)
+{
+    const char *p = (const char *)o;
+    if (!p)
+        return;
+    __builtin_prefetch(p + offsetof(struct cache_object, block));
+    __builtin_prefetch(p + sizeof(*o) - 1);
+    __builtin_prefetch(p);
 }
 
 /* Bytes of a key that stand in the block. */
@@ -256,14 +273,17 @@ struct cache_object *cache_index_find(const struct cache *c, struct hash128 h, c
  * none left, `full` tells so, and the object returned is one to evict first. */
 struct cache_object *cache_index_put(struct cache *c, struct hash128 h, struct cache_object *o,
                                      bool *full);
+/* The bucket will be looked at soon. */
+void cache_index_prefetch(const struct cache *c, struct hash128 h);
 bool cache_index_remove(struct cache *c, struct hash128 h, const struct cache_object *o);
 
 /* object.c */
 /* The key in one piece: in the object, or put together in `room`. */
 const char *cache_object_key(const struct cache_object *o, char room[static CACHE_KEY_MAX]);
 struct hash128 cache_object_hash(const struct cache *c, const struct cache_object *o);
-/* Out of the index, out of its queue, on the retire list. */
-void cache_object_drop(struct cache *c, struct cache_worker *w, struct cache_object *o);
+/* Out of the index, out of its queue, on the retire list. `h`: cache_object_hash of it. */
+void cache_object_drop(struct cache *c, struct cache_worker *w, struct cache_object *o,
+                       struct hash128 h);
 /* The object's own memory, after its body's. */
 void cache_object_free(struct cache *c, struct cache_worker *w, struct cache_object *o);
 void cache_worker_gauges(struct cache_worker *w);
@@ -275,7 +295,9 @@ void cache_queue_insert(struct cache *c, struct cache_worker *w, struct cache_ob
 void cache_queue_remove(struct cache *c, struct cache_worker *w, struct cache_object *o);
 /* True, and forgotten, when the small queue evicted this key lately. */
 bool cache_ghost_take(struct cache_worker *w, struct hash128 h);
-void cache_object_evict(struct cache *c, struct cache_worker *w, struct cache_object *o);
+void cache_ghost_prefetch(const struct cache_worker *w, struct hash128 h);
+void cache_object_evict(struct cache *c, struct cache_worker *w, struct cache_object *o,
+                        struct hash128 h);
 /* Evicts, at most a bounded number of steps, until `chunks` more and a reserve are free or will be
  * after the grace periods that run. */
 void cache_evict_for(struct cache *c, struct cache_worker *w, uint64_t chunks);

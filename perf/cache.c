@@ -38,6 +38,7 @@ static void round_measure(struct cache_run *r, unsigned batch)
         r->single[r->rounds] = cache_get_window(r->load, 1);
     } else if (r->op == OP_PUT) {
         r->batched[r->rounds] = cache_put_window(r->load, batch);
+        r->single[r->rounds] = cache_put_window(r->load, 1);
     } else {
         r->batched[r->rounds] = cache_mixed_window(r->load, batch);
     }
@@ -66,11 +67,12 @@ static uint64_t errors(const struct cache_run *r)
 static void print_table(const struct cache_run *r, const struct perf_options *o)
 {
     const struct cache_load *l = r->load;
+    const struct cache_counters *n = cache_counters(r->b.cache, 0);
     printf("%u objects, Zipf %.2f, bodies of %u bytes, %.1f bytes of memory an object\n",
            o->objects, o->zipf, o->size, r->b.bytes_per_object);
     printf("%-22s %9.1f core cycles in batches of %u\n", op_name[r->op], r->cycles, o->batch);
-    if (r->op == OP_GET)
-        printf("%-22s %9.1f core cycles\n", "get, one by one", r->single_cycles);
+    if (r->op != OP_MIXED)
+        printf("%-22s %9.1f core cycles\n", "one by one", r->single_cycles);
     if (r->paired)
         printf("%-22s %9.1f core cycles, %.1f beside a writer of %.0f objects a second: %.1f %% "
                "lost, median of %u windows\n",
@@ -78,8 +80,10 @@ static void print_table(const struct cache_run *r, const struct perf_options *o)
                r->pair.windows);
     if (l->gets)
         printf("%.2f %% hits; ", 100 * share(l->hits, l->gets));
-    printf("%llu gets, %llu puts, %llu errors\n", (unsigned long long)(l->gets + r->pair.gets),
-           (unsigned long long)l->puts, (unsigned long long)errors(r));
+    printf("%llu gets, %llu puts, %llu errors; %llu evicted, of these %llu as buckets were full\n",
+           (unsigned long long)(l->gets + r->pair.gets), (unsigned long long)l->puts,
+           (unsigned long long)errors(r), (unsigned long long)counter_read(&n->cache_evicted_total),
+           (unsigned long long)counter_read(&n->cache_displaced_total));
     printf("%.3f core cycles a TSC cycle, median of %u rounds, revision %s\n", r->calibration.ratio,
            r->rounds, CORAL_REVISION);
 }
@@ -87,15 +91,19 @@ static void print_table(const struct cache_run *r, const struct perf_options *o)
 static void print_json(const struct cache_run *r, const struct perf_options *o, const char *command)
 {
     const struct cache_load *l = r->load;
+    const struct cache_counters *n = cache_counters(r->b.cache, 0);
     printf("{\"name\": \"cache\", \"op\": \"%s\", \"objects\": %u, \"batch\": %u, \"zipf\": %.3f, "
            "\"size\": %u, \"cycles_per_op\": %.1f, \"hit_share\": %.4f, \"gets\": %llu, \"puts\": "
-           "%llu, \"errors\": %llu, \"bytes_per_object\": %.1f, \"core_per_tsc\": %.4f, "
+           "%llu, \"errors\": %llu, \"evicted\": %llu, \"displaced\": %llu, \"bytes_per_object\": "
+           "%.1f, \"core_per_tsc\": %.4f, "
            "\"rounds\": %u",
            op_name[r->op], o->objects, o->batch, o->zipf, o->size, r->cycles,
            share(l->hits, l->gets), (unsigned long long)(l->gets + r->pair.gets),
-           (unsigned long long)l->puts, (unsigned long long)errors(r), r->b.bytes_per_object,
+           (unsigned long long)l->puts, (unsigned long long)errors(r),
+           (unsigned long long)counter_read(&n->cache_evicted_total),
+           (unsigned long long)counter_read(&n->cache_displaced_total), r->b.bytes_per_object,
            r->calibration.ratio, r->rounds);
-    if (r->op == OP_GET)
+    if (r->op != OP_MIXED)
         printf(", \"single_cycles_per_op\": %.1f", r->single_cycles);
     if (r->paired)
         printf(", \"get_cycles_alone\": %.1f, \"get_cycles_beside_writer\": %.1f, "

@@ -56,7 +56,8 @@ struct cache_load *cache_load_new(const struct cache_bench *b, double s, uint64_
 void cache_load_free(struct cache_load *l);
 /* Gets by Zipf's law in batches of n. */
 double cache_get_window(struct cache_load *l, unsigned n);
-/* Puts of objects that were never there, a poll after each n, or fewer in a small cache. */
+/* Puts of objects that were never there: n are prepared, as for the gets that miss them, and put; a
+ * poll; and so on. Fewer than n in a small cache. */
 double cache_put_window(struct cache_load *l, unsigned n);
 /* Gets in batches of n, and a put for each that finds nothing. */
 double cache_mixed_window(struct cache_load *l, unsigned n);

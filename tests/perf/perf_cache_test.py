@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""coral-perf cache: short runs of each operation, their JSON and its sums; wrong usage.
+usage: perf_cache_test.py CORAL-PERF"""
+import json
+import subprocess
+import sys
+
+PERF = sys.argv[1]
+COMMON = ("cache", "--seconds", "0.1", "--objects", "3000")
+REFUSED = (
+    (("cache", "--op", "steal"), ('"steal"', "get, put and mixed")),
+    (("cache", "--batch", "0"), ('"0"', "1 to 512")),
+    (("cache", "--batch", "513"), ('"513"', "1 to 512")),
+    (("cache", "--objects", "999"), ('"999"', "1000 to 10000000")),
+    (("cache", "--objects", "10000001"), ('"10000001"', "1000 to 10000000")),
+    (("cache", "--zipf", "-1"), ('"-1"', "0 to 2")),
+    (("cache", "--zipf", "steep"), ('"steep"', "0 to 2")),
+    (("stash",), ('"stash"', "cache")),
+)
+bad = 0
+
+
+def expect(what, good, text):
+    global bad
+    if not good:
+        bad += 1
+        print(f"NOT OK  {what}: {text}")
+
+
+def run(*args):
+    p = subprocess.run((PERF,) + COMMON + args + ("--json",), capture_output=True, text=True,
+                       timeout=60)
+    expect(args, p.returncode == 0 and not p.stderr, f"status {p.returncode}: {p.stderr.strip()}")
+    r = json.loads(p.stdout)
+    expect(args, r["name"] == "cache" and r["errors"] == 0 and r["rounds"] > 0, r)
+    expect(args, r["cycles_per_op"] > 0 and r["bytes_per_object"] > 0, r)
+    return r
+
+
+def main():
+    for args in ((), ("--batch", "1"), ("--batch", "512", "--zipf", "0"), ("--zipf", "1")):
+        r = run("--op", "get", *args)
+        expect(args, r["hit_share"] == 1 and r["puts"] == 0 and r["gets"] > 0, r)
+        expect(args, r["single_cycles_per_op"] > 0, r)
+    for args in ((), ("--batch", "512"), ("--size", "5000")):
+        r = run("--op", "put", *args)
+        expect(args, r["gets"] == 0 and 0 < r["puts"], r)
+        expect("each new object puts one out", r["evicted"] >= r["puts"], r)
+    r = run("--op", "mixed")
+    # what is missing is put; a cache of half the objects finds more than half of the gets
+    expect("mixed", 0.5 < r["hit_share"] < 1 and 0 < r["puts"], r)
+    if "loss_percent" in r:
+        expect("two cores", r["get_cycles_alone"] > 0, r)
+    for args, words in REFUSED:
+        p = subprocess.run((PERF,) + args, capture_output=True, text=True, timeout=10)
+        expect(args, p.returncode == 2 and not p.stdout and all(w in p.stderr for w in words),
+               f"status {p.returncode}: {p.stderr.strip()}")
+    sys.exit(bad != 0)
+
+
+main()
