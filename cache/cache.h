@@ -15,8 +15,9 @@
  * when a grace period has passed since it was unlinked (no new pins can start) and its pins are
  * zero.
  *
- * Memory: equal chunks cut from one region given at create, an equal share for each worker; heads
- * and keys from the process heap, by the owner only, at most a quarter of the chunks' bytes.
+ * Memory: equal chunks cut from one region given at create, an equal share for each worker;
+ * objects, with the first 64 bytes of their keys, in a table taken at create; heads, and what keys
+ * have beyond that, from the process heap, by the owner only, at most a quarter of the chunks' bytes.
  */
 #ifndef CORAL_CACHE_H
 #define CORAL_CACHE_H

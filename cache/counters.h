@@ -11,7 +11,7 @@
     X(cache_held_objects, "objects", "Objects taken, with those unlinked and not yet freed")       \
     X(cache_chunks, "chunks", "Chunks of 4 KiB that this worker's share has")                      \
     X(cache_chunks_used, "chunks", "Chunks taken by bodies and their maps")                        \
-    X(cache_heap_bytes, "bytes", "Bytes of keys and heads")                                        \
+    X(cache_heap_bytes, "bytes", "Bytes of heads, and of keys beyond their 64th")                  \
     X(cache_retired_objects, "objects", "Objects unlinked that wait for readers")                  \
     X(cache_begun_total, "objects", "Objects begun")                                               \
     X(cache_bytes_total, "bytes", "Body bytes appended")                                           \

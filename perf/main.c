@@ -48,7 +48,7 @@ static const char usage[] =
     "                       worker's turns count: for callgrind, and for busy machines (default "
     "2)\n"
     "  --keys N             dht: in the store (default 1000000)\n"
-    "  --objects N          cache: in it (default 1000000); some 350 bytes of memory each\n"
+    "  --objects N          cache: in it (default 1000000); some 270 bytes of memory each\n"
     "  --batch N            cache: gets at a time, 1 to 512 (default 32)\n"
     "  --zipf S             cache: exponent of Zipf's law, 0 to 2 (default 0.99)\n"
     "  --no-huge            ordinary pages, as valgrind needs them\n"
