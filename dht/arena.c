@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/gcra.h"
 #include "dht/asker.h"
 #include "dht/id.h"
 
@@ -114,20 +115,11 @@ uint16_t arena_prefix(const struct dht_arena *a, const struct addr *ip)
     return (uint16_t)(hash64(&a->secret, ip->b, len) % ARENA_PREFIXES);
 }
 
-/* The generic cell rate algorithm (ITU-T I.371), in microseconds that wrap. */
 bool arena_rate(struct dht_arena *a, const struct addr *ip, struct now now)
 {
-    if (a->config.prefix_rate == 0)
-        return true;
-    uint32_t *leak = &a->prefix_leak_us[arena_prefix(a, ip)];
-    uint32_t us = (uint32_t)now.mono_us, each = a->prefix_each_us, ahead = *leak - us;
-    /* no branch on what nobody can foretell: a time that is over, also where 32 bits wrapped, is 0
-     */
-    ahead &= -(uint32_t)(ahead <= RATE_BURST_US + each);
-    if (ahead > RATE_BURST_US)
-        return false;
-    *leak = us + ahead + each;
-    return true;
+    return a->config.prefix_rate == 0 ||
+           gcra_pass(&a->prefix_leak_us[arena_prefix(a, ip)], (uint32_t)now.mono_us,
+                     a->prefix_each_us, RATE_BURST_US);
 }
 
 bool arena_heard_once(struct dht_arena *a, const struct dht_id *self, const struct dht_id *id,

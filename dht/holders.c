@@ -68,7 +68,7 @@ uint32_t holders_take(struct holders *h, const struct dht_id *node, const struct
     uint32_t *bucket = bucket_of(h, node);
     struct holder *x = &h->at[at];
     const union holder_name name = {.node = *node, .http = *http, .dead = false};
-    for (unsigned i = 0; i < 5; i++)
+    for (unsigned i = 0; i < HOLDER_WORDS; i++)
         __atomic_store_n((uint64_t *)x + i, name.word[i], __ATOMIC_RELAXED);
     x->told_s = 0;
     x->values = 1;

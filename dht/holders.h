@@ -28,8 +28,9 @@ struct holder {
 };
 
 /* What others read of a holder: its first words. */
+#define HOLDER_WORDS 5
 union holder_name {
-    uint64_t word[5];
+    uint64_t word[HOLDER_WORDS];
     struct {
         struct dht_id node;
         struct endpoint http;
@@ -47,7 +48,7 @@ static inline uint64_t holder_word(const struct holder *h, unsigned i)
 static inline union holder_name holder_name(const struct holder *h)
 {
     union holder_name name;
-    for (unsigned i = 0; i < 5; i++)
+    for (unsigned i = 0; i < HOLDER_WORDS; i++)
         name.word[i] = holder_word(h, i);
     return name;
 }

@@ -147,7 +147,7 @@ static void result_add(struct dht_asker *a, struct lookup *l, const struct rpc *
     unsigned most = sizeof(res->value) / sizeof(res->value[0]);
     if (l->kind == LOOKUP_GET && useful_values(l, answer) > 0) {
         if (is_again(l))
-            most = ++l->tellers < TELLERS ? l->tellers * TELLS : most;
+            most = ++l->tellers * TELLS < most ? l->tellers * TELLS : most;
         else if (res->n > 0 && answer->values_level < res->level)
             return;
         else if (res->n > 0 && answer->values_level > res->level)

@@ -9,6 +9,7 @@
  * so that nobody is reached through us but those whom we know; and the answer to where A has shown
  * that it receives. All that is kept is the slot of the question.
  */
+#include "base/gcra.h"
 #include "dht/asker.h"
 #include "dht/closer.h"
 #include "dht/direct.h"
@@ -18,19 +19,6 @@
 #define RELAYS         32u /* in flight, of one asker each */
 #define RELAY_EACH_US  20000u
 #define RELAY_BURST_US 640000u
-
-/* The generic cell rate algorithm (ITU-T I.371), in microseconds that wrap. */
-static bool relay_rate(struct dht_asker *a, struct now now)
-{
-    uint32_t us = (uint32_t)now.mono_us;
-    int32_t ahead = (int32_t)(a->relay_leak_us - us);
-    if (ahead < 0 || ahead > (int32_t)(RELAY_BURST_US + RELAY_EACH_US))
-        ahead = 0;
-    if (ahead > (int32_t)RELAY_BURST_US)
-        return false;
-    a->relay_leak_us = us + (uint32_t)ahead + RELAY_EACH_US;
-    return true;
-}
 
 static bool relay_has_place(const struct dht_asker *a, const struct dht_id *asker)
 {
@@ -54,7 +42,7 @@ static void relay_reply(struct dht_asker *a, const struct slot_relay *to, enum r
                         struct rpc *reply, struct now now)
 {
     reply->type = RPC_RELAY;
-    reply->flags = RPC_REPLY | (reply->flags & (RPC_FULL | RPC_LOADED | RPC_MOVED));
+    reply->flags = RPC_REPLY | (reply->flags & RPC_MOVED);
     reply->key_id = a->mac ? dht_mac_key_id(a->mac) : 0;
     reply->wanted = 0;
     reply->tid = to->tid;
@@ -113,7 +101,8 @@ void dht_relay(struct dht_asker *a, const struct rpc *ask, struct now now)
     bool known = r < a->routes->n && a->routes->route[r].alive && !id_eq(&ask->target, &from->id);
     bool shared = ask->wanted & serve_shared_levels(a->routes, ask);
     struct slot *s = NULL;
-    if (known && shared && relay_has_place(a, &from->id) && relay_rate(a, now))
+    if (known && shared && relay_has_place(a, &from->id) &&
+        gcra_pass(&a->relay_leak_us, (uint32_t)now.mono_us, RELAY_EACH_US, RELAY_BURST_US))
         s = asker_spare_slot(a);
     if (!s) {
         counter_inc(&a->arena->counters.dht_relays_refused_total);

@@ -51,11 +51,11 @@ static size_t body_least(enum body b)
     case BODY_VIA:
         return RPC_CONTACT;
     case BODY_ANSWER:
-        return 8;
+        return RPC_ANSWER;
     case BODY_RELAY:
         return RPC_KEYED + 4 + DHT_ID_BYTES;
     case BODY_RELAYED:
-        return 4 + 8;
+        return 4 + RPC_ANSWER;
     default:
         return 0;
     }
@@ -165,6 +165,12 @@ static uint8_t *put_value(uint8_t *p, const struct dht_value *v)
 /* --- reading ------------------------------------------------------------------------------------
  */
 
+/* 24 bits that must be zero. */
+static bool read_zeros(const uint8_t *p)
+{
+    return (p[0] | p[1] | p[2]) == 0;
+}
+
 /* The part that all types have, at the offsets that rpc.h draws. False: a field that must be zero
  * is not. */
 static bool read_head(const uint8_t *p, struct rpc *out)
@@ -179,7 +185,7 @@ static bool read_head(const uint8_t *p, struct rpc *out)
     for (unsigned l = 1; l < DHT_LEVELS; l++)
         from->level[l].cid = get_u64(p + 28 + 12 * l);
     from->leaving = out->flags & RPC_LEAVING;
-    return (p[2] & 3) == 0 && (get_u32(p + 92) & 0xffffff) == 0 && out->served < DHT_LEVELS;
+    return (p[2] & 3) == 0 && read_zeros(p + 93) && out->served < DHT_LEVELS;
 }
 
 void rpc_read_sender(const void *data, struct rpc *out)
@@ -201,7 +207,7 @@ void rpc_read_sender(const void *data, struct rpc *out)
 /* Its first 8 bytes are there. */
 static bool read_answer(struct reader *r, struct rpc *out)
 {
-    const uint8_t *p = read_bytes(r, 8);
+    const uint8_t *p = read_bytes(r, RPC_ANSWER);
     out->values = p[0];
     out->contacts = p[1];
     out->held = p[2];
@@ -256,12 +262,6 @@ static bool read_options(struct reader *r, struct rpc *out)
         }
     }
     return true;
-}
-
-/* 24 bits that must be zero. */
-static bool read_zeros(const uint8_t *p)
-{
-    return (p[0] | p[1] | p[2]) == 0;
 }
 
 /* What follows the head; its least length is there. */
@@ -367,7 +367,7 @@ static uint8_t *write_counts(uint8_t *p, const struct rpc *r)
     p[2] = r->held;
     p[3] = (uint8_t)(r->values_level << 4 | r->contacts_level);
     put_u32(p + 4, r->least_ms);
-    return p + 8;
+    return p + RPC_ANSWER;
 }
 
 static uint8_t *write_answer(uint8_t *p, const struct rpc *r)

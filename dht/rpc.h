@@ -54,8 +54,8 @@
  * Addresses are IPv6, IPv4 mapped, but the IPv4 service address.
  *
  * Cookies: who has not shown yet that it receives at the address that it claims gets no answer
- * larger than its question, and for STORE, REMOVE, REPORT and RELAY no more than a COOKIE, with
- *which it repeats them. So a question to a stranger is padded to what an answer may need.
+ * larger than its question, and for STORE, REMOVE, REPORT and RELAY a COOKIE alone, with which it
+ * repeats them. So a question to a stranger is padded to what an answer may need.
  */
 #ifndef CORAL_DHT_RPC_H
 #define CORAL_DHT_RPC_H
@@ -77,10 +77,11 @@
 #define RPC_COORDINATE 24
 #define RPC_MOST       1200
 #define RPC_MAX                                                                                    \
-    (RPC_HEAD + 4 + 8 + DHT_VALUES * RPC_VALUE + RPC_CONTACTS * RPC_CONTACT + 2 + RPC_COORDINATE + \
-     2 + DHT_NEWS * RPC_NEWS_ITEM + RPC_TAG)
+    (RPC_HEAD + 4 + RPC_ANSWER + DHT_VALUES * RPC_VALUE + RPC_CONTACTS * RPC_CONTACT + 2 +         \
+     RPC_COORDINATE + 2 + DHT_NEWS * RPC_NEWS_ITEM + RPC_TAG)
 /* A padded question: an answer with all values and all contacts is not larger. */
-#define RPC_PADDED        (RPC_HEAD + 8 + DHT_VALUES * RPC_VALUE + RPC_CONTACTS * RPC_CONTACT + RPC_TAG)
+#define RPC_PADDED                                                                                 \
+    (RPC_HEAD + RPC_ANSWER + DHT_VALUES * RPC_VALUE + RPC_CONTACTS * RPC_CONTACT + RPC_TAG)
 #define RPC_TID_WORKER    58 /* shift */
 #define RPC_TID_SLOT      40
 #define RPC_TID_SLOT_BITS 18
@@ -175,8 +176,8 @@ void rpc_read_sender(const void *data, struct rpc *out);
 size_t rpc_write(const struct rpc *r, void *data, size_t room);
 /* The same by one who answers many: `head` is what rpc_head gave for r->from, which is not read. */
 size_t rpc_write_as(const uint8_t head[RPC_HEAD], const struct rpc *r, void *data, size_t room);
-/* An answer about a key whose values the caller writes itself, RPC_HEAD + RPC_ANSWER bytes from the
- * start: all before them. The whole length is rpc_length(r). */
+/* All before the values of an answer about a key that the caller writes itself, RPC_HEAD +
+ * RPC_ANSWER bytes from the start; of r it reads no more than the fields of these. */
 void rpc_write_before_values(const uint8_t head[RPC_HEAD], const struct rpc *r, void *data);
 /* The part of the head that says who the sender is; all else is zero. */
 void rpc_head(const struct dht_sender *from, uint8_t head[RPC_HEAD]);

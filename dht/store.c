@@ -4,6 +4,7 @@
 #include <emmintrin.h>
 #include <stdlib.h>
 
+#include "base/gcra.h"
 #include "base/memory.h"
 
 /* From so many bytes on entries are in large pages: else most reads wait for a page table, too.
@@ -279,7 +280,7 @@ static inline bool holder_tell(const struct dht_store *s, uint32_t number, const
     if (holder_is_dead(h) || (holder_word(h, 0) == first && holder_is(h, but)))
         return false;
 #pragma GCC unroll 5
-    for (unsigned w = 0; w < 5; w++) {
+    for (unsigned w = 0; w < HOLDER_WORDS; w++) {
         uint64_t word = holder_word(h, w);
         memcpy((uint8_t *)to + 8 * w, &word, sizeof(word));
     }
@@ -347,19 +348,11 @@ struct store_state store_state(const struct dht_store *s, const struct store_ent
     return st;
 }
 
-/* The leak, as a generic cell rate algorithm (ITU-T I.371): one walk each 60 s / beta, bursts of
- * up to beta. */
+/* The leak: one walk each 60 s / beta, bursts of up to beta. */
 bool store_walk(const struct dht_store *s, struct store_entry *e, const struct store_scope *scope)
 {
-    uint32_t *leak = &e->leak_ms[scope->level];
-    uint32_t beta = s->arena->config.beta, each = s->arena->walk_each_ms;
-    int32_t ahead = (int32_t)(*leak - scope->ms);
-    if (ahead < 0 || ahead > 60000 + (int32_t)each) /* long ago, also where 32 bits wrapped */
-        ahead = 0;
-    if (ahead > (int32_t)((beta - 1) * each))
-        return true;
-    *leak = scope->ms + (uint32_t)ahead + each;
-    return false;
+    uint32_t each = s->arena->walk_each_ms, others = s->arena->config.beta - 1;
+    return !gcra_pass(&e->leak_ms[scope->level], scope->ms, each, others * each);
 }
 
 /* How long until the last of an entry's values expires; 0: all have. */

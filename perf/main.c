@@ -69,99 +69,105 @@ static int refuse(const char *what, const char *value, const char *remedy)
     return STATUS_USAGE;
 }
 
-/* -1: go on; else the exit status. */
-static int read_options(int argc, char **argv, struct perf_options *o)
-{
-    static const struct option options[] = {
-        {"seconds", required_argument, NULL, 's'},
-        {"connections", required_argument, NULL, 'c'},
-        {"size", required_argument, NULL, 'b'},
-        {"offload", required_argument, NULL, 'o'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},
-        {"op", required_argument, NULL, 'O'},
-        {"rate", required_argument, NULL, 'r'},
-        {"cores", required_argument, NULL, 'C'},
-        {"no-huge", no_argument, NULL, 'H'},
-        {"active", required_argument, NULL, 'a'},
-        {"keys", required_argument, NULL, 'k'},
-        {"objects", required_argument, NULL, 'n'},
-        {"batch", required_argument, NULL, 'B'},
-        {"zipf", required_argument, NULL, 'z'},
-        {0},
-    };
-    double v = 0;
+static const struct option options[] = {
+    {"seconds", required_argument, NULL, 's'},
+    {"connections", required_argument, NULL, 'c'},
+    {"size", required_argument, NULL, 'b'},
+    {"offload", required_argument, NULL, 'o'},
+    {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'v'},
+    {"op", required_argument, NULL, 'O'},
+    {"rate", required_argument, NULL, 'r'},
+    {"cores", required_argument, NULL, 'C'},
+    {"no-huge", no_argument, NULL, 'H'},
+    {"active", required_argument, NULL, 'a'},
+    {"keys", required_argument, NULL, 'k'},
+    {"objects", required_argument, NULL, 'n'},
+    {"batch", required_argument, NULL, 'B'},
+    {"zipf", required_argument, NULL, 'z'},
+    {0},
+};
+/* Those with a number, which goes to `at`: a double, or an uint32_t where it is whole. */
+static const struct numeric {
+    int c;
+    const char *name;
+    double low, high;
+    const char *remedy;
+    bool whole;
+    size_t at;
+} numerics[] = {
+    {'s', "--seconds", 0.1, 600, "is no time from 0.1 to 600", false,
+     offsetof(struct perf_options, seconds)},
+    {'c', "--connections", 1, CONNECTIONS_MAX, "is no number from 1 to 20000000", true,
+     offsetof(struct perf_options, connections)},
+    {'r', "--rate", 1, 1e8, "is no number from 1 to 100000000", false,
+     offsetof(struct perf_options, rate)},
+    {'a', "--active", 1, HTTP_CONNECTIONS_MAX, "is no number from 1 to 1200000", true,
+     offsetof(struct perf_options, active)},
+    {'k', "--keys", 1000, 1e7, "is no number from 1000 to 10000000", true,
+     offsetof(struct perf_options, keys)},
+    {'n', "--objects", 1000, 1e7, "is no number from 1000 to 10000000", true,
+     offsetof(struct perf_options, objects)},
+    {'B', "--batch", 1, 512, "is no number from 1 to 512", true,
+     offsetof(struct perf_options, batch)},
+    {'z', "--zipf", 0, 2, "is no exponent from 0 to 2", false, offsetof(struct perf_options, zipf)},
+    {'b', "--size", 1, 16 << 20, "is no number of bytes from 1 to 16777216", true,
+     offsetof(struct perf_options, size)},
+};
 
-    *o = (struct perf_options){.seconds = 3,
-                               .connections = 1000,
-                               .cores = 2,
-                               .offload = true,
-                               .keys = 1000000,
-                               .objects = 1000000,
-                               .batch = 32,
-                               .zipf = 0.99};
-    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (c == 's' && !number(optarg, 0.1, 600, &o->seconds))
-            return refuse("--seconds", optarg, "is no time from 0.1 to 600");
-        if (c == 'c' && !number(optarg, 1, CONNECTIONS_MAX, &v))
-            return refuse("--connections", optarg, "is no number from 1 to 20000000");
-        if (c == 'r' && !number(optarg, 1, 1e8, &o->rate))
-            return refuse("--rate", optarg, "is no number from 1 to 100000000");
-        if (c == 'a' && !number(optarg, 1, HTTP_CONNECTIONS_MAX, &v))
-            return refuse("--active", optarg, "is no number from 1 to 1200000");
-        if (c == 'a')
-            o->active = (uint32_t)v;
-        if (c == 'C' && strcmp(optarg, "1") != 0 && strcmp(optarg, "2") != 0)
+/* -1: go on; else the exit status, as below. */
+static int take_number(struct perf_options *o, const struct numeric *n)
+{
+    double v;
+    if (!number(optarg, n->low, n->high, &v))
+        return refuse(n->name, optarg, n->remedy);
+    if (n->whole)
+        *(uint32_t *)((char *)o + n->at) = (uint32_t)v;
+    else
+        *(double *)((char *)o + n->at) = v;
+    return -1;
+}
+
+static int take_option(struct perf_options *o, int c)
+{
+    for (size_t i = 0; i < sizeof(numerics) / sizeof(numerics[0]); i++)
+        if (numerics[i].c == c)
+            return take_number(o, &numerics[i]);
+    switch (c) {
+    case 'C':
+        if (strcmp(optarg, "1") != 0 && strcmp(optarg, "2") != 0)
             return refuse("--cores", optarg, "is neither 1 nor 2");
-        if (c == 'C')
-            o->cores = (uint32_t)(optarg[0] - '0');
-        if (c == 'k' && !number(optarg, 1000, 1e7, &v))
-            return refuse("--keys", optarg, "is no number from 1000 to 10000000");
-        if (c == 'k')
-            o->keys = (uint32_t)v;
-        if (c == 'n' && !number(optarg, 1000, 1e7, &v))
-            return refuse("--objects", optarg, "is no number from 1000 to 10000000");
-        if (c == 'n')
-            o->objects = (uint32_t)v;
-        if (c == 'B' && !number(optarg, 1, 512, &v))
-            return refuse("--batch", optarg, "is no number from 1 to 512");
-        if (c == 'B')
-            o->batch = (uint32_t)v;
-        if (c == 'z' && !number(optarg, 0, 2, &o->zipf))
-            return refuse("--zipf", optarg, "is no exponent from 0 to 2");
-        if (c == 'O')
-            o->op_name = optarg;
-        if (c == 'c')
-            o->connections = (uint32_t)v;
-        if (c == 'b' && !number(optarg, 1, 16 << 20, &v))
-            return refuse("--size", optarg, "is no number of bytes from 1 to 16777216");
-        if (c == 'b')
-            o->size = (uint32_t)v;
-        if (c == 'o' && strcmp(optarg, "on") != 0 && strcmp(optarg, "off") != 0)
+        o->cores = (uint32_t)(optarg[0] - '0');
+        return -1;
+    case 'o':
+        if (strcmp(optarg, "on") != 0 && strcmp(optarg, "off") != 0)
             return refuse("--offload", optarg, "is neither on nor off");
-        if (c == 'o')
-            o->offload = strcmp(optarg, "on") == 0;
-        if (c == 'H')
-            o->no_huge = true;
-        if (c == 'j')
-            o->json = true;
-        if (c == 'h') {
-            fputs(usage, stdout);
-            return STATUS_DONE;
-        }
-        if (c == 'v') {
-            printf("coral-perf %s (%s, %s)\n", CORAL_VERSION, CORAL_REVISION, rte_version());
-            return STATUS_DONE;
-        }
-        if (c == '?')
-            return STATUS_USAGE;
-    }
-    if (optind != argc - 1) {
-        fputs(usage, stderr);
+        o->offload = strcmp(optarg, "on") == 0;
+        return -1;
+    case 'O':
+        o->op_name = optarg;
+        return -1;
+    case 'H':
+        o->no_huge = true;
+        return -1;
+    case 'j':
+        o->json = true;
+        return -1;
+    case 'h':
+        fputs(usage, stdout);
+        return STATUS_DONE;
+    case 'v':
+        printf("coral-perf %s (%s, %s)\n", CORAL_VERSION, CORAL_REVISION, rte_version());
+        return STATUS_DONE;
+    default:
         return STATUS_USAGE;
     }
-    o->name = argv[optind];
+}
+
+/* Do they go together, and with the run? */
+static int check_options(struct perf_options *o)
+{
     bool echo = strcmp(o->name, "echo") == 0, tcp = strcmp(o->name, "tcp") == 0;
     bool mac = strcmp(o->name, "mac") == 0, dht = strcmp(o->name, "dht") == 0;
     bool cache = strcmp(o->name, "cache") == 0;
@@ -198,6 +204,29 @@ static int read_options(int argc, char **argv, struct perf_options *o)
     if (echo && (o->size < 60 || o->size > 1514))
         return refuse("--size", size, "is no size of a frame, from 60 to 1514 bytes");
     return -1;
+}
+
+static int read_options(int argc, char **argv, struct perf_options *o)
+{
+    *o = (struct perf_options){.seconds = 3,
+                               .connections = 1000,
+                               .cores = 2,
+                               .offload = true,
+                               .keys = 1000000,
+                               .objects = 1000000,
+                               .batch = 32,
+                               .zipf = 0.99};
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        int status = take_option(o, c);
+        if (status >= 0)
+            return status;
+    }
+    if (optind != argc - 1) {
+        fputs(usage, stderr);
+        return STATUS_USAGE;
+    }
+    o->name = argv[optind];
+    return check_options(o);
 }
 
 static void command_text(int argc, char **argv, char *out, size_t len)

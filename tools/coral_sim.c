@@ -87,121 +87,126 @@ struct order {
     const char *json; /* the file of the report, "-" for standard output, NULL: none */
 };
 
+enum {
+    NODES = 1,
+    SEED,
+    SCENARIO,
+    JSON,
+    B,
+    LEVELS,
+    KEYS,
+    MINUTES,
+    LIARS,
+    LIE,
+    ONE_WAY,
+    WITHOUT,
+    ALONE,
+    QUIET,
+    HELP,
+    VERSION
+};
+
+static const struct option options[] = {{"nodes", required_argument, NULL, NODES},
+                                        {"seed", required_argument, NULL, SEED},
+                                        {"scenario", required_argument, NULL, SCENARIO},
+                                        {"json", optional_argument, NULL, JSON},
+                                        {"b", required_argument, NULL, B},
+                                        {"levels", required_argument, NULL, LEVELS},
+                                        {"keys", required_argument, NULL, KEYS},
+                                        {"minutes", required_argument, NULL, MINUTES},
+                                        {"liars", required_argument, NULL, LIARS},
+                                        {"lie", required_argument, NULL, LIE},
+                                        {"one-way", required_argument, NULL, ONE_WAY},
+                                        {"without", required_argument, NULL, WITHOUT},
+                                        {"alone", no_argument, NULL, ALONE},
+                                        {"quiet", no_argument, NULL, QUIET},
+                                        {"help", no_argument, NULL, HELP},
+                                        {"version", no_argument, NULL, VERSION},
+                                        {0}};
+
 /* Ends the process where there is nothing to run: 0 when that was asked for, 2 for a mistake. */
-static struct order order_read(int argc, char **argv)
+static void option_take(struct order *order, int c)
 {
-    enum {
-        NODES = 1,
-        SEED,
-        SCENARIO,
-        JSON,
-        B,
-        LEVELS,
-        KEYS,
-        MINUTES,
-        LIARS,
-        LIE,
-        ONE_WAY,
-        WITHOUT,
-        ALONE,
-        QUIET,
-        HELP,
-        VERSION
-    };
-    static const struct option options[] = {{"nodes", required_argument, NULL, NODES},
-                                            {"seed", required_argument, NULL, SEED},
-                                            {"scenario", required_argument, NULL, SCENARIO},
-                                            {"json", optional_argument, NULL, JSON},
-                                            {"b", required_argument, NULL, B},
-                                            {"levels", required_argument, NULL, LEVELS},
-                                            {"keys", required_argument, NULL, KEYS},
-                                            {"minutes", required_argument, NULL, MINUTES},
-                                            {"liars", required_argument, NULL, LIARS},
-                                            {"lie", required_argument, NULL, LIE},
-                                            {"one-way", required_argument, NULL, ONE_WAY},
-                                            {"without", required_argument, NULL, WITHOUT},
-                                            {"alone", no_argument, NULL, ALONE},
-                                            {"quiet", no_argument, NULL, QUIET},
-                                            {"help", no_argument, NULL, HELP},
-                                            {"version", no_argument, NULL, VERSION},
-                                            {0}};
-    struct order order = {.options.seed = 20040329};
-    struct sim_options *o = &order.options;
-    int c;
-    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (c) {
-        case NODES:
-            o->nodes = (uint32_t)number("nodes", optarg, 1, 1000000);
-            break;
-        case SEED:
-            o->seed = number("seed", optarg, 0, UINT64_MAX);
-            break;
-        case SCENARIO:
-            order.scenario = find(optarg);
-            break;
-        case JSON:
-            order.json = optarg ? optarg : "-";
-            break;
-        case B:
-            o->b = (unsigned)number("b", optarg, 1, 3);
-            break;
-        case LEVELS:
-            o->levels = (unsigned)number("levels", optarg, 1, DHT_LEVELS);
-            break;
-        case KEYS:
-            o->keys = (uint32_t)number("keys", optarg, 1, 1u << 24);
-            break;
-        case MINUTES:
-            o->minutes = number("minutes", optarg, 1, 100000);
-            break;
-        case LIARS:
-            o->liar_percent = (uint32_t)number("liars", optarg, 1, 90);
-            break;
-        case LIE:
-            o->lie = optarg;
-            if (!lie_named(optarg, &(enum lie){0})) {
-                fprintf(stderr, "coral-sim: --lie: there is no lie \"%s\"\n", optarg);
-                exit(2);
-            }
-            break;
-        case ONE_WAY:
-            o->one_way_percent = (uint32_t)number("one-way", optarg, 1, 50);
-            break;
-        case WITHOUT:
-            o->without = optarg;
-            if (!mitigation_known(optarg)) {
-                fprintf(stderr, "coral-sim: --without: there is no mitigation \"%s\"\n", optarg);
-                exit(2);
-            }
-            break;
-        case ALONE:
-            o->alone = true;
-            break;
-        case QUIET:
-            o->quiet = true;
-            break;
-        case HELP:
-            usage(stdout);
-            exit(0);
-        case VERSION:
-            printf("coral-sim %s (%s)\n", CORAL_VERSION, CORAL_REVISION);
-            exit(0);
-        default:
-            usage(stderr);
+    struct sim_options *o = &order->options;
+    switch (c) {
+    case NODES:
+        o->nodes = (uint32_t)number("nodes", optarg, 1, 1000000);
+        break;
+    case SEED:
+        o->seed = number("seed", optarg, 0, UINT64_MAX);
+        break;
+    case SCENARIO:
+        order->scenario = find(optarg);
+        break;
+    case JSON:
+        order->json = optarg ? optarg : "-";
+        break;
+    case B:
+        o->b = (unsigned)number("b", optarg, 1, 3);
+        break;
+    case LEVELS:
+        o->levels = (unsigned)number("levels", optarg, 1, DHT_LEVELS);
+        break;
+    case KEYS:
+        o->keys = (uint32_t)number("keys", optarg, 1, 1u << 24);
+        break;
+    case MINUTES:
+        o->minutes = number("minutes", optarg, 1, 100000);
+        break;
+    case LIARS:
+        o->liar_percent = (uint32_t)number("liars", optarg, 1, 90);
+        break;
+    case LIE:
+        o->lie = optarg;
+        if (!lie_named(optarg, &(enum lie){0})) {
+            fprintf(stderr, "coral-sim: --lie: there is no lie \"%s\"\n", optarg);
             exit(2);
         }
-    }
-    if (optind < argc)
-        fprintf(stderr, "coral-sim: \"%s\" is no option\n", argv[optind]);
-    else if (!order.scenario)
-        fprintf(stderr, "coral-sim: which --scenario?\n");
-    if (optind < argc || !order.scenario) {
+        break;
+    case ONE_WAY:
+        o->one_way_percent = (uint32_t)number("one-way", optarg, 1, 50);
+        break;
+    case WITHOUT:
+        o->without = optarg;
+        if (!mitigation_known(optarg)) {
+            fprintf(stderr, "coral-sim: --without: there is no mitigation \"%s\"\n", optarg);
+            exit(2);
+        }
+        break;
+    case ALONE:
+        o->alone = true;
+        break;
+    case QUIET:
+        o->quiet = true;
+        break;
+    case HELP:
+        usage(stdout);
+        exit(0);
+    case VERSION:
+        printf("coral-sim %s (%s)\n", CORAL_VERSION, CORAL_REVISION);
+        exit(0);
+    default:
         usage(stderr);
         exit(2);
     }
-    if (o->nodes == 0)
-        o->nodes = order.scenario->nodes;
-    return order;
+}
+
+static struct order order_read(int argc, char **argv)
+{
+    struct order order = {.options.seed = 20040329};
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;)
+        option_take(&order, c);
+    if (optind == argc && order.scenario) {
+        if (order.options.nodes == 0)
+            order.options.nodes = order.scenario->nodes;
+        return order;
+    }
+    if (optind < argc)
+        fprintf(stderr, "coral-sim: \"%s\" is no option\n", argv[optind]);
+    else
+        fprintf(stderr, "coral-sim: which --scenario?\n");
+    usage(stderr);
+    exit(2);
 }
 
 /* Better known now than after an hour. */

@@ -425,16 +425,32 @@ Test(freshness, which_responses_are_stored)
     cr_assert_eq(cache_judge(&r, &rfc).reason, CACHE_NOT_METHOD, "3 and RFC 9110 9.3.3");
 }
 
+struct lifetime_row {
+    const char *name;
+    uint16_t status;
+    const char *response;
+    uint32_t lifetime;
+    enum cache_lifetime_by by;
+    enum cache_control_field control;
+};
+
+static void check_lifetimes(const struct lifetime_row *row, size_t rows)
+{
+    for (; rows > 0; rows--, row++) {
+        struct cache_response r = read_response(row->status, row->response, NULL);
+        r.has_validator = true;
+        struct cache_verdict v = cache_judge(&r, &rfc);
+        cr_assert(v.storable, "%s: %s", row->name, cache_reason_text(v.reason));
+        cr_assert_eq(v.lifetime_s, row->lifetime, "%s: %u", row->name, v.lifetime_s);
+        cr_assert_eq(v.lifetime_by, row->by, "%s: %s", row->name,
+                     cache_lifetime_text(v.lifetime_by));
+        cr_assert_eq(v.control, row->control, "%s: %s", row->name, cache_control_name(v.control));
+    }
+}
+
 Test(freshness, which_lifetime_and_why)
 {
-    const struct {
-        const char *name;
-        uint16_t status;
-        const char *response;
-        uint32_t lifetime;
-        enum cache_lifetime_by by;
-        enum cache_control_field control;
-    } table[] = {
+    static const struct lifetime_row table[] = {
         {"4.2.1 max-age", 200, "Cache-Control: max-age=60\n", 60, CACHE_BY_MAX_AGE, 0},
         {"4.2.1 s-maxage first", 200, "Cache-Control: max-age=60, s-maxage=30\n", 30,
          CACHE_BY_S_MAXAGE, 0},
@@ -487,6 +503,13 @@ Test(freshness, which_lifetime_and_why)
         {"5.2.2.4 no-cache", 200, "Cache-Control: max-age=60, no-cache\n", 0, CACHE_BY_NO_CACHE, 0},
         {"5.2.2.4 qualified", 200, "Cache-Control: max-age=60, no-cache=\"a\"\n", 0,
          CACHE_BY_NO_CACHE, 0},
+    };
+    check_lifetimes(table, ROWS(table));
+}
+
+Test(freshness, which_lifetime_by_a_field_for_this_cache)
+{
+    static const struct lifetime_row table[] = {
         {"9213 2.2 CDN before Cache-Control", 200,
          "Cache-Control: max-age=60, s-maxage=120\nCDN-Cache-Control: max-age=600\n", 600,
          CACHE_BY_MAX_AGE, CACHE_IN_CDN},
@@ -534,21 +557,9 @@ Test(freshness, which_lifetime_and_why)
          "CDN-Cache-Control: no-store, no-cache, max-age=6, no-store=?0, no-cache=?0\n", 6,
          CACHE_BY_MAX_AGE, CACHE_IN_CDN},
     };
-    for (size_t i = 0; i < ROWS(table); i++) {
-        struct cache_response r = read_response(table[i].status, table[i].response, NULL);
-        r.has_validator = true;
-        struct cache_verdict v = cache_judge(&r, &rfc);
-        cr_assert(v.storable, "%s: %s", table[i].name, cache_reason_text(v.reason));
-        cr_assert_eq(v.lifetime_s, table[i].lifetime, "%s: %u", table[i].name, v.lifetime_s);
-        cr_assert_eq(v.lifetime_by, table[i].by, "%s: %s", table[i].name,
-                     cache_lifetime_text(v.lifetime_by));
-        cr_assert_eq(v.control, table[i].control, "%s: %s", table[i].name,
-                     cache_control_name(v.control));
-    }
+    check_lifetimes(table, ROWS(table));
 }
 
-Test(freshness, reuse)
-{
 #define CC(x)  "Cache-Control: " x "\n"
 #define TAG    "ETag: x\n"
 #define FRESH  CACHE_USE_FRESH
@@ -557,14 +568,38 @@ Test(freshness, reuse)
 #define ASK    CACHE_USE_REVALIDATE
 #define FETCH  CACHE_USE_NOT
 #define NO     CACHE_USE_GATEWAY_TIMEOUT
-    const struct {
-        const char *name, *response, *request;
-        int64_t after; /* seconds from receipt to the request */
-        enum cache_use use;
-        enum cache_reuse_reason reason;
-        uint32_t age;
-        bool on_error;
-    } table[] = {
+struct reuse_row {
+    const char *name, *response, *request;
+    int64_t after; /* seconds from receipt to the request */
+    enum cache_use use;
+    enum cache_reuse_reason reason;
+    uint32_t age;
+    bool on_error;
+};
+
+static void check_reuse(const struct reuse_row *row, size_t rows)
+{
+    for (; rows > 0; rows--, row++) {
+        struct cache_meta m = {.response_s = T0, .status = 200, .content_length = 0};
+        struct cache_request q = read_request(row->request);
+        if (row->response) {
+            struct cache_response r = read_response(200, row->response, NULL);
+            r.has_validator = strstr(row->response, TAG) != NULL;
+            struct cache_verdict v = cache_judge(&r, &rfc);
+            cache_verdict_keep(&v, &m);
+        }
+        struct cache_reuse u =
+            cache_reuse(row->response ? &m : NULL, row->request ? &q : NULL, T0 + row->after);
+        cr_assert_eq(u.use, row->use, "%s: %s", row->name, cache_use_text(u.use));
+        cr_assert_eq(u.reason, row->reason, "%s: %s", row->name, cache_reuse_text(u.reason));
+        cr_assert_eq(u.age_s, row->age, "%s: %u", row->name, u.age_s);
+        cr_assert_eq(u.on_error, row->on_error, "%s", row->name);
+    }
+}
+
+Test(freshness, reuse_by_age)
+{
+    static const struct reuse_row table[] = {
         {"4 nothing stored", NULL, NULL, 0, FETCH, CACHE_WHY_MISSING, 0, false},
         {"4.2 fresh", CC("max-age=60") TAG, NULL, 0, FRESH, CACHE_WHY_FRESH, 0, true},
         {"4.2 the last second", CC("max-age=60") TAG, NULL, 59, FRESH, CACHE_WHY_FRESH, 59, true},
@@ -593,7 +628,13 @@ Test(freshness, reuse)
          0, true},
         {"5.1 2^31", CC("max-age=60") TAG "Age: 2147483648\n", NULL, 0, ASK, CACHE_WHY_STALE,
          CACHE_SECONDS_MAX, false},
+    };
+    check_reuse(table, ROWS(table));
+}
 
+Test(freshness, reuse_as_the_request_asks)
+{
+    static const struct reuse_row table[] = {
         {"5.2.1.1 old enough", CC("max-age=60") TAG, CC("max-age=9"), 9, FRESH, CACHE_WHY_FRESH, 9,
          true},
         {"5.2.1.1 too old", CC("max-age=60") TAG, CC("max-age=9"), 10, ASK,
@@ -651,7 +692,13 @@ Test(freshness, reuse)
          "Pragma: no-cache\nCache-Control: max-age=5\n", 0, FRESH, CACHE_WHY_FRESH, 0, true},
         {"5.4 not in a response", CC("max-age=60") TAG "Pragma: no-cache\n", NULL, 0, FRESH,
          CACHE_WHY_FRESH, 0, true},
+    };
+    check_reuse(table, ROWS(table));
+}
 
+Test(freshness, reuse_as_the_response_allows)
+{
+    static const struct reuse_row table[] = {
         {"5.2.2.2 must-revalidate, fresh", CC("max-age=60, must-revalidate") TAG, NULL, 59, FRESH,
          CACHE_WHY_FRESH, 59, true},
         {"5.2.2.2 must-revalidate, stale", CC("max-age=60, must-revalidate") TAG, NULL, 60, ASK,
@@ -702,23 +749,7 @@ Test(freshness, reuse)
              "max-age=5, must-revalidate"),
          NULL, 69, BEHIND, CACHE_WHY_STALE_REVALIDATE, 69, true},
     };
-    for (size_t i = 0; i < ROWS(table); i++) {
-        struct cache_meta m = {.response_s = T0, .status = 200, .content_length = 0};
-        struct cache_request q = read_request(table[i].request);
-        if (table[i].response) {
-            struct cache_response r = read_response(200, table[i].response, NULL);
-            r.has_validator = strstr(table[i].response, TAG) != NULL;
-            struct cache_verdict v = cache_judge(&r, &rfc);
-            cache_verdict_keep(&v, &m);
-        }
-        struct cache_reuse u = cache_reuse(table[i].response ? &m : NULL,
-                                           table[i].request ? &q : NULL, T0 + table[i].after);
-        cr_assert_eq(u.use, table[i].use, "%s: %s", table[i].name, cache_use_text(u.use));
-        cr_assert_eq(u.reason, table[i].reason, "%s: %s", table[i].name,
-                     cache_reuse_text(u.reason));
-        cr_assert_eq(u.age_s, table[i].age, "%s: %u", table[i].name, u.age_s);
-        cr_assert_eq(u.on_error, table[i].on_error, "%s", table[i].name);
-    }
+    check_reuse(table, ROWS(table));
 }
 
 Test(freshness, lists_of_qualified_directives_are_kept)

@@ -387,7 +387,6 @@ Test(relay, a_put_hears_of_the_holders_there_and_stores_where_it_reaches)
 {
     struct desk *d = desk_open();
     struct story s = with_value(d);
-    s.answer.flags = RPC_FULL;
     dht_put(d->a, &d->b.key, 1, 20000, ended, d, bench_now(&d->b));
     play(d, &s);
     cr_assert_eq(d->result.end, DHT_FOUND);
