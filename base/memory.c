@@ -6,12 +6,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define LARGE_PAGE (2u << 20)
-
 static size_t large_pages(size_t count, size_t size)
 {
     size_t bytes = count * size;
-    return bytes < LARGE_PAGE ? 0 : (bytes + LARGE_PAGE - 1) & ~(size_t)(LARGE_PAGE - 1);
+    return bytes < MEMORY_LARGE_PAGE ? 0
+                                     : (bytes + MEMORY_LARGE_PAGE - 1) & ~(MEMORY_LARGE_PAGE - 1);
 }
 
 void *memory_new(size_t count, size_t size)
@@ -22,14 +21,14 @@ void *memory_new(size_t count, size_t size)
         void *p = aligned_alloc(64, lines);
         return p ? memset(p, 0, lines) : NULL;
     }
-    uint8_t *p = mmap(NULL, bytes + LARGE_PAGE, PROT_READ | PROT_WRITE,
+    uint8_t *p = mmap(NULL, bytes + MEMORY_LARGE_PAGE, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED)
         return NULL;
-    size_t before = LARGE_PAGE - ((uintptr_t)p & (LARGE_PAGE - 1));
+    size_t before = MEMORY_LARGE_PAGE - ((uintptr_t)p & (MEMORY_LARGE_PAGE - 1));
     munmap(p, before);
-    if (before < LARGE_PAGE)
-        munmap(p + before + bytes, LARGE_PAGE - before);
+    if (before < MEMORY_LARGE_PAGE)
+        munmap(p + before + bytes, MEMORY_LARGE_PAGE - before);
     madvise(p + before, bytes, MADV_HUGEPAGE); /* a wish: no matter when it is not granted */
     return p + before;
 }

@@ -9,6 +9,8 @@
 
 #include <stddef.h>
 
+#define MEMORY_LARGE_PAGE ((size_t)2 << 20)
+
 /* NULL: not enough memory. Given back with the same numbers. */
 void *memory_new(size_t count, size_t size);
 void memory_free(void *p, size_t count, size_t size);

@@ -14,8 +14,9 @@
  */
 
 #define WORKER_CHUNKS_MIN 64u
-#define LARGE_PAGE        ((size_t)2 << 20)
-#define OBJECTS_MAX       ((uint64_t)1 << 30) /* of 160 bytes or less: refs reach 128 GiB */
+/* So many that refs of 32 bits reach all pages, each worker's last one begun. */
+#define OBJECTS_MAX                                                                                \
+    ((((uint64_t)1 << 32) * REF_UNIT / OBJECT_PAGE - CACHE_WORKERS) * OBJECT_PER_PAGE)
 
 static uint64_t power_of_two(uint64_t at_least)
 {
@@ -96,7 +97,7 @@ static bool config_good(const struct cache_config *config)
 static size_t object_table_bytes(const struct cache *c)
 {
     size_t bytes = c->object_pages * OBJECT_PAGE;
-    return bytes < LARGE_PAGE ? LARGE_PAGE : bytes;
+    return bytes < MEMORY_LARGE_PAGE ? MEMORY_LARGE_PAGE : bytes;
 }
 
 struct cache *cache_create(const struct cache_config *config)

@@ -48,7 +48,7 @@ enum cache_state {
 };
 
 /* What the rules need of a response, fixed at creation (cache/freshness.h: cache_verdict_keep).
- * Times in wall seconds. Ordered without holes: it is 40 of an object's 96 bytes. */
+ * Times in wall seconds. Ordered without holes: it is 40 of an object's 96 bytes before its key. */
 struct cache_meta {
     int64_t response_s;     /* when it was received */
     int64_t content_length; /* -1: unknown until complete */

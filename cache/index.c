@@ -7,9 +7,7 @@
  */
 #include <string.h>
 
-#ifdef __SSE2__
 #include <emmintrin.h>
-#endif
 
 #include "cache/private.h"
 
@@ -48,18 +46,18 @@ static uint64_t slot_of(const struct cache *c, struct hash128 h, const struct ca
     return (uint64_t)hash_tag(h) << 48 | object_ref(c, o);
 }
 
-static bool key_equal(const struct cache_object *o, const char *key, size_t key_len)
+/* Of a key of that length: the bytes that stand beside the header, and those beyond. */
+static bool key_equal(const struct cache_object *o, const char *first, const char *beyond,
+                      size_t len)
 {
-    size_t rest = key_rest(key_len);
-    return o->key_len == key_len && memcmp(o->key, key, key_len - rest) == 0 &&
-           (rest == 0 || memcmp(o->block, key + OBJECT_KEY, rest) == 0);
+    size_t rest = key_rest(len);
+    return o->key_len == len && memcmp(o->key, first, len - rest) == 0 &&
+           (rest == 0 || memcmp(o->block, beyond, rest) == 0);
 }
 
-static bool same_key(const struct cache_object *a, const struct cache_object *b)
+static bool is_under(const struct cache_object *o, const char *key, size_t len)
 {
-    size_t rest = key_rest(a->key_len);
-    return a->key_len == b->key_len && memcmp(a->key, b->key, a->key_len - rest) == 0 &&
-           (rest == 0 || memcmp(a->block, b->block, rest) == 0);
+    return key_equal(o, key, key + len - key_rest(len), len);
 }
 
 struct cache_object *cache_index_find(const struct cache *c, struct hash128 h, const void *key,
@@ -72,7 +70,7 @@ struct cache_object *cache_index_find(const struct cache *c, struct hash128 h, c
             if (SLOT_TAG(slot) != hash_tag(h))
                 continue;
             struct cache_object *o = object_at(c, SLOT_REF(slot));
-            if (key_equal(o, key, key_len))
+            if (is_under(o, key, key_len))
                 return o;
         }
     }
@@ -109,7 +107,7 @@ static struct place place_find(const struct cache *c, struct hash128 h,
                 continue;
             }
             struct cache_object *there = object_at(c, SLOT_REF(slot));
-            if (SLOT_TAG(slot) == hash_tag(h) && same_key(there, o))
+            if (SLOT_TAG(slot) == hash_tag(h) && key_equal(there, o->key, o->block, o->key_len))
                 return (struct place){b, b, i, there};
         }
     }
@@ -189,7 +187,6 @@ void cache_prepare(const struct cache *c, struct cache_probe *p, unsigned n)
 
 /* Which slots of a bucket have the tag, a bit each, without a jump: the slot that fits is any, so a
  * jump would be guessed wrong once a lookup. */
-#ifdef __SSE2__
 static unsigned pair_match(const struct bucket *b, unsigned i, __m128i tag)
 {
     __m128i pair = _mm_set_epi64x((int64_t)(i + 1 < BUCKET_SLOTS ? slot_load(b, i + 1) : 0),
@@ -204,15 +201,6 @@ static unsigned bucket_match(const struct bucket *b, uint16_t tag)
     return pair_match(b, 0, tags) | pair_match(b, 2, tags) | pair_match(b, 4, tags) |
            pair_match(b, 6, tags);
 }
-#else
-static unsigned bucket_match(const struct bucket *b, uint16_t tag)
-{
-    unsigned match = 0;
-    for (unsigned i = 0; i < BUCKET_SLOTS; i++)
-        match |= (unsigned)(SLOT_TAG(slot_load(b, i)) == tag) << i;
-    return match;
-}
-#endif
 
 /* The candidate is the first slot of the first bucket whose tag fits: right but for one probe in
  * some thousands, which cache_act looks up anew. */
@@ -221,10 +209,9 @@ void cache_touch(const struct cache *c, struct cache_probe *p, unsigned n)
     for (unsigned i = 0; i < n; i++) {
         const struct bucket *b = p[i].bucket;
         unsigned match = bucket_match(b, hash_tag(p[i].hash));
-        if (!match)
-            continue;
-        /* the slot may have changed since: to empty, or to another object, which cache_act sees */
-        p[i].candidate = object_at(c, SLOT_REF(slot_load(b, (unsigned)__builtin_ctz(match))));
+        /* a slot may have been emptied since: then the next that fits */
+        for (; match && !p[i].candidate; match &= match - 1)
+            p[i].candidate = object_at(c, SLOT_REF(slot_load(b, (unsigned)__builtin_ctz(match))));
         object_prefetch(p[i].candidate);
     }
 }
@@ -247,7 +234,7 @@ void cache_act(const struct cache *c, struct cache_probe *p, unsigned n)
     for (unsigned i = 0; i < n; i++) {
         struct cache_object *o = (struct cache_object *)(uintptr_t)p[i].candidate;
         const struct bucket *b = p[i].bucket;
-        if (o ? !key_equal(o, p[i].key, p[i].key_len)
+        if (o ? !is_under(o, p[i].key, p[i].key_len)
               : __atomic_load_n(&b->link, __ATOMIC_RELAXED) != 0)
             o = cache_index_find(c, p[i].hash, p[i].key, p[i].key_len);
         if (o)

@@ -116,7 +116,9 @@ static void object_unlinked(struct cache *c, struct cache_worker *w, struct cach
 void cache_object_drop(struct cache *c, struct cache_worker *w, struct cache_object *o,
                        struct hash128 h)
 {
-    cache_index_remove(c, h, o);
+    bool there = cache_index_remove(c, h, o);
+    assert(there); /* else readers would follow a slot to what is freed */
+    (void)there;
     object_unlinked(c, w, o);
 }
 

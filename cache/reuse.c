@@ -63,7 +63,8 @@ static void judge_stale(const struct cache_meta *m, const struct cache_request *
     } else if (q->has_max_stale && -u->ttl_s <= q->max_stale_s) { /* 5.2.1.2 */
         u->use = CACHE_USE_STALE;
         u->reason = CACHE_WHY_REQUEST_MAX_STALE;
-    } else if (within(m, m->stale_revalidate, u->age_s)) { /* RFC 5861 3 */
+    } else if (!q->has_max_age && within(m, m->stale_revalidate, u->age_s)) {
+        /* RFC 5861 3; who names an age wants nothing stale unless it says so (5.2.1.1) */
         u->use = CACHE_USE_STALE_REVALIDATE;
         u->reason = CACHE_WHY_STALE_REVALIDATE;
     } else {

@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdlib.h>
 
+#include "base/mix.h"
 #include "dht/cluster_state.h"
 
-/* splitmix64 (Steele, Lea, Flood 2014): 8 bytes of state, where base/rng.h has 300 */
-static uint64_t mix(uint64_t z)
-{
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
+/* splitmix64: 8 bytes of state, where base/rng.h has 300 */
 static uint64_t draw(struct cluster *c)
 {
-    return mix(c->rng += 0x9e3779b97f4a7c15u);
+    return mix64(c->rng += MIX_GOLDEN);
 }
 
 static unsigned percent(unsigned part, unsigned whole)
@@ -307,7 +301,7 @@ struct cluster *cluster_create(const struct cluster_config *config, unsigned lev
         return NULL;
     c->config = config;
     c->member = (struct member *)(c->known + config->known);
-    c->rng = mix(mix(seed + level) ^ self);
+    c->rng = mix64(mix64(seed + level) ^ self);
     c->candidate = NOBODY;
     c->half = seconds(now) / (config->window_s / 2);
     cluster_known_found(&c->known[0], draw(c) | 1, 0, 0, seconds(now));

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "base/mix.h"
+
 #define BOOTSTRAP_US     1000000u
 #define BOOTSTRAP_MAX_US 30000000u
 #define FIND_FIRST_US    200000u /* when the workers have the first contact in their view */
@@ -15,14 +17,10 @@
 #define SAVED_GOOD_S     600u    /* a state that is older says nothing about clusters */
 #define MOVE_US          200000u /* between two updates of the coordinate */
 
-/* A generator of eight bytes: splitmix64 (Steele, Lea and Flood, OOPSLA 2014). What it decides an
- * attacker may know. */
+/* A generator of eight bytes, splitmix64. What it decides an attacker may know. */
 uint64_t member_random(struct dht_member *m)
 {
-    uint64_t z = m->random += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
+    return mix64(m->random += MIX_GOLDEN);
 }
 
 struct dht_member *dht_member_create(const struct dht_config *config,

@@ -4,7 +4,6 @@
  * measured again and again, so that a busy minute spoils all alike; costs are medians over rounds.
  * Needs no EAL, and a second CPU for the writer beside the reader only.
  */
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,6 +23,7 @@ struct cache_run {
     enum op op;
     unsigned rounds;
     double batched[ROUNDS], single[ROUNDS]; /* TSC cycles */
+    uint64_t evicted, displaced;
     bool paired;
     struct cache_pair pair;
     /* what the table says: core cycles */
@@ -56,7 +56,7 @@ static double share(uint64_t part, uint64_t all)
 /* Of what the reader does in the same time. */
 static double loss_percent(const struct cache_run *r)
 {
-    return r->beside > 0 ? 100 * (1 - r->alone / r->beside) : 0;
+    return 100 * (1 - r->alone / r->beside);
 }
 
 static uint64_t errors(const struct cache_run *r)
@@ -67,7 +67,6 @@ static uint64_t errors(const struct cache_run *r)
 static void print_table(const struct cache_run *r, const struct perf_options *o)
 {
     const struct cache_load *l = r->load;
-    const struct cache_counters *n = cache_counters(r->b.cache, 0);
     printf("%u objects, Zipf %.2f, bodies of %u bytes, %.1f bytes of memory an object\n",
            o->objects, o->zipf, o->size, r->b.bytes_per_object);
     printf("%-22s %9.1f core cycles in batches of %u\n", op_name[r->op], r->cycles, o->batch);
@@ -82,8 +81,8 @@ static void print_table(const struct cache_run *r, const struct perf_options *o)
         printf("%.2f %% hits; ", 100 * share(l->hits, l->gets));
     printf("%llu gets, %llu puts, %llu errors; %llu evicted, of these %llu as buckets were full\n",
            (unsigned long long)(l->gets + r->pair.gets), (unsigned long long)l->puts,
-           (unsigned long long)errors(r), (unsigned long long)counter_read(&n->cache_evicted_total),
-           (unsigned long long)counter_read(&n->cache_displaced_total));
+           (unsigned long long)errors(r), (unsigned long long)r->evicted,
+           (unsigned long long)r->displaced);
     printf("%.3f core cycles a TSC cycle, median of %u rounds, revision %s\n", r->calibration.ratio,
            r->rounds, CORAL_REVISION);
 }
@@ -91,7 +90,6 @@ static void print_table(const struct cache_run *r, const struct perf_options *o)
 static void print_json(const struct cache_run *r, const struct perf_options *o, const char *command)
 {
     const struct cache_load *l = r->load;
-    const struct cache_counters *n = cache_counters(r->b.cache, 0);
     printf("{\"name\": \"cache\", \"op\": \"%s\", \"objects\": %u, \"batch\": %u, \"zipf\": %.3f, "
            "\"size\": %u, \"cycles_per_op\": %.1f, \"hit_share\": %.4f, \"gets\": %llu, \"puts\": "
            "%llu, \"errors\": %llu, \"evicted\": %llu, \"displaced\": %llu, \"bytes_per_object\": "
@@ -100,8 +98,7 @@ static void print_json(const struct cache_run *r, const struct perf_options *o, 
            op_name[r->op], o->objects, o->batch, o->zipf, o->size, r->cycles,
            share(l->hits, l->gets), (unsigned long long)(l->gets + r->pair.gets),
            (unsigned long long)l->puts, (unsigned long long)errors(r),
-           (unsigned long long)counter_read(&n->cache_evicted_total),
-           (unsigned long long)counter_read(&n->cache_displaced_total), r->b.bytes_per_object,
+           (unsigned long long)r->evicted, (unsigned long long)r->displaced, r->b.bytes_per_object,
            r->calibration.ratio, r->rounds);
     if (r->op != OP_MIXED)
         printf(", \"single_cycles_per_op\": %.1f", r->single_cycles);
@@ -115,8 +112,7 @@ static void print_json(const struct cache_run *r, const struct perf_options *o, 
 /* --- the run -----------------------------------------------------------------------------------
  */
 
-/* Rounds for so long; then, for mixed, the pair for as long, on a cache of which nothing misses. */
-static bool measure(struct cache_run *r, const struct perf_options *o, int second_cpu)
+static bool measure_rounds(struct cache_run *r, const struct perf_options *o)
 {
     uint32_t catalogue = r->op == OP_MIXED ? 2 * o->objects : o->objects;
     if (!cache_bench_open(&r->b, o->objects, catalogue, o->size, r->op == OP_GET) ||
@@ -124,11 +120,21 @@ static bool measure(struct cache_run *r, const struct perf_options *o, int secon
         return false;
     for (double end = measure_clock() + o->seconds; r->rounds < ROUNDS && measure_clock() < end;)
         round_measure(r, o->batch);
-    if (r->op != OP_MIXED || second_cpu < 0)
-        return true;
-    r->paired = true;
-    return cache_pair_run(&r->b, o->zipf, o->batch, UPDATE_RATE, o->seconds, (unsigned)second_cpu,
-                          &r->pair);
+    const struct cache_counters *n = cache_counters(r->b.cache, 0);
+    r->evicted = counter_read(&n->cache_evicted_total);
+    r->displaced = counter_read(&n->cache_displaced_total);
+    return true;
+}
+
+/* On a cache of its own, of which nothing misses. Paired only if the writer kept up at all. */
+static bool measure_pair(struct cache_run *r, const struct perf_options *o, unsigned second_cpu)
+{
+    struct cache_bench b;
+    bool ok = cache_bench_open(&b, o->objects, o->objects, o->size, true) &&
+              cache_pair_run(&b, o->zipf, o->batch, UPDATE_RATE, o->seconds, second_cpu, &r->pair);
+    r->paired = ok && r->pair.windows > 0;
+    cache_bench_close(&b);
+    return ok;
 }
 
 static void to_core_cycles(struct cache_run *r)
@@ -144,18 +150,18 @@ bool cache_run(const struct perf_options *o, const char *command, char *error, s
 {
     static struct cache_run r;
     int second_cpu = perf_cpu(1);
-    cpu_set_t one;
-
-    CPU_ZERO(&one);
-    CPU_SET((unsigned)perf_cpu(0), &one);
-    sched_setaffinity(0, sizeof(one), &one);
+    perf_pin((unsigned)perf_cpu(0));
     for (unsigned i = 0; o->op_name && i < OPS; i++)
         if (strcmp(o->op_name, op_name[i]) == 0)
             r.op = i;
-    bool ok = measure(&r, o, second_cpu);
+    bool ok = measure_rounds(&r, o);
+    cache_bench_close(&r.b);
+    if (ok && r.op == OP_MIXED && second_cpu >= 0)
+        ok = measure_pair(&r, o, (unsigned)second_cpu);
     to_core_cycles(&r);
     if (!ok)
-        snprintf(error, error_len, "no memory for %u objects", o->objects);
+        snprintf(error, error_len, "no memory for %u objects, or for the writer's thread",
+                 o->objects);
     else if (o->json)
         print_json(&r, o, command);
     else
@@ -165,6 +171,5 @@ bool cache_run(const struct perf_options *o, const char *command, char *error, s
                  (unsigned long long)errors(&r));
     bool good = ok && errors(&r) == 0;
     cache_load_free(r.load);
-    cache_bench_close(&r.b);
     return good;
 }

@@ -71,7 +71,7 @@ void cache_update(struct cache_load *l);
 struct cache_pair {
     double alone, beside; /* TSC cycles a get, medians, in turn */
     double updates_per_s; /* while it wrote */
-    unsigned windows;     /* in which it did */
+    unsigned windows;     /* of either kind, at least: 0: it never kept up */
     uint64_t gets, errors;
 };
 /* Gets in batches of n on this CPU for so long; half of the time `cpu` puts `rate` objects a second

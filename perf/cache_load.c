@@ -7,6 +7,7 @@
 #include <rte_cycles.h>
 
 #include "base/memory.h"
+#include "base/mix.h"
 #include "perf/cache.h"
 
 #define POLL    32                  /* puts between two polls, at most */
@@ -26,7 +27,7 @@ static void key_write(char *out, uint64_t number)
 {
     static const char text[] = "http://www.site-0000.example/assets/0123456789abcdef/xy.jpeg";
     static_assert(sizeof(text) == CACHE_BENCH_KEY + 1, "its length");
-    uint64_t mixed = zipf_mix(number);
+    uint64_t mixed = mix64(number + MIX_GOLDEN);
     memcpy(out, text, CACHE_BENCH_KEY);
     for (unsigned i = 0; i < 4; i++)
         out[16 + i] = (char)('0' + (mixed >> 3 * i & 7));
@@ -88,17 +89,6 @@ static bool store(const struct cache_bench *b, struct hash128 h, const char *key
 /* --- the cache ----------------------------------------------------------------------------------
  */
 
-static double resident_bytes(void)
-{
-    unsigned long all = 0, resident = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (f && fscanf(f, "%lu %lu", &all, &resident) != 2)
-        resident = 0;
-    if (f)
-        fclose(f);
-    return (double)resident * (double)sysconf(_SC_PAGESIZE);
-}
-
 static void poll(const struct cache_bench *b)
 {
     cache_reclaim(b->cache, 0, b->now);
@@ -128,7 +118,7 @@ static bool mix_memory(const struct cache_bench *b)
             break;
     }
     for (uint32_t i = n; i > 0; i--) {
-        uint32_t k = (uint32_t)(zipf_mix(i) % i);
+        uint32_t k = (uint32_t)(mix64(i + MIX_GOLDEN) % i);
         struct cache_object *picked = o[k];
         o[k] = o[i - 1];
         cache_fail(b->cache, picked);
@@ -183,12 +173,12 @@ static bool make_cache(struct cache_bench *b, bool spare)
 bool cache_bench_open(struct cache_bench *b, uint32_t objects, uint32_t catalogue, uint32_t size,
                       bool spare)
 {
-    double before = resident_bytes();
+    double before = perf_resident_bytes();
     *b = (struct cache_bench){
         .held = objects, .catalogue = catalogue, .size = size, .now = {1000000, 1700000000}};
     if (!make_cache(b, spare) || !mix_memory(b) || !fill(b, 0, objects))
         return false;
-    b->bytes_per_object = (resident_bytes() - before) / objects;
+    b->bytes_per_object = (perf_resident_bytes() - before) / objects;
     /* to the point where one comes and one goes */
     return spare || fill(b, FRESH, objects / 16);
 }

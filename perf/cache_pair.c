@@ -6,7 +6,6 @@
  * kept up with nine tenths of the schedule.
  */
 #include <pthread.h>
-#include <sched.h>
 
 #include <rte_cycles.h>
 
@@ -23,19 +22,11 @@ struct writer {
     uint64_t done;
 };
 
-static void pin_to(unsigned cpu)
-{
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(cpu, &one);
-    pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
-}
-
 static void *writer_run(void *arg)
 {
     struct writer *w = arg;
     const struct cache_bench *b = w->load->b;
-    pin_to(w->cpu);
+    perf_pin(w->cpu);
     rte_rcu_qsbr_thread_online(b->qsbr, 0);
     double began = measure_clock();
     uint64_t done = 0;
@@ -107,7 +98,7 @@ bool cache_pair_run(const struct cache_bench *b, double s, unsigned n, double ra
                                    .beside = measure_median(turn[1].cost, turn[1].n),
                                    .updates_per_s =
                                        turn[1].n ? (double)turn[1].writes / turn[1].seconds : 0,
-                                   .windows = turn[1].n,
+                                   .windows = turn[0].n < turn[1].n ? turn[0].n : turn[1].n,
                                    .gets = reader->gets,
                                    .errors = reader->errors + w.load->errors};
     }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <rte_cycles.h>
 #include <rte_lcore.h>
@@ -43,6 +45,25 @@ int perf_cpu(unsigned i)
     return -1;
 }
 
+void perf_pin(unsigned cpu)
+{
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
+}
+
+double perf_resident_bytes(void)
+{
+    unsigned long all = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (f && fscanf(f, "%lu %lu", &all, &resident) != 2)
+        resident = 0;
+    if (f)
+        fclose(f);
+    return (double)resident * (double)sysconf(_SC_PAGESIZE);
+}
+
 struct now perf_now(void)
 {
     struct timespec wall;
@@ -54,11 +75,8 @@ struct now perf_now(void)
 static void *run(void *ctx)
 {
     struct perf_thread *t = ctx;
-    cpu_set_t one;
 
-    CPU_ZERO(&one);
-    CPU_SET(t->cpu, &one);
-    pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
+    perf_pin(t->cpu);
     bool registered = rte_thread_register() == 0;
     for (uint64_t i = 0; !__atomic_load_n(t->stop, __ATOMIC_ACQUIRE); i++) {
         t->turn(t->ctx);

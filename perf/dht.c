@@ -4,7 +4,6 @@
  * that a busy minute spoils all of them alike; the cost is the median over rounds. Time is virtual.
  * Needs neither EAL nor a second CPU.
  */
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -223,11 +222,7 @@ static bool choose(struct dht_run *r, const char *op)
 bool dht_run(const struct perf_options *o, const char *command, char *error, size_t error_len)
 {
     static struct dht_run r;
-    cpu_set_t one;
-
-    CPU_ZERO(&one);
-    CPU_SET((unsigned)perf_cpu(0), &one);
-    sched_setaffinity(0, sizeof(one), &one);
+    perf_pin((unsigned)perf_cpu(0));
     if (!choose(&r, o->op_name)) {
         snprintf(error, error_len,
                  "--op %s: with dht it is one of get, get-one, get-none, walk, store, cookie, ping "

@@ -5,7 +5,6 @@
  * them alike; the cost is the median over rounds. The messages lie as far apart as packet buffers
  * do. Needs neither EAL nor a second CPU.
  */
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,11 +147,7 @@ static void print_json(struct mac_run *r, const char *command)
 bool mac_run(const struct perf_options *o, const char *command, char *error, size_t error_len)
 {
     static struct mac_run r;
-    cpu_set_t one;
-
-    CPU_ZERO(&one);
-    CPU_SET((unsigned)perf_cpu(0), &one);
-    sched_setaffinity(0, sizeof(one), &one);
+    perf_pin((unsigned)perf_cpu(0));
     make_macs(&r);
     bool ok = r.mac[MAC_LIBRARY] && r.mac[MAC_WAYS] && same_tags(&r);
     if (!ok)

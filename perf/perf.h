@@ -76,6 +76,10 @@ bool perf_thread_start(struct perf_thread *t);
 void perf_thread_join(struct perf_thread *t);
 /* The i-th CPU that we may use; -1: there are fewer. */
 int perf_cpu(unsigned i);
+/* The calling thread goes on that CPU alone. */
+void perf_pin(unsigned cpu);
+/* Resident memory of the process. */
+double perf_resident_bytes(void);
 struct now perf_now(void);
 
 /* --- measure.c -------------------------------------------------------------------------------- */

@@ -249,17 +249,6 @@ static void turn(void *ctx)
 
 /* --- the run ---------------------------------------------------------------------------------- */
 
-static double resident_bytes(void)
-{
-    unsigned long all = 0, resident = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (f && fscanf(f, "%lu %lu", &all, &resident) != 2)
-        resident = 0;
-    if (f)
-        fclose(f);
-    return (double)resident * (double)sysconf(_SC_PAGESIZE);
-}
-
 static void set_phase(struct tcp_run *r, enum phase phase)
 {
     __atomic_store_n(&r->phase, phase, __ATOMIC_RELEASE);
@@ -320,7 +309,7 @@ static bool idle(struct tcp_run *r, struct perf_result *out, double before, char
     double took = (double)(perf_now().mono_us - began) / 1e6;
     out->opens_per_s = n > ACTIVE ? (n - ACTIVE) / took : 0;
     out->tsc_per_open = n > ACTIVE ? (double)(r->busy_tsc - busy) / (n - ACTIVE) : 0;
-    out->bytes_per_connection = (resident_bytes() - before) / n;
+    out->bytes_per_connection = (perf_resident_bytes() - before) / n;
     ask_for(r, seconds, out);
     out->few_tsc_per_op = few.tsc_per_op;
     out->few_p50_us = hist_quantile(&few.latency, 0.5);
@@ -352,7 +341,7 @@ bool tcp_run(const struct perf_options *o, struct perf_result *r, char *error, s
     uint32_t stop = 0;
     struct perf_thread thread = {
         .turn = turn, .ctx = &t, .calibrates = true, .stop = &stop, .cpu = (unsigned)perf_cpu(0)};
-    double before = resident_bytes();
+    double before = perf_resident_bytes();
 
     t = (struct tcp_run){.options = o, .stride = 1};
     if (!prepare(&t, error, error_len))

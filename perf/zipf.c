@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "base/mix.h"
+
 /* log(1 + x) / x and (exp(x) - 1) / x, which are 1 at 0: so s = 1 needs no case of its own. */
 static double log_ratio(double x)
 {
@@ -39,7 +41,7 @@ struct zipf zipf_make(uint32_t n, double s, uint64_t seed)
 uint32_t zipf_next(struct zipf *z)
 {
     for (;;) {
-        double u = (double)(zipf_mix(z->state++) >> 11) * 0x1p-53;
+        double u = (double)(mix64(z->state++ + MIX_GOLDEN) >> 11) * 0x1p-53;
         double a = z->area_all + u * (z->area_first - z->area_all);
         double x = area_inverse(z, a), k = floor(x + 0.5);
         k = k < 1 ? 1 : k > z->n ? z->n : k;

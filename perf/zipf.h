@@ -19,13 +19,4 @@ struct zipf zipf_make(uint32_t n, double s, uint64_t seed);
 /* From 0 on. */
 uint32_t zipf_next(struct zipf *z);
 
-/* A bijection of 64 bits (splitmix64's), to scatter what is counted. */
-static inline uint64_t zipf_mix(uint64_t x)
-{
-    x += 0x9e3779b97f4a7c15u;
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
-
 #endif

@@ -197,8 +197,10 @@ static bool refresh(struct fill *f, const struct http_head *h, struct now now)
     size_t len = n ? head_merge(old, old_len, fresh, n, merged, sizeof(merged)) : 0;
 
     struct cache_verdict v = judge_stored(f, h, was->status, merged, len, now);
+    if (len && !v.storable) /* private, no-store: it may not stay */
+        drop_stale(f, 200);
     if (cache_lookup_owner(p->cache, f->hash, f->url, f->url_len) != f->stale || len == 0) {
-        /* purged or evicted meanwhile: a whole one is needed */
+        /* purged or evicted meanwhile, or not to be stored: a whole one is needed */
         cache_unpin(f->stale, p->config.worker);
         f->stale = NULL;
         f->addresses = f->tried = f->next_origin = 0;
@@ -289,6 +291,11 @@ bool fill_head(struct fill *f, const struct http_head *h, struct now now)
     if (h->status >= 500)
         return server_error(f, h, now);
     struct cache_verdict v = judge(f, h, h, now);
+    if (!v.storable && f->kind == SOURCE_PEER) { /* it had it stored: it has aged on the way */
+        f->source_holds = true;
+        source_failed(f, 502, now);
+        return false;
+    }
     if (!v.storable)
         return uncacheable(f, h, true, now);
     return begin_object(f, h, &v, now) || uncacheable(f, h, false, now);

@@ -10,17 +10,24 @@
 
 /* --- what is known to be uncacheable: direct-mapped, a lost entry costs a joined wait --- */
 
+void known_note(struct known *k, struct hash128 hash, uint64_t until_us)
+{
+    *k = (struct known){hash, until_us};
+}
+
+bool known_is(const struct known *k, struct hash128 hash, struct now now)
+{
+    return k->hash.lo == hash.lo && k->hash.hi == hash.hi && now.mono_us < k->until_us;
+}
+
 void pass_note(struct proxy *p, struct hash128 hash, struct now now)
 {
-    p->pass_known[hash.lo % PROXY_PASS_KNOWN].hash = hash;
-    p->pass_known[hash.lo % PROXY_PASS_KNOWN].until_us = now.mono_us + PROXY_PASS_KNOWN_US;
+    known_note(&p->pass_known[hash.lo % PROXY_PASS_KNOWN], hash, now.mono_us + PROXY_PASS_KNOWN_US);
 }
 
 bool pass_known(const struct proxy *p, struct hash128 hash, struct now now)
 {
-    const struct hash128 *known = &p->pass_known[hash.lo % PROXY_PASS_KNOWN].hash;
-    return known->lo == hash.lo && known->hi == hash.hi &&
-           now.mono_us < p->pass_known[hash.lo % PROXY_PASS_KNOWN].until_us;
+    return known_is(&p->pass_known[hash.lo % PROXY_PASS_KNOWN], hash, now);
 }
 
 /* --- the side that fetches ------------------------------------------------ */

@@ -39,12 +39,13 @@ enum {
     PROXY_BARREN_ROUNDS = 4,   /* of them in a row without a byte */
     PROXY_TRIES = 4,           /* times that a request is sent back to look again */
     PROXY_BLOCK_BYTES = 16384,
-    PROXY_BLOCK_WINDOW = 8,  /* blocks of one passed response on their way to the client */
-    PROXY_BLOCKS = 1024,     /* a worker's, for all passed responses */
-    PROXY_REFS = 65536,      /* references renewed by one worker */
-    PROXY_PASS_KNOWN = 4096, /* URLs remembered as uncacheable */
-    PROXY_NEGATIVE = 1024,   /* origins remembered as failing */
-    PROXY_INLINE = 512,      /* a body up to this is cheaper copied than referred to */
+    PROXY_BLOCK_WINDOW = 8,   /* blocks of one passed response on their way to the client */
+    PROXY_BLOCKS = 1024,      /* a worker's, for all passed responses */
+    PROXY_REFS = 65536,       /* references renewed by one worker */
+    PROXY_PASS_KNOWN = 4096,  /* URLs remembered as uncacheable */
+    PROXY_BEHIND_KNOWN = 256, /* URLs that were revalidated behind a stale copy a moment ago */
+    PROXY_NEGATIVE = 1024,    /* origins remembered as failing */
+    PROXY_INLINE = 512,       /* a body up to this is cheaper copied than referred to */
     PROXY_VIA = 128,
     PROXY_HEAD_ROOM = CACHE_HEAD_MAX + 2048,
 };
@@ -60,6 +61,7 @@ enum {
 #define PROXY_MEMORY_US       (5ull * 1000)     /* between tries to append to a full cache */
 #define PROXY_MEMORY_LIMIT_US (2ull * 1000000)  /* then the fill fails */
 #define PROXY_PASS_KNOWN_US   (60ull * 1000000)
+#define PROXY_BEHIND_US       1000000ull /* between two fills behind a stale copy */
 #define PROXY_BACKOFF_FIRST_US                                                                     \
     (1ull * 1000000) /* CORAL.md 4 has 15 s; one lost SYN must not                                 \
                         take an origin away for that long */
@@ -427,6 +429,13 @@ void pass_stop(struct proxy *p, struct request *r);
 void pass_drop_blocks(struct proxy *p, struct request *r);
 void pass_note(struct proxy *p, struct hash128 hash, struct now now);
 bool pass_known(const struct proxy *p, struct hash128 hash, struct now now);
+/* A URL of which something is known for a while; a place of a direct-mapped table. */
+struct known {
+    struct hash128 hash;
+    uint64_t until_us;
+};
+void known_note(struct known *k, struct hash128 hash, uint64_t until_us);
+bool known_is(const struct known *k, struct hash128 hash, struct now now);
 
 /* --- heads (head.c) ------------------------------------------------------- */
 
@@ -496,7 +505,9 @@ void transfer_end(struct proxy *p, struct request *r, struct now now);
 void want_send(struct proxy *p, struct request *r, const struct cache_object *seen, struct now now);
 /* `seen` goes out stale: O has it revalidated, once for all who say so (RFC 5861 3). Before the
  * transfer: until O has answered, the request is not given back. */
-void want_behind(struct proxy *p, struct request *r, const struct cache_object *seen);
+/* Once a second for a URL at most: an origin that fails at once is not asked at each hit. */
+void want_behind(struct proxy *p, struct request *r, const struct cache_object *seen,
+                 struct now now);
 /* O's answer to a request; after it the request is R's again. */
 void want_answer(struct proxy *p, struct request *r, uint16_t type, uint32_t tag,
                  struct proxy_note note);
@@ -587,10 +598,8 @@ struct proxy {
 
     struct reference *ref_pool, *ref_free, **ref_table;
 
-    struct {
-        struct hash128 hash;
-        uint64_t until_us;
-    } pass_known[PROXY_PASS_KNOWN];
+    struct known pass_known[PROXY_PASS_KNOWN];
+    struct known behind_known[PROXY_BEHIND_KNOWN];
     struct negative_entry negative[PROXY_NEGATIVE];
 
     struct post_queue out[PROXY_WORKERS];

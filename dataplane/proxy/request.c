@@ -371,7 +371,10 @@ static void request_act(struct proxy *p, struct request *r, const struct cache_o
                         struct now now)
 {
     if (r->authorized && !r->peer) {
-        pass_start(p, r, now);
+        if (r->asks.only_if_cached)
+            respond_status(p, r, 504, "only-if-cached, and none is stored for credentials", now);
+        else
+            pass_start(p, r, now);
         return;
     }
     struct cache_reuse u = request_judge(r, o, now);
@@ -383,7 +386,7 @@ static void request_act(struct proxy *p, struct request *r, const struct cache_o
             transfer_start(p, r, o, now);
         break;
     case CACHE_USE_STALE_REVALIDATE:
-        want_behind(p, r, o);
+        want_behind(p, r, o, now);
         /* fall through */
     case CACHE_USE_STALE:
         r->stale = true;
@@ -394,9 +397,11 @@ static void request_act(struct proxy *p, struct request *r, const struct cache_o
         respond_status(p, r, 504, "only-if-cached, and there is nothing that may be sent", now);
         break;
     default:
-        /* a peer's copy would be as old as this one, for all we know */
-        r->to_origin =
-            u.reason == CACHE_WHY_REQUEST_NO_CACHE || u.reason == CACHE_WHY_REQUEST_MAX_AGE;
+        /* a peer's copy would be as old as this one, for all we know; and whether there is one here
+         * is nothing to who does not want what is stored (RFC 9111 5.2.1.1, 5.2.1.4) */
+        r->to_origin = r->asks.no_cache || u.reason == CACHE_WHY_REQUEST_MAX_AGE ||
+                       u.reason == CACHE_WHY_REQUEST_MIN_FRESH ||
+                       (!o && r->asks.has_max_age && r->asks.max_age_s == 0);
         request_fetch(p, r, o, now);
         break;
     }

@@ -17,10 +17,13 @@ void want_send(struct proxy *p, struct request *r, const struct cache_object *se
               &(struct proxy_note){.request = r, .object = seen});
 }
 
-void want_behind(struct proxy *p, struct request *r, const struct cache_object *seen)
+void want_behind(struct proxy *p, struct request *r, const struct cache_object *seen,
+                 struct now now)
 {
-    if (r->owned || r->post.queued)
+    struct known *lately = &p->behind_known[r->hash.lo % PROXY_BEHIND_KNOWN];
+    if (known_is(lately, r->hash, now) || r->owned || r->post.queued)
         return;
+    known_note(lately, r->hash, now.mono_us + PROXY_BEHIND_US);
     r->owned = true;
     post_send(p, &r->post, r->owner, PROXY_BEHIND, 0,
               &(struct proxy_note){.request = r, .object = seen});
@@ -175,7 +178,8 @@ static void on_behind(struct proxy *p, struct request *r, unsigned from,
     memset(&r->o, 0, sizeof(r->o));
     r->o.worker = (uint16_t)from;
     const struct cache_object *o = cache_lookup_owner(p->cache, r->hash, r->url, r->url_len);
-    if (o && o == seen && !fill_find(p, r->hash, r->url, r->url_len)) {
+    if (o && o == seen && !pass_known(p, r->hash, now) &&
+        !fill_find(p, r->hash, r->url, r->url_len)) {
         struct fill *f = fill_new(p, r, false, now);
         if (f) {
             counter_inc(&p->counters.proxy_behind_total);

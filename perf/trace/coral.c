@@ -12,7 +12,7 @@
 #include "perf/trace/coral.h"
 #include "perf/trace/queue.h"
 
-#define ENTRY_BYTES  96u /* struct cache_object */
+#define ENTRY_BYTES  96u /* struct cache_object before its key */
 #define INLINE       4u  /* chunks that the entry names, then a map of */
 #define MAP_DIRECT   512u
 #define LEAF         1024u

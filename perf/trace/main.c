@@ -411,8 +411,10 @@ static bool report(const struct options *o, const struct trace *t, const struct 
     }
     bool ok = results && run(o, t, results);
     if (o->json) {
+        json_t *trace = json_of(o, t, p);
+        ok = ok && trace; /* a name that is no UTF-8 has no JSON */
         json_t *all =
-            json_pack("{s:o?, s:o?, s:f, s:O, s:s}", "trace", json_of(o, t, p), "results", results,
+            json_pack("{s:o?, s:o?, s:f, s:O, s:s}", "trace", trace, "results", results,
                       "warm_share", o->warm, "command", command, "revision", CORAL_REVISION);
         ok = ok && all && json_dumpf(all, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6)) == 0;
         json_decref(all);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <math.h>
 
+#include "base/mix.h"
 #include "perf/trace/generate.h"
 
 #define MEDIAN_BYTES 13300.0 /* CacheLib's CDN model: p50 13.3 KB, p90 78 KB, p99 274 KB */
@@ -14,11 +15,7 @@
 static double uniform(uint64_t seed, uint64_t id, uint64_t which)
 {
     uint64_t x = seed * 0xd1342543de82ef95u + id * 3 + which + 1;
-    x *= 0x9e3779b97f4a7c15u;
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    x ^= x >> 31;
-    return ((double)(x >> 11) + 0.5) * 0x1p-53;
+    return ((double)(mix64(x * MIX_GOLDEN) >> 11) + 0.5) * 0x1p-53;
 }
 
 static uint32_t between(double bytes, double most)

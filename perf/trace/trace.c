@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mix.h"
 #include "perf/trace/trace.h"
 
 static_assert(sizeof(struct trace_request) == 12, "ten million requests are 120 MB");
@@ -37,17 +38,9 @@ static bool grow(void *array, size_t item, uint32_t used, uint32_t *room)
     return true;
 }
 
-/* The finalizer of splitmix64: IDs are often counters. */
-static uint64_t mix(uint64_t x)
-{
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
-
 static uint32_t *slot_of(const struct trace *t, uint64_t id)
 {
-    uint32_t mask = t->slots - 1, at = (uint32_t)mix(id) & mask;
+    uint32_t mask = t->slots - 1, at = (uint32_t)mix64(id) & mask; /* IDs are often counters */
     while (t->slot[at] && t->id[t->slot[at] - 1] != id)
         at = (at + 1) & mask;
     return &t->slot[at];

@@ -140,10 +140,12 @@ Test(stale, an_origin_that_fails_behind_changes_nothing)
     expect(NULL, 200, NULL);
     world_run(&w, 4000);
     f->status = 503;
+    uint64_t asked = f->requests;
     for (int i = 0; i < 5; i++) {
         expect(NULL, 200, "stale-while-revalidate");
         world_run(&w, 100);
     }
+    cr_assert_eq(f->requests, asked + 1, "once a second at most");
     w.origin[0].up = false;
     expect(NULL, 200, "stale-while-revalidate");
     world_run(&w, 5000);
@@ -171,6 +173,18 @@ Test(stale, what_may_not_be_stored_any_more_is_not_served_on)
     nothing_is_left();
 }
 
+Test(stale, a_304_that_says_private_is_shared_with_nobody)
+{
+    struct origin_file *f = page("Cache-Control: max-age=2\r\n");
+    expect(NULL, 200, NULL);
+    world_run(&w, 4000);
+    f->fields = "Cache-Control: private\r\n";
+    expect(NULL, 200, "fwd=");
+    world_run(&w, 100);
+    expect("Cache-Control: max-stale\r\n", 200, "fwd=");
+    nothing_is_left();
+}
+
 Test(stale, clients_that_leave_at_once_leave_nothing_behind)
 {
     page("Cache-Control: max-age=2, stale-while-revalidate=600\r\n");
@@ -183,6 +197,7 @@ Test(stale, clients_that_leave_at_once_leave_nothing_behind)
         client_leave(&many[i]);
     }
     world_run(&w, 1000);
+    cr_assert_geq(WORLD_COUNT(&w, 0, proxy_behind_total), 1);
     for (unsigned i = 0; i < MANY; i++)
         client_free(&many[i]);
     nothing_is_left();

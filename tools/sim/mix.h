@@ -3,15 +3,11 @@
  * Counter-based randomness: what chance decides is a hash of the seed, of what is decided and of
  * who asks, never the next number of a shared generator. So the order in which questions come, the
  * number of threads, and questions that are added later change no other answer.
- *
- * The rounds are splitmix64's finaliser (Stafford's variant 13). Good statistics, no secrets.
  */
 #ifndef CORAL_TOOLS_SIM_MIX_H
 #define CORAL_TOOLS_SIM_MIX_H
 
-#include <stdint.h>
-
-#define MIX_GOLDEN 0x9e3779b97f4a7c15u
+#include "base/mix.h"
 
 /* What a number is drawn for: a key of its own each. Append only; golden hashes hang on them. */
 enum mix_purpose {
@@ -30,13 +26,6 @@ enum mix_purpose {
     MIX_STORM,         /* whom a storm hits and when */
     MIX_CALLER = 64,   /* from here on: purposes of whoever uses the world */
 };
-
-static inline uint64_t mix64(uint64_t x)
-{
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
 
 /* The key of a purpose (enum mix_purpose or above MIX_CALLER), for mix_pair(). */
 static inline uint64_t mix_key(uint64_t seed, uint32_t purpose)
