@@ -85,6 +85,7 @@ struct order {
     struct sim_options options;
     const struct scenario *scenario;
     const char *json; /* the file of the report, "-" for standard output, NULL: none */
+    uint32_t given;   /* a bit an option */
 };
 
 enum {
@@ -128,6 +129,7 @@ static const struct option options[] = {{"nodes", required_argument, NULL, NODES
 static void option_take(struct order *order, int c)
 {
     struct sim_options *o = &order->options;
+    order->given |= c > 0 && c < 32 ? 1u << c : 0;
     switch (c) {
     case NODES:
         o->nodes = (uint32_t)number("nodes", optarg, 1, 1000000);
@@ -191,12 +193,35 @@ static void option_take(struct order *order, int c)
     }
 }
 
+static bool is_word_of(const char *words, const char *word)
+{
+    size_t len = strlen(word);
+    for (const char *at = words; (at = strstr(at, word)); at += len)
+        if ((at == words || at[-1] == ' ') && (at[len] == ' ' || at[len] == 0))
+            return true;
+    return false;
+}
+
+/* What would change nothing is a mistake: somebody believes that it did. */
+static void order_check(const struct order *order)
+{
+    const struct scenario *s = order->scenario;
+    for (const struct option *o = options; o->name; o++)
+        if (order->given >> o->val & 1 && !is_word_of("nodes seed scenario json quiet", o->name) &&
+            !is_word_of(s->takes, o->name)) {
+            fprintf(stderr, "coral-sim: --%s changes nothing in scenario %s; it takes %s\n",
+                    o->name, s->name, s->takes);
+            exit(2);
+        }
+}
+
 static struct order order_read(int argc, char **argv)
 {
     struct order order = {.options.seed = 20040329};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;)
         option_take(&order, c);
     if (optind == argc && order.scenario) {
+        order_check(&order);
         if (order.options.nodes == 0)
             order.options.nodes = order.scenario->nodes;
         return order;

@@ -35,6 +35,7 @@ refuses '--levels: "4"' --levels 4 --scenario hops
 refuses '--keys: "0"' --keys 0 --scenario hops
 refuses '--minutes: "0"' --minutes 0 --scenario hops
 refuses 'there is no mitigation "luck"' --without luck --scenario churn
+refuses '--minutes changes nothing in scenario hops; it takes b keys' --minutes 5 --scenario hops
 refuses '"hops" is no option' --scenario hops hops
 refuses 'usage:' --scenario hops --colour
 refuses 'usage:' --scenario

@@ -20,12 +20,12 @@ struct sim_options {
     const char *without;      /* a mitigation that is switched off, or NULL */
     bool alone;               /* no Kademlia beside it */
     bool quiet;
-    bool check; /* bounds are asserted */
 };
 
 struct scenario {
     const char *name, *what;
     uint32_t nodes;
+    const char *takes; /* options that change it, beside those that are everybody's */
     /* Adds what it found to the report. False: a bound does not hold; stderr says which. */
     bool (*run)(const struct sim_options *o, json_t *report);
 };
