@@ -100,7 +100,8 @@ static json_t *hops_json(const struct dht_path *path)
     static const char *const said[] = {[DHT_HOP_CLOSER] = "closer",
                                        [DHT_HOP_FOUND] = "found",
                                        [DHT_HOP_NOT_MEMBER] = "not a member",
-                                       [DHT_HOP_TIMED_OUT] = "no answer"};
+                                       [DHT_HOP_TIMED_OUT] = "no answer",
+                                       [DHT_HOP_RELAYED] = "heard through another"};
     char id[2 * DHT_ID_BYTES + 1], at[ENDPOINT_TEXT];
     json_t *all = json_array();
 

@@ -189,7 +189,11 @@ static size_t url_of(struct control *c, uint32_t client, const struct request *r
         /* one that no node would serve is wrong, one that only this one does not is refused */
         const struct proxy_policy any = {.open = true};
         if (proxy_url(&any, r->url, strlen(r->url), url, room) == 0)
-            refuse_wrong(c, client, "this is no URL; write it like http://www.example.com/page");
+            refuse_wrong(c, client,
+                         r->verb == REQUEST_LOOKUP
+                             ? "this is neither a URL nor a key; write it like "
+                               "http://www.example.com/page, or as 40 hexadecimal digits"
+                             : "this is no URL; write it like http://www.example.com/page");
         else
             server_refuse(c->server, client, "this node does not serve that host");
     }

@@ -312,7 +312,13 @@ struct dht_result {
 typedef void dht_done(void *ctx, const struct dht_result *result, struct now now);
 
 /* A lookup's path, hop by hop, for those who want to see it. */
-enum dht_hop_end { DHT_HOP_CLOSER, DHT_HOP_FOUND, DHT_HOP_NOT_MEMBER, DHT_HOP_TIMED_OUT };
+enum dht_hop_end {
+    DHT_HOP_CLOSER,
+    DHT_HOP_FOUND,
+    DHT_HOP_NOT_MEMBER,
+    DHT_HOP_TIMED_OUT,
+    DHT_HOP_RELAYED, /* it answered another, who asked for us */
+};
 struct dht_hop {
     struct dht_id id;
     struct endpoint rpc;

@@ -551,6 +551,7 @@ void lookup_relayed(struct dht_asker *a, struct lookup *l, unsigned target,
     if (answer->outcome == RPC_ANSWERED) {
         counter_inc(&a->arena->counters.dht_relays_answered_total);
         l->result.hops++;
+        trace_hop(l, h, answer->served, 0, DHT_HOP_RELAYED);
         if (h->state != HOP_ASKED && h->state != HOP_ANSWERED)
             h->state = HOP_SPENT;
         l->hedged |= l->inflight > 0; /* need not wait for the direct one */

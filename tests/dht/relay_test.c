@@ -345,10 +345,13 @@ Test(relay, a_get_finds_what_only_a_node_has_that_it_does_not_reach)
 {
     struct desk *d = desk_open();
     struct story s = with_value(d);
-    dht_get(d->a, &d->b.key, 1, ended, d, bench_now(&d->b));
+    struct dht_path path = {0};
+    dht_path_get(d->a, &d->b.key, 1, &path, ended, d, bench_now(&d->b));
     play(d, &s);
     cr_assert_eq(d->result.end, DHT_FOUND);
     cr_assert(d->result.n == 1 && s.relayed == 1);
+    cr_assert(path.n > 0 && path.hop[path.n - 1].end == DHT_HOP_RELAYED, "the path tells of it");
+    cr_assert(id_eq(&path.hop[path.n - 1].id, &d->ground[0].id));
     cr_assert(id_eq(&d->result.teller, &d->ground[8].id), "the relay's word");
     cr_assert_eq(d->answered, 0, "nobody is in a table by that");
     const struct peer *p = peers_find(&d->a->peers, &d->ground[8].id);
