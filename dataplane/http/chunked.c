@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The chunked transfer coding, decoded (RFC 9112 7.1). Extensions and trailers are checked for
  * their characters, bounded and dropped. */
+#include <stdio.h>
+
 #include "dataplane/http/syntax.h"
 
 #define CHUNK_LINE_MAX 256u  /* size and extensions of one chunk */
@@ -132,4 +134,12 @@ enum http_error http_chunked_next(struct http_chunked *c, const uint8_t *data, s
     }
     *consumed = at;
     return c->state == END ? HTTP_OK : HTTP_AGAIN;
+}
+
+int http_chunk_line(char out[static HTTP_FRAME_MAX], uint64_t size, bool begun)
+{
+    const char *before = begun ? "\r\n" : "";
+    if (size)
+        return snprintf(out, HTTP_FRAME_MAX, "%s%llx\r\n", before, (unsigned long long)size);
+    return snprintf(out, HTTP_FRAME_MAX, "%s0\r\n\r\n", before);
 }

@@ -93,11 +93,19 @@ void http_exchange_resume(struct http_exchange *x)
 /* --- the request
  * -------------------------------------------------------------------------------------- */
 
-static void send_request(struct http_client_conn *k)
+static void send_request(struct http_client_conn *k, struct now now)
 {
     struct http_exchange *x = k->exchange;
     if (x->sent < x->request_len)
         x->sent += (uint32_t)stream_copy(k->stream, x->request + x->sent, x->request_len - x->sent);
+    if (x->sent < x->request_len || !(x->how & HTTP_SEND_BODY) || http_client_body_sent(x) ||
+        x->whole || !x->events->writable)
+        return;
+    x->in_event = true;
+    x->events->writable(x->user, x, now);
+    x->in_event = false;
+    if (x->aborted)
+        exchange_free(x);
 }
 
 static void wait_for_head(struct http_client_conn *k, struct now now)
@@ -105,7 +113,7 @@ static void wait_for_head(struct http_client_conn *k, struct now now)
     k->phase = HTTP_CLIENT_HEAD;
     k->since_us = now.mono_us;
     http_client_conn_arm(k, now.mono_us + (uint64_t)k->client->config.first_byte_ms * 1000);
-    send_request(k);
+    send_request(k, now);
 }
 
 /* Opens a connection for the exchange; false: no room, or no way to any address. */
@@ -131,7 +139,7 @@ static struct http_client_conn *pooled(struct http_exchange *x)
 }
 
 struct http_exchange *http_client_send(struct http_client *c, const struct http_upstream *to,
-                                       const char *request, size_t len, bool to_head,
+                                       const char *request, size_t len, unsigned how,
                                        const struct http_exchange_events *events, void *user,
                                        struct now now)
 {
@@ -141,14 +149,16 @@ struct http_exchange *http_client_send(struct http_client *c, const struct http_
         return NULL;
     }
     assert(to->n <= HTTP_UPSTREAM_ADDRESSES);
+    assert(!(how & HTTP_SEND_BODY) || how & HTTP_SEND_ONCE); /* it is not kept for a second time */
     x->events = events;
     x->user = user;
     x->to = *to;
-    x->to_head = to_head;
+    x->how = (uint8_t)how;
+    x->whole = !(how & HTTP_SEND_BODY);
     x->request_len = (uint32_t)len;
     memcpy(x->request, request, len);
 
-    struct http_client_conn *k = pooled(x);
+    struct http_client_conn *k = how & HTTP_SEND_ONCE ? NULL : pooled(x);
     if (k) {
         counter_inc(&c->counters.http_client_reused_total);
         k->exchange = x;
@@ -175,7 +185,7 @@ unsigned http_exchange_tried(const struct http_exchange *x)
 }
 
 /* A pooled connection died before a byte of the response: the server had closed it, so a new one
- * is as good (RFC 9112 9.3.1; only GET and HEAD are sent here, which may be repeated). `gone`: the
+ * is as good (RFC 9112 9.3.1; what may not be repeated is not sent on a pooled one). `gone`: the
  * stream is closed already, else it is reset. */
 static void retry(struct http_exchange *x, bool gone, struct now now)
 {
@@ -196,7 +206,8 @@ static void retry(struct http_exchange *x, bool gone, struct now now)
 static void complete(struct http_client_conn *k, bool rest, struct now now)
 {
     struct http_exchange *x = k->exchange;
-    bool reusable = x->keep_alive && !rest && !k->eof && x->sent == x->request_len;
+    bool reusable =
+        x->keep_alive && !rest && !k->eof && x->sent == x->request_len && http_client_body_sent(x);
     detach(x);
     k->unread = 0;
     if (reusable)
@@ -214,7 +225,8 @@ static size_t take_head(struct http_client_conn *k, const uint8_t *data, size_t 
     struct http_head *h = &k->client->head;
     size_t at = 0;
     for (;;) {
-        enum http_error e = http_parse_response((const char *)data + at, len - at, x->to_head, h);
+        enum http_error e = http_parse_response((const char *)data + at, len - at,
+                                                (x->how & HTTP_SEND_HEAD) != 0, h);
         if (e == HTTP_AGAIN)
             return at;
         if (e || h->status == 101 || (h->status < 200 && ++x->interim > HTTP_INTERIM_MAX)) {
@@ -224,6 +236,8 @@ static size_t take_head(struct http_client_conn *k, const uint8_t *data, size_t 
         at += h->head_len;
         if (h->status >= 200)
             break;
+        if (x->events->interim)
+            x->events->interim(x->user, x, h);
     }
     x->keep_alive = h->keep_alive;
     x->framing = (uint8_t)h->framing;
@@ -392,9 +406,8 @@ static struct stream_place on_place(struct stream *s, size_t ahead, size_t len, 
 static void on_writable(struct stream *s, struct now now)
 {
     struct http_client_conn *k = s->user;
-    (void)now;
     if (k->exchange && k->phase != HTTP_CLIENT_CONNECT)
-        send_request(k);
+        send_request(k, now);
 }
 
 static void on_eof(struct stream *s, struct now now)

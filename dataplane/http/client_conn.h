@@ -47,6 +47,15 @@ struct http_client_conn {
     struct http_client_conn *older, *newer; /* idle ones by age */
 };
 
+/* A request's body in the chunked coding: the size line that is owed, and what is left of the chunk
+ * that it began. */
+struct http_chunks {
+    uint64_t left;
+    bool begun, ends; /* ends: the last chunk is owed */
+    uint8_t at, len;
+    char line[HTTP_FRAME_MAX];
+};
+
 struct http_exchange {
     struct http_exchange *next; /* free list */
     struct http_client *client;
@@ -63,7 +72,8 @@ struct http_exchange {
     uint8_t tried; /* bits: addresses that failed, or the one that stands */
     bool mixed;    /* both families are there */
     uint32_t request_len, sent;
-    bool to_head;
+    uint8_t how;   /* of enum http_send */
+    bool whole;    /* the request's body, too, or there is none */
     bool reused;   /* on a pooled connection, no byte of a response yet: may move to a new one */
     bool paused;   /* the owner took less than given */
     bool resumed;  /* http_exchange_resume since the last look */
@@ -73,6 +83,7 @@ struct http_exchange {
     uint8_t framing, interim;
     uint64_t left;
     struct http_chunked chunked;
+    struct http_chunks chunks; /* of the request's body */
     char request[HTTP_REQUEST_MAX];
 };
 
@@ -106,6 +117,9 @@ void http_client_conn_free(struct http_client_conn *k);
 /* Resets it; `closed` frees it. */
 void http_client_conn_kill(struct http_client_conn *k);
 void http_client_conn_arm(struct http_client_conn *k, uint64_t due_us);
+
+/* client_body.c. Is the stream given the whole of the request's body? Moves its end on. */
+bool http_client_body_sent(struct http_exchange *x);
 
 /* An idle connection to `to`, out of the pool; NULL: none. */
 struct http_client_conn *http_client_pool_take(struct http_client *c, const struct endpoint *to);

@@ -17,7 +17,6 @@
 #include "base/wheel.h"
 #include "dataplane/http/syntax.h"
 
-#define HTTP_FRAME_MAX     24           /* CR LF, 16 digits, CR LF */
 #define HTTP_ROOM_HINT     (256u << 10) /* what we like to have queued on one stream */
 #define HTTP_LINGER_US     2000000u /* from our FIN's delivery to our patience's end (9112 9.6) */
 #define HTTP_DRAIN_IDLE_US 1000000u /* an idle connection's last chance when draining */
@@ -37,6 +36,16 @@ struct http_spill {
     char bytes[HTTP_HEAD_MAX];
 };
 
+/* A request's body that is being read. */
+struct http_upload {
+    struct http_upload *next;
+    uint64_t progress_us;
+    uint64_t left; /* by Content-Length */
+    struct http_chunked chunks;
+    bool chunked;
+    bool paused; /* the handler took less than given */
+};
+
 struct http_conn {
     struct timer timer; /* first: the wheel's callback casts */
     struct http_server *server;
@@ -50,13 +59,15 @@ struct http_conn {
     uint32_t unread;        /* bytes offered and left in the receive buffer */
     uint8_t phase;
     bool keep_alive, eof, parsing;
-    bool handed; /* the handler owes an answer: `gone` when the client goes */
+    bool handed;   /* the handler owes an answer: `gone` when the client goes */
+    bool persists; /* keep_alive, once the body has been read */
     /* the response in progress */
     bool minor0, to_head, head_sent, until_close, chunked, chunks_begun, last_chunk, ended, wants;
     uint8_t frame_at, frame_len;
     uint64_t left;       /* bytes to come by the declared length */
     uint64_t chunk_left; /* bytes to come of the chunk that was begun */
     struct http_spill *spill;
+    struct http_upload *upload; /* NULL: no body comes, or it has come */
     struct ref pending;
     char frame[HTTP_FRAME_MAX];
 };
@@ -73,6 +84,7 @@ struct http_server {
     uint32_t live, reserve;
     bool draining;
     struct http_spill *spills, *spill_free;
+    struct http_upload *uploads, *upload_free;
     struct http_head head; /* the parser's, valid during one request() */
     struct http_counters counters;
 };
@@ -86,6 +98,12 @@ void http_response_finish(struct http_conn *c, struct now now);
 /* Drops what is owed. */
 void http_response_drop(struct http_conn *c);
 
+/* upload.c. Takes what it can of the body that is being read, and may end it; `c` may be dead
+ * after it. Returns the bytes consumed. */
+size_t http_upload_read(struct http_conn *c, const uint8_t *data, size_t len, struct now now);
+/* No byte came for too long, or never will: 408, 400, or the connection ends. */
+void http_upload_fail(struct http_conn *c, unsigned status, struct now now);
+void http_upload_drop(struct http_conn *c);
 /* The response is queued whole: next request, or close. */
 void http_conn_answered(struct http_conn *c, struct now now);
 /* Resets the connection; `closed` follows from the stream. */

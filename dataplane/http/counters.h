@@ -17,7 +17,11 @@
     X(http_head_too_large_total, "requests", "Requests refused for their head's size (431)")       \
     X(http_bad_version_total, "requests", "Requests of another HTTP version (505)")                \
     X(http_bad_coding_total, "requests", "Requests with an unknown transfer coding (501)")         \
-    X(http_body_refused_total, "requests", "GET or HEAD requests with a body (413)")               \
+    X(http_bodies_total, "requests", "Requests whose body was read")                               \
+    X(http_body_bytes_total, "bytes", "Bytes of requests' bodies")                                 \
+    X(http_body_timeouts_total, "requests", "Requests whose body stalled (408)")                   \
+    X(http_body_broken_total, "requests", "Requests whose body broke off or was badly framed")     \
+    X(http_body_full_total, "requests", "Requests refused: too many bodies being read (503)")      \
     X(http_expect_refused_total, "requests", "Requests with an unknown expectation (417)")         \
     X(http_head_timeouts_total, "connections", "Request heads that did not end in time (408)")     \
     X(http_idle_timeouts_total, "connections", "Connections closed as idle")                       \

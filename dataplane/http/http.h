@@ -184,11 +184,19 @@ struct http_server_config {
 
 struct http_handler {
     void *ctx;
-    /* A request's head; valid until return, copy what is kept. The body, if any, follows (none is
-     * supported on GET and HEAD here: one with a body is answered 413 by http_server).
-     * The handler answers now or later, exactly once: http_respond_head, any number of
-     * http_respond_ref / _copy, then http_respond_end; or http_respond_abort. */
+    /* A request's head; valid until return, copy what is kept. A body, where http_has_body says
+     * that one follows, is for who calls http_conn_read_body before return; else it is not read,
+     * and the connection ends with the answer. The handler answers now or later, exactly once:
+     * http_respond_head, any number of http_respond_ref / _copy, then http_respond_end; or
+     * http_respond_abort. */
     void (*request)(void *ctx, struct http_conn *c, const struct http_head *h, struct now now);
+    /* Bytes of the body, without its framing; returns how many were taken: fewer stop the flow
+     * until http_conn_resume. Optional, with `body_end`, which tells that it is whole; neither
+     * comes after the answer has ended. A body that breaks off, stalls (408) or is badly framed
+     * (400) is answered by the server, after `gone`. */
+    size_t (*body)(void *ctx, struct http_conn *c, void *request, const uint8_t *data, size_t len,
+                   struct now now);
+    void (*body_end)(void *ctx, struct http_conn *c, void *request, struct now now);
     /* Room again after http_respond_ref or _copy took less than given. */
     void (*writable)(void *ctx, struct http_conn *c, void *request, struct now now);
     /* The client is gone before the response ended: forget `request`. */
@@ -213,6 +221,18 @@ const struct http_counters *http_server_counters(const struct http_server *s);
 void http_conn_set_request(struct http_conn *c, void *request);
 const struct endpoint *http_conn_peer(const struct http_conn *c);
 bool http_conn_keeps_alive(const struct http_conn *c);
+static inline bool http_has_body(const struct http_head *h)
+{
+    return h->framing == HTTP_BODY_CHUNKED ||
+           (h->framing == HTTP_BODY_LENGTH && h->content_length > 0);
+}
+/* From inside request(): the body of this head is wanted. False: too many are being read. */
+bool http_conn_read_body(struct http_conn *c, const struct http_head *h, struct now now);
+/* There is room for more of the body. */
+void http_conn_resume(struct http_conn *c);
+/* An interim response (RFC 9110 15.2), a whole head; dropped for a client of HTTP/1.0, and once the
+ * response's head is out. */
+void http_respond_interim(struct http_conn *c, const char *head, size_t len);
 
 /* The response head, complete with the empty line, copied; `length` of the body that follows, or
  * -1: chunked for HTTP/1.1 clients (http_server frames what follows; the head must then say so:
@@ -250,7 +270,7 @@ enum http_failure {
 };
 
 struct http_exchange_events {
-    /* Final response head (1xx are skipped); valid until return. False: abort. */
+    /* Final response head; valid until return. False: abort. */
     bool (*head)(void *user, struct http_exchange *x, const struct http_head *h, struct now now);
     /* Body bytes; returns how many were taken: fewer stop the flow until http_exchange_resume. */
     size_t (*body)(void *user, struct http_exchange *x, const uint8_t *data, size_t len,
@@ -258,6 +278,10 @@ struct http_exchange_events {
     /* Exactly one of done and failed ends an exchange; it is gone after return. */
     void (*done)(void *user, struct http_exchange *x, struct now now);
     void (*failed)(void *user, struct http_exchange *x, enum http_failure why, struct now now);
+    /* Optional: an interim response (1xx, not 101), valid until return. */
+    void (*interim)(void *user, struct http_exchange *x, const struct http_head *h);
+    /* Optional: there is room for the request's body (HTTP_SEND_BODY). */
+    void (*writable)(void *user, struct http_exchange *x, struct now now);
     /* Optional: where `len` bytes of the body belong that lie `ahead` after the last one that
      * body() took, which it will be given there (base/stream.h says what that asks of the owner).
      * Not more than *len of them are written; NULL: not known. */
@@ -290,13 +314,26 @@ struct http_client_host {
 struct http_client *http_client_create(const struct http_client_config *config,
                                        const struct http_client_host *host, struct now now);
 void http_client_destroy(struct http_client *c);
-/* Sends `request` (a complete head of GET or HEAD, copied) to `to`, on an idle connection or a new
- * one; an idle one that turns out dead is replaced by a new one silently. NULL: no room, or no
- * attempt could even be begun. */
+enum http_send {
+    HTTP_SEND_HEAD = 1, /* it is a HEAD: its answer has no body */
+    /* Must not be sent twice (RFC 9110 9.2.2): on a connection of its own, where there is no doubt
+     * whether the server had closed it before it came. */
+    HTTP_SEND_ONCE = 2,
+    HTTP_SEND_BODY = 4,    /* a body follows: http_exchange_body */
+    HTTP_SEND_CHUNKED = 8, /* ... in the chunked coding, which is made here */
+};
+/* Sends `request` (a complete head, copied) to `to`, on an idle connection or a new one; an idle
+ * one that turns out dead is replaced by a new one silently. `how`: of enum http_send. NULL: no
+ * room, or no attempt could even be begun. */
 struct http_exchange *http_client_send(struct http_client *c, const struct http_upstream *to,
-                                       const char *request, size_t len, bool to_head,
+                                       const char *request, size_t len, unsigned how,
                                        const struct http_exchange_events *events, void *user,
                                        struct now now);
+/* The next bytes of the request's body; returns how many were taken, none before the first
+ * writable(). Fewer: the rest at the next one. */
+size_t http_exchange_body(struct http_exchange *x, const uint8_t *data, size_t len, struct now now);
+/* It was whole. Until then no connection is used again after the answer. */
+void http_exchange_body_end(struct http_exchange *x);
 /* Ends it without events; the connection is reset. */
 void http_exchange_abort(struct http_exchange *x);
 void http_exchange_resume(struct http_exchange *x);

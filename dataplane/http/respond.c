@@ -109,10 +109,7 @@ static void spill(struct http_conn *c, const char *rest, size_t len)
 /* Queues a chunk's size line, or the last chunk; true when it is queued whole. */
 static bool put_frame(struct http_conn *c, uint64_t size)
 {
-    int n =
-        size ? snprintf(c->frame, sizeof(c->frame), "%s%llx\r\n", c->chunks_begun ? "\r\n" : "",
-                        (unsigned long long)size)
-             : snprintf(c->frame, sizeof(c->frame), "%s0\r\n\r\n", c->chunks_begun ? "\r\n" : "");
+    int n = http_chunk_line(c->frame, size, c->chunks_begun);
     c->chunks_begun = true;
     c->frame_at = 0;
     c->frame_len = (uint8_t)n;
@@ -127,7 +124,7 @@ bool http_respond_head(struct http_conn *c, const char *head, size_t len, int64_
         break_off(c);
         return true;
     }
-    size_t n = give(c, head, len);
+    size_t n = owes(c) ? 0 : give(c, head, len); /* an interim one may be owed */
     if (n == 0) {
         c->wants = true;
         return false;
@@ -146,6 +143,15 @@ bool http_respond_head(struct http_conn *c, const char *head, size_t len, int64_
     if (n < len)
         spill(c, head + n, len - n);
     return true;
+}
+
+void http_respond_interim(struct http_conn *c, const char *head, size_t len)
+{
+    if (c->phase != HTTP_CONN_BUSY || c->head_sent || c->minor0 || owes(c))
+        return;
+    size_t n = give(c, head, len);
+    if (n > 0 && n < len)
+        spill(c, head + n, len - n);
 }
 
 bool http_conn_chunks(const struct http_conn *c)
@@ -255,6 +261,10 @@ void http_respond_end(struct http_conn *c, struct now now)
         break_off(c);
         return;
     }
+    if (c->upload) { /* nobody reads the rest, and what is behind it can't be found */
+        c->keep_alive = false;
+        http_upload_drop(c);
+    }
     c->ended = true;
     http_response_finish(c, now);
 }
@@ -288,6 +298,10 @@ void http_respond_error(struct http_conn *c, unsigned status, const char *text,
                      : c->minor0               ? "Connection: keep-alive\r\n"
                                                : "",
                      c->to_head ? 0 : (int)body, text);
+    if (owes(c)) { /* half of an interim one, to who reads nothing */
+        http_respond_abort(c);
+        return;
+    }
     size_t taken = give(c, out, (size_t)n);
     c->head_sent = true;
     if (taken < (size_t)n)

@@ -91,6 +91,7 @@ void http_conn_kill(struct http_conn *c)
         return;
     wheel_stop(&c->server->wheel, &c->timer);
     http_response_drop(c);
+    http_upload_drop(c);
     c->phase = HTTP_CONN_DEAD;
     stream_abort(c->stream);
 }
@@ -130,6 +131,10 @@ static void time_out(struct http_conn *c, struct now now)
         enter(c, HTTP_CONN_BUSY, now);
         http_response_begin(c, NULL);
         http_respond_error(c, 408, "The request did not arrive in time.\n", 0, true, now);
+    } else if (c->upload && !c->upload->paused &&
+               now.mono_us - c->upload->progress_us >= ms(s->config.stall_ms)) {
+        counter_inc(&s->counters.http_body_timeouts_total);
+        http_upload_fail(c, 408, now);
     } else if (c->phase == HTTP_CONN_CLOSING && passed >= HTTP_LINGER_US) {
         http_conn_kill(c);
     } else if (c->phase == HTTP_CONN_IDLE) {
@@ -196,24 +201,29 @@ static void dispatch(struct http_conn *c, const struct http_head *h, struct now 
 {
     struct http_server *s = c->server;
     const struct http_field *expect = http_known(h, HTTP_EXPECT);
-    bool body = h->framing == HTTP_BODY_CHUNKED ||
-                (h->framing == HTTP_BODY_LENGTH && h->content_length > 0);
 
     counter_inc(&s->counters.http_requests_total);
     enter(c, HTTP_CONN_BUSY, now);
     http_response_begin(c, h);
-    if (body) /* it is never read, so what follows it could not be found */
+    c->persists = c->keep_alive;
+    if (http_has_body(h)) /* where it is not read, what follows it can't be found */
         c->keep_alive = false;
-    if (body && h->method != HTTP_OTHER_METHOD) {
-        counter_inc(&s->counters.http_body_refused_total);
-        http_respond_error(c, 413, "This request may have no body.\n", 0, true, now);
-    } else if (expect && h->minor > 0 && !http_text_is(expect->value, "100-continue")) {
+    if (expect && h->minor > 0 && !http_text_is(expect->value, "100-continue")) {
         counter_inc(&s->counters.http_expect_refused_total);
         http_respond_error(c, 417, "This expectation is not known.\n", 0, true, now);
     } else {
         c->handed = true;
         s->handler.request(s->handler.ctx, c, h, now);
     }
+}
+
+/* No more comes than what is unread. */
+static void no_more(struct http_conn *c, struct now now)
+{
+    if (c->phase == HTTP_CONN_HEAD || (c->phase == HTTP_CONN_IDLE && c->unread == 0))
+        close_gently(c, now); /* this is no request */
+    else if (c->upload && c->unread == 0 && !c->upload->paused)
+        http_upload_fail(c, 400, now);
 }
 
 static size_t on_received(struct stream *stream, const uint8_t *data, size_t len, struct now now)
@@ -230,7 +240,14 @@ static size_t on_received(struct stream *stream, const uint8_t *data, size_t len
         return 0;
     }
     c->parsing = true;
-    while (at < len && (c->phase == HTTP_CONN_IDLE || c->phase == HTTP_CONN_HEAD)) {
+    while (at < len && (c->phase == HTTP_CONN_IDLE || c->phase == HTTP_CONN_HEAD || c->upload)) {
+        if (c->upload) {
+            size_t n = http_upload_read(c, data + at, len - at, now);
+            at += n;
+            if (c->upload && (n == 0 || c->upload->paused))
+                break;
+            continue;
+        }
         enum http_error e = http_parse_request((const char *)data + at, len - at, &s->head);
         if (e == HTTP_AGAIN) {
             if (c->phase == HTTP_CONN_IDLE)
@@ -249,8 +266,8 @@ static size_t on_received(struct stream *stream, const uint8_t *data, size_t len
     if (c->phase == HTTP_CONN_CLOSING || c->phase == HTTP_CONN_DEAD)
         at = len;
     c->unread = (uint32_t)(len - at);
-    if (c->eof && (c->phase == HTTP_CONN_HEAD || (c->phase == HTTP_CONN_IDLE && c->unread == 0)))
-        close_gently(c, now); /* no more comes, and this is no request */
+    if (c->eof)
+        no_more(c, now);
     return at;
 }
 
@@ -272,8 +289,7 @@ static void on_eof(struct stream *stream, struct now now)
 {
     struct http_conn *c = stream->user;
     c->eof = true;
-    if (c->phase == HTTP_CONN_HEAD || (c->phase == HTTP_CONN_IDLE && c->unread == 0))
-        close_gently(c, now);
+    no_more(c, now);
 }
 
 static void on_closed(struct stream *stream, enum stream_end why, struct now now)
@@ -283,6 +299,7 @@ static void on_closed(struct stream *stream, enum stream_end why, struct now now
     (void)why;
     wheel_stop(&s->wheel, &c->timer);
     http_response_drop(c);
+    http_upload_drop(c);
     if (c->handed) {
         c->handed = false;
         counter_inc(&s->counters.http_clients_gone_total);
@@ -345,7 +362,7 @@ struct http_server *http_server_create(const struct http_server_config *config,
 {
     assert(config->connections > 0 && handler->request && handler->writable && handler->gone);
     struct http_server *s = calloc(1, sizeof(*s));
-    uint32_t spills = config->connections / 64 + 8;
+    uint32_t spills = config->connections / 64 + 8, uploads = config->connections / 16 + 8;
     if (!s)
         return NULL;
     s->config = *config;
@@ -354,7 +371,8 @@ struct http_server *http_server_create(const struct http_server_config *config,
     s->reserve = config->connections / 64 + 1;
     s->conn = memory_new(config->connections, sizeof(*s->conn));
     s->spills = malloc(spills * sizeof(*s->spills));
-    if (!s->conn || !s->spills) {
+    s->uploads = malloc(uploads * sizeof(*s->uploads));
+    if (!s->conn || !s->spills || !s->uploads) {
         http_server_destroy(s);
         return NULL;
     }
@@ -362,6 +380,10 @@ struct http_server *http_server_create(const struct http_server_config *config,
     for (uint32_t i = spills; i-- > 0;) {
         s->spills[i].next = s->spill_free;
         s->spill_free = &s->spills[i];
+    }
+    for (uint32_t i = uploads; i-- > 0;) {
+        s->uploads[i].next = s->upload_free;
+        s->upload_free = &s->uploads[i];
     }
     return s;
 }
@@ -375,6 +397,7 @@ void http_server_destroy(struct http_server *s)
             http_response_drop(&s->conn[i]);
     memory_free(s->conn, s->config.connections, sizeof(*s->conn));
     free(s->spills);
+    free(s->uploads);
     free(s);
 }
 
@@ -431,5 +454,5 @@ const struct endpoint *http_conn_peer(const struct http_conn *c)
 
 bool http_conn_keeps_alive(const struct http_conn *c)
 {
-    return c->keep_alive && !c->server->draining;
+    return c->keep_alive && !c->upload && !c->server->draining;
 }

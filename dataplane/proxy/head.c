@@ -10,8 +10,7 @@ bool text_equals(struct http_text t, const char *name)
     return strlen(name) == t.len && strncasecmp(t.p, name, t.len) == 0;
 }
 
-/* Hop-by-hop (RFC 9110 7.6.1), made anew, or of meaning only between two nodes. */
-static bool field_dropped(const struct http_head *h, const struct http_field *f, bool cookies)
+bool field_dropped(const struct http_head *h, const struct http_field *f, bool cookies)
 {
     char name[64];
     switch (f->known) {
@@ -43,17 +42,21 @@ static bool field_dropped(const struct http_head *h, const struct http_field *f,
     return http_list_has(h, HTTP_CONNECTION, name);
 }
 
+void head_field_write(struct head_writer *w, const struct http_field *f)
+{
+    head_write(w, f->name.p, f->name.len);
+    head_write(w, ": ", 2);
+    head_write(w, f->value.p, f->value.len);
+    head_write(w, "\r\n", 2);
+}
+
 size_t head_store(const struct http_head *h, bool cookies, struct now now, char *out, size_t room)
 {
     struct head_writer w = {out, 0, room, false};
     for (unsigned i = 0; i < h->fields; i++) {
         const struct http_field *f = &h->field[i];
-        if (field_dropped(h, f, cookies))
-            continue;
-        head_write(&w, f->name.p, f->name.len);
-        head_write(&w, ": ", 2);
-        head_write(&w, f->value.p, f->value.len);
-        head_write(&w, "\r\n", 2);
+        if (!field_dropped(h, f, cookies))
+            head_field_write(&w, f);
     }
     if (!http_known(h, HTTP_DATE)) { /* RFC 9110 6.6.1: a recipient with a clock adds it */
         char date[30];

@@ -47,6 +47,9 @@ void pass_start(struct proxy *p, struct request *r, struct now now)
     memset(&r->o, 0, sizeof(r->o));
     r->o.worker = (uint16_t)p->config.worker;
     f->streaming = r;
+    f->once = r->other;
+    if (r->has_body)
+        r->upload = f;
     source_begin(f, now);
 }
 
@@ -91,6 +94,7 @@ bool pass_head_begin(struct fill *f, const struct http_head *h, struct now now)
         fill_give_up(f, now);
         return false;
     }
+    forget_begin(p, f->streaming, h);
     url_split(f->url, f->url_len, &url);
     bool site = policy_site(p->policy, url.host, url.port, &served) != NULL;
     if (h->framing == HTTP_BODY_LENGTH)
@@ -288,6 +292,8 @@ static bool pass_send_head(struct proxy *p, struct request *r, const struct bloc
 
 void pass_writable(struct proxy *p, struct request *r, struct now now)
 {
+    if (r->forgetting) /* the client hears of it when it is in force */
+        return;
     alarm_set(p, &r->alarm, now.mono_us + PROXY_STALL_US);
     while (r->blocks) {
         struct block *b = r->blocks;

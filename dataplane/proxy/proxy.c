@@ -34,8 +34,9 @@ static bool take_memory(struct proxy *p)
     p->block_pool = calloc(PROXY_BLOCKS, sizeof(*p->block_pool));
     p->ref_pool = calloc(PROXY_REFS, sizeof(*p->ref_pool));
     p->ref_table = calloc(PROXY_REFS, sizeof(struct reference *));
+    p->forget_pool = calloc(PROXY_FORGETS, sizeof(*p->forget_pool));
     return p->requests && p->grip_pool && p->grip_table && p->fill_pool && p->fill_table &&
-           p->block_pool && p->ref_pool && p->ref_table;
+           p->block_pool && p->ref_pool && p->ref_table && p->forget_pool;
 }
 
 static void make_lists(struct proxy *p)
@@ -53,6 +54,8 @@ static void make_lists(struct proxy *p)
         p->ref_pool[i].next = p->ref_free;
         p->ref_free = &p->ref_pool[i];
     }
+    for (uint32_t i = PROXY_FORGETS; i-- > 0;)
+        forget_give(p, &p->forget_pool[i]);
     p->burst_tail = &p->burst;
     post_init(p);
 }
@@ -103,6 +106,7 @@ void proxy_destroy(struct proxy *p)
     free(p->block_pool);
     free(p->ref_pool);
     free(p->ref_table);
+    free(p->forget_pool);
     free(p);
 }
 
@@ -192,8 +196,11 @@ bool proxy_purge(struct proxy *p, const char *url, size_t len, struct now now)
     if (n == 0)
         return false;
     struct hash128 hash = cache_hash(p->cache, key, n);
-    if (cache_owner(p->cache, hash) != p->config.worker)
-        return false;
+    return cache_owner(p->cache, hash) == p->config.worker && proxy_drop(p, hash, key, n, now);
+}
+
+bool proxy_drop(struct proxy *p, struct hash128 hash, const char *key, size_t n, struct now now)
+{
     struct fill *f = fill_find(p, hash, key, n);
     if (f && !f->purged) { /* those who wait get it, nobody after them */
         f->purged = true;

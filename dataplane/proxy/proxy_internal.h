@@ -41,6 +41,7 @@ enum {
     PROXY_BLOCK_BYTES = 16384,
     PROXY_BLOCK_WINDOW = 8,   /* blocks of one passed response on their way to the client */
     PROXY_BLOCKS = 1024,      /* a worker's, for all passed responses */
+    PROXY_FORGETS = 256,      /* a worker's: of unsafe requests in flight, and what they name */
     PROXY_REFS = 65536,       /* references renewed by one worker */
     PROXY_PASS_KNOWN = 4096,  /* URLs remembered as uncacheable */
     PROXY_BEHIND_KNOWN = 256, /* URLs that were revalidated behind a stale copy a moment ago */
@@ -88,12 +89,15 @@ enum proxy_message_type {
     PROXY_DAMAGED,   /* R->O request, object: a checksum is wrong */
     PROXY_BEHIND,    /* R->O request, object: it went out stale, have it revalidated */
     PROXY_DONE,      /* O->R request: DAMAGED, BEHIND is dealt with. Terminal */
+    PROXY_FORGET,    /* R->O forget: its URL may have changed at the origin */
+    PROXY_FORGOTTEN, /* O->R forget: yours again */
 };
 
 struct request;
 struct fill;
 struct grip;
 struct block;
+struct forget;
 
 struct proxy_note {
     struct request *request;
@@ -101,6 +105,7 @@ struct proxy_note {
     union {
         struct fill *fill;
         uint64_t chain; /* FOLLOW: hash.lo of the key, to find the fill by */
+        struct forget *forget;
     };
     struct grip *grip;
     struct block *block;
@@ -164,8 +169,13 @@ struct request {
     bool head_only; /* HEAD */
     bool peer;      /* an authenticated node of ours */
     bool authorized, has_cookie;
-    bool head_raw;  /* head[] is as it came; else the lines of it that may go to an origin */
-    bool open;      /* by the open mode's rules */
+    bool head_raw; /* head[] is as it came; else the lines of it that may go to an origin */
+    bool open;     /* by the open mode's rules */
+    bool other;    /* for the origin alone (upload.c): `method`, and a body if it has one */
+    bool safe, has_body, expects;
+    uint8_t framing; /* enum http_framing, of the body */
+    uint64_t body_length;
+    char method[24];
     uint16_t owner; /* O */
     uint16_t url_len, head_len;
     uint16_t none_match_len;
@@ -183,6 +193,10 @@ struct request {
     bool collapsed, stale, waited, head_sent, verified, path_known;
     uint8_t path_len;
     bool pass_ended, pass_whole, pass_stopped;
+    bool body_ended;       /* the client has sent it whole */
+    uint8_t forgetting;    /* of what it has invalidated: not answered yet */
+    struct forget *forget; /* for its own URL, until the head comes */
+    struct fill *upload;   /* that takes its body on */
     uint16_t pass_fill_worker;
     struct grip *grip;
     uint64_t offset, end;                   /* end: UINT64_MAX while the length is unknown */
@@ -219,6 +233,41 @@ struct head_writer;
 void request_write_fields(const struct request *r, struct head_writer *w);
 /* Looks the request up again and acts. */
 void request_again(struct proxy *p, struct request *r, struct now now);
+
+/* --- requests for the origin alone (upload.c) ----------------------------- */
+
+/* Takes what is `other` about it. False: its method is longer than any. */
+bool upload_take(struct request *r, const struct http_head *h);
+void upload_write_fields(const struct request *r, struct head_writer *w);
+/* Of enum http_send. */
+unsigned upload_how(const struct request *r);
+/* As of struct http_handler. */
+size_t upload_body(struct proxy *p, struct request *r, const uint8_t *data, size_t len,
+                   struct now now);
+void upload_body_end(struct request *r);
+void upload_gone(struct request *r);
+/* As of struct http_exchange_events. */
+void upload_writable(struct fill *f, struct http_exchange *x);
+void upload_interim(const struct fill *f, const struct http_head *h);
+
+/* --- what unsafe requests invalidate (forget.c) --------------------------- */
+
+/* R's, but O's from FORGET to FORGOTTEN. An unsafe request has one for its own URL before it goes
+ * to the origin, so that it is never left out for want of memory. */
+struct forget {
+    struct post post, answer;
+    struct forget *next; /* free list */
+    struct request *request;
+    struct hash128 hash;
+    uint16_t url_len;
+    char url[HTTP_URL_MAX];
+};
+struct forget *forget_take(struct proxy *p); /* NULL: none left */
+void forget_give(struct proxy *p, struct forget *f);
+/* The head of the answer has come: begins with what that invalidates. */
+void forget_begin(struct proxy *p, struct request *r, const struct http_head *h);
+void forget_key(struct proxy *p, unsigned from, struct forget *f, struct now now);
+void forget_done(struct proxy *p, struct forget *f, struct now now);
 
 /* --- grips: objects that this worker sends from --------------------------- */
 
@@ -274,6 +323,7 @@ struct fill {
     uint32_t gen;
     uint8_t state;
     bool pass;          /* for one request, uncached */
+    bool once;          /* which must not be sent twice */
     bool to_origin;     /* who asked wants it from there */
     bool find_next;     /* agenda: the source is gone, take the next */
     bool find_origin;   /* agenda: addresses came, or one failed; go on with the origin */
@@ -439,6 +489,11 @@ bool known_is(const struct known *k, struct hash128 hash, struct now now);
 
 /* --- heads (head.c) ------------------------------------------------------- */
 
+/* Is this field of a response between two hops only (RFC 9110 7.6.1), made anew, or a cookie? */
+bool field_dropped(const struct http_head *h, const struct http_field *f, bool cookies);
+struct head_writer;
+void head_field_write(struct head_writer *w, const struct http_field *f);
+
 /* The field lines that are stored of a response: without hop-by-hop fields (RFC 9110 7.6.1) and
  * those made anew; Date added if there was none. 0: does not fit. */
 size_t head_store(const struct http_head *h, bool cookies, struct now now, char *out, size_t room);
@@ -563,6 +618,10 @@ bool deny_match(void *deny, void *scratch, const char *url, size_t len);
 
 /* --- the whole ------------------------------------------------------------ */
 
+/* Unlinks what stands under a key (its owner only), withdraws its reference, and lets nobody who
+ * comes later have what a fill for it brings. True if it was there. */
+bool proxy_drop(struct proxy *p, struct hash128 hash, const char *url, size_t len, struct now now);
+
 struct proxy {
     struct proxy_config config;
     struct proxy_parts parts;
@@ -597,6 +656,7 @@ struct proxy {
     uint32_t starved; /* fills that wait for blocks */
 
     struct reference *ref_pool, *ref_free, **ref_table;
+    struct forget *forget_pool, *forget_free;
 
     struct known pass_known[PROXY_PASS_KNOWN];
     struct known behind_known[PROXY_BEHIND_KNOWN];

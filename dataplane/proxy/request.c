@@ -33,8 +33,10 @@ struct request *request_new(struct proxy *p, struct http_conn *c, struct now now
 
 void request_release(struct proxy *p, struct request *r)
 {
-    if (r->state != REQUEST_OVER || r->owned || r->post.queued)
+    if (r->state != REQUEST_OVER || r->owned || r->post.queued || r->forgetting)
         return;
+    if (r->forget)
+        forget_give(p, r->forget);
     r->state = REQUEST_FREE;
     r->next = p->request_free;
     p->request_free = r;
@@ -46,6 +48,7 @@ void request_over(struct proxy *p, struct request *r)
     bool queued = r->state == REQUEST_QUEUED, passing = r->state == REQUEST_PASSING;
     alarm_stop(p, &r->alarm);
     grip_unwait(r);
+    upload_gone(r);
     if (r->grip)
         grip_drop(r->grip);
     r->grip = NULL;
@@ -146,12 +149,8 @@ static void write_fields(struct head_writer *w, const struct http_head *h, bool 
 {
     for (unsigned i = 0; i < h->fields; i++) {
         const struct http_field *f = &h->field[i];
-        if (!field_passes(h, f, open))
-            continue;
-        head_write(w, f->name.p, f->name.len);
-        head_text(w, ": ");
-        head_write(w, f->value.p, f->value.len);
-        head_text(w, "\r\n");
+        if (field_passes(h, f, open))
+            head_field_write(w, f);
     }
 }
 
@@ -241,20 +240,40 @@ static bool take_peer(struct proxy *p, struct request *r, const struct http_head
     return false;
 }
 
+/* A site of the operator's gets what was meant for it; in open mode, where anybody may name the
+ * origin, only what changes nothing there. */
+static unsigned take_method(struct request *r, const struct http_head *h, bool site,
+                            const char **why)
+{
+    bool other = h->method == HTTP_OTHER_METHOD;
+    if (other && (!site || http_known(h, HTTP_CORAL_PEER) ||
+                  text_equals(h->method_text, "CONNECT") || text_equals(h->method_text, "TRACE"))) {
+        *why = site ? "this method is not served" : "only GET and HEAD are served";
+        return 405;
+    }
+    if (!other && !http_has_body(h))
+        return 0;
+    if (!site) {
+        *why = "this request may have no body";
+        return 413;
+    }
+    *why = "this method is not known";
+    return upload_take(r, h) ? 0 : 501;
+}
+
 /* Fills a request from its head; the status of a refusal, 0 when it is served. */
 static unsigned take_request(struct proxy *p, struct request *r, const struct http_head *h,
                              const char **why)
 {
     struct policy_route route;
     r->head_only = h->method == HTTP_HEAD_METHOD;
-    if (h->method == HTTP_OTHER_METHOD) {
-        *why = "only GET and HEAD are served";
-        return 405;
-    }
     policy_name(p->policy, h->host, &route);
     *why = route.why;
     if (route.status)
         return route.status;
+    unsigned refused = take_method(r, h, route.site != NULL, why);
+    if (refused)
+        return refused;
     struct http_text host = {route.host, (uint32_t)strlen(route.host)};
     r->url_len = (uint16_t)http_url_write(host, route.port, h->path, r->url, sizeof(r->url));
     *why = "the request target is no valid URL";
@@ -280,6 +299,15 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
     return 0;
 }
 
+/* What a request for the origin alone needs on its way. */
+static bool take_means(struct proxy *p, struct request *r, const struct http_head *h,
+                       struct now now)
+{
+    if (!r->safe && !(r->forget = forget_take(p)))
+        return false;
+    return !r->has_body || http_conn_read_body(r->conn, h, now);
+}
+
 static void on_request(void *ctx, struct http_conn *c, const struct http_head *h, struct now now)
 {
     struct proxy *p = ctx;
@@ -295,6 +323,10 @@ static void on_request(void *ctx, struct http_conn *c, const struct http_head *h
         return;
     }
     unsigned status = take_request(p, r, h, &why);
+    if (!status && r->other && !take_means(p, r, h, now)) {
+        why = "too many requests in flight; try again";
+        status = 503;
+    }
     if (status) {
         counter_inc(&p->counters.proxy_refused_total);
         r->state = REQUEST_OVER;
@@ -338,9 +370,32 @@ static void on_gone(void *ctx, struct http_conn *c, void *request, struct now no
     request_over(p, r);
 }
 
+static size_t on_body(void *ctx, struct http_conn *c, void *request, const uint8_t *data,
+                      size_t len, struct now now)
+{
+    struct proxy *p = ctx;
+    (void)c;
+    p->now = now;
+    return request ? upload_body(p, request, data, len, now) : len; /* answered: nobody needs it */
+}
+
+static void on_body_end(void *ctx, struct http_conn *c, void *request, struct now now)
+{
+    struct proxy *p = ctx;
+    (void)c;
+    p->now = now;
+    if (request)
+        upload_body_end(request);
+}
+
 struct http_handler proxy_handler(struct proxy *p)
 {
-    return (struct http_handler){p, on_request, on_writable, on_gone};
+    return (struct http_handler){.ctx = p,
+                                 .request = on_request,
+                                 .body = on_body,
+                                 .body_end = on_body_end,
+                                 .writable = on_writable,
+                                 .gone = on_gone};
 }
 
 /* --- the burst ------------------------------------------------------------ */
@@ -370,6 +425,10 @@ static void request_fetch(struct proxy *p, struct request *r, const struct cache
 static void request_act(struct proxy *p, struct request *r, const struct cache_object *o,
                         struct now now)
 {
+    if (r->other) {
+        pass_start(p, r, now);
+        return;
+    }
     if (r->authorized && !r->peer) {
         if (r->asks.only_if_cached)
             respond_status(p, r, 504, "only-if-cached, and none is stored for credentials", now);

@@ -289,7 +289,8 @@ bool respond_pass_head(struct proxy *p, struct request *r, const struct pass_hea
     head_printf(&w, "HTTP/1.1 %u %s\r\n", ph->status, http_reason(ph->status));
     head_write(&w, lines, len);
     write_via(p, &w);
-    head_printf(&w, "Cache-Status: coral; fwd=miss; stored=?0; detail=pass\r\n");
+    head_printf(&w, "Cache-Status: coral; fwd=%s; stored=?0; detail=pass\r\n",
+                r->other ? "method" : "miss");
     if (ph->status == 304 || ph->status == 204)
         head_printf(&w, http_conn_keeps_alive(r->conn) ? "\r\n" : "Connection: close\r\n\r\n");
     else

@@ -196,6 +196,21 @@ static void on_failed(void *user, struct http_exchange *x, enum http_failure why
     source_failed(f, why == HTTP_FAIL_TIMEOUT ? 504 : 502, now);
 }
 
+static void on_interim(void *user, struct http_exchange *x, const struct http_head *h)
+{
+    struct fill *f = user;
+    if (f->x == x && f->kind == SOURCE_ORIGIN)
+        upload_interim(f, h);
+}
+
+static void on_writable(void *user, struct http_exchange *x, struct now now)
+{
+    struct fill *f = user;
+    f->proxy->now = now;
+    if (f->x == x)
+        upload_writable(f, x);
+}
+
 /* Also while the exchange waits for its end at our next poll: the object is there until then. */
 static uint8_t *on_place(void *user, struct http_exchange *x, size_t ahead, size_t *len,
                          struct now now)
@@ -207,4 +222,10 @@ static uint8_t *on_place(void *user, struct http_exchange *x, size_t ahead, size
     return fill_place(f, ahead, len);
 }
 
-const struct http_exchange_events source_events = {on_head, on_body, on_done, on_failed, on_place};
+const struct http_exchange_events source_events = {.head = on_head,
+                                                   .body = on_body,
+                                                   .done = on_done,
+                                                   .failed = on_failed,
+                                                   .interim = on_interim,
+                                                   .writable = on_writable,
+                                                   .place = on_place};

@@ -66,8 +66,11 @@ static bool origin_send(struct fill *f, struct now now)
     bool to_head = r && r->head_only;
 
     url_split(f->url, f->url_len, &url);
-    head_printf(&w, "%s %.*s HTTP/1.1\r\nHost: %s", to_head ? "HEAD" : "GET", (int)url.path_len,
-                url.path, url.host);
+    head_printf(&w, "%s %.*s HTTP/1.1\r\nHost: %s",
+                f->once   ? r->method
+                : to_head ? "HEAD"
+                          : "GET",
+                (int)url.path_len, url.path, url.host);
     head_printf(&w, url.port == 80 ? "\r\n" : ":%u\r\n", url.port);
     head_printf(&w,
                 "User-Agent: " PROXY_PRODUCT "/" CORAL_VERSION "\r\n"
@@ -77,6 +80,8 @@ static bool origin_send(struct fill *f, struct now now)
         request_write_fields(r, &w);
     else
         write_conditions(f, &w);
+    if (f->once)
+        upload_write_fields(r, &w);
     head_write(&w, "\r\n", 2);
     struct http_upstream to = {.tag = negative_tag(p, f->origin_name, f->port), .n = f->addresses};
     for (unsigned i = 0; i < to.n; i++)
@@ -90,8 +95,9 @@ static bool origin_send(struct fill *f, struct now now)
     f->progress_us = now.mono_us;
     counter_inc(&p->counters.proxy_origin_requests_total);
     f->x = w.bad ? NULL
-                 : http_client_send(p->parts.client, &to, head, w.len, to_head, &source_events, f,
-                                    now);
+                 : http_client_send(p->parts.client, &to, head, w.len,
+                                    (to_head ? HTTP_SEND_HEAD : 0) | (f->once ? upload_how(r) : 0),
+                                    &source_events, f, now);
     if (!f->x)
         return false;
     f->source = *http_exchange_remote(f->x);
@@ -279,6 +285,11 @@ void origin_failed(struct fill *f, enum http_failure why, struct now now)
     /* no head: the next address; when they all refuse, leave this origin alone for a moment */
     bool none_left = (f->tried & ((1u << f->addresses) - 1)) == (1u << f->addresses) - 1;
     f->failure = (uint16_t)status;
+    if (f->once && why != HTTP_FAIL_CONNECT) { /* it may have had an effect */
+        f->broken = true;
+        fill_agenda(f);
+        return;
+    }
     if (why == HTTP_FAIL_CONNECT && none_left && other_family_may_help(f))
         f->ask_again = true;
     else if ((why == HTTP_FAIL_CONNECT || why == HTTP_FAIL_TIMEOUT) && none_left)

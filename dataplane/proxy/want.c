@@ -232,6 +232,12 @@ void want_deliver(struct proxy *p, const struct message *m, struct now now)
     case PROXY_DAMAGED:
         on_damaged(p, n.request, m->from, n.object);
         break;
+    case PROXY_FORGET:
+        forget_key(p, m->from, n.forget, now);
+        break;
+    case PROXY_FORGOTTEN:
+        forget_done(p, n.forget, now);
+        break;
     case PROXY_READY:
     case PROXY_AGAIN:
     case PROXY_FAILED:

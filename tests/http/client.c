@@ -24,6 +24,9 @@ static struct log {
     char body[256];
     size_t len, take; /* bytes taken a call at most */
     bool refuse_head, abort_in_body, again_in_done;
+    const char *upload; /* what is left of the request's body */
+    size_t each;        /* bytes of it given a time */
+    unsigned interims;
 } seen;
 
 static struct http_exchange *send_one(void);
@@ -85,6 +88,30 @@ static void on_failed(void *user, struct http_exchange *x, enum http_failure why
     l->why = why;
 }
 
+static void on_interim(void *user, struct http_exchange *x, const struct http_head *h)
+{
+    struct log *l = user;
+    (void)x;
+    cr_assert(h->status >= 100 && h->status < 200);
+    l->interims++;
+}
+
+static void on_writable(void *user, struct http_exchange *x, struct now at)
+{
+    struct log *l = user;
+    while (l->upload && *l->upload) {
+        size_t len = strlen(l->upload);
+        len = len < l->each ? len : l->each;
+        size_t n = http_exchange_body(x, (const uint8_t *)l->upload, len, at);
+        l->upload += n;
+        if (n < len)
+            return;
+    }
+    if (l->upload)
+        http_exchange_body_end(x);
+    l->upload = NULL;
+}
+
 static struct stream *do_connect(void *ctx, const struct endpoint *to,
                                  const struct stream_events *events, void *user, struct now at)
 {
@@ -101,19 +128,24 @@ static struct stream *do_connect(void *ctx, const struct endpoint *to,
 
 #define REQUEST "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
-static struct http_exchange *send_to(uint16_t port, bool to_head)
+static struct http_exchange *send_to(uint16_t port, unsigned how)
 {
-    static const struct http_exchange_events events = {on_head, on_body, on_done, on_failed,
-                                                       on_place};
+    static const struct http_exchange_events events = {.head = on_head,
+                                                       .body = on_body,
+                                                       .done = on_done,
+                                                       .failed = on_failed,
+                                                       .interim = on_interim,
+                                                       .writable = on_writable,
+                                                       .place = on_place};
     struct endpoint to = origin;
     to.port = port;
     struct http_upstream up = http_upstream_one(&to);
-    return http_client_send(client, &up, REQUEST, strlen(REQUEST), to_head, &events, &seen, now);
+    return http_client_send(client, &up, REQUEST, strlen(REQUEST), how, &events, &seen, now);
 }
 
 static struct http_exchange *send_one(void)
 {
-    return send_to(80, false);
+    return send_to(80, 0);
 }
 
 static void start(uint32_t exchanges, uint32_t idle)
@@ -202,7 +234,7 @@ Test(client, framings)
 Test(client, a_head_request_has_no_body)
 {
     start(2, 2);
-    cr_assert_not_null(send_to(80, true));
+    cr_assert_not_null(send_to(80, HTTP_SEND_HEAD));
     fake_stream_open(&f[0]);
     fake_stream_feed_text(&f[0], "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
     cr_expect(seen.done == 1 && seen.len == 0);
@@ -224,7 +256,7 @@ Test(client, connections_are_reused)
         cr_expect_eq(seen.done, i + 1);
     }
     cr_expect_eq(opened, 1);
-    cr_assert_not_null(send_to(81, false));
+    cr_assert_not_null(send_to(81, 0));
     cr_expect_eq(opened, 2, "another endpoint, another connection");
     fake_stream_forget(&f[0]);
     seen.again_in_done = true; /* from inside done, on the connection just pooled */
@@ -298,7 +330,7 @@ Test(client, the_pool_is_bounded)
 {
     start(16, 10);
     for (unsigned i = 0; i < 12; i++) {
-        cr_assert_not_null(send_to((uint16_t)(i < 9 ? 80 : 100 + i), false));
+        cr_assert_not_null(send_to((uint16_t)(i < 9 ? 80 : 100 + i), 0));
         fake_stream_open(&f[i]);
     }
     for (unsigned i = 0; i < 12; i++)
@@ -314,7 +346,8 @@ Test(client, full_is_null)
 {
     start(2, 0);
     static char big[20000];
-    struct http_exchange_events none = {on_head, on_body, on_done, on_failed, NULL};
+    struct http_exchange_events none = {
+        .head = on_head, .body = on_body, .done = on_done, .failed = on_failed};
     struct http_upstream up = http_upstream_one(&origin);
     cr_expect_null(http_client_send(client, &up, big, sizeof(big), false, &none, NULL, now));
     struct http_exchange *x = send_one();
@@ -558,4 +591,105 @@ Test(client, the_place_of_body_bytes_is_known_up_to_the_end_of_the_body)
         cr_expect_null(place(0, 1, 1).at, "%s", elsewhere[i]);
         stop();
     }
+}
+
+/* --- bodies of requests --------------------------------------------------------------------------
+ */
+
+#define UPLOAD (HTTP_SEND_ONCE | HTTP_SEND_BODY)
+#define OK     "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+/* Is it these bytes in the chunked coding? */
+static bool is_chunked(const char *text, const char *bytes)
+{
+    struct http_chunked k;
+    char body[64] = "";
+    size_t len = 0, used;
+    struct http_text span;
+    enum http_error e = HTTP_AGAIN;
+    http_chunked_init(&k);
+    for (size_t at = 0; e == HTTP_AGAIN && at < strlen(text); at += used) {
+        e = http_chunked_next(&k, (const uint8_t *)text + at, strlen(text) - at, &used, &span);
+        if (span.len)
+            memcpy(body + len, span.p, span.len);
+        len += span.len;
+    }
+    return e == HTTP_OK && len == strlen(bytes) && memcmp(body, bytes, len) == 0;
+}
+
+static void upload_through(size_t room, size_t each, bool chunked)
+{
+    start(4, 4);
+    seen.upload = "0123456789";
+    seen.each = each;
+    cr_assert_not_null(send_to(80, UPLOAD | (chunked ? HTTP_SEND_CHUNKED : 0)));
+    f[0].queue_room = room;
+    f[0].slow = true;
+    fake_stream_open(&f[0]);
+    for (unsigned i = 0; i < 400; i++) {
+        fake_stream_read(&f[0], 1);
+        fake_stream_poll(&f[0]);
+    }
+    cr_assert_null(seen.upload);
+    const char *text = fake_stream_text(&f[0]), *body = text + strlen(REQUEST);
+    cr_assert_eq(strncmp(text, REQUEST, strlen(REQUEST)), 0);
+    cr_assert(chunked ? is_chunked(body, "0123456789") : strcmp(body, "0123456789") == 0,
+              "room %zu, each %zu: %s", room, each, text);
+    fake_stream_feed_text(&f[0], OK);
+    fake_stream_poll(&f[0]);
+    cr_assert_eq(seen.done, 1);
+    cr_assert_eq(http_client_counters(client)->http_client_idle, 1);
+    stop();
+}
+
+Test(client, a_body_goes_out_as_there_is_room_in_either_framing)
+{
+    for (size_t room = 1; room < 60; room++)
+        for (size_t each = 1; each <= 10; each += 3) {
+            upload_through(room, each, false);
+            upload_through(room, each, true);
+        }
+}
+
+Test(client, what_must_not_be_sent_twice_has_a_connection_of_its_own_and_no_second)
+{
+    start(4, 4);
+    cr_assert_not_null(send_one());
+    fake_stream_open(&f[0]);
+    fake_stream_feed_text(&f[0], OK);
+    fake_stream_poll(&f[0]);
+    cr_assert_eq(http_client_counters(client)->http_client_idle, 1);
+    cr_assert_not_null(send_to(80, HTTP_SEND_ONCE));
+    cr_assert_eq(opened, 2);
+    fake_stream_open(&f[1]);
+    fake_stream_close(&f[1], STREAM_RESET);
+    cr_expect(seen.failed == 1 && seen.why == HTTP_FAIL_EARLY && opened == 2);
+    stop();
+}
+
+Test(client, an_answer_before_the_end_of_the_body_leaves_a_connection_that_nobody_uses_again)
+{
+    start(4, 4);
+    seen.upload = "0123456789";
+    seen.each = 5;
+    cr_assert_not_null(send_to(80, UPLOAD));
+    f[0].queue_room = strlen(REQUEST) + 3;
+    f[0].slow = true;
+    fake_stream_open(&f[0]);
+    fake_stream_feed_text(&f[0], "HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n");
+    fake_stream_poll(&f[0]);
+    cr_expect(seen.done == 1 && seen.status == 413 && f[0].aborted);
+    cr_expect_eq(http_client_counters(client)->http_client_idle, 0);
+    stop();
+}
+
+Test(client, interim_answers_are_told_and_count_for_nothing_else)
+{
+    start(4, 4);
+    cr_assert_not_null(send_one());
+    fake_stream_open(&f[0]);
+    fake_stream_feed_text(&f[0], "HTTP/1.1 100 C\r\n\r\nHTTP/1.1 103 E\r\nLink: <a>\r\n\r\n" OK);
+    fake_stream_poll(&f[0]);
+    cr_expect(seen.interims == 2 && seen.heads == 1 && seen.done == 1 && seen.status == 200);
+    stop();
 }

@@ -65,7 +65,8 @@ static struct stream *do_connect(void *ctx, const struct endpoint *to,
 /* Addresses as "4" and "6": the last byte is the place in the list. */
 static struct http_exchange *ask(const char *families)
 {
-    static const struct http_exchange_events events = {on_head, on_body, on_done, on_failed, NULL};
+    static const struct http_exchange_events events = {
+        .head = on_head, .body = on_body, .done = on_done, .failed = on_failed};
     struct http_upstream to = {.tag = 77, .n = (unsigned)strlen(families)};
     for (unsigned i = 0; i < to.n; i++) {
         to.at[i].port = 80;

@@ -76,7 +76,8 @@ static struct stream *do_connect(void *ctx, const struct endpoint *to,
 
 static void step(struct http_client *c, struct fake_stream *s, unsigned what, unsigned much)
 {
-    static const struct http_exchange_events events = {on_head, on_body, on_done, on_failed, NULL};
+    static const struct http_exchange_events events = {
+        .head = on_head, .body = on_body, .done = on_done, .failed = on_failed};
     static const struct addr v6 = {{0x20, 1, 0xd, 0xb8, [15] = 1}};
     struct http_upstream to = {
         7, 1 + (much >> 1) % 3, {{addr_v4(0xc0000201), 80}, {v6, 80}, {addr_v4(0xc0000202), 80}}};

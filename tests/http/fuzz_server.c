@@ -17,7 +17,7 @@ static struct {
     struct http_conn *conn;
     unsigned mode;
     unsigned requests, ended;
-    bool head;
+    bool head, reads;
     size_t left;
 } job;
 static struct now now;
@@ -49,8 +49,6 @@ static void work(void)
 static void on_request(void *ctx, struct http_conn *c, const struct http_head *h, struct now at)
 {
     (void)ctx;
-    (void)h;
-    (void)at;
     if (job.conn)
         abort();
     job.requests++;
@@ -58,6 +56,9 @@ static void on_request(void *ctx, struct http_conn *c, const struct http_head *h
     job.head = false;
     job.left = 20;
     http_conn_set_request(c, &job);
+    job.reads = job.mode & 32 && http_has_body(h) && http_conn_read_body(c, h, at);
+    if (job.mode & 64)
+        http_respond_interim(c, "HTTP/1.1 103 E\r\n\r\n", 18);
     if (job.mode & 2) {
         job.ended++;
         job.conn = NULL;
@@ -65,6 +66,25 @@ static void on_request(void *ctx, struct http_conn *c, const struct http_head *h
     } else if (job.mode & 1) {
         work();
     }
+}
+
+/* As much as the mode says, at times nothing; a body comes to who asked for it, before its end. */
+static size_t on_body(void *ctx, struct http_conn *c, void *request, const uint8_t *data,
+                      size_t len, struct now at)
+{
+    (void)ctx, (void)data, (void)at;
+    if (request && (c != job.conn || request != &job || !job.reads))
+        abort();
+    size_t most = job.mode >> 7 & 1 ? len : job.mode % 3;
+    return len < most ? len : most;
+}
+
+static void on_body_end(void *ctx, struct http_conn *c, void *request, struct now at)
+{
+    (void)ctx, (void)at;
+    if (request && (c != job.conn || request != &job || !job.reads))
+        abort();
+    job.reads = false;
 }
 
 static void on_writable(void *ctx, struct http_conn *c, void *request, struct now at)
@@ -102,7 +122,9 @@ static void step(struct http_server *s, struct fake_stream *f, unsigned what, un
         fake_stream_fin(f);
         break;
     case 3:
-        if (job.conn)
+        if (job.conn && much & 1)
+            http_conn_resume(job.conn);
+        else if (job.conn)
             work();
         break;
     case 4:
@@ -124,7 +146,11 @@ static void step(struct http_server *s, struct fake_stream *f, unsigned what, un
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct http_handler handler = {NULL, on_request, on_writable, on_gone};
+    static const struct http_handler handler = {.request = on_request,
+                                                .body = on_body,
+                                                .body_end = on_body_end,
+                                                .writable = on_writable,
+                                                .gone = on_gone};
     static const struct http_server_config config = {2, 6000, 2000, 4000};
     struct fake_stream f;
     memset(&job, 0, sizeof(job));

@@ -47,7 +47,8 @@ static void on_gone(void *ctx, struct http_conn *c, void *request, struct now at
 
 static void start(const char *method, const char *version)
 {
-    static const struct http_handler handler = {NULL, on_request, on_writable, on_gone};
+    static const struct http_handler handler = {
+        .request = on_request, .writable = on_writable, .gone = on_gone};
     struct http_server_config config = {4, 60000, 10000, 20000};
     char text[128];
     writable = gone = 0;

@@ -14,6 +14,10 @@ struct origin_conn {
     struct origin_file *file; /* being sent */
     uint64_t at, end, sent, starts_us;
     bool head_sent, ranged, head_only, not_modified, cut, ended;
+    enum http_framing taking; /* a request's body comes */
+    struct origin_file *into;
+    uint64_t to_take, taken;
+    struct http_chunked chunks;
     char head[1024];
 };
 
@@ -84,15 +88,60 @@ static void answer(struct origin_conn *c, const struct http_head *h, const char 
     c->cut = f->mode != ORIGIN_WELL && (!f->cuts || f->requests <= f->cuts);
 }
 
+static void take_bytes(struct origin_conn *c, const uint8_t *data, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        c->into->body_wrong += data[i] != origin_byte(c->into->salt, c->taken++);
+    c->into->body_bytes += len;
+}
+
+/* Some of a request's body. */
+static size_t take_body(struct origin_conn *c, const uint8_t *data, size_t len)
+{
+    bool whole;
+    size_t used = len;
+    if (c->taking == HTTP_BODY_CHUNKED) {
+        struct http_text span;
+        enum http_error e = http_chunked_next(&c->chunks, data, len, &used, &span);
+        if (span.len)
+            take_bytes(c, (const uint8_t *)span.p, span.len);
+        c->into->body_wrong += e == HTTP_BAD;
+        whole = e == HTTP_OK;
+    } else {
+        used = len < c->to_take ? len : (size_t)c->to_take;
+        take_bytes(c, data, used);
+        c->to_take -= used;
+        whole = c->to_take == 0;
+    }
+    if (whole) {
+        c->taking = HTTP_BODY_NONE;
+        c->into->bodies++;
+    }
+    return used;
+}
+
 static size_t on_received(struct stream *s, const uint8_t *data, size_t len, struct now now)
 {
     struct origin_conn *c = s->user;
     static _Thread_local struct http_head h;
+    size_t at = 0;
+    while (c->taking != HTTP_BODY_NONE && at < len)
+        at += take_body(c, data + at, len - at);
+    if (at > 0)
+        return at;
     if (c->file)
         return 0; /* one at a time */
     if (http_parse_request((const char *)data, len, &h) != HTTP_OK)
         return 0;
     answer(c, &h, (const char *)data, now);
+    if (http_has_body(&h)) {
+        c->taking = h.framing;
+        c->into = c->file;
+        c->to_take = h.content_length;
+        c->taken = 0;
+        http_chunked_init(&c->chunks);
+        stream_resume(s);
+    }
     return h.head_len;
 }
 
@@ -167,6 +216,8 @@ static void conn_step(struct origin_conn *c, struct now now)
 {
     struct origin_file *f = c->file;
     if (!f || c->ended || now.mono_us < c->starts_us)
+        return;
+    if (c->taking != HTTP_BODY_NONE && !f->early)
         return;
     if (c->cut && f->mode == ORIGIN_SILENT)
         return;

@@ -166,10 +166,10 @@ Test(serve, keep_alive_and_pipelining_stay_in_order)
     client_free(&c);
 }
 
-Test(serve, methods_other_than_get_and_head_are_refused)
+Test(serve, methods_other_than_get_and_head_are_refused_in_open_mode)
 {
     struct client c;
-    client_send(&w, &c, 0, 0, "DELETE /a HTTP/1.1\r\nHost: www.site.test\r\n\r\n");
+    client_send(&w, &c, 0, 0, "DELETE /a HTTP/1.1\r\nHost: www.open.test.coral.test\r\n\r\n");
     cr_assert(client_wait(&c, 1000));
     cr_assert_eq(c.head.status, 405);
     cr_assert_str_eq(client_field(&c, "Allow"), "GET, HEAD");

@@ -217,7 +217,7 @@ static bool accept_quiet(void *ctx, struct stream *s, struct now at)
 /* `clients` that the HTTP server takes; 0: as many as the engine does. */
 static void open_node(uint32_t clients, uint32_t connections)
 {
-    static const struct http_handler handler = {NULL, on_request, on_http, on_http};
+    static const struct http_handler handler = {.request = on_request, .writable = on_http, .gone = on_http};
     struct tcp_config c = tcp_config_default(), many = c;
     const uint8_t seed[32] = {1};
     if (connections)

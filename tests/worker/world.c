@@ -72,7 +72,7 @@ static void origin_gone(void *ctx, struct http_conn *c, void *request, struct no
 static void origin_new(struct world *w)
 {
     const struct http_server_config c = {64, 60000, 10000, 10000};
-    const struct http_handler h = {w, origin_request, origin_writable, origin_gone};
+    const struct http_handler h = {.ctx = w, .request = origin_request, .writable = origin_writable, .gone = origin_gone};
 
     for (size_t i = 0; i < BODY_BYTES; i++)
         body[i] = world_byte(i);
@@ -351,7 +351,7 @@ static void on_failed(void *user, struct http_exchange *x, enum http_failure why
 
 void world_get(struct world *w, unsigned i, bool v6, const char *path, struct fetch *f)
 {
-    static const struct http_exchange_events events = {on_head, on_body, on_done, on_failed, NULL};
+    static const struct http_exchange_events events = {.head = on_head, .body = on_body, .done = on_done, .failed = on_failed};
     const struct endpoint to = {v6 ? world_ip6(i) : world_ip(i), 80};
     char request[512];
 
