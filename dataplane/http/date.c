@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* HTTP dates (RFC 9110 5.6.7): IMF-fixdate, RFC 850's and asctime's. */
+/* HTTP dates (RFC 9110 5.6.7): IMF-fixdate, RFC 850's and asctime's; read in any case of letters,
+ * written in the right one. */
 #include "dataplane/http/syntax.h"
 
 #include <string.h>
+#include <strings.h>
 
 static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 static const char days[] = "SunMonTueWedThuFriSat"; /* 1970-01-01 was a Thursday */
@@ -38,7 +40,7 @@ static bool two(const char *p, bool space, unsigned *out)
 static unsigned name_of(const char *names, size_t size, const char *p)
 {
     for (unsigned i = 0; i + 3 < size; i += 3)
-        if (memcmp(names + i, p, 3) == 0)
+        if (strncasecmp(names + i, p, 3) == 0)
             return i / 3 + 1;
     return 0;
 }
@@ -94,7 +96,7 @@ static bool read_form(struct http_text t, const char *form, struct civil *c)
             ok = read_year(p, *form == 'Y', &c->year);
             break;
         default:
-            ok = *p == *form;
+            ok = http_lower(*p) == http_lower(*form);
         }
         if (!ok)
             return false;

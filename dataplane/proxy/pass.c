@@ -105,6 +105,9 @@ bool pass_head_begin(struct fill *f, const struct http_head *h, struct now now)
     struct head_writer w = {(char *)b->data + sizeof(head), 0, sizeof(b->data) - sizeof(head),
                             false};
     w.len = head_store(h, site, now, w.p, w.room); /* cookies never cross sites in open mode */
+    const struct http_field *age = http_known(h, HTTP_AGE); /* it may come from another cache */
+    if (age)
+        head_field_write(&w, age);
     if (range && (h->status == 206 || h->status == 416))
         head_printf(&w, "Content-Range: %.*s\r\n", (int)range->value.len, range->value.p);
     b->head = true;

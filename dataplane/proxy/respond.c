@@ -134,7 +134,10 @@ static bool not_modified(const struct request *r, const char *head, size_t len)
     }
     if (r->if_modified_since < 0)
         return false;
+    /* RFC 9111 4.3.2: where it names none, what was sent then can't have been made later */
     int64_t modified = http_date_parse(head_field(head, len, "Last-Modified"));
+    if (modified < 0)
+        modified = http_date_parse(head_field(head, len, "Date"));
     return modified >= 0 && modified <= r->if_modified_since;
 }
 

@@ -19,6 +19,7 @@ Test(date, three_forms)
     cr_expect_eq(parse("Sun Nov  6 08:49:37 1994"), 784111777);
     cr_expect_eq(parse("Thu, 01 Jan 1970 00:00:00 GMT"), 0);
     cr_expect_eq(parse("Mon, 01 Jan 0001 00:00:00 GMT"), 0, "long ago is 0");
+    cr_expect_eq(parse("SUN, 06 nov 1994 08:49:37 gmt"), 784111777, "in any case");
     cr_expect_eq(parse("Friday, 01-Jan-38 00:00:00 GMT"), 2145916800);
 }
 

@@ -148,6 +148,31 @@ Test(serve, conditions)
     client_free(&c);
 }
 
+Test(serve, what_names_no_change_was_made_when_it_was_sent_at_the_latest)
+{
+    struct client c;
+    char since[80], date[30];
+    page("/a", 500);
+    get(&c, "www.site.test", "/a", NULL);
+    snprintf(since, sizeof(since), "If-Modified-Since: %s\r\n", client_field(&c, "Date"));
+    client_free(&c);
+    cr_assert_eq(get(&c, "www.site.test", "/a", since), 304);
+    client_free(&c);
+    http_date_write(w.now.wall_s - 100, date);
+    snprintf(since, sizeof(since), "If-Modified-Since: %s\r\n", date);
+    cr_assert_eq(get(&c, "www.site.test", "/a", since), 200);
+    client_free(&c);
+}
+
+Test(serve, what_is_passed_on_is_as_old_as_it_was)
+{
+    struct client c;
+    page("/a", 500)->fields = "Cache-Control: max-age=60\r\nAge: 100\r\n";
+    cr_assert_eq(get(&c, "www.site.test", "/a", NULL), 200);
+    cr_assert_str_eq(client_field(&c, "Age"), "100");
+    client_free(&c);
+}
+
 Test(serve, keep_alive_and_pipelining_stay_in_order)
 {
     struct client c;
