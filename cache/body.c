@@ -191,7 +191,7 @@ size_t cache_append(struct cache *c, struct cache_object *o, const void *data, s
     }
     counter_add(&w->counters.cache_bytes_total, done);
     cache_worker_gauges(w);
-    __atomic_store_n(&o->ready, ready, __ATOMIC_RELEASE);
+    __atomic_store_n(&o->ready, ready, CACHE_READY_STORE);
     return done;
 }
 

@@ -227,7 +227,7 @@ enum cache_state cache_state(const struct cache_object *o)
 
 uint64_t cache_ready(const struct cache_object *o)
 {
-    return __atomic_load_n(&o->ready, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&o->ready, CACHE_READY_LOAD);
 }
 
 int64_t cache_length(const struct cache_object *o)
@@ -247,13 +247,13 @@ uint64_t cache_version(const struct cache_object *o)
 void cache_pin(const struct cache_object *o, unsigned worker)
 {
     (void)worker;
-    __atomic_fetch_add((uint32_t *)(uintptr_t)&o->pins, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add((uint32_t *)(uintptr_t)&o->pins, 1, CACHE_PIN);
 }
 
 void cache_unpin(const struct cache_object *o, unsigned worker)
 {
     (void)worker;
-    __atomic_fetch_sub((uint32_t *)(uintptr_t)&o->pins, 1, __ATOMIC_RELEASE);
+    __atomic_fetch_sub((uint32_t *)(uintptr_t)&o->pins, 1, CACHE_UNPIN);
 }
 
 uint32_t cache_age(const struct cache_object *o, struct now now)

@@ -3,7 +3,7 @@
  * The index. A slot is one 64-bit word: the owner release-stores it, readers acquire-load it.
  * What it points to is whole before it is stored and is not reused before every reader has been
  * quiescent, and no entry ever moves, so a reader needs no version and never retries: it sees the
- * old object, the new one, or none.
+ * old object, the new one, or none. Orders: cache/barriers.h.
  */
 #include <string.h>
 
@@ -27,18 +27,18 @@ static struct bucket *hash_bucket(const struct cache *c, struct hash128 h)
 
 static struct bucket *bucket_next(const struct shard *s, const struct bucket *b)
 {
-    uint64_t link = __atomic_load_n(&b->link, __ATOMIC_ACQUIRE);
+    uint64_t link = __atomic_load_n(&b->link, CACHE_LINK_LOAD);
     return link ? &s->overflow[link - 1] : NULL;
 }
 
 static uint64_t slot_load(const struct bucket *b, unsigned i)
 {
-    return __atomic_load_n(&b->slot[i], __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&b->slot[i], CACHE_SLOT_LOAD);
 }
 
 static void slot_store(struct bucket *b, unsigned i, uint64_t value)
 {
-    __atomic_store_n(&b->slot[i], value, __ATOMIC_RELEASE);
+    __atomic_store_n(&b->slot[i], value, CACHE_SLOT_STORE);
 }
 
 static uint64_t slot_of(const struct cache *c, struct hash128 h, const struct cache_object *o)
@@ -147,7 +147,7 @@ struct cache_object *cache_index_put(struct cache *c, struct hash128 h, struct c
     }
     struct bucket *b = &s->overflow[s->overflow_used++];
     slot_store(b, 0, slot_of(c, h, o));
-    __atomic_store_n(&p.last->link, (uint64_t)s->overflow_used, __ATOMIC_RELEASE);
+    __atomic_store_n(&p.last->link, (uint64_t)s->overflow_used, CACHE_LINK_STORE);
     return NULL;
 }
 
@@ -235,7 +235,7 @@ void cache_act(const struct cache *c, struct cache_probe *p, unsigned n)
         struct cache_object *o = (struct cache_object *)(uintptr_t)p[i].candidate;
         const struct bucket *b = p[i].bucket;
         if (o ? !is_under(o, p[i].key, p[i].key_len)
-              : __atomic_load_n(&b->link, __ATOMIC_RELAXED) != 0)
+              : __atomic_load_n(&b->link, CACHE_LINK_LOAD) != 0)
             o = cache_index_find(c, p[i].hash, p[i].key, p[i].key_len);
         if (o)
             object_use(o);

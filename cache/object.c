@@ -29,7 +29,7 @@ void cache_worker_gauges(struct cache_worker *w)
 
 static void state_store(struct cache_object *o, enum cache_state state)
 {
-    __atomic_store_n(&o->state, (uint8_t)state, __ATOMIC_RELEASE);
+    __atomic_store_n(&o->state, (uint8_t)state, CACHE_STATE_STORE);
 }
 
 /* --- memory -------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@
 
 #include <sanitizer/asan_interface.h>
 
+#include "cache/barriers.h"
 #include "cache/cache.h"
 
 #define LINE 64
@@ -201,7 +202,7 @@ static inline struct cache_worker *object_worker(struct cache *c, const struct c
 
 static inline enum cache_state object_state(const struct cache_object *o)
 {
-    return (enum cache_state)__atomic_load_n(&o->state, __ATOMIC_ACQUIRE);
+    return (enum cache_state)__atomic_load_n(&o->state, CACHE_STATE_LOAD);
 }
 
 static inline void object_prefetch(const struct cache_object *o)

@@ -6,12 +6,14 @@
  *
  * Why a relaxed pin is enough. A reader pins only an object that it found between two of its
  * quiescent reports, or one that is pinned already (by the owner, for it). The owner unlinks,
- * takes a token (release), and goes on when every reader has reported that token or a later one:
+ * takes a token (grace_start), and goes on when every reader has reported that token or a later one:
  * a reader's report is a release-store, made after its relaxed increment, and the check
  * acquire-loads it, so the owner's later read of `pins` sees every pin there will be. Unpins are
  * releases, and an owner that acquire-loads 0 has all reads of all readers behind it; it may
  * overwrite the bytes. The counter's line is shared by those who serve the object: two atomics a
  * response, not a packet, since a response holds one pin for all its spans.
+ *
+ * The orders have their names in cache/barriers.h.
  *
  * One token serves all that was unlinked since the last one, so a poll costs at most one atomic on
  * the shared token.
@@ -60,7 +62,7 @@ static void list_join(struct cache *c, struct list *to, struct list *from)
 
 static uint32_t pins(const struct cache_object *o)
 {
-    return __atomic_load_n(&o->pins, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&o->pins, CACHE_PINS_LOAD);
 }
 
 void cache_object_retire(struct cache *c, struct cache_worker *w, struct cache_object *o)
@@ -88,7 +90,7 @@ static void reclaim_grace(struct cache *c, struct cache_worker *w)
         list_join(c, &w->waiting, &w->fresh);
         w->pending_waiting = w->pending_fresh;
         w->pending_fresh = (struct amount){0};
-        w->token = rte_rcu_qsbr_start(c->qsbr);
+        w->token = grace_start(c->qsbr);
     }
 }
 
@@ -97,7 +99,7 @@ static bool reclaim_object(struct cache *c, struct cache_worker *w, struct cache
 {
     if (o->flags & OBJECT_BODY_MOVED) {
         struct cache_object *heir = object_at(c, o->prev);
-        __atomic_fetch_sub(&heir->pins, 1, __ATOMIC_RELEASE);
+        __atomic_fetch_sub(&heir->pins, 1, CACHE_UNPIN_HEIR);
     } else if (!cache_body_free(c, w, o, RECLAIM_CHUNKS)) {
         return false;
     }

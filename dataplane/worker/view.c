@@ -27,7 +27,7 @@ void view_load(struct worker *w)
 uint64_t node_view_publish(struct node *n, const struct view *view)
 {
     __atomic_store_n(&n->view, view, __ATOMIC_RELEASE);
-    return rte_rcu_qsbr_start(n->qsbr);
+    return grace_start(n->qsbr);
 }
 
 bool node_view_done(struct node *n, uint64_t token)

@@ -15,7 +15,7 @@
 #define KEYS     2048
 #define BURST    32
 #define KEY_ROOM 96
-#define HELD     8 /* pins that a reader keeps over polls */
+#define HELD     48 /* pins that a reader keeps over polls */
 
 static struct world world;
 static atomic_bool stop;
