@@ -201,6 +201,12 @@ void cache_on_evict(struct cache *c, unsigned worker,
     c->worker[worker].on_evict_ctx = ctx;
 }
 
+void cache_on_damage(struct cache *c, unsigned worker, cache_damage *fn, void *ctx)
+{
+    c->worker[worker].on_damage = fn;
+    c->worker[worker].on_damage_ctx = ctx;
+}
+
 const struct cache_counters *cache_counters(const struct cache *c, unsigned worker)
 {
     return &c->worker[worker].counters;

@@ -11,13 +11,14 @@
  * and frees objects of it. Who reads: any worker, between two of its quiescent reports (rte_rcu_
  * qsbr): cache_find may return an object of any shard; to keep it longer the reader pins it.
  * What is published is immutable but for: `bytes_ready` and `state`, which the owner release-
- * stores and readers acquire-load; the pin counter; the use counter. An unlinked object is freed
- * when a grace period has passed since it was unlinked (no new pins can start) and its pins are
- * zero.
+ * stores and readers acquire-load; the pin counter; the use counter (orders: cache/barriers.h). An
+ * unlinked object is freed when a grace period has passed since it was unlinked (no new pins can
+ * start) and its pins are zero.
  *
  * Memory: equal chunks cut from one region given at create, an equal share for each worker;
  * objects, with the first 64 bytes of their keys, in a table taken at create; heads, and what keys
- * have beyond that, from the process heap, by the owner only, at most a quarter of the chunks' bytes.
+ * have beyond that, from the process heap, by the owner only, at most a quarter of the chunks'
+ * bytes.
  */
 #ifndef CORAL_CACHE_H
 #define CORAL_CACHE_H
@@ -44,7 +45,7 @@ struct cache_object;
 enum cache_state {
     CACHE_FILLING,  /* bytes_ready still grows */
     CACHE_COMPLETE, /* all bytes are there */
-    CACHE_FAILED,   /* the fill died: readers abort. Never linked in the index */
+    CACHE_FAILED, /* the fill died, or a chunk is damaged: readers abort. No longer in the index */
 };
 
 /* What the rules need of a response, fixed at creation (cache/freshness.h: cache_verdict_keep).
@@ -177,6 +178,17 @@ void cache_reclaim(struct cache *c, unsigned worker, struct now now);
  * withdrawn. */
 void cache_on_evict(struct cache *c, unsigned worker,
                     void (*fn)(void *ctx, const struct cache_object *o), void *ctx);
+
+/* A checksum of `o` is wrong: unlinked, and if it was complete FAILED, so that who is reading it
+ * stops. Calls what cache_on_damage set first, if it stands in the index; false, and nothing
+ * happens, if it does not. */
+bool cache_damaged(struct cache *c, const struct cache_object *o);
+typedef void cache_damage(void *ctx, const struct cache_object *o, const char *key, size_t key_len);
+void cache_on_damage(struct cache *c, unsigned worker, cache_damage *fn, void *ctx);
+/* Verifies the checksums of what this worker owns, a step of at most 512 KiB at a time, all of it in
+ * an hour; cache_damaged for what is wrong. Called once a poll, and when the deadline has come. */
+void cache_scrub(struct cache *c, unsigned worker, struct now now);
+uint64_t cache_scrub_deadline_us(const struct cache *c, unsigned worker);
 
 const struct cache_counters *cache_counters(const struct cache *c, unsigned worker);
 

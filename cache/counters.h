@@ -23,6 +23,9 @@
     X(cache_replaced_total, "objects", "Objects replaced by a newer one of the same key")          \
     X(cache_refreshed_total, "objects", "Objects made fresh again by a 304")                       \
     X(cache_unlinked_total, "objects", "Objects unlinked by purge, damage or failure")             \
+    X(cache_damaged_total, "objects", "Objects dropped for a wrong checksum")                      \
+    X(cache_scrubbed_bytes_total, "bytes", "Body bytes that the scrub has verified")               \
+    X(cache_scrub_rounds_total, "rounds", "Times that the scrub has seen all objects")             \
     X(cache_evicted_total, "objects", "Objects evicted")                                           \
     X(cache_evicted_bytes_total, "bytes", "Bytes of the objects evicted")                          \
     X(cache_displaced_total, "objects", "Objects evicted because their index buckets were full")   \

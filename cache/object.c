@@ -212,6 +212,22 @@ void cache_fail(struct cache *c, struct cache_object *o)
     state_store(o, CACHE_FAILED);
 }
 
+bool cache_damaged(struct cache *c, const struct cache_object *object)
+{
+    struct cache_object *o = (struct cache_object *)(uintptr_t)object;
+    struct cache_worker *w = object_worker(c, o);
+    if (!(o->flags & OBJECT_LINKED))
+        return false;
+    counter_inc(&w->counters.cache_damaged_total);
+    char room[CACHE_KEY_MAX];
+    if (w->on_damage)
+        w->on_damage(w->on_damage_ctx, o, cache_object_key(o, room), o->key_len);
+    cache_unlink(c, o);
+    if (object_state(o) == CACHE_COMPLETE)
+        state_store(o, CACHE_FAILED);
+    return true;
+}
+
 /*
  * The new object takes over the body: it copies the first ids and the map's id. Those who hold the
  * old one go on reading through its own copies, so the chunks must outlive it: the old one pins

@@ -140,6 +140,12 @@ struct ghost_set {
     uint32_t cursor;
 };
 
+/* The next to be verified: of the worker's objects, of its bytes, and when. */
+struct scrub {
+    uint64_t object, offset;
+    uint64_t due_us;
+};
+
 struct amount { /* what objects hold */
     uint64_t chunks, objects, heap;
 };
@@ -159,8 +165,12 @@ struct cache_worker {
     struct list draining; /* grace period over; wait for pins */
     uint64_t token;
 
+    struct scrub scrub;
+
     void (*on_evict)(void *ctx, const struct cache_object *o);
     void *on_evict_ctx;
+    cache_damage *on_damage;
+    void *on_damage_ctx;
     struct cache_counters counters;
 } __attribute__((aligned(2 * LINE)));
 

@@ -6,8 +6,8 @@
  *
  * Why a relaxed pin is enough. A reader pins only an object that it found between two of its
  * quiescent reports, or one that is pinned already (by the owner, for it). The owner unlinks,
- * takes a token (grace_start), and goes on when every reader has reported that token or a later one:
- * a reader's report is a release-store, made after its relaxed increment, and the check
+ * takes a token (grace_start), and goes on when every reader has reported that token or a later
+ * one: a reader's report is a release-store, made after its relaxed increment, and the check
  * acquire-loads it, so the owner's later read of `pins` sees every pin there will be. Unpins are
  * releases, and an owner that acquire-loads 0 has all reads of all readers behind it; it may
  * overwrite the bytes. The counter's line is shared by those who serve the object: two atomics a

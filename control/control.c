@@ -121,6 +121,10 @@ static void handle_event(struct control *c, const struct node_event *e, struct n
     case NODE_PROBED:
         hints_probed(c, e);
         break;
+    case NODE_DAMAGED:
+        log_warning("damaged in memory, dropped; if it happens again test the memory url=%.*s",
+                    (int)e->damaged.len, e->damaged.url);
+        break;
     }
 }
 

@@ -45,7 +45,6 @@
     X(proxy_fills_resumed_total, "fills", "Times that a fill went on from another source")         \
     X(proxy_fills_starved_total, "fills", "Fills that failed for lack of cache memory")            \
     X(proxy_revalidated_total, "fills", "Stale copies that the origin confirmed")                  \
-    X(proxy_damaged_total, "objects", "Objects dropped for a wrong checksum")                      \
     X(proxy_messages_kept_total, "messages", "Messages that waited for a full ring")               \
     X(proxy_references_full_total, "references", "References not renewed: the list was full")      \
     X(proxy_fills, "fills", "Fills in flight")                                                     \

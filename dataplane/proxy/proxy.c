@@ -21,6 +21,14 @@ static void on_evict(void *ctx, const struct cache_object *o)
     refs_forget(ctx, o, true);
 }
 
+static void on_damage(void *ctx, const struct cache_object *o, const char *url, size_t len)
+{
+    struct proxy *p = ctx;
+    refs_forget(p, o, true);
+    if (p->parts.log.damaged)
+        p->parts.log.damaged(p->parts.log.ctx, url, len);
+}
+
 static bool take_memory(struct proxy *p)
 {
     uint32_t fills = table_size(p->config.fills), grips = table_size(p->grips);
@@ -90,6 +98,7 @@ struct proxy *proxy_create(const struct proxy_config *config, const struct proxy
     }
     make_lists(p);
     cache_on_evict(p->cache, config->worker, on_evict, p);
+    cache_on_damage(p->cache, config->worker, on_damage, p);
     return p;
 }
 

@@ -99,6 +99,12 @@ struct proxy_config {
     uint16_t http_port; /* of ours and, in values, of peers */
 };
 
+/* What an operator should hear of. May be NULL. */
+struct proxy_log {
+    void *ctx;
+    void (*damaged)(void *ctx, const char *url, size_t len); /* dropped: a checksum was wrong */
+};
+
 struct proxy_parts { /* the worker's engines; all outlive the proxy */
     struct cache *cache;
     struct http_client *client;
@@ -106,6 +112,7 @@ struct proxy_parts { /* the worker's engines; all outlive the proxy */
     struct dht_mac *mac; /* peer requests and heads */
     struct resolver *resolver;
     struct message_out out;
+    struct proxy_log log;
 };
 
 struct proxy *proxy_create(const struct proxy_config *config, const struct proxy_parts *parts,

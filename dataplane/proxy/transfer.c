@@ -92,6 +92,10 @@ void transfer_run(struct proxy *p, struct request *r, struct now now)
             transfer_damaged(p, r, now);
             return;
         }
+        if (state == CACHE_FAILED) { /* no byte more of what is damaged */
+            transfer_break(p, r, now);
+            return;
+        }
         if (span.len) {
             if (!transfer_span(p, r, span))
                 return; /* at writable */

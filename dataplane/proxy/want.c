@@ -163,11 +163,8 @@ static void on_damaged(struct proxy *p, struct request *r, unsigned from,
     r->o.worker = (uint16_t)from;
     /* only if that very object still stands there: its memory may be another's by now */
     const struct cache_object *o = cache_lookup_owner(p->cache, r->hash, r->url, r->url_len);
-    if (o && o == damaged) {
-        refs_forget(p, o, true);
-        cache_unlink(p->cache, o);
-        counter_inc(&p->counters.proxy_damaged_total);
-    }
+    if (o && o == damaged)
+        cache_damaged(p->cache, o);
     want_answer(p, r, PROXY_DONE, 0, (struct proxy_note){0});
 }
 

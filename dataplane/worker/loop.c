@@ -61,6 +61,7 @@ bool worker_poll(struct node *n, unsigned worker, struct now now)
     wait_poll(w);
     found |= tx_flush(w);
     cache_reclaim(n->cache, w->id, now);
+    cache_scrub(n->cache, w->id, now);
     found |= (w->wake >> w->id & 1) != 0; /* something for ourselves */
     messages_wake(w);
 
@@ -86,6 +87,7 @@ uint64_t worker_deadline_us(struct node *n, unsigned worker)
         resolver_deadline_us(w->resolver),
         dns_tcp_deadline_us(w->dns_tcp),
         wait_deadline_us(w),
+        cache_scrub_deadline_us(n->cache, worker),
     };
     uint64_t first = w->tick_us;
 

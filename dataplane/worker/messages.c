@@ -298,6 +298,16 @@ void event_answered(void *ctx, const struct dht_sender *who, const struct dht_ti
     event_news(ctx, &(struct node_event){.type = NODE_ANSWERED, .heard = {*who, *t}});
 }
 
+void event_damaged(void *ctx, const char *url, size_t len)
+{
+    struct node_event e = {.type = NODE_DAMAGED};
+
+    static_assert(sizeof(e.damaged) <= sizeof(e.heard), "makes no event larger");
+    e.damaged.len = (uint16_t)(len < sizeof(e.damaged.url) ? len : sizeof(e.damaged.url));
+    memcpy(e.damaged.url, url, e.damaged.len);
+    event_post(ctx, &e);
+}
+
 void event_timed_out(void *ctx, const struct dht_id *who, struct now now)
 {
     (void)now;

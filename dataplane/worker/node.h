@@ -130,6 +130,7 @@ enum node_event_type {
     NODE_FILLED,    /* ptr */
     NODE_TCP_SHOWN, /* ptr */
     NODE_PROBED,    /* probed */
+    NODE_DAMAGED,   /* damaged */
 };
 struct node_heard {
     struct dht_sender who;
@@ -141,6 +142,10 @@ struct node_probed {
     uint16_t token;
     bool reached; /* nobody listens there; else its hop limit was too small */
 };
+struct node_damaged { /* an object that was dropped for a wrong checksum */
+    uint16_t len;
+    char url[254]; /* the first bytes */
+};
 struct node_event {
     uint16_t type, worker;
     union {
@@ -148,6 +153,7 @@ struct node_event {
         struct node_heard heard;
         struct dht_id id;
         struct node_probed probed;
+        struct node_damaged damaged;
     };
 };
 

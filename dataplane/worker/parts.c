@@ -197,8 +197,8 @@ static bool make_http(struct worker *w, struct rng *seeds, struct now now)
     w->client = http_client_create(&client, &host, now);
     if (!w->client)
         return false;
-    const struct proxy_parts parts = {w->node->cache, w->client,   w->asker,
-                                      w->mac,         w->resolver, {w, message_post}};
+    const struct proxy_parts parts = {w->node->cache, w->client,         w->asker,          w->mac,
+                                      w->resolver,    {w, message_post}, {w, event_damaged}};
     snprintf(proxy.node_name, sizeof(proxy.node_name), "%s", c->name);
     rng_bytes(seeds, seed, sizeof(seed));
     w->proxy = proxy_create(&proxy, &parts, seed, now);

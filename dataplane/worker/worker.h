@@ -233,6 +233,7 @@ void event_post(struct worker *w, const struct node_event *e);
 void event_heard(void *ctx, const struct dht_sender *from, const struct dht_tidings *t);
 void event_answered(void *ctx, const struct dht_sender *who, const struct dht_tidings *t,
                     struct now now);
+void event_damaged(void *ctx, const char *url, size_t len); /* proxy_log.damaged */
 void event_timed_out(void *ctx, const struct dht_id *who, struct now now);
 void messages_wake(struct worker *w); /* whom this turn gave something to */
 

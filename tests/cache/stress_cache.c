@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One owner links, fills, replaces, refreshes, purges and evicts while two readers look up, pin,
- * check every byte and every checksum, unpin and report quiescence. Run under TSan it shows that
- * the orders of cache/reclaim.c hold. Usage: stress-cache [SECONDS [SEED]].
+ * One owner links, fills, replaces, refreshes, purges, evicts and scrubs while two readers look up,
+ * pin, check every byte and every checksum, unpin and report quiescence. Run under TSan it shows
+ * that the orders of cache/reclaim.c hold. Usage: stress-cache [SECONDS [SEED]].
  */
 #include <pthread.h>
 #include <sched.h>
@@ -113,6 +113,9 @@ static void owner_poll(void)
     cache_reclaim(world.c, 0, world.now);
     for (unsigned i = 1; i <= READERS; i++)
         cache_reclaim(world.c, i, world.now);
+    world.now.mono_us += 10000000; /* a step of the scrub */
+    for (unsigned i = 0; i <= READERS; i++)
+        cache_scrub(world.c, i, world.now);
     rte_rcu_qsbr_quiescent(world.qsbr, 0);
 }
 
@@ -237,9 +240,12 @@ int main(int argc, char **argv)
            seed, salt - 1, WORLD_SUM(&world, cache_evicted_total),
            WORLD_SUM(&world, cache_refreshed_total), atomic_load(&hits), atomic_load(&growing),
            atomic_load(&failures), left);
-    printf("%lu bytes placed\n", WORLD_SUM(&world, cache_placed_bytes_total));
+    printf("%lu bytes placed, %lu scrubbed\n", WORLD_SUM(&world, cache_placed_bytes_total),
+           WORLD_SUM(&world, cache_scrubbed_bytes_total));
     bool good = !atomic_load(&failures) && left == 0 && atomic_load(&hits) > 0 &&
-                WORLD_SUM(&world, cache_placed_bytes_total) > 0;
+                WORLD_SUM(&world, cache_placed_bytes_total) > 0 &&
+                WORLD_SUM(&world, cache_scrubbed_bytes_total) > 0 &&
+                WORLD_SUM(&world, cache_damaged_total) == 0;
     world_close(&world);
     return good ? 0 : 1;
 }

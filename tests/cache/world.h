@@ -99,6 +99,18 @@ static inline uint64_t world_sum(const struct world *w, size_t offset)
 }
 #define WORLD_SUM(w, name) world_sum(w, offsetof(struct cache_counters, name))
 
+/* Every worker's scrub goes to the end of its round, and one more. */
+static inline void world_scrub(struct world *w)
+{
+    for (unsigned i = 0; i < w->workers; i++) {
+        const uint64_t *rounds = &cache_counters(w->c, i)->cache_scrub_rounds_total;
+        for (uint64_t end = counter_read(rounds) + 2; counter_read(rounds) < end;) {
+            cache_scrub(w->c, i, w->now);
+            w->now.mono_us += 1000000;
+        }
+    }
+}
+
 /* The body of key `key`: byte i is a function of both. */
 static inline uint8_t world_byte(uint64_t salt, uint64_t i)
 {

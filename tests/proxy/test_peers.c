@@ -367,6 +367,17 @@ Test(peers, a_fill_tells_its_path_and_refuses_who_is_on_it)
     world_close(&w);
 }
 
+/* Flips a bit of /a at node 0. */
+static void damage(uint64_t at)
+{
+    struct cache_probe probe = {.key = "http://www.site.test/a", .key_len = 22};
+    cache_prepare(w.node[0].cache, &probe, 1);
+    cache_touch(w.node[0].cache, &probe, 1);
+    cache_act(w.node[0].cache, &probe, 1);
+    cr_assert_not_null(probe.found);
+    *(uint8_t *)(uintptr_t)cache_bytes(probe.found, at).data ^= 1;
+}
+
 Test(peers, a_damaged_chunk_is_not_served_to_a_peer_and_the_object_goes)
 {
     struct client c;
@@ -374,20 +385,65 @@ Test(peers, a_damaged_chunk_is_not_served_to_a_peer_and_the_object_goes)
     struct origin_file *f = page("/a", 100000, 0);
     cr_assert_eq(get(&c, 0, "/a"), 200);
     client_free(&c);
-    struct cache_probe probe = {.key = "http://www.site.test/a", .key_len = 22};
-    cache_prepare(w.node[0].cache, &probe, 1);
-    cache_touch(w.node[0].cache, &probe, 1);
-    cache_act(w.node[0].cache, &probe, 1);
-    cr_assert_not_null(probe.found);
-    *(uint8_t *)(uintptr_t)cache_bytes(probe.found, 60000).data ^= 1;
+    damage(60000);
     cr_assert_eq(get(&c, 1, "/a"), 200);
     cr_assert(client_body_is(&c, 5, 0, 100000)); /* the rest came from the origin */
     client_free(&c);
     cr_assert_eq(f->ranged, 1);
-    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_damaged_total), 1);
+    cr_assert_eq(w.node[0].damaged, 1);
     cr_assert_eq(get(&c, 0, "/a"), 200);
     cr_assert(client_body_is(&c, 5, 0, 100000));
     cr_assert_str_eq(client_field(&c, "Cache-Status"), "coral; fwd=miss; detail=peer");
+    client_free(&c);
+    all_settled();
+    world_close(&w);
+}
+
+Test(peers, what_the_scrub_finds_damaged_is_fetched_again_and_no_longer_named)
+{
+    struct client c;
+    world_open(&w, 2, 1, SEED);
+    struct origin_file *f = page("/a", 100000, 0);
+    cr_assert_eq(get(&c, 0, "/a"), 200);
+    client_free(&c);
+    damage(99999);
+    world_scrub(&w, 0);
+    cr_assert_eq(w.node[0].damaged, 1);
+    world_run(&w, 100); /* withdrawn */
+    cr_assert_eq(get(&c, 1, "/a"), 200);
+    cr_assert(client_body_is(&c, 5, 0, 100000));
+    cr_assert_str_eq(client_field(&c, "Cache-Status"), "coral; fwd=miss; detail=origin");
+    client_free(&c);
+    cr_assert_eq(get(&c, 0, "/a"), 200);
+    cr_assert(client_body_is(&c, 5, 0, 100000));
+    client_free(&c);
+    cr_assert_eq(f->ranged, 0);
+    cr_assert_eq(w.origin[0].requests, 2);
+    all_settled();
+    world_close(&w);
+}
+
+Test(peers, a_transfer_stops_when_the_scrub_finds_its_object_damaged)
+{
+    world_open(&w, 1, 1, SEED);
+    page("/a", 4 * MIB, 0);
+    struct client c;
+    cr_assert_eq(get(&c, 0, "/a"), 200);
+    client_free(&c);
+    client_get(&w, &c, 0, 0, "www.site.test.coral.test", "/a", NULL);
+    for (unsigned i = 0; i < 1000 && c.len < 100000; i++)
+        world_step(&w);
+    cr_assert_lt(c.len, 2 * MIB);
+    damage(4 * MIB - 1);
+    world_scrub(&w, 0);
+    cr_assert(!client_wait(&c, 3000));
+    cr_assert(c.closed && !c.whole);
+    cr_assert_lt(c.len, 4 * MIB);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_aborted_total), 1);
+    client_free(&c);
+    cr_assert_eq(get(&c, 0, "/a"), 200);
+    cr_assert(client_body_is(&c, 5, 0, 4 * MIB));
+    cr_assert_eq(w.origin[0].requests, 2);
     client_free(&c);
     all_settled();
     world_close(&w);

@@ -237,6 +237,12 @@ static bool host_post(void *ctx, unsigned worker, const struct message *m)
     return true;
 }
 
+static void host_damaged(void *ctx, const char *url, size_t len)
+{
+    (void)url, (void)len;
+    ((struct node *)ctx)->damaged++;
+}
+
 static void make_routes(struct node *n)
 {
     struct world *w = n->world;
@@ -328,8 +334,13 @@ static void make_worker(struct node *n, unsigned i, const struct dht_config *dht
                               .node_id = n->self.id,
                               .http_port = 80};
     snprintf(pc.node_name, sizeof(pc.node_name), "node%u", n->number);
-    struct proxy_parts parts = {n->cache,      k->client, k->asker, k->mac, (struct resolver *)w,
-                                {k, host_post}};
+    struct proxy_parts parts = {n->cache,
+                                k->client,
+                                k->asker,
+                                k->mac,
+                                (struct resolver *)w,
+                                {k, host_post},
+                                {k->node, host_damaged}};
     k->proxy = proxy_create(&pc, &parts, seed, w->now);
     struct http_server_config sc = {
         .connections = 512, .idle_ms = 60000, .head_ms = 10000, .stall_ms = 30000};
@@ -461,6 +472,7 @@ static void step_worker(struct worker *k)
     dht_arena_poll(k->arena, now);
     proxy_poll(k->proxy, now);
     cache_reclaim(k->node->cache, k->number, now);
+    cache_scrub(k->node->cache, k->number, now);
     rte_rcu_qsbr_quiescent(k->node->qsbr, k->number);
 }
 
@@ -486,6 +498,16 @@ void world_run(struct world *w, unsigned ms)
 {
     while (ms--)
         world_step(w);
+}
+
+void world_scrub(struct world *w, unsigned node)
+{
+    struct node *n = &w->node[node];
+    for (unsigned i = 0; i < n->workers; i++) {
+        const uint64_t *rounds = &cache_counters(n->cache, i)->cache_scrub_rounds_total;
+        for (uint64_t end = counter_read(rounds) + 2; counter_read(rounds) < end;)
+            cache_scrub(n->cache, i, (struct now){cache_scrub_deadline_us(n->cache, i), 0});
+    }
 }
 
 void world_kill(struct world *w, unsigned node)

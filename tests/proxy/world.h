@@ -38,6 +38,7 @@ struct worker {
 struct node {
     struct world *world;
     unsigned number, workers, accepts;
+    unsigned damaged; /* objects that an operator was told of */
     bool up;
     uint64_t dead_us;
     struct dht_contact self;
@@ -110,6 +111,8 @@ void world_open_sized(struct world *w, unsigned nodes, unsigned workers, uint64_
 void world_close(struct world *w);
 void world_step(struct world *w);
 void world_run(struct world *w, unsigned ms);
+/* A node's scrub goes to the end of its round, and one more, at once. */
+void world_scrub(struct world *w, unsigned node);
 void world_kill(struct world *w, unsigned node);
 /* A connection to a node or an origin; worker -1: whose turn it is. */
 struct pipe *world_connect(struct world *w, const struct endpoint *from, const bool *from_up,

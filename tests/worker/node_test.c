@@ -286,6 +286,28 @@ static void control_is_told(struct world *w)
     CHECK(answered == 1 && lost == 1 && back == 2 && heard == 1);
 }
 
+/* What is dropped for damage is named to control, its first bytes if it is long. */
+static void control_hears_of_damage(struct world *w)
+{
+    struct worker *k = w->node[0]->worker[w->workers - 1];
+    char url[1000];
+    struct node_event e;
+    unsigned told = 0, cut = 0;
+
+    memset(url, 'u', sizeof(url));
+    forget_events(w);
+    event_damaged(k, "http://a/b", 10);
+    event_damaged(k, url, sizeof(url));
+    while (node_event(w->node[0], &e)) {
+        if (e.type != NODE_DAMAGED)
+            continue;
+        CHECK(e.worker == k->id);
+        told += e.damaged.len == 10 && memcmp(e.damaged.url, "http://a/b", 10) == 0;
+        cut += e.damaged.len == sizeof(e.damaged.url) && e.damaged.url[253] == 'u';
+    }
+    CHECK(told == 1 && cut == 1);
+}
+
 /* What one node's control puts, and how another's finds that, hop by hop; and a walk. */
 static void control_looks_up(struct world *w)
 {
@@ -579,6 +601,7 @@ static void story(unsigned workers, bool offload, unsigned lose)
     the_index_holds_what_is_put(&w);
     a_broken_path_is_gone_around(&w);
     control_is_told(&w);
+    control_hears_of_damage(&w);
     control_looks_up(&w);
     a_dead_node_is_forgotten_until_it_puts_again(&w);
     a_probe_finds_its_end(&w);
