@@ -185,8 +185,9 @@ void cache_on_evict(struct cache *c, unsigned worker,
 bool cache_damaged(struct cache *c, const struct cache_object *o);
 typedef void cache_damage(void *ctx, const struct cache_object *o, const char *key, size_t key_len);
 void cache_on_damage(struct cache *c, unsigned worker, cache_damage *fn, void *ctx);
-/* Verifies the checksums of what this worker owns, a step of at most 512 KiB at a time, all of it in
- * an hour; cache_damaged for what is wrong. Called once a poll, and when the deadline has come. */
+/* Verifies the checksums of what this worker owns, a step of at most 512 KiB at a time, all of it
+ * in an hour; cache_damaged for what is wrong. Called once a poll, and when the deadline has come.
+ */
 void cache_scrub(struct cache *c, unsigned worker, struct now now);
 uint64_t cache_scrub_deadline_us(const struct cache *c, unsigned worker);
 
