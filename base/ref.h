@@ -8,6 +8,7 @@
 #ifndef CORAL_BASE_REF_H
 #define CORAL_BASE_REF_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct hold {
@@ -20,6 +21,9 @@ struct ref {
     uint32_t len;
     struct hold *hold; /* NULL: static bytes that never go away */
 };
+
+/* Picks out holds: of those things that are to be let go. */
+typedef bool ref_choice(const struct hold *h);
 
 static inline void ref_hold(const struct ref *r)
 {

@@ -79,6 +79,13 @@ struct stream_ops {
     size_t (*copy)(struct stream *s, const void *data, size_t len);
     /* Bytes queued and not yet acknowledged: what a slow reader holds. */
     size_t (*queued)(const struct stream *s);
+    /* Takes back of the last bytes queued what is references that `which` picks and was never sent,
+     * but not the last byte that is queued. Returns how many. */
+    size_t (*unsend)(struct stream *s, ref_choice *which);
+    /* Puts copies in the place of the queued references that `which` picks. False: they are more
+     * than `most` bytes, or there is no memory for them; then all is as before. With `most` 0 it
+     * tells whether there are none. */
+    bool (*own)(struct stream *s, ref_choice *which, size_t most);
     /* Offers unconsumed bytes again at the next poll, without waiting for more. */
     void (*resume)(struct stream *s);
     /* No more bytes from us: FIN after what is queued. */
@@ -106,6 +113,14 @@ static inline size_t stream_copy(struct stream *s, const void *data, size_t len)
 static inline size_t stream_queued(const struct stream *s)
 {
     return s->ops->queued(s);
+}
+static inline size_t stream_unsend(struct stream *s, ref_choice *which)
+{
+    return s->ops->unsend(s, which);
+}
+static inline bool stream_own(struct stream *s, ref_choice *which, size_t most)
+{
+    return s->ops->own(s, which, most);
 }
 static inline void stream_resume(struct stream *s)
 {

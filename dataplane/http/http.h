@@ -233,6 +233,18 @@ void http_conn_resume(struct http_conn *c);
 /* An interim response (RFC 9110 15.2), a whole head; dropped for a client of HTTP/1.0, and once the
  * response's head is out. */
 void http_respond_interim(struct http_conn *c, const char *head, size_t len);
+/* Calls `look` for at most `n` connections from number *at on, which moves, with the handler's
+ * request in progress or NULL. False: the last one was among them, *at is 0. */
+typedef void http_look(void *ctx, struct http_conn *c, void *request, struct now now);
+bool http_server_look(struct http_server *s, uint32_t *at, uint32_t n, http_look *look, void *ctx,
+                      struct now now);
+/* How long the peer has acknowledged nothing of what is queued: as far as this was asked, and by
+ * now. 0: nothing is queued, or some of it was taken since it was asked last. */
+uint64_t http_conn_still_us(struct http_conn *c, struct now now);
+/* stream_own, over all that the connection holds. */
+bool http_conn_own(struct http_conn *c, ref_choice *which, size_t most);
+/* Resets it, whatever it is at; `gone` follows. */
+void http_conn_reset(struct http_conn *c);
 
 /* The response head, complete with the empty line, copied; `length` of the body that follows, or
  * -1: chunked for HTTP/1.1 clients (http_server frames what follows; the head must then say so:
@@ -242,6 +254,10 @@ bool http_conn_chunks(const struct http_conn *c); /* would an unknown length be 
 /* Bytes by reference; false: queue full, come back at writable. */
 bool http_respond_ref(struct http_conn *c, struct ref r);
 size_t http_respond_copy(struct http_conn *c, const void *data, size_t len);
+/* Takes back what was given of this response's body by reference to what `which` picks, and was
+ * never sent: the handler gives these bytes again. Returns how many; 0 where they are framed as
+ * chunks. */
+uint64_t http_respond_take_back(struct http_conn *c, ref_choice *which);
 /* Room in the stream's queue, a hint. */
 size_t http_respond_room(const struct http_conn *c);
 void http_respond_end(struct http_conn *c, struct now now);

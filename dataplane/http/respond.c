@@ -232,6 +232,42 @@ size_t http_respond_copy(struct http_conn *c, const void *data, size_t len)
     return n;
 }
 
+uint64_t http_respond_take_back(struct http_conn *c, ref_choice *which)
+{
+    /* the head stands before this response's bytes in the queue, as a copy: no others are met */
+    if (c->phase != HTTP_CONN_BUSY || !c->head_sent || c->chunked || c->ended || owes(c))
+        return 0;
+    size_t n = stream_unsend(c->stream, which);
+    c->given -= n;
+    if (!c->until_close)
+        c->left += n;
+    return n;
+}
+
+/* What is pending is behind a frame, where a spill has its place; a head's rest is not there then,
+ * since nothing is taken while one is owed. */
+static bool own_pending(struct http_conn *c, size_t most)
+{
+    struct http_spill *s = c->server->spill_free;
+    if (c->spill || !s || c->pending.len > most || c->pending.len > sizeof(s->bytes))
+        return false;
+    c->server->spill_free = s->next;
+    memcpy(s->bytes, c->pending.data, c->pending.len);
+    s->at = 0;
+    s->len = c->pending.len;
+    c->spill = s;
+    ref_release(&c->pending);
+    c->pending.len = 0;
+    return true;
+}
+
+bool http_conn_own(struct http_conn *c, ref_choice *which, size_t most)
+{
+    if (c->pending.len && c->pending.hold && which(c->pending.hold) && !own_pending(c, most))
+        return false;
+    return stream_own(c->stream, which, most);
+}
+
 size_t http_respond_room(const struct http_conn *c)
 {
     if (c->phase != HTTP_CONN_BUSY || owes(c))

@@ -148,11 +148,8 @@ static void time_out(struct http_conn *c, struct now now)
     }
 }
 
-static void fire(void *ctx, struct timer *t)
+uint64_t http_conn_still_us(struct http_conn *c, struct now now)
 {
-    struct http_server *s = ctx;
-    struct http_conn *c = (struct http_conn *)t;
-    struct now now = s->now;
     size_t queued = stream_queued(c->stream);
     uint64_t acked = c->given - queued;
 
@@ -160,12 +157,22 @@ static void fire(void *ctx, struct timer *t)
         c->acked = acked;
         c->progress_us = now.mono_us;
     }
-    if (queued == 0) {
+    return now.mono_us - c->progress_us;
+}
+
+static void fire(void *ctx, struct timer *t)
+{
+    struct http_server *s = ctx;
+    struct http_conn *c = (struct http_conn *)t;
+    struct now now = s->now;
+    uint64_t still = http_conn_still_us(c, now);
+
+    if (stream_queued(c->stream) == 0) {
         time_out(c, now);
         return;
     }
     /* the peer has yet to take bytes: only that counts */
-    if (now.mono_us - c->progress_us >= ms(s->config.stall_ms)) {
+    if (still >= ms(s->config.stall_ms)) {
         counter_inc(&s->counters.http_stall_timeouts_total);
         http_conn_kill(c);
         return;
@@ -430,6 +437,25 @@ void http_server_cut(struct http_server *s)
     for (uint32_t i = 0; i < s->used; i++)
         if (s->conn[i].phase != HTTP_CONN_FREE)
             http_conn_kill(&s->conn[i]);
+}
+
+bool http_server_look(struct http_server *s, uint32_t *at, uint32_t n, http_look *look, void *ctx,
+                      struct now now)
+{
+    for (; n > 0 && *at < s->used; n--) {
+        struct http_conn *c = &s->conn[(*at)++];
+        if (c->phase != HTTP_CONN_FREE && c->phase != HTTP_CONN_DEAD)
+            look(ctx, c, c->request, now);
+    }
+    if (*at < s->used)
+        return true;
+    *at = 0;
+    return false;
+}
+
+void http_conn_reset(struct http_conn *c)
+{
+    http_conn_kill(c);
 }
 
 uint32_t http_server_connections(const struct http_server *s)

@@ -138,6 +138,18 @@ static size_t op_queued(const struct stream *s)
     return tcp_conn_of(s)->queued;
 }
 
+static size_t op_unsend(struct stream *s, ref_choice *which)
+{
+    struct tcp_conn *c = tcp_conn_of(s);
+    return writable(c) ? tcp_queue_unsend(tcp_conn_engine(c), c, which) : 0;
+}
+
+static bool op_own(struct stream *s, ref_choice *which, size_t most)
+{
+    struct tcp_conn *c = tcp_conn_of(s);
+    return tcp_queue_own(tcp_conn_engine(c), c, which, most);
+}
+
 static void op_resume(struct stream *s)
 {
     tcp_conn_event(tcp_conn_of(s), TCP_EVENT_RESUME);
@@ -170,6 +182,8 @@ const struct stream_ops tcp_stream_ops = {
     .send = op_send,
     .copy = op_copy,
     .queued = op_queued,
+    .unsend = op_unsend,
+    .own = op_own,
     .resume = op_resume,
     .shut = op_shut,
     .abort = op_abort,

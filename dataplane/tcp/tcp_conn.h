@@ -771,6 +771,10 @@ struct tcp_place tcp_queue_at(const struct tcp_conn *c, uint32_t offset);
 void tcp_queue_release(struct tcp_engine *e, struct tcp_conn *c, uint32_t n);
 void tcp_queue_clear(struct tcp_engine *e, struct tcp_conn *c);
 
+/* let_go.c: stream_unsend, stream_own */
+uint32_t tcp_queue_unsend(struct tcp_engine *e, struct tcp_conn *c, ref_choice *which);
+bool tcp_queue_own(struct tcp_engine *e, struct tcp_conn *c, ref_choice *which, size_t most);
+
 /* reassembly.c: the receive side */
 /* In-window data: delivers, keeps, or both. The application may abort inside. */
 void tcp_conn_data(struct tcp_engine *e, struct tcp_conn *c, uint32_t seq, const uint8_t *data,

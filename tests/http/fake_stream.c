@@ -99,8 +99,56 @@ static void op_abort(struct stream *s)
     f->aborted = true;
 }
 
-static const struct stream_ops fake_ops = {op_send,   op_copy, op_queued,
-                                           op_resume, op_shut, op_abort};
+static bool picks(ref_choice *which, struct ref r)
+{
+    return r.hold && which(r.hold);
+}
+
+/* What the peer has not acknowledged was never sent. */
+static size_t op_unsend(struct stream *s, ref_choice *which)
+{
+    struct fake_stream *f = (struct fake_stream *)s;
+    size_t n = 0;
+    while (f->holds && f->held[f->holds - 1].end == f->out_len &&
+           f->out_len - f->read > f->held[f->holds - 1].ref.len &&
+           picks(which, f->held[f->holds - 1].ref)) {
+        struct ref r = f->held[--f->holds].ref;
+        f->out_len -= r.len;
+        n += r.len;
+        ref_release(&r);
+    }
+    f->out[f->out_len] = 0;
+    return n;
+}
+
+/* All is a copy here. */
+static bool op_own(struct stream *s, ref_choice *which, size_t most)
+{
+    struct fake_stream *f = (struct fake_stream *)s;
+    size_t bytes = 0;
+    unsigned kept = 0;
+    for (unsigned i = 0; i < f->holds; i++)
+        bytes += picks(which, f->held[i].ref) ? f->held[i].ref.len : 0;
+    if (bytes > most)
+        return false;
+    for (unsigned i = 0; i < f->holds; i++) {
+        if (picks(which, f->held[i].ref))
+            ref_release(&f->held[i].ref);
+        else
+            f->held[kept++] = f->held[i];
+    }
+    f->holds = kept;
+    return true;
+}
+
+static const struct stream_ops fake_ops = {.send = op_send,
+                                           .copy = op_copy,
+                                           .queued = op_queued,
+                                           .unsend = op_unsend,
+                                           .own = op_own,
+                                           .resume = op_resume,
+                                           .shut = op_shut,
+                                           .abort = op_abort};
 
 void fake_stream_init(struct fake_stream *f, struct now now)
 {

@@ -93,6 +93,77 @@ Test(respond, a_length)
     cr_expect_eq(gone, 0);
 }
 
+static struct hold borrowed;
+static void borrowed_free(struct hold *h)
+{
+    (void)h;
+}
+static bool is_borrowed(const struct hold *h)
+{
+    return h == &borrowed;
+}
+
+Test(respond, bytes_taken_back_are_owed_again)
+{
+    static const char text[] = "abcdefgh";
+    borrowed = (struct hold){1, borrowed_free};
+    start("GET", "1.1");
+    f.slow = true;
+    head(8);
+    cr_expect(http_respond_ref(conn, (struct ref){(const uint8_t *)text, 5, &borrowed}));
+    cr_expect_eq(http_respond_take_back(conn, is_borrowed), 5);
+    cr_expect_eq(borrowed.count, 1);
+    cr_expect_eq(http_respond_copy(conn, text, 8), 8);
+    http_respond_end(conn, now);
+    cr_expect_str_eq(fake_stream_text(&f), HEAD "abcdefgh");
+    cr_expect(!f.aborted);
+    stop();
+    /* framed as a chunk they can't be */
+    start("GET", "1.1");
+    f.slow = true;
+    head(-1);
+    cr_expect(http_respond_ref(conn, (struct ref){(const uint8_t *)text, 5, &borrowed}));
+    cr_expect_eq(http_respond_take_back(conn, is_borrowed), 0);
+    cr_expect(http_conn_own(conn, is_borrowed, 5));
+    cr_expect_eq(borrowed.count, 1);
+    stop();
+}
+
+/* A chunk's size is out and its bytes are not: they are a copy then, too. */
+Test(respond, what_is_owed_is_let_go)
+{
+    char text[] = "abcdefgh";
+    borrowed = (struct hold){1, borrowed_free};
+    start("GET", "1.1");
+    f.slow = true;
+    head(-1);
+    f.queue_room = strlen(HEAD) + 3; /* "8", CR, LF */
+    cr_expect(http_respond_ref(conn, (struct ref){(const uint8_t *)text, 8, &borrowed}));
+    cr_expect_eq(borrowed.count, 2);
+    cr_expect_not(http_conn_own(conn, is_borrowed, 0));
+    cr_expect(http_conn_own(conn, is_borrowed, 8));
+    cr_expect_eq(borrowed.count, 1);
+    memset(text, 'x', sizeof(text));
+    f.queue_room = SIZE_MAX;
+    fake_stream_read(&f, 1000);
+    http_respond_end(conn, now);
+    fake_stream_poll(&f);
+    cr_expect_str_eq(fake_stream_text(&f), HEAD "8\r\nabcdefgh\r\n0\r\n\r\n");
+    stop();
+}
+
+Test(respond, a_server_shows_its_connections_and_how_long_they_took_nothing)
+{
+    start("GET", "1.1");
+    f.slow = true;
+    head(8);
+    cr_expect_eq(http_conn_still_us(conn, now), 0);
+    cr_expect_eq(http_conn_still_us(conn, (struct now){now.mono_us + 700, 0}), 700);
+    fake_stream_read(&f, 1);
+    cr_expect_eq(http_conn_still_us(conn, (struct now){now.mono_us + 900, 0}), 0);
+    stop();
+}
+
 Test(respond, chunks_where_no_length_is_known)
 {
     start("GET", "1.1");

@@ -56,7 +56,64 @@ static void op_abort(struct stream *s)
     ((struct pipe_end *)s)->aborted = true;
 }
 
-static const struct stream_ops ops = {op_send, op_copy, op_queued, op_resume, op_shut, op_abort};
+static bool picks(ref_choice *which, struct ref r)
+{
+    return r.hold && which(r.hold);
+}
+
+/* Nothing is on the way here: what the peer has not taken was never sent. */
+static size_t op_unsend(struct stream *s, ref_choice *which)
+{
+    struct pipe_end *e = (struct pipe_end *)s;
+    size_t n = 0;
+    while (e->holds && e->held[e->holds - 1].end == e->sent &&
+           picks(which, e->held[e->holds - 1].ref)) {
+        struct ref r = e->held[e->holds - 1].ref;
+        size_t keep = e->out_len > r.len ? 0 : r.len - e->out_len + 1; /* taken, and one more */
+        e->out_len -= r.len - keep;
+        e->sent -= r.len - keep;
+        n += r.len - keep;
+        e->held[e->holds - 1].ref.len = (uint32_t)keep;
+        e->held[e->holds - 1].end = e->sent;
+        if (keep)
+            break;
+        e->holds--;
+        ref_release(&r);
+    }
+    return n;
+}
+
+/* The bytes are a copy already. */
+static bool op_own(struct stream *s, ref_choice *which, size_t most)
+{
+    struct pipe_end *e = (struct pipe_end *)s;
+    struct ref r[PIPE_HOLDS];
+    size_t bytes = 0;
+    unsigned n = 0, kept = 0;
+    for (unsigned i = 0; i < e->holds; i++)
+        bytes += picks(which, e->held[i].ref) ? e->held[i].ref.len : 0;
+    if (bytes > most)
+        return false;
+    for (unsigned i = 0; i < e->holds; i++) {
+        if (picks(which, e->held[i].ref))
+            r[n++] = e->held[i].ref;
+        else
+            e->held[kept++] = e->held[i];
+    }
+    e->holds = kept;
+    while (n > 0)
+        ref_release(&r[--n]);
+    return true;
+}
+
+static const struct stream_ops ops = {.send = op_send,
+                                      .copy = op_copy,
+                                      .queued = op_queued,
+                                      .unsend = op_unsend,
+                                      .own = op_own,
+                                      .resume = op_resume,
+                                      .shut = op_shut,
+                                      .abort = op_abort};
 
 static void end_init(struct pipe_end *e, struct pipe_end *peer, const struct endpoint *local,
                      const struct endpoint *remote, const bool *up)
