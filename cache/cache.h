@@ -126,6 +126,8 @@ struct cache_span cache_bytes_verified(const struct cache_object *o, uint64_t of
  * pin for another worker before it posts the pointer; that one unpins. */
 void cache_pin(const struct cache_object *o, unsigned worker);
 void cache_unpin(const struct cache_object *o, unsigned worker);
+/* Does the index hold this very object, pinned by the caller? On any worker. */
+bool cache_linked(const struct cache *c, const struct cache_object *o);
 /* Age (RFC 9111 4.2.3), freshness now, and whether it may serve when the origin fails. What a
  * request's own directives make of it: cache_reuse (cache/freshness.h). */
 uint32_t cache_age(const struct cache_object *o, struct now now);
@@ -174,6 +176,15 @@ struct cache_object *cache_refresh(struct cache *c, struct cache_object *old,
                                    struct now now);
 /* Frees what is due; called once a poll by each worker for its own shards. */
 void cache_reclaim(struct cache *c, unsigned worker, struct now now);
+/*
+ * What readers alone keep of this worker's share, after its retirement and a grace period, has a
+ * budget: a 20th of the share. While it is overdrawn this returns, one a call, the objects that
+ * readers must let go of, the one that was retired first before the others, then NULL: who asked
+ * for enough waits, and what is still there 2 s later is asked for again. The pointer names the
+ * object until the next cache_reclaim; later it may be another's, so a reader that is told lets go
+ * of what is not cache_linked, and of nothing else.
+ */
+const struct cache_object *cache_overdrawn(struct cache *c, unsigned worker, struct now now);
 /* An object goes: called before the eviction of a linked object, so that its reference can be
  * withdrawn. */
 void cache_on_evict(struct cache *c, unsigned worker,

@@ -13,6 +13,8 @@
     X(cache_chunks_used, "chunks", "Chunks taken by bodies and their maps")                        \
     X(cache_heap_bytes, "bytes", "Bytes of heads, and of keys beyond their 64th")                  \
     X(cache_retired_objects, "objects", "Objects unlinked that wait for readers")                  \
+    X(cache_draining_bytes, "bytes", "Of chunks: held by readers of retired objects alone")        \
+    X(cache_draining_asked_total, "objects", "Objects that readers were asked to let go of")       \
     X(cache_begun_total, "objects", "Objects begun")                                               \
     X(cache_bytes_total, "bytes", "Body bytes appended")                                           \
     X(cache_placed_bytes_total, "bytes", "Of these, bytes that lay in their place already")         \

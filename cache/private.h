@@ -38,6 +38,7 @@ enum object_flag {
     OBJECT_RETIRED = 2,    /* given up: on a retire list */
     OBJECT_BODY_MOVED = 4, /* cache_refresh gave its chunks to another, whose ref is in `prev` */
     OBJECT_TO_MAIN = 8,    /* the queue it goes to when it is complete */
+    OBJECT_DRAINING = 16,  /* charged to the draining budget */
 };
 
 enum object_queue { QUEUE_NONE, QUEUE_SMALL, QUEUE_MAIN };
@@ -150,6 +151,16 @@ struct amount { /* what objects hold */
     uint64_t chunks, objects, heap;
 };
 
+/* What pins alone keep. A hand goes round the list for those that may be freed; another one for
+ * those that are to be let go, while the budget is overdrawn. Hands are refs of the last object
+ * that they passed, so that it can be unlinked behind them; 0: the list's beginning. */
+struct drain {
+    struct amount held;
+    uint32_t look, ask;
+    uint64_t window_us; /* when the running window of asking began */
+    struct amount left; /* to be asked for in it */
+};
+
 struct cache_worker {
     uint32_t free_chunk;  /* linked through cache.crc; CHUNK_NONE ends */
     uint32_t free_object; /* linked through next */
@@ -162,7 +173,9 @@ struct cache_worker {
 
     struct list fresh;    /* unlinked since the running grace period began */
     struct list waiting;  /* wait for `token` */
-    struct list draining; /* grace period over; wait for pins */
+    struct list ripe;     /* grace period over */
+    struct list draining; /* and pinned, in the order of their retirement */
+    struct drain drain;
     uint64_t token;
 
     struct scrub scrub;
@@ -313,7 +326,15 @@ void cache_object_evict(struct cache *c, struct cache_worker *w, struct cache_ob
  * after the grace periods that run. */
 void cache_evict_for(struct cache *c, struct cache_worker *w, uint64_t chunks);
 
+/* drain.c */
+void cache_drain_add(struct cache *c, struct cache_worker *w, struct cache_object *o);
+/* The object under the hand, NULL at the end of the list; it is passed, or removed. */
+struct cache_object *cache_drain_look(const struct cache *c, struct cache_worker *w);
+void cache_drain_pass(const struct cache *c, struct cache_worker *w, struct cache_object *o);
+void cache_drain_remove(struct cache *c, struct cache_worker *w, struct cache_object *o);
+
 /* reclaim.c */
+void cache_list_push(struct cache *c, struct list *l, struct cache_object *o);
 void cache_object_retire(struct cache *c, struct cache_worker *w, struct cache_object *o);
 
 #endif

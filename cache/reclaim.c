@@ -2,7 +2,9 @@
 /*
  * When an unlinked object's memory may be used again.
  *
- *   unlink --> fresh --> waiting (a grace period) --> draining (until its pins are 0) --> free
+ *   unlink --> fresh --> waiting (a grace period) --> ripe --> free
+ *                                                       '--> draining (until its pins are 0) -->
+ * free
  *
  * Why a relaxed pin is enough. A reader pins only an object that it found between two of its
  * quiescent reports, or one that is pinned already (by the owner, for it). The owner unlinks,
@@ -10,8 +12,9 @@
  * one: a reader's report is a release-store, made after its relaxed increment, and the check
  * acquire-loads it, so the owner's later read of `pins` sees every pin there will be. Unpins are
  * releases, and an owner that acquire-loads 0 has all reads of all readers behind it; it may
- * overwrite the bytes. The counter's line is shared by those who serve the object: two atomics a
- * response, not a packet, since a response holds one pin for all its spans.
+ * overwrite the bytes. The counter's line is shared by those who serve the object, so a worker
+ * holds one pin for all its responses, and undoes it some time after the last of them
+ * (dataplane/proxy/grip.c): a hot object costs no atomic a response.
  *
  * The orders have their names in cache/barriers.h.
  *
@@ -21,11 +24,11 @@
 #include "base/grace.h"
 #include "cache/private.h"
 
-#define RECLAIM_FREES  64   /* objects freed a call */
+#define RECLAIM_FREES  64   /* ripe objects a call */
 #define RECLAIM_PINNED 16   /* pinned ones looked at a call */
 #define RECLAIM_CHUNKS 4096 /* chunks freed a call: 16 MiB */
 
-static void list_push(struct cache *c, struct list *l, struct cache_object *o)
+void cache_list_push(struct cache *c, struct list *l, struct cache_object *o)
 {
     uint32_t ref = object_ref(c, o);
     o->next = 0;
@@ -69,7 +72,7 @@ void cache_object_retire(struct cache *c, struct cache_worker *w, struct cache_o
 {
     assert(!(o->flags & (OBJECT_LINKED | OBJECT_RETIRED)));
     o->flags |= OBJECT_RETIRED;
-    list_push(c, &w->fresh, o);
+    cache_list_push(c, &w->fresh, o);
     counter_inc(&w->counters.cache_retired_objects);
     if (pins(o)) /* may take minutes: eviction must not count on it */
         return;
@@ -83,7 +86,7 @@ void cache_object_retire(struct cache *c, struct cache_worker *w, struct cache_o
 static void reclaim_grace(struct cache *c, struct cache_worker *w)
 {
     if (w->waiting.first && grace_over(c->qsbr, w->token)) {
-        list_join(c, &w->draining, &w->waiting);
+        list_join(c, &w->ripe, &w->waiting);
         w->pending_waiting = (struct amount){0};
     }
     if (!w->waiting.first && w->fresh.first) {
@@ -109,25 +112,39 @@ static bool reclaim_object(struct cache *c, struct cache_worker *w, struct cache
     return true;
 }
 
+static void reclaim_ripe(struct cache *c, struct cache_worker *w)
+{
+    uint64_t chunks = w->used.chunks;
+    struct cache_object *o;
+    for (unsigned n = 0; n < RECLAIM_FREES && chunks - w->used.chunks < RECLAIM_CHUNKS &&
+                         (o = list_pop(c, &w->ripe));
+         n++) {
+        if (pins(o))
+            cache_drain_add(c, w, o);
+        else if (!reclaim_object(c, w, o))
+            cache_list_push(c, &w->ripe, o);
+    }
+}
+
 void cache_reclaim(struct cache *c, unsigned worker, struct now now)
 {
     (void)now;
     struct cache_worker *w = &c->worker[worker];
     reclaim_grace(c, w);
     uint64_t before = w->used.objects, chunks = w->used.chunks;
-    struct list pinned = {0};
-    struct cache_object *o;
-    unsigned freed = 0, seen = 0;
-    while (freed < RECLAIM_FREES && seen < RECLAIM_PINNED &&
-           chunks - w->used.chunks < RECLAIM_CHUNKS && (o = list_pop(c, &w->draining))) {
-        if (pins(o) == 0 && reclaim_object(c, w, o)) {
-            freed++;
-        } else {
-            list_push(c, &pinned, o);
-            seen++;
+    reclaim_ripe(c, w);
+    for (unsigned n = 0; n < RECLAIM_PINNED && chunks - w->used.chunks < RECLAIM_CHUNKS; n++) {
+        struct cache_object *o = cache_drain_look(c, w);
+        if (!o)
+            break;
+        if (pins(o)) {
+            cache_drain_pass(c, w, o);
+            continue;
         }
+        cache_drain_remove(c, w, o);
+        if (!reclaim_object(c, w, o))
+            cache_list_push(c, &w->ripe, o);
     }
-    list_join(c, &w->draining, &pinned);
     if (before != w->used.objects || chunks != w->used.chunks)
         cache_worker_gauges(w);
 }
