@@ -3,8 +3,7 @@
  * When an unlinked object's memory may be used again.
  *
  *   unlink --> fresh --> waiting (a grace period) --> ripe --> free
- *                                                       '--> draining (until its pins are 0) -->
- * free
+ *                                                       '--> draining, while pinned --> free
  *
  * Why a relaxed pin is enough. A reader pins only an object that it found between two of its
  * quiescent reports, or one that is pinned already (by the owner, for it). The owner unlinks,

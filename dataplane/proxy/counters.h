@@ -45,6 +45,10 @@
     X(proxy_fills_resumed_total, "fills", "Times that a fill went on from another source")         \
     X(proxy_fills_starved_total, "fills", "Fills that failed for lack of cache memory")            \
     X(proxy_revalidated_total, "fills", "Stale copies that the origin confirmed")                  \
+    X(proxy_pins_total, "pins", "Times that a worker pinned an object to send from it")            \
+    X(proxy_let_go_copied_total, "connections", "Unsent bytes copied: their object was let go")    \
+    X(proxy_let_go_resumed_total, "requests", "Rests fetched from the origin: likewise")           \
+    X(proxy_let_go_cut_total, "connections", "Connections reset: likewise, and they took nothing") \
     X(proxy_messages_kept_total, "messages", "Messages that waited for a full ring")               \
     X(proxy_references_full_total, "references", "References not renewed: the list was full")      \
     X(proxy_fills, "fills", "Fills in flight")                                                     \

@@ -2,6 +2,11 @@
 /*
  * Objects that this worker sends from: one pin an object, however many responses and spans use it
  * (base/ref.h holds), and one subscription to its progress while it fills.
+ *
+ * The pin is undone some milliseconds after the last use: a flash crowd is one line in memory,
+ * which all workers would write to for each response of theirs (100 cycles an atomic, among two).
+ * A few hundred are kept so, for what is hot comes back among those: more would be misses for what
+ * is not. When grips run out, they go first.
  */
 #include "dataplane/proxy/proxy_internal.h"
 
@@ -19,9 +24,38 @@ struct grip *grip_find(struct proxy *p, const struct cache_object *o)
     return g;
 }
 
+/* --- after the last hold: it stays for a moment, first in, first out --- */
+
+static void linger(struct grip *g)
+{
+    struct proxy *p = g->proxy;
+    g->idle_us = p->now.mono_us;
+    g->lingers = true;
+    p->lingering++;
+    g->linger_next = NULL;
+    g->linger_prev = p->linger_tail;
+    *p->linger_tail = g;
+    p->linger_tail = &g->linger_next;
+}
+
+static void linger_end(struct grip *g)
+{
+    *g->linger_prev = g->linger_next;
+    if (g->linger_next)
+        g->linger_next->linger_prev = g->linger_prev;
+    else
+        g->proxy->linger_tail = g->linger_prev;
+    g->lingers = false;
+    g->proxy->lingering--;
+}
+
 static void grip_free(struct grip *g)
 {
     struct proxy *p = g->proxy;
+    if (g->lingers)
+        linger_end(g);
+    if (g->let_go_us)
+        p->letting_go--;
     struct grip **at = grip_slot(p, g->object);
     while (*at != g)
         at = &(*at)->next;
@@ -37,14 +71,52 @@ static void grip_released(struct hold *h)
 {
     struct grip *g = PROXY_OF(h, struct grip, hold);
     g->released = true;
-    if (!g->asked)
+    if (g->asked)
+        return;
+    if (g->let_go_us) {
         grip_free(g);
+        return;
+    }
+    linger(g);
+    if (g->proxy->lingering > PROXY_LINGERING)
+        grip_free(g->proxy->linger);
+}
+
+static void grip_use(struct grip *g)
+{
+    if (g->lingers)
+        linger_end(g);
+    g->released = false;
+    g->hold.count++;
+}
+
+void grips_poll(struct proxy *p, struct now now)
+{
+    while (p->linger && now.mono_us - p->linger->idle_us >= PROXY_LINGER_US)
+        grip_free(p->linger);
+}
+
+bool grip_is(const struct hold *h)
+{
+    return h->free == grip_released;
+}
+
+void grip_let_go(struct proxy *p, struct grip *g, struct now now)
+{
+    if (g->lingers) {
+        grip_free(g);
+    } else if (!g->let_go_us) {
+        g->let_go_us = now.mono_us;
+        p->letting_go++;
+    }
 }
 
 struct grip *grip_take(struct proxy *p, const struct cache_object *o)
 {
     struct grip *g = grip_find(p, o);
     if (!g) {
+        if (!p->grip_free && p->linger)
+            grip_free(p->linger);
         g = p->grip_free;
         if (!g)
             return NULL;
@@ -53,9 +125,9 @@ struct grip *grip_take(struct proxy *p, const struct cache_object *o)
         *g = (struct grip){.hold = {0, grip_released}, .proxy = p, .object = o, .next = *slot};
         *slot = g;
         cache_pin(o, p->config.worker);
+        counter_inc(&p->counters.proxy_pins_total);
     }
-    g->released = false;
-    g->hold.count++;
+    grip_use(g);
     return g;
 }
 
@@ -97,7 +169,7 @@ void grip_followed(struct proxy *p, struct grip *g, struct now now)
     g->asked = false;
     g->following = true;
     if (g->released)
-        grip_free(g);
+        grip_released(&g->hold);
     else
         grip_progress(p, g, now);
 }
@@ -110,7 +182,7 @@ void grip_progress(struct proxy *p, struct grip *g, struct now now)
     if (list)
         list->wait_prev = &list;
     g->waiting = NULL;
-    g->hold.count++; /* the last of them may let go of the object */
+    grip_use(g); /* the last of them may let go of the object */
     while (list) {
         struct request *r = list;
         grip_unwait(r);

@@ -4,6 +4,7 @@
  * fetches for its own client) fills blocks; R sends them by reference and gives each back when the
  * client has it, and that is the credit. Nothing of it touches the cache.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "dataplane/proxy/proxy_internal.h"
@@ -53,6 +54,51 @@ void pass_start(struct proxy *p, struct request *r, struct now now)
     source_begin(f, now);
 }
 
+/* A node of ours asks others itself when we break off. Slow readers may not have all fills. */
+bool pass_resume(struct proxy *p, struct request *r, struct now now)
+{
+    const struct cache_object *o = r->grip->object;
+    size_t len;
+    const char *head = cache_head(o, &len);
+    struct http_text etag = head_field(head, len, "ETag");
+    struct http_text modified = head_field(head, len, "Last-Modified");
+    struct http_text v = etag.len && etag.p[0] == '"' ? etag : modified;
+    if (r->peer || cache_meta(o)->status != 200 || v.len == 0 || v.len > sizeof(r->if_range) ||
+        p->resumed >= p->config.fills / 4)
+        return false;
+    uint64_t end = r->end == UINT64_MAX ? (uint64_t)cache_length(o) : r->end;
+    memcpy(r->if_range, v.p, v.len);
+    r->if_range_len = (uint8_t)v.len;
+    r->range_len = (uint8_t)snprintf(r->range, sizeof(r->range), "bytes=%llu-%llu",
+                                     (unsigned long long)r->offset, (unsigned long long)end - 1);
+    r->validators = head_validators(etag, modified);
+    r->end = end;
+    r->resumed = true;
+    p->resumed++;
+    r->waited = false; /* it waits anew */
+    counter_inc(&p->counters.proxy_let_go_resumed_total);
+    grip_unwait(r);
+    grip_drop(r->grip);
+    r->grip = NULL;
+    pass_start(p, r, now);
+    return true;
+}
+
+/* The rest must be of the very same bytes, and all that is missing. */
+static bool is_the_rest(const struct request *r, const struct http_head *h)
+{
+    const struct http_field *range = http_known(h, HTTP_CONTENT_RANGE);
+    const struct http_field *etag = http_known(h, HTTP_ETAG);
+    const struct http_field *modified = http_known(h, HTTP_LAST_MODIFIED);
+    const struct http_text none = {0};
+    uint64_t first, last;
+    int64_t total;
+    return h->status == 206 && range && http_content_range(range->value, &first, &last, &total) &&
+           first == r->offset && last + 1 == r->end &&
+           head_validators(etag ? etag->value : none, modified ? modified->value : none) ==
+               r->validators;
+}
+
 static struct block *block_take(struct fill *f)
 {
     struct proxy *p = f->proxy;
@@ -82,13 +128,23 @@ static void block_post(struct fill *f, struct block *b)
 bool pass_head_begin(struct fill *f, const struct http_head *h, struct now now)
 {
     struct proxy *p = f->proxy;
-    struct block *b = block_take(f);
     struct pass_head head = {.status = h->status, .length = -1};
     const struct http_field *length = http_known(h, HTTP_CONTENT_LENGTH);
     const struct http_field *range = http_known(h, HTTP_CONTENT_RANGE);
     struct url_parts url;
     bool served;
 
+    if (f->streaming->resumed) { /* its head has gone out long ago */
+        if (!is_the_rest(f->streaming, h)) {
+            fill_give_up(f, now);
+            return false;
+        }
+        f->head_passed = true;
+        f->state = FILL_BODY;
+        f->failure = 502;
+        return true;
+    }
+    struct block *b = block_take(f);
     f->failure = 503;
     if (!b) {
         fill_give_up(f, now);
@@ -265,7 +321,8 @@ void pass_received(struct proxy *p, struct request *r, const struct message *m, 
 static void pass_finish(struct proxy *p, struct request *r, struct now now)
 {
     struct http_conn *c = r->conn;
-    counter_inc(&p->counters.proxy_pass_total);
+    if (!r->resumed)
+        counter_inc(&p->counters.proxy_pass_total);
     hist_add(&p->latency, now.mono_us - r->started_us);
     request_over(p, r);
     http_respond_end(c, now);

@@ -65,6 +65,7 @@ static void make_lists(struct proxy *p)
     for (uint32_t i = PROXY_FORGETS; i-- > 0;)
         forget_give(p, &p->forget_pool[i]);
     p->burst_tail = &p->burst;
+    p->linger_tail = &p->linger;
     post_init(p);
 }
 
@@ -117,6 +118,11 @@ void proxy_destroy(struct proxy *p)
     free(p->ref_table);
     free(p->forget_pool);
     free(p);
+}
+
+void proxy_serve(struct proxy *p, struct http_server *server)
+{
+    p->server = server;
 }
 
 void proxy_view(struct proxy *p, const struct proxy_policy *policy, const struct dht_routes *routes)
@@ -175,6 +181,9 @@ static void run_agenda(struct proxy *p, struct now now)
 void proxy_poll(struct proxy *p, struct now now)
 {
     p->now = now;
+    grips_poll(p, now);
+    let_go_ask(p, now);
+    let_go_poll(p, now);
     wheel_advance(&p->wheel, now.mono_us, 256, fire, p);
     if (post_waiting(p))
         post_flush(p, now);
@@ -191,7 +200,10 @@ uint64_t proxy_deadline_us(const struct proxy *p)
 {
     if (p->burst || p->agenda || p->out[p->config.worker].head)
         return p->now.mono_us;
-    uint64_t next = wheel_next_us(&p->wheel);
+    uint64_t next = let_go_deadline_us(p), timers = wheel_next_us(&p->wheel);
+    next = timers < next ? timers : next;
+    if (p->linger && p->linger->idle_us + PROXY_LINGER_US < next)
+        next = p->linger->idle_us + PROXY_LINGER_US;
     if (p->posts && p->now.mono_us + 50 < next)
         next = p->now.mono_us + 50;
     return next;

@@ -124,6 +124,9 @@ void proxy_view(struct proxy *p, const struct proxy_policy *policy,
                 const struct dht_routes *routes);
 /* What http_server_create wants. */
 struct http_handler proxy_handler(struct proxy *p);
+/* The server that has the connections of these requests. Without it nothing that a slow reader
+ * keeps is ever let go. */
+void proxy_serve(struct proxy *p, struct http_server *server);
 /* The requests collected since the last call: prepare, touch, act over the burst. Call after
  * tcp_input, before tcp_poll. */
 void proxy_flush(struct proxy *p, struct now now);

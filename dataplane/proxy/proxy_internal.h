@@ -49,6 +49,10 @@ enum {
     PROXY_INLINE = 512,       /* a body up to this is cheaper copied than referred to */
     PROXY_VIA = 128,
     PROXY_HEAD_ROOM = CACHE_HEAD_MAX + 2048,
+    PROXY_LINGERING = 256,   /* pins that nobody uses, a worker's */
+    PROXY_ASKS = 16,         /* objects that a poll asks others to let go of */
+    PROXY_LOOKS = 64,        /* connections that a poll looks at for those */
+    PROXY_OWN_BYTES = 65536, /* copied at once for who is to let go */
 };
 
 /* Times, in microseconds. */
@@ -61,6 +65,9 @@ enum {
 #define PROXY_ORIGIN_US       (60ull * 1000000) /* backstop behind the HTTP client's time-outs */
 #define PROXY_MEMORY_US       (5ull * 1000)     /* between tries to append to a full cache */
 #define PROXY_MEMORY_LIMIT_US (2ull * 1000000)  /* then the fill fails */
+#define PROXY_LINGER_US       (10ull * 1000)    /* an object stays pinned after its last use here */
+#define PROXY_LET_GO_US       (1000ull * 1000)  /* who takes nothing for so long is cut off */
+#define PROXY_LOOK_US         (100ull * 1000)   /* between two rounds over the connections */
 #define PROXY_PASS_KNOWN_US   (60ull * 1000000)
 #define PROXY_BEHIND_US       1000000ull /* between two fills behind a stale copy */
 #define PROXY_BACKOFF_FIRST_US                                                                     \
@@ -91,6 +98,7 @@ enum proxy_message_type {
     PROXY_DONE,      /* O->R request: DAMAGED, BEHIND is dealt with. Terminal */
     PROXY_FORGET,    /* R->O forget: its URL may have changed at the origin */
     PROXY_FORGOTTEN, /* O->R forget: yours again */
+    PROXY_LET_GO,    /* O->R object: it is gone, and only readers keep its memory */
 };
 
 struct request;
@@ -197,6 +205,8 @@ struct request {
     uint8_t forgetting;    /* of what it has invalidated: not answered yet */
     struct forget *forget; /* for its own URL, until the head comes */
     struct fill *upload;   /* that takes its body on */
+    bool resumed;          /* passing: the rest of an object that was let go */
+    uint64_t validators;   /* of that one */
     uint16_t pass_fill_worker;
     struct grip *grip;
     uint64_t offset, end;                   /* end: UINT64_MAX while the length is unknown */
@@ -280,7 +290,11 @@ struct grip {
     struct request *waiting; /* for progress */
     bool following;          /* O tells us of progress */
     bool asked;              /* FOLLOW is out */
-    bool released;           /* no hold left; waits for FOLLOWED */
+    bool released;           /* no hold left; waits for FOLLOWED, or lingers */
+    bool lingers;
+    uint64_t idle_us;   /* when its last hold went */
+    uint64_t let_go_us; /* when O wanted it back (let_go.c); 0: it did not */
+    struct grip *linger_next, **linger_prev;
     struct post post, answer;
 };
 
@@ -290,9 +304,24 @@ struct grip *grip_find(struct proxy *p, const struct cache_object *o);
 void grip_wait(struct proxy *p, struct grip *g, struct request *r);
 void grip_unwait(struct request *r);
 
+/* Undoes pins that nobody has used for a while. */
+void grips_poll(struct proxy *p, struct now now);
+/* Is it a grip's? */
+bool grip_is(const struct hold *h);
+/* O wants it back: at once if it lingers, else as soon as its last hold goes. */
+void grip_let_go(struct proxy *p, struct grip *g, struct now now);
+
 void grip_followed(struct proxy *p, struct grip *g, struct now now);
 /* Runs the responses that wait for this object. */
 void grip_progress(struct proxy *p, struct grip *g, struct now now);
+
+/* --- objects to be let go of (let_go.c) ----------------------------------- */
+
+/* O: asks every worker, R: has been asked; R: what is left of it. */
+void let_go_ask(struct proxy *p, struct now now);
+void let_go_asked(struct proxy *p, const struct cache_object *o, struct now now);
+void let_go_poll(struct proxy *p, struct now now);
+uint64_t let_go_deadline_us(const struct proxy *p);
 
 /* --- fills ---------------------------------------------------------------- */
 
@@ -467,6 +496,10 @@ struct pass_head {
 };
 
 void pass_start(struct proxy *p, struct request *r, struct now now); /* R: fetch for itself */
+/* R: the rest of the object of r->grip, from r->offset on, instead of from there. False: it can't
+ * be asked for by parts, and nothing has changed. Else the response goes on by itself, or is reset.
+ */
+bool pass_resume(struct proxy *p, struct request *r, struct now now);
 bool pass_head_begin(struct fill *f, const struct http_head *h, struct now now);
 size_t pass_body(struct fill *f, const uint8_t *data, size_t len);
 void pass_flush(struct fill *f);
@@ -646,6 +679,16 @@ struct proxy {
 
     uint32_t grips, grip_mask;
     struct grip *grip_pool, *grip_free, **grip_table;
+    struct grip *linger, **linger_tail; /* of no use now, the longest first */
+    uint32_t lingering;
+
+    struct http_server *server; /* whose connections are looked at; NULL: nobody's */
+    uint32_t letting_go;        /* grips */
+    uint32_t resumed;     /* requests that go on without their object, or did, and are O's yet */
+    uint32_t look_at;     /* the connection that is looked at next */
+    uint64_t look_us;     /* when the next round begins, or 0: one runs */
+    uint32_t ask_workers; /* those that are yet to be asked, a bit each, */
+    const struct cache_object *ask_object; /* for this one */
 
     uint32_t fill_mask;
     struct fill *fill_pool, *fill_free, **fill_table, *fill_busy;

@@ -37,6 +37,7 @@ void request_release(struct proxy *p, struct request *r)
         return;
     if (r->forget)
         forget_give(p, r->forget);
+    p->resumed -= r->resumed;
     r->state = REQUEST_FREE;
     r->next = p->request_free;
     p->request_free = r;

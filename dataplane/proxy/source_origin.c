@@ -76,7 +76,10 @@ static bool origin_send(struct fill *f, struct now now)
                 "User-Agent: " PROXY_PRODUCT "/" CORAL_VERSION "\r\n"
                 "Via: 1.1 %s (" PROXY_PRODUCT ")\r\n",
                 p->config.node_name);
-    if (r)
+    if (r && r->resumed)
+        head_printf(&w, "Range: %.*s\r\nIf-Range: %.*s\r\n", r->range_len, r->range,
+                    r->if_range_len, r->if_range);
+    else if (r)
         request_write_fields(r, &w);
     else
         write_conditions(f, &w);

@@ -206,6 +206,8 @@ static bool make_http(struct worker *w, struct rng *seeds, struct now now)
         return false;
     const struct http_handler handler = proxy_handler(w->proxy);
     w->server = http_server_create(&server, &handler, now);
+    if (w->server)
+        proxy_serve(w->proxy, w->server);
     return w->server != NULL;
 }
 

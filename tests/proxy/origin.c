@@ -74,7 +74,8 @@ static void answer(struct origin_conn *c, const struct http_head *h, const char 
     c->head_only = h->method == HTTP_HEAD_METHOD;
     c->not_modified = field_is(h, HTTP_IF_NONE_MATCH, f->etag);
     c->starts_us = now.mono_us + f->delay_ms * 1000;
-    if (range && !f->no_range && (!if_range || field_is(h, HTTP_IF_RANGE, f->etag)) &&
+    if (range && !f->no_range &&
+        (!if_range || f->any_range || field_is(h, HTTP_IF_RANGE, f->etag)) &&
         http_range(range->value, f->length, &first, &last) == HTTP_RANGE_OK) {
         c->at = first;
         c->end = last + 1;

@@ -26,7 +26,8 @@ struct origin_file {
     unsigned rate; /* bytes a millisecond, 0: as fast as it goes */
     unsigned delay_ms;
     bool chunked, no_range;
-    bool early; /* answers before a request's body has come */
+    bool early;     /* answers before a request's body has come */
+    bool any_range; /* also of another version than If-Range says */
     /* counted */
     unsigned requests, ranged, not_modified, heads;
     char last_request[2048];

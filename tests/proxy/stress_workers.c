@@ -20,6 +20,7 @@
 
 #define WORKERS 2
 #define CLIENTS 24
+#define SLEEPY  6 /* of them, who take nothing for a while: what is purged meanwhile is let go */
 #define FILES   12
 #define RING    512
 #define CACHE   (8u << 20)
@@ -32,7 +33,8 @@ struct visitor {
     char *data;
     size_t len;
     unsigned file;
-    size_t leave_at; /* bytes after which it leaves; 0: it stays */
+    size_t leave_at;   /* bytes after which it leaves; 0: it stays */
+    uint64_t awake_us; /* until then it takes nothing */
 };
 
 struct side { /* a worker and its world */
@@ -115,7 +117,8 @@ static void on_eof(struct stream *s, struct now now)
 static size_t on_received(struct stream *s, const uint8_t *data, size_t len, struct now now)
 {
     struct visitor *v = s->user;
-    (void)now;
+    if (now.mono_us < v->awake_us)
+        return 0;
     v->data = realloc(v->data, v->len + len);
     memcpy(v->data + v->len, data, len);
     v->len += len;
@@ -167,6 +170,8 @@ static void visit(struct side *s, struct visitor *v, struct now now)
     v->side = s;
     v->file = rng_below(&s->rng, FILES);
     v->leave_at = rng_below(&s->rng, 8) ? 0 : 1 + rng_below(&s->rng, 60000);
+    bool sleeps = v < s->visitor + SLEEPY;
+    v->awake_us = sleeps ? now.mono_us + rng_below(&s->rng, 1500000) : 0;
     v->pipe = pipe_new(&e, &e, &up, &up);
     v->pipe->a.s.events = &events;
     v->pipe->a.s.user = v;
@@ -217,6 +222,9 @@ static void step(struct side *s, bool calm)
     proxy_poll(s->proxy, now);
     cache_reclaim(cache, s->number, now);
     rte_rcu_qsbr_quiescent(qsbr, s->number);
+    for (unsigned i = 0; i < SLEEPY; i++)
+        if (s->visitor[i].pipe && now.mono_us >= s->visitor[i].awake_us)
+            stream_resume(&s->visitor[i].pipe->a.s);
     for (unsigned i = 0; i < CLIENTS && !calm; i++)
         if (!s->visitor[i].pipe)
             visit(s, &s->visitor[i], now);
@@ -303,6 +311,7 @@ static void make_side(unsigned i, uint64_t seed)
     s->server = http_server_create(&sc, &handler, time_now());
     if (!s->client || !s->proxy || !s->server)
         abort();
+    proxy_serve(s->proxy, s->server);
     proxy_view(s->proxy, &policy, NULL);
 }
 
@@ -358,7 +367,7 @@ int main(int argc, char **argv)
     unsigned seconds = argc > 1 ? (unsigned)atoi(argv[1]) : 2;
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 20261123;
     pthread_t thread[WORKERS];
-    uint64_t good = 0, wrong = 0, left = 0, busy = 0, held = 0;
+    uint64_t good = 0, wrong = 0, left = 0, busy = 0, held = 0, let_go = 0;
     make_world(seed);
     for (unsigned i = 0; i < WORKERS; i++)
         pthread_create(&thread[i], NULL, run, &side[i]);
@@ -371,6 +380,10 @@ int main(int argc, char **argv)
         good += side[i].good;
         wrong += side[i].wrong;
         busy += side[i].busy;
+        const struct proxy_counters *c = proxy_counters(side[i].proxy);
+        let_go += counter_read(&c->proxy_let_go_copied_total) +
+                  counter_read(&c->proxy_let_go_resumed_total) +
+                  counter_read(&c->proxy_let_go_cut_total);
         held += counter_read(&cache_counters(cache, i)->cache_held_objects) -
                 counter_read(&cache_counters(cache, i)->cache_objects);
         close_side(&side[i]);
@@ -381,8 +394,10 @@ int main(int argc, char **argv)
     free(qsbr);
     free(memory);
     printf(
-        "seed %llu: %llu right, %llu wrong, %llu refused, %llu in flight at the end, %llu pinned\n",
+        "seed %llu: %llu right, %llu wrong, %llu refused, %llu let go, %llu in flight at the end, "
+        "%llu pinned\n",
         (unsigned long long)seed, (unsigned long long)good, (unsigned long long)wrong,
-        (unsigned long long)busy, (unsigned long long)left, (unsigned long long)held);
+        (unsigned long long)busy, (unsigned long long)let_go, (unsigned long long)left,
+        (unsigned long long)held);
     return good > 100 && wrong == 0 && left == 0 && held == 0 ? 0 : 1;
 }

@@ -346,6 +346,7 @@ static void make_worker(struct node *n, unsigned i, const struct dht_config *dht
         .connections = 512, .idle_ms = 60000, .head_ms = 10000, .stall_ms = 30000};
     struct http_handler handler = proxy_handler(k->proxy);
     k->server = http_server_create(&sc, &handler, w->now);
+    proxy_serve(k->proxy, k->server);
     if (!k->mac || !k->asker || !k->client || !k->proxy || !k->server)
         abort();
 }
