@@ -39,6 +39,39 @@ void world_start(void)
 
 static uint8_t body[BODY_BYTES];
 
+/* "/huge": by ranges too, as much as the stream takes. */
+static void huge_send(struct world *w)
+{
+    struct world_huge *l = &w->huge;
+    while (l->conn && l->at < l->end) { /* the pattern repeats itself each 64 KiB */
+        uint64_t from = l->at % 65536, left = l->end - l->at;
+        uint32_t n = (uint32_t)RTE_MIN(left, 65536 - from);
+        if (!http_respond_ref(l->conn, (struct ref){body + from, n, NULL}))
+            return;
+        l->at += n;
+    }
+    if (l->conn)
+        http_respond_end(l->conn, w->now);
+    l->conn = NULL;
+}
+
+static void huge_request(struct world *w, struct http_conn *c, const struct http_head *h)
+{
+    char head[256];
+    uint64_t first = 0, last = HUGE_BYTES - 1;
+    const struct http_field *range = http_known(h, HTTP_RANGE);
+    bool part = range && http_range(range->value, HUGE_BYTES, &first, &last) == HTTP_RANGE_OK;
+    int n = snprintf(head, sizeof(head),
+                     "HTTP/1.1 %s\r\nCache-Control: max-age=600\r\nETag: \"1\"\r\n"
+                     "Content-Range: bytes %llu-%llu/%u\r\nContent-Length: %llu\r\n\r\n",
+                     part ? "206 Partial Content" : "200 OK", (unsigned long long)first,
+                     (unsigned long long)last, HUGE_BYTES, (unsigned long long)(last - first + 1));
+    CHECK(!w->huge.conn);
+    w->huge = (struct world_huge){c, first, last + 1};
+    CHECK(http_respond_head(c, head, (size_t)n, (int64_t)(last - first + 1)));
+    huge_send(w);
+}
+
 static void origin_request(void *ctx, struct http_conn *c, const struct http_head *h,
                            struct now now)
 {
@@ -47,6 +80,10 @@ static void origin_request(void *ctx, struct http_conn *c, const struct http_hea
     uint64_t length = BODY_BYTES;
 
     w->origin_requests++;
+    if (h->path.len == 5 && memcmp(h->path.p, "/huge", 5) == 0) {
+        huge_request(w, c, h);
+        return;
+    }
     if (h->path.len == 6 && memcmp(h->path.p, "/small", 6) == 0)
         length = 1000;
     http_date_write(now.wall_s, date);
@@ -61,18 +98,23 @@ static void origin_request(void *ctx, struct http_conn *c, const struct http_hea
 
 static void origin_writable(void *ctx, struct http_conn *c, void *request, struct now now)
 {
-    (void)ctx, (void)c, (void)request, (void)now;
+    (void)c, (void)request, (void)now;
+    huge_send(ctx);
 }
 
 static void origin_gone(void *ctx, struct http_conn *c, void *request, struct now now)
 {
-    (void)ctx, (void)c, (void)request, (void)now;
+    struct world *w = ctx;
+    (void)request, (void)now;
+    if (w->huge.conn == c)
+        w->huge.conn = NULL;
 }
 
 static void origin_new(struct world *w)
 {
     const struct http_server_config c = {64, 60000, 10000, 10000};
-    const struct http_handler h = {.ctx = w, .request = origin_request, .writable = origin_writable, .gone = origin_gone};
+    const struct http_handler h = {
+        .ctx = w, .request = origin_request, .writable = origin_writable, .gone = origin_gone};
 
     for (size_t i = 0; i < BODY_BYTES; i++)
         body[i] = world_byte(i);
@@ -328,6 +370,10 @@ static size_t on_body(void *user, struct http_exchange *x, const uint8_t *data, 
 {
     struct fetch *f = user;
     (void)x, (void)now;
+    if (f->slow) {
+        len = RTE_MIN(len, (size_t)f->takes);
+        f->takes -= len;
+    }
     for (size_t i = 0; i < len; i++)
         f->body_right &= data[i] == world_byte(f->bytes + i);
     f->bytes += len;
@@ -338,6 +384,7 @@ static void on_done(void *user, struct http_exchange *x, struct now now)
 {
     struct fetch *f = user;
     (void)x, (void)now;
+    f->x = NULL;
     f->over = f->ok = true;
 }
 
@@ -345,21 +392,24 @@ static void on_failed(void *user, struct http_exchange *x, enum http_failure why
 {
     struct fetch *f = user;
     (void)x, (void)now;
+    f->x = NULL;
     f->over = true;
     f->why = why;
 }
 
 void world_get(struct world *w, unsigned i, bool v6, const char *path, struct fetch *f)
 {
-    static const struct http_exchange_events events = {.head = on_head, .body = on_body, .done = on_done, .failed = on_failed};
+    static const struct http_exchange_events events = {
+        .head = on_head, .body = on_body, .done = on_done, .failed = on_failed};
     const struct endpoint to = {v6 ? world_ip6(i) : world_ip(i), 80};
     char request[512];
 
     *f = (struct fetch){.body_right = true};
     int n = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: " HOST "\r\n\r\n", path);
     const struct http_upstream up = http_upstream_one(&to);
-    CHECK(http_client_send(w->node[OUTSIDE]->worker[0]->client, &up, request, (size_t)n, false,
-                           &events, f, w->now));
+    f->x = http_client_send(w->node[OUTSIDE]->worker[0]->client, &up, request, (size_t)n, false,
+                            &events, f, w->now);
+    CHECK(f->x);
 }
 
 void world_fetch(struct world *w, unsigned i, bool v6, const char *path, struct fetch *f)

@@ -17,6 +17,7 @@
 #define OUTSIDE     3
 #define ORIGIN_PORT 8000
 #define BODY_BYTES  100000
+#define HUGE_BYTES  6000000u /* of "/huge"; one at a time */
 
 #define CHECK(what)                                                                                \
     do {                                                                                           \
@@ -50,6 +51,10 @@ struct world {
     struct http_server *origin;
     unsigned origin_requests;
     bool origin_waits; /* heads are sent, bodies wait */
+    struct world_huge {
+        struct http_conn *conn;
+        uint64_t at, end;
+    } huge; /* what the origin is sending of one */
 };
 
 /* What a fetch came to. */
@@ -59,6 +64,9 @@ struct fetch {
     uint64_t bytes;
     bool body_right;
     enum http_failure why;
+    bool slow; /* takes only so many bytes more; then http_exchange_resume(x) */
+    uint64_t takes;
+    struct http_exchange *x;
 };
 
 void world_start(void); /* EAL, once */
