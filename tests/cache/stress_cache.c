@@ -113,9 +113,11 @@ static void owner_poll(void)
     cache_reclaim(world.c, 0, world.now);
     for (unsigned i = 1; i <= READERS; i++)
         cache_reclaim(world.c, i, world.now);
-    world.now.mono_us += 10000000; /* a step of the scrub */
-    for (unsigned i = 0; i <= READERS; i++)
-        cache_scrub(world.c, i, world.now);
+    for (unsigned step = 0; step < 8; step++) { /* of the scrub: an eighth of a round */
+        world.now.mono_us += 60000000;
+        for (unsigned i = 0; i <= READERS; i++)
+            cache_scrub(world.c, i, world.now);
+    }
     rte_rcu_qsbr_quiescent(world.qsbr, 0);
 }
 
