@@ -26,6 +26,7 @@
 #include <sanitizer/asan_interface.h>
 
 #include "cache/cache.h"
+#include "cache/vary.h"
 
 #define LINE 64
 
@@ -301,6 +302,14 @@ void cache_object_evict(struct cache *c, struct cache_worker *w, struct cache_ob
 /* Evicts, at most a bounded number of steps, until `chunks` more and a reserve are free or will be
  * after the grace periods that run. */
 void cache_evict_for(struct cache *c, struct cache_worker *w, uint64_t chunks);
+
+/* variant.c */
+/* A variant was linked, 1, or unlinked, -1. */
+void cache_variant_count(struct cache *c, const struct cache_object *o, int change);
+static inline bool object_is_variant(const struct cache_object *o)
+{
+    return o->key_len && o->key[0] == CACHE_VARIANT_MARK;
+}
 
 /* reclaim.c */
 void cache_object_retire(struct cache *c, struct cache_worker *w, struct cache_object *o);
