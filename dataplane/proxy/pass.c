@@ -34,7 +34,7 @@ bool pass_known(const struct proxy *p, struct hash128 hash, struct now now)
 
 void pass_start(struct proxy *p, struct request *r, struct now now)
 {
-    struct fill *f = fill_new(p, r, true, now);
+    struct fill *f = fill_new(p, r, NULL, now);
     if (!f) {
         respond_status(p, r, 503, "too many fetches in flight; try again", now);
         return;

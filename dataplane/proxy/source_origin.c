@@ -76,10 +76,12 @@ static bool origin_send(struct fill *f, struct now now)
                 "User-Agent: " PROXY_PRODUCT "/" CORAL_VERSION "\r\n"
                 "Via: 1.1 %s (" PROXY_PRODUCT ")\r\n",
                 p->config.node_name);
-    if (r)
+    if (r) {
         request_write_fields(r, &w);
-    else
+    } else {
+        vary_write_fields(f, &w);
         write_conditions(f, &w);
+    }
     if (f->once)
         upload_write_fields(r, &w);
     head_write(&w, "\r\n", 2);
