@@ -174,9 +174,23 @@ void cache_destroy(struct cache *c)
 /* --- where a key belongs
  * --------------------------------------------------------------------------- */
 
+#define SHARD_REST (UINT64_MAX >> 6) /* what cache_shard does not look at */
+
+/* Aside, so that the hash of a URL pays one test for it. */
+static __attribute__((noinline)) struct hash128
+variant_hash(const struct cache *c, struct hash128 h, const void *key, size_t len)
+{
+    struct cache_name url;
+    uint64_t nonce;
+    if (cache_variant_key(key, len, &url, &nonce))
+        h.hi = (h.hi & SHARD_REST) | (hash128(&c->secret, url.p, url.len).hi & ~SHARD_REST);
+    return h;
+}
+
 struct hash128 cache_hash(const struct cache *c, const void *key, size_t len)
 {
-    return hash128(&c->secret, key, len);
+    struct hash128 h = hash128(&c->secret, key, len);
+    return len && *(const char *)key == CACHE_VARIANT_MARK ? variant_hash(c, h, key, len) : h;
 }
 
 unsigned cache_shard(struct hash128 h)

@@ -11,9 +11,9 @@
  * and frees objects of it. Who reads: any worker, between two of its quiescent reports (rte_rcu_
  * qsbr): cache_find may return an object of any shard; to keep it longer the reader pins it.
  * What is published is immutable but for: `bytes_ready` and `state`, which the owner release-
- * stores and readers acquire-load; the pin counter; the use counter (orders: cache/barriers.h). An
- * unlinked object is freed when a grace period has passed since it was unlinked (no new pins can
- * start) and its pins are zero.
+ * stores and readers acquire-load; the pin counter; the use counter; the number of a primary's
+ * variants, at which no reader looks (orders: cache/barriers.h). An unlinked object is freed when a
+ * grace period has passed since it was unlinked (no new pins can start) and its pins are zero.
  *
  * Memory: equal chunks cut from one region given at create, an equal share for each worker;
  * objects, with the first 64 bytes of their keys, in a table taken at create; heads, and what keys
@@ -53,7 +53,10 @@ enum cache_state {
 struct cache_meta {
     int64_t response_s;     /* when it was received */
     int64_t content_length; /* -1: unknown until complete */
-    uint64_t version;       /* hash of ETag, Last-Modified and length; 0: no validator */
+    union {
+        uint64_t version;  /* hash of ETag, Last-Modified and length; 0: no validator */
+        uint64_t variants; /* of a primary, how many are linked: the owner's alone */
+    };
     uint32_t initial_age_s; /* corrected_initial_age (RFC 9111 4.2.3) */
     uint32_t lifetime_s;    /* freshness_lifetime (4.2.1), after policy */
     /* how long after that it may serve, as cache_window_code writes it (RFC 5861) */
@@ -64,6 +67,7 @@ struct cache_meta {
     bool no_cache : 1;        /* never without validation */
     bool immutable : 1;       /* RFC 8246 */
     bool has_validator : 1;   /* ETag, a weak one too, or Last-Modified */
+    bool varies : 1;          /* a primary: names and nonce are its head (cache/vary.h) */
     uint8_t lifetime_by : 4;  /* enum cache_lifetime_by */
     uint8_t control : 2;      /* enum cache_control_field */
 };
@@ -82,6 +86,7 @@ struct cache_config {
 struct cache *cache_create(const struct cache_config *config);
 void cache_destroy(struct cache *c);
 
+/* Of a variant's key (cache/vary.h), the shard is that of its URL. */
 struct hash128 cache_hash(const struct cache *c, const void *key, size_t len);
 unsigned cache_shard(struct hash128 h);
 unsigned cache_owner(const struct cache *c, struct hash128 h);
@@ -174,6 +179,9 @@ const struct cache_object *cache_lookup_owner(struct cache *c, struct hash128 ha
 struct cache_object *cache_refresh(struct cache *c, struct cache_object *old,
                                    const struct cache_meta *meta, const char *head, size_t head_len,
                                    struct now now);
+/* How many objects of this one's URL there are to be found, it among them: 1 of a URL whose
+ * responses do not vary; of a primary, how many variants it has. 0: an orphan (cache/vary.h). */
+uint64_t cache_siblings(struct cache *c, const struct cache_object *o);
 /* Frees what is due; called once a poll by each worker for its own shards. */
 void cache_reclaim(struct cache *c, unsigned worker, struct now now);
 /*

@@ -154,7 +154,7 @@ static enum cache_reason refuse(const struct cache_response *r, bool has_lifetim
     /* 3.5 */
     if (r->authorized && !cc->is_public && !cc->has_s_maxage && !cc->must_revalidate)
         return CACHE_NOT_AUTHORIZATION;
-    if (r->has_vary)
+    if (r->varies_any)
         return CACHE_NOT_VARY;
     /* stricter than the RFC: a cookie is somebody's */
     if (r->has_set_cookie)

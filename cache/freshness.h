@@ -20,7 +20,7 @@
  *     none, but Pragma:             cache_request_pragma(&q, value, len);
  *     struct cache_reuse u = cache_reuse(cache_meta(object), &q, now.wall_s);
  *
- * Not here: Vary (such responses are not stored), incomplete responses (3.3, 3.4), HEAD.
+ * Not here: which variant a request selects (cache/vary.h), incomplete responses (3.3, 3.4), HEAD.
  */
 #ifndef CORAL_CACHE_FRESHNESS_H
 #define CORAL_CACHE_FRESHNESS_H
@@ -131,7 +131,7 @@ struct cache_response {
     int64_t modified_s;
     int64_t age_s;      /* Age: cache_age_parse of the first line; -1: absent, invalid */
     bool has_validator; /* ETag or Last-Modified */
-    bool has_vary;
+    bool varies_any;    /* Vary says `*`, or more than is told apart (cache_vary.any) */
     bool has_set_cookie;
     bool authorized;    /* the request carried Authorization (RFC 9111 3.5) */
     bool asks_no_store; /* the request said no-store (5.2.1.5) */
@@ -166,7 +166,7 @@ struct cache_lifetimes {
     X(CACHE_NOT_PARTIAL, "a part, or a 304, without what it belongs to")                           \
     X(CACHE_NOT_STATUS, "status not cacheable without a lifetime")                                 \
     X(CACHE_NOT_AUTHORIZATION, "request had Authorization")                                        \
-    X(CACHE_NOT_VARY, "varies")                                                                    \
+    X(CACHE_NOT_VARY, "varies by more than is told apart")                                         \
     X(CACHE_NOT_COOKIE, "sets a cookie")                                                           \
     X(CACHE_NOT_FRESH, "neither fresh nor to be validated")
 

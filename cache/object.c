@@ -108,6 +108,8 @@ struct cache_object *cache_begin(struct cache *c, struct hash128 hash, const voi
 static void object_unlinked(struct cache *c, struct cache_worker *w, struct cache_object *o)
 {
     o->flags &= (uint8_t)~OBJECT_LINKED;
+    if (object_is_variant(o))
+        cache_variant_count(c, o, -1);
     cache_queue_remove(c, w, o);
     counter_add(&w->counters.cache_objects, (uint64_t)-1);
     cache_object_retire(c, w, o);
@@ -152,6 +154,8 @@ static struct cache_object *object_link(struct cache *c, struct cache_worker *w,
         o->flags |= OBJECT_TO_MAIN;
     }
     o->flags |= OBJECT_LINKED;
+    if (object_is_variant(o))
+        cache_variant_count(c, o, 1);
     counter_inc(&w->counters.cache_objects);
     object_enqueue(c, w, o);
     return old;

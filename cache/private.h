@@ -27,6 +27,7 @@
 
 #include "cache/barriers.h"
 #include "cache/cache.h"
+#include "cache/vary.h"
 
 #define LINE 64
 
@@ -332,6 +333,13 @@ void cache_drain_add(struct cache *c, struct cache_worker *w, struct cache_objec
 struct cache_object *cache_drain_look(const struct cache *c, struct cache_worker *w);
 void cache_drain_pass(const struct cache *c, struct cache_worker *w, struct cache_object *o);
 void cache_drain_remove(struct cache *c, struct cache_worker *w, struct cache_object *o);
+/* variant.c */
+/* A variant was linked, 1, or unlinked, -1. */
+void cache_variant_count(struct cache *c, const struct cache_object *o, int change);
+static inline bool object_is_variant(const struct cache_object *o)
+{
+    return o->key_len && o->key[0] == CACHE_VARIANT_MARK;
+}
 
 /* reclaim.c */
 void cache_list_push(struct cache *c, struct list *l, struct cache_object *o);

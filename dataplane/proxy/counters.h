@@ -15,6 +15,8 @@
     X(proxy_stale_total, "requests", "Requests answered with a stale copy")                        \
     X(proxy_behind_total, "fills", "Fills begun behind a stale copy (stale-while-revalidate)")     \
     X(proxy_pass_total, "requests", "Requests answered with an uncacheable response")              \
+    X(proxy_vary_again_total, "requests", "Requests sent back: the response varies by theirs")     \
+    X(proxy_variants_full_total, "responses", "Variants not stored: their URL has the most")       \
     X(proxy_invalidations_total, "URLs", "URLs invalidated by unsafe requests")                    \
     X(proxy_not_modified_total, "requests", "Requests answered 304 from the cache")                \
     X(proxy_ranges_total, "requests", "Requests answered 206 from the cache")                      \

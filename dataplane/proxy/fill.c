@@ -12,18 +12,28 @@
 
 #include "dataplane/proxy/proxy_internal.h"
 
-struct fill *fill_find(struct proxy *p, struct hash128 hash, const char *url, size_t len)
+struct fill *fill_find(struct proxy *p, const struct request *r)
 {
-    struct fill *f = p->fill_table[hash.lo & p->fill_mask];
-    while (f && (f->purged || !(f->hash.lo == hash.lo && f->hash.hi == hash.hi &&
-                                f->url_len == len && memcmp(f->url, url, len) == 0)))
-        f = f->next;
+    struct http_text key = request_key(r);
+    struct fill *f = p->fill_table[r->chain & p->fill_mask];
+    for (; f; f = f->next) {
+        struct http_text mine = fill_key(f);
+        if (!f->purged && f->hash.lo == r->hash.lo && f->hash.hi == r->hash.hi &&
+            mine.len == key.len && memcmp(mine.p, key.p, key.len) == 0)
+            break;
+    }
     return f;
+}
+
+const struct cache_object *fill_lookup(const struct fill *f)
+{
+    struct http_text key = fill_key(f);
+    return cache_lookup_owner(f->proxy->cache, f->hash, key.p, key.len);
 }
 
 static void table_insert(struct proxy *p, struct fill *f)
 {
-    struct fill **slot = &p->fill_table[f->hash.lo & p->fill_mask];
+    struct fill **slot = &p->fill_table[f->chain & p->fill_mask];
     f->next = *slot;
     *slot = f;
     f->tabled = true;
@@ -33,14 +43,15 @@ static void table_remove(struct proxy *p, struct fill *f)
 {
     if (!f->tabled)
         return;
-    struct fill **at = &p->fill_table[f->hash.lo & p->fill_mask];
+    struct fill **at = &p->fill_table[f->chain & p->fill_mask];
     while (*at != f)
         at = &(*at)->next;
     *at = f->next;
     f->tabled = false;
 }
 
-struct fill *fill_new(struct proxy *p, const struct request *r, bool pass, struct now now)
+struct fill *fill_new(struct proxy *p, const struct request *r, const struct cache_vary *vary,
+                      struct now now)
 {
     struct fill *f = p->fill_free;
     if (f)
@@ -50,12 +61,13 @@ struct fill *fill_new(struct proxy *p, const struct request *r, bool pass, struc
     else
         return NULL;
     uint32_t gen = f->gen;
-    memset(f, 0, offsetof(struct fill, url));
+    memset(f, 0, offsetof(struct fill, variant));
     f->gen = gen;
     f->proxy = p;
-    f->pass = pass;
+    f->pass = vary == NULL;
     f->to_origin = r->to_origin;
     f->hash = r->hash;
+    f->chain = r->chain;
     f->length = -1;
     f->failure = 502;
     f->alarm.kind = ALARM_FILL;
@@ -70,10 +82,11 @@ struct fill *fill_new(struct proxy *p, const struct request *r, bool pass, struc
         p->fill_busy->busy_prev = &f->busy_next;
     p->fill_busy = f;
 
-    if (!pass) {
+    if (vary) {
         f->key = dht_key(f->url, f->url_len);
+        vary_begin(f, r, vary);
         table_insert(p, f);
-        f->stale = cache_lookup_owner(p->cache, f->hash, f->url, f->url_len);
+        f->stale = fill_lookup(f);
         if (f->stale)
             cache_pin(f->stale, p->config.worker);
     }
@@ -303,7 +316,7 @@ void fill_give_up(struct fill *f, struct now now)
 void fill_link(struct fill *f)
 {
     struct proxy *p = f->proxy;
-    const struct cache_object *old = cache_lookup_owner(p->cache, f->hash, f->url, f->url_len);
+    const struct cache_object *old = fill_lookup(f);
     if (old && old != f->object)
         refs_forget(p, old, false);
     cache_link(p->cache, f->object);
@@ -332,7 +345,7 @@ void fill_complete(struct fill *f, struct now now)
     }
     counter_inc(&p->counters.proxy_fills_complete_total);
     /* damage, or the index's own displacement, may have unlinked it meanwhile */
-    if (f->linked && cache_lookup_owner(p->cache, f->hash, f->url, f->url_len) != f->object)
+    if (f->linked && fill_lookup(f) != f->object)
         f->linked = false;
     f->path_len = 0; /* it hangs on nobody now */
     fill_ready_all(f);

@@ -45,7 +45,7 @@ static void read_control(const struct http_head *h, struct cache_response *out)
 }
 
 /* `h` governs; it is what has been received, or after a 304 what is stored. */
-static void read_response(const struct fill *f, const struct http_head *h,
+static void read_response(struct fill *f, const struct http_head *h,
                           const struct http_head *received, struct now now,
                           struct cache_response *out)
 {
@@ -65,12 +65,13 @@ static void read_response(const struct fill *f, const struct http_head *h,
     out->modified_s = http_date_parse(field_value(h, HTTP_LAST_MODIFIED));
     out->has_modified = out->modified_s >= 0;
     out->has_validator = http_known(h, HTTP_ETAG) || http_known(h, HTTP_LAST_MODIFIED);
-    out->has_vary = http_known(h, HTTP_VARY);
+    vary_said(h, &f->said);
+    out->varies_any = f->said.any;
     out->has_set_cookie = http_known(h, HTTP_SET_COOKIE);
     read_control(h, out); /* and Expires is forgotten where it does not count */
 }
 
-static struct cache_verdict judge(const struct fill *f, const struct http_head *h,
+static struct cache_verdict judge(struct fill *f, const struct http_head *h,
                                   const struct http_head *received, struct now now)
 {
     const struct proxy_policy *policy = f->proxy->policy;
@@ -115,7 +116,8 @@ static bool begin_object(struct fill *f, const struct http_head *h, const struct
     struct cache_meta meta = meta_of(h, v, length, now);
     if (len == 0)
         return false;
-    f->object = cache_begin(f->proxy->cache, f->hash, f->url, f->url_len, &meta, head, len, now);
+    struct http_text key = fill_key(f);
+    f->object = cache_begin(f->proxy->cache, f->hash, key.p, key.len, &meta, head, len, now);
     if (!f->object)
         return false;
     if (f->again && f->kind == SOURCE_PEER)
@@ -136,14 +138,14 @@ static void drop_stale(struct fill *f, uint16_t status)
 {
     struct proxy *p = f->proxy;
     if (!f->stale || (status >= 400 && status != 404 && status != 410) ||
-        cache_lookup_owner(p->cache, f->hash, f->url, f->url_len) != f->stale)
+        fill_lookup(f) != f->stale)
         return;
     refs_forget(p, f->stale, false);
     cache_unlink(p->cache, f->stale);
 }
 
 /* The first who may have it gets this response, the others fetch for themselves. A request with a
- * cookie does not: ours went without it. */
+ * cookie does not: ours went without it; nor one that it was not selected for. */
 static bool uncacheable(struct fill *f, const struct http_head *h, bool remember, struct now now)
 {
     struct request **at = &f->waiting, *chosen = NULL;
@@ -151,7 +153,7 @@ static bool uncacheable(struct fill *f, const struct http_head *h, bool remember
         pass_note(f->proxy, f->hash, now);
     /* the list is in order of arrival, backwards: the last that fits came first */
     for (struct request **i = at; *i; i = &(*i)->o.next)
-        if (!(*i)->peer && !(*i)->has_cookie)
+        if (!(*i)->peer && !(*i)->has_cookie && vary_suits(f, *i))
             chosen = *i, at = i;
     if (chosen)
         *at = chosen->o.next;
@@ -169,9 +171,8 @@ static bool uncacheable(struct fill *f, const struct http_head *h, bool remember
 
 /* After a 304 the stored head counts with what the 304 has put in its place (RFC 9111 3.2), and not
  * the 304 alone, which need not say again for how long (RFC 9110 15.4.5). */
-static struct cache_verdict judge_stored(const struct fill *f, const struct http_head *h,
-                                         uint16_t status, const char *lines, size_t len,
-                                         struct now now)
+static struct cache_verdict judge_stored(struct fill *f, const struct http_head *h, uint16_t status,
+                                         const char *lines, size_t len, struct now now)
 {
     char text[CACHE_HEAD_MAX + 64];
     struct head_writer w = {text, 0, sizeof(text), false};
@@ -199,8 +200,8 @@ static bool refresh(struct fill *f, const struct http_head *h, struct now now)
     struct cache_verdict v = judge_stored(f, h, was->status, merged, len, now);
     if (len && !v.storable) /* private, no-store: it may not stay */
         drop_stale(f, 200);
-    if (cache_lookup_owner(p->cache, f->hash, f->url, f->url_len) != f->stale || len == 0) {
-        /* purged or evicted meanwhile, or not to be stored: a whole one is needed */
+    if (fill_lookup(f) != f->stale || len == 0 || !vary_confirms(f)) {
+        /* purged or evicted meanwhile, not to be stored, or not here: a whole one is needed */
         cache_unpin(f->stale, p->config.worker);
         f->stale = NULL;
         f->addresses = f->tried = f->next_origin = 0;
@@ -269,6 +270,11 @@ static bool server_error(struct fill *f, const struct http_head *h, struct now n
     /* one answer for all who wait now, kept for nobody after them */
     struct cache_verdict v = {.lifetime_s = 0};
     f->share_only = true;
+    vary_said(h, &f->said);
+    if (vary_settle(f, now) == VARY_NOBODY) {
+        fill_end(f);
+        return false;
+    }
     if (begin_object(f, h, &v, now))
         return true;
     fill_fail_all(f, 502);
@@ -298,7 +304,15 @@ bool fill_head(struct fill *f, const struct http_head *h, struct now now)
     }
     if (!v.storable)
         return uncacheable(f, h, true, now);
-    return begin_object(f, h, &v, now) || uncacheable(f, h, false, now);
+    switch (vary_settle(f, now)) {
+    case VARY_STORED:
+        return begin_object(f, h, &v, now) || uncacheable(f, h, false, now);
+    case VARY_NOT_STORED:
+        return uncacheable(f, h, true, now);
+    default: /* they look again, find by what it varies, and put our reference anew */
+        fill_end(f);
+        return false;
+    }
 }
 
 size_t fill_body(struct fill *f, const uint8_t *data, size_t len, struct now now)

@@ -150,7 +150,7 @@ void grip_wait(struct proxy *p, struct grip *g, struct request *r)
         return;
     g->asked = true;
     post_send(p, &g->post, r->owner, PROXY_FOLLOW, 0,
-              &(struct proxy_note){.grip = g, .object = g->object, .chain = r->hash.lo});
+              &(struct proxy_note){.grip = g, .object = g->object, .chain = r->chain});
 }
 
 void grip_unwait(struct request *r)

@@ -35,7 +35,7 @@ bool pass_known(const struct proxy *p, struct hash128 hash, struct now now)
 
 void pass_start(struct proxy *p, struct request *r, struct now now)
 {
-    struct fill *f = fill_new(p, r, true, now);
+    struct fill *f = fill_new(p, r, NULL, now);
     if (!f) {
         respond_status(p, r, 503, "too many fetches in flight; try again", now);
         return;
@@ -54,7 +54,8 @@ void pass_start(struct proxy *p, struct request *r, struct now now)
     source_begin(f, now);
 }
 
-/* A node of ours asks others itself when we break off. Slow readers may not have all fills. */
+/* A node of ours asks others itself when we break off; what was sent for a variant is not kept with
+ * the request. Slow readers may not have all fills. */
 bool pass_resume(struct proxy *p, struct request *r, struct now now)
 {
     const struct cache_object *o = r->grip->object;
@@ -63,7 +64,7 @@ bool pass_resume(struct proxy *p, struct request *r, struct now now)
     struct http_text etag = head_field(head, len, "ETag");
     struct http_text modified = head_field(head, len, "Last-Modified");
     struct http_text v = etag.len && etag.p[0] == '"' ? etag : modified;
-    if (r->peer || cache_meta(o)->status != 200 || v.len == 0 || v.len > sizeof(r->if_range) ||
+    if (r->peer || r->varies || cache_meta(o)->status != 200 || v.len == 0 || v.len > sizeof(r->if_range) ||
         p->resumed >= p->config.fills / 4)
         return false;
     uint64_t end = r->end == UINT64_MAX ? (uint64_t)cache_length(o) : r->end;

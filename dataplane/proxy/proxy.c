@@ -18,7 +18,8 @@ static uint32_t table_size(uint32_t n)
 
 static void on_evict(void *ctx, const struct cache_object *o)
 {
-    refs_forget(ctx, o, true);
+    struct proxy *p = ctx;
+    refs_forget(p, o, cache_siblings(p->cache, o) == 1);
 }
 
 static void on_damage(void *ctx, const struct cache_object *o, const char *url, size_t len)
@@ -209,6 +210,24 @@ uint64_t proxy_deadline_us(const struct proxy *p)
     return next;
 }
 
+/* Of all variants: those who wait get it, nobody after them. True: there was one to be found. */
+static bool purge_fills(struct proxy *p, struct hash128 hash, struct http_text url, struct now now)
+{
+    bool found = false;
+    for (struct fill *f = p->fill_table[hash.lo & p->fill_mask]; f; f = f->next) {
+        if (f->purged || f->url_len != url.len || memcmp(f->url, url.p, url.len) != 0)
+            continue;
+        f->purged = true;
+        index_withdraw(f, now);
+        if (f->linked) {
+            refs_forget(p, f->object, true);
+            found |= cache_unlink(p->cache, f->object);
+        }
+        f->linked = false;
+    }
+    return found;
+}
+
 bool proxy_purge(struct proxy *p, const char *url, size_t len, struct now now)
 {
     char key[HTTP_URL_MAX];
@@ -222,17 +241,15 @@ bool proxy_purge(struct proxy *p, const char *url, size_t len, struct now now)
 
 bool proxy_drop(struct proxy *p, struct hash128 hash, const char *key, size_t n, struct now now)
 {
-    struct fill *f = fill_find(p, hash, key, n);
-    if (f && !f->purged) { /* those who wait get it, nobody after them */
-        f->purged = true;
-        index_withdraw(f, now);
-    }
+    bool found = purge_fills(p, hash, (struct http_text){key, (uint32_t)n}, now);
     const struct cache_object *o = cache_lookup_owner(p->cache, hash, key, n);
     if (!o)
-        return false;
+        return found;
     refs_forget(p, o, true);
-    if (f && f->object == o)
-        f->linked = false;
+    if (cache_meta(o)->varies && p->parts.asker) { /* for its variants, which nobody finds now */
+        struct dht_id id = dht_key(key, n);
+        dht_remove(p->parts.asker, &id, DHT_ALL_LEVELS, now);
+    }
     return cache_unlink(p->cache, o);
 }
 

@@ -135,8 +135,8 @@ void proxy_message(struct proxy *p, const struct message *m, struct now now);
 void proxy_poll(struct proxy *p, struct now now);
 uint64_t proxy_deadline_us(const struct proxy *p);
 
-/* Removes a URL from this node (owner worker only): unlinks it and withdraws its reference.
- * True if it was there. */
+/* Removes a URL from this node, all its variants (owner worker only): unlinks it and withdraws its
+ * reference. True if it was there. */
 bool proxy_purge(struct proxy *p, const char *url, size_t len, struct now now);
 
 /* Fills in flight, for `coralctl status`. */

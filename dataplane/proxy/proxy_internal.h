@@ -24,6 +24,7 @@
 #include "base/rng.h"
 #include "base/wheel.h"
 #include "cache/freshness.h"
+#include "cache/vary.h"
 #include "dataplane/proxy/peer.h"
 #include "dataplane/proxy/proxy.h"
 #include "version.h"
@@ -112,7 +113,7 @@ struct proxy_note {
     const struct cache_object *object;
     union {
         struct fill *fill;
-        uint64_t chain; /* FOLLOW: hash.lo of the key, to find the fill by */
+        uint64_t chain; /* FOLLOW: hash.lo of the URL, to find the fill by */
         struct forget *forget;
     };
     struct grip *grip;
@@ -186,12 +187,17 @@ struct request {
     char method[24];
     uint16_t owner; /* O */
     uint16_t url_len, head_len;
+    /* what it is looked up by: the URL, or if responses vary the variant's key that is made about
+     * it; O's between want and answer */
+    bool varies;
+    uint16_t values_len;
     uint16_t none_match_len;
     uint8_t range_len, if_range_len;
     bool asked;                /* `asks` says something */
     bool to_origin;            /* what peers have is too old for it */
     int64_t if_modified_since; /* -1: none */
-    struct hash128 hash;
+    struct hash128 hash;       /* of its key */
+    uint64_t chain;            /* hash.lo of its URL: where fills for it are */
     struct cache_request asks; /* what its Cache-Control says, as far as it is heard here */
 
     /* sending, passing: R's */
@@ -199,6 +205,8 @@ struct request {
     uint8_t source; /* enum source_kind: where READY says it came from; SOURCE_NONE: a hit */
     uint8_t why;    /* enum cache_reuse_reason of a hit that is `stale` */
     bool collapsed, stale, waited, head_sent, verified, path_known;
+    bool vary_miss; /* there is a primary, but not its variant */
+    bool alone;     /* variants are not told apart by what it says: it fetches for itself */
     uint8_t path_len;
     bool pass_ended, pass_whole, pass_stopped;
     bool body_ended;       /* the client has sent it whole */
@@ -228,11 +236,24 @@ struct request {
         uint8_t path_len;
         struct dht_id path[DHT_PATH_MAX]; /* of the fill, for peers */
     } o;
-    char url[HTTP_URL_MAX];
+    union {
+        char variant[CACHE_VARIANT_PREFIX + HTTP_URL_MAX];
+        struct {
+            char prefix[CACHE_VARIANT_PREFIX];
+            char url[HTTP_URL_MAX]; /* and the values */
+        };
+    };
     char range[64], if_range[128], none_match[512];
     char head[PROXY_REQUEST_HEAD];
 };
 
+/* What it is looked up by. */
+static inline struct http_text request_key(const struct request *r)
+{
+    return r->varies ? (struct http_text){r->variant, (uint32_t)CACHE_VARIANT_PREFIX + r->url_len +
+                                                          r->values_len}
+                     : (struct http_text){r->url, r->url_len};
+}
 struct request *request_new(struct proxy *p, struct http_conn *c, struct now now);
 /* The client's part is over: detaches everything; frees when O and the queues let go. */
 void request_over(struct proxy *p, struct request *r);
@@ -241,6 +262,9 @@ void request_timeout(struct proxy *p, struct request *r, struct now now);
 /* The field lines that go to an origin when the answer is not for the cache. */
 struct head_writer;
 void request_write_fields(const struct request *r, struct head_writer *w);
+/* May an origin choose a stored response by this field? It must reach it, and say more than which
+ * part is wanted, or of which version. */
+bool request_field_selects(const struct http_head *h, const struct http_field *f, bool open);
 /* Looks the request up again and acts. */
 void request_again(struct proxy *p, struct request *r, struct now now);
 
@@ -351,14 +375,15 @@ struct fill {
     struct proxy *proxy;
     uint32_t gen;
     uint8_t state;
-    bool pass;          /* for one request, uncached */
-    bool once;          /* which must not be sent twice */
-    bool to_origin;     /* who asked wants it from there */
-    bool find_next;     /* agenda: the source is gone, take the next */
-    bool find_origin;   /* agenda: addresses came, or one failed; go on with the origin */
-    bool out_of_memory; /* agenda: the cache stayed full */
-    bool broken;        /* agenda: the object can't be whole any more */
-    struct hash128 hash;
+    bool pass;           /* for one request, uncached */
+    bool once;           /* which must not be sent twice */
+    bool to_origin;      /* who asked wants it from there */
+    bool find_next;      /* agenda: the source is gone, take the next */
+    bool find_origin;    /* agenda: addresses came, or one failed; go on with the origin */
+    bool out_of_memory;  /* agenda: the cache stayed full */
+    bool broken;         /* agenda: the object can't be whole any more */
+    struct hash128 hash; /* of its key */
+    uint64_t chain;      /* hash.lo of its URL: variants' fills are side by side */
     struct dht_id key;
 
     struct cache_object *object;      /* pinned once by us */
@@ -414,13 +439,35 @@ struct fill {
     bool starved; /* stopped for lack of blocks */
     bool head_passed;
 
-    uint16_t url_len;
-    char url[HTTP_URL_MAX];
+    /* by what its answer was selected, values behind the URL; and what the last head said of it */
+    bool varies; /* it is a variant's */
+    struct cache_vary vary, said;
+    uint16_t url_len, values_len;
+    union {
+        char variant[CACHE_VARIANT_PREFIX + HTTP_URL_MAX];
+        struct {
+            char prefix[CACHE_VARIANT_PREFIX];
+            char url[HTTP_URL_MAX];
+        };
+    };
 };
 
+/* What it is tabled and stored under. */
+static inline struct http_text fill_key(const struct fill *f)
+{
+    return f->varies ? (struct http_text){f->variant, (uint32_t)CACHE_VARIANT_PREFIX + f->url_len +
+                                                          f->values_len}
+                     : (struct http_text){f->url, f->url_len};
+}
+
 /* fill.c: the table, waiters, ends */
-struct fill *fill_find(struct proxy *p, struct hash128 hash, const char *url, size_t len);
-struct fill *fill_new(struct proxy *p, const struct request *r, bool pass, struct now now);
+/* The one that this request may join. */
+struct fill *fill_find(struct proxy *p, const struct request *r);
+/* `vary`: by what it is selected; NULL: for one request, uncached. */
+struct fill *fill_new(struct proxy *p, const struct request *r, const struct cache_vary *vary,
+                      struct now now);
+/* What stands under its key. */
+const struct cache_object *fill_lookup(const struct fill *f);
 void fill_join(struct fill *f, struct request *r, struct now now);
 void fill_answer(struct fill *f, struct request *r, uint16_t type, uint32_t tag);
 void fill_ready_all(struct fill *f);
@@ -441,6 +488,43 @@ bool fill_head(struct fill *f, const struct http_head *h, struct now now);
 size_t fill_body(struct fill *f, const uint8_t *data, size_t len, struct now now);
 /* Where body bytes go that lie `ahead` of the next one; *len as of cache_place. */
 uint8_t *fill_place(struct fill *f, size_t ahead, size_t *len);
+
+/* --- responses that vary (vary.c) ----------------------------------------- */
+
+/* Of what was found for these requests, a primary gives way to what stands under the variant that
+ * the request selects, or to nothing. */
+void vary_select_all(struct proxy *p, struct request **batch, struct cache_probe *probe,
+                     unsigned n);
+static inline void vary_select(struct proxy *p, struct request **batch, struct cache_probe *probe,
+                               unsigned n)
+{
+    bool varies = false; /* most bursts have none */
+    for (unsigned i = 0; i < n; i++)
+        varies |= probe[i].found && cache_meta(probe[i].found)->varies;
+    if (varies)
+        vary_select_all(p, batch, probe, n);
+}
+/* Makes the variant's key of a request. False: its values are too long, or its own alone. */
+bool vary_key(struct request *r, const struct cache_vary *v);
+/* O: are the request's names those that the URL has now? Then `v` has those of its fill. */
+bool vary_in_force(struct proxy *p, const struct request *r, struct cache_vary *v);
+/* The key of a new fill, and what it sends. */
+void vary_begin(struct fill *f, const struct request *r, const struct cache_vary *v);
+void vary_write_fields(const struct fill *f, struct head_writer *w);
+/* By what a response varies, whether it says so or not. */
+void vary_said(const struct http_head *h, struct cache_vary *out);
+/* Is the fill's answer, by its head, what an origin would have sent this request? */
+bool vary_suits(const struct fill *f, const struct request *r);
+/* Before a response is stored: under which key, and who of those that wait waits for something
+ * else. */
+enum vary_end {
+    VARY_STORED,
+    VARY_NOT_STORED,
+    VARY_NOBODY, /* all who waited wait for something else */
+};
+enum vary_end vary_settle(struct fill *f, struct now now);
+/* After a 304: is its key still the right one? */
+bool vary_confirms(const struct fill *f);
 
 /* source.c: which source next; the exchange's events */
 extern const struct http_exchange_events source_events;

@@ -101,7 +101,7 @@ void refs_forget(struct proxy *p, const struct cache_object *o, bool withdraw)
 void refs_renew(struct proxy *p, struct reference *ref, struct now now)
 {
     struct dht_id key = ref->key;
-    if (cache_fresh(ref->object, now))
+    if (cache_fresh(ref->object, now) && cache_siblings(p->cache, ref->object))
         refs_add(p, ref->object, &key, now);
     else
         ref_free(p, ref);

@@ -146,6 +146,13 @@ static bool field_passes(const struct http_head *h, const struct http_field *f, 
     return !http_list_has(h, HTTP_CONNECTION, name);
 }
 
+bool request_field_selects(const struct http_head *h, const struct http_field *f, bool open)
+{
+    return f->known != HTTP_RANGE && f->known != HTTP_IF_RANGE && f->known != HTTP_IF_NONE_MATCH &&
+           f->known != HTTP_IF_MODIFIED_SINCE && f->known != HTTP_AUTHORIZATION &&
+           field_passes(h, f, open);
+}
+
 static void write_fields(struct head_writer *w, const struct http_head *h, bool open)
 {
     for (unsigned i = 0; i < h->fields; i++) {
@@ -430,9 +437,9 @@ static void request_act(struct proxy *p, struct request *r, const struct cache_o
         pass_start(p, r, now);
         return;
     }
-    if (r->authorized && !r->peer) {
-        if (r->asks.only_if_cached)
-            respond_status(p, r, 504, "only-if-cached, and none is stored for credentials", now);
+    if (r->peer ? r->alone : r->authorized || r->alone) {
+        if (r->peer || r->asks.only_if_cached)
+            respond_status(p, r, 504, "only-if-cached, and none is stored for who asks", now);
         else
             pass_start(p, r, now);
         return;
@@ -470,6 +477,7 @@ static void request_act(struct proxy *p, struct request *r, const struct cache_o
 void request_again(struct proxy *p, struct request *r, struct now now)
 {
     struct cache_probe probe = {.key = r->url, .key_len = r->url_len};
+    r->varies = r->vary_miss = false;
     if (r->tries++ == PROXY_TRIES) {
         respond_status(p, r, 502, "the object goes as fast as it comes", now);
         return;
@@ -477,6 +485,9 @@ void request_again(struct proxy *p, struct request *r, struct now now)
     cache_prepare(p->cache, &probe, 1);
     cache_touch(p->cache, &probe, 1);
     cache_act(p->cache, &probe, 1);
+    r->chain = probe.hash.lo;
+    vary_select(p, &r, &probe, 1);
+    r->hash = probe.hash;
     request_act(p, r, probe.found, now);
 }
 
@@ -510,6 +521,9 @@ void proxy_flush(struct proxy *p, struct now now)
     cache_prepare(p->cache, probe, n);
     cache_touch(p->cache, probe, n);
     cache_act(p->cache, probe, n);
+    for (unsigned i = 0; i < n; i++)
+        batch[i]->chain = probe[i].hash.lo;
+    vary_select(p, batch, probe, n);
     for (unsigned i = 0; i < n; i++) {
         struct request *r = batch[i];
         r->state = REQUEST_WAITING;

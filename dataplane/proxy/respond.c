@@ -177,8 +177,9 @@ static void write_cache_status(struct head_writer *w, const struct request *r,
     else if (r->source == SOURCE_NONE)
         head_text(w, "Cache-Status: coral; hit\r\n");
     else
-        head_printf(w, "Cache-Status: coral; fwd=miss%s; detail=%s\r\n",
-                    r->collapsed ? "; collapsed" : "", from[r->source]);
+        head_printf(w, "Cache-Status: coral; fwd=%s%s; detail=%s\r\n",
+                    r->vary_miss ? "vary-miss" : "miss", r->collapsed ? "; collapsed" : "",
+                    from[r->source]);
 }
 
 /* A peer gets a signed head with the path that the object hangs on. */

@@ -76,13 +76,15 @@ static bool origin_send(struct fill *f, struct now now)
                 "User-Agent: " PROXY_PRODUCT "/" CORAL_VERSION "\r\n"
                 "Via: 1.1 %s (" PROXY_PRODUCT ")\r\n",
                 p->config.node_name);
-    if (r && r->resumed)
+    if (r && r->resumed) {
         head_printf(&w, "Range: %.*s\r\nIf-Range: %.*s\r\n", r->range_len, r->range,
                     r->if_range_len, r->if_range);
-    else if (r)
+    } else if (r) {
         request_write_fields(r, &w);
-    else
+    } else {
+        vary_write_fields(f, &w);
         write_conditions(f, &w);
+    }
     if (f->once)
         upload_write_fields(r, &w);
     head_write(&w, "\r\n", 2);

@@ -17,7 +17,7 @@ static void write_host(const struct proxy *p, struct head_writer *w, const struc
 bool peer_start(struct fill *f, struct candidate *c, struct now now)
 {
     struct proxy *p = f->proxy;
-    char head[HTTP_URL_MAX + 2048], range[48], line[PEER_FIELD_MAX];
+    char head[HTTP_URL_MAX + 4096], range[48], line[PEER_FIELD_MAX];
     struct head_writer w = {head, 0, sizeof(head), false};
     struct head_writer rw = {range, 0, sizeof(range), false};
     struct url_parts url;
@@ -39,6 +39,7 @@ bool peer_start(struct fill *f, struct candidate *c, struct now now)
                 "Via: 1.1 %s (" PROXY_PRODUCT ")\r\n",
                 p->config.node_name);
     head_write(&w, line, peer_field_write(&field, line, sizeof(line)));
+    vary_write_fields(f, &w);
     if (have)
         head_printf(&w, "Range: %.*s\r\n", (int)rw.len, range);
     head_write(&w, "\r\n", 2);

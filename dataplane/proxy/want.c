@@ -32,7 +32,7 @@ void want_behind(struct proxy *p, struct request *r, const struct cache_object *
 static void on_ready(struct proxy *p, struct request *r, const struct proxy_note *n, struct now now)
 {
     bool wanted = r->state == REQUEST_WAITING;
-    r->source = n->source;
+    r->source = n->source; /* and r->hash may be a variant's by now */
     r->collapsed = n->collapsed;
     r->stale = n->stale;
     r->path_known = true;
@@ -124,21 +124,24 @@ static void on_want(struct proxy *p, struct request *r, unsigned from,
     memset(&r->o, 0, sizeof(r->o));
     r->o.worker = (uint16_t)from;
 
-    struct fill *f = fill_find(p, r->hash, r->url, r->url_len);
+    struct http_text key = request_key(r);
+    struct cache_vary vary;
+    struct fill *f = fill_find(p, r);
     if (f) {
         r->o.joined = true;
         fill_join(f, r, now);
         return;
     }
-    const struct cache_object *o = cache_lookup_owner(p->cache, r->hash, r->url, r->url_len);
-    if (o && (o != seen || r->peer) &&
-        cache_fresh(o, now)) { /* came whole between R's look and now */
+    const struct cache_object *o = cache_lookup_owner(p->cache, r->hash, key.p, key.len);
+    if (!vary_in_force(p, r, &vary) || /* R looked before by what it varies was known, or purged */
+        (o && (o != seen || r->peer) &&
+         cache_fresh(o, now))) { /* came whole between R's look and now */
         want_answer(p, r, PROXY_AGAIN, 0, (struct proxy_note){0});
     } else if (r->peer) { /* a peer's request never recurses (DESIGN decision 5) */
         want_answer(p, r, PROXY_FAILED, 504, (struct proxy_note){0});
     } else if (pass_known(p, r->hash, now)) {
         want_answer(p, r, PROXY_RELEASE, 0, (struct proxy_note){.collapsed = 1});
-    } else if ((f = fill_new(p, r, false, now))) {
+    } else if ((f = fill_new(p, r, &vary, now))) {
         fill_join(f, r, now);
         source_begin(f, now);
     } else {
@@ -162,7 +165,8 @@ static void on_damaged(struct proxy *p, struct request *r, unsigned from,
     memset(&r->o, 0, sizeof(r->o));
     r->o.worker = (uint16_t)from;
     /* only if that very object still stands there: its memory may be another's by now */
-    const struct cache_object *o = cache_lookup_owner(p->cache, r->hash, r->url, r->url_len);
+    struct http_text key = request_key(r);
+    const struct cache_object *o = cache_lookup_owner(p->cache, r->hash, key.p, key.len);
     if (o && o == damaged)
         cache_damaged(p->cache, o);
     want_answer(p, r, PROXY_DONE, 0, (struct proxy_note){0});
@@ -174,10 +178,12 @@ static void on_behind(struct proxy *p, struct request *r, unsigned from,
 {
     memset(&r->o, 0, sizeof(r->o));
     r->o.worker = (uint16_t)from;
-    const struct cache_object *o = cache_lookup_owner(p->cache, r->hash, r->url, r->url_len);
-    if (o && o == seen && !pass_known(p, r->hash, now) &&
-        !fill_find(p, r->hash, r->url, r->url_len)) {
-        struct fill *f = fill_new(p, r, false, now);
+    struct http_text key = request_key(r);
+    struct cache_vary vary;
+    const struct cache_object *o = cache_lookup_owner(p->cache, r->hash, key.p, key.len);
+    if (o && o == seen && !pass_known(p, r->hash, now) && vary_in_force(p, r, &vary) &&
+        !fill_find(p, r)) {
+        struct fill *f = fill_new(p, r, &vary, now);
         if (f) {
             counter_inc(&p->counters.proxy_behind_total);
             source_begin(f, now);

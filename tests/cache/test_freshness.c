@@ -5,6 +5,7 @@
 
 #include "cache/cache.h"
 #include "cache/freshness.h"
+#include "cache/vary.h"
 #include "dataplane/http/http.h"
 
 static struct cache_response response(const char *cache_control)
@@ -152,7 +153,7 @@ Test(freshness, what_is_not_stored)
     r = response("max-age=60, private");
     cr_assert_eq(cache_judge(&r, &open_mode).reason, CACHE_NOT_PRIVATE);
     r = response("max-age=60");
-    r.has_vary = true;
+    r.varies_any = true;
     cr_assert_eq(cache_judge(&r, &open_mode).reason, CACHE_NOT_VARY);
     r = response("max-age=60");
     r.has_set_cookie = true;
@@ -270,6 +271,7 @@ static bool named(const char *name, size_t n, const char *want)
 
 struct response_draft {
     struct cache_control control;
+    struct cache_vary vary;
     struct cache_response r;
 };
 
@@ -289,7 +291,7 @@ static void response_line(void *ctx, const char *name, size_t n, const char *val
     else if (named(name, n, "Last-Modified"))
         d->r.modified_s = http_date_parse(text), d->r.has_modified = d->r.modified_s >= 0;
     else if (named(name, n, "Vary"))
-        d->r.has_vary = true;
+        cache_vary_parse(&d->vary, value, len);
     else if (named(name, n, "Set-Cookie"))
         d->r.has_set_cookie = true;
     d->r.has_validator |= named(name, n, "ETag") || named(name, n, "Last-Modified");
@@ -326,6 +328,7 @@ static struct cache_response read_response(uint16_t status, const char *head, co
                                      .age_s = -2}};
     each_line(head, response_line, &d);
     cache_control_choose(&d.control, &d.r);
+    d.r.varies_any = d.vary.any;
     struct cache_request q = read_request(request);
     d.r.asks_no_store = q.no_store;
     d.r.authorized = request && strstr(request, "Authorization:");
@@ -363,8 +366,8 @@ Test(freshness, which_responses_are_stored)
         {"3.5 proxy-revalidate is none of these", 200,
          "Cache-Control: max-age=9, proxy-revalidate\n", "Authorization: x\n",
          CACHE_NOT_AUTHORIZATION},
-        {"4.1 Vary is not served yet", 200, "Cache-Control: max-age=9\nVary: a\n", NULL,
-         CACHE_NOT_VARY},
+        {"4.1 Vary", 200, "Cache-Control: max-age=9\nVary: a\n", NULL, CACHE_STORABLE},
+        {"4.1 Vary: *", 200, "Cache-Control: max-age=9\nVary: a, *\n", NULL, CACHE_NOT_VARY},
         {"7.3 a cookie", 200, "Cache-Control: max-age=9\nSet-Cookie: a\n", NULL, CACHE_NOT_COOKIE},
         {"5.2.1.5 request no-store", 200, "Cache-Control: max-age=9\n", "Cache-Control: no-store\n",
          CACHE_NOT_REQUEST},

@@ -38,11 +38,14 @@ struct origin_file *origin_add(struct origin *o, struct origin_file f)
     return at;
 }
 
-static struct origin_file *find(struct origin *o, struct http_text path)
+static struct origin_file *find(struct origin *o, const struct http_head *h, const char *text)
 {
-    for (unsigned i = 0; i < o->files; i++)
-        if (strlen(o->file[i].path) == path.len && memcmp(o->file[i].path, path.p, path.len) == 0)
-            return &o->file[i];
+    for (unsigned i = 0; i < o->files; i++) {
+        struct origin_file *f = &o->file[i];
+        if (strlen(f->path) == h->path.len && memcmp(f->path, h->path.p, h->path.len) == 0 &&
+            (!f->when || memmem(text, h->head_len, f->when, strlen(f->when))))
+            return f;
+    }
     return NULL;
 }
 
@@ -57,7 +60,7 @@ static void answer(struct origin_conn *c, const struct http_head *h, const char 
 {
     static _Thread_local struct origin_file missing = {
         .path = "", .status = 404, .fields = "", .length = 3};
-    struct origin_file *f = find(c->origin, h->path);
+    struct origin_file *f = find(c->origin, h, text);
     uint64_t first, last;
     const struct http_field *range = http_known(h, HTTP_RANGE);
     const struct http_field *if_range = http_known(h, HTTP_IF_RANGE);

@@ -16,6 +16,7 @@ enum origin_mode {
 
 struct origin_file {
     const char *path;
+    const char *when; /* this file only if it is in the request's head; NULL: always */
     uint64_t length, salt;
     unsigned status;    /* 0: 200 */
     const char *fields; /* further lines, each with CRLF */
@@ -39,7 +40,7 @@ struct origin {
     struct endpoint at;
     bool up;
     unsigned files;
-    struct origin_file file[16];
+    struct origin_file file[32]; /* the first that fits is sent */
     unsigned requests;
     struct origin_conn *conns;
 };

@@ -33,6 +33,7 @@ struct visitor {
     char *data;
     size_t len;
     unsigned file;
+    bool other;        /* asks for the other variant of those files that vary */
     size_t leave_at;   /* bytes after which it leaves; 0: it stays */
     uint64_t awake_us; /* until then it takes nothing */
 };
@@ -73,6 +74,11 @@ static struct now time_now(void)
 static uint64_t file_length(unsigned i)
 {
     return 100ull << i; /* 100 bytes to 200 KiB */
+}
+
+static bool varies(unsigned i)
+{
+    return i % 3 == 1;
 }
 
 static bool post(void *ctx, unsigned worker, const struct message *m)
@@ -143,8 +149,9 @@ static void judge(struct visitor *v)
         s->broken++;
     } else {
         bool right = body == file_length(v->file);
+        uint64_t salt = v->file + (v->other && varies(v->file) ? FILES : 0);
         for (size_t i = 0; right && i < body; i++)
-            right = (uint8_t)v->data[h.head_len + i] == origin_byte(v->file, i);
+            right = (uint8_t)v->data[h.head_len + i] == origin_byte(salt, i);
         right ? s->good++ : s->wrong++;
     }
 }
@@ -169,6 +176,7 @@ static void visit(struct side *s, struct visitor *v, struct now now)
     struct endpoint e = {addr_v4(0x0a010001), 80};
     v->side = s;
     v->file = rng_below(&s->rng, FILES);
+    v->other = rng_below(&s->rng, 2);
     v->leave_at = rng_below(&s->rng, 8) ? 0 : 1 + rng_below(&s->rng, 60000);
     bool sleeps = v < s->visitor + SLEEPY;
     v->awake_us = sleeps ? now.mono_us + rng_below(&s->rng, 1500000) : 0;
@@ -179,8 +187,9 @@ static void visit(struct side *s, struct visitor *v, struct now now)
     s->pipes = v->pipe;
     http_server_accept(s->server, &v->pipe->b.s, now);
     int n = snprintf(request, sizeof(request),
-                     "GET %s HTTP/1.1\r\nHost: www.site.test\r\nConnection: close\r\n%s\r\n",
-                     path[v->file], rng_below(&s->rng, 16) ? "" : "Cache-Control: no-cache\r\n");
+                     "GET %s HTTP/1.1\r\nHost: www.site.test\r\nConnection: close\r\n%s%s\r\n",
+                     path[v->file], v->other ? "kind: other\r\n" : "",
+                     rng_below(&s->rng, 16) ? "" : "Cache-Control: no-cache\r\n");
     stream_copy(&v->pipe->a.s, request, (size_t)n);
 }
 
@@ -275,6 +284,11 @@ static void make_side(unsigned i, uint64_t seed)
         "Cache-Control: max-age=1\r\n", "Cache-Control: max-age=1, stale-while-revalidate=1\r\n",
         "CDN-Cache-Control: max-age=0, stale-while-revalidate=60\r\n",
         "Cache-Control: no-store\r\n"};
+    static const char *const also[] = {
+        "Vary: Kind\r\nCache-Control: max-age=1\r\n",
+        "Vary: Kind\r\nCache-Control: max-age=1, stale-while-revalidate=1\r\n",
+        "Vary: Kind\r\nCDN-Cache-Control: max-age=0, stale-while-revalidate=60\r\n",
+        "Vary: Kind\r\nCache-Control: no-store\r\n"};
     struct side *s = &side[i];
     uint8_t bytes[32];
     rng_init_u64(&s->rng, seed + i);
@@ -282,13 +296,21 @@ static void make_side(unsigned i, uint64_t seed)
     s->number = i;
     s->origin = (struct origin){.at = {addr_v4(0x0a090001), 80}, .up = true};
     pthread_mutex_init(&s->lock, NULL);
-    for (unsigned f = 0; f < FILES; f++)
-        origin_add(&s->origin, (struct origin_file){.path = path[f],
-                                                    .length = file_length(f),
-                                                    .salt = f,
-                                                    .etag = f % 2 ? "\"1\"" : NULL,
-                                                    .rate = f % 3 ? 0 : 20000,
-                                                    .fields = says[f % 4]});
+    for (unsigned f = 0; f < FILES; f++) {
+        struct origin_file file = {.path = path[f],
+                                   .length = file_length(f),
+                                   .salt = f,
+                                   .etag = f % 2 ? "\"1\"" : NULL,
+                                   .rate = f % 3 ? 0 : 20000,
+                                   .fields = varies(f) ? also[f % 4] : says[f % 4]};
+        struct origin_file other = file;
+        other.salt += FILES;
+        other.when = "kind: other\r\n";
+        other.etag = f % 2 ? "\"2\"" : NULL;
+        if (varies(f))
+            origin_add(&s->origin, other);
+        origin_add(&s->origin, file);
+    }
     struct http_client_config cc = {.exchanges = 256,
                                     .idle_pool = 32,
                                     .connect_ms = 5000,

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * How many variants a primary has (cache/vary.h). The number stands in the primary's meta, where no
+ * reader looks; the owner changes it when it links and unlinks variants, and a variant's owner is
+ * its primary's. A primary that comes back under its old nonce counts anew, so it may have some
+ * more.
+ */
+#include "cache/private.h"
+
+static struct cache_object *primary_of(struct cache *c, const struct cache_object *o)
+{
+    char room[CACHE_KEY_MAX];
+    struct cache_name url;
+    struct cache_vary v;
+    uint64_t nonce;
+    if (!cache_variant_key(cache_object_key(o, room), o->key_len, &url, &nonce))
+        return NULL;
+    struct cache_object *primary =
+        cache_index_find(c, cache_hash(c, url.p, url.len), url.p, url.len);
+    size_t len;
+    const char *head = primary && primary->meta.varies ? cache_head(primary, &len) : NULL;
+    return head && cache_vary_read(&v, head, len) && v.nonce == nonce ? primary : NULL;
+}
+
+void cache_variant_count(struct cache *c, const struct cache_object *o, int change)
+{
+    struct cache_object *primary = primary_of(c, o);
+    if (primary && (change > 0 || primary->meta.variants))
+        primary->meta.variants += (uint64_t)(int64_t)change;
+}
+
+uint64_t cache_siblings(struct cache *c, const struct cache_object *o)
+{
+    if (o->meta.varies)
+        return o->meta.variants;
+    if (!object_is_variant(o))
+        return 1;
+    const struct cache_object *primary = primary_of(c, o);
+    return primary ? primary->meta.variants : 0;
+}

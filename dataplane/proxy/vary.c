@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Responses that vary (RFC 9111 4.1): which variant a request selects, what a fill sends so that
+ * the origin selects, and what a response's Vary makes of the fill and of those who wait for it.
+ *
+ *   R: look-up of the URL --primary?--> key of the names, the nonce and the request --> look-up
+ *   O: fill of a URL of which nothing is known: sends Accept-Encoding, as its first request has it
+ *      head with Vary: a primary, and the fill goes on under its variant's key; who waits and has
+ *      other values is sent back to look again, and finds the primary
+ *
+ * A fill sends the fields by which its key was made, and no others, so a variant holds what was
+ * selected by its key. Of an unknown URL Accept-Encoding alone is sent: a coded response gives
+ * itself away by Content-Encoding and is told apart by it though it says no Vary, so an origin that
+ * forgets to say it can't have clients given what they can't read. What else an origin negotiates
+ * by (Accept, Accept-Language) it must name first; that costs one request more for as long as the
+ * primary stands, and whoever does not name it gives everybody what it gives without.
+ *
+ * The names of a URL only grow while its primary stands, for origins leave Vary out of some
+ * responses: to tell apart by too many fields is wasteful, by too few is wrong.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "dataplane/proxy/proxy_internal.h"
+
+static const char accept_encoding[] = "accept-encoding";
+
+/* --- what requests and fills say ---------------------------------------------------------------
+ */
+
+/* What is kept of a long head are the lines alone: with a request line they are read as any. */
+static bool parse_kept(const struct request *r, char *text, size_t room, struct http_head *h)
+{
+    if (r->head_raw)
+        return http_parse_request(r->head, r->head_len, h) == HTTP_OK;
+    struct head_writer w = {text, 0, room, false};
+    head_text(&w, "GET / HTTP/1.1\r\nHost: x\r\n");
+    head_write(&w, r->head, r->head_len);
+    head_text(&w, "\r\n");
+    return !w.bad && http_parse_request(text, w.len, h) == HTTP_OK;
+}
+
+/* The lines of one field, joined (RFC 9110 5.2). False: not to be told apart by them. */
+static bool join_lines(const struct request *r, const struct http_head *h,
+                       const struct cache_name *name, struct writer *w, bool *present)
+{
+    *present = false;
+    for (unsigned i = 0; i < h->fields; i++) {
+        const struct http_field *f = &h->field[i];
+        if (f->name.len != name->len || strncasecmp(f->name.p, name->p, name->len) != 0 ||
+            !request_field_selects(h, f, r->open))
+            continue;
+        if (f->known == HTTP_COOKIE) /* nearly each client's own: those without one share */
+            return false;
+        if (*present)
+            write_bytes(w, ", ", 2);
+        write_bytes(w, f->value.p, f->value.len);
+        *present = true;
+    }
+    return !w->bad;
+}
+
+/* The values of `v`'s names as this request has them, or as an origin would see them. False: they
+ * are too long, or somebody's own. */
+static bool request_values(const struct request *r, const struct cache_vary *v, struct writer *out)
+{
+    char text[PROXY_REQUEST_HEAD + 64], lines[CACHE_VALUES_MAX];
+    struct http_head h;
+    struct cache_name name;
+    bool present;
+    if (!parse_kept(r, text, sizeof(text), &h))
+        return false;
+    for (size_t at = 0; cache_vary_next(v, &at, &name);) {
+        struct writer w = writer_of(lines, sizeof(lines));
+        if (!join_lines(r, &h, &name, &w, &present))
+            return false;
+        cache_value_write(out, &name, present ? lines : NULL, sizeof(lines) - writer_left(&w));
+    }
+    return !out->bad;
+}
+
+/* Room for values behind a URL of that length. */
+static size_t values_room(size_t url_len)
+{
+    size_t used = CACHE_VARIANT_PREFIX + url_len;
+    size_t left = used < CACHE_KEY_MAX ? CACHE_KEY_MAX - used : 0;
+    return left < CACHE_VALUES_MAX ? left : CACHE_VALUES_MAX;
+}
+
+bool vary_key(struct request *r, const struct cache_vary *v)
+{
+    size_t room = values_room(r->url_len);
+    struct writer w = writer_of(r->url + r->url_len, room);
+    r->varies = request_values(r, v, &w);
+    if (!r->varies)
+        return false;
+    r->values_len = (uint16_t)(room - writer_left(&w));
+    cache_variant_begin(r->prefix, r->url_len, v->nonce);
+    return true;
+}
+
+/* What the fill has sent of this field. */
+static struct cache_value fill_value(const struct fill *f, const struct cache_name *wanted)
+{
+    struct cache_name name;
+    struct cache_value value;
+    size_t at = 0, i = 0;
+    while (cache_vary_next(&f->vary, &at, &name) &&
+           cache_value_next(f->url + f->url_len, f->values_len, &i, &value))
+        if (name.len == wanted->len && memcmp(name.p, wanted->p, name.len) == 0)
+            return value;
+    return (struct cache_value){.present = false};
+}
+
+static void fill_values(const struct fill *f, const struct cache_vary *v, struct writer *out)
+{
+    struct cache_name name;
+    for (size_t at = 0; cache_vary_next(v, &at, &name);) {
+        struct cache_value value = fill_value(f, &name);
+        cache_value_write(out, &name, value.present ? value.p : NULL, value.len);
+    }
+}
+
+void vary_write_fields(const struct fill *f, struct head_writer *w)
+{
+    struct cache_name name;
+    struct cache_value value;
+    size_t at = 0, i = 0;
+    while (cache_vary_next(&f->vary, &at, &name) &&
+           cache_value_next(f->url + f->url_len, f->values_len, &i, &value))
+        if (value.present)
+            head_printf(w, "%.*s: %.*s\r\n", (int)name.len, name.p, (int)value.len, value.p);
+}
+
+void vary_said(const struct http_head *h, struct cache_vary *out)
+{
+    bool coded = false;
+    *out = (struct cache_vary){0};
+    for (unsigned i = 0; i < h->fields; i++) {
+        const struct http_field *f = &h->field[i];
+        if (f->known == HTTP_VARY)
+            cache_vary_parse(out, f->value.p, f->value.len);
+        else if (f->known == HTTP_OTHER && text_equals(f->name, "Content-Encoding"))
+            coded = coded || (f->value.len && !text_equals(f->value, "identity"));
+    }
+    /* always sent, so always told apart by where anything is */
+    if (coded || out->names)
+        cache_vary_add(out, accept_encoding, sizeof(accept_encoding) - 1);
+}
+
+bool vary_suits(const struct fill *f, const struct request *r)
+{
+    char theirs[CACHE_VALUES_MAX], ours[CACHE_VALUES_MAX];
+    struct writer a = writer_of(theirs, sizeof(theirs)), b = writer_of(ours, sizeof(ours));
+    if (f->said.any)
+        return false;
+    if (!f->said.names)
+        return true;
+    fill_values(f, &f->said, &b);
+    return request_values(r, &f->said, &a) && !b.bad && writer_left(&a) == writer_left(&b) &&
+           memcmp(theirs, ours, sizeof(ours) - writer_left(&b)) == 0;
+}
+
+/* --- R -----------------------------------------------------------------------------------------
+ */
+
+static bool read_primary(const struct cache_object *o, struct cache_vary *v)
+{
+    size_t len;
+    const char *head = cache_head(o, &len);
+    return cache_vary_read(v, head, len);
+}
+
+void vary_select_all(struct proxy *p, struct request **batch, struct cache_probe *probe, unsigned n)
+{
+    struct cache_probe second[PROXY_BURST];
+    unsigned which[PROXY_BURST], m = 0;
+    for (unsigned i = 0; i < n; i++) {
+        struct request *r = batch[i];
+        struct cache_vary v;
+        if (!probe[i].found || !cache_meta(probe[i].found)->varies)
+            continue;
+        r->alone = !read_primary(probe[i].found, &v) || !vary_key(r, &v);
+        probe[i].found = NULL;
+        if (r->alone)
+            continue;
+        struct http_text key = request_key(r);
+        second[m] = (struct cache_probe){.key = key.p, .key_len = key.len};
+        which[m++] = i;
+    }
+    cache_prepare(p->cache, second, m);
+    cache_touch(p->cache, second, m);
+    cache_act(p->cache, second, m);
+    for (unsigned i = 0; i < m; i++) {
+        probe[which[i]] = second[i];
+        batch[which[i]]->vary_miss = !second[i].found;
+    }
+}
+
+/* --- O -----------------------------------------------------------------------------------------
+ */
+
+static const struct cache_object *lookup(struct proxy *p, struct http_text key)
+{
+    return cache_lookup_owner(p->cache, cache_hash(p->cache, key.p, key.len), key.p, key.len);
+}
+
+/* The names under which the URL's variants stand. False: it has none. */
+static bool primary_names(struct proxy *p, struct http_text url, struct cache_vary *v)
+{
+    const struct cache_object *o = lookup(p, url);
+    return o && cache_meta(o)->varies && read_primary(o, v);
+}
+
+bool vary_in_force(struct proxy *p, const struct request *r, struct cache_vary *v)
+{
+    uint64_t nonce;
+    struct http_text key = request_key(r);
+    struct cache_name url;
+    bool stands = primary_names(p, (struct http_text){r->url, r->url_len}, v);
+    if (r->varies)
+        return stands && cache_variant_key(key.p, key.len, &url, &nonce) && nonce == v->nonce;
+    *v = (struct cache_vary){0};
+    cache_vary_add(v, accept_encoding, sizeof(accept_encoding) - 1);
+    return !stands;
+}
+
+void vary_begin(struct fill *f, const struct request *r, const struct cache_vary *v)
+{
+    f->vary = *v;
+    f->varies = r->varies;
+    if (r->varies) {
+        struct http_text key = request_key(r);
+        memcpy(f->variant, key.p, key.len);
+        f->values_len = r->values_len;
+        return;
+    }
+    size_t room = values_room(f->url_len);
+    struct writer w = writer_of(f->url + f->url_len, room);
+    if (request_values(r, v, &w))
+        f->values_len = (uint16_t)(room - writer_left(&w));
+    else
+        f->vary = (struct cache_vary){0}; /* no room: nothing is sent */
+}
+
+/* The object that says by what the URL's responses vary takes the place of what stood there. */
+static bool link_primary(struct fill *f, struct now now)
+{
+    struct proxy *p = f->proxy;
+    char head[CACHE_VARY_STORED];
+    size_t len = cache_vary_write(&f->vary, head);
+    struct cache_meta meta = {.varies = true,
+                              .response_s = now.wall_s,
+                              .lifetime_s = CACHE_SECONDS_MAX}; /* it goes by use alone */
+    struct hash128 hash = cache_hash(p->cache, f->url, f->url_len);
+    const struct cache_object *old = cache_lookup_owner(p->cache, hash, f->url, f->url_len);
+    struct cache_object *o = cache_begin(p->cache, hash, f->url, f->url_len, &meta, head, len, now);
+    if (!o)
+        return false;
+    if (old)
+        refs_forget(p, old, false);
+    cache_complete(p->cache, o);
+    cache_link(p->cache, o);
+    cache_unpin(o, p->config.worker);
+    return true;
+}
+
+/* The fill goes on under the key that its answer belongs under. False: there is no room for it. */
+static bool rekey(struct fill *f, const struct cache_vary *v)
+{
+    struct proxy *p = f->proxy;
+    char values[CACHE_VALUES_MAX];
+    struct writer w = writer_of(values, values_room(f->url_len));
+    fill_values(f, v, &w);
+    if (w.bad)
+        return false;
+    f->values_len = (uint16_t)(w.p - (uint8_t *)values);
+    memcpy(f->url + f->url_len, values, f->values_len);
+    cache_variant_begin(f->prefix, f->url_len, v->nonce);
+    f->vary = *v;
+    f->varies = true;
+    struct http_text key = fill_key(f);
+    f->hash = cache_hash(p->cache, key.p, key.len);
+    if (f->stale) /* of the other key: here it confirms nothing */
+        cache_unpin(f->stale, p->config.worker);
+    f->stale = NULL;
+    return true;
+}
+
+/* Who has the fill's values stays and waits; until it is answered, a request's key is ours. */
+static void sort_waiting(struct fill *f)
+{
+    struct proxy *p = f->proxy;
+    struct request *list = f->waiting, **tail = &f->waiting;
+    struct http_text ours = fill_key(f);
+    f->waiting = NULL;
+    while (list) {
+        struct request *r = list;
+        list = r->o.next;
+        struct http_text key = {NULL, 0};
+        if (vary_key(r, &f->vary))
+            key = request_key(r);
+        if (key.len == ours.len && memcmp(key.p, ours.p, ours.len) == 0) {
+            r->hash = f->hash;
+            r->o.next = NULL;
+            *tail = r;
+            tail = &r->o.next;
+        } else if (r->varies) {
+            counter_inc(&p->counters.proxy_vary_again_total);
+            fill_answer(f, r, PROXY_AGAIN, 0);
+        } else {
+            fill_answer(f, r, r->peer ? PROXY_FAILED : PROXY_RELEASE, r->peer ? 504 : 0);
+        }
+    }
+}
+
+/* By what the answer is to be found: its own names, those that are known, and those of the fill.
+ * True: that is how the fill is keyed already. */
+static bool choose_names(struct fill *f, struct cache_vary *v, bool *stands)
+{
+    struct proxy *p = f->proxy;
+    struct cache_vary known;
+    *v = f->said;
+    if (f->varies)
+        cache_vary_join(v, &f->vary);
+    *stands = !f->purged && primary_names(p, (struct http_text){f->url, f->url_len}, &known);
+    if (*stands && cache_vary_within(v, &known)) {
+        v->nonce = known.nonce;
+        cache_vary_join(v, &known);
+    } else {
+        if (*stands)
+            cache_vary_join(v, &known);
+        *stands = false;
+        /* the one that stood when the fill began is gone, and may come back */
+        bool same = f->varies && cache_vary_within(v, &f->vary);
+        v->nonce = same ? f->vary.nonce : rng_u64(&p->rng) | 1;
+    }
+    return f->varies ? v->nonce == f->vary.nonce : v->names == 0;
+}
+
+enum vary_end vary_settle(struct fill *f, struct now now)
+{
+    struct proxy *p = f->proxy;
+    struct cache_vary v;
+    bool waited = f->waiting != NULL, stands;
+    bool keyed = choose_names(f, &v, &stands);
+    if (v.any)
+        return VARY_NOT_STORED;
+    if (!keyed) {
+        if (!rekey(f, &v))
+            return VARY_NOT_STORED;
+        sort_waiting(f);
+    }
+    if (!f->varies || f->share_only)
+        return waited && !f->waiting ? VARY_NOBODY : VARY_STORED;
+    if (!stands && !f->purged && !link_primary(f, now))
+        return VARY_NOT_STORED;
+    if (waited && !f->waiting)
+        return VARY_NOBODY;
+    const struct cache_object *primary = lookup(p, (struct http_text){f->url, f->url_len});
+    if (!f->purged && primary && cache_siblings(p->cache, primary) >= CACHE_VARIANTS &&
+        !lookup(p, fill_key(f))) {
+        counter_inc(&p->counters.proxy_variants_full_total);
+        return VARY_NOT_STORED;
+    }
+    return VARY_STORED;
+}
+
+bool vary_confirms(const struct fill *f)
+{
+    return !f->said.any && (f->varies ? cache_vary_within(&f->said, &f->vary) : !f->said.names);
+}
