@@ -110,6 +110,25 @@ void restart_complain(struct restart *r, const char *what, int error)
                     : "see to that disk and folder, or move cache.restart_file");
 }
 
+/* RFC 9111 4.4: what unsafe requests have invalidated must not come back either. Workers forget it
+ * before the client hears, and nothing of it is loaded; the file goes at control's next turn,
+ * within a second. */
+static void see_invalidations(struct control *c)
+{
+    struct restart *r = c->restart;
+    struct worker_stats w;
+    uint64_t n = 0;
+    for (unsigned i = 0; i < c->workers; i++) {
+        node_stats(c->node, i, &w);
+        n += counter_read(&w.proxy->proxy_invalidations_total);
+    }
+    if (n == r->invalidations)
+        return;
+    r->invalidations = n;
+    restart_purge_begins(c);
+    restart_purge_ends(c);
+}
+
 /* --- control's turns ----------------------------------------------------------------------- */
 
 void restart_poll(struct control *c, struct now now)
@@ -117,6 +136,7 @@ void restart_poll(struct control *c, struct now now)
     struct restart *r = c->restart;
     if (!r)
         return;
+    see_invalidations(c);
     enum restart_task was = r->task_out;
     if (r->running && take_done(r)) {
         if (r->phase == PHASE_SAVING)

@@ -12,7 +12,8 @@
  * touches a task's memory between being told and telling, control outside of that (the mutex orders
  * both). No worker waits for it. Objects of a purge must not come back: it stops the loading before
  * the workers are told, and takes the file away before it is answered, and no file that was begun
- * before gets the name.
+ * before gets the name. What an unsafe request invalidates (RFC 9111 4.4) takes the file away
+ * within a second: a node killed before that may have it back.
  */
 #ifndef CORAL_CONTROL_RESTART_H
 #define CORAL_CONTROL_RESTART_H

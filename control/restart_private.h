@@ -83,6 +83,7 @@ struct restart {
      */
     pthread_mutex_t name_lock;
     uint64_t purges, purges_begun;
+    uint64_t invalidations; /* of the workers, as seen */
 
     /* for the status */
     int64_t saved_s;

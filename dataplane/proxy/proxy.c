@@ -215,6 +215,7 @@ bool proxy_drop(struct proxy *p, struct hash128 hash, const char *key, size_t n,
         f->purged = true;
         index_withdraw(f, now);
     }
+    p->restore_over = true; /* it may be among what is still to come from an earlier run */
     const struct cache_object *o = cache_lookup_owner(p->cache, hash, key, n);
     if (!o)
         return false;

@@ -160,7 +160,8 @@ struct proxy_piece {
 };
 /* Takes a piece from its byte `from` on, at most `limit` bytes; returns how many, call again until
  * it has all. Owner worker only, one object at a time. An object is linked when its last piece has
- * said that it is good, unless one stands there already; what there is no room for is left out. */
+ * said that it is good, unless one stands there already; what there is no room for is left out, and
+ * all that comes after a purge or an invalidation of any key of this worker's. */
 size_t proxy_restore(struct proxy *p, const struct proxy_piece *piece, size_t from, size_t limit,
                      struct now now);
 void proxy_restore_stop(struct proxy *p); /* gives up what is begun */

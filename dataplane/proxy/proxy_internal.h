@@ -662,6 +662,7 @@ struct proxy {
     struct forget *forget_pool, *forget_free;
 
     struct cache_object *restoring; /* begun by proxy_restore, pinned, not linked */
+    bool restore_over;              /* something was purged: nothing more is restored here */
     uint64_t restore_put_us;        /* when the last restored object's reference is put */
 
     struct known pass_known[PROXY_PASS_KNOWN];

@@ -136,6 +136,10 @@ size_t proxy_restore(struct proxy *p, const struct proxy_piece *piece, size_t fr
 {
     size_t n = piece->len - from < limit ? piece->len - from : limit;
     p->now = now;
+    if (p->restore_over) {
+        restore_drop(p);
+        return n;
+    }
     if (piece->first && from == 0) {
         restore_drop(p); /* the one before has no end */
         restore_begin(p, piece, now);
