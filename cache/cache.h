@@ -210,6 +210,32 @@ void cache_on_damage(struct cache *c, unsigned worker, cache_damage *fn, void *c
 void cache_scrub(struct cache *c, unsigned worker, struct now now);
 uint64_t cache_scrub_deadline_us(const struct cache *c, unsigned worker);
 
+/* --- over a restart (warm.c); owner only ------------------------------------------------------ */
+
+/* How much of use an object has been, as eviction sees it; more is hotter. */
+#define CACHE_HEAT_MAX     7u
+#define CACHE_HEAT_CLASSES 4u
+unsigned cache_heat(const struct cache_object *o);
+/* Of an object that is not linked yet: eviction treats it as one that has that heat. */
+void cache_heat_set(struct cache_object *o, unsigned heat);
+/* Where a walk over a worker's objects is; zeros: at its begin. */
+struct cache_walk {
+    uint32_t bucket;
+    uint8_t shard;
+    bool over;
+};
+#define CACHE_WALK_ROOM 7 /* objects that one bucket has at most */
+/* The complete objects of one class (0 to CACHE_HEAT_CLASSES - 1, the coldest first) among the next
+ * `buckets` buckets of the worker's shards; fewer when less than CACHE_WALK_ROOM is left in `out`.
+ * Returns how many. What is linked or changes its class while a walk goes on may be missed or come
+ * twice. They are valid as what cache_find returns. */
+unsigned cache_walk(const struct cache *c, unsigned worker, struct cache_walk *at, unsigned heat,
+                    unsigned buckets, const struct cache_object **out, unsigned room);
+/* Whether a body of that many bytes would push nothing out. */
+bool cache_has_room(const struct cache *c, unsigned worker, uint64_t bytes);
+/* The key; in one piece in the object, else put together in `room`. Any reader. */
+const char *cache_key(const struct cache_object *o, char room[static CACHE_KEY_MAX], size_t *len);
+
 const struct cache_counters *cache_counters(const struct cache *c, unsigned worker);
 
 #endif

@@ -162,6 +162,26 @@ static bool is_short(const struct cache_worker *w, uint64_t chunks)
            w->used.heap - f->heap - g->heap > w->total.heap;
 }
 
+bool cache_has_room(const struct cache *c, unsigned worker, uint64_t bytes)
+{
+    uint64_t chunks = chunks_for(bytes);
+    return !is_short(&c->worker[worker], chunks + chunks / 512 + 2); /* and its maps */
+}
+
+/* What of this policy's state is kept over a restart: the queue, and the uses. */
+unsigned cache_heat(const struct cache_object *o)
+{
+    uint8_t uses = __atomic_load_n(&o->uses, __ATOMIC_RELAXED);
+    return (o->queue == QUEUE_MAIN ? 4u : 0u) + (uses > 3 ? 3 : uses);
+}
+
+void cache_heat_set(struct cache_object *o, unsigned heat)
+{
+    if (heat >= 4)
+        o->flags |= OBJECT_TO_MAIN;
+    __atomic_store_n(&o->uses, (uint8_t)(heat & 3), __ATOMIC_RELAXED);
+}
+
 void cache_evict_for(struct cache *c, struct cache_worker *w, uint64_t chunks)
 {
     for (unsigned i = 0; i < EVICT_STEPS && is_short(w, chunks); i++) {

@@ -80,7 +80,10 @@ struct config {
     unsigned ports;
     struct config_port port[CONFIG_PORTS];
     uint64_t cache_bytes, http_port, connections;
-    unsigned controller; /* enum config_controller */
+    bool restart;
+    char restart_file[CONFIG_TEXT];              /* "": by STATE_DIRECTORY */
+    uint64_t restart_bytes, restart_interval_ms; /* bytes 0: as cache_bytes */
+    unsigned controller;                         /* enum config_controller */
     uint64_t network_limit, reader_floor, keepalive_ms;
     struct config_file key_file;
     unsigned keys;

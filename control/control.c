@@ -125,6 +125,12 @@ static void handle_event(struct control *c, const struct node_event *e, struct n
         log_warning("damaged in memory, dropped; if it happens again test the memory url=%.*s",
                     (int)e->damaged.len, e->damaged.url);
         break;
+    case NODE_SAVED:
+        restart_saved(c, e->ptr);
+        break;
+    case NODE_LOADED:
+        restart_loaded(c, e->ptr);
+        break;
     }
 }
 
@@ -149,6 +155,7 @@ static uint64_t next_deadline(const struct control *c, uint64_t jobs_us, uint64_
     at = earlier(at, hints_deadline_us(c));
     at = earlier(at, near_deadline_us(c, now_us));
     at = earlier(at, server_deadline_us(c->server));
+    at = earlier(at, restart_deadline_us(c));
     if (c->retirements || dht_member_changed(c->member) || (c->draining && !c->drained))
         at = earlier(at, now_us + RECLAIM_US);
     return at;
@@ -164,6 +171,7 @@ static void turn(struct control *c)
     member_poll(c, now);
     hints_poll(c, now);
     near_poll(c);
+    restart_poll(c, now);
     if (dht_member_changed(c->member))
         control_publish(c);
     if (c->retirements)
@@ -214,6 +222,9 @@ int control_run(struct control *c)
     if (epoll >= 0 && watch(epoll, signals) && watch(epoll, node_event_fd(c->node)) &&
         watch(epoll, server_fd(c->server))) {
         status_sample(c, control_now().mono_us);
+        restart_start(c);
+        if (restart_fd(c) >= 0)
+            watch(epoll, restart_fd(c));
         sd_notify(0, "READY=1");
         loop(c, epoll, signals);
         status = 0;
@@ -231,6 +242,7 @@ int control_run(struct control *c)
             control_filled(c, e.ptr);
         else if (e.type == NODE_TCP_SHOWN)
             control_tcp_shown(c, e.ptr);
+    restart_stop(c, signals);
     control_jobs_end(c);
     member_save(c, control_now());
     if (c->cut)

@@ -13,6 +13,7 @@
  *   tcp.c       the answers to `tcp`       hints.c    the routers around us
  *   member.c    membership's host          state.c    what is kept over restarts
  *   index.c     the answers to `peers`, `clusters` and `lookup`
+ *   restart.c   what the cache had, over restarts; restart_file.c  its file
  *   near.c      who is near an address: the answer to `near`
  *   config*.c   the configuration's reader, by schema.h; report.c prints its mistakes
  */
@@ -22,6 +23,7 @@
 #include "control/config.h"
 #include "control/near.h"
 #include "control/request.h"
+#include "control/restart.h"
 #include "control/server.h"
 #include "control/view.h"
 #include "dataplane/worker/node.h"
@@ -141,6 +143,7 @@ struct control {
     uint64_t hints_round_us; /* when our surroundings are traced next */
     uint64_t hints_wait_us;  /* from then to the next time */
     struct near near;
+    struct restart *restart; /* NULL: the cache starts cold */
 
     bool draining; /* takes no new connections, finishes what runs */
     bool drained;  /* has finished, or cut what did not */

@@ -215,6 +215,7 @@ static void purge_begin(struct control *c, uint32_t client, const struct request
         lent->purge.len = len;
         memcpy(lent->purge.url, url, len);
         m.ptr[0] = &lent->purge;
+        restart_purge_begins(c);
         if (control_command(c, node_owner(c->node, url, len), &m))
             return;
     }
@@ -230,6 +231,7 @@ void control_purged(struct control *c, struct node_purge *purge)
         (struct lent_purge *)(void *)((char *)purge - offsetof(struct lent_purge, purge));
     struct job *j = job_find(c, lent->job);
 
+    restart_purge_ends(c); /* found or not: the file may have it yet */
     if (j && purge->found) {
         log_info("purged url=%s", j->request.url);
         job_end(c, j, json_pack("{s:b, s:s}", "ok", 1, "url", j->request.url));

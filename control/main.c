@@ -273,6 +273,7 @@ static void set_signals(void)
     sigprocmask(SIG_BLOCK, &mask, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file over its limit is an error of the write */
 }
 
 static int start(const struct options *o, const struct config *c, struct proxy_policy *policy)

@@ -52,6 +52,17 @@ X(PORT, "ports[].mtu", UINT, mtu, "1500", 1280, 1900, RESTART, \
   "Largest IP packet, in bytes.") \
 X(NODE, "cache.memory", SIZE, cache_bytes, "256MiB", 16 * SCHEMA_MIB, 4 * SCHEMA_TIB, RESTART, \
   "Memory for cached bodies, taken at start; from hugepages where enough are free.") \
+X(NODE, "cache.restart", BOOL, restart, "true", 0, 0, RESTART, \
+  "Keep what is cached over a restart, in cache.restart_file.") \
+X(NODE, "cache.restart_file", PATH, restart_file, "", 0, 0, RESTART, \
+  "File of the cached objects, hottest first: written at a graceful stop and each restart_interval, " \
+  "read at the start while the node serves. Default: cache.restart in $STATE_DIRECTORY; nothing is " \
+  "kept where that is not set. It is bound to the cluster's key and this node's address; a purge " \
+  "takes it away until the next one is written.") \
+X(NODE, "cache.restart_interval", TIME, restart_interval_ms, "10min", 0, 7 * SCHEMA_D, RESTART, \
+  "How long after one such file the next is written, if the cache has changed. 0: only at a stop.") \
+X(NODE, "cache.restart_size", SIZE, restart_bytes, "", 1 * SCHEMA_MIB, 4 * SCHEMA_TIB, RESTART, \
+  "Bytes that the file may have; what is colder stays out. Default: as cache.memory.") \
 X(NODE, "http.port", UINT, http_port, "80", 1, 65535, RESTART, \
   "TCP port of the proxy. It may differ from node to node.") \
 X(NODE, "http.connections", UINT, connections, "16384", 64, 4194304, RESTART, \

@@ -193,6 +193,9 @@ json_t *status_json(const struct control *c, const struct job *job)
                   (json_int_t)(stats_sum(w, n, "cache_chunks") * CACHE_CHUNK_BYTES), "used",
                   (json_int_t)(stats_sum(w, n, "cache_chunks_used") * CACHE_CHUNK_BYTES), "objects",
                   (json_int_t)stats_sum(w, n, "cache_objects")));
+    json_t *restart = restart_json(c);
+    if (restart)
+        json_object_set_new(o, "restart", restart);
     json_object_set_new(o, "surroundings", hints_json(c));
     if (zone)
         json_object_set_new(o, "dns",

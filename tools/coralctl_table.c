@@ -124,6 +124,34 @@ static void status_fills(const json_t *answer, FILE *to)
                 text(fill, "source"));
 }
 
+static void status_restart(const json_t *answer, FILE *to)
+{
+    const json_t *r = json_object_get(answer, "restart");
+    char objects[UNITS_TEXT], bytes[UNITS_TEXT], age[UNITS_TEXT], loaded[UNITS_TEXT],
+        of[UNITS_TEXT];
+
+    if (!json_is_object(r))
+        return;
+    if (json_integer_value(json_object_get(r, "age_s")) >= 0)
+        fprintf(to, " restart    %s object%s, %s saved %s ago",
+                units_count_round((double)number(r, "objects"), objects),
+                plural(number(r, "objects")), units_size_round(number(r, "bytes"), bytes),
+                units_span_round(number(r, "age_s"), age));
+    else
+        fprintf(to, " restart    no file yet");
+    if (strcmp(text(r, "state"), "idle") != 0)
+        fprintf(to, "   %s", text(r, "state"));
+    if (number(r, "loaded_of"))
+        fprintf(to, "   at the start %s of %s taken over",
+                units_count_round((double)number(r, "loaded"), loaded),
+                units_count_round((double)number(r, "loaded_of"), of));
+    if (number(r, "refused"))
+        fprintf(to, ", %llu refused", (unsigned long long)number(r, "refused"));
+    fprintf(to, "\n");
+    if (*text(r, "error"))
+        fprintf(to, "            %s\n", text(r, "error"));
+}
+
 void table_status(const json_t *answer, FILE *to)
 {
     char up[UNITS_TEXT], rate[UNITS_TEXT];
@@ -136,6 +164,7 @@ void table_status(const json_t *answer, FILE *to)
     status_workers(answer, to);
     status_http(answer, to);
     status_cache(answer, to);
+    status_restart(answer, to);
     status_index(answer, to);
     if (json_is_object(dns))
         fprintf(to, " dns        %s/s   zone %s, %llu %s named\n",

@@ -99,7 +99,8 @@ class Demo:
         for c, net in CLIENTS.items():
             lab.client(c, net)
         for i in range(1, o.nodes + 1):
-            lab.node(i, workers=2 if i == 2 else 1)
+            lab.node(i, workers=2 if i == 2 else 1,
+                     cache=f"256MiB, restart_file: {FOLDER}/n{i}.restart")
         lab.node_wait(range(1, o.nodes + 1), seconds=30)
         status = [lab.ctl(i, "status") for i in lab.nodes]
         drivers = collections.Counter(p["driver"] for s in status for p in s["ports"])
@@ -427,6 +428,34 @@ class Demo:
                          for n, c in sorted(levels.items(), reverse=True) if n > 0)
         self.check(levels and all(len(c) == 1 for c in levels.values()), f"clusters of the index: {text}")
 
+    def come_back(self):
+        """A graceful stop and a start: it has what it had, before anybody is asked."""
+        i, lab = self.survivors()[-1], self.lab
+        fetch = lab.inside("c2", "curl", "-sS", "-i", "--max-time", "20", "--resolve",
+                           f"{HOST}:80:{Lab.node_v4(i)}")
+        for path in self.crowd:
+            run(*fetch, "-o", "/dev/null", f"http://{HOST}{path}", check=False)
+        lab.ctl(i, "stop", timeout=40)
+        lab.nodes[i].wait(10)
+        t = time.time()
+        lab.node_start(i)
+        lab.node_wait([i])
+        lab.wait(lambda: lab.ctl(i, "status")["restart"]["state"] != "loading", 20,
+                 f"n{i} did not read its restart file: {lab.log_tail(f'n{i}')}")
+        took, warm = time.time() - t, lab.ctl(i, "status")["restart"]
+        before, hits, right = len(lab.origin_log()), 0, 0
+        for path in self.crowd:
+            p = subprocess.run([*fetch, f"http://{HOST}{path}"], stdout=subprocess.PIPE, timeout=30)
+            head, _, body = p.stdout.partition(b"\r\n\r\n")
+            hits += b"; hit" in head
+            right += hashlib.sha256(body).hexdigest() == self.sha[path]
+        time.sleep(0.3)
+        asked, n = len(lab.origin_log()) - before, len(self.crowd)
+        self.check(hits == right == n and asked == 0,
+                   f"n{i} stopped and came back warm: {warm['loaded']} of {warm['loaded_of']} objects "
+                   f"{took:.1f} s after its start; {hits} of {n} fetches hits, {right} identical, "
+                   f"{asked} asked of the origin")
+
     def down(self):
         self.lab.close()
         if getattr(self, "pages_before", None) is not None:
@@ -461,6 +490,7 @@ class Demo:
         self.judge_big()
         self.judge_origin()
         self.judge_clusters()
+        self.come_back()
         for i in self.survivors():
             if self.lab.nodes[i].poll() is not None:
                 self.check(False, f"n{i} died: {self.lab.log_tail(f'n{i}')}")

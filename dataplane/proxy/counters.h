@@ -53,6 +53,11 @@
     X(proxy_let_go_cut_total, "connections", "Connections reset: likewise, and they took nothing") \
     X(proxy_messages_kept_total, "messages", "Messages that waited for a full ring")               \
     X(proxy_references_full_total, "references", "References not renewed: the list was full")      \
+    X(proxy_restored_total, "objects", "Objects taken over from before the start")                 \
+    X(proxy_restored_bytes_total, "bytes", "Their body bytes")                                     \
+    X(proxy_restore_newer_total, "objects", "Not taken over: it was in the cache already")         \
+    X(proxy_restore_old_total, "objects", "Not taken over: too old by now to be served")           \
+    X(proxy_restore_no_room_total, "objects", "Not taken over: it would have pushed others out")   \
     X(proxy_fills, "fills", "Fills in flight")                                                     \
     X(proxy_requests, "requests", "Requests in flight")                                            \
     X(proxy_references, "references", "References of this worker's objects in the index")

@@ -242,6 +242,7 @@ bool proxy_purge(struct proxy *p, const char *url, size_t len, struct now now)
 bool proxy_drop(struct proxy *p, struct hash128 hash, const char *key, size_t n, struct now now)
 {
     bool found = purge_fills(p, hash, (struct http_text){key, (uint32_t)n}, now);
+    p->restore_over = true; /* it may be among what is still to come from an earlier run */
     const struct cache_object *o = cache_lookup_owner(p->cache, hash, key, n);
     if (!o)
         return found;

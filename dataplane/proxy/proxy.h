@@ -22,6 +22,7 @@
 #include "base/message.h"
 #include "base/now.h"
 #include "cache/cache.h"
+#include "cache/saved.h"
 #include "dataplane/http/http.h"
 #include "dataplane/proxy/counters.h"
 #include "dht/dht.h"
@@ -138,6 +139,35 @@ uint64_t proxy_deadline_us(const struct proxy *p);
 /* Removes a URL from this node, all its variants (owner worker only): unlinks it and withdraws its
  * reference. True if it was there. */
 bool proxy_purge(struct proxy *p, const char *url, size_t len, struct now now);
+
+/* --- what an earlier run left (restore.c) --------------------------------- */
+
+/* A number for the rules under which a URL's objects are stored now; an object that was stored
+ * under others is not taken over. 0: this is no URL as it stands in the cache, or not served. Pure,
+ * any thread. */
+uint64_t proxy_policy_print(const struct proxy_policy *p, const char *url, size_t len);
+/* Whether stored head lines are such as we store: well-formed, without what is made anew. Pure. */
+bool proxy_stored_sane(const struct cache_meta *meta, const char *head, size_t len);
+
+/* A piece of an object that comes in the order of its bytes; all memory is the caller's. */
+struct proxy_piece {
+    const char *key, *head; /* of the first piece, with meta and heat */
+    const uint8_t *data;
+    size_t len;
+    struct cache_meta meta;
+    uint64_t policy; /* proxy_policy_print when it was saved */
+    uint16_t key_len, head_len;
+    uint8_t heat, owner; /* worker */
+    bool first, last;
+    bool good; /* of the last piece: it is what was saved; else it is dropped */
+};
+/* Takes a piece from its byte `from` on, at most `limit` bytes; returns how many, call again until
+ * it has all. Owner worker only, one object at a time. An object is linked when its last piece has
+ * said that it is good, unless one stands there already; what there is no room for is left out, and
+ * all that comes after a purge or an invalidation of any key of this worker's. */
+size_t proxy_restore(struct proxy *p, const struct proxy_piece *piece, size_t from, size_t limit,
+                     struct now now);
+void proxy_restore_stop(struct proxy *p); /* gives up what is begun */
 
 /* Fills in flight, for `coralctl status`. */
 struct proxy_fill_info {

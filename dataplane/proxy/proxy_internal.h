@@ -695,6 +695,9 @@ struct reference {
 };
 void refs_add(struct proxy *p, const struct cache_object *o, const struct dht_id *key,
               struct now now);
+/* The same, not before `at_us`. */
+void refs_add_later(struct proxy *p, const struct cache_object *o, const struct dht_id *key,
+                    uint64_t at_us);
 /* The object goes, or was replaced; `withdraw` takes the reference out of the index. */
 void refs_forget(struct proxy *p, const struct cache_object *o, bool withdraw);
 void refs_renew(struct proxy *p, struct reference *ref, struct now now);
@@ -784,6 +787,10 @@ struct proxy {
 
     struct reference *ref_pool, *ref_free, **ref_table;
     struct forget *forget_pool, *forget_free;
+
+    struct cache_object *restoring; /* begun by proxy_restore, pinned, not linked */
+    bool restore_over;              /* something was purged: nothing more is restored here */
+    uint64_t restore_put_us;        /* when the last restored object's reference is put */
 
     struct known pass_known[PROXY_PASS_KNOWN];
     struct known behind_known[PROXY_BEHIND_KNOWN];

@@ -88,6 +88,14 @@ void refs_add(struct proxy *p, const struct cache_object *o, const struct dht_id
         alarm_set(p, &ref->alarm, now.mono_us + ref_renew_us(p, ttl_ms));
 }
 
+void refs_add_later(struct proxy *p, const struct cache_object *o, const struct dht_id *key,
+                    uint64_t at_us)
+{
+    struct reference *ref = p->parts.asker ? ref_take(p, o, key) : NULL;
+    if (ref)
+        alarm_set(p, &ref->alarm, at_us);
+}
+
 void refs_forget(struct proxy *p, const struct cache_object *o, bool withdraw)
 {
     struct reference *ref = ref_find(p, o);

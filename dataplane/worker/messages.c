@@ -209,6 +209,12 @@ static void command(struct worker *w, const struct message *m)
     case NODE_PROBE:
         probe_send(w, (const struct node_probe *)m->body);
         break;
+    case NODE_SAVE:
+        warm_save(w, m->ptr[0]);
+        break;
+    case NODE_LOAD:
+        warm_load(w, m->ptr[0]);
+        break;
     }
 }
 
@@ -241,6 +247,7 @@ bool messages_poll(struct worker *w)
     }
     bool shown = event_room(w) && show_poll(w);
     shown |= over_poll(w);
+    shown |= (w->save || w->load[0]) && event_room(w) && warm_poll(w);
     n = ring_take(w->messages, m, WORKER_TURN);
     for (unsigned i = 0; i < n; i++) {
         if (m[i].type == WORKER_NEIGHBOUR)

@@ -71,6 +71,8 @@ enum node_command {
     NODE_CUT,    /* reset the client connections that are left */
     NODE_TCP,    /* ptr[0]: struct node_tcp, answered by NODE_TCP_SHOWN */
     NODE_PROBE,  /* body: struct node_probe; NODE_PROBED comes, or nothing */
+    NODE_SAVE,   /* ptr[0]: struct node_save, answered by NODE_SAVED */
+    NODE_LOAD,   /* ptr[0]: struct node_load, to all workers; each answers NODE_LOADED */
 };
 struct node_put { /* this node, under a key of the index */
     struct dht_id key;
@@ -118,6 +120,35 @@ struct node_tcp {
     struct tcp_info info[NODE_TCP_INFO];
 };
 
+/* Objects that a worker shows to be saved. They stay pinned, and may be read by one thread of
+ * control's, until the batch goes to the worker again, which it must. Zeros: the first one. */
+#define NODE_SAVE_OBJECTS 64
+#define NODE_SAVE_BYTES   (1u << 20) /* of bodies; the last one may be longer */
+struct node_save {
+    unsigned heat;        /* cache_walk's class */
+    bool enough;          /* show no more: only take the pins back */
+    struct cache_walk at; /* .over: there are no more of this class */
+    unsigned n;
+    uint64_t bytes;
+    const struct cache_object *object[NODE_SAVE_OBJECTS];
+};
+/* Pieces of objects of an earlier run, for all workers, who change nothing but their `at`. At most
+ * two batches are out at a time, and objects go on from one to the next. */
+#define NODE_LOAD_PIECES 256
+#define NODE_LOAD_BYTES  (1u << 20)
+struct node_load_at {
+    uint32_t piece;
+    size_t byte;
+};
+struct node_load {
+    const _Atomic bool *cancel; /* set by control: take no more of it */
+    bool last;                  /* what is begun after it has no end */
+    unsigned n;
+    struct proxy_piece piece[NODE_LOAD_PIECES];
+    struct node_load_at at[NODE_WORKERS];
+    uint8_t data[NODE_LOAD_BYTES]; /* keys, heads and bodies of the pieces */
+};
+
 /* Events: a worker -> control. */
 enum node_event_type {
     NODE_ANSWERED,  /* heard; tidings.rtt_us */
@@ -131,6 +162,8 @@ enum node_event_type {
     NODE_TCP_SHOWN, /* ptr */
     NODE_PROBED,    /* probed */
     NODE_DAMAGED,   /* damaged */
+    NODE_SAVED,     /* ptr */
+    NODE_LOADED,    /* ptr */
 };
 struct node_heard {
     struct dht_sender who;
@@ -184,6 +217,9 @@ bool node_command(struct node *n, unsigned worker, const struct message *m);
 bool node_event(struct node *n, struct node_event *out);
 int node_event_fd(struct node *n);
 
+/* What a worker's NODE_SAVE does, one step, for when the workers have stopped. True: the batch is
+ * as full as it gets. */
+bool node_save_step(struct node *n, unsigned worker, struct node_save *s, struct now now);
 /* Which worker owns a URL: purge goes there. */
 unsigned node_owner(struct node *n, const char *url, size_t len);
 

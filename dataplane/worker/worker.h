@@ -9,6 +9,7 @@
  *   messages.c  between workers          wait.c    frames that wait for a neighbour
  *   view.c      from and to control      dns_tcp.c DNS over TCP
  *   steer.c     RSS: tuples and ports     probe.c   datagrams that show the way
+ *   warm.c      objects that outlive a run
  */
 #ifndef CORAL_WORKER_WORKER_H
 #define CORAL_WORKER_WORKER_H
@@ -130,6 +131,8 @@ struct worker {
     struct dns_counters dns_counters;
     struct node_tcp *show, **show_tail;  /* being answered, oldest first */
     struct node_lent *over, **over_tail; /* to be given back to control, oldest first */
+    struct node_save *save;              /* being filled; NULL: none */
+    struct node_load *load[2];           /* being taken over, in order */
     uint16_t probe_port;                 /* where probes come from, nothing else does */
     unsigned probes;                     /* sent; the latest are in probe[] */
     struct worker_probe probe[WORKER_PROBES];
@@ -242,6 +245,11 @@ void probe_init(struct worker *w);
 void probe_send(struct worker *w, const struct node_probe *p);
 void probe_heard(void *ctx, const struct net_icmp_datagram *e);       /* net_host.icmp_datagram */
 void probe_take(struct worker *w, const struct net_icmp_datagram *e); /* by its port's owner */
+
+/* warm.c */
+void warm_save(struct worker *w, struct node_save *s);
+void warm_load(struct worker *w, struct node_load *l);
+bool warm_poll(struct worker *w);
 
 /* view.c */
 void view_load(struct worker *w);

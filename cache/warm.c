@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What is worth being kept over a restart: a walk over the index, one class of heat at a time.
+ *
+ * Not along eviction's queues: those change under a walk that lasts minutes, and a place in them
+ * would have to be held by an object. A bucket stays where it is. That costs a look at every object
+ * for each class, in steps that the caller sizes.
+ *
+ * Primaries and variants (cache/vary.h) are not kept: a variant is nothing without the nonce of its
+ * primary, and which of the two comes back first is up to chance.
+ */
+#include "cache/private.h"
+
+static unsigned heat_class(unsigned heat)
+{
+    return heat / 4 * 2 + (heat % 4 != 0);
+}
+
+/* Bucket `i` of a shard, those that overflowed behind the others; NULL: there are no more. */
+static const struct bucket *shard_bucket(const struct shard *s, uint32_t i)
+{
+    if (i <= s->mask)
+        return &s->bucket[i];
+    i -= s->mask + 1;
+    return i < s->overflow_used ? &s->overflow[i] : NULL;
+}
+
+static const struct bucket *walk_next(const struct cache *c, unsigned worker, struct cache_walk *at)
+{
+    for (; at->shard < CACHE_SHARDS; at->shard++, at->bucket = 0) {
+        const struct bucket *b =
+            c->owner[at->shard] == worker ? shard_bucket(&c->shard[at->shard], at->bucket) : NULL;
+        if (b) {
+            at->bucket++;
+            return b;
+        }
+    }
+    at->over = true;
+    return NULL;
+}
+
+unsigned cache_walk(const struct cache *c, unsigned worker, struct cache_walk *at, unsigned heat,
+                    unsigned buckets, const struct cache_object **out, unsigned room)
+{
+    unsigned n = 0;
+    static_assert(CACHE_WALK_ROOM == BUCKET_SLOTS, "a bucket fits");
+    for (; buckets && room - n >= BUCKET_SLOTS; buckets--) {
+        const struct bucket *b = walk_next(c, worker, at);
+        if (!b)
+            break;
+        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+            const struct cache_object *o = object_at(c, SLOT_REF(b->slot[i]));
+            if (o && object_state(o) == CACHE_COMPLETE && heat_class(cache_heat(o)) == heat &&
+                !o->meta.varies && !object_is_variant(o))
+                out[n++] = o;
+        }
+    }
+    return n;
+}
+
+const char *cache_key(const struct cache_object *o, char room[static CACHE_KEY_MAX], size_t *len)
+{
+    *len = o->key_len;
+    return cache_object_key(o, room);
+}

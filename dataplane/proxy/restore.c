@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Objects that an earlier run left: what must be true of one before it is believed, and how it
+ * comes into the cache while the worker serves.
+ */
+#include <string.h>
+
+#include "dataplane/proxy/proxy_internal.h"
+
+/* References are put at most this often a worker, 50 % more or less, the hottest first: a start is
+ * no storm of puts. */
+#define RESTORE_PUT_US 10000u
+
+/* --- judging: pure, any thread ------------------------------------------------------------- */
+
+static uint64_t print_number(uint64_t n, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(&n, sizeof(n), seed);
+}
+
+static uint64_t print_text(const char *text, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(text, strlen(text), seed);
+}
+
+static uint64_t print_site(const struct proxy_site *site, uint64_t print)
+{
+    print = print_text(site->host, print);
+    print = print_number((uint64_t)site->ttl_override_s, print);
+    for (unsigned i = 0; i < site->origins; i++) {
+        print = print_text(site->origin[i].host, print);
+        print = print_number(site->origin[i].port, print);
+    }
+    return print;
+}
+
+uint64_t proxy_policy_print(const struct proxy_policy *policy, const char *url, size_t len)
+{
+    char same[HTTP_URL_MAX];
+    struct url_parts parts;
+    bool served;
+    if (len == 0 || len > sizeof(same) || proxy_url(policy, url, len, same, sizeof(same)) != len ||
+        memcmp(same, url, len) != 0)
+        return 0;
+    url_split(url, len, &parts);
+    const struct proxy_site *site = policy_site(policy, parts.host, parts.port, &served);
+    if (!served)
+        return 0;
+    uint64_t print = print_number(policy->stale_s, 1);
+    if (site) {
+        print = print_site(site, print);
+    } else {
+        print = print_number(policy->open_default_lifetime_s, print);
+        print = print_number(policy->open_min_lifetime_s, print);
+    }
+    return print | 1; /* 0 is none */
+}
+
+/* Stored, they would be the very same lines. */
+bool proxy_stored_sane(const struct cache_meta *meta, const char *head, size_t len)
+{
+    const struct now now = {0}; /* for a Date where there is none: then they are not the same */
+    char text[CACHE_HEAD_MAX + 64], again[CACHE_HEAD_MAX + 64];
+    struct head_writer w = {text, 0, sizeof(text), false};
+    struct http_head h;
+    head_printf(&w, "HTTP/1.1 %u OK\r\n", meta->status);
+    head_write(&w, head, len);
+    head_text(&w, "\r\n");
+    return !w.bad && meta->status < 500 && meta->status != 206 && meta->status != 304 &&
+           http_parse_response(text, w.len, true, &h) == HTTP_OK && h.head_len == w.len &&
+           head_store(&h, false, now, again, sizeof(again)) == len && memcmp(again, head, len) == 0;
+}
+
+/* --- into the cache: the owner ------------------------------------------------------------- */
+
+static void restore_drop(struct proxy *p)
+{
+    if (!p->restoring)
+        return;
+    cache_fail(p->cache, p->restoring); /* never linked: nobody has seen it */
+    cache_unpin(p->restoring, p->config.worker);
+    p->restoring = NULL;
+}
+
+static void restore_begin(struct proxy *p, const struct proxy_piece *piece, struct now now)
+{
+    struct hash128 hash = cache_hash(p->cache, piece->key, piece->key_len);
+    if (!saved_useful(&piece->meta, now.wall_s)) {
+        counter_inc(&p->counters.proxy_restore_old_total);
+        return;
+    }
+    if (cache_lookup_owner(p->cache, hash, piece->key, piece->key_len)) {
+        counter_inc(&p->counters.proxy_restore_newer_total);
+        return;
+    }
+    if (cache_has_room(p->cache, p->config.worker, (uint64_t)piece->meta.content_length))
+        p->restoring = cache_begin(p->cache, hash, piece->key, piece->key_len, &piece->meta,
+                                   piece->head, piece->head_len, now);
+    if (!p->restoring) {
+        counter_inc(&p->counters.proxy_restore_no_room_total);
+        return;
+    }
+    cache_heat_set(p->restoring, piece->heat);
+}
+
+/* What has come meanwhile is newer, and stays. */
+static void restore_end(struct proxy *p, const struct proxy_piece *piece, struct now now)
+{
+    struct cache_object *o = p->restoring;
+    char room[CACHE_KEY_MAX];
+    size_t len;
+    const char *key = cache_key(o, room, &len);
+    struct hash128 hash = cache_hash(p->cache, key, len);
+    if (!piece->good || !cache_complete(p->cache, o)) {
+        restore_drop(p);
+        return;
+    }
+    p->restoring = NULL;
+    if (cache_lookup_owner(p->cache, hash, key, len)) {
+        counter_inc(&p->counters.proxy_restore_newer_total);
+        cache_unlink(p->cache, o);
+    } else {
+        cache_link(p->cache, o);
+        counter_inc(&p->counters.proxy_restored_total);
+        counter_add(&p->counters.proxy_restored_bytes_total, cache_ready(o));
+        const struct dht_id id = dht_key(key, len);
+        uint64_t from = p->restore_put_us > now.mono_us ? p->restore_put_us : now.mono_us;
+        p->restore_put_us = from + RESTORE_PUT_US / 2 + rng_below(&p->rng, RESTORE_PUT_US);
+        refs_add_later(p, o, &id, p->restore_put_us);
+    }
+    cache_unpin(o, p->config.worker);
+}
+
+size_t proxy_restore(struct proxy *p, const struct proxy_piece *piece, size_t from, size_t limit,
+                     struct now now)
+{
+    size_t n = piece->len - from < limit ? piece->len - from : limit;
+    p->now = now;
+    if (p->restore_over) {
+        restore_drop(p);
+        return n;
+    }
+    if (piece->first && from == 0) {
+        restore_drop(p); /* the one before has no end */
+        restore_begin(p, piece, now);
+    }
+    if (p->restoring && n &&
+        (!cache_has_room(p->cache, p->config.worker, n) ||
+         cache_append(p->cache, p->restoring, piece->data + from, n) != n)) {
+        counter_inc(&p->counters.proxy_restore_no_room_total);
+        restore_drop(p);
+    }
+    if (p->restoring && piece->last && from + n == piece->len)
+        restore_end(p, piece, now);
+    return n;
+}
+
+void proxy_restore_stop(struct proxy *p)
+{
+    restore_drop(p);
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What an earlier run left, piece by piece into the cache of a proxy that serves; and what is not
+ * believed though nobody has touched it. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+#include "world.h"
+
+#define SEED  20261128u
+#define LONG  300000
+#define LINES "Cache-Control: max-age=3600\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+
+static struct world w;
+static struct origin_file *file;
+static uint8_t body[LONG];
+static char lines[200]; /* a stored head, of now */
+static const char url[] = "http://www.site.test/a";
+
+static void open_world(void)
+{
+    world_open(&w, 2, 2, SEED);
+    file = origin_add(
+        &w.origin[0],
+        (struct origin_file){
+            .path = "/a", .length = LONG, .salt = 9, .fields = "Cache-Control: max-age=3600\r\n"});
+    char date[30];
+    http_date_write(w.now.wall_s, date);
+    snprintf(lines, sizeof(lines), "Cache-Control: max-age=3600\r\nDate: %s\r\n", date);
+    for (size_t i = 0; i < LONG; i++)
+        body[i] = origin_byte(9, i);
+}
+static void close_world(void)
+{
+    world_close(&w);
+}
+TestSuite(restore, .init = open_world, .fini = close_world);
+
+static struct worker *owner(void)
+{
+    struct node *n = &w.node[0];
+    return &n->worker[cache_owner(n->cache, cache_hash(n->cache, url, sizeof(url) - 1))];
+}
+
+static struct proxy_piece piece_of(uint32_t lifetime_s)
+{
+    return (struct proxy_piece){.key = url,
+                                .head = lines,
+                                .data = body,
+                                .len = LONG,
+                                .meta = {.response_s = w.now.wall_s,
+                                         .content_length = LONG,
+                                         .lifetime_s = lifetime_s,
+                                         .status = 200},
+                                .key_len = sizeof(url) - 1,
+                                .head_len = (uint16_t)strlen(lines),
+                                .heat = 5,
+                                .first = true,
+                                .last = true,
+                                .good = true};
+}
+
+static void restore(const struct proxy_piece *p)
+{
+    for (size_t at = 0; at < p->len;) {
+        size_t n = proxy_restore(owner()->proxy, p, at, 7000, w.now);
+        cr_assert(n > 0 && n <= 7000);
+        at += n;
+        world_step(&w);
+    }
+}
+
+static void expect(unsigned node, unsigned asked, const char *cache_status)
+{
+    struct client c;
+    cr_assert_eq(world_get(&w, &c, node, "www.site.test", "/a", NULL), 200);
+    cr_assert(client_body_is(&c, 9, 0, LONG));
+    cr_assert(strstr(client_field(&c, "Cache-Status"), cache_status), "%s",
+              client_field(&c, "Cache-Status"));
+    client_free(&c);
+    cr_assert_eq(file->requests, asked);
+}
+
+Test(restore, is_a_hit_and_named_to_others)
+{
+    struct proxy_piece p = piece_of(3600);
+    restore(&p);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_restored_total), 1);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_restored_bytes_total), LONG);
+    expect(0, 0, "; hit");
+    world_run(&w, 500); /* the reference is put in its turn */
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_references), 1);
+    expect(1, 0, "; fwd=miss");
+    cr_assert_eq(WORLD_COUNT(&w, 1, proxy_from_peer_total), 1);
+}
+
+Test(restore, in_pieces_and_a_bad_end_leaves_nothing)
+{
+    struct proxy_piece first = piece_of(3600), last = first;
+    first.len = 100000;
+    first.last = false;
+    last.first = false;
+    last.data += 100000;
+    last.len -= 100000;
+    last.good = false;
+    restore(&first);
+    restore(&last);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_restored_total), 0);
+    last.good = true;
+    restore(&first);
+    restore(&last);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_restored_total), 1);
+    expect(0, 0, "; hit");
+}
+
+/* It was not there, but the file may have it yet. */
+Test(restore, what_is_purged_does_not_come_back)
+{
+    struct proxy_piece first = piece_of(3600), last = first;
+    first.len = 100000;
+    first.last = false;
+    last.first = false;
+    last.data += 100000;
+    last.len -= 100000;
+    restore(&first);
+    cr_assert(!proxy_purge(owner()->proxy, url, sizeof(url) - 1, w.now));
+    restore(&last);
+    struct proxy_piece whole = piece_of(3600);
+    restore(&whole);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_restored_total), 0);
+    expect(0, 1, "; fwd=miss");
+}
+
+Test(restore, what_has_no_end_goes)
+{
+    struct proxy_piece first = piece_of(3600);
+    first.len = 100000;
+    first.last = false;
+    restore(&first);
+    proxy_restore_stop(owner()->proxy);
+    restore(&first); /* and one that the next one's begin ends */
+    struct proxy_piece whole = piece_of(3600);
+    restore(&whole);
+    expect(0, 0, "; hit");
+    world_run(&w, 100);
+    const struct cache_counters *c = cache_counters(w.node[0].cache, owner()->number);
+    cr_assert_eq(counter_read(&c->cache_held_objects), 1);
+}
+
+Test(restore, what_came_meanwhile_stays)
+{
+    struct proxy_piece p = piece_of(3600), first = p, last = p;
+    first.len = 1000;
+    first.last = false;
+    last.first = false;
+    last.data += 1000;
+    last.len -= 1000;
+    static uint8_t other[LONG];
+    last.data = other;
+    restore(&first);
+    expect(0, 1, "; fwd=miss"); /* fetched while it comes */
+    restore(&last);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_restore_newer_total), 1);
+    expect(0, 1, "; hit");
+    p.data = other;
+    restore(&p);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_restore_newer_total), 2);
+    expect(0, 1, "; hit");
+}
+
+Test(restore, age_goes_on)
+{
+    struct proxy_piece p = piece_of(10);
+    p.meta.response_s -= 10;
+    restore(&p);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_restore_old_total), 1);
+    p.meta.response_s = w.now.wall_s + 5; /* in the future: the clock was set back */
+    restore(&p);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_restore_old_total), 2);
+    p.meta.response_s = w.now.wall_s - 6;
+    restore(&p);
+    expect(0, 0, "; hit");
+    world_run(&w, 5000);
+    expect(0, 1, "; fwd=");
+}
+
+Test(restore, pushes_nothing_out)
+{
+    struct node *n = &w.node[0];
+    struct proxy_piece p = piece_of(3600);
+    char key[64];
+    unsigned i = 0;
+    while (cache_has_room(n->cache, owner()->number, LONG) && i < 100000) {
+        p.key_len = (uint16_t)snprintf(key, sizeof(key), "http://www.site.test/f%u", i++);
+        p.key = key;
+        if (cache_owner(n->cache, cache_hash(n->cache, key, p.key_len)) == owner()->number)
+            restore(&p);
+    }
+    uint64_t before = WORLD_COUNT(&w, 0, proxy_restored_total);
+    p = piece_of(3600);
+    restore(&p);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_restore_no_room_total), 1);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_restored_total), before);
+    cr_assert_eq(counter_read(&cache_counters(n->cache, owner()->number)->cache_evicted_total), 0);
+}
+
+/* --- judging ------------------------------------------------------------------------------- */
+
+static uint64_t print(const struct proxy_policy *p, const char *text)
+{
+    return proxy_policy_print(p, text, strlen(text));
+}
+
+Test(restore, the_rules_it_was_stored_under)
+{
+    struct proxy_site site[2];
+    struct proxy_policy policy = w.node[0].policy, was = policy;
+    memcpy(site, w.node[0].site, sizeof(site));
+    policy.site = site;
+    uint64_t first = print(&policy, url);
+    cr_assert(first && first == print(&was, url) &&
+              first == print(&policy, "http://www.site.test/b"));
+    for (unsigned i = 0; i < 2; i++)
+        site[i].ttl_override_s = 5;
+    cr_assert_neq(print(&policy, url), first);
+    memcpy(site, w.node[0].site, sizeof(site));
+    for (unsigned i = 0; i < 2; i++)
+        site[i].origin[0].port++;
+    cr_assert_neq(print(&policy, url), first);
+    memcpy(site, w.node[0].site, sizeof(site));
+    policy.stale_s++;
+    cr_assert_neq(print(&policy, url), first);
+    policy = was;
+    policy.open = true;
+    uint64_t open = print(&policy, "http://elsewhere.test/a");
+    cr_assert(open && open != first);
+    policy.open_min_lifetime_s++;
+    cr_assert_neq(print(&policy, "http://elsewhere.test/a"), open);
+    policy.open = false;
+    cr_assert_eq(print(&policy, "http://elsewhere.test/a"), 0, "served no more");
+}
+
+Test(restore, no_url_of_ours)
+{
+    static const char *const bad[] = {"",
+                                      "http://",
+                                      "http:///",
+                                      "/a",
+                                      "https://www.site.test/a",
+                                      "HTTP://www.site.test/a",
+                                      "http://WWW.site.test/a",
+                                      "http://www.site.test",
+                                      "http://www.site.test:80/a",
+                                      "http://www.site.test/x/../a",
+                                      "http://www.site.test/a b",
+                                      "http://www.site.test/%7e",
+                                      "http://www.site.test/a#b",
+                                      "http://www.site.test.coral.test/a",
+                                      "http://www.site.test/a\r\nX: y"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        cr_assert_eq(print(&w.node[0].policy, bad[i]), 0, "%s", bad[i]);
+    cr_assert_eq(proxy_policy_print(&w.node[0].policy, "http://www.site.test/a\0b", 24), 0);
+}
+
+Test(restore, heads_that_we_would_not_store)
+{
+    static const struct {
+        const char *lines;
+        bool sane;
+    } heads[] = {
+        {LINES, true},
+        {LINES "ETag: \"1\"\r\nX-Empty: \r\n", true},
+        {"Cache-Control: max-age=3600\r\n", false}, /* no Date */
+        {LINES "Content-Length: 5\r\n", false},
+        {LINES "Transfer-Encoding: chunked\r\n", false},
+        {LINES "Connection: close\r\n", false},
+        {LINES "Set-Cookie: a=b\r\n", false},
+        {LINES "Age: 0\r\n", false},
+        {LINES "\r\n", false},
+        {LINES "\r\nHTTP/1.1 200 OK\r\n", false},
+        {LINES "no colon\r\n", false},
+        {LINES "X: y", false},
+        {LINES "X: y\n", false},
+        {LINES "X:y\r\n", false},
+        {LINES " folded\r\n", false},
+        {"\r\n" LINES, false},
+    };
+    struct cache_meta m = {.status = 200};
+    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
+        cr_assert_eq(proxy_stored_sane(&m, heads[i].lines, strlen(heads[i].lines)), heads[i].sane,
+                     "%zu", i);
+    static const uint16_t never[] = {206, 304, 500, 599};
+    for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
+        m.status = never[i];
+        cr_assert(!proxy_stored_sane(&m, LINES, sizeof(LINES) - 1));
+    }
+}
