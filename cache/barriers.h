@@ -6,17 +6,18 @@
  * torn object; what it does not miss is relaxed here. No other file of this folder names an order
  * but relaxed (tests/cache/barriers_test.sh).
  *
- *   owner                                       reader
- *   object, then  SLOT_STORE  ----------------> SLOT_LOAD, then object
- *   bytes, CRC, map, then  READY_STORE  ------> READY_LOAD, then bytes, CRC of full chunks, map
- *   last bytes, READY_STORE, STATE_STORE  ----> STATE_LOAD, then READY_LOAD is final, CRC of the
- * tail PINS_LOAD is 0, then reuse  <-------------- reads, then UNPIN unlink, grace_start
- * ---------------------> rte_rcu_qsbr_quiescent, then other look-ups grace_over, then PINS_LOAD
- * <-------------- PIN and reads, then rte_rcu_qsbr_quiescent
+ *   owner                                    reader
+ *   object, then SLOT_STORE  -------------->  SLOT_LOAD, then object
+ *   bytes, CRC, map, then READY_STORE  ---->  READY_LOAD, then bytes, CRC of full chunks, map
+ *   last bytes, READY_STORE, STATE_STORE -->  STATE_LOAD, then READY_LOAD is final, CRC of the tail
+ *   PINS_LOAD is 0, then reuse  <-----------  reads, then UNPIN
+ *   unlink, grace_start  ------------------>  rte_rcu_qsbr_quiescent, then other look-ups
+ *   grace_over, then PINS_LOAD  <-----------  PIN and reads, then rte_rcu_qsbr_quiescent
+ *   own link, then LINK_STORE  ------------>  LINK_LOAD, then the bucket's own link
  *
- * Readers' steps are bounded: a look-up goes once over a chain that only grows, and at most by the
- * overflow buckets taken at create; a body's read is one map walk. None waits for another thread
- * and none tries again.
+ * Readers' steps are bounded: a look-up goes once over a chain, and since no bucket that it has
+ * been in comes back before it is over (overflow.c), at most by the overflow buckets taken at
+ * create; a body's read is one map walk. None waits for another thread and none tries again.
  */
 #ifndef CORAL_CACHE_BARRIERS_H
 #define CORAL_CACHE_BARRIERS_H
@@ -36,12 +37,13 @@
 #define CACHE_UNPIN       CACHE_ORDER(7, __ATOMIC_RELEASE)
 #define CACHE_PINS_LOAD   CACHE_ORDER(8, __ATOMIC_ACQUIRE)
 
+/* An overflow bucket may have been in another chain. */
+#define CACHE_LINK_STORE CACHE_ORDER(9, __ATOMIC_RELEASE)
+#define CACHE_LINK_LOAD  CACHE_ORDER(10, __ATOMIC_ACQUIRE)
+
 /* A pin is seen by the owner because the reader's next quiescent report is (cache/reclaim.c). */
 #define CACHE_PIN __ATOMIC_RELAXED
 /* Undone by the thread that frees, which has seen all that the pin stood for. */
 #define CACHE_UNPIN_HEIR __ATOMIC_RELAXED
-/* An overflow bucket is zeroes from the start, and its slots have orders of their own. */
-#define CACHE_LINK_STORE __ATOMIC_RELAXED
-#define CACHE_LINK_LOAD  __ATOMIC_RELAXED
 
 #endif

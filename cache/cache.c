@@ -26,12 +26,14 @@ static uint64_t power_of_two(uint64_t at_least)
     return p;
 }
 
-/* Up to 4.2 objects a bucket of 7, where 6 % of the buckets overflow: an eighth as many again. */
+/* Up to 4.2 objects a bucket of 7. One comes to a full bucket 7 % of the time then, and stays in
+ * the overflow bucket for its life, though the bucket before it has room again: a quarter of the
+ * buckets have one. An overflow bucket for 16 objects is that; */
 static bool create_shard(struct shard *s, uint64_t objects)
 {
     uint64_t buckets = power_of_two(objects * 10 / 42 + 1);
     s->mask = (uint32_t)(buckets - 1);
-    s->overflow_count = (uint32_t)(buckets / 8 + 1);
+    s->overflow_count = (uint32_t)(objects / 16 + 1);
     s->bucket = memory_new(buckets, sizeof(struct bucket));
     s->overflow = memory_new(s->overflow_count, sizeof(struct bucket));
     return s->bucket && s->overflow;
@@ -56,8 +58,7 @@ static void create_objects(struct cache *c, struct cache_worker *w, uint8_t *pag
         struct object_page *page =
             (struct object_page *)(pages + i / OBJECT_PER_PAGE * OBJECT_PAGE);
         page->cache = c;
-        struct cache_object *o =
-            (struct cache_object *)((uint8_t *)page + LINE + i % OBJECT_PER_PAGE * sizeof(*o));
+        struct cache_object *o = object_in_page(page, i % OBJECT_PER_PAGE);
         o->next = w->free_object;
         w->free_object = object_ref(c, o);
         poison(o, sizeof(*o));
@@ -71,8 +72,10 @@ static bool create_worker(struct cache *c, struct cache_worker *w, uint64_t chun
     size_t index = (size_t)(w - c->worker);
     create_chunks(c, w, index * chunks, chunks);
     create_objects(c, w, c->object_base + index * pages * OBJECT_PAGE, objects);
-    uint64_t sets = power_of_two(objects / 7 + 1);
+    uint64_t sets = power_of_two(objects / GHOST_WAYS + 1);
     w->ghost_mask = (uint32_t)(sets - 1);
+    w->ghost_unit = cache_ghost_unit(chunks * CACHE_CHUNK_BYTES);
+    w->expiry.due_s = INT64_MAX;
     w->ghost = memory_new(sets, sizeof(struct ghost_set));
     return w->ghost != NULL;
 }
@@ -145,9 +148,7 @@ static void destroy_objects(struct cache *c)
         unpoison(c->object_base, object_table_bytes(c));
     for (size_t i = 0; c->object_base && i < c->object_pages * OBJECT_PER_PAGE; i++) {
         uint8_t *page = c->object_base + i / OBJECT_PER_PAGE * OBJECT_PAGE;
-        struct cache_object *o =
-            (struct cache_object *)(page + LINE + i % OBJECT_PER_PAGE * sizeof(*o));
-        free(o->block);
+        free(object_in_page((struct object_page *)page, i % OBJECT_PER_PAGE)->block);
     }
     memory_free(c->object_base, object_table_bytes(c), 1);
 }

@@ -12,6 +12,7 @@
     X(cache_chunks, "chunks", "Chunks of 4 KiB that this worker's share has")                      \
     X(cache_chunks_used, "chunks", "Chunks taken by bodies and their maps")                        \
     X(cache_heap_bytes, "bytes", "Bytes of heads, and of keys beyond their 64th")                  \
+    X(cache_overflow_buckets, "buckets", "Overflow buckets of the index that are taken")           \
     X(cache_retired_objects, "objects", "Objects unlinked that wait for readers")                  \
     X(cache_draining_bytes, "bytes", "Of chunks: held by readers of retired objects alone")        \
     X(cache_draining_asked_total, "objects", "Objects that readers were asked to let go of")       \
@@ -29,6 +30,7 @@
     X(cache_scrubbed_bytes_total, "bytes", "Body bytes that the scrub has verified")               \
     X(cache_scrub_rounds_total, "rounds", "Times that the scrub has seen all objects")             \
     X(cache_evicted_total, "objects", "Objects evicted")                                           \
+    X(cache_evicted_useless_total, "objects", "Of these, objects that were of no more use")        \
     X(cache_evicted_bytes_total, "bytes", "Bytes of the objects evicted")                          \
     X(cache_displaced_total, "objects", "Objects evicted because their index buckets were full")   \
     X(cache_ghost_hits_total, "objects", "Objects readmitted soon after their eviction")           \

@@ -1,19 +1,30 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Eviction: S3-FIFO (Yang et al., SOSP 2023) in bytes, one for each worker's share.
+ * Eviction: S3-FIFO (Yang et al., SOSP 2023) in bytes with a rule for sizes, one for each worker's
+ * share.
  *
- *   new --> [ small, 10 % ] --used twice--> [ main, 90 % ] <--used: again, one use less--.
- *                |                                |            '--------------------------'
+ *   new --> [ small, 10 % ] --used twice--> [ main, 90 % ] <--used: again, one round less--.
+ *                |                                |            '----------------------------'
  *                '--> ghost (fingerprint)         '--> gone
  *
- * An object whose ghost is still there goes to main at once. A hit only counts up to 3 in the
- * object (index.c), so hits move nothing. One queue pair a worker and not a shard: a shard's 64th
- * of the memory would be too small for large objects; when a shard changes hands its objects are
- * filed anew.
+ * A hit only counts, up to 3, in the object (index.c): it moves nothing, and a shared line is
+ * written three times at most between two visits of the hand. The hand looks at the oldest of a
+ * queue. What costs few bytes is kept longer: let c be log2(mean size / size), rounded, and 0 for
+ * what is larger than the mean of those here. An object goes from small to main with 2 - c uses,
+ * and in main the hand turns each use into 1 + c rounds, of which an object has 7 at most. A size
+ * is all that an eviction frees: chunks, entry and heap.
+ *
+ * An object that comes back goes to main at once, if its ghost is among the last that would have
+ * filled main: ghosts are kept by the bytes of their objects. What is of no more use goes before
+ * all others and leaves no ghost (expiry.c).
+ *
+ * One queue pair a worker and not a shard: a shard's 64th of the memory would be too small for
+ * large objects; when a shard changes hands its objects are filed anew.
  */
 #include "cache/private.h"
 
 #define EVICT_STEPS 64 /* a call: bounds the work of one append */
+#define ROUNDS_MAX  7u
 
 uint64_t cache_object_bytes(const struct cache_object *o)
 {
@@ -43,6 +54,7 @@ void cache_queue_insert(struct cache *c, struct cache_worker *w, struct cache_ob
         f->tail = ref;
     f->head = ref;
     f->bytes += cache_object_bytes(o);
+    f->objects++;
 }
 
 void cache_queue_remove(struct cache *c, struct cache_worker *w, struct cache_object *o)
@@ -50,6 +62,8 @@ void cache_queue_remove(struct cache *c, struct cache_worker *w, struct cache_ob
     if (o->queue == QUEUE_NONE)
         return;
     struct fifo *f = queue_of(w, (enum object_queue)o->queue);
+    if (w->ahead.of == o)
+        w->ahead.of = NULL;
     if (o->prev)
         object_at(c, o->prev)->next = o->next;
     else
@@ -59,28 +73,58 @@ void cache_queue_remove(struct cache *c, struct cache_worker *w, struct cache_ob
     else
         f->tail = o->prev;
     f->bytes -= cache_object_bytes(o);
+    f->objects--;
     o->queue = QUEUE_NONE;
     o->next = o->prev = 0;
 }
 
-/* --- ghosts
- * ---------------------------------------------------------------------------------------- */
+/* --- ghosts -------------------------------------------------------------------------------------
+ *
+ * A stamp is how many bytes had become ghosts, in 4096ths of what main may hold; one that is older
+ * than main is no ghost. Stamps wrap after 16 mains: by then its place has been taken, or it gains
+ * an object a second life in some thousands.
+ */
+
+#define GHOST_SPAN 4096u
+
+uint64_t cache_ghost_unit(uint64_t bytes)
+{
+    return bytes / 10 * 9 / GHOST_SPAN;
+}
 
 static struct ghost_set *ghost_set(const struct cache_worker *w, struct hash128 h)
 {
     return &w->ghost[h.lo & w->ghost_mask];
 }
 
-static uint32_t ghost_print(struct hash128 h)
+static uint16_t ghost_print(struct hash128 h)
 {
-    uint32_t print = (uint32_t)(h.lo >> 32);
+    uint16_t print = (uint16_t)(h.lo >> 48);
     return print ? print : 1;
 }
 
-static void ghost_add(struct cache_worker *w, struct hash128 h)
+/* Of each of the set, in ticks; of none: more than a ghost may have. */
+static __m128i ghost_ages(const struct cache_worker *w, __m128i print, __m128i stamp)
 {
-    struct ghost_set *g = ghost_set(w, h);
-    g->print[g->cursor++ % 7] = ghost_print(h);
+    __m128i age = _mm_sub_epi16(_mm_set1_epi16((short)w->ghost_tick), stamp);
+    return _mm_or_si128(age, _mm_cmpeq_epi16(print, _mm_setzero_si128()));
+}
+
+/* In the place of the oldest. */
+static void ghost_add(struct cache_worker *w, struct hash128 h, uint64_t bytes)
+{
+    struct ghost_set *set = ghost_set(w, h);
+    w->ghost_bytes += bytes;
+    if (w->ghost_bytes >= w->ghost_unit) {
+        w->ghost_tick = (uint16_t)(w->ghost_tick + w->ghost_bytes / w->ghost_unit);
+        w->ghost_bytes %= w->ghost_unit;
+    }
+    __m128i ages = ghost_ages(w, _mm_load_si128((const __m128i *)set->print),
+                              _mm_load_si128((const __m128i *)set->stamp));
+    __m128i least = _mm_minpos_epu16(_mm_xor_si128(ages, _mm_set1_epi16(-1)));
+    unsigned i = (unsigned)_mm_extract_epi16(least, 1) % GHOST_WAYS;
+    set->print[i] = ghost_print(h);
+    set->stamp[i] = w->ghost_tick;
 }
 
 void cache_ghost_prefetch(const struct cache_worker *w, struct hash128 h)
@@ -90,10 +134,14 @@ void cache_ghost_prefetch(const struct cache_worker *w, struct hash128 h)
 
 bool cache_ghost_take(struct cache_worker *w, struct hash128 h)
 {
-    struct ghost_set *g = ghost_set(w, h);
-    for (unsigned i = 0; i < 7; i++) {
-        if (g->print[i] == ghost_print(h)) {
-            g->print[i] = 0;
+    struct ghost_set *set = ghost_set(w, h);
+    __m128i same = _mm_cmpeq_epi16(_mm_load_si128((const __m128i *)set->print),
+                                   _mm_set1_epi16((short)ghost_print(h)));
+    for (unsigned match = (unsigned)_mm_movemask_epi8(same); match; match &= match - 1) {
+        unsigned i = (unsigned)__builtin_ctz(match) / 2;
+        match &= match - 1;
+        if ((uint16_t)(w->ghost_tick - set->stamp[i]) <= GHOST_SPAN) {
+            set->print[i] = 0;
             return true;
         }
     }
@@ -116,35 +164,70 @@ void cache_object_evict(struct cache *c, struct cache_worker *w, struct cache_ob
 /* The next look in this queue finds its object, and where the index has it, in the CPU's cache; the
  * object after that is on its way. An eviction is a chain of misses otherwise, each of which waits
  * for the last one. */
-static void evict_ahead(const struct cache *c, const struct cache_worker *w, bool small)
+static void evict_ahead(struct cache *c, struct cache_worker *w, bool small)
 {
     const struct cache_object *next = object_at(c, small ? w->small.tail : w->main.tail);
     if (!next)
         return;
     struct hash128 h = cache_object_hash(c, next);
+    w->ahead = (struct known_hash){next, h};
     cache_index_prefetch(c, h);
+    cache_expiry_prefetch(next);
     if (small)
         cache_ghost_prefetch(w, h);
     object_prefetch(object_at(c, next->prev));
 }
 
-/* One look at the oldest of the queue whose turn it is. False: both are empty. */
+/* c of the rule: how often the size doubles before it exceeds the mean, from sqrt(2), 1 + 53/128,
+ * of it on; without a division. */
+static unsigned smaller(const struct cache_worker *w, const struct cache_object *o)
+{
+    uint64_t bytes = w->small.bytes + w->main.bytes;
+    uint64_t scaled = cache_object_bytes(o) * (w->small.objects + w->main.objects);
+    unsigned c = 0;
+    for (scaled += scaled / 128 * 53; scaled < bytes && c < ROUNDS_MAX; scaled *= 2)
+        c++;
+    return c;
+}
+
+/* The hand is at `o`: does it stay? */
+static bool judge(const struct cache_worker *w, struct cache_object *o)
+{
+    unsigned seen = __atomic_load_n(&o->uses, __ATOMIC_RELAXED), c = smaller(w, o);
+    unsigned uses = seen & USES, rounds = 0;
+    bool stays = uses + c >= 2;
+    if (o->queue == QUEUE_MAIN) {
+        rounds = seen / ROUND + uses * (1 + c);
+        stays = rounds > 0;
+        rounds = (rounds > ROUNDS_MAX ? ROUNDS_MAX : rounds) - stays;
+    }
+    if (stays)
+        __atomic_store_n(&o->uses, (uint8_t)(rounds * ROUND), __ATOMIC_RELAXED);
+    return stays;
+}
+
+/* One look: at what is of no more use, else at the oldest of the queue whose turn it is. False: all
+ * is empty. */
 static bool evict_step(struct cache *c, struct cache_worker *w)
 {
+    struct cache_object *useless = cache_expiry_due(c, w);
+    if (useless) {
+        counter_inc(&w->counters.cache_evicted_useless_total);
+        cache_object_evict(c, w, useless, cache_object_hash(c, useless));
+        return true;
+    }
     bool small = w->small.tail &&
                  (w->small.bytes > w->total.chunks * CACHE_CHUNK_BYTES / 10 || !w->main.tail);
     struct cache_object *o = object_at(c, small ? w->small.tail : w->main.tail);
     if (!o)
         return false;
-    uint8_t uses = __atomic_load_n(&o->uses, __ATOMIC_RELAXED);
-    if (small ? uses >= 2 : uses > 0) {
+    if (judge(w, o)) {
         cache_queue_remove(c, w, o);
         cache_queue_insert(c, w, o, QUEUE_MAIN);
-        __atomic_store_n(&o->uses, (uint8_t)(small ? 0 : uses - 1), __ATOMIC_RELAXED);
     } else {
-        struct hash128 h = cache_object_hash(c, o);
+        struct hash128 h = w->ahead.of == o ? w->ahead.hash : cache_object_hash(c, o);
         if (small)
-            ghost_add(w, h);
+            ghost_add(w, h, cache_object_bytes(o));
         cache_object_evict(c, w, o, h);
     }
     evict_ahead(c, w, small);

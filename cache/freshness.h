@@ -261,6 +261,8 @@ struct cache_reuse cache_reuse(const struct cache_meta *m, const struct cache_re
                                int64_t wall_s);
 /* current_age alone. */
 uint32_t cache_current_age(const struct cache_meta *m, int64_t wall_s);
+/* The age from which on it may not be sent without the origin's word, whatever happens. */
+uint64_t cache_usable_s(const struct cache_meta *m);
 /* May it be sent when the origin can't be reached, or answers with an error (4.2.4)? */
 bool cache_stale_allowed(const struct cache_meta *m, int64_t wall_s);
 

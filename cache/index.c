@@ -3,7 +3,8 @@
  * The index. A slot is one 64-bit word: the owner release-stores it, readers acquire-load it.
  * What it points to is whole before it is stored and is not reused before every reader has been
  * quiescent, and no entry ever moves, so a reader needs no version and never retries: it sees the
- * old object, the new one, or none. Orders: cache/barriers.h.
+ * old object, the new one, or none. Chains grow at their end, and give up overflow buckets that are
+ * empty (overflow.c). Orders: cache/barriers.h.
  */
 #include <string.h>
 
@@ -122,7 +123,7 @@ static struct cache_object *victim_find(const struct cache *c, struct hash128 h)
     unsigned best_uses = 0;
     for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
         struct cache_object *o = object_at(c, SLOT_REF(b->slot[i]));
-        unsigned uses = __atomic_load_n(&o->uses, __ATOMIC_RELAXED);
+        unsigned uses = __atomic_load_n(&o->uses, __ATOMIC_RELAXED) & USES;
         if (object_state(o) == CACHE_FILLING)
             uses = 4; /* somebody waits for it: last choice */
         if (!best || uses < best_uses)
@@ -141,26 +142,37 @@ struct cache_object *cache_index_put(struct cache *c, struct hash128 h, struct c
         slot_store(p.bucket, p.slot, slot_of(c, h, o));
         return p.there;
     }
-    if (s->overflow_used == s->overflow_count) {
+    uint32_t more = cache_overflow_take(object_worker(c, o), s);
+    if (!more) {
         *full = true;
         return victim_find(c, h);
     }
-    struct bucket *b = &s->overflow[s->overflow_used++];
-    slot_store(b, 0, slot_of(c, h, o));
-    __atomic_store_n(&p.last->link, (uint64_t)s->overflow_used, CACHE_LINK_STORE);
+    slot_store(&s->overflow[more - 1], 0, slot_of(c, h, o));
+    __atomic_store_n(&p.last->link, (uint64_t)more, CACHE_LINK_STORE);
     return NULL;
+}
+
+static bool is_empty(const struct bucket *b)
+{
+    uint64_t any = 0;
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++)
+        any |= b->slot[i];
+    return any == 0;
 }
 
 bool cache_index_remove(struct cache *c, struct hash128 h, const struct cache_object *o)
 {
-    const struct shard *s = &c->shard[cache_shard(h)];
+    struct shard *s = &c->shard[cache_shard(h)];
     uint64_t want = slot_of(c, h, o);
-    for (struct bucket *b = hash_bucket(c, h); b; b = bucket_next(s, b)) {
+    struct bucket *before = NULL;
+    for (struct bucket *b = hash_bucket(c, h); b; before = b, b = bucket_next(s, b)) {
         for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-            if (b->slot[i] == want) {
-                slot_store(b, i, 0);
-                return true;
-            }
+            if (b->slot[i] != want)
+                continue;
+            slot_store(b, i, 0);
+            if (before && is_empty(b))
+                cache_overflow_leave(c, object_worker(c, o), s, before, b);
+            return true;
         }
     }
     return false;
@@ -220,7 +232,7 @@ void cache_touch(const struct cache *c, struct cache_probe *p, unsigned n)
 static void object_use(struct cache_object *o)
 {
     uint8_t uses = __atomic_load_n(&o->uses, __ATOMIC_RELAXED);
-    if (uses < 3)
+    if ((uses & USES) < USES)
         __atomic_store_n(&o->uses, (uint8_t)(uses + 1), __ATOMIC_RELAXED);
 }
 

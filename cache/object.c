@@ -72,12 +72,15 @@ static struct cache_object *object_new(struct cache *c, struct cache_worker *w, 
         memcpy(block, (const char *)key + OBJECT_KEY, rest);
     if (head_len)
         memcpy(block + rest, head, head_len);
+    cache_expiry_prefetch(o); /* for object_enqueue, often soon */
     cache_worker_gauges(w);
     return o;
 }
 
 void cache_object_free(struct cache *c, struct cache_worker *w, struct cache_object *o)
 {
+    if (w->begun.of == o)
+        w->begun.of = NULL;
     w->used.objects--;
     w->used.heap -= object_heap(o);
     free(o->block);
@@ -91,18 +94,38 @@ struct cache_object *cache_begin(struct cache *c, struct hash128 hash, const voi
                                  size_t key_len, const struct cache_meta *meta, const char *head,
                                  size_t head_len, struct now now)
 {
-    (void)now;
     struct cache_worker *w = &c->worker[cache_owner(c, hash)];
+    w->wall_s = now.wall_s;
     cache_index_prefetch(c, hash); /* for cache_link, often soon */
     cache_ghost_prefetch(w, hash);
     struct cache_object *o = object_new(c, w, key, key_len, meta, head, head_len);
-    if (o)
-        counter_inc(&w->counters.cache_begun_total);
+    if (!o)
+        return NULL;
+    w->begun = (struct known_hash){o, hash};
+    counter_inc(&w->counters.cache_begun_total);
     return o;
 }
 
 /* --- the index ----------------------------------------------------------------------------------
  */
+
+/* Only complete objects stand in a queue: what still fills is wanted by somebody, grows, and
+ * evicting it would free nothing now. */
+static void object_enqueue(struct cache *c, struct cache_worker *w, struct cache_object *o)
+{
+    if (!(o->flags & OBJECT_LINKED) || object_state(o) != CACHE_COMPLETE)
+        return;
+    cache_queue_insert(c, w, o, o->flags & OBJECT_TO_MAIN ? QUEUE_MAIN : QUEUE_SMALL);
+    cache_expiry_add(c, w, o);
+}
+
+static void object_dequeue(struct cache *c, struct cache_worker *w, struct cache_object *o)
+{
+    if (o->queue == QUEUE_NONE)
+        return;
+    cache_queue_remove(c, w, o);
+    cache_expiry_remove(c, w, o);
+}
 
 /* After the index has let go of it. */
 static void object_unlinked(struct cache *c, struct cache_worker *w, struct cache_object *o)
@@ -110,7 +133,7 @@ static void object_unlinked(struct cache *c, struct cache_worker *w, struct cach
     o->flags &= (uint8_t)~OBJECT_LINKED;
     if (object_is_variant(o))
         cache_variant_count(c, o, -1);
-    cache_queue_remove(c, w, o);
+    object_dequeue(c, w, o);
     counter_add(&w->counters.cache_objects, (uint64_t)-1);
     cache_object_retire(c, w, o);
 }
@@ -124,19 +147,11 @@ void cache_object_drop(struct cache *c, struct cache_worker *w, struct cache_obj
     object_unlinked(c, w, o);
 }
 
-/* Only complete objects stand in a queue: what still fills is wanted by somebody, grows, and
- * evicting it would free nothing now. */
-static void object_enqueue(struct cache *c, struct cache_worker *w, struct cache_object *o)
-{
-    if ((o->flags & OBJECT_LINKED) && object_state(o) == CACHE_COMPLETE)
-        cache_queue_insert(c, w, o, o->flags & OBJECT_TO_MAIN ? QUEUE_MAIN : QUEUE_SMALL);
-}
-
 /* Returns what it replaced. */
 static struct cache_object *object_link(struct cache *c, struct cache_worker *w,
                                         struct cache_object *o)
 {
-    struct hash128 h = cache_object_hash(c, o);
+    struct hash128 h = w->begun.of == o ? w->begun.hash : cache_object_hash(c, o);
     bool full;
     struct cache_object *old = cache_index_put(c, h, o, &full);
     if (full) {

@@ -24,6 +24,7 @@
 #include <assert.h>
 
 #include <sanitizer/asan_interface.h>
+#include <smmintrin.h>
 
 #include "cache/barriers.h"
 #include "cache/cache.h"
@@ -65,6 +66,9 @@ static_assert(PLACE_CHUNKS < MAP_DIRECT && PLACE_CHUNKS < MAP_IDS, "no map is le
  * and known only when the object has come. */
 #define OBJECT_KEY 64
 
+#define USES  3u /* of `uses`: hits since the hand's last visit, at most 3 */
+#define ROUND 4u /* the rest, in units of this: rounds in main that are left */
+
 struct cache_object {
     struct cache_meta meta;
     uint32_t chunk[OBJECT_INLINE];
@@ -76,7 +80,8 @@ struct cache_object {
                     freed by the owner only */
     uint16_t key_len, head_len;
     uint8_t state; /* enum cache_state */
-    uint8_t uses;  /* S3-FIFO's 0 to 3; written by any reader, a lost update does no harm */
+    uint8_t uses;  /* evict.c: USES by any reader, ROUND above them by the hand. Relaxed loads and
+                      stores: a lost update does no harm */
     uint8_t flags;
     uint8_t queue : 2, worker : 6; /* enum object_queue; whose share it is of */
     uint64_t ready;
@@ -94,16 +99,26 @@ static_assert(offsetof(struct cache_object, block) == LINE, "what a lookup reads
 static_assert(CACHE_WORKERS <= 64, "6 bits");
 static_assert(CACHE_HEAD_MAX <= UINT16_MAX && CACHE_KEY_MAX <= UINT16_MAX, "16-bit lengths");
 
-/* Objects stand in pages of 64 KiB aligned to their size, so that an object alone leads to its
+/* Objects stand in pages of 4 KiB aligned to their size, so that an object alone leads to its
  * cache. A ref is the distance from the first page in units of 32 bytes (128 GiB of
  * objects); a page's head is no object, so 0 is no ref. */
-#define OBJECT_PAGE     65536u
-#define OBJECT_PER_PAGE ((OBJECT_PAGE - LINE) / sizeof(struct cache_object))
+#define OBJECT_PAGE     4096u
+#define OBJECT_PER_PAGE ((OBJECT_PAGE - LINE) / (sizeof(struct cache_object) + 8))
 #define REF_UNIT        32u
 
 struct object_page {
-    struct cache *cache;
-};
+    struct cache *cache; /* alone on its line: readers use it */
+    /* The owner's, by object: neighbours in its bucket (expiry.c). In the page and not in a table,
+     * so that they need no other entry of the TLB: 24 objects and their links fill 4 KiB. */
+    struct expiry_link {
+        uint32_t older, newer; /* refs */
+    } link[OBJECT_PER_PAGE] __attribute__((aligned(LINE)));
+} __attribute__((aligned(LINE)));
+static_assert(sizeof(struct expiry_link) == 8, "what an object costs in its page");
+static_assert(sizeof(struct object_page) + OBJECT_PER_PAGE * sizeof(struct cache_object) <=
+                  OBJECT_PAGE,
+              "they fit");
+static_assert(sizeof(struct object_page) % REF_UNIT == 0, "so that refs reach them");
 
 /* --- index --------------------------------------------------------------------------------------
  */
@@ -121,7 +136,13 @@ static_assert(sizeof(struct bucket) == LINE, "a bucket is a cache line");
 struct shard {
     struct bucket *bucket, *overflow;
     uint32_t mask;                          /* of bucket */
-    uint32_t overflow_used, overflow_count; /* an overflow bucket stays with its bucket */
+    uint32_t overflow_used, overflow_count; /* used: those behind were never taken */
+    uint32_t overflow_free; /* 1 + number of the first that came back (overflow.c) */
+};
+
+/* Overflow buckets on their way back, by shard and number. */
+struct overflow_list {
+    uint64_t first, last; /* shard << 32 | 1 + number; 0: none */
 };
 
 /* --- workers ------------------------------------------------------------------------------------
@@ -129,17 +150,37 @@ struct shard {
 
 struct fifo {
     uint32_t head, tail; /* newest, oldest */
-    uint64_t bytes;
+    uint64_t bytes, objects;
 };
 
 struct list {
     uint32_t first, last;
 };
 
-/* Ghosts: fingerprints of what the small queue lately evicted, in sets that are rings of 7. */
+/* Ghosts: fingerprints of what the small queue lately evicted, and when (evict.c). */
+#define GHOST_WAYS 8u
 struct ghost_set {
-    uint32_t print[7]; /* 0: none */
-    uint32_t cursor;
+    uint16_t print[GHOST_WAYS]; /* 0: none */
+    uint16_t stamp[GHOST_WAYS];
+} __attribute__((aligned(sizeof(__m128i))));
+static_assert(sizeof(((struct ghost_set *)0)->print) == sizeof(__m128i), "compared at once");
+
+/* Objects by the time they last for, each bucket in the order in which they came (expiry.c). */
+#define EXPIRY_BUCKETS 240u
+struct expiry {
+    uint64_t some[(EXPIRY_BUCKETS + 63) / 64]; /* a bit a bucket that is not empty */
+    int64_t due_s;                             /* none is due before */
+    struct expiry_bucket {
+        uint32_t oldest, newest; /* refs */
+        int64_t due_s;           /* its oldest is not due before */
+    } bucket[EXPIRY_BUCKETS];
+};
+
+/* The hash of an object that will be asked for soon, or has just been known: kept, since it costs
+ * as much as all else that is done with it then. `of` is NULL when that object leaves its place. */
+struct known_hash {
+    const struct cache_object *of;
+    struct hash128 hash;
 };
 
 /* The next to be verified: of the worker's objects, of its bytes, and when. */
@@ -169,8 +210,12 @@ struct cache_worker {
     struct amount pending_fresh, pending_waiting; /* of `used`, what those lists will free */
 
     struct fifo small, main;
+    struct known_hash begun; /* the last that was begun; until it is freed */
+    struct known_hash ahead; /* the next that the hand may evict; until it leaves its queue */
     struct ghost_set *ghost;
     uint32_t ghost_mask;
+    uint64_t ghost_unit, ghost_bytes; /* bytes to a tick; that became ghosts since the last one */
+    uint16_t ghost_tick;
 
     struct list fresh;    /* unlinked since the running grace period began */
     struct list waiting;  /* wait for `token` */
@@ -178,6 +223,10 @@ struct cache_worker {
     struct list draining; /* and pinned, in the order of their retirement */
     struct drain drain;
     uint64_t token;
+    struct overflow_list overflow_fresh, overflow_waiting, overflow_due; /* beside those lists */
+
+    int64_t wall_s; /* as of the last poll or cache_begin */
+    struct expiry expiry;
 
     struct scrub scrub;
 
@@ -206,6 +255,11 @@ struct cache {
 static inline struct object_page *object_page(const struct cache_object *o)
 {
     return (struct object_page *)((uintptr_t)o & ~(uintptr_t)(OBJECT_PAGE - 1));
+}
+
+static inline struct cache_object *object_in_page(struct object_page *page, size_t i)
+{
+    return (struct cache_object *)(page + 1) + i;
 }
 
 static inline struct cache_object *object_at(const struct cache *c, uint32_t ref)
@@ -302,6 +356,17 @@ struct cache_object *cache_index_put(struct cache *c, struct hash128 h, struct c
 void cache_index_prefetch(const struct cache *c, struct hash128 h);
 bool cache_index_remove(struct cache *c, struct hash128 h, const struct cache_object *o);
 
+/* overflow.c */
+/* One that no reader is in, empty and linked to nothing; its link's value. 0: none. */
+uint32_t cache_overflow_take(struct cache_worker *w, struct shard *s);
+/* `b` of `s`, empty, behind `before`: out of the chain now, and back when no reader is in it. */
+void cache_overflow_leave(struct cache *c, struct cache_worker *w, struct shard *s,
+                          struct bucket *before, struct bucket *b);
+/* A grace period has begun for what left until now; it is over; some of what may, comes back. */
+void cache_overflow_wait(struct cache *c, struct cache_worker *w);
+void cache_overflow_waited(struct cache *c, struct cache_worker *w);
+void cache_overflow_return(struct cache *c, struct cache_worker *w);
+
 /* object.c */
 /* The key in one piece: in the object, or put together in `room`. */
 const char *cache_object_key(const struct cache_object *o, char room[static CACHE_KEY_MAX]);
@@ -314,6 +379,7 @@ void cache_object_free(struct cache *c, struct cache_worker *w, struct cache_obj
 void cache_worker_gauges(struct cache_worker *w);
 
 /* evict.c */
+uint64_t cache_ghost_unit(uint64_t bytes); /* of a share of so many */
 uint64_t cache_object_bytes(const struct cache_object *o);
 void cache_queue_insert(struct cache *c, struct cache_worker *w, struct cache_object *o,
                         enum object_queue q);
@@ -340,6 +406,13 @@ static inline bool object_is_variant(const struct cache_object *o)
 {
     return o->key_len && o->key[0] == CACHE_VARIANT_MARK;
 }
+
+/* expiry.c */
+void cache_expiry_add(struct cache *c, struct cache_worker *w, struct cache_object *o);
+void cache_expiry_remove(struct cache *c, struct cache_worker *w, struct cache_object *o);
+void cache_expiry_prefetch(const struct cache_object *o);
+/* One that is of no more use, if there is one; it stays where it is. */
+struct cache_object *cache_expiry_due(struct cache *c, struct cache_worker *w);
 
 /* reclaim.c */
 void cache_list_push(struct cache *c, struct list *l, struct cache_object *o);

@@ -86,10 +86,12 @@ static void reclaim_grace(struct cache *c, struct cache_worker *w)
 {
     if (w->waiting.first && grace_over(c->qsbr, w->token)) {
         list_join(c, &w->ripe, &w->waiting);
+        cache_overflow_waited(c, w);
         w->pending_waiting = (struct amount){0};
     }
     if (!w->waiting.first && w->fresh.first) {
         list_join(c, &w->waiting, &w->fresh);
+        cache_overflow_wait(c, w);
         w->pending_waiting = w->pending_fresh;
         w->pending_fresh = (struct amount){0};
         w->token = grace_start(c->qsbr);
@@ -127,9 +129,10 @@ static void reclaim_ripe(struct cache *c, struct cache_worker *w)
 
 void cache_reclaim(struct cache *c, unsigned worker, struct now now)
 {
-    (void)now;
     struct cache_worker *w = &c->worker[worker];
+    w->wall_s = now.wall_s;
     reclaim_grace(c, w);
+    cache_overflow_return(c, w);
     uint64_t before = w->used.objects, chunks = w->used.chunks;
     reclaim_ripe(c, w);
     for (unsigned n = 0; n < RECLAIM_PINNED && chunks - w->used.chunks < RECLAIM_CHUNKS; n++) {

@@ -23,10 +23,18 @@ static bool within(const struct cache_meta *m, uint16_t window, uint32_t age_s)
 
 /* 4.2.4, RFC 5861 4. What may be sent while it is revalidated may be sent when that fails; and so
  * may what is fresh, which a request wanted to have revalidated all the same. */
+uint64_t cache_usable_s(const struct cache_meta *m)
+{
+    uint32_t on_error = cache_window_s(m->stale_error),
+             meanwhile = cache_window_s(m->stale_revalidate);
+    if (m->must_revalidate)
+        return m->lifetime_s;
+    return (uint64_t)m->lifetime_s + (on_error > meanwhile ? on_error : meanwhile);
+}
+
 static bool allowed_on_error(const struct cache_meta *m, uint32_t age_s)
 {
-    return m->lifetime_s > age_s || within(m, m->stale_error, age_s) ||
-           within(m, m->stale_revalidate, age_s);
+    return cache_usable_s(m) > age_s;
 }
 
 bool cache_stale_allowed(const struct cache_meta *m, int64_t wall_s)

@@ -26,8 +26,7 @@ static struct cache_object *scrub_object(const struct cache *c, const struct cac
 {
     size_t pages = c->object_pages / c->workers * (size_t)(w - c->worker);
     uint8_t *page = c->object_base + (pages + w->scrub.object / OBJECT_PER_PAGE) * OBJECT_PAGE;
-    return (struct cache_object *)(page + LINE +
-                                   w->scrub.object % OBJECT_PER_PAGE * sizeof(struct cache_object));
+    return object_in_page((struct object_page *)page, w->scrub.object % OBJECT_PER_PAGE);
 }
 
 /* A free object's flags are looked at too, though nothing else may touch it. */

@@ -15,16 +15,16 @@ set yrange [0:1]
 set multiplot layout 1,2 title "Miss ratio by policy, trace \"".name."\"" font ",14"
 do for [half = 0:1] {
     set ylabel half ? "bytes missed" : "requests missed"
-    c = 2 + 12 * half
+    c = 2 + 11 * half
     plot file using 1:c title "FIFO" with lines lc rgb "#bbbbbb" lw 2, \
          "" using 1:(column(c + 1)) title "LRU" with lines lc rgb "#777777" lw 2, \
          "" using 1:(column(c + 2)) title "SIEVE" with lines lc rgb "#56b4e9" lw 2, \
          "" using 1:(column(c + 3)) title "S3-FIFO" with lines lc rgb "#0072b2" lw 2, \
          "" using 1:(column(c + 4)) title "cache/ today" with linespoints lc rgb "#000000" lw 2 pt 7 ps 0.5, \
-         "" using 1:(column(c + 6)) title "S3-FIFO, sizes" with linespoints lc rgb "#d55e00" lw 2 pt 5 ps 0.5, \
-         "" using 1:(column(c + 7)) title "W-TinyLFU" with lines lc rgb "#009e73" lw 2, \
-         "" using 1:(column(c + 8)) title "GDSF" with lines lc rgb "#cc79a7" lw 2, \
-         "" using 1:(column(c + 9)) title "Belady" with lines lc rgb "#000000" lw 1 dt 2, \
-         "" using 1:(column(c + 10 + half)) title "bound (PFOO-L)" with lines lc rgb "#000000" lw 1 dt 3
+         "" using 1:(column(c + 5)) title "S3-FIFO, sizes" with linespoints lc rgb "#d55e00" lw 2 pt 5 ps 0.5, \
+         "" using 1:(column(c + 6)) title "W-TinyLFU" with lines lc rgb "#009e73" lw 2, \
+         "" using 1:(column(c + 7)) title "GDSF" with lines lc rgb "#cc79a7" lw 2, \
+         "" using 1:(column(c + 8)) title "Belady" with lines lc rgb "#000000" lw 1 dt 2, \
+         "" using 1:(column(c + 9 + half)) title "bound (PFOO-L)" with lines lc rgb "#000000" lw 1 dt 3
 }
 unset multiplot

@@ -10,7 +10,7 @@ import sys
 
 reports, folder = sys.argv[1:3]
 LOW, HIGH = 0.01, 0.1  # shares of the footprint that stand in RESULTS.md
-POLICIES = ["fifo", "lru", "sieve", "s3fifo", "coral", "coral-ghosts", "s3fifo-size", "w-tinylfu", "gdsf",
+POLICIES = ["fifo", "lru", "sieve", "s3fifo", "coral", "s3fifo-size", "w-tinylfu", "gdsf",
             "belady", "bound-requests", "bound-bytes"]
 
 

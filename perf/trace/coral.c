@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What cache/evict.c does today, one worker, as it does it: S3-FIFO over chunks of 4 KiB with their
- * maps, an object's entry, key and head (taken as HEAD_BYTES), a 64th in reserve, ghosts as
- * fingerprints in sets of 7. tests/perf/coral_cache_test.c holds it to cache/ itself.
- *
- * There are as many ghosts there as chunks. "coral-ghosts" has one an object that fits, as S3-FIFO
- * would have it: what is remembered for longer than main lasts is let into main by accident.
+ * What cache/evict.c does, one worker, as it does it: S3-FIFO with the rule for sizes over chunks
+ * of 4 KiB with their maps, an object's entry, key and head (taken as HEAD_BYTES), a 64th in
+ * reserve, ghosts as fingerprints in sets of 8. Traces say nothing of lifetimes, so nothing is of
+ * no more use here. tests/perf/coral_cache_test.c holds it to cache/ itself.
  */
 #include "base/hash.h"
 #include "cache/cache.h"
@@ -16,14 +14,16 @@
 #define INLINE       4u  /* chunks that the entry names, then a map of */
 #define MAP_DIRECT   512u
 #define LEAF         1024u
-#define WAYS         7u
+#define WAYS         8u
+#define SPAN         4096u /* stamps of the ghosts */
+#define USES_MAX     3u
+#define ROUNDS_MAX   7u
 #define CHUNKS_LEAST 64u /* that cache_create wants */
 
 enum where { GONE, SMALL, MAIN };
 
-struct ghost_set {
-    uint32_t print[WAYS];
-    uint32_t cursor;
+struct ghost {
+    uint16_t print, stamp; /* print 0: none */
 };
 
 struct coral {
@@ -31,9 +31,9 @@ struct coral {
     uint64_t chunks, used_chunks;
     struct resident *all; /* bytes: of the body */
     struct queue small, main;
-    uint64_t small_bytes;
-    struct ghost_set *ghost;
-    uint32_t ghost_mask;
+    uint64_t small_bytes, bytes; /* with what is not body */
+    struct ghost *ghost;         /* sets of WAYS */
+    uint64_t ghost_sets, ghosted, ghost_unit;
 };
 
 static uint64_t chunks_for(uint64_t bytes)
@@ -58,27 +58,37 @@ static uint64_t bytes_of(uint64_t bytes)
 /* --- ghosts -------------------------------------------------------------------------------------
  */
 
-static struct ghost_set *ghost_set(struct coral *c, uint32_t object, uint32_t *print)
+static struct ghost *ghost_set(struct coral *c, uint32_t object, uint16_t *print)
 {
     uint64_t h = XXH3_64bits(&c->t->id[object], sizeof(c->t->id[object]));
-    *print = (uint32_t)(h >> 32) ? (uint32_t)(h >> 32) : 1;
-    return &c->ghost[h & c->ghost_mask];
+    *print = (uint16_t)(h >> 48) ? (uint16_t)(h >> 48) : 1;
+    return &c->ghost[(h & (c->ghost_sets - 1)) * WAYS];
 }
 
-static void ghost_add(struct coral *c, uint32_t object)
+/* In bytes evicted since; more than all: there is none. */
+static uint32_t ghost_age(const struct coral *c, struct ghost g)
 {
-    uint32_t print;
-    struct ghost_set *g = ghost_set(c, object, &print);
-    g->print[g->cursor++ % WAYS] = print;
+    return g.print ? (uint16_t)((uint16_t)(c->ghosted / c->ghost_unit) - g.stamp) : UINT32_MAX;
+}
+
+static void ghost_add(struct coral *c, uint32_t object, uint64_t bytes)
+{
+    uint16_t print;
+    struct ghost *set = ghost_set(c, object, &print), *oldest = set;
+    for (unsigned i = 1; i < WAYS; i++)
+        if (ghost_age(c, set[i]) > ghost_age(c, *oldest))
+            oldest = &set[i];
+    c->ghosted += bytes;
+    *oldest = (struct ghost){print, (uint16_t)(c->ghosted / c->ghost_unit)};
 }
 
 static bool ghost_take(struct coral *c, uint32_t object)
 {
-    uint32_t print;
-    struct ghost_set *g = ghost_set(c, object, &print);
+    uint16_t print;
+    struct ghost *set = ghost_set(c, object, &print);
     for (unsigned i = 0; i < WAYS; i++) {
-        if (g->print[i] == print) {
-            g->print[i] = 0;
+        if (set[i].print == print && ghost_age(c, set[i]) <= SPAN) {
+            set[i].print = 0;
             return true;
         }
     }
@@ -92,6 +102,7 @@ static void push(struct coral *c, uint32_t object, enum where where)
 {
     c->all[object].where = (uint8_t)where;
     queue_push(where == SMALL ? &c->small : &c->main, c->all, object);
+    c->bytes += bytes_of(c->all[object].bytes);
     if (where == SMALL)
         c->small_bytes += bytes_of(c->all[object].bytes);
 }
@@ -101,8 +112,31 @@ static void take(struct coral *c, uint32_t object)
     bool small = c->all[object].where == SMALL;
     queue_take(small ? &c->small : &c->main, c->all, object);
     c->all[object].where = GONE;
+    c->bytes -= bytes_of(c->all[object].bytes);
     if (small)
         c->small_bytes -= bytes_of(c->all[object].bytes);
+}
+
+/* c of the rule. */
+static unsigned smaller(const struct coral *c, uint64_t bytes)
+{
+    uint64_t scaled = bytes * (c->small.objects + c->main.objects);
+    unsigned n = 0;
+    for (scaled += scaled / 128 * 53; scaled < c->bytes && n < ROUNDS_MAX; scaled *= 2)
+        n++;
+    return n;
+}
+
+/* The hand: does it stay? */
+static bool judge(struct resident *o, bool small, unsigned size)
+{
+    unsigned rounds = o->rounds + o->uses * (1 + size);
+    bool stays = small ? o->uses + size >= 2 : rounds > 0;
+    if (rounds > ROUNDS_MAX)
+        rounds = ROUNDS_MAX;
+    o->rounds = (uint8_t)(small ? 0 : rounds - stays);
+    o->uses = 0;
+    return stays;
 }
 
 static bool evict_step(struct coral *c)
@@ -113,14 +147,14 @@ static bool evict_step(struct coral *c)
     if (object == TRACE_NONE)
         return false;
     struct resident *o = &c->all[object];
+    bool stays = judge(o, small, smaller(c, bytes_of(o->bytes)));
     take(c, object);
-    if (small ? o->uses >= 2 : o->uses > 0) {
-        o->uses = (uint8_t)(small ? 0 : o->uses - 1);
+    if (stays) {
         push(c, object, MAIN);
         return true;
     }
     if (small)
-        ghost_add(c, object);
+        ghost_add(c, object, bytes_of(o->bytes));
     c->used_chunks -= chunks_of(o->bytes);
     return true;
 }
@@ -142,7 +176,7 @@ static bool request(void *state, uint32_t i)
     const struct trace_request *r = &c->t->request[i];
     struct resident *o = &c->all[r->object];
     if (o->where != GONE) {
-        if (o->uses < 3)
+        if (o->uses < USES_MAX)
             o->uses++;
         return true;
     }
@@ -174,12 +208,12 @@ static void destroy(void *state)
     free(c);
 }
 
-static void *create_with(const struct trace *t, uint64_t capacity, uint64_t ghosts)
+static void *create(const struct trace *t, uint64_t capacity)
 {
     uint64_t chunks = capacity / CACHE_CHUNK_BYTES, sets = 1;
     if (chunks < CHUNKS_LEAST || chunks > UINT32_MAX / 2)
         return NULL;
-    while (sets < ghosts / WAYS + 1)
+    while (sets < chunks / WAYS + 1)
         sets *= 2;
     struct coral *c = calloc(1, sizeof(*c));
     if (!c)
@@ -188,28 +222,15 @@ static void *create_with(const struct trace *t, uint64_t capacity, uint64_t ghos
                         .chunks = chunks,
                         .small = queue_empty(),
                         .main = queue_empty(),
-                        .ghost_mask = (uint32_t)(sets - 1)};
+                        .ghost_sets = sets,
+                        .ghost_unit = chunks * CACHE_CHUNK_BYTES / 10 * 9 / SPAN};
     c->all = calloc(t->objects + 1ul, sizeof(*c->all));
-    c->ghost = calloc(sets, sizeof(*c->ghost));
+    c->ghost = calloc(sets * WAYS, sizeof(*c->ghost));
     if (c->all && c->ghost)
         return c;
     destroy(c);
     return NULL;
 }
 
-static void *create(const struct trace *t, uint64_t capacity)
-{
-    return create_with(t, capacity, capacity / CACHE_CHUNK_BYTES);
-}
-
-static void *create_ghosts(const struct trace *t, uint64_t capacity)
-{
-    double mean = (double)t->footprint_bytes / (t->objects ? t->objects : 1);
-    return create_with(t, capacity, (uint64_t)((double)capacity / (mean > 1 ? mean : 1)));
-}
-
-const struct policy policy_coral = {"coral", "cache/ as it is: chunks, a reserve, S3-FIFO", create,
-                                    request, destroy};
-const struct policy policy_coral_ghosts = {"coral-ghosts",
-                                           "the same with a ghost an object, not a chunk",
-                                           create_ghosts, request, destroy};
+const struct policy policy_coral = {"coral", "cache/ as it is: chunks, a reserve, S3-FIFO by size",
+                                    create, request, destroy};

@@ -22,7 +22,7 @@ struct policy {
 };
 
 extern const struct policy policy_fifo, policy_lru, policy_sieve, policy_s3fifo, policy_s3fifo_size,
-    policy_tinylfu, policy_gdsf, policy_coral, policy_coral_ghosts, policy_belady,
+    policy_tinylfu, policy_gdsf, policy_coral, policy_belady,
     policy_bound_requests, policy_bound_bytes;
 
 /* All of them, in the order of a report; NULL ends. */

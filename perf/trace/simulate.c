@@ -2,10 +2,10 @@
 #include "perf/trace/policy.h"
 
 const struct policy *const policies[] = {
-    &policy_fifo,  &policy_lru,          &policy_sieve,          &policy_s3fifo,
-    &policy_coral, &policy_coral_ghosts, &policy_s3fifo_size,    &policy_tinylfu,
-    &policy_gdsf,  &policy_belady,       &policy_bound_requests, &policy_bound_bytes,
-    NULL};
+    &policy_fifo,           &policy_lru,         &policy_sieve,
+    &policy_s3fifo,         &policy_coral,       &policy_s3fifo_size,
+    &policy_tinylfu,        &policy_gdsf,        &policy_belady,
+    &policy_bound_requests, &policy_bound_bytes, NULL};
 
 bool simulate(const struct policy *policy, const struct trace *t, uint64_t capacity, uint32_t first,
               struct counts *out)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * One owner links, fills, replaces, refreshes, purges, evicts and scrubs while two readers look up,
- * pin, check every byte and every checksum, unpin and report quiescence. Run under TSan it shows
- * that the orders of cache/reclaim.c hold. Usage: stress-cache [SECONDS [SEED]].
+ * pin, check every byte and every checksum, unpin and report quiescence. The index is as full as it
+ * may be, so that overflow buckets come and go all the time. Run under TSan it shows that the
+ * orders of cache/reclaim.c and cache/overflow.c hold. Usage: stress-cache [SECONDS [SEED]].
  */
 #include <pthread.h>
 #include <sched.h>
@@ -12,7 +13,8 @@
 #include "world.h"
 
 #define READERS  2
-#define KEYS     2048
+#define KEYS     1024
+#define CROWD    10 /* keys of one bucket, which they overfill */
 #define BURST    32
 #define KEY_ROOM 96
 #define HELD     48 /* pins that a reader keeps over polls */
@@ -20,6 +22,7 @@
 static struct world world;
 static atomic_bool stop;
 static atomic_ulong failures, hits, growing;
+static unsigned crowd[CROWD];
 
 struct reader {
     pthread_t thread;
@@ -39,6 +42,24 @@ static void key_of(char out[static KEY_ROOM], unsigned i)
 {
     static const char path[] = "a-path/of/some/length/so-that/the-number/stands/behind/64-bytes/";
     snprintf(out, KEY_ROOM, "http://host/%s%u", i % 2 ? path : "", i);
+}
+
+/* Only then is it over, on however busy a machine. */
+static bool seen_all(uint64_t overflow_returned)
+{
+    return overflow_returned >= 5 && WORLD_SUM(&world, cache_evicted_useless_total) > 0;
+}
+
+static void crowd_find(void)
+{
+    unsigned n = 0;
+    for (unsigned i = KEYS; n < CROWD; i++) {
+        char key[KEY_ROOM];
+        key_of(key, i);
+        struct hash128 h = cache_hash(world.c, key, strlen(key));
+        if (cache_shard(h) == 5 && h.hi % 2 == 0) /* two buckets a shard */
+            crowd[n++] = i;
+    }
 }
 
 /* What is ready of `o` is right: its salt is its version. */
@@ -75,7 +96,7 @@ static void *reader_run(void *arg)
         char key[BURST][KEY_ROOM];
         struct cache_probe p[BURST];
         for (unsigned i = 0; i < BURST; i++) {
-            key_of(key[i], rng_below(&rng, KEYS));
+            key_of(key[i], i % 4 ? rng_below(&rng, KEYS) : crowd[rng_below(&rng, CROWD)]);
             p[i] = (struct cache_probe){.key = key[i], .key_len = (uint32_t)strlen(key[i])};
         }
         cache_prepare(world.c, p, BURST);
@@ -143,8 +164,11 @@ static void owner_fill(struct rng *rng, uint64_t salt)
     char key[KEY_ROOM];
     key_of(key, rng_below(rng, KEYS));
     size_t len = rng_below(rng, 8) ? rng_below(rng, 12000) : rng_below(rng, 120000), done = 0;
-    struct cache_meta meta = {
-        .status = 200, .content_length = rng_below(rng, 2) ? (int64_t)len : -1, .version = salt};
+    struct cache_meta meta = {.status = 200,
+                              .response_s = world.now.wall_s,
+                              .lifetime_s = rng_below(rng, 2) ? 3600 : 10,
+                              .content_length = rng_below(rng, 2) ? (int64_t)len : -1,
+                              .version = salt};
     struct cache_object *o = cache_begin(world.c, cache_hash(world.c, key, strlen(key)), key,
                                          strlen(key), &meta, "h", 1, world.now);
     if (!o) { /* all is pinned or in a grace period: give the readers time */
@@ -186,6 +210,21 @@ static void owner_fill(struct rng *rng, uint64_t salt)
     cache_unpin(o, 0);
 }
 
+/* They all come, or they all go, and their overflow bucket with them. */
+static void owner_crowd(bool come)
+{
+    for (int i = 0; i < CROWD; i++) {
+        char key[KEY_ROOM];
+        key_of(key, crowd[i]);
+        struct hash128 h = cache_hash(world.c, key, strlen(key));
+        const struct cache_object *o = cache_lookup_owner(world.c, h, key, strlen(key));
+        if (o && !come)
+            cache_unlink(world.c, o);
+        else if (!o && come)
+            world_store(&world, key, 7, 100); /* its version */
+    }
+}
+
 static void owner_touch(struct rng *rng)
 {
     char key[KEY_ROOM];
@@ -206,7 +245,8 @@ int main(int argc, char **argv)
     uint64_t seconds = argc > 1 ? strtoull(argv[1], NULL, 10) : 3;
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : WORLD_SEED;
     /* every worker's shards are written by the one owner thread here: worker 0's thread */
-    world_open(&world, 6 * MIB, 3000, READERS + 1);
+    world_open(&world, 4 * MIB, 480, READERS + 1); /* 3.75 a bucket at most; memory is short, too */
+    crowd_find();
     struct reader reader[READERS];
     for (unsigned i = 0; i < READERS; i++) {
         reader[i] = (struct reader){.worker = i + 1, .seed = seed + i + 1};
@@ -215,20 +255,26 @@ int main(int argc, char **argv)
     }
     struct rng rng;
     rng_init_u64(&rng, seed);
-    uint64_t end = clock_ms() + seconds * 1000, salt = 1;
-    while (clock_ms() < end && !atomic_load(&failures)) {
+    uint64_t end = clock_ms() + seconds * 1000, salt = 1, overflow = 0, overflow_returned = 0;
+    while ((clock_ms() < end || (!seen_all(overflow_returned) && clock_ms() < end + 30000)) &&
+           !atomic_load(&failures)) {
         for (int i = 0; i < 8; i++)
             owner_fill(&rng, salt++);
         owner_touch(&rng);
+        owner_crowd(salt / 8 % 2);
         owner_poll();
+        uint64_t now = WORLD_SUM(&world, cache_overflow_buckets);
+        overflow_returned += now < overflow ? overflow - now : 0;
+        overflow = now;
+        world.now.wall_s++;
     }
     atomic_store(&stop, true);
     for (unsigned i = 0; i < READERS; i++)
         pthread_join(reader[i].thread, NULL);
 
-    for (unsigned i = 0; i < KEYS; i++) {
+    for (unsigned i = 0; i < KEYS + CROWD; i++) {
         char key[KEY_ROOM];
-        key_of(key, i);
+        key_of(key, i < KEYS ? i : crowd[i - KEYS]);
         const struct cache_object *o =
             cache_lookup_owner(world.c, cache_hash(world.c, key, strlen(key)), key, strlen(key));
         if (o)
@@ -236,16 +282,21 @@ int main(int argc, char **argv)
     }
     for (int i = 0; i < 1000; i++)
         owner_poll();
-    uint64_t left = WORLD_SUM(&world, cache_held_objects) + WORLD_SUM(&world, cache_chunks_used);
+    uint64_t left = WORLD_SUM(&world, cache_held_objects) + WORLD_SUM(&world, cache_chunks_used) +
+                    WORLD_SUM(&world, cache_overflow_buckets);
     printf("seed %lu: %lu fills, %lu evicted, %lu refreshed, %lu hits (%lu growing), %lu bad, %lu "
            "left\n",
            seed, salt - 1, WORLD_SUM(&world, cache_evicted_total),
            WORLD_SUM(&world, cache_refreshed_total), atomic_load(&hits), atomic_load(&growing),
            atomic_load(&failures), left);
-    printf("%lu bytes placed, %lu scrubbed\n", WORLD_SUM(&world, cache_placed_bytes_total),
-           WORLD_SUM(&world, cache_scrubbed_bytes_total));
+    printf(
+        "%lu bytes placed, %lu scrubbed, %lu overflow buckets returned, %lu objects displaced, %lu "
+        "of no use\n",
+        WORLD_SUM(&world, cache_placed_bytes_total), WORLD_SUM(&world, cache_scrubbed_bytes_total),
+        overflow_returned, WORLD_SUM(&world, cache_displaced_total),
+        WORLD_SUM(&world, cache_evicted_useless_total));
     bool good = !atomic_load(&failures) && left == 0 && atomic_load(&hits) > 0 &&
-                WORLD_SUM(&world, cache_placed_bytes_total) > 0 &&
+                WORLD_SUM(&world, cache_placed_bytes_total) > 0 && seen_all(overflow_returned) &&
                 WORLD_SUM(&world, cache_scrubbed_bytes_total) > 0 &&
                 WORLD_SUM(&world, cache_damaged_total) == 0;
     world_close(&world);

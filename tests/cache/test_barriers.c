@@ -216,6 +216,27 @@ static const struct model_step link_reader[MODEL_STEPS] = {
     END,
 };
 
+/* --- an overflow bucket that leaves a chain, where it led to another, and is found in a second
+ * one, whose end it is
+ * --------------------------------------------------------------------------------
+ */
+
+enum { FIRST_CHAIN = FREE_TO_NAME, SECOND_CHAIN, OWN_LINK };
+
+static const struct model_step return_owner[MODEL_STEPS] = {
+    STORE(FIRST_CHAIN, 2, LINK_STORE), /* past it */
+    GRACE(1, 1),
+    STORE(OWN_LINK, 0, RELAXED),
+    STORE(SECOND_CHAIN, 1, LINK_STORE),
+    END,
+};
+#define RETURN(count)                                                                              \
+    LOAD(0, FIRST_CHAIN, LINK_LOAD), UNLESS(0, 1, 1), LOAD(1, OWN_LINK, LINK_LOAD), EXPECT(1, 2),  \
+        HERE(1), QUIESCENT(count), LOAD(0, SECOND_CHAIN, LINK_LOAD), UNLESS(0, 1, 2),              \
+        LOAD(1, OWN_LINK, LINK_LOAD), EXPECT(1, 0), HERE(2), QUIESCENT(count), END
+static const struct model_step return_reader_1[MODEL_STEPS] = {RETURN(COUNT_1)};
+static const struct model_step return_reader_2[MODEL_STEPS] = {RETURN(COUNT_2)};
+
 /* --- a refresh: 1 is the old object, 2 its heir, to which the old one's readers' body belongs ---
  */
 
@@ -287,6 +308,9 @@ static const struct model_program programs[] = {
     {"pins", {0}, {pinned_owner, pinned_reader_1, pinned_reader_2}},
     {"body", {0}, {body_owner, body_reader, body_reader}},
     {"overflow", {0}, {link_owner, link_reader, link_reader}},
+    {"overflow returned",
+     {[FIRST_CHAIN] = 1, [OWN_LINK] = 2},
+     {return_owner, return_reader_1, return_reader_2}},
     {"refresh", {0}, {heir_owner, heir_reader, NULL}},
     {"sleep", {[COUNT_1] = OFFLINE_COUNT}, {sleep_owner, sleep_reader, NULL}},
 };
@@ -339,7 +363,7 @@ Test(barriers, each_one_weakened_is_found_out)
         cr_expect(found, "%s may be relaxed: nothing breaks", orders[weaken].name);
         tried++;
     }
-    cr_expect_eq(tried, 15);
+    cr_expect_eq(tried, 17);
 }
 
 /* Steps in another order than the code's. */
@@ -375,7 +399,16 @@ Test(barriers, and_so_is_a_step_too_early)
         EXPECT(0, 1),       HERE(1),
         QUIESCENT(COUNT_1), END,
     };
+    const struct model_step bucket_at_once[MODEL_STEPS] = {
+        STORE(FIRST_CHAIN, 2, LINK_STORE),
+        STORE(OWN_LINK, 0, RELAXED),
+        STORE(SECOND_CHAIN, 1, LINK_STORE),
+        END,
+    };
     const struct model_program early[] = {
+        {"no grace period for a bucket",
+         {[FIRST_CHAIN] = 1, [OWN_LINK] = 2},
+         {bucket_at_once, return_reader_1, NULL}},
         {"length before state", {0}, {body_owner, length_first, NULL}},
         {"no grace period", {0}, {no_grace, pinned_reader_1, NULL}},
         {"token before unlinking", {0}, {token_first, awake, NULL}},

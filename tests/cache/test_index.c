@@ -156,6 +156,60 @@ Test(index, that_is_full_displaces)
     world_close(&w);
 }
 
+/* 960 objects: 4 buckets a shard, 3.75 objects each. One of six has an overflow bucket then. */
+Test(index, overflow_buckets_come_back)
+{
+    struct world w;
+    world_open(&w, 8 * MIB, 960, 1);
+    char key[32];
+    uint64_t most = 0;
+    for (unsigned i = 0; i < 60000; i++) {
+        key_of(key, i);
+        cr_assert(world_store(&w, key, i, 10));
+        world_poll(&w);
+        uint64_t taken = WORLD_SUM(&w, cache_overflow_buckets);
+        most = taken > most ? taken : most;
+    }
+    cr_assert_geq(most, 20);
+    cr_assert_leq(WORLD_SUM(&w, cache_displaced_total), 600, "1 %%");
+    for (unsigned i = 0; i < 60000; i++) {
+        key_of(key, i);
+        const struct cache_object *o = world_find(&w, key);
+        if (o)
+            cache_unlink(w.c, o);
+    }
+    world_settle(&w);
+    cr_assert_eq(WORLD_SUM(&w, cache_overflow_buckets), 0);
+    cr_assert_eq(WORLD_SUM(&w, cache_objects), 0);
+    world_close(&w);
+}
+
+/* A reader in a bucket that has left the chain goes on to the end of it. */
+Test(index, an_overflow_bucket_waits_for_its_readers)
+{
+    struct world w;
+    world_open(&w, 8 * MIB, 960, 2);
+    char key[32];
+    unsigned i = 0;
+    uint64_t taken;
+    for (; (taken = WORLD_SUM(&w, cache_overflow_buckets)) == 0; i++) {
+        key_of(key, i);
+        cr_assert(world_store(&w, key, i, 10));
+    }
+    world_settle(&w);
+    struct hash128 h = cache_hash(w.c, key, strlen(key));
+    unsigned owner = cache_owner(w.c, h);
+    cr_assert(cache_unlink(w.c, world_find(&w, key)));
+    for (unsigned k = 0; k < 10; k++) {
+        cache_reclaim(w.c, owner, w.now);
+        rte_rcu_qsbr_quiescent(w.qsbr, owner);
+    }
+    cr_assert_eq(WORLD_SUM(&w, cache_overflow_buckets), 1, "the other one has not been quiescent");
+    world_settle(&w);
+    cr_assert_eq(WORLD_SUM(&w, cache_overflow_buckets), 0);
+    world_close(&w);
+}
+
 Test(index, refuses_when_every_object_is_held)
 {
     struct world w;
