@@ -12,6 +12,8 @@
     X(cache_chunks, "chunks", "Chunks of 4 KiB that this worker's share has")                      \
     X(cache_chunks_used, "chunks", "Chunks taken by bodies and their maps")                        \
     X(cache_heap_bytes, "bytes", "Bytes of heads, and of keys beyond their 64th")                  \
+    X(cache_budget_bytes, "bytes", "This worker's share of cache.memory")                          \
+    X(cache_mapped_bytes, "bytes", "Of it, bytes that are mapped: chunks, tables, heads")          \
     X(cache_retired_objects, "objects", "Objects unlinked that wait for readers")                  \
     X(cache_draining_bytes, "bytes", "Of chunks: held by readers of retired objects alone")        \
     X(cache_draining_asked_total, "objects", "Objects that readers were asked to let go of")       \

@@ -25,6 +25,7 @@ void cache_worker_gauges(struct cache_worker *w)
     counter_set(&w->counters.cache_held_objects, w->used.objects);
     counter_set(&w->counters.cache_chunks_used, w->used.chunks);
     counter_set(&w->counters.cache_heap_bytes, w->used.heap);
+    counter_set(&w->counters.cache_mapped_bytes, w->mapped + w->used.heap);
 }
 
 static void state_store(struct cache_object *o, enum cache_state state)
@@ -45,11 +46,10 @@ static struct cache_object *object_new(struct cache *c, struct cache_worker *w, 
         return NULL;
     }
     cache_evict_for(c, w, 0);
-    /* eviction starts at the heap's share; an eighth more is there for the grace period */
     size_t rest = key_rest(key_len), bytes = rest + head_len;
     struct cache_object *o = object_at(c, w->free_object);
     char *block = NULL;
-    if (!o || w->used.heap + bytes > w->total.heap + w->total.heap / 8 ||
+    if (!o || w->used.heap + block_cost(bytes) > w->total.heap ||
         (bytes && !(block = malloc(bytes)))) {
         counter_inc(&w->counters.cache_no_object_total);
         return NULL;
@@ -57,7 +57,7 @@ static struct cache_object *object_new(struct cache *c, struct cache_worker *w, 
     unpoison(o, sizeof(*o));
     w->free_object = o->next;
     w->used.objects++;
-    w->used.heap += bytes;
+    w->used.heap += block_cost(bytes);
     *o = (struct cache_object){.block = block,
                                .key_len = (uint16_t)key_len,
                                .head_len = (uint16_t)head_len,

@@ -104,6 +104,34 @@ struct object_page {
     struct cache *cache;
 };
 
+/* --- layout.c ------------------------------------------------------------------------------------
+ */
+
+/*
+ * The budget covers all that the cache maps:
+ *
+ *   region   | objects | index  | ghosts | CRC words | chunks |
+ *            | worker by worker | shards | worker ...                     (equal shares)
+ *   elsewhere  struct cache; heads
+ *
+ * Objects come first, since their pages are to be aligned.
+ */
+struct cache_layout {
+    unsigned workers;
+    uint64_t objects, pages, ghost_sets, chunks; /* a worker */
+    uint64_t buckets, overflow;                  /* a shard */
+    size_t heads;                                /* bytes a worker */
+    size_t at_index, at_ghosts, at_crc, at_chunks, region;
+    size_t budget; /* what it comes to, at most what was given */
+};
+
+/* A head, what a key has beyond OBJECT_KEY, and what an allocator rounds them up to: an object's
+ * share. Heads of responses as stored are 200 to 600 bytes. */
+#define HEAD_SHARE 512u
+
+/* False: too little, or a number out of range. */
+bool cache_layout(struct cache_layout *l, size_t bytes, uint32_t objects, unsigned workers);
+
 /* --- index --------------------------------------------------------------------------------------
  */
 
@@ -165,6 +193,7 @@ struct cache_worker {
     uint32_t free_chunk;  /* linked through cache.crc; CHUNK_NONE ends */
     uint32_t free_object; /* linked through next */
     struct amount total, used;
+    uint64_t mapped; /* bytes of the budget, but for the blocks */
     struct amount pending_fresh, pending_waiting; /* of `used`, what those lists will free */
 
     struct fifo small, main;
@@ -244,10 +273,17 @@ static inline size_t key_rest(size_t key_len)
     return key_len > OBJECT_KEY ? key_len - OBJECT_KEY : 0;
 }
 
-/* Bytes of its block. */
+/* What a block of so many bytes counts: an allocator rounds it up, by an eighth on average, and keeps
+ * a note of it. */
+static inline size_t block_cost(size_t bytes)
+{
+    return bytes ? bytes + bytes / 8 + 16 : 0;
+}
+
+/* Bytes of its block, as they count. */
 static inline size_t object_heap(const struct cache_object *o)
 {
-    return key_rest(o->key_len) + o->head_len;
+    return block_cost(key_rest(o->key_len) + o->head_len);
 }
 
 static inline uint64_t chunks_for(uint64_t bytes)
