@@ -48,18 +48,20 @@ static void create_objects(struct cache *c, struct cache_worker *w, uint8_t *pag
     w->total.objects = n;
 }
 
-static void create_worker(struct cache *c, struct cache_worker *w, const struct cache_layout *l,
+static bool create_worker(struct cache *c, struct cache_worker *w, const struct cache_layout *l,
                           uint8_t *region)
 {
     size_t index = (size_t)(w - c->worker);
     create_chunks(c, w, index * l->chunks, l->chunks);
     create_objects(c, w, c->object_base + index * l->pages * OBJECT_PAGE, l->objects);
     w->total.heap = l->heads;
+    w->heap_limit = heap_limit_most(w);
     w->ghost_mask = (uint32_t)(l->ghost_sets - 1);
     w->ghost = (struct ghost_set *)(region + l->at_ghosts) + index * l->ghost_sets;
     counter_set(&w->counters.cache_budget_bytes, l->budget / l->workers);
     w->mapped = (l->region + sizeof(*c)) / l->workers;
     cache_worker_gauges(w);
+    return heads_open(&w->heads, region + index * l->slabs * HEADS_SLAB, l->slabs);
 }
 
 static void create_secret(struct hash_secret *secret, const uint8_t seed[32])
@@ -80,7 +82,7 @@ struct cache *cache_create(const struct cache_config *config)
     if (!c)
         return NULL;
     memset(c, 0, sizeof(*c));
-    memset(region, 0, l.at_chunks); /* the tables */
+    memset(region + l.at_objects, 0, l.at_chunks - l.at_objects); /* the tables */
     c->qsbr = config->qsbr;
     c->workers = l.workers;
     c->chunks = l.chunks * l.workers;
@@ -90,15 +92,19 @@ struct cache *cache_create(const struct cache_config *config)
         c->limit = (uint64_t)OBJECT_CHUNKS * CACHE_CHUNK_BYTES;
     create_secret(&c->secret, config->seed);
     c->object_pages = l.pages * l.workers;
-    c->object_base = region;
+    c->object_base = region + l.at_objects;
     c->crc = (uint32_t *)(region + l.at_crc);
     for (unsigned i = 0; i < CACHE_SHARDS; i++) {
         c->owner[i] = (uint8_t)(i % c->workers);
         create_shard(&c->shard[i], &l,
                      region + l.at_index + i * (l.buckets + l.overflow) * sizeof(struct bucket));
     }
-    for (unsigned i = 0; i < c->workers; i++)
-        create_worker(c, &c->worker[i], &l, region);
+    for (unsigned i = 0; i < c->workers; i++) {
+        if (!create_worker(c, &c->worker[i], &l, region)) {
+            cache_destroy(c);
+            return NULL;
+        }
+    }
     return c;
 }
 
@@ -109,8 +115,11 @@ static void destroy_objects(struct cache *c)
         uint8_t *page = c->object_base + i / OBJECT_PER_PAGE * OBJECT_PAGE;
         struct cache_object *o =
             (struct cache_object *)(page + LINE + i % OBJECT_PER_PAGE * sizeof(*o));
-        free(o->block);
+        if (o->block)
+            heads_free(&object_worker(c, o)->heads, o->block, block_bytes(o));
     }
+    for (unsigned i = 0; i < c->workers; i++)
+        heads_close(&c->worker[i].heads);
 }
 
 void cache_destroy(struct cache *c)

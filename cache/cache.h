@@ -15,10 +15,10 @@
  * unlinked object is freed when a grace period has passed since it was unlinked (no new pins can
  * start) and its pins are zero.
  *
- * Memory: one budget for all of it (cache/layout.c draws how it is divided), an equal share for each
- * worker. A region given at create holds equal chunks, and the tables: objects with the first 64
- * bytes of their keys, index, ghosts, checksums. Heads, and what keys have beyond that, come from the
- * process heap, by the owner only, and are counted.
+ * Memory: one budget for all of it (cache/layout.c draws how it is divided), an equal share for
+ * each worker. A region given at create holds equal chunks, and the tables: objects with the first
+ * 64 bytes of their keys, index, ghosts, checksums. Heads, and what keys have beyond that, come
+ * from the process heap, by the owner only, and are counted.
  */
 #ifndef CORAL_CACHE_H
 #define CORAL_CACHE_H
@@ -69,8 +69,9 @@ struct cache_meta {
 };
 
 struct cache_config {
-    void *memory;     /* cache_region() bytes, 2 MiB aligned, kept by the caller */
-    size_t bytes;     /* the budget: at most so much memory is taken, and no more than 2 % less */
+    void *memory; /* cache_region() bytes, 2 MiB aligned, kept by the caller */
+    size_t
+        bytes; /* the budget: at most so much memory is taken, and when it is full not 2 % less */
     uint32_t objects; /* upper bound of objects: some 700 bytes of the budget each, with heads */
     unsigned workers;
     struct rte_rcu_qsbr *qsbr; /* the workers are its threads 0..workers-1 */

@@ -151,8 +151,7 @@ static bool evict_step(struct cache *c, struct cache_worker *w)
     return true;
 }
 
-/* The reserve is a 64th, of blocks an eighth since they are few in a small cache: it lets fills go on
- * while what was evicted waits for its grace period. */
+/* The reserve is a 64th: it lets fills go on while what was evicted waits for its grace period. */
 static bool is_short(const struct cache_worker *w, uint64_t chunks)
 {
     const struct amount *f = &w->pending_fresh, *g = &w->pending_waiting;
@@ -160,7 +159,7 @@ static bool is_short(const struct cache_worker *w, uint64_t chunks)
     uint64_t free_objects = w->total.objects - w->used.objects + f->objects + g->objects;
     return free_chunks < chunks + w->total.chunks / 64 + 1 ||
            free_objects < w->total.objects / 64 + 1 ||
-           w->used.heap - f->heap - g->heap > w->total.heap / 8 * 7;
+           w->used.heap - f->heap - g->heap > w->heap_limit;
 }
 
 void cache_evict_for(struct cache *c, struct cache_worker *w, uint64_t chunks)

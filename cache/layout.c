@@ -27,16 +27,18 @@ static void divide_fixed(struct cache_layout *l, uint32_t objects, unsigned work
     uint64_t in_shard = objects / CACHE_SHARDS + 1;
     *l = (struct cache_layout){.workers = workers, .objects = objects / workers};
     l->pages = (l->objects + OBJECT_PER_PAGE - 1) / OBJECT_PER_PAGE;
-    /* up to 4.2 objects a bucket of 7, where 6 % of the buckets overflow: an eighth as many again */
+    /* up to 4.2 objects a bucket of 7, where 6 % of the buckets overflow: an eighth as many again
+     */
     l->buckets = power_of_two(in_shard * 10 / 42 + 1);
     l->overflow = l->buckets / 8 + 1;
     l->ghost_sets = power_of_two(l->objects / 7 + 1);
     l->heads = l->objects * HEAD_SHARE;
     if (l->heads < WORKER_HEADS_MIN)
         l->heads = WORKER_HEADS_MIN;
-    l->at_index = workers * l->pages * OBJECT_PAGE;
-    l->at_ghosts =
-        l->at_index + CACHE_SHARDS * (l->buckets + l->overflow) * sizeof(struct bucket);
+    l->slabs = heads_slabs(l->heads);
+    l->at_objects = workers * l->slabs * HEADS_SLAB;
+    l->at_index = l->at_objects + workers * l->pages * OBJECT_PAGE;
+    l->at_ghosts = l->at_index + CACHE_SHARDS * (l->buckets + l->overflow) * sizeof(struct bucket);
     l->at_crc = l->at_ghosts + workers * l->ghost_sets * sizeof(struct ghost_set);
 }
 
@@ -45,7 +47,7 @@ static void divide_chunks(struct cache_layout *l, uint64_t chunks)
     l->chunks = chunks;
     l->at_chunks = round_up(l->at_crc + l->workers * chunks * sizeof(uint32_t), CACHE_CHUNK_BYTES);
     l->region = l->at_chunks + l->workers * chunks * CACHE_CHUNK_BYTES;
-    l->budget = sizeof(struct cache) + l->region + l->workers * l->heads;
+    l->budget = sizeof(struct cache) + l->region + (l->slabs ? 0 : l->workers * l->heads);
 }
 
 bool cache_layout(struct cache_layout *l, size_t bytes, uint32_t objects, unsigned workers)

@@ -3,7 +3,7 @@
  * The cache's inside.
  *
  *   struct cache --- shard[64]: buckets --- slot {tag 16, ref 32} ---> object (96 bytes, key)
- *            \                                                          |- block: head (heap)
+ *            \                                                          |- block: head (arena)
  *             '----- worker[n]: free chunks, free objects,              |- chunk[4]   (16 KiB)
  *                               FIFOs, ghosts, retired objects          '- map chunk
  *
@@ -27,6 +27,7 @@
 
 #include "cache/barriers.h"
 #include "cache/cache.h"
+#include "cache/heads.h"
 
 #define LINE 64
 
@@ -70,9 +71,8 @@ struct cache_object {
     uint32_t map;
     uint32_t next; /* refs: neighbours in a FIFO or a list of the worker */
 
-    char *block; /* what the key has beyond OBJECT_KEY, then the head; NULL: neither. One piece of
-                    the process heap, since they are small, varied and written once; allocated and
-                    freed by the owner only */
+    char *block; /* what the key has beyond OBJECT_KEY, then the head, in one piece (heads.h); NULL:
+                    neither */
     uint16_t key_len, head_len;
     uint8_t state; /* enum cache_state */
     uint8_t uses;  /* S3-FIFO's 0 to 3; written by any reader, a lost update does no harm */
@@ -110,18 +110,18 @@ struct object_page {
 /*
  * The budget covers all that the cache maps:
  *
- *   region   | objects | index  | ghosts | CRC words | chunks |
- *            | worker by worker | shards | worker ...                     (equal shares)
- *   elsewhere  struct cache; heads
+ *   region      | slabs of heads | objects | index | ghosts | CRC words | chunks |
+ *   elsewhere   struct cache, 27 KB; heads, where they have no slabs
  *
- * Objects come first, since their pages are to be aligned.
+ * The index is by shard; of the others each worker has an equal share, one behind the other. What
+ * is to be aligned comes first.
  */
 struct cache_layout {
     unsigned workers;
     uint64_t objects, pages, ghost_sets, chunks; /* a worker */
     uint64_t buckets, overflow;                  /* a shard */
-    size_t heads;                                /* bytes a worker */
-    size_t at_index, at_ghosts, at_crc, at_chunks, region;
+    size_t heads, slabs;                         /* a worker: bytes; of 2 MiB each */
+    size_t at_objects, at_index, at_ghosts, at_crc, at_chunks, region;
     size_t budget; /* what it comes to, at most what was given */
 };
 
@@ -194,6 +194,8 @@ struct cache_worker {
     uint32_t free_object; /* linked through next */
     struct amount total, used;
     uint64_t mapped; /* bytes of the budget, but for the blocks */
+    struct cache_heads heads;
+    uint64_t heap_limit; /* of blocks: where eviction begins (cache_block_new) */
     struct amount pending_fresh, pending_waiting; /* of `used`, what those lists will free */
 
     struct fifo small, main;
@@ -273,17 +275,28 @@ static inline size_t key_rest(size_t key_len)
     return key_len > OBJECT_KEY ? key_len - OBJECT_KEY : 0;
 }
 
-/* What a block of so many bytes counts: an allocator rounds it up, by an eighth on average, and keeps
- * a note of it. */
+/* What a block of so many bytes counts: an allocator rounds it up, by an eighth on average, and
+ * keeps a note of it. */
 static inline size_t block_cost(size_t bytes)
 {
     return bytes ? bytes + bytes / 8 + 16 : 0;
 }
 
-/* Bytes of its block, as they count. */
+static inline size_t block_bytes(const struct cache_object *o)
+{
+    return key_rest(o->key_len) + o->head_len;
+}
+
 static inline size_t object_heap(const struct cache_object *o)
 {
-    return block_cost(key_rest(o->key_len) + o->head_len);
+    return block_cost(block_bytes(o));
+}
+
+/* An eighth lets fills go on while what was evicted waits for its grace period: few are there in a
+ * small cache. */
+static inline uint64_t heap_limit_most(const struct cache_worker *w)
+{
+    return w->total.heap / 8 * 7;
 }
 
 static inline uint64_t chunks_for(uint64_t bytes)
