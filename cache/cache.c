@@ -39,6 +39,7 @@ static void create_objects(struct cache *c, struct cache_worker *w, uint8_t *pag
         struct object_page *page =
             (struct object_page *)(pages + i / OBJECT_PER_PAGE * OBJECT_PAGE);
         page->cache = c;
+        page->share = chunk_data(c, worker_first_chunk(c, w));
         struct cache_object *o =
             (struct cache_object *)((uint8_t *)page + LINE + i % OBJECT_PER_PAGE * sizeof(*o));
         o->next = w->free_object;
@@ -86,6 +87,7 @@ struct cache *cache_create(const struct cache_config *config)
     c->qsbr = config->qsbr;
     c->workers = l.workers;
     c->chunks = l.chunks * l.workers;
+    c->share = (uint32_t)l.chunks;
     c->memory = region + l.at_chunks;
     c->limit = l.chunks / 2 * CACHE_CHUNK_BYTES;
     if (c->limit > (uint64_t)OBJECT_CHUNKS * CACHE_CHUNK_BYTES)
@@ -93,6 +95,7 @@ struct cache *cache_create(const struct cache_config *config)
     create_secret(&c->secret, config->seed);
     c->object_pages = l.pages * l.workers;
     c->object_base = region + l.at_objects;
+    c->page = (struct cell_page *)(region + l.at_pages);
     c->crc = (uint32_t *)(region + l.at_crc);
     for (unsigned i = 0; i < CACHE_SHARDS; i++) {
         c->owner[i] = (uint8_t)(i % c->workers);

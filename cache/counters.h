@@ -11,6 +11,9 @@
     X(cache_held_objects, "objects", "Objects taken, with those unlinked and not yet freed")       \
     X(cache_chunks, "chunks", "Chunks of 4 KiB that this worker's share has")                      \
     X(cache_chunks_used, "chunks", "Chunks taken by bodies and their maps")                        \
+    X(cache_cell_chunks, "chunks", "Of these, chunks that are cut into lines for tails and small bodies") \
+    X(cache_cell_bytes, "bytes", "Lines of them that are taken")                                   \
+    X(cache_body_bytes, "bytes", "Body bytes held")                                                \
     X(cache_heap_bytes, "bytes", "Bytes of heads, and of keys beyond their 64th")                  \
     X(cache_budget_bytes, "bytes", "This worker's share of cache.memory")                          \
     X(cache_mapped_bytes, "bytes", "Of it, bytes that are mapped: chunks, tables, heads")          \

@@ -17,7 +17,8 @@
 
 uint64_t cache_object_bytes(const struct cache_object *o)
 {
-    return sizeof(*o) + object_heap(o) + cache_body_chunks(o) * CACHE_CHUNK_BYTES;
+    struct amount a = cache_body_amount(o);
+    return sizeof(*o) + object_heap(o) + a.chunks * CACHE_CHUNK_BYTES + a.lines * LINE;
 }
 
 /* --- queues --------------------------------------------------------------------------------------
@@ -155,7 +156,8 @@ static bool evict_step(struct cache *c, struct cache_worker *w)
 static bool is_short(const struct cache_worker *w, uint64_t chunks)
 {
     const struct amount *f = &w->pending_fresh, *g = &w->pending_waiting;
-    uint64_t free_chunks = w->total.chunks - w->used.chunks + f->chunks + g->chunks;
+    uint64_t free_chunks = w->total.chunks - w->used.chunks + f->chunks + g->chunks +
+                           (f->lines + g->lines + CHUNK_LINES - 1) / CHUNK_LINES;
     uint64_t free_objects = w->total.objects - w->used.objects + f->objects + g->objects;
     return free_chunks < chunks + w->total.chunks / 64 + 1 ||
            free_objects < w->total.objects / 64 + 1 ||

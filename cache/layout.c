@@ -21,7 +21,7 @@ static size_t round_up(size_t bytes, size_t unit)
     return (bytes + unit - 1) / unit * unit;
 }
 
-/* All but the chunks, which come last, and the words of their CRCs before them. */
+/* All but the chunks, which come last, and what there is for each of them. */
 static void divide_fixed(struct cache_layout *l, uint32_t objects, unsigned workers)
 {
     uint64_t in_shard = objects / CACHE_SHARDS + 1;
@@ -39,12 +39,13 @@ static void divide_fixed(struct cache_layout *l, uint32_t objects, unsigned work
     l->at_objects = workers * l->slabs * HEADS_SLAB;
     l->at_index = l->at_objects + workers * l->pages * OBJECT_PAGE;
     l->at_ghosts = l->at_index + CACHE_SHARDS * (l->buckets + l->overflow) * sizeof(struct bucket);
-    l->at_crc = l->at_ghosts + workers * l->ghost_sets * sizeof(struct ghost_set);
+    l->at_pages = l->at_ghosts + workers * l->ghost_sets * sizeof(struct ghost_set);
 }
 
 static void divide_chunks(struct cache_layout *l, uint64_t chunks)
 {
     l->chunks = chunks;
+    l->at_crc = l->at_pages + l->workers * chunks * sizeof(struct cell_page);
     l->at_chunks = round_up(l->at_crc + l->workers * chunks * sizeof(uint32_t), CACHE_CHUNK_BYTES);
     l->region = l->at_chunks + l->workers * chunks * CACHE_CHUNK_BYTES;
     l->budget = sizeof(struct cache) + l->region + (l->slabs ? 0 : l->workers * l->heads);
@@ -58,8 +59,9 @@ bool cache_layout(struct cache_layout *l, size_t bytes, uint32_t objects, unsign
     divide_chunks(l, 0);
     if (l->budget > bytes)
         return false;
-    uint64_t each = (bytes - l->budget) / workers / (CACHE_CHUNK_BYTES + sizeof(uint32_t));
-    if (each <= WORKER_CHUNKS_MIN || each * workers >= CHUNK_NONE)
+    uint64_t each = (bytes - l->budget) / workers /
+                    (CACHE_CHUNK_BYTES + sizeof(struct cell_page) + sizeof(uint32_t));
+    if (each <= WORKER_CHUNKS_MIN || each * workers >= CELL_ID)
         return false;
     divide_chunks(l, each);
     while (l->budget > bytes) /* the rounding before the first chunk */

@@ -23,6 +23,9 @@ void cache_worker_gauges(struct cache_worker *w)
 {
     counter_set(&w->counters.cache_held_objects, w->used.objects);
     counter_set(&w->counters.cache_chunks_used, w->used.chunks);
+    counter_set(&w->counters.cache_cell_chunks, w->used.pages);
+    counter_set(&w->counters.cache_cell_bytes, w->used.lines * LINE);
+    counter_set(&w->counters.cache_body_bytes, w->used.bytes);
     counter_set(&w->counters.cache_heap_bytes, w->used.heap);
     counter_set(&w->counters.cache_mapped_bytes, w->mapped + (w->heads.slab ? 0 : w->used.heap));
 }
@@ -270,6 +273,7 @@ struct cache_object *cache_refresh(struct cache *c, struct cache_object *old,
     }
     memcpy(o->chunk, old->chunk, sizeof(o->chunk));
     o->map = old->map;
+    o->flags |= old->flags & (OBJECT_MAP_CELLS | OBJECT_TAIL_CELLS);
     o->ready = old->ready;
     o->uses = __atomic_load_n(&old->uses, __ATOMIC_RELAXED);
     state_store(o, CACHE_COMPLETE);

@@ -141,11 +141,12 @@ static inline struct cache_object *world_begin(struct world *w, const char *key,
                        strlen(key), w->now); /* the key serves as head too */
 }
 
-/* A complete, linked, unpinned object; NULL when there was no room. */
-static inline struct cache_object *world_store(struct world *w, const char *key, uint64_t salt,
-                                               size_t len)
+/* A complete, linked, unpinned object; NULL when there was no room. `length`: what is known of it
+ * when it begins. */
+static inline struct cache_object *world_store_as(struct world *w, const char *key, uint64_t salt,
+                                                  size_t len, int64_t length)
 {
-    struct cache_object *o = world_begin(w, key, (int64_t)len);
+    struct cache_object *o = world_begin(w, key, length);
     if (!o)
         return NULL;
     uint8_t *body = world_body(salt, len);
@@ -158,6 +159,12 @@ static inline struct cache_object *world_store(struct world *w, const char *key,
         cache_fail(w->c, o);
     cache_unpin(o, 0);
     return good ? o : NULL;
+}
+
+static inline struct cache_object *world_store(struct world *w, const char *key, uint64_t salt,
+                                               size_t len)
+{
+    return world_store_as(w, key, salt, len, (int64_t)len);
 }
 
 static inline const struct cache_object *world_find(struct world *w, const char *key)
