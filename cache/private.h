@@ -122,7 +122,7 @@ struct object_page { /* written at create: readers use it */
  * The budget covers all that the cache maps:
  *
  *   region      | slabs of heads | objects | index | ghosts | pages | CRC words | chunks |
- *   elsewhere   struct cache, 27 KB; heads, where they have no slabs
+ *   elsewhere   struct cache; heads, where they have no slabs
  *
  * The index is by shard; of the others each worker has an equal share, one behind the other. What
  * is to be aligned comes first.
