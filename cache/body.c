@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Bodies: equal chunks, their map, their checksums. The order that readers rely on: bytes, CRC and
- * map entries first, then the release-store of `ready` (or, for the last chunk's CRC, of `state`).
+ * Bodies: equal chunks and a tail, their map, their checksums. The order that readers rely on:
+ * bytes, CRC and map entries first, then the release-store of `ready` (or, for the last piece's
+ * CRC, of `state`). A piece stays where it is: a tail whose length was not known when it began
+ * keeps its chunk, since somebody may be reading it.
  */
 #include <string.h>
 
@@ -38,8 +40,8 @@ static uint32_t *chunk_ids(const struct cache *c, uint32_t id)
     return (uint32_t *)chunk_data(c, id);
 }
 
-/* An empty map: all ids CHUNK_NONE. */
-static uint32_t map_take(struct cache *c, struct cache_worker *w)
+/* An empty map or leaf: all ids CHUNK_NONE. */
+static uint32_t leaf_take(struct cache *c, struct cache_worker *w)
 {
     uint32_t id = cache_chunk_take(c, w);
     if (id != CHUNK_NONE)
@@ -47,15 +49,78 @@ static uint32_t map_take(struct cache *c, struct cache_worker *w)
     return id;
 }
 
+/* --- pieces in cells, of a body whose length was known when it began ----------------------------
+ */
+
+/* Bytes of a map of no leaves; 0: it takes a chunk. */
+static uint32_t map_bytes(const struct cache_object *o)
+{
+    uint64_t n = o->meta.content_length < 0 ? 0 : chunks_for((uint64_t)o->meta.content_length);
+    return n > OBJECT_INLINE && n <= OBJECT_INLINE + MAP_DIRECT
+               ? (uint32_t)(n - OBJECT_INLINE) * (uint32_t)sizeof(uint32_t)
+               : 0;
+}
+
+/* Bytes of the run of piece `i` when that is the tail: the body's, and its CRC in the last word. 0:
+ * the piece takes a chunk. */
+static uint32_t tail_bytes(const struct cache_object *o, uint64_t i)
+{
+    if (o->meta.content_length < 0 || (uint64_t)o->meta.content_length / CACHE_CHUNK_BYTES != i)
+        return 0;
+    uint32_t bytes = (uint32_t)(o->meta.content_length % CACHE_CHUNK_BYTES);
+    return bytes && bytes + sizeof(uint32_t) <= CACHE_CHUNK_BYTES ? bytes + sizeof(uint32_t) : 0;
+}
+
+/* The word for the CRC32C of piece `i`'s bytes so far. */
+static uint32_t *piece_crc(const struct cache *c, const struct cache_object *o, uint64_t i,
+                           uint32_t id)
+{
+    if (!(id & CELL_ID))
+        return &c->crc[id];
+    return (uint32_t *)(piece_data(c, o, id) + lines_for(tail_bytes(o, i)) * LINE) - 1;
+}
+
 /* --- the map -----------------------------------------------------------------------------------
  */
 
-/* Where the id of the body's chunk `i` stands; the maps on the way are there. */
+static uint32_t map_take(struct cache *c, struct cache_worker *w, struct cache_object *o)
+{
+    uint32_t bytes = map_bytes(o), id = bytes ? cache_cells_take(c, w, bytes) : CHUNK_NONE;
+    if (id == CHUNK_NONE)
+        return leaf_take(c, w);
+    o->flags |= OBJECT_MAP_CELLS;
+    memset(piece_data(c, o, id), 0xff, bytes);
+    return id;
+}
+
+static uint32_t piece_take(struct cache *c, struct cache_worker *w, struct cache_object *o,
+                           uint64_t i)
+{
+    uint32_t bytes = tail_bytes(o, i), id = bytes ? cache_cells_take(c, w, bytes) : CHUNK_NONE;
+    if (id != CHUNK_NONE)
+        o->flags |= OBJECT_TAIL_CELLS;
+    else
+        id = cache_chunk_take(c, w);
+    if (id != CHUNK_NONE)
+        *piece_crc(c, o, i, id) = CRC_START;
+    return id;
+}
+
+static void piece_give(struct cache *c, struct cache_worker *w, const struct cache_object *o,
+                       uint64_t i, uint32_t id)
+{
+    if (id & CELL_ID)
+        cache_cells_give(c, w, id, tail_bytes(o, i));
+    else
+        cache_chunk_give(c, w, id);
+}
+
+/* Where the id of the body's piece `i` stands; the maps on the way are there. */
 static uint32_t *body_slot(const struct cache *c, const struct cache_object *o, uint64_t i)
 {
     if (i < OBJECT_INLINE)
         return (uint32_t *)(uintptr_t)&o->chunk[i];
-    uint32_t *map = chunk_ids(c, o->map);
+    uint32_t *map = (uint32_t *)piece_data(c, o, o->map);
     i -= OBJECT_INLINE;
     if (i < MAP_DIRECT)
         return &map[i];
@@ -63,13 +128,13 @@ static uint32_t *body_slot(const struct cache *c, const struct cache_object *o, 
     return &chunk_ids(c, map[MAP_DIRECT + i / MAP_IDS])[i % MAP_IDS];
 }
 
-/* Makes the maps that chunk `i` needs. False: no memory; a map made stays for the next attempt. */
+/* Makes the maps that piece `i` needs. False: no memory; a map made stays for the next attempt. */
 static bool body_map(struct cache *c, struct cache_worker *w, struct cache_object *o, uint64_t i)
 {
     if (i < OBJECT_INLINE)
         return true;
     if (o->map == CHUNK_NONE) {
-        o->map = map_take(c, w);
+        o->map = map_take(c, w, o);
         if (o->map == CHUNK_NONE)
             return false;
     }
@@ -78,58 +143,72 @@ static bool body_map(struct cache *c, struct cache_worker *w, struct cache_objec
         return true;
     uint32_t *leaf = &chunk_ids(c, o->map)[MAP_DIRECT + (i - MAP_DIRECT) / MAP_IDS];
     if (*leaf == CHUNK_NONE)
-        *leaf = map_take(c, w);
+        *leaf = leaf_take(c, w);
     return *leaf != CHUNK_NONE;
 }
 
-/* The body's chunk `i`, taken if it is not there; CHUNK_NONE: no memory. */
-static uint32_t body_chunk(struct cache *c, struct cache_worker *w, struct cache_object *o,
+/* The body's piece `i`, taken if it is not there; CHUNK_NONE: no memory. */
+static uint32_t body_piece(struct cache *c, struct cache_worker *w, struct cache_object *o,
                            uint64_t i)
 {
     if (!body_map(c, w, o, i))
         return CHUNK_NONE;
     uint32_t *slot = body_slot(c, o, i);
-    if (*slot == CHUNK_NONE) {
-        *slot = cache_chunk_take(c, w);
-        if (*slot != CHUNK_NONE)
-            c->crc[*slot] = CRC_START;
-    }
+    if (*slot == CHUNK_NONE)
+        *slot = piece_take(c, w, o, i);
     return *slot;
 }
 
-/* Chunks from the first on beyond which none is taken. */
+/* Pieces from the first on beyond which none is taken. */
 static uint64_t body_reach(const struct cache_object *o)
 {
     uint64_t n = chunks_for(o->ready);
     return object_state(o) != CACHE_COMPLETE && o->reach > n ? o->reach : n;
 }
 
-uint64_t cache_body_chunks(const struct cache_object *o)
+struct amount cache_body_amount(const struct cache_object *o)
 {
-    uint64_t n = body_reach(o), maps = 0;
+    uint64_t n = body_reach(o);
+    struct amount a = {.chunks = n};
     if (n > OBJECT_INLINE + MAP_DIRECT)
-        maps = 1 + (n - OBJECT_INLINE - MAP_DIRECT + MAP_IDS - 1) / MAP_IDS;
+        a.chunks += 1 + (n - OBJECT_INLINE - MAP_DIRECT + MAP_IDS - 1) / MAP_IDS;
     else if (n > OBJECT_INLINE)
-        maps = 1;
-    return n + maps;
+        a.chunks++;
+    if (n > OBJECT_INLINE && (o->flags & OBJECT_MAP_CELLS)) {
+        a.chunks--;
+        a.lines += lines_for(map_bytes(o));
+    }
+    if (n && (o->flags & OBJECT_TAIL_CELLS)) {
+        a.chunks--;
+        a.lines += lines_for(tail_bytes(o, (uint64_t)o->meta.content_length / CACHE_CHUNK_BYTES));
+    }
+    return a;
 }
 
 void cache_body_end(const struct cache *c, const struct cache_object *o)
 {
-    uint32_t last = (uint32_t)(o->ready % CACHE_CHUNK_BYTES);
-    if (last)
-        poison(chunk_data(c, *body_slot(c, o, o->ready / CACHE_CHUNK_BYTES)) + last,
-               CACHE_CHUNK_BYTES - last);
+    uint64_t i = o->ready / CACHE_CHUNK_BYTES;
+    uint32_t last = (uint32_t)(o->ready % CACHE_CHUNK_BYTES), room = CACHE_CHUNK_BYTES;
+    if (!last)
+        return;
+    uint32_t id = *body_slot(c, o, i);
+    if (id & CELL_ID) /* up to the CRC */
+        room = lines_for(tail_bytes(o, i)) * LINE - (uint32_t)sizeof(uint32_t);
+    poison(piece_data(c, o, id) + last, room - last);
 }
 
 static void map_free(struct cache *c, struct cache_worker *w, struct cache_object *o)
 {
     if (o->map == CHUNK_NONE)
         return;
-    const uint32_t *map = chunk_ids(c, o->map);
-    for (unsigned i = MAP_DIRECT; i < MAP_IDS && map[i] != CHUNK_NONE; i++)
-        cache_chunk_give(c, w, map[i]);
-    cache_chunk_give(c, w, o->map);
+    if (o->map & CELL_ID) {
+        cache_cells_give(c, w, o->map, map_bytes(o));
+    } else {
+        const uint32_t *map = chunk_ids(c, o->map);
+        for (unsigned i = MAP_DIRECT; i < MAP_IDS && map[i] != CHUNK_NONE; i++)
+            cache_chunk_give(c, w, map[i]);
+        cache_chunk_give(c, w, o->map);
+    }
     o->map = CHUNK_NONE;
 }
 
@@ -140,9 +219,11 @@ bool cache_body_free(struct cache *c, struct cache_worker *w, struct cache_objec
     for (; n && budget; budget--) {
         uint32_t id = *body_slot(c, o, --n);
         if (id != CHUNK_NONE) /* a hole among those taken ahead */
-            cache_chunk_give(c, w, id);
+            piece_give(c, w, o, n, id);
     }
-    o->ready = n * CACHE_CHUNK_BYTES;
+    uint64_t left = n * CACHE_CHUNK_BYTES < o->ready ? n * CACHE_CHUNK_BYTES : o->ready;
+    w->used.bytes -= o->ready - left;
+    o->ready = left;
     if (object_state(o) != CACHE_COMPLETE)
         o->reach = 0;
     if (n)
@@ -174,22 +255,25 @@ size_t cache_append(struct cache *c, struct cache_object *o, const void *data, s
     size_t done = 0;
     while (done < len) {
         uint32_t at = (uint32_t)(ready % CACHE_CHUNK_BYTES);
-        uint32_t id = body_chunk(c, w, o, ready / CACHE_CHUNK_BYTES);
+        uint64_t i = ready / CACHE_CHUNK_BYTES;
+        uint32_t id = body_piece(c, w, o, i);
         if (id == CHUNK_NONE) {
             counter_inc(&w->counters.cache_no_chunk_total);
             break;
         }
         size_t n = len - done < CACHE_CHUNK_BYTES - at ? len - done : CACHE_CHUNK_BYTES - at;
-        uint8_t *to = chunk_data(c, id) + at;
+        uint8_t *to = piece_data(c, o, id) + at;
+        uint32_t *crc = piece_crc(c, o, i, id);
         if (to != (const uint8_t *)data + done)
             memcpy(to, (const uint8_t *)data + done, n);
         else
             counter_add(&w->counters.cache_placed_bytes_total, n);
-        c->crc[id] = crc32_iscsi(to, (int)n, c->crc[id]);
+        *crc = crc32_iscsi(to, (int)n, *crc);
         ready += n;
         done += n;
     }
     counter_add(&w->counters.cache_bytes_total, done);
+    w->used.bytes += done;
     cache_worker_gauges(w);
     __atomic_store_n(&o->ready, ready, CACHE_READY_STORE);
     return done;
@@ -212,7 +296,7 @@ uint8_t *cache_place(struct cache *c, struct cache_object *o, uint64_t ahead, si
         return NULL;
     uint32_t id = i < body_reach(o) ? *body_slot(c, o, i) : CHUNK_NONE;
     if (id == CHUNK_NONE) {
-        if (!has_to_spare(c, w) || (id = body_chunk(c, w, o, i)) == CHUNK_NONE)
+        if (!has_to_spare(c, w) || (id = body_piece(c, w, o, i)) == CHUNK_NONE)
             return NULL;
         if (i >= o->reach)
             o->reach = (uint32_t)i + 1;
@@ -222,7 +306,7 @@ uint8_t *cache_place(struct cache *c, struct cache_object *o, uint64_t ahead, si
              room = CACHE_CHUNK_BYTES - at % CACHE_CHUNK_BYTES;
     left = left < room ? left : room;
     *len = *len < left ? *len : (size_t)left;
-    return chunk_data(c, id) + at % CACHE_CHUNK_BYTES;
+    return piece_data(c, o, id) + at % CACHE_CHUNK_BYTES;
 }
 
 /* --- reading ------------------------------------------------------------------------------------
@@ -236,7 +320,7 @@ struct cache_span cache_bytes(const struct cache_object *o, uint64_t offset)
     const struct cache *c = object_page(o)->cache;
     uint32_t at = (uint32_t)(offset % CACHE_CHUNK_BYTES);
     uint64_t left = ready - offset, room = CACHE_CHUNK_BYTES - at;
-    return (struct cache_span){chunk_data(c, *body_slot(c, o, offset / CACHE_CHUNK_BYTES)) + at,
+    return (struct cache_span){piece_data(c, o, *body_slot(c, o, offset / CACHE_CHUNK_BYTES)) + at,
                                (uint32_t)(left < room ? left : room)};
 }
 
@@ -253,9 +337,10 @@ struct cache_span cache_bytes_verified(const struct cache_object *o, uint64_t of
     uint32_t id = *body_slot(c, o, i), at = (uint32_t)(offset - start);
     uint32_t len =
         (uint32_t)(ready - start < CACHE_CHUNK_BYTES ? ready - start : CACHE_CHUNK_BYTES);
-    if (crc32_iscsi(chunk_data(c, id), (int)len, CRC_START) != c->crc[id]) {
+    uint8_t *data = piece_data(c, o, id);
+    if (crc32_iscsi(data, (int)len, CRC_START) != *piece_crc(c, o, i, id)) {
         *damaged = true;
         return (struct cache_span){0};
     }
-    return (struct cache_span){chunk_data(c, id) + at, len - at};
+    return (struct cache_span){data + at, len - at};
 }

@@ -13,30 +13,12 @@
 /* --- create -------------------------------------------------------------------------------------
  */
 
-#define WORKER_CHUNKS_MIN 64u
-/* So many that refs of 32 bits reach all pages, each worker's last one begun. */
-#define OBJECTS_MAX                                                                                \
-    ((((uint64_t)1 << 32) * REF_UNIT / OBJECT_PAGE - CACHE_WORKERS) * OBJECT_PER_PAGE)
-
-static uint64_t power_of_two(uint64_t at_least)
+static void create_shard(struct shard *s, const struct cache_layout *l, uint8_t *at)
 {
-    uint64_t p = 1;
-    while (p < at_least)
-        p <<= 1;
-    return p;
-}
-
-/* Up to 4.2 objects a bucket of 7. One comes to a full bucket 7 % of the time then, and stays in
- * the overflow bucket for its life, though the bucket before it has room again: a quarter of the
- * buckets have one. An overflow bucket for 16 objects is that; */
-static bool create_shard(struct shard *s, uint64_t objects)
-{
-    uint64_t buckets = power_of_two(objects * 10 / 42 + 1);
-    s->mask = (uint32_t)(buckets - 1);
-    s->overflow_count = (uint32_t)(objects / 16 + 1);
-    s->bucket = memory_new(buckets, sizeof(struct bucket));
-    s->overflow = memory_new(s->overflow_count, sizeof(struct bucket));
-    return s->bucket && s->overflow;
+    s->mask = (uint32_t)(l->buckets - 1);
+    s->overflow_count = (uint32_t)l->overflow;
+    s->bucket = (struct bucket *)at;
+    s->overflow = s->bucket + l->buckets;
 }
 
 static void create_chunks(struct cache *c, struct cache_worker *w, uint64_t first, uint64_t n)
@@ -48,7 +30,6 @@ static void create_chunks(struct cache *c, struct cache_worker *w, uint64_t firs
         w->free_chunk = (uint32_t)id;
     }
     w->total.chunks = n;
-    w->total.heap = n * CACHE_CHUNK_BYTES / 4;
     counter_set(&w->counters.cache_chunks, n);
 }
 
@@ -58,6 +39,7 @@ static void create_objects(struct cache *c, struct cache_worker *w, uint8_t *pag
         struct object_page *page =
             (struct object_page *)(pages + i / OBJECT_PER_PAGE * OBJECT_PAGE);
         page->cache = c;
+        page->share = chunk_data(c, worker_first_chunk(c, w));
         struct cache_object *o = object_in_page(page, i % OBJECT_PER_PAGE);
         o->next = w->free_object;
         w->free_object = object_ref(c, o);
@@ -66,18 +48,22 @@ static void create_objects(struct cache *c, struct cache_worker *w, uint8_t *pag
     w->total.objects = n;
 }
 
-static bool create_worker(struct cache *c, struct cache_worker *w, uint64_t chunks,
-                          uint64_t objects, size_t pages)
+static bool create_worker(struct cache *c, struct cache_worker *w, const struct cache_layout *l,
+                          uint8_t *region)
 {
     size_t index = (size_t)(w - c->worker);
-    create_chunks(c, w, index * chunks, chunks);
-    create_objects(c, w, c->object_base + index * pages * OBJECT_PAGE, objects);
-    uint64_t sets = power_of_two(objects / GHOST_WAYS + 1);
-    w->ghost_mask = (uint32_t)(sets - 1);
-    w->ghost_unit = cache_ghost_unit(chunks * CACHE_CHUNK_BYTES);
+    create_chunks(c, w, index * l->chunks, l->chunks);
+    create_objects(c, w, c->object_base + index * l->pages * OBJECT_PAGE, l->objects);
+    w->total.heap = l->heads;
+    w->heap_limit = heap_limit_most(w);
+    w->ghost_mask = (uint32_t)(l->ghost_sets - 1);
+    w->ghost_unit = cache_ghost_unit(l->chunks * CACHE_CHUNK_BYTES);
+    w->ghost = (struct ghost_set *)(region + l->at_ghosts) + index * l->ghost_sets;
     w->expiry.due_s = INT64_MAX;
-    w->ghost = memory_new(sets, sizeof(struct ghost_set));
-    return w->ghost != NULL;
+    counter_set(&w->counters.cache_budget_bytes, l->budget / l->workers);
+    w->mapped = (l->region + sizeof(*c)) / l->workers;
+    cache_worker_gauges(w);
+    return heads_open(&w->heads, region + index * l->slabs * HEADS_SLAB, l->slabs);
 }
 
 static void create_secret(struct hash_secret *secret, const uint8_t seed[32])
@@ -87,70 +73,56 @@ static void create_secret(struct hash_secret *secret, const uint8_t seed[32])
     rng_bytes(&rng, secret->bytes, sizeof(secret->bytes));
 }
 
-static bool config_good(const struct cache_config *config)
-{
-    return config->workers >= 1 && config->workers <= CACHE_WORKERS && config->memory &&
-           (uintptr_t)config->memory % CACHE_CHUNK_BYTES == 0 && config->qsbr &&
-           config->objects >= config->workers && config->objects <= OBJECTS_MAX &&
-           config->bytes / CACHE_CHUNK_BYTES < CHUNK_NONE &&
-           config->bytes / CACHE_CHUNK_BYTES / config->workers >= WORKER_CHUNKS_MIN;
-}
-
-/* From 2 MiB on memory_new aligns to that, as pages need. */
-static size_t object_table_bytes(const struct cache *c)
-{
-    size_t bytes = c->object_pages * OBJECT_PAGE;
-    return bytes < MEMORY_LARGE_PAGE ? MEMORY_LARGE_PAGE : bytes;
-}
-
 struct cache *cache_create(const struct cache_config *config)
 {
-    if (!config_good(config))
+    struct cache_layout l;
+    uint8_t *region = config->memory;
+    if (!region || (uintptr_t)region % MEMORY_LARGE_PAGE != 0 || !config->qsbr ||
+        !cache_layout(&l, config->bytes, config->objects, config->workers))
         return NULL;
     struct cache *c = aligned_alloc(_Alignof(struct cache), sizeof(*c));
     if (!c)
         return NULL;
     memset(c, 0, sizeof(*c));
-    uint64_t chunks = config->bytes / CACHE_CHUNK_BYTES / config->workers;
-    uint64_t objects = config->objects / config->workers;
-    size_t pages = (objects + OBJECT_PER_PAGE - 1) / OBJECT_PER_PAGE;
+    memset(region + l.at_objects, 0, l.at_chunks - l.at_objects); /* the tables */
     c->qsbr = config->qsbr;
-    c->memory = config->memory;
-    c->workers = config->workers;
-    c->limit = chunks / 2 * CACHE_CHUNK_BYTES;
+    c->workers = l.workers;
+    c->chunks = l.chunks * l.workers;
+    c->share = (uint32_t)l.chunks;
+    c->memory = region + l.at_chunks;
+    c->limit = l.chunks / 2 * CACHE_CHUNK_BYTES;
     if (c->limit > (uint64_t)OBJECT_CHUNKS * CACHE_CHUNK_BYTES)
         c->limit = (uint64_t)OBJECT_CHUNKS * CACHE_CHUNK_BYTES;
     create_secret(&c->secret, config->seed);
-    c->chunks = chunks * c->workers;
-    c->object_pages = pages * c->workers;
-    c->object_base = memory_new(object_table_bytes(c), 1);
-    c->crc = memory_new(c->chunks, sizeof(*c->crc));
-    if (!c->object_base || !c->crc)
-        goto fail;
+    c->object_pages = l.pages * l.workers;
+    c->object_base = region + l.at_objects;
+    c->page = (struct cell_page *)(region + l.at_pages);
+    c->crc = (uint32_t *)(region + l.at_crc);
     for (unsigned i = 0; i < CACHE_SHARDS; i++) {
         c->owner[i] = (uint8_t)(i % c->workers);
-        if (!create_shard(&c->shard[i], config->objects / CACHE_SHARDS + 1))
-            goto fail;
+        create_shard(&c->shard[i], &l,
+                     region + l.at_index + i * (l.buckets + l.overflow) * sizeof(struct bucket));
     }
     for (unsigned i = 0; i < c->workers; i++) {
-        if (!create_worker(c, &c->worker[i], chunks, objects, pages))
-            goto fail;
+        if (!create_worker(c, &c->worker[i], &l, region)) {
+            cache_destroy(c);
+            return NULL;
+        }
     }
     return c;
-fail:
-    cache_destroy(c);
-    return NULL;
 }
 
 static void destroy_objects(struct cache *c)
 {
-    if (c->object_base)
-        unpoison(c->object_base, object_table_bytes(c));
-    for (size_t i = 0; c->object_base && i < c->object_pages * OBJECT_PER_PAGE; i++) {
+    unpoison(c->object_base, c->object_pages * OBJECT_PAGE);
+    for (size_t i = 0; i < c->object_pages * OBJECT_PER_PAGE; i++) {
         uint8_t *page = c->object_base + i / OBJECT_PER_PAGE * OBJECT_PAGE;
-        free(object_in_page((struct object_page *)page, i % OBJECT_PER_PAGE)->block);
+        struct cache_object *o = object_in_page((struct object_page *)page, i % OBJECT_PER_PAGE);
+        if (o->block)
+            heads_free(&object_worker(c, o)->heads, o->block, block_bytes(o));
     }
-    memory_free(c->object_base, object_table_bytes(c), 1);
+    for (unsigned i = 0; i < c->workers; i++)
+        heads_close(&c->worker[i].heads);
 }
 
 void cache_destroy(struct cache *c)
@@ -159,15 +131,6 @@ void cache_destroy(struct cache *c)
         return;
     destroy_objects(c);
     unpoison(c->memory, c->chunks * CACHE_CHUNK_BYTES);
-    for (unsigned i = 0; i < CACHE_WORKERS; i++)
-        memory_free(c->worker[i].ghost, (size_t)c->worker[i].ghost_mask + 1,
-                    sizeof(struct ghost_set));
-    for (unsigned i = 0; i < CACHE_SHARDS; i++) {
-        struct shard *s = &c->shard[i];
-        memory_free(s->bucket, (size_t)s->mask + 1, sizeof(struct bucket));
-        memory_free(s->overflow, s->overflow_count, sizeof(struct bucket));
-    }
-    memory_free(c->crc, c->chunks, sizeof(*c->crc));
     sodium_memzero(&c->secret, sizeof(c->secret));
     free(c);
 }

@@ -15,10 +15,10 @@
  * variants, at which no reader looks (orders: cache/barriers.h). An unlinked object is freed when a
  * grace period has passed since it was unlinked (no new pins can start) and its pins are zero.
  *
- * Memory: equal chunks cut from one region given at create, an equal share for each worker;
- * objects, with the first 64 bytes of their keys, in a table taken at create; heads, and what keys
- * have beyond that, from the process heap, by the owner only, at most a quarter of the chunks'
- * bytes.
+ * Memory: one budget for all of it (cache/layout.c draws how it is divided), an equal share for
+ * each worker. A region given at create holds equal chunks, and the tables: objects with the first
+ * 64 bytes of their keys, index, ghosts, checksums. Heads, and what keys have beyond that, come
+ * from the process heap, by the owner only, and are counted.
  */
 #ifndef CORAL_CACHE_H
 #define CORAL_CACHE_H
@@ -73,16 +73,22 @@ struct cache_meta {
 };
 
 struct cache_config {
-    void *memory; /* the region for chunks; 2 MiB aligned, kept by the caller */
-    size_t bytes;
-    uint32_t objects; /* upper bound of objects: sizes the index */
+    void *memory; /* cache_region() bytes, 2 MiB aligned, kept by the caller */
+    size_t
+        bytes; /* the budget: at most so much memory is taken, and when it is full not 2 % less */
+    uint32_t objects; /* upper bound of objects: some 700 bytes of the budget each, with heads */
     unsigned workers;
     struct rte_rcu_qsbr *qsbr; /* the workers are its threads 0..workers-1 */
     uint8_t seed[32];
 };
 
-/* NULL: not enough memory (a worker's share must hold 64 chunks), or workers out of range. Called
- * once, before workers run. */
+/* The region that cache_create wants for the budget, objects and workers of `config`, of which
+ * nothing else is read. 0: it is not possible (a worker's share must hold 64 chunks). */
+size_t cache_region(const struct cache_config *config);
+/* The other way round: the budget of a cache of so many chunks and objects. */
+size_t cache_budget(uint64_t chunks, uint32_t objects, unsigned workers);
+
+/* NULL: not possible, or no memory. Called once, before workers run. */
 struct cache *cache_create(const struct cache_config *config);
 void cache_destroy(struct cache *c);
 

@@ -11,8 +11,13 @@
     X(cache_held_objects, "objects", "Objects taken, with those unlinked and not yet freed")       \
     X(cache_chunks, "chunks", "Chunks of 4 KiB that this worker's share has")                      \
     X(cache_chunks_used, "chunks", "Chunks taken by bodies and their maps")                        \
+    X(cache_cell_chunks, "chunks", "Of these, chunks that are cut into lines for tails and small bodies") \
+    X(cache_cell_bytes, "bytes", "Lines of them that are taken")                                   \
+    X(cache_body_bytes, "bytes", "Body bytes held")                                                \
     X(cache_heap_bytes, "bytes", "Bytes of heads, and of keys beyond their 64th")                  \
     X(cache_overflow_buckets, "buckets", "Overflow buckets of the index that are taken")           \
+    X(cache_budget_bytes, "bytes", "This worker's share of cache.memory")                          \
+    X(cache_mapped_bytes, "bytes", "Of it, bytes that are mapped: chunks, tables, heads")          \
     X(cache_retired_objects, "objects", "Objects unlinked that wait for readers")                  \
     X(cache_draining_bytes, "bytes", "Of chunks: held by readers of retired objects alone")        \
     X(cache_draining_asked_total, "objects", "Objects that readers were asked to let go of")       \

@@ -16,16 +16,19 @@
 #define DRAIN_WINDOW_US 2000000u /* more than a reader takes to look twice at a connection */
 #define DRAIN_SKIPS     16       /* a call */
 
+/* Bodies are counted in lines. */
 static struct amount amount_of(const struct cache_object *o)
 {
-    return (struct amount){.chunks = o->flags & OBJECT_BODY_MOVED ? 0 : cache_body_chunks(o),
-                           .objects = 1,
-                           .heap = object_heap(o)};
+    struct amount body = {0};
+    if (!(o->flags & OBJECT_BODY_MOVED))
+        body = cache_body_amount(o);
+    return (struct amount){
+        .lines = body.chunks * CHUNK_LINES + body.lines, .objects = 1, .heap = object_heap(o)};
 }
 
 static void gauge(struct cache_worker *w)
 {
-    counter_set(&w->counters.cache_draining_bytes, w->drain.held.chunks * CACHE_CHUNK_BYTES);
+    counter_set(&w->counters.cache_draining_bytes, w->drain.held.lines * LINE);
 }
 
 /* A body that still fills is its fill's, grows, and is not charged before its end. */
@@ -35,7 +38,7 @@ static void charge(struct cache_worker *w, struct cache_object *o)
         return;
     struct amount a = amount_of(o);
     o->flags |= OBJECT_DRAINING;
-    w->drain.held.chunks += a.chunks;
+    w->drain.held.lines += a.lines;
     w->drain.held.objects += a.objects;
     w->drain.held.heap += a.heap;
     gauge(w);
@@ -79,7 +82,7 @@ void cache_drain_remove(struct cache *c, struct cache_worker *w, struct cache_ob
         return;
     struct amount a = amount_of(o);
     o->flags &= (uint8_t)~OBJECT_DRAINING;
-    w->drain.held.chunks -= a.chunks;
+    w->drain.held.lines -= a.lines;
     w->drain.held.objects -= a.objects;
     w->drain.held.heap -= a.heap;
     gauge(w);
@@ -103,10 +106,10 @@ static void window_begin(struct cache_worker *w, struct now now)
     struct drain *d = &w->drain;
     if (d->window_us && now.mono_us - d->window_us < DRAIN_WINDOW_US)
         return;
-    d->left = (struct amount){.chunks = over(d->held.chunks, w->total.chunks),
+    d->left = (struct amount){.lines = over(d->held.lines, w->total.chunks * CHUNK_LINES),
                               .objects = over(d->held.objects, w->total.objects),
                               .heap = over(d->held.heap, w->total.heap)};
-    if (d->left.chunks || d->left.objects || d->left.heap)
+    if (d->left.lines || d->left.objects || d->left.heap)
         d->window_us = now.mono_us;
 }
 
@@ -121,7 +124,7 @@ const struct cache_object *cache_overdrawn(struct cache *c, unsigned worker, str
     struct cache_worker *w = &c->worker[worker];
     struct drain *d = &w->drain;
     window_begin(w, now);
-    for (unsigned i = 0; i < DRAIN_SKIPS && (d->left.chunks || d->left.objects || d->left.heap);
+    for (unsigned i = 0; i < DRAIN_SKIPS && (d->left.lines || d->left.objects || d->left.heap);
          i++) {
         struct cache_object *o = behind(c, w, d->ask);
         if (!o) { /* all were asked for: again in the next window, from the first on */
@@ -133,7 +136,7 @@ const struct cache_object *cache_overdrawn(struct cache *c, unsigned worker, str
         if (!(o->flags & OBJECT_DRAINING) || is_no_use(c, o))
             continue;
         struct amount a = amount_of(o);
-        take_off(&d->left.chunks, a.chunks);
+        take_off(&d->left.lines, a.lines);
         take_off(&d->left.objects, a.objects);
         take_off(&d->left.heap, a.heap);
         counter_inc(&w->counters.cache_draining_asked_total);

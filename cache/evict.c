@@ -28,7 +28,8 @@
 
 uint64_t cache_object_bytes(const struct cache_object *o)
 {
-    return sizeof(*o) + object_heap(o) + cache_body_chunks(o) * CACHE_CHUNK_BYTES;
+    struct amount a = cache_body_amount(o);
+    return sizeof(*o) + object_heap(o) + a.chunks * CACHE_CHUNK_BYTES + a.lines * LINE;
 }
 
 /* --- queues --------------------------------------------------------------------------------------
@@ -190,15 +191,17 @@ static unsigned smaller(const struct cache_worker *w, const struct cache_object 
     return c;
 }
 
-/* The hand is at `o`: does it stay? */
-static bool judge(const struct cache_worker *w, struct cache_object *o)
+/* The hand is at `o`: does it stay? Not for another round if its lines alone keep a chunk that is
+ * half empty, while such are many: after the sizes have changed, what is left of the small ones
+ * would hold their chunks for long. */
+static bool judge(const struct cache *c, const struct cache_worker *w, struct cache_object *o)
 {
-    unsigned seen = __atomic_load_n(&o->uses, __ATOMIC_RELAXED), c = smaller(w, o);
+    unsigned seen = __atomic_load_n(&o->uses, __ATOMIC_RELAXED), more = smaller(w, o);
     unsigned uses = seen & USES, rounds = 0;
-    bool stays = uses + c >= 2;
+    bool stays = uses + more >= 2;
     if (o->queue == QUEUE_MAIN) {
-        rounds = seen / ROUND + uses * (1 + c);
-        stays = rounds > 0;
+        rounds = seen / ROUND + uses * (1 + more);
+        stays = rounds > 0 && !cache_cells_sparse(c, w, o);
         rounds = (rounds > ROUNDS_MAX ? ROUNDS_MAX : rounds) - stays;
     }
     if (stays)
@@ -221,7 +224,7 @@ static bool evict_step(struct cache *c, struct cache_worker *w)
     struct cache_object *o = object_at(c, small ? w->small.tail : w->main.tail);
     if (!o)
         return false;
-    if (judge(w, o)) {
+    if (judge(c, w, o)) {
         cache_queue_remove(c, w, o);
         cache_queue_insert(c, w, o, QUEUE_MAIN);
     } else {
@@ -238,11 +241,12 @@ static bool evict_step(struct cache *c, struct cache_worker *w)
 static bool is_short(const struct cache_worker *w, uint64_t chunks)
 {
     const struct amount *f = &w->pending_fresh, *g = &w->pending_waiting;
-    uint64_t free_chunks = w->total.chunks - w->used.chunks + f->chunks + g->chunks;
+    uint64_t free_chunks = w->total.chunks - w->used.chunks + f->chunks + g->chunks +
+                           (f->lines + g->lines + CHUNK_LINES - 1) / CHUNK_LINES;
     uint64_t free_objects = w->total.objects - w->used.objects + f->objects + g->objects;
     return free_chunks < chunks + w->total.chunks / 64 + 1 ||
            free_objects < w->total.objects / 64 + 1 ||
-           w->used.heap - f->heap - g->heap > w->total.heap;
+           w->used.heap - f->heap - g->heap > w->heap_limit;
 }
 
 bool cache_has_room(const struct cache *c, unsigned worker, uint64_t bytes)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* An object's life at its owner: begun, filled (body.c), linked, refreshed, given up, freed. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "cache/private.h"
@@ -24,7 +23,11 @@ void cache_worker_gauges(struct cache_worker *w)
 {
     counter_set(&w->counters.cache_held_objects, w->used.objects);
     counter_set(&w->counters.cache_chunks_used, w->used.chunks);
+    counter_set(&w->counters.cache_cell_chunks, w->used.pages);
+    counter_set(&w->counters.cache_cell_bytes, w->used.lines * LINE);
+    counter_set(&w->counters.cache_body_bytes, w->used.bytes);
     counter_set(&w->counters.cache_heap_bytes, w->used.heap);
+    counter_set(&w->counters.cache_mapped_bytes, w->mapped + (w->heads.slab ? 0 : w->used.heap));
 }
 
 static void state_store(struct cache_object *o, enum cache_state state)
@@ -34,6 +37,21 @@ static void state_store(struct cache_object *o, enum cache_state state)
 
 /* --- memory -------------------------------------------------------------------------------------
  */
+
+/* NULL: no room. An arena can be full before its bytes are, since blocks leave gaps that fit no
+ * other: then eviction begins earlier from now on, until blocks have come and fitted for a while.
+ */
+static char *block_new(struct cache_worker *w, size_t bytes)
+{
+    if (w->used.heap + block_cost(bytes) > w->total.heap)
+        return NULL;
+    char *block = heads_new(&w->heads, bytes);
+    if (!block)
+        w->heap_limit = w->used.heap / 64 * 63;
+    else if (w->heap_limit < heap_limit_most(w))
+        w->heap_limit += bytes / 64;
+    return block;
+}
 
 static struct cache_object *object_new(struct cache *c, struct cache_worker *w, const void *key,
                                        size_t key_len, const struct cache_meta *meta,
@@ -45,19 +63,17 @@ static struct cache_object *object_new(struct cache *c, struct cache_worker *w, 
         return NULL;
     }
     cache_evict_for(c, w, 0);
-    /* eviction starts at the heap's share; an eighth more is there for the grace period */
     size_t rest = key_rest(key_len), bytes = rest + head_len;
     struct cache_object *o = object_at(c, w->free_object);
     char *block = NULL;
-    if (!o || w->used.heap + bytes > w->total.heap + w->total.heap / 8 ||
-        (bytes && !(block = malloc(bytes)))) {
+    if (!o || (bytes && !(block = block_new(w, bytes)))) {
         counter_inc(&w->counters.cache_no_object_total);
         return NULL;
     }
     unpoison(o, sizeof(*o));
     w->free_object = o->next;
     w->used.objects++;
-    w->used.heap += bytes;
+    w->used.heap += block_cost(bytes);
     *o = (struct cache_object){.block = block,
                                .key_len = (uint16_t)key_len,
                                .head_len = (uint16_t)head_len,
@@ -83,7 +99,8 @@ void cache_object_free(struct cache *c, struct cache_worker *w, struct cache_obj
         w->begun.of = NULL;
     w->used.objects--;
     w->used.heap -= object_heap(o);
-    free(o->block);
+    if (o->block)
+        heads_free(&w->heads, o->block, block_bytes(o));
     o->block = NULL;
     o->next = w->free_object;
     w->free_object = object_ref(c, o);
@@ -275,6 +292,7 @@ struct cache_object *cache_refresh(struct cache *c, struct cache_object *old,
     }
     memcpy(o->chunk, old->chunk, sizeof(o->chunk));
     o->map = old->map;
+    o->flags |= old->flags & (OBJECT_MAP_CELLS | OBJECT_TAIL_CELLS);
     o->ready = old->ready;
     o->uses = __atomic_load_n(&old->uses, __ATOMIC_RELAXED);
     state_store(o, CACHE_COMPLETE);

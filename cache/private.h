@@ -3,7 +3,7 @@
  * The cache's inside.
  *
  *   struct cache --- shard[64]: buckets --- slot {tag 16, ref 32} ---> object (96 bytes, key)
- *            \                                                          |- block: head (heap)
+ *            \                                                          |- block: head (arena)
  *             '----- worker[n]: free chunks, free objects,              |- chunk[4]   (16 KiB)
  *                               FIFOs, ghosts, retired objects          '- map chunk
  *
@@ -17,6 +17,9 @@
  *   chunk[0..3]                    first 16 KiB, no map
  *   map --> [0..511]               next 2 MiB
  *           [512..1023] --> leaf [0..1023]     4 MiB each, 2 GiB in all
+ *
+ * Of a body whose length was known when it began, the last piece, unless it is almost a chunk, and
+ * a map of no leaves are runs of lines (cells.c); their IDs say so.
  */
 #ifndef CORAL_CACHE_PRIVATE_H
 #define CORAL_CACHE_PRIVATE_H
@@ -28,6 +31,7 @@
 
 #include "cache/barriers.h"
 #include "cache/cache.h"
+#include "cache/heads.h"
 #include "cache/vary.h"
 
 #define LINE 64
@@ -36,11 +40,13 @@
  */
 
 enum object_flag {
-    OBJECT_LINKED = 1,     /* the index holds it */
-    OBJECT_RETIRED = 2,    /* given up: on a retire list */
-    OBJECT_BODY_MOVED = 4, /* cache_refresh gave its chunks to another, whose ref is in `prev` */
-    OBJECT_TO_MAIN = 8,    /* the queue it goes to when it is complete */
-    OBJECT_DRAINING = 16,  /* charged to the draining budget */
+    OBJECT_LINKED = 1,       /* the index holds it */
+    OBJECT_RETIRED = 2,      /* given up: on a retire list */
+    OBJECT_BODY_MOVED = 4,   /* cache_refresh gave its chunks to another, whose ref is in `prev` */
+    OBJECT_TO_MAIN = 8,      /* the queue it goes to when it is complete */
+    OBJECT_DRAINING = 16,    /* charged to the draining budget */
+    OBJECT_MAP_CELLS = 64,   /* its map is in cells */
+    OBJECT_TAIL_CELLS = 128, /* and its last piece */
 };
 
 enum object_queue { QUEUE_NONE, QUEUE_SMALL, QUEUE_MAIN };
@@ -50,6 +56,11 @@ enum object_queue { QUEUE_NONE, QUEUE_SMALL, QUEUE_MAIN };
 #define MAP_LEAVES    512u
 #define MAP_IDS       (CACHE_CHUNK_BYTES / 4)
 #define CHUNK_NONE    0xffffffffu
+/* Of a run of lines: CELL_ID | the number of its first line in the worker's share, which reaches
+ * 128 GiB of it. */
+#define CELL_ID       0x80000000u
+#define CELL_CHUNKS   ((1u << 25) - 1)
+#define CHUNK_LINES   (CACHE_CHUNK_BYTES / LINE)
 #define OBJECT_CHUNKS (OBJECT_INLINE + MAP_DIRECT + MAP_LEAVES * MAP_IDS)
 static_assert(MAP_DIRECT + MAP_LEAVES == MAP_IDS, "the map is one chunk");
 /* How far ahead of `ready` a chunk may be taken: more than a TCP window; less than a leaf, so that
@@ -75,9 +86,8 @@ struct cache_object {
     uint32_t map;
     uint32_t next; /* refs: neighbours in a FIFO or a list of the worker */
 
-    char *block; /* what the key has beyond OBJECT_KEY, then the head; NULL: neither. One piece of
-                    the process heap, since they are small, varied and written once; allocated and
-                    freed by the owner only */
+    char *block; /* what the key has beyond OBJECT_KEY, then the head, in one piece (heads.h); NULL:
+                    neither */
     uint16_t key_len, head_len;
     uint8_t state; /* enum cache_state */
     uint8_t uses;  /* evict.c: USES by any reader, ROUND above them by the hand. Relaxed loads and
@@ -107,7 +117,8 @@ static_assert(CACHE_HEAD_MAX <= UINT16_MAX && CACHE_KEY_MAX <= UINT16_MAX, "16-b
 #define REF_UNIT        32u
 
 struct object_page {
-    struct cache *cache; /* alone on its line: readers use it */
+    struct cache *cache; /* with the next alone on its line: readers use them, written at create */
+    uint8_t *share;      /* its worker's first chunk */
     /* The owner's, by object: neighbours in its bucket (expiry.c). In the page and not in a table,
      * so that they need no other entry of the TLB: 24 objects and their links fill 4 KiB. */
     struct expiry_link {
@@ -119,6 +130,34 @@ static_assert(sizeof(struct object_page) + OBJECT_PER_PAGE * sizeof(struct cache
                   OBJECT_PAGE,
               "they fit");
 static_assert(sizeof(struct object_page) % REF_UNIT == 0, "so that refs reach them");
+
+/* --- layout.c ------------------------------------------------------------------------------------
+ */
+
+/*
+ * The budget covers all that the cache maps:
+ *
+ *   region      | slabs of heads | objects | index | ghosts | pages | CRC words | chunks |
+ *   elsewhere   struct cache; heads, where they have no slabs
+ *
+ * The index is by shard; of the others each worker has an equal share, one behind the other. What
+ * is to be aligned comes first.
+ */
+struct cache_layout {
+    unsigned workers;
+    uint64_t objects, pages, ghost_sets, chunks; /* a worker */
+    uint64_t buckets, overflow;                  /* a shard */
+    size_t heads, slabs;                         /* a worker: bytes; of 2 MiB each */
+    size_t at_objects, at_index, at_ghosts, at_pages, at_crc, at_chunks, region;
+    size_t budget; /* what it comes to, at most what was given */
+};
+
+/* A head, what a key has beyond OBJECT_KEY, and what an allocator rounds them up to: an object's
+ * share. Heads of responses as stored are 200 to 600 bytes. */
+#define HEAD_SHARE 512u
+
+/* False: too little, or a number out of range. */
+bool cache_layout(struct cache_layout *l, size_t bytes, uint32_t objects, unsigned workers);
 
 /* --- index --------------------------------------------------------------------------------------
  */
@@ -189,8 +228,20 @@ struct scrub {
     uint64_t due_us;
 };
 
-struct amount { /* what objects hold */
-    uint64_t chunks, objects, heap;
+struct amount {      /* what objects hold */
+    uint64_t chunks; /* those cut into lines, too: `pages`; of these `lines` are in use */
+    uint64_t objects, heap, pages, lines;
+    uint64_t bytes; /* of bodies */
+};
+
+struct cell_page {       /* a chunk that is cut into lines (cells.c) */
+    uint64_t free;       /* bits */
+    uint32_t next, prev; /* chunks: pages with as long a run; CHUNK_NONE ends */
+};
+
+struct cells {     /* pages by their longest free run */
+    uint64_t with; /* bit n - 1: there are some whose longest is n lines */
+    uint32_t first[CHUNK_LINES];
 };
 
 /* What pins alone keep. A hand goes round the list for those that may be freed; another one for
@@ -207,8 +258,12 @@ struct cache_worker {
     uint32_t free_chunk;  /* linked through cache.crc; CHUNK_NONE ends */
     uint32_t free_object; /* linked through next */
     struct amount total, used;
+    uint64_t mapped; /* bytes of the budget, but for the blocks */
+    struct cache_heads heads;
+    uint64_t heap_limit; /* of blocks: where eviction begins (cache_block_new) */
     struct amount pending_fresh, pending_waiting; /* of `used`, what those lists will free */
 
+    struct cells cells;
     struct fifo small, main;
     struct known_hash begun; /* the last that was begun; until it is freed */
     struct known_hash ahead; /* the next that the hand may evict; until it leaves its queue */
@@ -242,10 +297,12 @@ struct cache {
     struct rte_rcu_qsbr *qsbr;
     uint8_t *memory; /* chunks: 4096-aligned data, nothing else */
     uint64_t chunks;
+    uint32_t share;       /* chunks a worker */
     uint8_t *object_base; /* pages */
     size_t object_pages;
-    uint32_t *crc;  /* a word a chunk: CRC32C of its bytes so far, or the next free chunk */
-    uint64_t limit; /* cache_object_limit */
+    struct cell_page *page; /* one a chunk */
+    uint32_t *crc;          /* a word a chunk: CRC32C of its bytes so far, or the next free chunk */
+    uint64_t limit;         /* cache_object_limit */
     unsigned workers;
     uint8_t owner[CACHE_SHARDS];
     struct shard shard[CACHE_SHARDS];
@@ -299,10 +356,28 @@ static inline size_t key_rest(size_t key_len)
     return key_len > OBJECT_KEY ? key_len - OBJECT_KEY : 0;
 }
 
-/* Bytes of its block. */
-static inline size_t object_heap(const struct cache_object *o)
+/* What a block of so many bytes counts: an allocator rounds it up, by an eighth on average, and
+ * keeps a note of it. */
+static inline size_t block_cost(size_t bytes)
+{
+    return bytes ? bytes + bytes / 8 + 16 : 0;
+}
+
+static inline size_t block_bytes(const struct cache_object *o)
 {
     return key_rest(o->key_len) + o->head_len;
+}
+
+static inline size_t object_heap(const struct cache_object *o)
+{
+    return block_cost(block_bytes(o));
+}
+
+/* An eighth lets fills go on while what was evicted waits for its grace period: few are there in a
+ * small cache. */
+static inline uint64_t heap_limit_most(const struct cache_worker *w)
+{
+    return w->total.heap / 8 * 7;
 }
 
 static inline uint64_t chunks_for(uint64_t bytes)
@@ -315,10 +390,29 @@ static inline uint8_t *chunk_data(const struct cache *c, uint32_t id)
     return c->memory + (size_t)id * CACHE_CHUNK_BYTES;
 }
 
+static inline uint32_t worker_first_chunk(const struct cache *c, const struct cache_worker *w)
+{
+    return (uint32_t)(w - c->worker) * c->share;
+}
+
+static inline unsigned lines_for(uint32_t bytes)
+{
+    return (bytes + LINE - 1) / LINE;
+}
+
+/* Of a chunk or a run, as an object's map has it. */
+static inline uint8_t *piece_data(const struct cache *c, const struct cache_object *o, uint32_t id)
+{
+    if (!(id & CELL_ID))
+        return chunk_data(c, id);
+    /* not by o->worker, whose byte the owner writes for `queue` */
+    return object_page(o)->share + (size_t)(id & ~CELL_ID) * LINE;
+}
+
 /*
  * Chunks and objects come from tables that the allocator knows nothing of, so in builds with
- * AddressSanitizer we say ourselves what must not be touched: free chunks, free objects, and what
- * is behind a complete body in its last chunk. In other builds these are nothing.
+ * AddressSanitizer we say ourselves what must not be touched: free chunks, free lines, free
+ * objects, and what is behind a complete body in its last piece. In other builds these are nothing.
  */
 static inline void poison(const void *p, size_t bytes)
 {
@@ -337,13 +431,20 @@ static inline void unpoison(const void *p, size_t bytes)
 /* body.c */
 uint32_t cache_chunk_take(struct cache *c, struct cache_worker *w); /* CHUNK_NONE: none free */
 void cache_chunk_give(struct cache *c, struct cache_worker *w, uint32_t id);
-/* Chunks that `o` occupies, or a few more while there are holes in it: body and maps. */
-uint64_t cache_body_chunks(const struct cache_object *o);
+/* Chunks and lines that `o` occupies, or a few more while there are holes in it: body and maps. */
+struct amount cache_body_amount(const struct cache_object *o);
 /* It is complete: nothing is behind its last byte. */
 void cache_body_end(const struct cache *c, const struct cache_object *o);
 /* Frees from the end, at most about `budget` chunks. True when all are free. Nobody reads it. */
 bool cache_body_free(struct cache *c, struct cache_worker *w, struct cache_object *o,
                      uint64_t budget);
+
+/* cells.c: runs of 1 to CACHE_CHUNK_BYTES bytes */
+/* Are lines of `o` in a chunk that is half empty, and a 32nd of the chunks lost in such? */
+bool cache_cells_sparse(const struct cache *c, const struct cache_worker *w,
+                        const struct cache_object *o);
+uint32_t cache_cells_take(struct cache *c, struct cache_worker *w, uint32_t bytes); /* or NONE */
+void cache_cells_give(struct cache *c, struct cache_worker *w, uint32_t cell, uint32_t bytes);
 
 /* index.c */
 struct cache_object *cache_index_find(const struct cache *c, struct hash128 h, const void *key,

@@ -77,8 +77,11 @@ void cache_object_retire(struct cache *c, struct cache_worker *w, struct cache_o
         return;
     w->pending_fresh.objects++;
     w->pending_fresh.heap += object_heap(o);
-    if (!(o->flags & OBJECT_BODY_MOVED))
-        w->pending_fresh.chunks += cache_body_chunks(o);
+    if (!(o->flags & OBJECT_BODY_MOVED)) {
+        struct amount body = cache_body_amount(o);
+        w->pending_fresh.chunks += body.chunks;
+        w->pending_fresh.lines += body.lines;
+    }
 }
 
 /* Grace periods: starts one when none runs, ends the one that does. */

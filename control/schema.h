@@ -51,7 +51,8 @@ L(PORT, "ports[].gateway[]", ADDRESS, gateway, "", 0, 2, RESTART, \
 X(PORT, "ports[].mtu", UINT, mtu, "1500", 1280, 1900, RESTART, \
   "Largest IP packet, in bytes.") \
 X(NODE, "cache.memory", SIZE, cache_bytes, "256MiB", 16 * SCHEMA_MIB, 4 * SCHEMA_TIB, RESTART, \
-  "Memory for cached bodies, taken at start; from hugepages where enough are free.") \
+  "Memory of the cache, its index and its objects' heads included, taken at start; from " \
+  "hugepages where enough are free.") \
 X(NODE, "cache.restart", BOOL, restart, "true", 0, 0, RESTART, \
   "Keep what is cached over a restart, in cache.restart_file.") \
 X(NODE, "cache.restart_file", PATH, restart_file, "", 0, 0, RESTART, \

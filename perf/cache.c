@@ -149,6 +149,10 @@ static void to_core_cycles(struct cache_run *r)
 bool cache_run(const struct perf_options *o, const char *command, char *error, size_t error_len)
 {
     static struct cache_run r;
+    if (o->op_name && strcmp(o->op_name, "memory") == 0)
+        return cache_memory_run(o, command, error, error_len);
+    if (o->op_name && strcmp(o->op_name, "churn") == 0)
+        return cache_churn_run(o, command, error, error_len);
     int second_cpu = perf_cpu(1);
     perf_pin((unsigned)perf_cpu(0));
     for (unsigned i = 0; o->op_name && i < OPS; i++)

@@ -5,6 +5,8 @@
  *   cache.c        the run: what is measured in turn, the table
  *   cache_load.c   a cache full of objects; windows of gets and puts on it
  *   cache_pair.c   gets on one core while another core writes
+ *   cache_memory.c what a chunk, a run of lines and a head cost
+ *   cache_churn.c  how much of the memory is useful while the mix of sizes changes
  *   zipf.h         which object is asked for
  */
 #ifndef CORAL_PERF_CACHE_H
@@ -79,5 +81,13 @@ struct cache_pair {
  * False: no memory, no thread. */
 bool cache_pair_run(const struct cache_bench *b, double s, unsigned n, double rate, double seconds,
                     unsigned cpu, struct cache_pair *out);
+
+/* --- runs of their own: as cache_run ------------------------------------------------------------
+ */
+
+bool cache_memory_run(const struct perf_options *o, const char *command, char *error,
+                      size_t error_len);
+bool cache_churn_run(const struct perf_options *o, const char *command, char *error,
+                     size_t error_len);
 
 #endif

@@ -150,8 +150,11 @@ static bool make_cache(struct cache_bench *b, bool spare)
 {
     uint64_t room = (uint64_t)b->held + (spare ? b->held / 32 + 4096 : 0);
     uint64_t chunks = (b->size + CACHE_CHUNK_BYTES - 1) / CACHE_CHUNK_BYTES * (room + room / 32);
-    uint64_t heap = room * (CACHE_BENCH_KEY + CACHE_BENCH_HEAD) / CACHE_CHUNK_BYTES * 4;
-    b->bytes = (size_t)((chunks > heap ? chunks : heap) + 1024) * CACHE_CHUNK_BYTES;
+    struct cache_config config = {.bytes = cache_budget(chunks + 1024, (uint32_t)room, 1),
+                                  .objects = (uint32_t)room,
+                                  .workers = 1,
+                                  .seed = "coral-perf cache"};
+    b->bytes = cache_region(&config);
     b->memory = memory_new(b->bytes, 1);
     b->body = memory_new(b->size + 1, 1);
     b->qsbr = memory_new(rte_rcu_qsbr_get_memsize(CACHE_BENCH_THREADS), 1);
@@ -160,12 +163,8 @@ static bool make_cache(struct cache_bench *b, bool spare)
     for (unsigned i = 0; i < CACHE_BENCH_THREADS; i++)
         rte_rcu_qsbr_thread_register(b->qsbr, i);
     rte_rcu_qsbr_thread_online(b->qsbr, 0);
-    struct cache_config config = {.memory = b->memory,
-                                  .bytes = b->bytes,
-                                  .objects = (uint32_t)room,
-                                  .workers = 1,
-                                  .qsbr = b->qsbr,
-                                  .seed = "coral-perf cache"};
+    config.memory = b->memory;
+    config.qsbr = b->qsbr;
     b->cache = cache_create(&config);
     return b->cache != NULL;
 }

@@ -35,6 +35,8 @@ static const char usage[] =
     "  cache --op mixed     gets, and puts of what is missing; then gets on one core while "
     "another\n"
     "                       writes\n"
+    "  cache --op memory    what a chunk, a run of lines and a head cost to give back and take\n"
+    "  cache --op churn     how much of the memory is useful while the mix of sizes changes\n"
     "\n"
     "  --seconds S          measured time (default 3)\n"
     "  --connections N      http, tcp: live connections (default 1000)\n"
@@ -48,7 +50,8 @@ static const char usage[] =
     "                       worker's turns count: for callgrind, and for busy machines (default "
     "2)\n"
     "  --keys N             dht: in the store (default 1000000)\n"
-    "  --objects N          cache: in it (default 1000000); some 270 bytes of memory each\n"
+    "  --objects N          cache: in it (default 1000000); some 700 bytes of memory each;\n"
+    "                       with --op churn 2 KiB of the cache each (default 131072)\n"
     "  --batch N            cache: gets at a time, 1 to 512 (default 32)\n"
     "  --zipf S             cache: exponent of Zipf's law, 0 to 2 (default 0.99)\n"
     "  --no-huge            ordinary pages, as valgrind needs them\n"
@@ -165,6 +168,15 @@ static int take_option(struct perf_options *o, int c)
     }
 }
 
+static bool is_cache_op(const char *op)
+{
+    static const char *const ops[] = {"get", "put", "mixed", "memory", "churn"};
+    for (unsigned i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
+        if (strcmp(op, ops[i]) == 0)
+            return true;
+    return false;
+}
+
 /* Do they go together, and with the run? */
 static int check_options(struct perf_options *o)
 {
@@ -181,9 +193,11 @@ static int check_options(struct perf_options *o)
     if (tcp && o->op == PERF_NONE)
         return refuse("--op", o->op_name ? o->op_name : "",
                       "is neither idle nor connect, with tcp");
-    if (cache && o->op_name && strcmp(o->op_name, "get") != 0 && strcmp(o->op_name, "put") != 0 &&
-        strcmp(o->op_name, "mixed") != 0)
-        return refuse("--op", o->op_name, "is none of get, put and mixed, with cache");
+    if (cache && o->op_name && !is_cache_op(o->op_name))
+        return refuse("--op", o->op_name,
+                      "is none of get, put, mixed, memory and churn, with cache");
+    if (o->objects == 0)
+        o->objects = cache && o->op_name && strcmp(o->op_name, "churn") == 0 ? 131072 : 1000000;
     if (o->op_name && !tcp && !dht && !cache)
         return refuse("--op", o->name, "takes none: it goes with tcp, dht and cache");
     if (!tcp && o->connections > HTTP_CONNECTIONS_MAX)
@@ -213,7 +227,6 @@ static int read_options(int argc, char **argv, struct perf_options *o)
                                .cores = 2,
                                .offload = true,
                                .keys = 1000000,
-                               .objects = 1000000,
                                .batch = 32,
                                .zipf = 0.99};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {

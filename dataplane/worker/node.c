@@ -18,6 +18,21 @@ static void *map(size_t bytes, int flags)
     return p == MAP_FAILED ? NULL : p;
 }
 
+/* A CDN's objects are 34 KB on average, and most half of that: one of 8 KiB is what objects, index and
+ * heads have room for. */
+#define OBJECT_BYTES 8192u
+
+static struct cache_config cache_config_of(const struct node *n)
+{
+    return (struct cache_config){
+        .bytes = n->config.cache_bytes,
+        .objects = (uint32_t)RTE_MIN(n->config.cache_bytes / OBJECT_BYTES, (size_t)UINT32_MAX / 8),
+        .workers = n->workers,
+        .qsbr = n->qsbr,
+        .memory = n->memory,
+    };
+}
+
 /*
  * The cache's region, 2 MiB aligned: hugepages where enough are free (the kernel reserves them
  * here, so a later touch cannot fail), else ordinary memory that it is asked to back by large
@@ -25,7 +40,8 @@ static void *map(size_t bytes, int flags)
  */
 static bool make_memory(struct node *n)
 {
-    size_t bytes = (n->config.cache_bytes + PAGE_BYTES - 1) & ~(size_t)(PAGE_BYTES - 1);
+    struct cache_config c = cache_config_of(n);
+    size_t bytes = (cache_region(&c) + PAGE_BYTES - 1) & ~(size_t)(PAGE_BYTES - 1);
 
     n->memory_bytes = bytes;
     int lock = port_hugepages_lock();
@@ -61,13 +77,7 @@ static bool make_qsbr(struct node *n)
 
 static bool make_cache(struct node *n, struct rng *seeds)
 {
-    struct cache_config c = {
-        .memory = n->memory,
-        .bytes = n->memory_bytes,
-        .objects = (uint32_t)RTE_MIN(n->memory_bytes / CACHE_CHUNK_BYTES, (size_t)UINT32_MAX / 2),
-        .workers = n->workers,
-        .qsbr = n->qsbr,
-    };
+    struct cache_config c = cache_config_of(n);
     rng_bytes(seeds, c.seed, sizeof(c.seed));
     n->cache = cache_create(&c);
     return n->cache != NULL;
@@ -75,6 +85,12 @@ static bool make_cache(struct node *n, struct rng *seeds)
 
 static bool make_shared(struct node *n, struct rng *seeds, char *error, size_t error_len)
 {
+    struct cache_config wanted = cache_config_of(n);
+    if (cache_region(&wanted) == 0) {
+        snprintf(error, error_len, "cache.memory: %zu MiB is too little for %u workers",
+                 n->config.cache_bytes >> 20, n->workers);
+        return false;
+    }
     if (!make_memory(n)) {
         snprintf(error, error_len, "cache.memory: %zu MiB cannot be had; make it smaller",
                  n->config.cache_bytes >> 20);
@@ -83,18 +99,11 @@ static bool make_shared(struct node *n, struct rng *seeds, char *error, size_t e
     rng_bytes(seeds, n->steering.bytes, sizeof(n->steering.bytes));
     rng_bytes(seeds, n->store_seed, sizeof(n->store_seed));
     n->events = ring_new(sizeof(struct node_event), WORKER_EVENTS);
-    if (!n->events || !make_qsbr(n) || !sleeper_init(&n->event)) {
+    if (!n->events || !make_qsbr(n) || !make_cache(n, seeds) || !sleeper_init(&n->event)) {
         snprintf(error, error_len, "not enough memory");
         return false;
     }
     sleeper_arm(&n->event);
-    if (!make_cache(n, seeds)) {
-        snprintf(error, error_len,
-                 "cache.memory: %zu MiB is too little for %u workers, or its index does not fit "
-                 "memory",
-                 n->memory_bytes >> 20, n->workers);
-        return false;
-    }
     return true;
 }
 

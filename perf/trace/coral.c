@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What cache/evict.c does, one worker, as it does it: S3-FIFO with the rule for sizes over chunks
- * of 4 KiB with their maps, an object's entry, key and head (taken as HEAD_BYTES), a 64th in
- * reserve, ghosts as fingerprints in sets of 8. Traces say nothing of lifetimes, so nothing is of
- * no more use here. tests/perf/coral_cache_test.c holds it to cache/ itself.
+ * of 4 KiB, tails and maps in lines of them, an object's entry, key and head (taken as HEAD_BYTES),
+ * a 64th in reserve, ghosts as fingerprints in sets of 8. Traces say nothing of lifetimes, so
+ * nothing is of no more use here. tests/perf/coral_cache_test.c holds it to cache/ itself.
  */
 #include "base/hash.h"
 #include "cache/cache.h"
@@ -18,6 +18,8 @@
 #define SPAN         4096u /* stamps of the ghosts */
 #define USES_MAX     3u
 #define ROUNDS_MAX   7u
+#define LINE         64u
+#define CHUNK        64u /* lines of a chunk; we count in these */
 #define CHUNKS_LEAST 64u /* that cache_create wants */
 
 enum where { GONE, SMALL, MAIN };
@@ -28,7 +30,7 @@ struct ghost {
 
 struct coral {
     const struct trace *t;
-    uint64_t chunks, used_chunks;
+    uint64_t chunks, used_lines;
     struct resident *all; /* bytes: of the body */
     struct queue small, main;
     uint64_t small_bytes, bytes; /* with what is not body */
@@ -41,18 +43,30 @@ static uint64_t chunks_for(uint64_t bytes)
     return (bytes + CACHE_CHUNK_BYTES - 1) / CACHE_CHUNK_BYTES;
 }
 
-/* Body and maps. */
-static uint64_t chunks_of(uint64_t bytes)
+static uint64_t lines_for(uint64_t bytes)
 {
-    uint64_t n = chunks_for(bytes);
-    if (n > INLINE + MAP_DIRECT)
-        return n + 1 + (n - INLINE - MAP_DIRECT + LEAF - 1) / LEAF;
-    return n > INLINE ? n + 1 : n;
+    return (bytes + LINE - 1) / LINE;
+}
+
+/* The first `bytes` of a body of `all`, its tail with a CRC, and its maps. */
+static uint64_t lines_of(uint64_t bytes, uint64_t all)
+{
+    uint64_t n = chunks_for(bytes), of = chunks_for(all), tail = all % CACHE_CHUNK_BYTES;
+    uint64_t lines = n * CHUNK;
+    if (n == of && tail && tail + 4 <= CHUNK * LINE)
+        lines = (n - 1) * CHUNK + lines_for(tail + 4);
+    if (n > INLINE && of <= INLINE + MAP_DIRECT)
+        lines += lines_for((of - INLINE) * 4);
+    else if (n > INLINE + MAP_DIRECT)
+        lines += (1 + (n - INLINE - MAP_DIRECT + LEAF - 1) / LEAF) * CHUNK;
+    else if (n > INLINE)
+        lines += CHUNK;
+    return lines;
 }
 
 static uint64_t bytes_of(uint64_t bytes)
 {
-    return ENTRY_BYTES + CORAL_HEAD_BYTES + chunks_of(bytes) * CACHE_CHUNK_BYTES;
+    return ENTRY_BYTES + CORAL_HEAD_BYTES + lines_of(bytes, bytes) * LINE;
 }
 
 /* --- ghosts -------------------------------------------------------------------------------------
@@ -155,7 +169,7 @@ static bool evict_step(struct coral *c)
     }
     if (small)
         ghost_add(c, object, bytes_of(o->bytes));
-    c->used_chunks -= chunks_of(o->bytes);
+    c->used_lines -= lines_of(o->bytes, o->bytes);
     return true;
 }
 
@@ -163,9 +177,9 @@ static bool evict_step(struct coral *c)
  * objects is never the one that is short. */
 static bool make_room(struct coral *c, uint64_t wanted)
 {
-    while (c->chunks - c->used_chunks < wanted + c->chunks / 64 + 1) {
+    while (c->chunks * CHUNK - c->used_lines < (wanted + c->chunks / 64 + 1) * CHUNK) {
         if (!evict_step(c))
-            return c->chunks - c->used_chunks >= wanted;
+            return c->chunks * CHUNK - c->used_lines >= wanted * CHUNK;
     }
     return true;
 }
@@ -188,12 +202,12 @@ static bool request(void *state, uint32_t i)
     for (uint64_t at = 0; at < r->bytes;) { /* it grows as it comes, a piece at a time */
         uint64_t piece = r->bytes - at < CORAL_PIECE_BYTES ? r->bytes - at : CORAL_PIECE_BYTES;
         if (!make_room(c, chunks_for(piece) + 2)) {
-            c->used_chunks -= had;
+            c->used_lines -= had;
             return false;
         }
         at += piece;
-        c->used_chunks += chunks_of(at) - had;
-        had = chunks_of(at);
+        c->used_lines += lines_of(at, r->bytes) - had;
+        had = lines_of(at, r->bytes);
     }
     *o = (struct resident){.bytes = r->bytes};
     push(c, r->object, known ? MAIN : SMALL);

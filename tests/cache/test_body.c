@@ -3,20 +3,40 @@
 
 #include "world.h"
 
-Test(body, is_read_back_at_all_sizes_around_chunk_borders)
+static void nothing_is_left(struct world *w, const char *of, size_t size)
 {
+    cr_assert_eq(WORLD_SUM(w, cache_chunks_used), 0, "%s of %zu leaks", of, size);
+    cr_assert_eq(WORLD_SUM(w, cache_cell_chunks), 0, "%s of %zu", of, size);
+    cr_assert_eq(WORLD_SUM(w, cache_cell_bytes), 0, "%s of %zu", of, size);
+    cr_assert_eq(WORLD_SUM(w, cache_body_bytes), 0, "%s of %zu", of, size);
+}
+
+/* A run of lines holds up to 4092 bytes and their CRC; of 4 chunks and more there is a map, in
+ * cells up to 516. */
+static void sizes_are_read_back(bool known)
+{
+    static const size_t border[] = {0,
+                                    1,
+                                    60,
+                                    64,
+                                    124,
+                                    2048,
+                                    4092,
+                                    4032,
+                                    4096,
+                                    4096 + 60,
+                                    4096 + 4092,
+                                    2 * 4096,
+                                    4 * 4096,
+                                    4 * 4096 + 4092,
+                                    5 * 4096,
+                                    16 * 4096,
+                                    (4 + 16) * 4096,
+                                    (4 + 512) * 4096,
+                                    (4 + 512 + 1) * 4096,
+                                    (4 + 512 + 1024) * 4096};
     struct world w;
     world_open(&w, 32 * MIB, 1000, 1);
-    const size_t border[] = {0,
-                             1,
-                             4096,
-                             2 * 4096,
-                             4 * 4096,
-                             5 * 4096,
-                             16 * 4096,
-                             (4 + 512) * 4096,
-                             (4 + 512 + 1) * 4096,
-                             (4 + 512 + 1024) * 4096};
     for (size_t i = 0; i < sizeof(border) / sizeof(border[0]); i++) {
         for (int d = -1; d <= 1; d++) {
             if (border[i] == 0 && d < 0)
@@ -24,16 +44,78 @@ Test(body, is_read_back_at_all_sizes_around_chunk_borders)
             size_t len = border[i] + (size_t)d;
             char key[32];
             snprintf(key, sizeof(key), "http://a/%zu", len);
-            struct cache_object *o = world_store(&w, key, len, len);
+            struct cache_object *o = world_store_as(&w, key, len, len, known ? (int64_t)len : -1);
             cr_assert(o, "size %zu", len);
             cr_assert_eq(cache_length(o), (int64_t)len);
             cr_assert(world_body_right(o, len, len), "size %zu", len);
             cr_assert_eq(world_find(&w, key), o);
+            cr_assert_eq(WORLD_SUM(&w, cache_body_bytes), len);
+            uint64_t lines = WORLD_SUM(&w, cache_cell_bytes);
+            if (!known)
+                cr_assert_eq(lines, 0, "it could not know");
+            else if (len <= 4 * 4096)
+                cr_assert_eq(lines,
+                             len % 4096 && len % 4096 <= 4092 ? (len % 4096 + 4 + 63) / 64 * 64 : 0,
+                             "size %zu", len);
+            /* made fresh, it has the same body under another object */
+            o = cache_refresh(w.c, o, cache_meta(o), "h", 1, w.now);
+            cr_assert(o);
+            world_settle(&w);
+            cr_assert(world_body_right(o, len, len), "size %zu, refreshed", len);
+            cr_assert_eq(WORLD_SUM(&w, cache_cell_bytes), lines);
             cr_assert(cache_unlink(w.c, o));
             world_settle(&w);
-            cr_assert_eq(WORLD_SUM(&w, cache_chunks_used), 0, "size %zu leaks", len);
+            nothing_is_left(&w, "size", len);
         }
     }
+    world_close(&w);
+}
+
+Test(body, is_read_back_at_all_sizes_around_borders)
+{
+    sizes_are_read_back(true);
+}
+
+Test(body, of_unknown_length_is_read_back_too)
+{
+    sizes_are_read_back(false);
+}
+
+Test(body, small_ones_share_chunks_and_keep_them_full)
+{
+    static struct cache_object *o[3000];
+    static size_t len[3000];
+    struct world w;
+    char key[32];
+    world_open(&w, 16 * MIB, 4000, 1);
+    for (unsigned round = 0; round < 20000; round++) {
+        unsigned i = rng_below(&w.rng, 3000);
+        if (o[i]) {
+            cr_assert(world_body_right(o[i], i, len[i]), "seed %u", WORLD_SEED);
+            cache_unlink(w.c, o[i]);
+            world_poll(&w);
+        }
+        len[i] = 1 + rng_below(&w.rng, rng_below(&w.rng, 2) ? 300 : 4000);
+        snprintf(key, sizeof(key), "%u", i);
+        o[i] = world_store(&w, key, i, len[i]);
+        cr_assert(o[i]);
+    }
+    world_settle(&w);
+    double held = (double)WORLD_SUM(&w, cache_body_bytes);
+    double useful = held / (4096.0 * (double)WORLD_SUM(&w, cache_chunks_used));
+    /* the worst of mixes: of tails of all lengths two hardly share a chunk, and what is as small as
+     * the rest fills few gaps */
+    cr_assert_gt(useful, 0.85, "%.3f, seed %u", useful, WORLD_SEED);
+    for (unsigned i = 0; i < 3000; i++) {
+        if (!o[i])
+            continue;
+        cr_assert(world_body_right(o[i], i, len[i]), "seed %u", WORLD_SEED);
+        cache_unlink(w.c, o[i]);
+        world_poll(&w);
+    }
+    world_settle(&w);
+    nothing_is_left(&w, "all", 3000);
+    cr_assert_eq(w.evicted, 0);
     world_close(&w);
 }
 
@@ -42,8 +124,9 @@ Test(body, data_of_each_chunk_is_aligned_for_the_nic)
     struct world w;
     world_open(&w, 2 * MIB, 100, 1);
     struct cache_object *o = world_store(&w, "k", 1, 20000);
-    for (uint64_t at = 0; at < 20000; at += 4096)
+    for (uint64_t at = 0; at + 4096 <= 20000; at += 4096)
         cr_assert_eq((uintptr_t)cache_bytes(o, at).data % 4096, 0);
+    cr_assert_eq((uintptr_t)cache_bytes(o, 16384).data % 64, 0, "a tail to a line");
     world_close(&w);
 }
 
@@ -226,7 +309,7 @@ Test(body, is_the_same_when_its_bytes_lie_in_their_place_before_their_turn)
         cache_unlink(w.c, o);
         cache_unpin(o, 0);
         world_settle(&w);
-        cr_assert_eq(WORLD_SUM(&w, cache_chunks_used), 0, "size %zu leaks", len);
+        nothing_is_left(&w, "size", len);
         free(body);
     }
     cr_assert_gt(WORLD_SUM(&w, cache_placed_bytes_total), 4 * MIB);
@@ -258,7 +341,7 @@ Test(body, gives_back_what_is_ahead_when_the_fill_dies)
         cr_assert_null(cache_place(w.c, o, 0, &n), "a failed object takes nothing");
         cache_unpin(o, 0);
         world_settle(&w);
-        cr_assert_eq(WORLD_SUM(&w, cache_chunks_used), 0, "round %u leaks", i);
+        nothing_is_left(&w, "round", i);
     }
     free(body);
     world_close(&w);
@@ -316,8 +399,10 @@ Test(body, free_chunks_and_what_is_behind_a_body_are_poisoned)
 {
     struct world w;
     world_open(&w, 4 * MIB, 100, 1);
-    cr_assert(__asan_address_is_poisoned(w.memory), "nobody has taken a chunk yet");
-    struct cache_object *o = world_store(&w, "http://host/a", 1, 5000);
+    struct cache_config c = {.bytes = w.bytes, .objects = 100, .workers = 1};
+    cr_assert(__asan_address_is_poisoned(w.memory + cache_region(&c) - 1),
+              "nobody has taken a chunk yet");
+    struct cache_object *o = world_store_as(&w, "http://host/a", 1, 5000, -1);
     const uint8_t *first = cache_bytes(o, 0).data, *second = cache_bytes(o, 4096).data;
     cr_assert_null(__asan_region_is_poisoned((void *)(uintptr_t)first, 4096));
     cr_assert_null(__asan_region_is_poisoned((void *)(uintptr_t)second, 5000 - 4096));
@@ -335,10 +420,32 @@ Test(body, free_chunks_and_what_is_behind_a_body_are_poisoned)
     cr_assert(__asan_address_is_poisoned(second));
     cr_assert(__asan_address_is_poisoned(o), "and the object too");
 
-    cr_assert(world_store(&w, "http://host/b", 2, 100));
+    cr_assert(world_store_as(&w, "http://host/b", 2, 100, -1));
     cr_assert_not(__asan_address_is_poisoned(first), "taken anew: last in, first out");
     cr_assert_not(__asan_address_is_poisoned(first + 99));
     cr_assert(__asan_address_is_poisoned(first + 100));
+    world_close(&w);
+}
+
+Test(body, free_lines_and_what_is_behind_a_tail_are_poisoned)
+{
+    struct world w;
+    world_open(&w, 4 * MIB, 100, 1);
+    struct cache_object *o = world_store(&w, "http://host/a", 1, 4096 + 100),
+                        *p = world_store(&w, "http://host/b", 1, 300);
+    const uint8_t *tail = cache_bytes(o, 4096).data, *small = cache_bytes(p, 0).data;
+    cr_assert_eq(small, tail + 128, "the lines behind");
+    cr_assert_null(__asan_region_is_poisoned((void *)(uintptr_t)tail, 100));
+    cr_assert(__asan_address_is_poisoned(tail + 100), "the byte behind the last one");
+    cr_assert(__asan_address_is_poisoned(tail + 119), "up to the CRC");
+    cr_assert_null(__asan_region_is_poisoned((void *)(uintptr_t)small, 300));
+    cr_assert(__asan_address_is_poisoned(small + 300));
+    cr_assert(__asan_address_is_poisoned(small + 320), "lines that nobody has taken");
+    cache_unlink(w.c, o);
+    world_settle(&w);
+    cr_assert(__asan_address_is_poisoned(tail), "freed");
+    cr_assert(__asan_address_is_poisoned(tail + 127));
+    cr_assert_null(__asan_region_is_poisoned((void *)(uintptr_t)small, 300), "another's");
     world_close(&w);
 }
 #endif

@@ -152,7 +152,7 @@ Test(drain, what_fills_is_its_fill_s)
     cr_assert_eq(cache_append(w.c, o, body, SIZE), SIZE);
     cr_assert(cache_complete(w.c, o));
     world_settle(&w);
-    cr_assert_eq(draining(), 2 * SIZE + CACHE_CHUNK_BYTES); /* and its map */
+    cr_assert_eq(draining(), 2 * SIZE + 64); /* and its map */
     cache_unpin(o, 0);
     world_settle(&w);
     cr_assert_eq(draining(), 0);

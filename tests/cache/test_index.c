@@ -232,11 +232,11 @@ Test(index, refuses_when_every_object_is_held)
 
 Test(index, bad_configurations_are_refused)
 {
-    static uint8_t memory[1 << 20] __attribute__((aligned(4096)));
+    uint8_t *memory = world_aligned(2 * MIB, 2 * MIB);
     struct world w;
     world_open(&w, 2 * MIB, 64, 1);
     struct cache_config good = {
-        .memory = memory, .bytes = sizeof(memory), .objects = 64, .workers = 1, .qsbr = w.qsbr};
+        .memory = memory, .bytes = 1 << 20, .objects = 64, .workers = 1, .qsbr = w.qsbr};
     struct cache_config bad = good;
     bad.workers = 0;
     cr_assert_null(cache_create(&bad));
@@ -246,13 +246,15 @@ Test(index, bad_configurations_are_refused)
     bad.bytes = 4096;
     cr_assert_null(cache_create(&bad));
     bad = good;
-    bad.memory = memory + 64;
+    bad.memory = memory + 4096;
     cr_assert_null(cache_create(&bad));
     bad = good;
     bad.objects = 0;
     cr_assert_null(cache_create(&bad));
     struct cache *c = cache_create(&good);
     cr_assert(c);
+    cr_assert_eq(cache_region(&bad), 0);
     cache_destroy(c);
+    free(memory);
     world_close(&w);
 }

@@ -64,7 +64,7 @@ Test(scrub, sees_every_byte_once_in_an_hour)
 
 Test(scrub, finds_a_flipped_bit_and_drops_that_object_alone)
 {
-    const size_t len = 5 * MIB + 77; /* inline chunks, map, leaf, tail */
+    const size_t len = 5 * MIB + 77; /* inline chunks, map, leaf, tail in lines */
     const uint64_t at[] = {0, 4095, 16384, 3 * MIB, 5 * MIB + 76};
     for (unsigned i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
         open_world(32 * MIB, 1);
@@ -84,7 +84,7 @@ Test(scrub, finds_a_flipped_bit_and_drops_that_object_alone)
         cache_unpin(o, 0);
         world_settle(&w);
         cr_assert_eq(WORLD_SUM(&w, cache_held_objects), 2);
-        cr_assert_eq(WORLD_SUM(&w, cache_chunks_used), 6);
+        cr_assert_eq(WORLD_SUM(&w, cache_chunks_used), 5); /* their tails share one */
         cr_assert_not_null(world_store(&w, "damaged", 4, len)); /* fetched again */
         world_scrub(&w);
         cr_assert_eq(told, 1);

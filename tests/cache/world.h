@@ -42,11 +42,16 @@ static inline void world_evicted(void *ctx, const struct cache_object *o)
     snprintf(w->evicted_head, sizeof(w->evicted_head), "%.*s", (int)len, head);
 }
 
+/* `bytes` of chunks, whatever else the budget holds. */
 static inline void world_open(struct world *w, size_t bytes, uint32_t objects, unsigned workers)
 {
-    *w = (struct world){.bytes = bytes, .workers = workers, .now = {1000, 1700000000}};
+    struct cache_config config = {.bytes =
+                                      cache_budget(bytes / CACHE_CHUNK_BYTES, objects, workers),
+                                  .objects = objects,
+                                  .workers = workers};
+    *w = (struct world){.bytes = config.bytes, .workers = workers, .now = {1000, 1700000000}};
     rng_init_u64(&w->rng, WORLD_SEED);
-    w->memory = world_aligned(2 * MIB, bytes);
+    w->memory = world_aligned(2 * MIB, cache_region(&config));
     w->qsbr = world_aligned(64, rte_rcu_qsbr_get_memsize(workers));
     if (rte_rcu_qsbr_init(w->qsbr, workers) != 0)
         abort();
@@ -54,11 +59,8 @@ static inline void world_open(struct world *w, size_t bytes, uint32_t objects, u
         rte_rcu_qsbr_thread_register(w->qsbr, i);
         rte_rcu_qsbr_thread_online(w->qsbr, i);
     }
-    struct cache_config config = {.memory = w->memory,
-                                  .bytes = bytes,
-                                  .objects = objects,
-                                  .workers = workers,
-                                  .qsbr = w->qsbr};
+    config.memory = w->memory;
+    config.qsbr = w->qsbr;
     rng_bytes(&w->rng, config.seed, sizeof(config.seed));
     w->c = cache_create(&config);
     if (!w->c)
@@ -139,11 +141,12 @@ static inline struct cache_object *world_begin(struct world *w, const char *key,
                        strlen(key), w->now); /* the key serves as head too */
 }
 
-/* A complete, linked, unpinned object; NULL when there was no room. */
-static inline struct cache_object *world_store(struct world *w, const char *key, uint64_t salt,
-                                               size_t len)
+/* A complete, linked, unpinned object; NULL when there was no room. `length`: what is known of it
+ * when it begins. */
+static inline struct cache_object *world_store_as(struct world *w, const char *key, uint64_t salt,
+                                                  size_t len, int64_t length)
 {
-    struct cache_object *o = world_begin(w, key, (int64_t)len);
+    struct cache_object *o = world_begin(w, key, length);
     if (!o)
         return NULL;
     uint8_t *body = world_body(salt, len);
@@ -156,6 +159,12 @@ static inline struct cache_object *world_store(struct world *w, const char *key,
         cache_fail(w->c, o);
     cache_unpin(o, 0);
     return good ? o : NULL;
+}
+
+static inline struct cache_object *world_store(struct world *w, const char *key, uint64_t salt,
+                                               size_t len)
+{
+    return world_store_as(w, key, salt, len, (int64_t)len);
 }
 
 static inline const struct cache_object *world_find(struct world *w, const char *key)

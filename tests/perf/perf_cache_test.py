@@ -8,7 +8,7 @@ import sys
 PERF = sys.argv[1]
 COMMON = ("cache", "--seconds", "0.1", "--objects", "3000")
 REFUSED = (
-    (("cache", "--op", "steal"), ('"steal"', "get, put and mixed")),
+    (("cache", "--op", "steal"), ('"steal"', "get, put, mixed, memory and churn")),
     (("cache", "--batch", "0"), ('"0"', "1 to 512")),
     (("cache", "--batch", "513"), ('"513"', "1 to 512")),
     (("cache", "--objects", "999"), ('"999"', "1000 to 10000000")),
@@ -27,11 +27,15 @@ def expect(what, good, text):
         print(f"NOT OK  {what}: {text}")
 
 
-def run(*args):
+def raw(*args):
     p = subprocess.run((PERF,) + COMMON + args + ("--json",), capture_output=True, text=True,
                        timeout=60)
     expect(args, p.returncode == 0 and not p.stderr, f"status {p.returncode}: {p.stderr.strip()}")
-    r = json.loads(p.stdout)
+    return json.loads(p.stdout)
+
+
+def run(*args):
+    r = raw(*args)
     expect(args, r["name"] == "cache" and r["errors"] == 0 and r["rounds"] > 0, r)
     expect(args, r["cycles_per_op"] > 0 and r["bytes_per_object"] > 0, r)
     return r
@@ -51,6 +55,15 @@ def main():
     expect("mixed", 0.5 < r["hit_share"] < 1 and 0 < r["puts"], r)
     if "loss_percent" in r:
         expect("two cores", r["get_cycles_alone"] > 0, r)
+    r = raw("--op", "memory")
+    expect("memory", r["chunk_cycles"] > 0 and r["cells_cycles"] > 0 and r["head_cycles"] > 0, r)
+    r = raw("--op", "churn", "--objects", "20000")
+    for lengths in ("known", "unknown"):
+        # some points less than what is measured: a small cache is coarse
+        expect("the budget is held", 0.98 < r[lengths]["mapped_most"] <= 1, r)
+        expect("there is room for all", r[lengths]["refused"] * 100 < r[lengths]["gets"], r)
+    for mix, share in r["known"]["useful"].items():
+        expect(f"useful memory, {mix}", share > 0.9, r)
     for args, words in REFUSED:
         p = subprocess.run((PERF,) + args, capture_output=True, text=True, timeout=10)
         expect(args, p.returncode == 2 and not p.stdout and all(w in p.stderr for w in words),

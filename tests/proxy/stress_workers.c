@@ -339,8 +339,11 @@ static void make_side(unsigned i, uint64_t seed)
 
 static void make_world(uint64_t seed)
 {
-    struct cache_config cc = {.bytes = CACHE, .objects = 1024, .workers = WORKERS};
-    memory = aligned(2u << 20, CACHE);
+    struct cache_config cc = {.bytes =
+                                  cache_budget(CACHE / CACHE_CHUNK_BYTES, 1024, WORKERS),
+                              .objects = 1024,
+                              .workers = WORKERS};
+    memory = aligned(2u << 20, cache_region(&cc));
     cc.memory = memory;
     cc.qsbr = qsbr = aligned(64, rte_rcu_qsbr_get_memsize(WORKERS));
     memcpy(cc.seed, &seed, sizeof(seed));

@@ -355,12 +355,15 @@ static void make_node(struct world *w, unsigned number, unsigned workers)
 {
     struct node *n = &w->node[number];
     struct dht_config dht = dht_config_default();
-    struct cache_config cc = {.bytes = w->cache_bytes, .objects = 4096, .workers = workers};
+    struct cache_config cc = {
+        .bytes = cache_budget(w->cache_bytes / CACHE_CHUNK_BYTES, 4096, workers),
+        .objects = 4096,
+        .workers = workers};
     dht.port = DHT_PORT;
     n->number = number;
     n->workers = workers;
     n->up = true;
-    n->memory = aligned(2u << 20, w->cache_bytes);
+    n->memory = aligned(2u << 20, cache_region(&cc));
     n->qsbr = aligned(64, rte_rcu_qsbr_get_memsize(workers));
     rte_rcu_qsbr_init(n->qsbr, workers);
     for (unsigned i = 0; i < workers; i++) {
