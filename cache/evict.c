@@ -255,18 +255,20 @@ bool cache_has_room(const struct cache *c, unsigned worker, uint64_t bytes)
     return !is_short(&c->worker[worker], chunks + chunks / 512 + 2); /* and its maps */
 }
 
-/* What of this policy's state is kept over a restart: the queue, and the uses. */
+/* What of this policy's state is kept over a restart: the queue, and uses, of which those that the
+ * hand has seen are rounds now. */
 unsigned cache_heat(const struct cache_object *o)
 {
-    uint8_t uses = __atomic_load_n(&o->uses, __ATOMIC_RELAXED);
-    return (o->queue == QUEUE_MAIN ? 4u : 0u) + (uses > 3 ? 3 : uses);
+    unsigned seen = __atomic_load_n(&o->uses, __ATOMIC_RELAXED);
+    unsigned uses = (seen & USES) + seen / ROUND;
+    return (o->queue == QUEUE_MAIN ? 4u : 0u) + (uses > USES ? USES : uses);
 }
 
 void cache_heat_set(struct cache_object *o, unsigned heat)
 {
     if (heat >= 4)
         o->flags |= OBJECT_TO_MAIN;
-    __atomic_store_n(&o->uses, (uint8_t)(heat & 3), __ATOMIC_RELAXED);
+    __atomic_store_n(&o->uses, (uint8_t)(heat & USES), __ATOMIC_RELAXED);
 }
 
 void cache_evict_for(struct cache *c, struct cache_worker *w, uint64_t chunks)

@@ -14,10 +14,11 @@
  *
  * Objects that last as long as each other fall due in the order in which they came (Segcache's TTL
  * buckets, Yang et al., NSDI 2021). So a bucket is a list to which the newest is added, and only
- * its oldest is looked at: one behind it may be due for an eighth of its time before it is seen. A
- * bucket knows a time before which its oldest is not due, and the table one before which none is,
- * so that an eviction costs a comparison while nothing is due; else at most EXPIRY_BUCKETS looks,
- * once a second but for those that find something. The short-lived are found first.
+ * its oldest is looked at: one behind it may be due for an eighth of its time before it is seen
+ * (longer, if it is of an earlier run: those come in another order). A bucket knows a time before
+ * which its oldest is not due, and the table one before which none is, so that an eviction costs a
+ * comparison while nothing is due; else at most EXPIRY_BUCKETS looks, once a second but for those
+ * that find something. The short-lived are found first.
  *
  * Each object has its links from the start (struct object_page), so the lists are never full. They
  * hold what stands in an eviction queue, and are the owner's alone, as those are.

@@ -156,6 +156,19 @@ Test(index, that_is_full_displaces)
     world_close(&w);
 }
 
+static uint64_t walk_all(struct world *w)
+{
+    uint64_t found = 0;
+    for (unsigned heat = 0; heat < CACHE_HEAT_CLASSES; heat++) {
+        struct cache_walk at = {0};
+        while (!at.over) {
+            const struct cache_object *o[CACHE_WALK_ROOM];
+            found += cache_walk(w->c, 0, &at, heat, 1, o, CACHE_WALK_ROOM);
+        }
+    }
+    return found;
+}
+
 /* 960 objects: 4 buckets a shard, 3.75 objects each. One of six has an overflow bucket then. */
 Test(index, overflow_buckets_come_back)
 {
@@ -172,12 +185,14 @@ Test(index, overflow_buckets_come_back)
     }
     cr_assert_geq(most, 20);
     cr_assert_leq(WORLD_SUM(&w, cache_displaced_total), 600, "1 %%");
+    cr_assert_eq(walk_all(&w), WORLD_SUM(&w, cache_objects));
     for (unsigned i = 0; i < 60000; i++) {
         key_of(key, i);
         const struct cache_object *o = world_find(&w, key);
         if (o)
             cache_unlink(w.c, o);
     }
+    cr_assert_eq(walk_all(&w), 0, "nothing in those that have left and are not back");
     world_settle(&w);
     cr_assert_eq(WORLD_SUM(&w, cache_overflow_buckets), 0);
     cr_assert_eq(WORLD_SUM(&w, cache_objects), 0);
