@@ -17,7 +17,6 @@ bool field_dropped(const struct http_head *h, const struct http_field *f, bool c
     case HTTP_AGE:
     case HTTP_CONNECTION:
     case HTTP_CONTENT_LENGTH:
-    case HTTP_CONTENT_RANGE:
     case HTTP_KEEP_ALIVE:
     case HTTP_PROXY_AUTHENTICATE:
     case HTTP_PROXY_AUTHORIZATION:
@@ -28,6 +27,8 @@ bool field_dropped(const struct http_head *h, const struct http_field *f, bool c
     case HTTP_UPGRADE:
     case HTTP_CORAL_PEER:
         return true;
+    case HTTP_CONTENT_RANGE: /* elsewhere it says nothing, and is kept as any */
+        return h->status == 206 || h->status == 416;
     case HTTP_SET_COOKIE:
         return !cookies;
     default:

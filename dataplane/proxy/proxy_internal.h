@@ -265,6 +265,8 @@ void request_write_fields(const struct request *r, struct head_writer *w);
 /* May an origin choose a stored response by this field? It must reach it, and say more than which
  * part is wanted, or of which version. */
 bool request_field_selects(const struct http_head *h, const struct http_field *f, bool open);
+/* May it go to the origin of a site when the answer is for others, too? */
+bool request_field_shared(const struct http_head *h, const struct http_field *f);
 /* Looks the request up again and acts. */
 void request_again(struct proxy *p, struct request *r, struct now now);
 
@@ -442,7 +444,7 @@ struct fill {
     /* by what its answer was selected, values behind the URL; and what the last head said of it */
     bool varies; /* it is a variant's */
     struct cache_vary vary, said;
-    uint16_t url_len, values_len;
+    uint16_t url_len, values_len, fields_len;
     union {
         char variant[CACHE_VARIANT_PREFIX + HTTP_URL_MAX];
         struct {
@@ -450,6 +452,7 @@ struct fill {
             char url[HTTP_URL_MAX];
         };
     };
+    char fields[PROXY_REQUEST_HEAD]; /* lines of the request that began it, for an origin */
 };
 
 /* What it is tabled and stored under. */
@@ -511,6 +514,8 @@ bool vary_in_force(struct proxy *p, const struct request *r, struct cache_vary *
 /* The key of a new fill, and what it sends. */
 void vary_begin(struct fill *f, const struct request *r, const struct cache_vary *v);
 void vary_write_fields(const struct fill *f, struct head_writer *w);
+/* What else the origin is sent: the fields of the request that began the fill. */
+void vary_write_others(const struct fill *f, struct head_writer *w);
 /* By what a response varies, whether it says so or not. */
 void vary_said(const struct http_head *h, struct cache_vary *out);
 /* Is the fill's answer, by its head, what an origin would have sent this request? */

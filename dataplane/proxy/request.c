@@ -153,6 +153,29 @@ bool request_field_selects(const struct http_head *h, const struct http_field *f
            field_passes(h, f, open);
 }
 
+/* Fields by which many an origin takes a request for one of another URL, host or method: what comes
+ * of that is not what the key names, and would be given to everybody (RFC 9110 5.1 lets a proxy be
+ * configured to block them). */
+static bool field_misleads(const struct http_field *f)
+{
+    static const char *const names[] = {
+        "Forwarded",      "X-Original-URL", "X-Rewrite-URL",          "X-Host",
+        "X-HTTP-Method",  "X-HTTP-Host",    "X-HTTP-Method-Override", "X-Method-Override",
+        "X-Original-Host"};
+    if (f->name.len > 12 && strncasecmp(f->name.p, "X-Forwarded-", 12) == 0)
+        return true;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (text_equals(f->name, names[i]))
+            return true;
+    return false;
+}
+
+bool request_field_shared(const struct http_head *h, const struct http_field *f)
+{
+    return f->known != HTTP_COOKIE && request_field_selects(h, f, false) && !field_misleads(f) &&
+           strncasecmp(f->name.p, "If-", f->name.len < 3 ? f->name.len : 3) != 0;
+}
+
 static void write_fields(struct head_writer *w, const struct http_head *h, bool open)
 {
     for (unsigned i = 0; i < h->fields; i++) {

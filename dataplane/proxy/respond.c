@@ -163,6 +163,15 @@ static void write_304_fields(struct head_writer *w, const char *head, size_t len
                 head_write(w, line.p, line.len);
 }
 
+/* All but a Content-Range that came with the whole, where it means nothing. */
+static void write_206_fields(struct head_writer *w, const char *head, size_t len)
+{
+    struct http_text name, line;
+    for (size_t at = 0; head_line(head, len, &at, &name, &line);)
+        if (!text_equals(name, "Content-Range"))
+            head_write(w, line.p, line.len);
+}
+
 /* RFC 9211; the detail says who gave it. */
 static void write_cache_status(struct head_writer *w, const struct request *r,
                                const struct cache_object *o, struct now now)
@@ -245,6 +254,8 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
     write_status(&w, status);
     if (status == 304)
         write_304_fields(&w, head, len);
+    else if (status == 206)
+        write_206_fields(&w, head, len);
     else if (status != 416)
         head_write(&w, head, len);
     if (status == 206)

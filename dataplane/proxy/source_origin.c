@@ -83,6 +83,7 @@ static bool origin_send(struct fill *f, struct now now)
         request_write_fields(r, &w);
     } else {
         vary_write_fields(f, &w);
+        vary_write_others(f, &w);
         write_conditions(f, &w);
     }
     if (f->once)

@@ -4,16 +4,17 @@
  * the origin selects, and what a response's Vary makes of the fill and of those who wait for it.
  *
  *   R: look-up of the URL --primary?--> key of the names, the nonce and the request --> look-up
- *   O: fill of a URL of which nothing is known: sends Accept-Encoding, as its first request has it
+ *   O: fill of a URL of which nothing is known: sends what its first request has
  *      head with Vary: a primary, and the fill goes on under its variant's key; who waits and has
  *      other values is sent back to look again, and finds the primary
  *
- * A fill sends the fields by which its key was made, and no others, so a variant holds what was
- * selected by its key. Of an unknown URL Accept-Encoding alone is sent: a coded response gives
- * itself away by Content-Encoding and is told apart by it though it says no Vary, so an origin that
- * forgets to say it can't have clients given what they can't read. What else an origin negotiates
- * by (Accept, Accept-Language) it must name first; that costs one request more for as long as the
- * primary stands, and whoever does not name it gives everybody what it gives without.
+ * A fill sends what the request that began it has (RFC 9110 5.1), on a site of the operator's: so
+ * the first answer is its variant already. Not those fields that make an answer somebody's own or
+ * another URL's (request_field_shared); in open mode, where anybody names the origin, none but
+ * those that a key was made of. A key is made of exactly what was sent, normalised. Accept-Encoding
+ * is always sent, as one of few values: a coded response gives itself away by Content-Encoding and
+ * is told apart by it though it says no Vary, so an origin that forgets to say it can't have
+ * clients given what they can't read.
  *
  * The names of a URL only grow while its primary stands, for origins leave Vary out of some
  * responses: to tell apart by too many fields is wasteful, by too few is wrong.
@@ -99,8 +100,60 @@ bool vary_key(struct request *r, const struct cache_vary *v)
     return true;
 }
 
+static bool is_named(const struct cache_vary *v, struct http_text field)
+{
+    struct cache_name name;
+    for (size_t at = 0; cache_vary_next(v, &at, &name);)
+        if (name.len == field.len && strncasecmp(name.p, field.p, name.len) == 0)
+            return true;
+    return false;
+}
+
+/* Those lines of the request that go on as they are. */
+static void keep_others(struct fill *f, const struct request *r)
+{
+    char text[PROXY_REQUEST_HEAD + 64];
+    struct http_head h;
+    struct head_writer w = {f->fields, 0, sizeof(f->fields), false};
+    if (r->open || !parse_kept(r, text, sizeof(text), &h))
+        return;
+    for (unsigned i = 0; i < h.fields; i++)
+        if (request_field_shared(&h, &h.field[i]) &&
+            !text_equals(h.field[i].name, "Accept-Encoding"))
+            head_field_write(&w, &h.field[i]);
+    f->fields_len = (uint16_t)(w.bad ? 0 : w.len);
+}
+
+void vary_write_others(const struct fill *f, struct head_writer *w)
+{
+    struct http_text name, line;
+    for (size_t at = 0; head_line(f->fields, f->fields_len, &at, &name, &line);)
+        if (!is_named(&f->vary, name))
+            head_write(w, line.p, line.len);
+}
+
+/* The lines of a field among them, joined. */
+static struct cache_value other_value(const struct fill *f, const struct cache_name *wanted,
+                                      char room[static PROXY_REQUEST_HEAD])
+{
+    struct writer w = writer_of(room, PROXY_REQUEST_HEAD);
+    struct cache_value v = {.p = room};
+    struct http_text name, line;
+    for (size_t at = 0; head_line(f->fields, f->fields_len, &at, &name, &line);) {
+        if (name.len != wanted->len || strncasecmp(name.p, wanted->p, name.len) != 0)
+            continue;
+        if (v.present)
+            write_bytes(&w, ", ", 2);
+        write_bytes(&w, name.p + name.len + 2, line.len - name.len - 4); /* ": ", CR LF */
+        v.present = true;
+    }
+    v.len = PROXY_REQUEST_HEAD - writer_left(&w);
+    return v;
+}
+
 /* What the fill has sent of this field. */
-static struct cache_value fill_value(const struct fill *f, const struct cache_name *wanted)
+static struct cache_value fill_value(const struct fill *f, const struct cache_name *wanted,
+                                     char room[static PROXY_REQUEST_HEAD])
 {
     struct cache_name name;
     struct cache_value value;
@@ -109,14 +162,15 @@ static struct cache_value fill_value(const struct fill *f, const struct cache_na
            cache_value_next(f->url + f->url_len, f->values_len, &i, &value))
         if (name.len == wanted->len && memcmp(name.p, wanted->p, name.len) == 0)
             return value;
-    return (struct cache_value){.present = false};
+    return other_value(f, wanted, room);
 }
 
 static void fill_values(const struct fill *f, const struct cache_vary *v, struct writer *out)
 {
+    char room[PROXY_REQUEST_HEAD];
     struct cache_name name;
     for (size_t at = 0; cache_vary_next(v, &at, &name);) {
-        struct cache_value value = fill_value(f, &name);
+        struct cache_value value = fill_value(f, &name, room);
         cache_value_write(out, &name, value.present ? value.p : NULL, value.len);
     }
 }
@@ -152,8 +206,8 @@ bool vary_suits(const struct fill *f, const struct request *r)
 {
     char theirs[CACHE_VALUES_MAX], ours[CACHE_VALUES_MAX];
     struct writer a = writer_of(theirs, sizeof(theirs)), b = writer_of(ours, sizeof(ours));
-    if (f->said.any)
-        return false;
+    if (f->said.any) /* it was selected for who began the fill, by we don't know what */
+        return !r->o.joined;
     if (!f->said.names)
         return true;
     fill_values(f, &f->said, &b);
@@ -229,6 +283,7 @@ void vary_begin(struct fill *f, const struct request *r, const struct cache_vary
 {
     f->vary = *v;
     f->varies = r->varies;
+    keep_others(f, r);
     if (r->varies) {
         struct http_text key = request_key(r);
         memcpy(f->variant, key.p, key.len);
