@@ -163,6 +163,13 @@ static void write_304_fields(struct head_writer *w, const char *head, size_t len
                 head_write(w, line.p, line.len);
 }
 
+/* Tags are for those who purge: other nodes of ours, not clients. */
+static void write_stored(struct head_writer *w, const char *head, size_t len, bool peer)
+{
+    size_t skip = peer ? 0 : cache_tag_lines(head, len);
+    head_write(w, head + skip, len - skip);
+}
+
 /* RFC 9211; the detail says who gave it. */
 static void write_cache_status(struct head_writer *w, const struct request *r,
                                const struct cache_object *o, struct now now)
@@ -246,7 +253,7 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
     if (status == 304)
         write_304_fields(&w, head, len);
     else if (status != 416)
-        head_write(&w, head, len);
+        write_stored(&w, head, len, r->peer);
     if (status == 206)
         head_printf(&w, "Content-Range: bytes %llu-%llu/%lld\r\n", (unsigned long long)first,
                     (unsigned long long)last, (long long)length);
@@ -291,7 +298,7 @@ bool respond_pass_head(struct proxy *p, struct request *r, const struct pass_hea
     bool none = r->head_only || ph->status == 304 || ph->status == 204;
 
     head_printf(&w, "HTTP/1.1 %u %s\r\n", ph->status, http_reason(ph->status));
-    head_write(&w, lines, len);
+    write_stored(&w, lines, len, false);
     write_via(p, &w);
     head_printf(&w, "Cache-Status: coral; fwd=%s; stored=?0; detail=pass\r\n",
                 r->other ? "method" : "miss");
