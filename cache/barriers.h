@@ -15,6 +15,12 @@
  *   grace_over, then PINS_LOAD  <-----------  PIN and reads, then rte_rcu_qsbr_quiescent
  *   own link, then LINK_STORE  ------------>  LINK_LOAD, then the bucket's own link
  *
+ * and the control thread, which purges (cache/purge.h):
+ *
+ *   rule, then  PURGE_STORE  -----------------> PURGE_LOAD, then rules up to that number
+ *   table, what is forgotten, RULES_STORE ----> RULES_LOAD, then what was forgotten
+ *   owner: unlinks, WALKED_STORE -> control: WALKED_LOAD, grace period, RULES_STORE
+ *
  * Readers' steps are bounded: a look-up goes once over a chain, and since no bucket that it has
  * been in comes back before it is over (overflow.c), at most by the overflow buckets taken at
  * create; a body's read is one map walk. None waits for another thread and none tries again.
@@ -40,6 +46,13 @@
 /* An overflow bucket may have been in another chain. */
 #define CACHE_LINK_STORE CACHE_ORDER(9, __ATOMIC_RELEASE)
 #define CACHE_LINK_LOAD  CACHE_ORDER(10, __ATOMIC_ACQUIRE)
+
+#define CACHE_PURGE_STORE  CACHE_ORDER(11, __ATOMIC_RELEASE)
+#define CACHE_PURGE_LOAD   CACHE_ORDER(12, __ATOMIC_ACQUIRE)
+#define CACHE_RULES_STORE  CACHE_ORDER(13, __ATOMIC_RELEASE)
+#define CACHE_RULES_LOAD   CACHE_ORDER(14, __ATOMIC_ACQUIRE)
+#define CACHE_WALKED_STORE CACHE_ORDER(15, __ATOMIC_RELEASE)
+#define CACHE_WALKED_LOAD  CACHE_ORDER(16, __ATOMIC_ACQUIRE)
 
 /* A pin is seen by the owner because the reader's next quiescent report is (cache/reclaim.c). */
 #define CACHE_PIN __ATOMIC_RELAXED

@@ -223,7 +223,7 @@ bool cache_body_free(struct cache *c, struct cache_worker *w, struct cache_objec
     }
     uint64_t left = n * CACHE_CHUNK_BYTES < o->ready ? n * CACHE_CHUNK_BYTES : o->ready;
     w->used.bytes -= o->ready - left;
-    o->ready = left;
+    o->ready = (uint32_t)left;
     if (object_state(o) != CACHE_COMPLETE)
         o->reach = 0;
     if (n)
@@ -275,7 +275,7 @@ size_t cache_append(struct cache *c, struct cache_object *o, const void *data, s
     counter_add(&w->counters.cache_bytes_total, done);
     w->used.bytes += done;
     cache_worker_gauges(w);
-    __atomic_store_n(&o->ready, ready, CACHE_READY_STORE);
+    __atomic_store_n(&o->ready, (uint32_t)ready, CACHE_READY_STORE);
     return done;
 }
 

@@ -94,6 +94,7 @@ struct cache *cache_create(const struct cache_config *config)
     if (c->limit > (uint64_t)OBJECT_CHUNKS * CACHE_CHUNK_BYTES)
         c->limit = (uint64_t)OBJECT_CHUNKS * CACHE_CHUNK_BYTES;
     create_secret(&c->secret, config->seed);
+    cache_purge_create(c);
     c->object_pages = l.pages * l.workers;
     c->object_base = region + l.at_objects;
     c->page = (struct cell_page *)(region + l.at_pages);

@@ -11,9 +11,10 @@
  * and frees objects of it. Who reads: any worker, between two of its quiescent reports (rte_rcu_
  * qsbr): cache_find may return an object of any shard; to keep it longer the reader pins it.
  * What is published is immutable but for: `bytes_ready` and `state`, which the owner release-
- * stores and readers acquire-load; the pin counter; the use counter; the number of a primary's
- * variants, at which no reader looks (orders: cache/barriers.h). An unlinked object is freed when a
- * grace period has passed since it was unlinked (no new pins can start) and its pins are zero.
+ * stores and readers acquire-load; the pin counter; the use counter; the number of the newest purge
+ * that it has been held to; the number of a primary's variants, at which no reader looks (orders:
+ * cache/barriers.h). An unlinked object is freed when a grace period has passed since it was
+ * unlinked (no new pins can start) and its pins are zero.
  *
  * Memory: one budget for all of it (cache/layout.c draws how it is divided), an equal share for
  * each worker. A region given at create holds equal chunks, and the tables: objects with the first
@@ -97,6 +98,58 @@ struct hash128 cache_hash(const struct cache *c, const void *key, size_t len);
 unsigned cache_shard(struct hash128 h);
 unsigned cache_owner(const struct cache *c, struct hash128 h);
 
+/* --- purging (purge.h has the protocol) ---------------------------------------------------- */
+
+#define CACHE_TAGS_MAX     64  /* of an object; one with more is taken by the purge of any tag */
+#define CACHE_TAG_MAX      128 /* bytes of one; so is one that has a longer one */
+#define CACHE_SEGMENTS_MAX 16  /* slashes in a prefix, from that behind the host on */
+#define CACHE_PURGE_RULES                                                                          \
+    2048 /* purges being applied at a time; a walk over a million objects takes                    \
+            a second or less */
+
+enum cache_purge_kind {
+    /* A URL as it stands in the cache, whole (with its query or without), or up to a '/' or '?':
+     * what ends with '/' takes all that begins with it, another also what goes on with '/' or '?'
+     * behind it. "http://host/" is all of a host. */
+    CACHE_PURGE_PREFIX,
+    CACHE_PURGE_TAG, /* one of the words in the object's Surrogate-Key and Cache-Tag fields */
+    CACHE_PURGE_ALL,
+};
+struct cache_purge {
+    enum cache_purge_kind kind;
+    bool soft; /* it gets stale; else it is never found again */
+    const char *text;
+    size_t len;
+};
+enum cache_purge_end {
+    CACHE_PURGE_TAKEN,
+    CACHE_PURGE_FULL,  /* so many are being applied already; nothing has changed, try again */
+    CACHE_PURGE_WRONG, /* no such prefix or tag: too long, too deep, none at all */
+};
+/* Everything stored or being fetched now that it names is purged. What is being fetched is not
+ * kept, be it soft. In force on all workers when cache_purge_in_force says so of *token. By one
+ * thread at a time, the control thread; some hundred nanoseconds, however many objects there are.
+ */
+enum cache_purge_end cache_purge(struct cache *c, const struct cache_purge *what, uint64_t *token);
+bool cache_purge_in_force(struct cache *c, uint64_t token);
+
+/* The number of the newest purge. Who fetches takes it when it begins, and gives it to what comes.
+ */
+uint32_t cache_purge_clock(const struct cache *c);
+enum cache_purge_verdict { CACHE_PURGE_NOT, CACHE_PURGE_SOFT, CACHE_PURGE_HARD };
+/* Has what is under that key been purged since `born`? `o` has its tags; NULL: they are not known
+ * yet, and the purge of any tag counts. Any worker. */
+enum cache_purge_verdict cache_purged_since(const struct cache *c, const void *key, size_t key_len,
+                                            const struct cache_object *o, uint32_t born);
+
+/* A field of a head that names tags: Surrogate-Key, Cache-Tag. In stored heads they come first. */
+bool cache_tag_field(const char *name, size_t len);
+/* Bytes that they take at the begin of a stored head. */
+size_t cache_tag_lines(const char *head, size_t len);
+/* The tags that they name: the next one from *at on; words between spaces and commas. False: that
+ * was the last one. */
+bool cache_tag_next(const char *head, size_t len, size_t *at, const char **tag, size_t *tag_len);
+
 /* --- readers, on any worker -------------------------------------------------------------- */
 
 /* One lookup of a burst. Fill key, key_len; call the three stages over the whole array. */
@@ -109,7 +162,8 @@ struct cache_probe {
 };
 void cache_prepare(const struct cache *c, struct cache_probe *p, unsigned n); /* hash, prefetch */
 void cache_touch(const struct cache *c, struct cache_probe *p, unsigned n);   /* prefetch object */
-void cache_act(const struct cache *c, struct cache_probe *p, unsigned n);     /* compare the key */
+/* Compares the key. What has been purged and not yet seen by its owner is not found. */
+void cache_act(const struct cache *c, struct cache_probe *p, unsigned n);
 
 const struct cache_meta *cache_meta(const struct cache_object *o);
 /* The stored head: header lines, each ended by CRLF, without the status line, the fields that are
@@ -170,25 +224,33 @@ uint8_t *cache_place(struct cache *c, struct cache_object *o, uint64_t ahead, si
 bool cache_complete(struct cache *c, struct cache_object *o);
 /* The fill died: FAILED, unlinked, freed when its pins are gone. Nothing to do unless FILLING. */
 void cache_fail(struct cache *c, struct cache_object *o);
+/* It is as old as a fetch that began when the clock was at `born`. Not after cache_link, but for
+ * one that cache_refresh comes for at once. Without this it is as new as cache_begin's call. */
+void cache_born(struct cache_object *o, uint32_t born);
 /* Puts it into the index, replacing (unlinking) what stood there under the key. May be called
- * while it fills. Not evicted before it is complete. */
-void cache_link(struct cache *c, struct cache_object *o);
+ * while it fills. Not evicted before it is complete. False: it is not there, since it failed, was
+ * unlinked, or has been purged since it was born, and then it is given up. */
+bool cache_link(struct cache *c, struct cache_object *o);
 /* Unlinks (purge, damage, replaced). True if it was there. An object that was never linked is
  * given up by this or by cache_fail. The caller's own pin stays its own to undo. */
 bool cache_unlink(struct cache *c, const struct cache_object *o);
+/* What is purged goes here, softly too: then its stale copy is what is found. */
 const struct cache_object *cache_lookup_owner(struct cache *c, struct hash128 hash, const void *key,
                                               size_t key_len);
 /* New freshness for a complete object after 304: meta and head replaced (content_length is kept),
  * the body's chunks taken over; who holds the old one goes on reading it. Returns the object that
- * now stands in the index, not pinned; NULL: no memory, or `old` is not complete or no longer
- * linked, and nothing has changed. */
+ * now stands in the index, not pinned, as old as `old` for purges; NULL: no memory, or `old` is not
+ * complete or no longer linked, and nothing has changed. */
 struct cache_object *cache_refresh(struct cache *c, struct cache_object *old,
                                    const struct cache_meta *meta, const char *head, size_t head_len,
                                    struct now now);
 /* How many objects of this one's URL there are to be found, it among them: 1 of a URL whose
  * responses do not vary; of a primary, how many variants it has. 0: an orphan (cache/vary.h). */
 uint64_t cache_siblings(struct cache *c, const struct cache_object *o);
-/* Frees what is due; called once a poll by each worker for its own shards. */
+/* A linked object's lifetime ends now (a soft purge): a stale copy, which has its body, takes its
+ * place. Unless it is complete, and there is memory, it is unlinked: NULL. */
+struct cache_object *cache_expire(struct cache *c, const struct cache_object *o);
+/* Frees what is due, goes on with purging; called once a poll by each worker for its own shards. */
 void cache_reclaim(struct cache *c, unsigned worker, struct now now);
 /*
  * What readers alone keep of this worker's share, after its retirement and a grace period, has a
@@ -199,8 +261,10 @@ void cache_reclaim(struct cache *c, unsigned worker, struct now now);
  * of what is not cache_linked, and of nothing else.
  */
 const struct cache_object *cache_overdrawn(struct cache *c, unsigned worker, struct now now);
-/* An object goes: called before the eviction of a linked object, so that its reference can be
- * withdrawn. */
+/* There is work that can't wait for long: poll again. */
+bool cache_busy(const struct cache *c, unsigned worker);
+/* An object goes: called before the eviction of a linked object, and before a purge by rule or
+ * cache_expire takes one, so that its reference can be withdrawn. */
 void cache_on_evict(struct cache *c, unsigned worker,
                     void (*fn)(void *ctx, const struct cache_object *o), void *ctx);
 

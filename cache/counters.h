@@ -34,6 +34,13 @@
     X(cache_damaged_total, "objects", "Objects dropped for a wrong checksum")                      \
     X(cache_scrubbed_bytes_total, "bytes", "Body bytes that the scrub has verified")               \
     X(cache_scrub_rounds_total, "rounds", "Times that the scrub has seen all objects")             \
+    X(cache_purges_total, "purges", "Purges by prefix, tag or host, and of all, taken")            \
+    X(cache_purges_refused_total, "purges", "Of these, refused: too many were being applied")      \
+    X(cache_purge_rules, "rules", "Rules that purges have left, forgotten when the table is full") \
+    X(cache_purged_total, "objects", "Objects removed by them")                                    \
+    X(cache_purged_stale_total, "objects", "Objects made stale by soft purges")                    \
+    X(cache_purged_fills_total, "objects", "Objects not kept: purged while they came")             \
+    X(cache_tags_excess_total, "objects", "Objects with too many or too long tags")                \
     X(cache_evicted_total, "objects", "Objects evicted")                                           \
     X(cache_evicted_useless_total, "objects", "Of these, objects that were of no more use")        \
     X(cache_evicted_bytes_total, "bytes", "Bytes of the objects evicted")                          \

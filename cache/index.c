@@ -181,7 +181,8 @@ bool cache_index_remove(struct cache *c, struct hash128 h, const struct cache_ob
 const struct cache_object *cache_lookup_owner(struct cache *c, struct hash128 hash, const void *key,
                                               size_t key_len)
 {
-    return cache_index_find(c, hash, key, key_len);
+    struct cache_object *o = cache_index_find(c, hash, key, key_len);
+    return o && purge_older(object_born(o), purge_newest(c)) ? cache_purge_apply(c, o) : o;
 }
 
 /* --- readers: a burst in three stages, each stage's misses overlapping
@@ -238,6 +239,7 @@ static void object_use(struct cache_object *o)
 
 void cache_act(const struct cache *c, struct cache_probe *p, unsigned n)
 {
+    uint32_t newest = purge_newest(c);
     for (unsigned i = 0; i < n; i++) {
         const struct cache_object *o = p[i].candidate;
         if (o && p[i].key_len > OBJECT_KEY)
@@ -249,6 +251,8 @@ void cache_act(const struct cache *c, struct cache_probe *p, unsigned n)
         if (o ? !is_under(o, p[i].key, p[i].key_len)
               : __atomic_load_n(&b->link, CACHE_LINK_LOAD) != 0)
             o = cache_index_find(c, p[i].hash, p[i].key, p[i].key_len);
+        if (o && purge_older(object_born(o), newest) && cache_object_purged(c, o))
+            o = NULL;
         if (o)
             object_use(o);
         p[i].found = o;

@@ -76,9 +76,11 @@ static struct cache_object *object_new(struct cache *c, struct cache_worker *w, 
     w->used.heap += block_cost(bytes);
     *o = (struct cache_object){.block = block,
                                .key_len = (uint16_t)key_len,
-                               .head_len = (uint16_t)head_len,
+                               .head_len = head_len & 0x7fff,
                                .state = CACHE_FILLING,
                                .worker = (uint8_t)((size_t)(w - c->worker) & 63),
+                               .tagged = cache_tag_lines(head, head_len) > 0,
+                               .born = purge_newest(c),
                                .pins = 1,
                                .chunk = {CHUNK_NONE, CHUNK_NONE, CHUNK_NONE, CHUNK_NONE},
                                .map = CHUNK_NONE,
@@ -89,6 +91,8 @@ static struct cache_object *object_new(struct cache *c, struct cache_worker *w, 
     if (head_len)
         memcpy(block + rest, head, head_len);
     cache_expiry_prefetch(o); /* for object_enqueue, often soon */
+    if (o->tagged && cache_tags_exceed(head, head_len))
+        counter_inc(&w->counters.cache_tags_excess_total);
     cache_worker_gauges(w);
     return o;
 }
@@ -164,6 +168,13 @@ void cache_object_drop(struct cache *c, struct cache_worker *w, struct cache_obj
     object_unlinked(c, w, o);
 }
 
+void cache_object_take(struct cache *c, struct cache_worker *w, struct cache_object *o)
+{
+    if (w->on_evict)
+        w->on_evict(w->on_evict_ctx, o);
+    cache_object_drop(c, w, o, cache_object_hash(c, o));
+}
+
 /* Returns what it replaced. */
 static struct cache_object *object_link(struct cache *c, struct cache_worker *w,
                                         struct cache_object *o)
@@ -193,14 +204,20 @@ static struct cache_object *object_link(struct cache *c, struct cache_worker *w,
     return old;
 }
 
-void cache_link(struct cache *c, struct cache_object *o)
+bool cache_link(struct cache *c, struct cache_object *o)
 {
     struct cache_worker *w = object_worker(c, o);
     if ((o->flags & (OBJECT_LINKED | OBJECT_RETIRED)) || object_state(o) == CACHE_FAILED)
-        return;
+        return o->flags & OBJECT_LINKED;
+    if (!cache_purge_admits(c, o)) {
+        counter_inc(&w->counters.cache_purged_fills_total);
+        cache_object_retire(c, w, o);
+        return false;
+    }
     counter_inc(&w->counters.cache_linked_total);
     if (object_link(c, w, o))
         counter_inc(&w->counters.cache_replaced_total);
+    return true;
 }
 
 bool cache_unlink(struct cache *c, const struct cache_object *object)
@@ -270,11 +287,10 @@ bool cache_damaged(struct cache *c, const struct cache_object *object)
  * the new one until it is freed itself. Of several refreshes a chain results that is freed from
  * the oldest on. No reference count of bodies is needed, and no word in the object.
  */
-struct cache_object *cache_refresh(struct cache *c, struct cache_object *old,
-                                   const struct cache_meta *meta, const char *head, size_t head_len,
-                                   struct now now)
+struct cache_object *cache_object_renew(struct cache *c, struct cache_object *old,
+                                        const struct cache_meta *meta, const char *head,
+                                        size_t head_len)
 {
-    (void)now;
     struct cache_worker *w = object_worker(c, old);
     if (object_state(old) != CACHE_COMPLETE || !(old->flags & OBJECT_LINKED))
         return NULL;
@@ -294,6 +310,7 @@ struct cache_object *cache_refresh(struct cache *c, struct cache_object *old,
     o->map = old->map;
     o->flags |= old->flags & (OBJECT_MAP_CELLS | OBJECT_TAIL_CELLS);
     o->ready = old->ready;
+    o->born = object_born(old);
     o->uses = __atomic_load_n(&old->uses, __ATOMIC_RELAXED);
     state_store(o, CACHE_COMPLETE);
 
@@ -301,6 +318,16 @@ struct cache_object *cache_refresh(struct cache *c, struct cache_object *old,
     struct cache_object *replaced = object_link(c, w, o);
     assert(replaced == old);
     replaced->prev = object_ref(c, o);
-    counter_inc(&w->counters.cache_refreshed_total);
+    return o;
+}
+
+struct cache_object *cache_refresh(struct cache *c, struct cache_object *old,
+                                   const struct cache_meta *meta, const char *head, size_t head_len,
+                                   struct now now)
+{
+    (void)now;
+    struct cache_object *o = cache_object_renew(c, old, meta, head, head_len);
+    if (o)
+        counter_inc(&object_worker(c, o)->counters.cache_refreshed_total);
     return o;
 }

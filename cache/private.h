@@ -32,6 +32,7 @@
 #include "cache/barriers.h"
 #include "cache/cache.h"
 #include "cache/heads.h"
+#include "cache/purge.h"
 #include "cache/vary.h"
 
 #define LINE 64
@@ -69,8 +70,8 @@ static_assert(MAP_DIRECT + MAP_LEAVES == MAP_IDS, "the map is one chunk");
 static_assert(PLACE_CHUNKS < MAP_DIRECT && PLACE_CHUNKS < MAP_IDS, "no map is left out");
 
 /* Readers follow block, lengths, key, chunk, map and meta, all written before the object is
- * published (map entries: before the bytes_ready that covers them). `state`, `uses`, `ready` and
- * `pins` are atomics. The others are the owner's alone.
+ * published (map entries: before the bytes_ready that covers them). `state`, `uses`, `ready`,
+ * `born` and `pins` are atomics. The others are the owner's alone.
  *
  * What a lookup reads, and a hit counts in, comes last and next to the key, so that it is two cache
  * lines of the three; with the key elsewhere it would be four or five, one of them in a small page
@@ -88,13 +89,15 @@ struct cache_object {
 
     char *block; /* what the key has beyond OBJECT_KEY, then the head, in one piece (heads.h); NULL:
                     neither */
-    uint16_t key_len, head_len;
-    uint8_t state; /* enum cache_state */
-    uint8_t uses;  /* evict.c: USES by any reader, ROUND above them by the hand. Relaxed loads and
-                      stores: a lost update does no harm */
+    uint16_t key_len;
+    uint16_t head_len : 15, tagged : 1; /* its head names tags */
+    uint8_t state;                      /* enum cache_state */
+    uint8_t uses; /* evict.c: USES by any reader, ROUND above them by the hand. Relaxed loads and
+                     stores: a lost update does no harm */
     uint8_t flags;
     uint8_t queue : 2, worker : 6; /* enum object_queue; whose share it is of */
-    uint64_t ready;
+    uint32_t ready;
+    uint32_t born; /* purge.h: older purges don't concern it */
     uint32_t pins;
     union {
         uint32_t prev;
@@ -107,7 +110,8 @@ static_assert(sizeof(struct cache_meta) == 40, "no holes");
 static_assert(offsetof(struct cache_object, key) == 96, "the budget of fixed metadata an object");
 static_assert(offsetof(struct cache_object, block) == LINE, "what a lookup reads is together");
 static_assert(CACHE_WORKERS <= 64, "6 bits");
-static_assert(CACHE_HEAD_MAX <= UINT16_MAX && CACHE_KEY_MAX <= UINT16_MAX, "16-bit lengths");
+static_assert(CACHE_HEAD_MAX < 1 << 15 && CACHE_KEY_MAX <= UINT16_MAX, "15 and 16 bits");
+static_assert((uint64_t)OBJECT_CHUNKS * CACHE_CHUNK_BYTES <= UINT32_MAX, "`ready` has 32 bits");
 
 /* Objects stand in pages of 4 KiB aligned to their size, so that an object alone leads to its
  * cache. A ref is the distance from the first page in units of 32 bytes (128 GiB of
@@ -289,6 +293,7 @@ struct cache_worker {
     void *on_evict_ctx;
     cache_damage *on_damage;
     void *on_damage_ctx;
+    struct purge_walk walk;
     struct cache_counters counters;
 } __attribute__((aligned(2 * LINE)));
 
@@ -305,6 +310,7 @@ struct cache {
     uint64_t limit;         /* cache_object_limit */
     unsigned workers;
     uint8_t owner[CACHE_SHARDS];
+    struct purge purge;
     struct shard shard[CACHE_SHARDS];
     struct cache_worker worker[CACHE_WORKERS];
 };
@@ -478,6 +484,12 @@ void cache_object_drop(struct cache *c, struct cache_worker *w, struct cache_obj
 /* The object's own memory, after its body's. */
 void cache_object_free(struct cache *c, struct cache_worker *w, struct cache_object *o);
 void cache_worker_gauges(struct cache_worker *w);
+/* cache_refresh, uncounted. */
+struct cache_object *cache_object_renew(struct cache *c, struct cache_object *old,
+                                        const struct cache_meta *meta, const char *head,
+                                        size_t head_len);
+/* The withdrawal of its reference, then as cache_object_drop. */
+void cache_object_take(struct cache *c, struct cache_worker *w, struct cache_object *o);
 
 /* evict.c */
 uint64_t cache_ghost_unit(uint64_t bytes); /* of a share of so many */
@@ -514,6 +526,40 @@ void cache_expiry_remove(struct cache *c, struct cache_worker *w, struct cache_o
 void cache_expiry_prefetch(const struct cache_object *o);
 /* One that is of no more use, if there is one; it stays where it is. */
 struct cache_object *cache_expiry_due(struct cache *c, struct cache_worker *w);
+/* purge.c */
+static inline uint32_t object_born(const struct cache_object *o)
+{
+    return __atomic_load_n(&o->born, __ATOMIC_RELAXED);
+}
+
+static inline void object_born_set(struct cache_object *o, uint32_t born)
+{
+    __atomic_store_n(&o->born, born, __ATOMIC_RELAXED);
+}
+
+static inline uint32_t purge_newest(const struct cache *c)
+{
+    return __atomic_load_n(&c->purge.newest, CACHE_PURGE_LOAD);
+}
+
+void cache_purge_create(struct cache *c);
+/* Of an object that is older than the newest purge. Out of the way of hits, which need no stack for
+ * it. */
+__attribute__((cold)) bool cache_object_purged(const struct cache *c, const struct cache_object *o);
+/* What the rules make of an object that is not as new as the newest: those up to *upto, or more. */
+enum cache_purge_verdict cache_purge_judge(const struct cache *c, const struct cache_object *o,
+                                           uint32_t *upto);
+
+/* purge_tags.c: more, or longer ones, than an object may have */
+bool cache_tags_exceed(const char *head, size_t len);
+
+/* purge_walk.c */
+/* The owner holds a linked object to the rules: the object itself, what stands in its place, or
+ * NULL. */
+struct cache_object *cache_purge_apply(struct cache *c, struct cache_object *o);
+/* May this object, which is not linked, be? */
+bool cache_purge_admits(const struct cache *c, struct cache_object *o);
+void cache_purge_walk(struct cache *c, struct cache_worker *w);
 
 /* reclaim.c */
 void cache_list_push(struct cache *c, struct list *l, struct cache_object *o);

@@ -134,6 +134,7 @@ void cache_reclaim(struct cache *c, unsigned worker, struct now now)
 {
     struct cache_worker *w = &c->worker[worker];
     w->wall_s = now.wall_s;
+    cache_purge_walk(c, w);
     reclaim_grace(c, w);
     cache_overflow_return(c, w);
     uint64_t before = w->used.objects, chunks = w->used.chunks;

@@ -52,7 +52,8 @@ unsigned cache_walk(const struct cache *c, unsigned worker, struct cache_walk *a
             uint64_t slot = b->slot[i]; /* one without a tag is empty, or a free bucket's own */
             const struct cache_object *o = SLOT_TAG(slot) ? object_at(c, SLOT_REF(slot)) : NULL;
             if (o && object_state(o) == CACHE_COMPLETE && heat_class(cache_heat(o)) == heat &&
-                !o->meta.varies && !object_is_variant(o))
+                !o->meta.varies && !object_is_variant(o) &&
+                !(purge_older(object_born(o), purge_newest(c)) && cache_object_purged(c, o)))
                 out[n++] = o;
         }
     }

@@ -10,6 +10,7 @@
  *   control.c   the thread's loop, its end         view.c     parts of the view
  *   publish.c   the view: build, swap, free        server.c   the control socket
  *   jobs.c      requests, at once and later        request.c  a request's line
+ *   purge.c     the answers to `purge`
  *   tcp.c       the answers to `tcp`       hints.c    the routers around us
  *   member.c    membership's host          state.c    what is kept over restarts
  *   index.c     the answers to `peers`, `clusters` and `lookup`
@@ -88,7 +89,9 @@ struct job {
     struct request request;
     uint32_t client;
     uint64_t deadline_us;
-    unsigned waiting;   /* workers that have not answered */
+    unsigned waiting; /* workers that have not answered */
+    json_t *answer;   /* it is sent when all workers have passed `token`; NULL: there is none yet */
+    uint64_t token;
     struct addr target; /* near: of what */
     struct lent_fills *fills[NODE_WORKERS];
     struct lent_tcp *tcp[NODE_WORKERS];
@@ -172,7 +175,6 @@ void control_reclaim(struct control *c);
 
 /* jobs.c */
 void control_request(void *ctx, uint32_t client, const char *line, size_t len);
-void control_purged(struct control *c, struct node_purge *purge);
 void control_filled(struct control *c, struct node_fills *fills);
 void control_tcp_shown(struct control *c, struct node_tcp *tcp);
 /* Has a worker look up a key for a search; near_looked_up comes. False: too many at once. */
@@ -188,6 +190,9 @@ void control_jobs_end(struct control *c);
 /* Sends a command now, or when there is a node and its worker has room; false: too many wait
  * already. */
 bool control_command(struct control *c, unsigned worker, const struct message *m);
+
+/* purge.c */
+void control_purged(struct control *c, struct node_purge *purge); /* NODE_PURGED */
 
 /* control.c */
 /* Begins to drain; `end`: the node ends after it. Asked to end again, it ends at once. */

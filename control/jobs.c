@@ -6,20 +6,14 @@
  */
 #include <stdlib.h>
 
-#include "control/control.h"
-#include "control/log.h"
+#include "control/jobs.h"
 #include "control/stats.h"
 
+#define PASSED_US 200u /* how often it is asked whether the workers have gone on */
 #define FILLS_US  1000000u
-#define PURGE_US  5000000u
 #define TCP_US    5000000u
 #define LOOKUP_US 8000000u  /* an engine's lookup ends after 5 s at most */
 #define NEAR_US   30000000u /* a trace of many silent hops, then some lookups */
-
-struct lent_purge {
-    uint32_t job;
-    struct node_purge purge; /* with the URL behind it */
-};
 
 /* --- commands ------------------------------------------------------------------------------ */
 
@@ -36,8 +30,8 @@ bool control_command(struct control *c, unsigned worker, const struct message *m
 
 /* --- jobs ---------------------------------------------------------------------------------- */
 
-static struct job *job_new(struct control *c, uint32_t client, const struct request *r,
-                           uint64_t deadline_us)
+struct job *job_new(struct control *c, uint32_t client, const struct request *r,
+                    uint64_t deadline_us)
 {
     for (unsigned i = 0; i < CONTROL_JOBS; i++) {
         struct job *j = &c->job[i];
@@ -53,7 +47,7 @@ static struct job *job_new(struct control *c, uint32_t client, const struct requ
     return NULL;
 }
 
-static struct job *job_find(struct control *c, uint32_t serial)
+struct job *job_find(struct control *c, uint32_t serial)
 {
     for (unsigned i = 0; i < CONTROL_JOBS; i++)
         if (c->job[i].used && c->job[i].serial == serial)
@@ -61,7 +55,7 @@ static struct job *job_find(struct control *c, uint32_t serial)
     return NULL;
 }
 
-static void job_end(struct control *c, struct job *j, json_t *answer)
+void job_end(struct control *c, struct job *j, json_t *answer)
 {
     server_reply(c->server, j->client, answer);
     for (unsigned i = 0; i < NODE_WORKERS; i++) {
@@ -70,7 +64,19 @@ static void job_end(struct control *c, struct job *j, json_t *answer)
         if (j->tcp[i] && (j->tcp[i]->back || c->stopped))
             free(j->tcp[i]);
     }
+    if (j->answer)
+        json_decref(j->answer);
     j->used = false;
+}
+
+void job_end_passed(struct control *c, struct job *j, uint64_t token, json_t *answer)
+{
+    if (node_passed(c->node, token)) {
+        job_end(c, j, answer);
+        return;
+    }
+    j->token = token;
+    j->answer = answer;
 }
 
 /* --- status -------------------------------------------------------------------------------- */
@@ -117,8 +123,7 @@ void control_filled(struct control *c, struct node_fills *fills)
 
 /* --- tcp ----------------------------------------------------------------------------------- */
 
-/* What the request itself has wrong: coralctl ends with 2. */
-static void refuse_wrong(struct control *c, uint32_t client, const char *error)
+void refuse_wrong(struct control *c, uint32_t client, const char *error)
 {
     server_reply(c->server, client,
                  json_pack("{s:b, s:s, s:i}", "ok", 0, "error", error, "status", 2));
@@ -177,18 +182,17 @@ void control_tcp_shown(struct control *c, struct node_tcp *tcp)
         job_end(c, j, tcp_connections_json(j));
 }
 
-/* --- purge --------------------------------------------------------------------------------- */
+/* --- URLs ---------------------------------------------------------------------------------- */
 
-/* The URL as the proxy has it; returns its length, 0 after an answer. */
-static size_t url_of(struct control *c, uint32_t client, const struct request *r, char *url,
-                     size_t room)
+size_t job_url(struct control *c, uint32_t client, const struct request *r, const char *given,
+               char *url, size_t room)
 {
-    size_t len = proxy_url(c->view->policy, r->url, strlen(r->url), url, room);
+    size_t len = proxy_url(c->view->policy, given, strlen(given), url, room);
 
     if (len == 0) {
         /* one that no node would serve is wrong, one that only this one does not is refused */
         const struct proxy_policy any = {.open = true};
-        if (proxy_url(&any, r->url, strlen(r->url), url, room) == 0)
+        if (proxy_url(&any, given, strlen(given), url, room) == 0)
             refuse_wrong(c, client,
                          r->verb == REQUEST_LOOKUP
                              ? "this is neither a URL nor a key; write it like "
@@ -198,49 +202,6 @@ static size_t url_of(struct control *c, uint32_t client, const struct request *r
             server_refuse(c->server, client, "this node does not serve that host");
     }
     return len;
-}
-
-static void purge_begin(struct control *c, uint32_t client, const struct request *r)
-{
-    char url[REQUEST_URL + 64];
-    size_t len = url_of(c, client, r, url, sizeof(url));
-    struct message m = {.type = NODE_PURGE, .from = 0xffff};
-
-    if (len == 0)
-        return;
-    struct lent_purge *lent = calloc(1, sizeof(*lent) + len + 1);
-    struct job *j = job_new(c, client, r, control_now().mono_us + PURGE_US);
-    if (lent && j) {
-        lent->job = j->serial;
-        lent->purge.len = len;
-        memcpy(lent->purge.url, url, len);
-        m.ptr[0] = &lent->purge;
-        restart_purge_begins(c);
-        if (control_command(c, node_owner(c->node, url, len), &m))
-            return;
-    }
-    free(lent);
-    if (j)
-        j->used = false;
-    server_refuse(c->server, client, "too many requests at once; try again");
-}
-
-void control_purged(struct control *c, struct node_purge *purge)
-{
-    struct lent_purge *lent =
-        (struct lent_purge *)(void *)((char *)purge - offsetof(struct lent_purge, purge));
-    struct job *j = job_find(c, lent->job);
-
-    restart_purge_ends(c); /* found or not: the file may have it yet */
-    if (j && purge->found) {
-        log_info("purged url=%s", j->request.url);
-        job_end(c, j, json_pack("{s:b, s:s}", "ok", 1, "url", j->request.url));
-    } else if (j) {
-        job_end(c, j,
-                json_pack("{s:b, s:s, s:s}", "ok", 0, "error", "not in this node's cache", "url",
-                          j->request.url));
-    }
-    free(lent);
 }
 
 /* --- lookup -------------------------------------------------------------------------------- */
@@ -260,7 +221,7 @@ static void lookup_begin(struct control *c, uint32_t client, const struct reques
     struct dht_id key;
 
     if (!dht_id_parse(r->url, &key)) {
-        size_t len = url_of(c, client, r, url, sizeof(url));
+        size_t len = job_url(c, client, r, r->url, url, sizeof(url));
         if (len == 0)
             return;
         key = dht_key(url, len);
@@ -416,7 +377,11 @@ uint64_t control_jobs_poll(struct control *c, uint64_t now_us)
         struct job *j = &c->job[i];
         if (!j->used)
             continue;
-        if (j->deadline_us > now_us)
+        if (j->answer && node_passed(c->node, j->token))
+            job_end(c, j, json_incref(j->answer));
+        else if (j->answer && j->deadline_us > now_us)
+            at = now_us + PASSED_US < at ? now_us + PASSED_US : at;
+        else if (j->deadline_us > now_us)
             at = j->deadline_us < at ? j->deadline_us : at;
         else if (j->request.verb == REQUEST_STATUS)
             job_end(c, j, status_json(c, j));

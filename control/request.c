@@ -10,6 +10,8 @@
 const char *const request_words[REQUEST_VERBS] = {"status", "stats", "tcp",   "peers", "clusters",
                                                   "lookup", "near",  "purge", "drain", "stop"};
 
+const char *const request_purge_words[REQUEST_PURGES] = {"", "url", "prefix", "tag", "host", "all"};
+
 static bool verb_parse(const char *word, enum request_verb *out, char *error, size_t len)
 {
     for (unsigned i = 0; i < REQUEST_VERBS; i++)
@@ -23,6 +25,43 @@ static bool verb_parse(const char *word, enum request_verb *out, char *error, si
     else
         snprintf(error, len, "\"%.40s\" is no verb; there are " REQUEST_VERBS_TEXT, word);
     return false;
+}
+
+/* A text for r->url. */
+static bool text_take(struct request *r, const char *what, const json_t *value, char *error,
+                      size_t len)
+{
+    const char *text = json_string_value(value);
+    size_t n = json_string_length(value);
+    if (n == 0 || n >= sizeof(r->url) || strlen(text) != n) {
+        snprintf(error, len, "a %s has 1 to %d bytes", what, REQUEST_URL - 1);
+        return false;
+    }
+    memcpy(r->url, text, n + 1);
+    return true;
+}
+
+/* 1: it was one, and good; 0: it was bad; -1: it is none of purge's. */
+static int purge_member(struct request *r, const char *key, const json_t *value, char *error,
+                        size_t len)
+{
+    if (strcmp(key, "soft") == 0 && json_is_boolean(value)) {
+        r->soft = json_is_true(value);
+        return 1;
+    }
+    for (unsigned i = REQUEST_PURGE_URL; i < REQUEST_PURGES; i++) {
+        bool all = i == REQUEST_PURGE_ALL;
+        if (strcmp(key, request_purge_words[i]) != 0 ||
+            !(all ? json_is_true(value) : json_is_string(value)))
+            continue;
+        if (r->purge != REQUEST_PURGE_NONE) {
+            snprintf(error, len, "purge takes one of " REQUEST_PURGES_TEXT);
+            return 0;
+        }
+        r->purge = (enum request_purge)i;
+        return all || text_take(r, i == REQUEST_PURGE_URL ? "URL" : key, value, error, len);
+    }
+    return -1;
 }
 
 /* One member; unknown ones and wrong types are refused, so that a misspelt one is noticed. */
@@ -48,18 +87,12 @@ static bool member(struct request *r, const char *key, const json_t *value, char
         memcpy(r->address, json_string_value(value), n + 1);
         return true;
     }
-    if (((strcmp(key, "url") == 0 && r->verb == REQUEST_PURGE) ||
-         (strcmp(key, "key") == 0 && r->verb == REQUEST_LOOKUP)) &&
-        json_is_string(value)) {
-        const char *url = json_string_value(value);
-        size_t n = json_string_length(value);
-        if (n == 0 || n >= sizeof(r->url) || strlen(url) != n) {
-            snprintf(error, len, "a %s has 1 to %d bytes", r->verb == REQUEST_PURGE ? "URL" : "key",
-                     REQUEST_URL - 1);
-            return false;
-        }
-        memcpy(r->url, url, n + 1);
-        return true;
+    if (strcmp(key, "key") == 0 && r->verb == REQUEST_LOOKUP && json_is_string(value))
+        return text_take(r, key, value, error, len);
+    if (r->verb == REQUEST_PURGE) {
+        int taken = purge_member(r, key, value, error, len);
+        if (taken >= 0)
+            return taken;
     }
     snprintf(error, len, "%s does not take \"%.40s\"", request_words[r->verb], key);
     return false;
@@ -87,8 +120,8 @@ bool request_parse(const char *line, size_t len, struct request *out, char *erro
     if (!verb_parse(verb, &out->verb, error, error_len))
         goto out;
     json_object_foreach(o, key, value) if (!member(out, key, value, error, error_len)) goto out;
-    if (out->verb == REQUEST_PURGE && !*out->url) {
-        snprintf(error, error_len, "purge needs \"url\"");
+    if (out->verb == REQUEST_PURGE && out->purge == REQUEST_PURGE_NONE) {
+        snprintf(error, error_len, "purge needs one of " REQUEST_PURGES_TEXT);
         goto out;
     }
     if (out->verb == REQUEST_LOOKUP && !*out->url) {

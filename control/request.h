@@ -9,7 +9,9 @@
  *   {"verb": "clusters"}
  *   {"verb": "lookup", "key": "http://www.example.com/page"}
  *   {"verb": "near", "address": "192.0.2.1"}
- *   {"verb": "purge", "url": "http://www.example.com/page"}
+ *   {"verb": "purge", "url": "http://www.example.com/page", "soft": true}
+ *   {"verb": "purge", "prefix": "http://www.example.com/shop/"}, or "tag": "news",
+ *       "host": "www.example.com", "all": true in its place; each may be soft
  *   {"verb": "drain"}
  *   {"verb": "stop", "wait": false}
  *
@@ -43,17 +45,34 @@ enum request_verb {
 #define REQUEST_VERBS_TEXT                                                                         \
     "status, stats, tcp, peers, clusters, lookup, near, purge, drain and stop"
 
+/* What a purge names. */
+#define REQUEST_PURGES_TEXT "url, prefix, tag, host and all"
+enum request_purge {
+    REQUEST_PURGE_NONE,
+    REQUEST_PURGE_URL,
+    REQUEST_PURGE_PREFIX,
+    REQUEST_PURGE_TAG,
+    REQUEST_PURGE_HOST,
+    REQUEST_PURGE_ALL,
+    REQUEST_PURGES
+};
+
 struct request {
     enum request_verb verb;
     bool workers; /* stats: of each worker too */
-    bool wait;    /* stop: answer when it is done */
+    bool soft;    /* purge: make it stale */
+    enum request_purge purge;
+    bool wait; /* stop: answer when it is done */
     char
         address[REQUEST_ADDRESS]; /* tcp: ADDRESS or ADDRESS:PORT; empty: counters. near: ADDRESS */
-    char url[REQUEST_URL];        /* purge; lookup: a URL, or a key's 40 hexadecimal digits */
+    char url[REQUEST_URL]; /* purge: what it names; lookup: a URL, or a key's 40 hexadecimal digits
+                            */
 };
 
 /* The verbs' words, in enum order: coralctl's too. */
 extern const char *const request_words[REQUEST_VERBS];
+/* What a purge names, likewise: members of requests, and coralctl's options. */
+extern const char *const request_purge_words[REQUEST_PURGES];
 
 /* Parses a line without its newline. False with a sentence in `error`. */
 bool request_parse(const char *line, size_t len, struct request *out, char *error,

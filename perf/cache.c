@@ -13,8 +13,8 @@
 #define ROUNDS      20000 /* at most */
 #define UPDATE_RATE 0.6e6 /* a second, of the writer beside the reader */
 
-enum op { OP_GET, OP_PUT, OP_MIXED, OPS };
-static const char *const op_name[OPS] = {"get", "put", "mixed"};
+enum op { OP_GET, OP_PUT, OP_MIXED, OP_PURGE, OPS };
+static const char *const op_name[OPS] = {"get", "put", "mixed", "purge"};
 
 struct cache_run {
     struct cache_bench b;
@@ -115,7 +115,7 @@ static void print_json(const struct cache_run *r, const struct perf_options *o, 
 static bool measure_rounds(struct cache_run *r, const struct perf_options *o)
 {
     uint32_t catalogue = r->op == OP_MIXED ? 2 * o->objects : o->objects;
-    if (!cache_bench_open(&r->b, o->objects, catalogue, o->size, r->op == OP_GET) ||
+    if (!cache_bench_open(&r->b, o->objects, catalogue, o->size, r->op == OP_GET, false) ||
         !(r->load = cache_load_new(&r->b, o->zipf, 1)))
         return false;
     for (double end = measure_clock() + o->seconds; r->rounds < ROUNDS && measure_clock() < end;)
@@ -130,7 +130,7 @@ static bool measure_rounds(struct cache_run *r, const struct perf_options *o)
 static bool measure_pair(struct cache_run *r, const struct perf_options *o, unsigned second_cpu)
 {
     struct cache_bench b;
-    bool ok = cache_bench_open(&b, o->objects, o->objects, o->size, true) &&
+    bool ok = cache_bench_open(&b, o->objects, o->objects, o->size, true, false) &&
               cache_pair_run(&b, o->zipf, o->batch, UPDATE_RATE, o->seconds, second_cpu, &r->pair);
     r->paired = ok && r->pair.windows > 0;
     cache_bench_close(&b);
@@ -158,6 +158,8 @@ bool cache_run(const struct perf_options *o, const char *command, char *error, s
     for (unsigned i = 0; o->op_name && i < OPS; i++)
         if (strcmp(o->op_name, op_name[i]) == 0)
             r.op = i;
+    if (r.op == OP_PURGE)
+        return cache_purge_run(o, command, error, error_len);
     bool ok = measure_rounds(&r, o);
     cache_bench_close(&r.b);
     if (ok && r.op == OP_MIXED && second_cpu >= 0)

@@ -7,6 +7,7 @@
  *   cache_pair.c   gets on one core while another core writes
  *   cache_memory.c what a chunk, a run of lines and a head cost
  *   cache_churn.c  how much of the memory is useful while the mix of sizes changes
+ *   cache_purge.c  purges, gets after them, the owner's walk
  *   zipf.h         which object is asked for
  */
 #ifndef CORAL_PERF_CACHE_H
@@ -29,6 +30,7 @@ struct cache_bench {
     uint32_t held;           /* objects that the cache has room for, and has */
     uint32_t catalogue;      /* objects that there are */
     uint32_t size;           /* bytes of a body */
+    bool tagged;             /* each has the tag "perf" and another */
     double bytes_per_object; /* of resident memory */
     struct now now;          /* virtual */
 };
@@ -48,8 +50,10 @@ struct cache_load {
  * its memory is as mixed as a cache's that has run for long. With `spare` there is room for what
  * writers bring; without, each new object evicts one. False: no memory. */
 bool cache_bench_open(struct cache_bench *b, uint32_t objects, uint32_t catalogue, uint32_t size,
-                      bool spare);
+                      bool spare, bool tagged);
 void cache_bench_close(struct cache_bench *b);
+/* A worker's turn, as far as the cache is concerned. */
+void cache_bench_poll(const struct cache_bench *b);
 
 /* --- windows: TSC cycles an operation; the choice of objects, their keys' text and the check of
  * what came back are not in it. Callers other than the first thread only read. ---------------- */
@@ -88,6 +92,14 @@ bool cache_pair_run(const struct cache_bench *b, double s, unsigned n, double ra
 bool cache_memory_run(const struct perf_options *o, const char *command, char *error,
                       size_t error_len);
 bool cache_churn_run(const struct perf_options *o, const char *command, char *error,
+                     size_t error_len);
+
+/* --- cache_purge.c ----------------------------------------------------------------------------
+ */
+
+/* Purges of a cache of tagged objects: what one costs, what gets cost before and after the walk has
+ * come by, and what the walk costs. Prints its own table. */
+bool cache_purge_run(const struct perf_options *o, const char *command, char *error,
                      size_t error_len);
 
 #endif

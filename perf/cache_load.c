@@ -34,27 +34,40 @@ static void key_write(char *out, uint64_t number)
     hex_write(out + 36, mixed);
 }
 
-static void head_write(char *out, uint64_t number)
+#define TAG_LINE "Cache-Tag: perf, 0123\r\n" /* one tag of all, one of 4096 */
+
+static size_t head_write(const struct cache_bench *b, char *out, uint64_t number)
 {
+    static const char tags[] = TAG_LINE;
+    size_t n = 0;
+    if (b->tagged) {
+        n = sizeof(tags) - 1;
+        memcpy(out, tags, n);
+        for (unsigned i = 0; i < 4; i++)
+            out[n - 6 + i] = (char)('0' + (number >> 3 * i & 7));
+        out += n;
+    }
     static const char text[] = "Content-Type: image/jpeg\r\nETag: \"0123456789abcdef\"\r\n";
     static_assert(sizeof(text) == CACHE_BENCH_HEAD + 1, "its length");
     memcpy(out, text, CACHE_BENCH_HEAD);
     hex_write(out + 33, number);
+    return n + CACHE_BENCH_HEAD;
 }
 
 /* Whether `o` is the object of that number. Its head lies elsewhere in memory: one in 64 is read.
  */
-static bool is_right(const struct cache_object *o, uint64_t number, unsigned i)
+static bool is_right(const struct cache_bench *b, const struct cache_object *o, uint64_t number,
+                     unsigned i)
 {
-    char head[CACHE_BENCH_HEAD];
-    size_t len;
+    char head[CACHE_BENCH_HEAD + sizeof(TAG_LINE)];
+    size_t len, want;
     if (cache_version(o) != number + 1)
         return false;
     if (i % 64)
         return true;
-    head_write(head, number);
+    want = head_write(b, head, number);
     const char *found = cache_head(o, &len);
-    return len == sizeof(head) && memcmp(found, head, len) == 0;
+    return len == want && memcmp(found, head, len) == 0;
 }
 
 static struct cache_object *begin(const struct cache_bench *b, struct hash128 h, const char *key,
@@ -65,9 +78,9 @@ static struct cache_object *begin(const struct cache_bench *b, struct hash128 h,
                               .lifetime_s = 3600,
                               .content_length = b->size,
                               .version = number + 1};
-    char head[CACHE_BENCH_HEAD];
-    head_write(head, number);
-    return cache_begin(b->cache, h, key, CACHE_BENCH_KEY, &meta, head, sizeof(head), b->now);
+    char head[CACHE_BENCH_HEAD + sizeof(TAG_LINE)];
+    size_t len = head_write(b, head, number);
+    return cache_begin(b->cache, h, key, CACHE_BENCH_KEY, &meta, head, len, b->now);
 }
 
 /* A response comes and is stored whole. False: there was no memory for it. */
@@ -89,7 +102,7 @@ static bool store(const struct cache_bench *b, struct hash128 h, const char *key
 /* --- the cache ----------------------------------------------------------------------------------
  */
 
-static void poll(const struct cache_bench *b)
+void cache_bench_poll(const struct cache_bench *b)
 {
     cache_reclaim(b->cache, 0, b->now);
     rte_rcu_qsbr_quiescent(b->qsbr, 0);
@@ -124,10 +137,10 @@ static bool mix_memory(const struct cache_bench *b)
         cache_fail(b->cache, picked);
         cache_unpin(picked, 0);
         if (i % POLL == 0)
-            poll(b);
+            cache_bench_poll(b);
     }
     for (uint32_t i = 0; i < n / POLL + 100; i++)
-        poll(b);
+        cache_bench_poll(b);
     free(o);
     return n >= b->held - b->held / 32;
 }
@@ -141,7 +154,7 @@ static bool fill(const struct cache_bench *b, uint64_t first, uint32_t n)
         if (!store(b, cache_hash(b->cache, key, sizeof(key)), key, first + i))
             return false;
         if (i % every == 0)
-            poll(b);
+            cache_bench_poll(b);
     }
     return true;
 }
@@ -170,11 +183,14 @@ static bool make_cache(struct cache_bench *b, bool spare)
 }
 
 bool cache_bench_open(struct cache_bench *b, uint32_t objects, uint32_t catalogue, uint32_t size,
-                      bool spare)
+                      bool spare, bool tagged)
 {
     double before = perf_resident_bytes();
-    *b = (struct cache_bench){
-        .held = objects, .catalogue = catalogue, .size = size, .now = {1000000, 1700000000}};
+    *b = (struct cache_bench){.held = objects,
+                              .catalogue = catalogue,
+                              .size = size,
+                              .tagged = tagged,
+                              .now = {1000000, 1700000000}};
     if (!make_cache(b, spare) || !mix_memory(b) || !fill(b, 0, objects))
         return false;
     b->bytes_per_object = (perf_resident_bytes() - before) / objects;
@@ -228,7 +244,7 @@ static void check(struct cache_load *l)
     for (unsigned i = 0; i < CACHE_BENCH_WINDOW; i++) {
         const struct cache_object *o = l->probe[i].found;
         l->hits += o != NULL;
-        l->errors += o && !is_right(o, l->number[i], i);
+        l->errors += o && !is_right(l->b, o, l->number[i], i);
     }
     l->gets += CACHE_BENCH_WINDOW;
 }
@@ -274,7 +290,7 @@ double cache_put_window(struct cache_load *l, unsigned n)
         if (!put(l, i, l->fresh + i))
             l->errors++;
         if (i % n == n - 1)
-            poll(l->b);
+            cache_bench_poll(l->b);
     }
     uint64_t took = rte_rdtsc_precise() - began;
     l->fresh += CACHE_BENCH_WINDOW;
@@ -297,10 +313,10 @@ double cache_mixed_window(struct cache_load *l, unsigned n)
         for (unsigned k = i; k < i + n && k < CACHE_BENCH_WINDOW; k++) {
             const struct cache_object *o = l->probe[k].found;
             l->hits += o != NULL;
-            l->errors += o && !is_right(o, l->number[k], k);
+            l->errors += o && !is_right(l->b, o, l->number[k], k);
         }
         began = rte_rdtsc_precise();
-        poll(l->b);
+        cache_bench_poll(l->b);
         took += rte_rdtsc_precise() - began;
     }
     l->gets += CACHE_BENCH_WINDOW;
@@ -315,5 +331,5 @@ void cache_update(struct cache_load *l)
     key_write(l->key[0], l->number[0]);
     cache_prepare(l->b->cache, l->probe, 1);
     if (!put(l, 0, l->number[0]) || l->puts % POLL == 0)
-        poll(l->b);
+        cache_bench_poll(l->b);
 }

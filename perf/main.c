@@ -37,6 +37,7 @@ static const char usage[] =
     "                       writes\n"
     "  cache --op memory    what a chunk, a run of lines and a head cost to give back and take\n"
     "  cache --op churn     how much of the memory is useful while the mix of sizes changes\n"
+    "  cache --op purge     purges by tag, gets after them, the walk of the owner\n"
     "\n"
     "  --seconds S          measured time (default 3)\n"
     "  --connections N      http, tcp: live connections (default 1000)\n"
@@ -170,7 +171,7 @@ static int take_option(struct perf_options *o, int c)
 
 static bool is_cache_op(const char *op)
 {
-    static const char *const ops[] = {"get", "put", "mixed", "memory", "churn"};
+    static const char *const ops[] = {"get", "put", "mixed", "purge", "memory", "churn"};
     for (unsigned i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
         if (strcmp(op, ops[i]) == 0)
             return true;
@@ -195,7 +196,7 @@ static int check_options(struct perf_options *o)
                       "is neither idle nor connect, with tcp");
     if (cache && o->op_name && !is_cache_op(o->op_name))
         return refuse("--op", o->op_name,
-                      "is none of get, put, mixed, memory and churn, with cache");
+                      "is none of get, put, mixed, purge, memory and churn, with cache");
     if (o->objects == 0)
         o->objects = cache && o->op_name && strcmp(o->op_name, "churn") == 0 ? 131072 : 1000000;
     if (o->op_name && !tcp && !dht && !cache)

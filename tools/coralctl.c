@@ -17,6 +17,7 @@
 #include "control/nearest.h"
 #include "control/request.h"
 #include "control/rundir.h"
+#include "tools/coralctl_purge.h"
 #include "tools/coralctl_table.h"
 #include "version.h"
 
@@ -25,6 +26,7 @@ enum { DONE = 0, FAILED = 1, USAGE = 2, PARTLY = 3, NOT_RUNNING = 4, NOT_PERMITT
 struct options {
     const char *name, *socket;
     bool json, no_wait, workers, all;
+    struct coralctl_purge purge;
     unsigned seconds; /* since drain was asked for */
     int argc;         /* verb and what follows */
     char **argv;
@@ -42,7 +44,7 @@ static const char help[] =
     "  clusters             the clusters of near nodes that it is in, level by level\n"
     "  lookup KEY           ask the index for a URL or a key, hop by hop\n"
     "  near ADDRESS         nodes near an address, found by the routers before it\n"
-    "  purge URL            remove an object from this node's cache\n"
+    "  purge URL            take it out of the cache; --prefix, --tag, --host, --all\n"
     "  drain                take no connections, finish what runs, tell each second;\n"
     "                       the node stays; --no-wait: only begin\n"
     "  stop                 finish what runs, then end; --no-wait: say so and return\n"
@@ -180,7 +182,7 @@ static char *question_make(enum request_verb verb, const struct options *o)
     if ((verb == REQUEST_TCP || verb == REQUEST_NEAR) && o->argc > 1)
         json_object_set_new(q, "address", json_string(o->argv[1]));
     if (verb == REQUEST_PURGE)
-        json_object_set_new(q, "url", json_string(o->argv[1]));
+        purge_question(&o->purge, q);
     if (verb == REQUEST_LOOKUP)
         json_object_set_new(q, "key", json_string(o->argv[1]));
     char *line = json_dumps(q, JSON_COMPACT), *out = NULL;
@@ -231,7 +233,7 @@ static int answer_show(enum request_verb verb, const struct options *o, const js
             table_drain(answer, o->seconds, stdout);
             break;
         case REQUEST_PURGE:
-            printf("purged %s\n", o->argv[1]);
+            purge_show(&o->purge, stdout);
             break;
         case REQUEST_STOP:
             table_stop(answer, stdout);
@@ -254,9 +256,11 @@ static int answer_show(enum request_verb verb, const struct options *o, const js
 /* An option that the verb does not take is a mistake, perhaps in the verb. */
 static int option_foreign(const struct options *o, enum request_verb verb)
 {
-    bool counters = verb == REQUEST_STATS || (verb == REQUEST_TCP && o->argc == 1);
-    const char *option = o->workers && verb != REQUEST_STATS                           ? "--workers"
-                         : o->all && !counters                                         ? "--all"
+    bool all =
+        verb == REQUEST_STATS || verb == REQUEST_PURGE || (verb == REQUEST_TCP && o->argc == 1);
+    const char *option = o->workers && verb != REQUEST_STATS        ? "--workers"
+                         : o->all && !all                           ? "--all"
+                         : verb != REQUEST_PURGE && o->purge.option ? o->purge.option
                          : o->no_wait && verb != REQUEST_STOP && verb != REQUEST_DRAIN ? "--no-wait"
                                                                                        : NULL;
     if (!option)
@@ -280,10 +284,9 @@ static int verb_find(const struct options *o, enum request_verb *verb)
                     : complain(o, USAGE, "\"%.40s\" is no verb; there are " REQUEST_VERBS_TEXT,
                                word);
     }
-    bool wants_url = *verb == REQUEST_PURGE || *verb == REQUEST_LOOKUP;
+    bool wants_url = *verb == REQUEST_LOOKUP;
     if (wants_url && o->argc < 2)
-        return complain(o, USAGE, "%s needs a URL%s" USAGE_MORE, word,
-                        *verb == REQUEST_LOOKUP ? " or a key" : "");
+        return complain(o, USAGE, "%s needs a URL or a key" USAGE_MORE, word);
     if (o->argc > most[*verb])
         return complain(o, USAGE, "\"%.40s\" is one word too many" USAGE_MORE,
                         o->argv[most[*verb]]);
@@ -297,6 +300,9 @@ static int verb_find(const struct options *o, enum request_verb *verb)
                         o->argv[1]);
     if (*verb == REQUEST_NEAR && o->argc < 2)
         return complain(o, USAGE, "%s needs an address" USAGE_MORE, word);
+    const char *why = *verb == REQUEST_PURGE ? purge_wrong(&o->purge) : NULL;
+    if (why)
+        return complain(o, USAGE, "%s" USAGE_MORE, why);
     struct addr near;
     if (*verb == REQUEST_NEAR && !addr_parse(o->argv[1], &near))
         return complain(o, USAGE, "\"%.60s\" is no address; write it like 192.0.2.1 or 2001:db8::1",
@@ -313,6 +319,10 @@ static int options_read(int argc, char **argv, struct options *o)
         {"no-wait", no_argument, NULL, 'w'},
         {"workers", no_argument, NULL, 'W'},
         {"all", no_argument, NULL, 'a'},
+        {"soft", no_argument, NULL, 'S'},
+        {"prefix", required_argument, NULL, REQUEST_PURGE_PREFIX},
+        {"tag", required_argument, NULL, REQUEST_PURGE_TAG},
+        {"host", required_argument, NULL, REQUEST_PURGE_HOST},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'v'},
         {0},
@@ -342,6 +352,12 @@ static int options_read(int argc, char **argv, struct options *o)
         case 'a':
             o->all = true;
             break;
+        case 'S':
+        case REQUEST_PURGE_PREFIX:
+        case REQUEST_PURGE_TAG:
+        case REQUEST_PURGE_HOST:
+            purge_option(&o->purge, c, optarg);
+            break;
         case 'h':
             fputs(help, stdout);
             exit(DONE);
@@ -357,6 +373,7 @@ static int options_read(int argc, char **argv, struct options *o)
     }
     o->argc = argc - optind;
     o->argv = argv + optind;
+    purge_words(&o->purge, o->argc > 1 ? o->argv[1] : NULL, o->all);
     return DONE;
 }
 

@@ -51,6 +51,8 @@
     X(proxy_let_go_copied_total, "connections", "Unsent bytes copied: their object was let go")    \
     X(proxy_let_go_resumed_total, "requests", "Rests fetched from the origin: likewise")           \
     X(proxy_let_go_cut_total, "connections", "Connections reset: likewise, and they took nothing") \
+    X(proxy_purges_total, "purges", "Purges of URLs that were here or being fetched")              \
+    X(proxy_purges_vain_total, "purges", "Purges of URLs that were not")                           \
     X(proxy_messages_kept_total, "messages", "Messages that waited for a full ring")               \
     X(proxy_references_full_total, "references", "References not renewed: the list was full")      \
     X(proxy_restored_total, "objects", "Objects taken over from before the start")                 \

@@ -12,6 +12,13 @@
 
 #include "dataplane/proxy/proxy_internal.h"
 
+/* By rules, since it began. Before its head is here it may have any tag. */
+static bool fill_overtaken(struct fill *f)
+{
+    return f->purged || cache_purged_since(f->proxy->cache, f->url, f->url_len, f->object,
+                                           f->born) != CACHE_PURGE_NOT;
+}
+
 struct fill *fill_find(struct proxy *p, const struct request *r)
 {
     struct http_text key = request_key(r);
@@ -22,7 +29,16 @@ struct fill *fill_find(struct proxy *p, const struct request *r)
             mine.len == key.len && memcmp(mine.p, key.p, key.len) == 0)
             break;
     }
-    return f;
+    if (!f || !fill_overtaken(f))
+        return f;
+    fill_purge(f, p->now);
+    return NULL; /* of those that are not purged there is one a key */
+}
+
+void fill_purge(struct fill *f, struct now now)
+{
+    f->purged = true;
+    index_withdraw(f, now);
 }
 
 const struct cache_object *fill_lookup(const struct fill *f)
@@ -84,6 +100,7 @@ struct fill *fill_new(struct proxy *p, const struct request *r, const struct cac
 
     if (vary) {
         f->key = dht_key(f->url, f->url_len);
+        f->born = cache_purge_clock(p->cache);
         vary_begin(f, r, vary);
         table_insert(p, f);
         f->stale = fill_lookup(f);
@@ -287,9 +304,12 @@ void fill_end(struct fill *f)
     fill_agenda(f); /* settles there: callers still look at it */
 }
 
-static bool stale_usable(const struct fill *f, struct now now)
+/* A soft purge wants exactly this. */
+bool fill_stale_usable(const struct fill *f, struct now now)
 {
-    return f->stale && !f->purged && cache_usable_stale(f->stale, now);
+    return f->stale && !f->purged && cache_usable_stale(f->stale, now) &&
+           cache_purged_since(f->proxy->cache, f->url, f->url_len, f->stale, f->born) !=
+               CACHE_PURGE_HARD;
 }
 
 void fill_give_up(struct fill *f, struct now now)
@@ -302,7 +322,7 @@ void fill_give_up(struct fill *f, struct now now)
     } else if (f->object) {
         refs_forget(p, f->object, false);
         cache_fail(p->cache, f->object); /* unlinks it too */
-    } else if (stale_usable(f, now)) {
+    } else if (fill_stale_usable(f, now)) {
         /* old content is better than an error (CORAL.md 4; RFC 9111 4.2.4) */
         f->object = (struct cache_object *)(uintptr_t)f->stale;
         f->stale = NULL;
@@ -316,11 +336,14 @@ void fill_give_up(struct fill *f, struct now now)
 void fill_link(struct fill *f)
 {
     struct proxy *p = f->proxy;
+    if (fill_overtaken(f)) { /* for those who wait; nobody has come after the purge */
+        fill_purge(f, p->now);
+        return;
+    }
     const struct cache_object *old = fill_lookup(f);
     if (old && old != f->object)
         refs_forget(p, old, false);
-    cache_link(p->cache, f->object);
-    f->linked = true;
+    f->linked = cache_link(p->cache, f->object);
 }
 
 void fill_complete(struct fill *f, struct now now)

@@ -120,13 +120,14 @@ static bool begin_object(struct fill *f, const struct http_head *h, const struct
     f->object = cache_begin(f->proxy->cache, f->hash, key.p, key.len, &meta, head, len, now);
     if (!f->object)
         return false;
+    cache_born(f->object, f->born);
     if (f->again && f->kind == SOURCE_PEER)
         counter_inc(&f->proxy->counters.proxy_index_again_found_total);
     f->length = length;
     f->validators = f->share_only ? 0 : validators_of(h);
     f->state = FILL_BODY;
     /* a good old copy stays until the new one is whole */
-    if (!f->share_only && !f->purged && !(f->stale && cache_usable_stale(f->stale, now)))
+    if (!f->share_only && !f->purged && !fill_stale_usable(f, now))
         fill_link(f);
     fill_ready_all(f);
     return true;
@@ -213,8 +214,9 @@ static bool refresh(struct fill *f, const struct http_head *h, struct now now)
     cache_verdict_keep(&v, &meta);
     meta.has_validator = true; /* it has just served */
     refs_forget(p, f->stale, false);
-    f->object = cache_refresh(p->cache, (struct cache_object *)(uintptr_t)f->stale, &meta, merged,
-                              len, now);
+    struct cache_object *stale = (struct cache_object *)(uintptr_t)f->stale;
+    cache_born(stale, f->born); /* the 304 says how it was when we asked, perhaps with other tags */
+    f->object = cache_refresh(p->cache, stale, &meta, merged, len, now);
     if (!f->object) {
         source_failed(f, 502, now);
         return false;
@@ -262,7 +264,7 @@ static bool go_on(struct fill *f, const struct http_head *h, struct now now)
 
 static bool server_error(struct fill *f, const struct http_head *h, struct now now)
 {
-    if (f->stale && cache_usable_stale(f->stale, now)) {
+    if (fill_stale_usable(f, now)) {
         f->failure = 502;
         fill_give_up(f, now);
         return false;

@@ -43,6 +43,11 @@ bool field_dropped(const struct http_head *h, const struct http_field *f, bool c
     return http_list_has(h, HTTP_CONNECTION, name);
 }
 
+static bool names_tags(const struct http_field *f)
+{
+    return f->known == HTTP_OTHER && cache_tag_field(f->name.p, f->name.len);
+}
+
 void head_field_write(struct head_writer *w, const struct http_field *f)
 {
     head_write(w, f->name.p, f->name.len);
@@ -54,11 +59,12 @@ void head_field_write(struct head_writer *w, const struct http_field *f)
 size_t head_store(const struct http_head *h, bool cookies, struct now now, char *out, size_t room)
 {
     struct head_writer w = {out, 0, room, false};
-    for (unsigned i = 0; i < h->fields; i++) {
-        const struct http_field *f = &h->field[i];
-        if (!field_dropped(h, f, cookies))
-            head_field_write(&w, f);
-    }
+    for (unsigned i = 0; i < h->fields; i++)
+        if (names_tags(&h->field[i]) && !field_dropped(h, &h->field[i], cookies))
+            head_field_write(&w, &h->field[i]);
+    for (unsigned i = 0; i < h->fields; i++)
+        if (!names_tags(&h->field[i]) && !field_dropped(h, &h->field[i], cookies))
+            head_field_write(&w, &h->field[i]);
     if (!http_known(h, HTTP_DATE)) { /* RFC 9110 6.6.1: a recipient with a clock adds it */
         char date[30];
         http_date_write(now.wall_s, date);
@@ -112,10 +118,12 @@ size_t head_merge(const char *old, size_t old_len, const char *fresh, size_t fre
 {
     struct head_writer w = {out, 0, room, false};
     struct http_text name, line;
+    size_t tags = cache_tag_lines(fresh, fresh_len);
+    head_write(&w, fresh, tags);
     for (size_t at = 0; head_line(old, old_len, &at, &name, &line);)
         if (!head_has(fresh, fresh_len, name))
             head_write(&w, line.p, line.len);
-    head_write(&w, fresh, fresh_len);
+    head_write(&w, fresh + tags, fresh_len - tags);
     return w.bad ? 0 : w.len;
 }
 

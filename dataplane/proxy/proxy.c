@@ -210,25 +210,25 @@ uint64_t proxy_deadline_us(const struct proxy *p)
     return next;
 }
 
-/* Of all variants: those who wait get it, nobody after them. True: there was one to be found. */
+/* Of all variants: those who wait get it, nobody after them. True: there was one. */
 static bool purge_fills(struct proxy *p, struct hash128 hash, struct http_text url, struct now now)
 {
     bool found = false;
     for (struct fill *f = p->fill_table[hash.lo & p->fill_mask]; f; f = f->next) {
         if (f->purged || f->url_len != url.len || memcmp(f->url, url.p, url.len) != 0)
             continue;
-        f->purged = true;
-        index_withdraw(f, now);
+        fill_purge(f, now);
+        found = true;
         if (f->linked) {
             refs_forget(p, f->object, true);
-            found |= cache_unlink(p->cache, f->object);
+            cache_unlink(p->cache, f->object);
         }
         f->linked = false;
     }
     return found;
 }
 
-bool proxy_purge(struct proxy *p, const char *url, size_t len, struct now now)
+bool proxy_purge(struct proxy *p, const char *url, size_t len, bool soft, struct now now)
 {
     char key[HTTP_URL_MAX];
     size_t n = p->policy ? proxy_url(p->policy, url, len, key, sizeof(key)) : 0;
@@ -236,16 +236,25 @@ bool proxy_purge(struct proxy *p, const char *url, size_t len, struct now now)
     if (n == 0)
         return false;
     struct hash128 hash = cache_hash(p->cache, key, n);
-    return cache_owner(p->cache, hash) == p->config.worker && proxy_drop(p, hash, key, n, now);
+    if (cache_owner(p->cache, hash) != p->config.worker)
+        return false;
+    bool found = proxy_drop(p, hash, key, n, soft, now);
+    counter_inc(found ? &p->counters.proxy_purges_total : &p->counters.proxy_purges_vain_total);
+    return found;
 }
 
-bool proxy_drop(struct proxy *p, struct hash128 hash, const char *key, size_t n, struct now now)
+bool proxy_drop(struct proxy *p, struct hash128 hash, const char *key, size_t n, bool soft,
+                struct now now)
 {
     bool found = purge_fills(p, hash, (struct http_text){key, (uint32_t)n}, now);
     p->restore_over = true; /* it may be among what is still to come from an earlier run */
     const struct cache_object *o = cache_lookup_owner(p->cache, hash, key, n);
     if (!o)
         return found;
+    if (soft && !cache_meta(o)->varies) {
+        cache_expire(p->cache, o); /* which has the reference withdrawn */
+        return true;
+    }
     refs_forget(p, o, true);
     if (cache_meta(o)->varies && p->parts.asker) { /* for its variants, which nobody finds now */
         struct dht_id id = dht_key(key, n);

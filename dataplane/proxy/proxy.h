@@ -136,9 +136,10 @@ void proxy_message(struct proxy *p, const struct message *m, struct now now);
 void proxy_poll(struct proxy *p, struct now now);
 uint64_t proxy_deadline_us(const struct proxy *p);
 
-/* Removes a URL from this node, all its variants (owner worker only): unlinks it and withdraws its
- * reference. True if it was there. */
-bool proxy_purge(struct proxy *p, const char *url, size_t len, struct now now);
+/* Removes a URL from this node, all its variants (owner worker only), or makes it stale if `soft`
+ * and it has none, and withdraws its reference; what is being fetched is not kept. True if there
+ * was any of it. Other purges: cache_purge, of which the proxy's workers learn by the cache. */
+bool proxy_purge(struct proxy *p, const char *url, size_t len, bool soft, struct now now);
 
 /* --- what an earlier run left (restore.c) --------------------------------- */
 

@@ -391,11 +391,12 @@ struct fill {
     struct cache_object *object;      /* pinned once by us */
     const struct cache_object *stale; /* an old copy, pinned; NULL: none */
     bool linked, purged, share_only;  /* share_only: an error, for those who wait, not kept */
-    bool refreshed;                   /* 304: `object` is whole already */
-    bool old_copy;                    /* `object` is the stale copy, since nothing else helped */
-    uint64_t skip;                    /* bytes of the source's body that we have already */
-    uint64_t validators;              /* hash of strong ETag, else Last-Modified; 0: none */
-    int64_t length;                   /* -1: unknown */
+    uint32_t born;       /* cache_purge_clock when it began: what it brings is as old */
+    bool refreshed;      /* 304: `object` is whole already */
+    bool old_copy;       /* `object` is the stale copy, since nothing else helped */
+    uint64_t skip;       /* bytes of the source's body that we have already */
+    uint64_t validators; /* hash of strong ETag, else Last-Modified; 0: none */
+    int64_t length;      /* -1: unknown */
 
     struct request *waiting;
     uint32_t followers, notify; /* workers, a bit each */
@@ -464,7 +465,7 @@ static inline struct http_text fill_key(const struct fill *f)
 }
 
 /* fill.c: the table, waiters, ends */
-/* The one that this request may join. */
+/* The one that this request may join: not one that has been purged. */
 struct fill *fill_find(struct proxy *p, const struct request *r);
 /* `vary`: by what it is selected; NULL: for one request, uncached. */
 struct fill *fill_new(struct proxy *p, const struct request *r, const struct cache_vary *vary,
@@ -481,10 +482,14 @@ void fill_step(struct fill *f, struct now now);
 void fill_timer(struct fill *f, struct now now);
 void fill_notify(struct fill *f);
 void fill_got(struct fill *f);
+/* The old copy, when the origin fails, unless it has been purged since. */
+bool fill_stale_usable(const struct fill *f, struct now now);
 /* No source is left: the stale copy, the error, or broken-off readers. */
 void fill_give_up(struct fill *f, struct now now);
 void fill_complete(struct fill *f, struct now now);
 void fill_end(struct fill *f);
+/* Those who wait get it, nobody after them. */
+void fill_purge(struct fill *f, struct now now);
 void fill_link(struct fill *f);
 /* fill_head.c: what a response's head means */
 bool fill_head(struct fill *f, const struct http_head *h, struct now now);
@@ -616,10 +621,12 @@ bool field_dropped(const struct http_head *h, const struct http_field *f, bool c
 struct head_writer;
 void head_field_write(struct head_writer *w, const struct http_field *f);
 
-/* The field lines that are stored of a response: without hop-by-hop fields (RFC 9110 7.6.1) and
- * those made anew; Date added if there was none. 0: does not fit. */
+/* The field lines that are stored of a response: those that name tags first (cache.h), which
+ * clients don't get; without hop-by-hop fields (RFC 9110 7.6.1) and those made anew; Date added if
+ * there was none. 0: does not fit. */
 size_t head_store(const struct http_head *h, bool cookies, struct now now, char *out, size_t room);
-/* Stored lines with the fields of a 304 put in their place (RFC 9111 3.2). 0: does not fit. */
+/* Stored lines with the fields of a 304 put in their place (RFC 9111 3.2), those that name tags
+ * first. 0: does not fit. */
 size_t head_merge(const char *old, size_t old_len, const char *fresh, size_t fresh_len, char *out,
                   size_t room);
 /* The value of a field in stored lines; len 0: not there. */
@@ -743,9 +750,11 @@ bool deny_match(void *deny, void *scratch, const char *url, size_t len);
 
 /* --- the whole ------------------------------------------------------------ */
 
-/* Unlinks what stands under a key (its owner only), withdraws its reference, and lets nobody who
- * comes later have what a fill for it brings. True if it was there. */
-bool proxy_drop(struct proxy *p, struct hash128 hash, const char *url, size_t len, struct now now);
+/* Unlinks what stands under a key (its owner only), or makes it stale if `soft`, withdraws its
+ * reference, and lets nobody who comes later have what a fill for it brings. True if there was any
+ * of it. */
+bool proxy_drop(struct proxy *p, struct hash128 hash, const char *url, size_t len, bool soft,
+                struct now now);
 
 struct proxy {
     struct proxy_config config;

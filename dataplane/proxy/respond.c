@@ -163,13 +163,18 @@ static void write_304_fields(struct head_writer *w, const char *head, size_t len
                 head_write(w, line.p, line.len);
 }
 
-/* All but a Content-Range that came with the whole, where it means nothing. */
-static void write_206_fields(struct head_writer *w, const char *head, size_t len)
+/* Tags are for those who purge: other nodes of ours, not clients. A Content-Range that came with
+ * the whole means nothing, and goes with no part of it. */
+static void write_stored(struct head_writer *w, const char *head, size_t len, bool peer, bool part)
 {
+    size_t at = peer ? 0 : cache_tag_lines(head, len);
     struct http_text name, line;
-    for (size_t at = 0; head_line(head, len, &at, &name, &line);)
-        if (!text_equals(name, "Content-Range"))
-            head_write(w, line.p, line.len);
+    if (!part)
+        head_write(w, head + at, len - at);
+    else
+        while (head_line(head, len, &at, &name, &line))
+            if (!text_equals(name, "Content-Range"))
+                head_write(w, line.p, line.len);
 }
 
 /* RFC 9211; the detail says who gave it. */
@@ -254,10 +259,8 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
     write_status(&w, status);
     if (status == 304)
         write_304_fields(&w, head, len);
-    else if (status == 206)
-        write_206_fields(&w, head, len);
     else if (status != 416)
-        head_write(&w, head, len);
+        write_stored(&w, head, len, r->peer, status == 206);
     if (status == 206)
         head_printf(&w, "Content-Range: bytes %llu-%llu/%lld\r\n", (unsigned long long)first,
                     (unsigned long long)last, (long long)length);
@@ -302,7 +305,7 @@ bool respond_pass_head(struct proxy *p, struct request *r, const struct pass_hea
     bool none = r->head_only || ph->status == 304 || ph->status == 204;
 
     head_printf(&w, "HTTP/1.1 %u %s\r\n", ph->status, http_reason(ph->status));
-    head_write(&w, lines, len);
+    write_stored(&w, lines, len, false, false);
     write_via(p, &w);
     head_printf(&w, "Cache-Status: coral; fwd=%s; stored=?0; detail=pass\r\n",
                 r->other ? "method" : "miss");

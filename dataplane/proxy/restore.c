@@ -100,6 +100,7 @@ static void restore_begin(struct proxy *p, const struct proxy_piece *piece, stru
         counter_inc(&p->counters.proxy_restore_no_room_total);
         return;
     }
+    cache_born(p->restoring, 0); /* it is older than any purge of this run */
     cache_heat_set(p->restoring, piece->heat);
 }
 
@@ -119,8 +120,7 @@ static void restore_end(struct proxy *p, const struct proxy_piece *piece, struct
     if (cache_lookup_owner(p->cache, hash, key, len)) {
         counter_inc(&p->counters.proxy_restore_newer_total);
         cache_unlink(p->cache, o);
-    } else {
-        cache_link(p->cache, o);
+    } else if (cache_link(p->cache, o)) { /* else it was purged meanwhile */
         counter_inc(&p->counters.proxy_restored_total);
         counter_add(&p->counters.proxy_restored_bytes_total, cache_ready(o));
         const struct dht_id id = dht_key(key, len);

@@ -118,6 +118,17 @@ void want_answer(struct proxy *p, struct request *r, uint16_t type, uint32_t tag
     post_send(p, &r->o.post, r->o.worker, type, tag, &note);
 }
 
+/* Did it come, or was it made stale by a purge, between R's look and now? */
+static bool look_again(const struct request *r, const struct cache_object *o,
+                       const struct cache_object *seen, struct now now)
+{
+    if (!o || (o == seen && !r->peer))
+        return false;
+    return cache_fresh(o, now) ||
+           (!r->peer && !r->to_origin &&
+            cache_reuse(cache_meta(o), &r->asks, now.wall_s).use <= CACHE_USE_STALE_REVALIDATE);
+}
+
 static void on_want(struct proxy *p, struct request *r, unsigned from,
                     const struct cache_object *seen, struct now now)
 {
@@ -134,8 +145,7 @@ static void on_want(struct proxy *p, struct request *r, unsigned from,
     }
     const struct cache_object *o = cache_lookup_owner(p->cache, r->hash, key.p, key.len);
     if (!vary_in_force(p, r, &vary) || /* R looked before by what it varies was known, or purged */
-        (o && (o != seen || r->peer) &&
-         cache_fresh(o, now))) { /* came whole between R's look and now */
+        look_again(r, o, seen, now)) { /* came whole between R's look and now */
         want_answer(p, r, PROXY_AGAIN, 0, (struct proxy_note){0});
     } else if (r->peer) { /* a peer's request never recurses (DESIGN decision 5) */
         want_answer(p, r, PROXY_FAILED, 504, (struct proxy_note){0});

@@ -89,7 +89,7 @@ uint64_t worker_deadline_us(struct node *n, unsigned worker)
         wait_deadline_us(w),
         cache_scrub_deadline_us(n->cache, worker),
     };
-    uint64_t first = w->tick_us;
+    uint64_t first = cache_busy(n->cache, worker) ? w->now.mono_us : w->tick_us;
 
     for (size_t i = 0; i < sizeof(due) / sizeof(due[0]); i++)
         if (due[i] < first)

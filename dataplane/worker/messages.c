@@ -180,7 +180,7 @@ static void command(struct worker *w, const struct message *m)
         break;
     case NODE_PURGE: {
         struct node_purge *purge = m->ptr[0];
-        purge->found = proxy_purge(w->proxy, purge->url, purge->len, w->now);
+        purge->found = proxy_purge(w->proxy, purge->url, purge->len, purge->soft, w->now);
         answer(w, NODE_PURGED, purge);
         break;
     }

@@ -101,8 +101,8 @@ struct node_lookup {       /* a get that shows its path */
     struct dht_path path;
     struct dht_result result;
 };
-struct node_purge {
-    bool found;
+struct node_purge { /* of a URL */
+    bool soft, found;
     size_t len;
     char url[];
 };
@@ -220,8 +220,14 @@ int node_event_fd(struct node *n);
 /* What a worker's NODE_SAVE does, one step, for when the workers have stopped. True: the batch is
  * as full as it gets. */
 bool node_save_step(struct node *n, unsigned worker, struct node_save *s, struct now now);
-/* Which worker owns a URL: purge goes there. */
+/* Which worker owns a URL: its purge goes there. */
 unsigned node_owner(struct node *n, const char *url, size_t len);
+/* Other purges: cache_purge, and workers that sleep are woken to walk through their objects. */
+enum cache_purge_end node_purge(struct node *n, const struct cache_purge *what, uint64_t *token);
+/* A token for what is so now, and whether every worker has been between two turns, or asleep,
+ * since. Then no turn is left that began before it. */
+uint64_t node_mark(struct node *n);
+bool node_passed(struct node *n, uint64_t token);
 
 /* Statistics: counters of one worker, read while it runs. */
 struct worker_stats {

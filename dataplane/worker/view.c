@@ -69,6 +69,24 @@ unsigned node_owner(struct node *n, const char *url, size_t len)
     return cache_owner(n->cache, cache_hash(n->cache, url, len));
 }
 
+enum cache_purge_end node_purge(struct node *n, const struct cache_purge *what, uint64_t *token)
+{
+    enum cache_purge_end end = cache_purge(n->cache, what, token);
+    for (unsigned i = 0; i < n->workers && end == CACHE_PURGE_TAKEN; i++)
+        sleeper_wake(&n->worker[i]->sleeper);
+    return end;
+}
+
+uint64_t node_mark(struct node *n)
+{
+    return grace_start(n->qsbr);
+}
+
+bool node_passed(struct node *n, uint64_t token)
+{
+    return grace_over(n->qsbr, token);
+}
+
 /* All fields are counters of 64 bits (base/counter.h). */
 static const struct net_counters *net_sum_ports(struct worker *w)
 {

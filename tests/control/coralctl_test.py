@@ -99,10 +99,17 @@ try:
     expect(code == 4 and "n9/control.sock" in err, f"that one is not there: {code}")
 
     for args, want in (([], "verb is missing"), (["statsu"], 'did you mean "stat'),
-                       (["explode"], "there are status"), (["purge"], "needs a URL"), (["lookup"], "needs a URL or a key"), (["peers", "x"], "one word too many"),
+                       (["explode"], "there are status"), (["purge"], "needs a URL, --prefix"), (["lookup"], "needs a URL or a key"), (["peers", "x"], "one word too many"),
                        (["status", "x"], "one word too many"), (["--colour"], "no option"),
                        (["-n"], "wants a value"), (["-n", "../x", "status"], "no name"),
-                       (["purge", "x" * 5000], "4095"), (["tcp", "here"], "no address"),
+                       (["purge", "x" * 5000], "4095"), (["purge", "--tag", ""], "1 to 4095"),
+                       (["purge", "http://a/", "--all"], "takes one of a URL"),
+                       (["purge", "--tag", "a", "--tag", "b"], "takes one of a URL"),
+                       (["purge", "--soft"], "needs a URL"), (["purge", "--tag"], "wants a value"),
+                       (["purge", "a", "b"], "one word too many"),
+                       (["stats", "--tag", "a"], "stats does not take --tag"),
+                       (["stop", "--soft"], "stop does not take --soft"),
+                       (["tcp", "here"], "no address"),
                        (["near"], "needs an address"), (["near", "192.0.2.1:80"], "no address"),
                        (["stop", "--workers"], "stop does not take --workers"),
                        (["stop", "--all"], "stop does not take --all"),
@@ -161,6 +168,19 @@ try:
     code, out, err = run("purge", "http://a/")
     expect(code == 1 and "not in this node's cache" in err and not out, "a refusal: 1")
     n.close()
+    for args, asked, want in (
+            (["--soft", "http://a/"], {"url": "http://a/", "soft": True}, "made stale: http://a/\n"),
+            (["--prefix", "http://a/b/"], {"prefix": "http://a/b/"},
+             "purged what begins with http://a/b/\nin force"),
+            (["--soft", "--tag", "news"], {"tag": "news", "soft": True},
+             "made stale: what has the tag news\nin force"),
+            (["--host", "a.test"], {"host": "a.test"}, "purged all of a.test\nin force"),
+            (["--all"], {"all": True}, "purged the whole cache\nin force")):
+        n = Node("n1", {"ok": True})
+        code, out, err = run("purge", *args)
+        expect(code == 0 and out.startswith(want) and n.asked == dict(asked, verb="purge"),
+               f"purge {' '.join(args)}: {out!r}")
+        n.close()
     n = Node("n1", {"ok": False, "error": "this is no URL", "status": 2})
     code, out, err = run("purge", "notaurl")
     expect(code == 2 and "this is no URL" in err and not out, "a request that is wrong: 2")

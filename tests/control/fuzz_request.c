@@ -16,7 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (good ? r.verb >= REQUEST_VERBS : !*why)
         abort();
-    if (good && r.verb == REQUEST_PURGE && !*r.url)
+    bool one = r.purge > REQUEST_PURGE_NONE && r.purge < REQUEST_PURGES;
+    if (good && r.verb == REQUEST_PURGE && (!one || (r.purge == REQUEST_PURGE_ALL) != !*r.url))
         abort();
     return 0;
 }

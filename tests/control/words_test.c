@@ -66,8 +66,19 @@ Test(words, requests)
     cr_expect(parse("{\"verb\": \"stats\", \"workers\": true}", &r, why) &&
               r.verb == REQUEST_STATS && r.workers);
     cr_expect(parse("{\"url\": \"http://a/\", \"verb\": \"purge\"}", &r, why) &&
-              r.verb == REQUEST_PURGE);
+              r.verb == REQUEST_PURGE && r.purge == REQUEST_PURGE_URL && !r.soft);
     cr_expect_str_eq(r.url, "http://a/");
+    cr_expect(
+        parse("{\"verb\": \"purge\", \"prefix\": \"http://a/b/\", \"soft\": true}", &r, why) &&
+        r.purge == REQUEST_PURGE_PREFIX && r.soft);
+    cr_expect_str_eq(r.url, "http://a/b/");
+    cr_expect(parse("{\"verb\": \"purge\", \"tag\": \"news\", \"soft\": false}", &r, why) &&
+              r.purge == REQUEST_PURGE_TAG && !r.soft);
+    cr_expect_str_eq(r.url, "news");
+    cr_expect(parse("{\"verb\": \"purge\", \"host\": \"a\"}", &r, why) &&
+              r.purge == REQUEST_PURGE_HOST);
+    cr_expect(parse("{\"all\": true, \"verb\": \"purge\"}", &r, why) &&
+              r.purge == REQUEST_PURGE_ALL);
     cr_expect(parse("{\"verb\": \"stop\"}", &r, why) && r.verb == REQUEST_STOP && r.wait);
     cr_expect(parse("{\"verb\": \"stop\", \"wait\": false}", &r, why) && !r.wait);
     cr_expect(parse("{\"verb\": \"drain\"}", &r, why) && r.verb == REQUEST_DRAIN);
@@ -100,7 +111,13 @@ Test(words, requests_that_are_none_are_told_why)
         {"{\"verb\": \"status\", \"verb\": \"stop\"}", "not JSON"},
         {"{\"verb\": \"status\", \"url\": \"x\"}", "status does not take \"url\""},
         {"{\"verb\": \"stats\", \"workers\": 1}", "stats does not take \"workers\""},
-        {"{\"verb\": \"purge\"}", "purge needs \"url\""},
+        {"{\"verb\": \"purge\"}", "purge needs one of url, prefix, tag, host and all"},
+        {"{\"verb\": \"purge\", \"soft\": true}", "purge needs one of"},
+        {"{\"verb\": \"purge\", \"tag\": \"a\", \"all\": true}", "purge takes one of"},
+        {"{\"verb\": \"purge\", \"all\": false}", "purge does not take \"all\""},
+        {"{\"verb\": \"purge\", \"soft\": 1, \"all\": true}", "purge does not take \"soft\""},
+        {"{\"verb\": \"purge\", \"tag\": \"\"}", "a tag has 1 to 4095 bytes"},
+        {"{\"verb\": \"lookup\", \"tag\": \"a\"}", "lookup does not take \"tag\""},
         {"{\"verb\": \"lookup\"}", "lookup needs \"key\""},
         {"{\"verb\": \"lookup\", \"url\": \"http://a/\"}", "lookup does not take \"url\""},
         {"{\"verb\": \"lookup\", \"key\": \"\"}", "a key has 1 to 4095 bytes"},

@@ -202,7 +202,7 @@ http {{
   sendfile on; tcp_nodelay on; keepalive_timeout 60;
   server {{
     listen 80; listen [::]:80; server_name _; root {www};
-    add_header Cache-Control "public, max-age=3600";
+    add_header Cache-Control "public, max-age=3600"; add_header Cache-Tag "lab, page";
 {limits}  }}
 }}
 """)

@@ -12,6 +12,33 @@ def fetch_all(s, node, files):
                      f"n{node} {path} over {'IPv6' if v6 else 'IPv4'}: {status}, {len(got)} bytes")
 
 
+def counter(s, node, name):
+    return s.lab.ctl(node, "stats")["counters"][name]["value"]
+
+
+def purge_all(s, files):
+    """By tag, softly, and by host: in force at once, gone soon after; pages come again, the same."""
+    lab = s.lab
+    _, head, _ = s.curl("c1", 2, "/1k", "-I", text=True)
+    s.expect("cache-control" in head.lower() and "cache-tag" not in head.lower(),
+             "clients don't see tags")
+    r = lab.ctl(2, "purge", "--soft", "--tag", "lab")
+    s.expect(r == {"ok": True, "tag": "lab", "soft": True}, f"a soft purge of a tag: {r}")
+    lab.wait(lambda: counter(s, 2, "cache_purged_stale_total") == len(files), 5,
+             "not all objects became stale")
+    fetch_all(s, 2, files)
+    for node, words in ((2, ("--host", HOST)), (3, ("--prefix", f"http://{HOST}/"))):
+        r = lab.ctl(node, "purge", *words)
+        s.expect(r["ok"] is True, f"purge {' '.join(words)}: {r}")
+        lab.wait(lambda: counter(s, node, "cache_objects") == 0, 5, "not all objects went")
+        fetch_all(s, node, files)
+    for words, why in ((("--host", "a/b"), "no host"), (("--tag", "a b"), "no tag"),
+                       (("--prefix", f"http://{HOST}/*"), "no \"*\""),
+                       (("--prefix", f"http://{HOST}/" + "a/" * 16), "too deep")):
+        r = lab.ctl(3, "purge", *words)
+        s.expect(r["ok"] is False and r["status"] == 2 and why in r["error"], f"{words}: {r}")
+
+
 def story(s):
     lab = s.lab
     files = {"/1k": s.rng.randbytes(1024), "/100k": s.rng.randbytes(100 << 10),
@@ -53,6 +80,9 @@ def story(s):
     url = f"http://{HOST}/1k"
     r = lab.ctl(1, "purge", url)
     s.expect(r.get("ok") is True, f"purge {url}: {r}")
+    r = lab.ctl(1, "purge", url)
+    s.expect(r.get("ok") is False and "not in" in r["error"], f"and again: {r}")
+    purge_all(s, files)
     lab.nodes[1].terminate()
     s.expect(lab.nodes[1].wait(15) == 0, f"SIGTERM: status {lab.nodes[1].returncode}")
 

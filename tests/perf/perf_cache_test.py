@@ -8,7 +8,7 @@ import sys
 PERF = sys.argv[1]
 COMMON = ("cache", "--seconds", "0.1", "--objects", "3000")
 REFUSED = (
-    (("cache", "--op", "steal"), ('"steal"', "get, put, mixed, memory and churn")),
+    (("cache", "--op", "steal"), ('"steal"', "get, put, mixed, purge, memory and churn")),
     (("cache", "--batch", "0"), ('"0"', "1 to 512")),
     (("cache", "--batch", "513"), ('"513"', "1 to 512")),
     (("cache", "--objects", "999"), ('"999"', "1000 to 10000000")),
@@ -55,6 +55,8 @@ def main():
     expect("mixed", 0.5 < r["hit_share"] < 1 and 0 < r["puts"], r)
     if "loss_percent" in r:
         expect("two cores", r["get_cycles_alone"] > 0, r)
+    r = run("--op", "purge")
+    expect("purge", r["gets"] > 0 and r["get_cycles"] > 0 and r["walk_cycles_per_object"] > 0, r)
     r = raw("--op", "memory")
     expect("memory", r["chunk_cycles"] > 0 and r["cells_cycles"] > 0 and r["head_cycles"] > 0, r)
     r = raw("--op", "churn", "--objects", "20000")

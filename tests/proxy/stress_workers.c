@@ -212,6 +212,22 @@ static void step_pipes(struct side *s, struct now now)
     }
 }
 
+/* A URL by its owner; by one of the two, as the control thread would, by rule. */
+static void purge(struct side *s, struct now now)
+{
+    char url[64];
+    uint64_t token;
+    struct cache_purge what = {CACHE_PURGE_TAG, rng_below(&s->rng, 2), "even", 4};
+    int len = snprintf(url, sizeof(url), "http://www.site.test%s", path[rng_below(&s->rng, FILES)]);
+    proxy_purge(s->proxy, url, (size_t)len, what.soft, now);
+    if (s->number != 0)
+        return;
+    if (rng_below(&s->rng, 2))
+        what = (struct cache_purge){CACHE_PURGE_PREFIX, what.soft, url, (size_t)len};
+    if (cache_purge(cache, &what, &token) != CACHE_PURGE_TAKEN)
+        s->wrong++; /* there is room for so few */
+}
+
 static void step(struct side *s, bool calm)
 {
     struct message batch[RING];
@@ -237,12 +253,8 @@ static void step(struct side *s, bool calm)
     for (unsigned i = 0; i < CLIENTS && !calm; i++)
         if (!s->visitor[i].pipe)
             visit(s, &s->visitor[i], now);
-    if (!calm && rng_below(&s->rng, 50) == 0) {
-        char url[64];
-        int len =
-            snprintf(url, sizeof(url), "http://www.site.test%s", path[rng_below(&s->rng, FILES)]);
-        proxy_purge(s->proxy, url, (size_t)len, now); /* only the owner does it */
-    }
+    if (!calm && rng_below(&s->rng, 50) == 0)
+        purge(s, now);
 }
 
 static uint64_t in_flight(void)
@@ -281,8 +293,9 @@ static void *aligned(size_t alignment, size_t bytes)
 static void make_side(unsigned i, uint64_t seed)
 {
     static const char *const says[] = {
-        "Cache-Control: max-age=1\r\n", "Cache-Control: max-age=1, stale-while-revalidate=1\r\n",
-        "CDN-Cache-Control: max-age=0, stale-while-revalidate=60\r\n",
+        "Cache-Control: max-age=1\r\nCache-Tag: even\r\n",
+        "Cache-Control: max-age=1, stale-while-revalidate=1\r\n",
+        "CDN-Cache-Control: max-age=0, stale-while-revalidate=60\r\nSurrogate-Key: even\r\n",
         "Cache-Control: no-store\r\n"};
     static const char *const also[] = {
         "Vary: Kind\r\nCache-Control: max-age=1\r\n",
@@ -339,8 +352,7 @@ static void make_side(unsigned i, uint64_t seed)
 
 static void make_world(uint64_t seed)
 {
-    struct cache_config cc = {.bytes =
-                                  cache_budget(CACHE / CACHE_CHUNK_BYTES, 1024, WORKERS),
+    struct cache_config cc = {.bytes = cache_budget(CACHE / CACHE_CHUNK_BYTES, 1024, WORKERS),
                               .objects = 1024,
                               .workers = WORKERS};
     memory = aligned(2u << 20, cache_region(&cc));

@@ -443,7 +443,7 @@ static bool purge(const char *url)
 {
     bool found = false;
     for (unsigned i = 0; i < 2; i++)
-        found |= proxy_purge(w.node[0].worker[i].proxy, url, strlen(url), w.now);
+        found |= proxy_purge(w.node[0].worker[i].proxy, url, strlen(url), false, w.now);
     return found;
 }
 

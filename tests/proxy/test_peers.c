@@ -458,7 +458,7 @@ Test(peers, a_purge_takes_the_reference_along)
     client_free(&c);
     cr_assert_eq(WORLD_COUNT(&w, 0, proxy_references), 1);
     const char *url = "http://www.site.test/a";
-    cr_assert(proxy_purge(w.node[0].worker[0].proxy, url, strlen(url), w.now));
+    cr_assert(proxy_purge(w.node[0].worker[0].proxy, url, strlen(url), false, w.now));
     cr_assert_eq(WORLD_COUNT(&w, 0, proxy_references), 0);
     world_run(&w, 100);
     cr_assert_eq(get(&c, 1, "/a"), 200);

@@ -68,7 +68,7 @@ static void purge(const char *at)
     int len = snprintf(url, sizeof(url), "http://" HOST "%s", at);
     bool found = false;
     for (unsigned i = 0; i < w.node[0].workers; i++)
-        found |= proxy_purge(w.node[0].worker[i].proxy, url, (size_t)len, w.now);
+        found |= proxy_purge(w.node[0].worker[i].proxy, url, (size_t)len, false, w.now);
     cr_assert(found);
 }
 

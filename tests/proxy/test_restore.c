@@ -122,11 +122,34 @@ Test(restore, what_is_purged_does_not_come_back)
     last.data += 100000;
     last.len -= 100000;
     restore(&first);
-    cr_assert(!proxy_purge(owner()->proxy, url, sizeof(url) - 1, w.now));
+    cr_assert(!proxy_purge(owner()->proxy, url, sizeof(url) - 1, false, w.now));
     restore(&last);
     struct proxy_piece whole = piece_of(3600);
     restore(&whole);
     cr_assert_eq(WORLD_COUNT(&w, 0, proxy_restored_total), 0);
+    expect(0, 1, "; fwd=miss");
+}
+
+/* An object of an earlier run is older than any purge of this one, whenever it comes. */
+Test(restore, what_a_rule_names_does_not_come_back)
+{
+    struct proxy_piece first = piece_of(3600), last = first, whole = first;
+    struct cache_purge what = {CACHE_PURGE_PREFIX, true, url, sizeof(url) - 1};
+    uint64_t token;
+    first.len = 100000;
+    first.last = false;
+    last.first = false;
+    last.data += 100000;
+    last.len -= 100000;
+    restore(&first);
+    cr_assert_eq(cache_purge(w.node[0].cache, &what, &token), CACHE_PURGE_TAKEN);
+    restore(&last);
+    restore(&whole);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_restored_total), 0);
+    world_run(&w, 100);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_references), 0);
+    const struct cache_counters *c = cache_counters(w.node[0].cache, owner()->number);
+    cr_assert_eq(counter_read(&c->cache_held_objects), 0);
     expect(0, 1, "; fwd=miss");
 }
 

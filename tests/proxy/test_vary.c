@@ -63,7 +63,7 @@ static bool purge(unsigned node)
     static const char url[] = "http://www.site.test/a";
     bool found = false;
     for (unsigned i = 0; i < 2; i++)
-        found |= proxy_purge(w.node[node].worker[i].proxy, url, strlen(url), w.now);
+        found |= proxy_purge(w.node[node].worker[i].proxy, url, strlen(url), false, w.now);
     world_run(&w, 20);
     return found;
 }

@@ -25,7 +25,7 @@ static void purge(struct world *w, const char *path)
 {
     char url[64];
     int len = snprintf(url, sizeof(url), "http://www.site.test%s", path);
-    CHECK(proxy_purge(w->node[0]->worker[0]->proxy, url, (size_t)len, w->now));
+    CHECK(proxy_purge(w->node[0]->worker[0]->proxy, url, (size_t)len, false, w->now));
 }
 
 static void take(struct world *w, struct fetch *f, uint64_t bytes)

@@ -507,6 +507,35 @@ static void a_purge_forgets(struct world *w)
     free(p);
 }
 
+static uint64_t objects(const struct world *w, unsigned i)
+{
+    uint64_t sum = 0;
+    for (unsigned k = 0; k < w->workers; k++)
+        sum += counter_read(&cache_counters(w->node[i]->cache, k)->cache_objects);
+    return sum;
+}
+
+/* What a rule names is gone when each worker has had a turn; a worker with a walk to do does not
+ * sleep. */
+static void a_purge_of_a_host_is_in_force(struct world *w)
+{
+    struct cache_purge what = {
+        .kind = CACHE_PURGE_PREFIX, .text = "http://www.site.test/", .len = 21};
+    struct node *n = w->node[0];
+    uint64_t token, mark;
+    CHECK(objects(w, 0) > 0);
+    CHECK(node_purge(n, &what, &token) == CACHE_PURGE_TAKEN);
+    mark = node_mark(n);
+    CHECK(!cache_purge_in_force(n->cache, token) && !node_passed(n, mark));
+    for (unsigned i = 0; i < 4; i++)
+        world_step(w);
+    CHECK(cache_purge_in_force(n->cache, token) && node_passed(n, mark));
+    for (unsigned i = 0; i < w->workers; i++)
+        CHECK(!cache_busy(n->cache, i) || worker_deadline_us(n, i) <= w->now.mono_us);
+    world_run(w, 100000);
+    CHECK(objects(w, 0) == 0);
+}
+
 /* A view is replaced while workers run; the old one is free after one turn of each. */
 static void a_view_is_swapped(struct world *w)
 {
@@ -607,6 +636,7 @@ static void story(unsigned workers, bool offload, unsigned lose)
     a_probe_finds_its_end(&w);
     a_router_is_heard_by_who_probed(&w);
     a_purge_forgets(&w);
+    a_purge_of_a_host_is_in_force(&w);
     a_view_is_swapped(&w);
     the_last_frames_are_not_for_bodies(&w);
     nothing_is_lost(&w);
