@@ -284,6 +284,14 @@ static bool server_error(struct fill *f, const struct http_head *h, struct now n
     return false;
 }
 
+/* Of an error: does the origin itself say for how long? */
+static bool is_to_be_kept(const struct cache_verdict *v)
+{
+    return v->storable && v->lifetime_s > 0 &&
+           (v->lifetime_by == CACHE_BY_S_MAXAGE || v->lifetime_by == CACHE_BY_MAX_AGE ||
+            v->lifetime_by == CACHE_BY_EXPIRES);
+}
+
 bool fill_head(struct fill *f, const struct http_head *h, struct now now)
 {
     if (f->pass)
@@ -296,9 +304,9 @@ bool fill_head(struct fill *f, const struct http_head *h, struct now now)
         source_failed(f, 502, now); /* not what was asked for */
         return false;
     }
-    if (h->status >= 500)
-        return server_error(f, h, now);
     struct cache_verdict v = judge(f, h, h, now);
+    if (h->status >= 500 && (!is_to_be_kept(&v) || fill_stale_usable(f, now)))
+        return server_error(f, h, now);
     if (!v.storable && f->kind == SOURCE_PEER) { /* it had it stored: it has aged on the way */
         f->source_holds = true;
         source_failed(f, 502, now);

@@ -342,6 +342,7 @@ Test(fill, an_error_is_shared_by_those_who_wait_and_kept_for_nobody)
     struct client c;
     struct origin_file *f =
         page((struct origin_file){.path = "/a", .length = 300, .status = 503, .delay_ms = 20});
+    f->fields = ""; /* it says nothing of how long */
     start_many(20, "/a", NULL);
     world_run(&w, 100);
     cr_assert_eq(end_many(20, 503, 0, 0), 20);

@@ -220,6 +220,34 @@ Test(stale, the_origins_own_window_for_errors_counts)
     nothing_is_left();
 }
 
+Test(stale, an_error_is_kept_for_as_long_as_the_origin_says_and_no_longer)
+{
+    struct origin_file *f = page("Cache-Control: max-age=5\r\n");
+    struct client c;
+    f->etag = NULL;
+    f->status = 503;
+    for (unsigned i = 0; i < 3; i++) {
+        cr_assert_eq(world_get(&w, &c, 0, "www.site.test", "/a", NULL), 503);
+        client_free(&c);
+    }
+    cr_assert_eq(f->requests, 1);
+    world_run(&w, 6000);
+    f->status = 200;
+    expect(NULL, 200, "fwd=miss");
+    f->status = 503;
+    world_run(&w, 6000);
+    expect(NULL, 200, "detail=stale"); /* a page is better than an error that may be kept */
+    f->fields = "";
+    w.now.wall_s += 200000; /* out of all use */
+    w.now.mono_us += 200000ull * 1000000;
+    for (unsigned i = 0; i < 2; i++) {
+        cr_assert_eq(world_get(&w, &c, 0, "www.site.test", "/a", NULL), 503);
+        client_free(&c);
+    }
+    cr_assert_eq(f->requests, 5, "for nobody else where it says nothing");
+    nothing_is_left();
+}
+
 /* --- 304s (RFC 9111 3.2) ------------------------------------------------------------------ */
 
 Test(stale, a_304_that_says_no_lifetime_leaves_the_one_that_was)
