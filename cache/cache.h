@@ -138,9 +138,10 @@ bool cache_purge_in_force(struct cache *c, uint64_t token);
 uint32_t cache_purge_clock(const struct cache *c);
 enum cache_purge_verdict { CACHE_PURGE_NOT, CACHE_PURGE_SOFT, CACHE_PURGE_HARD };
 /* Has what is under that key been purged since `born`? `o` has its tags; NULL: they are not known
- * yet, and the purge of any tag counts. Any worker. */
+ * yet, and purges of tags are another question: has there been any? Any worker. */
 enum cache_purge_verdict cache_purged_since(const struct cache *c, const void *key, size_t key_len,
                                             const struct cache_object *o, uint32_t born);
+bool cache_tags_purged_since(const struct cache *c, uint32_t born);
 
 /* A field of a head that names tags: Surrogate-Key, Cache-Tag. In stored heads they come first. */
 bool cache_tag_field(const char *name, size_t len);

@@ -114,9 +114,10 @@ static struct cache_object *bucket_due(const struct cache *c, struct expiry_buck
     if (b->due_s > wall_s)
         return NULL;
     struct cache_object *o = object_at(c, b->oldest);
-    if (cache_current_age(&o->meta, wall_s) >= lasts_s(&o->meta))
+    int64_t due_s = o->meta.response_s + stays_s(&o->meta);
+    if (due_s <= wall_s)
         return o;
-    b->due_s = o->meta.response_s + stays_s(&o->meta);
+    b->due_s = due_s;
     return NULL;
 }
 

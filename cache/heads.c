@@ -9,8 +9,9 @@
 #ifdef CACHE_ARENAS
 
 /* --- extent hooks (jemalloc 5.3, extent_hooks_t) -------------------------------------------------
- * jemalloc asks for slabs one at a time (retain_grow_limit), its own records included, and splits
- * and joins them as it likes. It keeps for ever what it got: a refused dalloc means that. */
+ * jemalloc asks for slabs one at a time (retain_grow_limit), for its own records for some in one
+ * piece, more each time; it splits and joins them as it likes. It keeps for ever what it got: a
+ * refused dalloc means that. */
 
 static void *hook_alloc(extent_hooks_t *hooks, void *wanted, size_t size, size_t alignment,
                         bool *zero, bool *commit, unsigned arena)
@@ -18,9 +19,11 @@ static void *hook_alloc(extent_hooks_t *hooks, void *wanted, size_t size, size_t
     struct cache_heads *h = (struct cache_heads *)hooks;
     (void)arena;
     /* less than a slab is what it asks for when it got none */
-    if (wanted || size != HEADS_SLAB || alignment > HEADS_SLAB || h->taken == h->slabs)
+    if (wanted || size % HEADS_SLAB != 0 || alignment > HEADS_SLAB ||
+        size / HEADS_SLAB > h->slabs - h->taken)
         return NULL;
-    uint8_t *slab = h->slab + h->taken++ * HEADS_SLAB;
+    uint8_t *slab = h->slab + (size_t)h->taken * HEADS_SLAB;
+    h->taken += (uint32_t)(size / HEADS_SLAB);
     if (*zero)
         memset(slab, 0, size);
     *commit = true;
@@ -74,7 +77,8 @@ static bool arena_open(struct cache_heads *h)
 
 size_t heads_slabs(size_t bytes)
 {
-    return bytes < HEADS_ARENA_LEAST ? 0 : (bytes + HEADS_SLAB - 1) / HEADS_SLAB + 1;
+    size_t slabs = (bytes + HEADS_SLAB - 1) / HEADS_SLAB;
+    return bytes < HEADS_ARENA_LEAST ? 0 : slabs + 1 + slabs / 16; /* records, size classes */
 }
 
 bool heads_open(struct cache_heads *h, uint8_t *slab, size_t slabs)

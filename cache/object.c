@@ -49,7 +49,7 @@ static char *block_new(struct cache_worker *w, size_t bytes)
     if (!block)
         w->heap_limit = w->used.heap / 64 * 63;
     else if (w->heap_limit < heap_limit_most(w))
-        w->heap_limit += bytes / 64;
+        w->heap_limit += bytes / 64 + 1;
     return block;
 }
 

@@ -116,14 +116,17 @@ static enum cache_purge_verdict judge(const struct cache *c, const char *key, si
     judge_numbers(&j, &p->all_hard, &p->all_soft);
     if (newer(&p->prefix, born))
         judge_key(&j, key, key_len);
-    if (!o) {
-        judge_numbers(&j, &p->tag_hard, &p->tag_soft);
-    } else if (o->tagged && (newer(&p->tag_hard, born) || newer(&p->tag_soft, born))) {
+    if (o && o->tagged && (newer(&p->tag_hard, born) || newer(&p->tag_soft, born))) {
         size_t len;
         const char *head = cache_head(o, &len);
         judge_tags(&j, head, len);
     }
     return j.verdict;
+}
+
+bool cache_tags_purged_since(const struct cache *c, uint32_t born)
+{
+    return newer(&c->purge.tag_hard, born) || newer(&c->purge.tag_soft, born);
 }
 
 enum cache_purge_verdict cache_purge_judge(const struct cache *c, const struct cache_object *o,

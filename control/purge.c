@@ -155,9 +155,9 @@ static void purge_rule(struct control *c, uint32_t client, const struct request 
         server_refuse(c->server, client, "too many requests at once; try again");
         return;
     }
-    restart_purge_begins(c);
     switch (node_purge(c->node, &what, &token)) {
     case CACHE_PURGE_TAKEN:
+        restart_purge_begins(c);
         restart_purge_ends(c); /* what is loaded yet is older than the rule, and so not kept */
         purge_log(r);
         job_end_passed(c, j, token, purge_json(r));

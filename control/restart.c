@@ -125,8 +125,7 @@ static void see_invalidations(struct control *c)
     if (n == r->invalidations)
         return;
     r->invalidations = n;
-    restart_purge_begins(c);
-    restart_purge_ends(c);
+    restart_purge_ends(c); /* loading goes on: owners skip what they were told to forget */
 }
 
 /* --- control's turns ----------------------------------------------------------------------- */
@@ -270,6 +269,7 @@ void restart_stop(struct control *c, int signals)
     struct restart *r = c->restart;
     if (!r)
         return;
+    see_invalidations(c);
     pthread_mutex_lock(&r->lock);
     r->task = TASK_QUIT;
     pthread_cond_signal(&r->told);

@@ -60,8 +60,10 @@ static bool is_damaged(const struct cache_object *o)
     return damaged;
 }
 
+#define SMALL 65536u /* bytes: with less than that left it is full */
+
 enum restart_written restart_write(struct restart_writer *w, const struct cache_object *o,
-                                   uint64_t policy)
+                                   unsigned heat, uint64_t policy)
 {
     char room[CACHE_KEY_MAX];
     size_t key_len, head_len;
@@ -72,11 +74,11 @@ enum restart_written restart_write(struct restart_writer *w, const struct cache_
                              .meta = *cache_meta(o),
                              .key_len = (uint16_t)key_len,
                              .head_len = (uint16_t)head_len,
-                             .heat = (uint8_t)cache_heat(o)};
+                             .heat = (uint8_t)heat};
     uint8_t text[SAVED_HEAD], mac[SAVED_BODY_MAC];
     struct saved_sum sum;
     if (saved_record_bytes(&r) > w->limit - w->file.bytes)
-        return RESTART_FULL;
+        return w->limit - w->file.bytes < SMALL ? RESTART_FULL : RESTART_LEFT_OUT;
     if (is_damaged(o))
         return RESTART_LEFT_OUT;
     saved_record_write(&r, &w->file, text);

@@ -43,7 +43,7 @@ bool restart_write_begin(struct restart_writer *w, const char *path, const struc
 /* A complete object that is pinned, or whose owner stands still. `policy`: as proxy_policy_print.
  */
 enum restart_written restart_write(struct restart_writer *w, const struct cache_object *o,
-                                   uint64_t policy);
+                                   unsigned heat, uint64_t policy);
 /* The head, and all of it to the disk; not yet under its name. False: ->error. */
 bool restart_write_finish(struct restart_writer *w, int64_t wall_s);
 /* After restart_write_finish: it takes the name. False: ->error. */

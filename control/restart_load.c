@@ -133,7 +133,8 @@ void restart_load_begin(struct control *c, struct now now)
         r->phase = PHASE_IDLE;
         return;
     }
-    r->file_there = !restart_load_stopped(r); /* else a purge has taken it away by now */
+    r->file_there =
+        r->purges == 0 && !restart_load_stopped(r); /* else a purge has taken it away by now */
     r->saved_s = r->reader.file.saved_s;
     r->file_objects = r->saved_objects = r->reader.file.records;
     r->saved_bytes = r->reader.file.bytes;

@@ -19,7 +19,7 @@ void restart_save_write(struct restart *r)
     for (unsigned i = 0; i < r->save.n && r->written != RESTART_FAILED; i++) {
         if (!r->print[i]) /* of a site that is served no more */
             continue;
-        r->written = restart_write(&r->writer, r->save.object[i], r->print[i]);
+        r->written = restart_write(&r->writer, r->save.object[i], r->save.heat_of[i], r->print[i]);
         r->left_out += r->written == RESTART_LEFT_OUT;
         if (r->written == RESTART_FULL)
             return;

@@ -487,6 +487,8 @@ static void fire(void *ctx, struct timer *t)
         k->since_us = now.mono_us; /* it is our side that did not want more */
         x->resumed = false;
     }
+    if (x && !x->whole && stream_queued(k->stream) == 0)
+        k->since_us = now.mono_us; /* it is not the server that we wait for */
     if (now.mono_us - k->since_us < limit) {
         http_client_conn_arm(k, k->since_us + limit);
     } else if (k->phase == HTTP_CLIENT_IDLE) {

@@ -50,7 +50,7 @@ size_t http_exchange_body(struct http_exchange *x, const uint8_t *data, size_t l
         return 0;
     size_t n =
         x->how & HTTP_SEND_CHUNKED ? send_chunks(x, data, len) : stream_copy(k->stream, data, len);
-    if (n && k->phase == HTTP_CLIENT_HEAD)
+    if (n)
         k->since_us = now.mono_us; /* it is not the server that we wait for */
     return n;
 }
@@ -70,7 +70,8 @@ void http_exchange_body_end(struct http_exchange *x)
         return;
     x->whole = true;
     x->chunks.ends = (x->how & HTTP_SEND_CHUNKED) != 0;
-    finish_chunks(x);
+    if (x->sent == x->request_len) /* else behind the head (http_client_body_sent) */
+        finish_chunks(x);
 }
 
 bool http_client_body_sent(struct http_exchange *x)

@@ -130,6 +130,8 @@ bool http_respond_head(struct http_conn *c, const char *head, size_t len, int64_
         return false;
     }
     c->head_sent = true;
+    if (c->upload) /* the head says so (http_conn_keeps_alive) */
+        c->keep_alive = false;
     if (c->to_head) {
         c->left = 0;
     } else if (length >= 0) {

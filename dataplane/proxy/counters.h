@@ -60,6 +60,8 @@
     X(proxy_restore_newer_total, "objects", "Not taken over: it was in the cache already")         \
     X(proxy_restore_old_total, "objects", "Not taken over: too old by now to be served")           \
     X(proxy_restore_no_room_total, "objects", "Not taken over: it would have pushed others out")   \
+    X(proxy_restore_too_large_total, "objects",                                                    \
+      "Objects of an earlier run larger than what is free")                                        \
     X(proxy_fills, "fills", "Fills in flight")                                                     \
     X(proxy_requests, "requests", "Requests in flight")                                            \
     X(proxy_references, "references", "References of this worker's objects in the index")

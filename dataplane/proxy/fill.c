@@ -12,14 +12,14 @@
 
 #include "dataplane/proxy/proxy_internal.h"
 
-/* By rules, since it began. Before its head is here it may have any tag. */
+/* By rules, since it began; by those for tags only when its head has come and tells of its own. */
 static bool fill_overtaken(struct fill *f)
 {
     return f->purged || cache_purged_since(f->proxy->cache, f->url, f->url_len, f->object,
                                            f->born) != CACHE_PURGE_NOT;
 }
 
-struct fill *fill_find(struct proxy *p, const struct request *r)
+struct fill *fill_find(struct proxy *p, struct request *r)
 {
     struct http_text key = request_key(r);
     struct fill *f = p->fill_table[r->chain & p->fill_mask];
@@ -29,8 +29,10 @@ struct fill *fill_find(struct proxy *p, const struct request *r)
             mine.len == key.len && memcmp(mine.p, key.p, key.len) == 0)
             break;
     }
-    if (!f || !fill_overtaken(f))
+    if (!f || !fill_overtaken(f)) {
+        r->o.doubts = f && !f->object && cache_tags_purged_since(p->cache, f->born);
         return f;
+    }
     fill_purge(f, p->now);
     return NULL; /* of those that are not purged there is one a key */
 }
@@ -81,7 +83,7 @@ struct fill *fill_new(struct proxy *p, const struct request *r, const struct cac
     f->gen = gen;
     f->proxy = p;
     f->pass = vary == NULL;
-    f->to_origin = r->to_origin;
+    f->to_origin = r->to_origin || proxy_dropped(p, r->chain, now); /* peers may have it still */
     f->hash = r->hash;
     f->chain = r->chain;
     f->length = -1;
@@ -132,6 +134,10 @@ void fill_answer(struct fill *f, struct request *r, uint16_t type, uint32_t tag)
 /* A peer is told what the fill hangs on, and refused where that would tie a knot. */
 static void answer_ready(struct fill *f, struct request *r)
 {
+    if (r->o.doubts && fill_overtaken(f)) { /* it came when a tag of this one was purged already */
+        fill_answer(f, r, PROXY_AGAIN, 0);
+        return;
+    }
     if (r->peer) {
         if (f->old_copy) {
             fill_answer(f, r, PROXY_FAILED, 504);

@@ -152,9 +152,11 @@ static bool uncacheable(struct fill *f, const struct http_head *h, bool remember
     struct request **at = &f->waiting, *chosen = NULL;
     if (remember)
         pass_note(f->proxy, f->hash, now);
-    /* the list is in order of arrival, backwards: the last that fits came first */
+    /* the list is in order of arrival, backwards: the last that fits came first. What was made for
+     * the fields of one is for nobody else */
     for (struct request **i = at; *i; i = &(*i)->o.next)
-        if (!(*i)->peer && !(*i)->has_cookie && vary_suits(f, *i))
+        if (!(*i)->peer && !(*i)->has_cookie && !(f->fields_len && (*i)->o.joined) &&
+            vary_suits(f, *i))
             chosen = *i, at = i;
     if (chosen)
         *at = chosen->o.next;
@@ -273,9 +275,14 @@ static bool server_error(struct fill *f, const struct http_head *h, struct now n
     struct cache_verdict v = {.lifetime_s = 0};
     f->share_only = true;
     vary_said(h, &f->said);
-    if (vary_settle(f, now) == VARY_NOBODY) {
+    switch (vary_settle(f, now)) {
+    case VARY_NOBODY:
         fill_end(f);
         return false;
+    case VARY_NOT_STORED:
+        return uncacheable(f, h, false, now);
+    default:
+        break;
     }
     if (begin_object(f, h, &v, now))
         return true;
@@ -300,6 +307,8 @@ bool fill_head(struct fill *f, const struct http_head *h, struct now now)
         return go_on(f, h, now);
     if (h->status == 304 && f->stale && f->kind == SOURCE_ORIGIN)
         return refresh(f, h, now);
+    if (h->status == 206 && f->kind == SOURCE_ORIGIN && f->fields_len)
+        return uncacheable(f, h, false, now); /* by those fields, for all we know */
     if (h->status < 200 || h->status == 206 || h->status == 304 || h->status == 416) {
         source_failed(f, 502, now); /* not what was asked for */
         return false;
@@ -312,8 +321,8 @@ bool fill_head(struct fill *f, const struct http_head *h, struct now now)
         source_failed(f, 502, now);
         return false;
     }
-    if (!v.storable)
-        return uncacheable(f, h, true, now);
+    if (!v.storable) /* an error may be for the fields of who began it */
+        return uncacheable(f, h, !(f->fields_len && h->status >= 400), now);
     switch (vary_settle(f, now)) {
     case VARY_STORED:
         return begin_object(f, h, &v, now) || uncacheable(f, h, false, now);

@@ -64,8 +64,8 @@ bool pass_resume(struct proxy *p, struct request *r, struct now now)
     struct http_text etag = head_field(head, len, "ETag");
     struct http_text modified = head_field(head, len, "Last-Modified");
     struct http_text v = etag.len && etag.p[0] == '"' ? etag : modified;
-    if (r->peer || r->varies || cache_meta(o)->status != 200 || v.len == 0 ||
-        v.len > sizeof(r->if_range) || p->resumed >= p->config.fills / 4)
+    if (r->peer || r->varies || cache_state(o) != CACHE_COMPLETE || cache_meta(o)->status != 200 ||
+        v.len == 0 || v.len > sizeof(r->if_range) || p->resumed >= p->config.fills / 4)
         return false;
     uint64_t end = r->end == UINT64_MAX ? (uint64_t)cache_length(o) : r->end;
     memcpy(r->if_range, v.p, v.len);

@@ -16,10 +16,25 @@ static uint32_t table_size(uint32_t n)
     return size;
 }
 
+/* References of variants that nobody finds without their primary. */
+static void forget_variants(struct proxy *p, const struct cache_object *primary)
+{
+    char room[CACHE_KEY_MAX];
+    size_t len;
+    if (!p->parts.asker)
+        return;
+    const char *key = cache_key(primary, room, &len);
+    struct dht_id id = dht_key(key, len);
+    dht_remove(p->parts.asker, &id, DHT_ALL_LEVELS, p->now);
+}
+
 static void on_evict(void *ctx, const struct cache_object *o)
 {
     struct proxy *p = ctx;
-    refs_forget(p, o, cache_siblings(p->cache, o) == 1);
+    uint64_t siblings = cache_siblings(p->cache, o);
+    refs_forget(p, o, siblings == 1);
+    if (cache_meta(o)->varies && siblings)
+        forget_variants(p, o);
 }
 
 static void on_damage(void *ctx, const struct cache_object *o, const char *url, size_t len)
@@ -247,7 +262,10 @@ bool proxy_drop(struct proxy *p, struct hash128 hash, const char *key, size_t n,
                 struct now now)
 {
     bool found = purge_fills(p, hash, (struct http_text){key, (uint32_t)n}, now);
-    p->restore_over = true; /* it may be among what is still to come from an earlier run */
+    struct known *dropped = &p->dropped_known[hash.lo % PROXY_DROPPED_KNOWN];
+    if (dropped->until_us > now.mono_us && dropped->hash.lo != hash.lo)
+        p->restore_over = true; /* what is forgotten here might come back from an earlier run */
+    known_note(dropped, (struct hash128){.lo = hash.lo}, now.mono_us + PROXY_DROPPED_US);
     const struct cache_object *o = cache_lookup_owner(p->cache, hash, key, n);
     if (!o)
         return found;
@@ -256,10 +274,8 @@ bool proxy_drop(struct proxy *p, struct hash128 hash, const char *key, size_t n,
         return true;
     }
     refs_forget(p, o, true);
-    if (cache_meta(o)->varies && p->parts.asker) { /* for its variants, which nobody finds now */
-        struct dht_id id = dht_key(key, n);
-        dht_remove(p->parts.asker, &id, DHT_ALL_LEVELS, now);
-    }
+    if (cache_meta(o)->varies)
+        forget_variants(p, o);
     return cache_unlink(p->cache, o);
 }
 

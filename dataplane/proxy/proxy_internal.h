@@ -40,14 +40,15 @@ enum {
     PROXY_BARREN_ROUNDS = 4,   /* of them in a row without a byte */
     PROXY_TRIES = 4,           /* times that a request is sent back to look again */
     PROXY_BLOCK_BYTES = 16384,
-    PROXY_BLOCK_WINDOW = 8,   /* blocks of one passed response on their way to the client */
-    PROXY_BLOCKS = 1024,      /* a worker's, for all passed responses */
-    PROXY_FORGETS = 256,      /* a worker's: of unsafe requests in flight, and what they name */
-    PROXY_REFS = 65536,       /* references renewed by one worker */
-    PROXY_PASS_KNOWN = 4096,  /* URLs remembered as uncacheable */
-    PROXY_BEHIND_KNOWN = 256, /* URLs that were revalidated behind a stale copy a moment ago */
-    PROXY_NEGATIVE = 1024,    /* origins remembered as failing */
-    PROXY_INLINE = 512,       /* a body up to this is cheaper copied than referred to */
+    PROXY_BLOCK_WINDOW = 8,     /* blocks of one passed response on their way to the client */
+    PROXY_BLOCKS = 1024,        /* a worker's, for all passed responses */
+    PROXY_FORGETS = 256,        /* a worker's: of unsafe requests in flight, and what they name */
+    PROXY_REFS = 65536,         /* references renewed by one worker */
+    PROXY_PASS_KNOWN = 4096,    /* URLs remembered as uncacheable */
+    PROXY_DROPPED_KNOWN = 1024, /* URLs whose copies elsewhere may be what was purged here */
+    PROXY_BEHIND_KNOWN = 256,   /* URLs that were revalidated behind a stale copy a moment ago */
+    PROXY_NEGATIVE = 1024,      /* origins remembered as failing */
+    PROXY_INLINE = 512,         /* a body up to this is cheaper copied than referred to */
     PROXY_VIA = 128,
     PROXY_HEAD_ROOM = CACHE_HEAD_MAX + 2048,
     PROXY_LINGERING = 256,   /* pins that nobody uses, a worker's */
@@ -70,7 +71,8 @@ enum {
 #define PROXY_LET_GO_US       (1000ull * 1000)  /* who takes nothing for so long is cut off */
 #define PROXY_LOOK_US         (100ull * 1000)   /* between two rounds over the connections */
 #define PROXY_PASS_KNOWN_US   (60ull * 1000000)
-#define PROXY_BEHIND_US       1000000ull /* between two fills behind a stale copy */
+#define PROXY_DROPPED_US      (3600ull * 1000000) /* as long as others may be named as holders */
+#define PROXY_BEHIND_US       1000000ull          /* between two fills behind a stale copy */
 #define PROXY_BACKOFF_FIRST_US                                                                     \
     (1ull * 1000000) /* CORAL.md 4 has 15 s; one lost SYN must not                                 \
                         take an origin away for that long */
@@ -181,8 +183,9 @@ struct request {
     bool head_raw; /* head[] is as it came; else the lines of it that may go to an origin */
     bool open;     /* by the open mode's rules */
     bool other;    /* for the origin alone (upload.c): `method`, and a body if it has one */
-    bool safe, has_body, expects;
-    uint8_t framing; /* enum http_framing, of the body */
+    bool safe, has_body, expects, counted;
+    uint8_t framing;      /* enum http_framing, of the body */
+    int64_t max_forwards; /* of an OPTIONS, -1: none */
     uint64_t body_length;
     char method[24];
     uint16_t owner; /* O */
@@ -233,6 +236,7 @@ struct request {
         struct post post;
         uint16_t worker; /* R */
         bool joined;     /* came while the fill ran */
+        bool doubts;     /* ... and after a purge of tags, which may be the fill's */
         uint8_t path_len;
         struct dht_id path[DHT_PATH_MAX]; /* of the fill, for peers */
     } o;
@@ -267,6 +271,8 @@ void request_write_fields(const struct request *r, struct head_writer *w);
 bool request_field_selects(const struct http_head *h, const struct http_field *f, bool open);
 /* May it go to the origin of a site when the answer is for others, too? */
 bool request_field_shared(const struct http_head *h, const struct http_field *f);
+/* Has it something that looks like a credential? */
+bool request_is_secret(const struct http_head *h);
 /* Looks the request up again and acts. */
 void request_again(struct proxy *p, struct request *r, struct now now);
 
@@ -466,7 +472,7 @@ static inline struct http_text fill_key(const struct fill *f)
 
 /* fill.c: the table, waiters, ends */
 /* The one that this request may join: not one that has been purged. */
-struct fill *fill_find(struct proxy *p, const struct request *r);
+struct fill *fill_find(struct proxy *p, struct request *r);
 /* `vary`: by what it is selected; NULL: for one request, uncached. */
 struct fill *fill_new(struct proxy *p, const struct request *r, const struct cache_vary *vary,
                       struct now now);
@@ -521,6 +527,8 @@ void vary_begin(struct fill *f, const struct request *r, const struct cache_vary
 void vary_write_fields(const struct fill *f, struct head_writer *w);
 /* What else the origin is sent: the fields of the request that began the fill. */
 void vary_write_others(const struct fill *f, struct head_writer *w);
+/* request_is_secret, of a request that is kept; in open mode no such field goes anywhere. */
+bool vary_is_secret(const struct request *r);
 /* By what a response varies, whether it says so or not. */
 void vary_said(const struct http_head *h, struct cache_vary *out);
 /* Is the fill's answer, by its head, what an origin would have sent this request? */
@@ -667,7 +675,7 @@ void head_printf(struct head_writer *w, const char *format, ...)
 void respond_status(struct proxy *p, struct request *r, unsigned status, const char *text,
                     struct now now);
 /* The same before there is a request. */
-void respond_conn(struct proxy *p, struct http_conn *c, bool head_only, unsigned status,
+void respond_conn(struct proxy *p, struct http_conn *c, bool head_only, bool open, unsigned status,
                   const char *text, struct now now);
 /* The head for the object of r->grip; decides the range. False: no room now. */
 bool respond_object_head(struct proxy *p, struct request *r, const struct cache_object *o,
@@ -808,6 +816,8 @@ struct proxy {
 
     struct known pass_known[PROXY_PASS_KNOWN];
     struct known behind_known[PROXY_BEHIND_KNOWN];
+    struct known dropped_known[PROXY_DROPPED_KNOWN];
+    uint32_t uploads; /* requests for the origin alone */
     struct negative_entry negative[PROXY_NEGATIVE];
 
     struct post_queue out[PROXY_WORKERS];
@@ -821,6 +831,13 @@ static inline void alarm_set(struct proxy *p, struct alarm *a, uint64_t due_us)
 static inline void alarm_stop(struct proxy *p, struct alarm *a)
 {
     wheel_stop(&p->wheel, &a->timer);
+}
+
+/* Was this URL's object taken away here a while ago? `chain`: hash.lo of the URL. */
+static inline bool proxy_dropped(const struct proxy *p, uint64_t chain, struct now now)
+{
+    return known_is(&p->dropped_known[chain % PROXY_DROPPED_KNOWN], (struct hash128){.lo = chain},
+                    now);
 }
 
 #define PROXY_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))

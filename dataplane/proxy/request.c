@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A request from its head to the decision: cache, owner, or straight to the origin. */
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -37,6 +38,7 @@ void request_release(struct proxy *p, struct request *r)
         return;
     if (r->forget)
         forget_give(p, r->forget);
+    p->uploads -= r->counted;
     p->resumed -= r->resumed;
     r->state = REQUEST_FREE;
     r->next = p->request_free;
@@ -156,31 +158,62 @@ bool request_field_selects(const struct http_head *h, const struct http_field *f
 /* Fields by which many an origin takes a request for one of another URL, host or method: what comes
  * of that is not what the key names, and would be given to everybody (RFC 9110 5.1 lets a proxy be
  * configured to block them). */
-static bool field_misleads(const struct http_field *f)
+static bool field_misleads(const char *name)
 {
-    static const char *const names[] = {
-        "Forwarded",      "X-Original-URL", "X-Rewrite-URL",          "X-Host",
-        "X-HTTP-Method",  "X-HTTP-Host",    "X-HTTP-Method-Override", "X-Method-Override",
-        "X-Original-Host"};
-    if (f->name.len > 12 && strncasecmp(f->name.p, "X-Forwarded-", 12) == 0)
-        return true;
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (text_equals(f->name, names[i]))
+    static const char *const begins[] = {"forward",     "x-forward", "x-original",    "x-rewrite",
+                                         "x-host",      "x-http-",   "x-method",      "x-override",
+                                         "x-url",       "x-scheme",  "front-end-",    "x-real-",
+                                         "true-client", "client-ip", "request-range", "if-"};
+    for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++)
+        if (strncmp(name, begins[i], strlen(begins[i])) == 0)
+            return true;
+    return false;
+}
+
+/* And those by which he may know somebody, as by Authorization and Cookie: whoever sends one
+ * fetches for himself. */
+static bool field_is_secret(const char *name)
+{
+    static const char *const has[] = {"auth",   "token",     "session", "secret", "api-key",
+                                      "apikey", "signature", "jwt",     "passw",  "credential"};
+    for (size_t i = 0; i < sizeof(has) / sizeof(has[0]); i++)
+        if (strstr(name, has[i]))
+            return true;
+    return false;
+}
+
+/* In lower case, and as a gateway to CGI's variables would have it, which knows no other sign than
+ * one. */
+static const char *plain_name(const struct http_field *f, char out[static 64])
+{
+    size_t n = f->name.len < 63 ? f->name.len : 63;
+    for (size_t i = 0; i < n; i++)
+        out[i] = f->name.p[i] == '_' ? '-' : (char)tolower((unsigned char)f->name.p[i]);
+    out[n] = 0;
+    return out;
+}
+
+bool request_is_secret(const struct http_head *h)
+{
+    char name[64];
+    for (unsigned i = 0; i < h->fields; i++)
+        if (h->field[i].known == HTTP_OTHER && field_is_secret(plain_name(&h->field[i], name)))
             return true;
     return false;
 }
 
 bool request_field_shared(const struct http_head *h, const struct http_field *f)
 {
-    return f->known != HTTP_COOKIE && request_field_selects(h, f, false) && !field_misleads(f) &&
-           strncasecmp(f->name.p, "If-", f->name.len < 3 ? f->name.len : 3) != 0;
+    char name[64];
+    return f->known != HTTP_COOKIE && request_field_selects(h, f, false) &&
+           !field_misleads(plain_name(f, name));
 }
 
 static void write_fields(struct head_writer *w, const struct http_head *h, bool open)
 {
     for (unsigned i = 0; i < h->fields; i++) {
         const struct http_field *f = &h->field[i];
-        if (field_passes(h, f, open))
+        if (field_passes(h, f, open) && !text_equals(f->name, "Max-Forwards"))
             head_field_write(w, f);
     }
 }
@@ -271,12 +304,32 @@ static bool take_peer(struct proxy *p, struct request *r, const struct http_head
     return false;
 }
 
+/* RFC 9110 7.6.2: how many may yet forward an OPTIONS; -1: as many as will. */
+static int64_t max_forwards(const struct http_head *h)
+{
+    int64_t n = -1;
+    for (unsigned i = 0; i < h->fields; i++) {
+        const struct http_text v = h->field[i].value;
+        if (!text_equals(h->field[i].name, "Max-Forwards") || v.len == 0 || v.len > 9)
+            continue;
+        n = 0;
+        for (uint32_t k = 0; k < v.len; k++)
+            n = v.p[k] >= '0' && v.p[k] <= '9' && n >= 0 ? n * 10 + (v.p[k] - '0') : -1;
+    }
+    return n;
+}
+
 /* A site of the operator's gets what was meant for it; in open mode, where anybody may name the
  * origin, only what changes nothing there. */
 static unsigned take_method(struct request *r, const struct http_head *h, bool site,
                             const char **why)
 {
     bool other = h->method == HTTP_OTHER_METHOD;
+    r->open = !site;
+    if (other && site && text_equals(h->method_text, "OPTIONS") && max_forwards(h) == 0) {
+        *why = "no further, as Max-Forwards says";
+        return 200;
+    }
     if (other && (!site || http_known(h, HTTP_CORAL_PEER) ||
                   text_equals(h->method_text, "CONNECT") || text_equals(h->method_text, "TRACE"))) {
         *why = site ? "this method is not served" : "only GET and HEAD are served";
@@ -288,6 +341,7 @@ static unsigned take_method(struct request *r, const struct http_head *h, bool s
         *why = "this request may have no body";
         return 413;
     }
+    r->max_forwards = text_equals(h->method_text, "OPTIONS") ? max_forwards(h) : -1;
     *why = "this method is not known";
     return upload_take(r, h) ? 0 : 501;
 }
@@ -334,8 +388,12 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
 static bool take_means(struct proxy *p, struct request *r, const struct http_head *h,
                        struct now now)
 {
+    if (p->uploads >= p->config.fills / 4) /* slow ones may not have all fills */
+        return false;
     if (!r->safe && !(r->forget = forget_take(p)))
         return false;
+    r->counted = true;
+    p->uploads++;
     return !r->has_body || http_conn_read_body(r->conn, h, now);
 }
 
@@ -350,7 +408,7 @@ static void on_request(void *ctx, struct http_conn *c, const struct http_head *h
     struct request *r = p->policy ? request_new(p, c, now) : NULL;
     if (!r) {
         counter_inc(&p->counters.proxy_busy_total);
-        respond_conn(p, c, head_only, 503, "too many requests in flight; try again", now);
+        respond_conn(p, c, head_only, true, 503, "too many requests in flight; try again", now);
         return;
     }
     unsigned status = take_request(p, r, h, &why);
@@ -360,10 +418,11 @@ static void on_request(void *ctx, struct http_conn *c, const struct http_head *h
     }
     if (status) {
         counter_inc(&p->counters.proxy_refused_total);
+        bool open = r->open;
         r->state = REQUEST_OVER;
         r->conn = NULL;
         request_release(p, r);
-        respond_conn(p, c, head_only, status, why, now);
+        respond_conn(p, c, head_only, open, status, why, now);
         return;
     }
     if (r->peer)
@@ -447,7 +506,7 @@ static struct cache_reuse request_judge(const struct request *r, const struct ca
 static void request_fetch(struct proxy *p, struct request *r, const struct cache_object *o,
                           struct now now)
 {
-    if (r->asks.no_store || (!o && !r->peer && pass_known(p, r->hash, now)))
+    if (r->asks.no_store || (!o && !r->peer && pass_known(p, r->hash, now)) || vary_is_secret(r))
         pass_start(p, r, now);
     else
         want_send(p, r, o, now);

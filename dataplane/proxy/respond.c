@@ -54,7 +54,7 @@ static void write_via(const struct proxy *p, struct head_writer *w)
     head_write(w, p->via, p->via_len);
 }
 
-void respond_conn(struct proxy *p, struct http_conn *c, bool head_only, unsigned status,
+void respond_conn(struct proxy *p, struct http_conn *c, bool head_only, bool open, unsigned status,
                   const char *text, struct now now)
 {
     char head[1024], date[30];
@@ -64,8 +64,9 @@ void respond_conn(struct proxy *p, struct http_conn *c, bool head_only, unsigned
     http_date_write(now.wall_s, date);
     head_printf(&w, "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: text/plain\r\n", status,
                 http_reason(status), date);
-    if (status == 405)
-        head_printf(&w, "Allow: GET, HEAD\r\n");
+    if (status == 405 || status == 200)
+        head_printf(&w, "Allow: GET, HEAD%s\r\n",
+                    open ? "" : ", POST, PUT, PATCH, DELETE, OPTIONS");
     if (status == 503)
         head_printf(&w, "Retry-After: 1\r\n");
     write_via(p, &w);
@@ -85,7 +86,7 @@ void respond_status(struct proxy *p, struct request *r, unsigned status, const c
                     struct now now)
 {
     struct http_conn *c = r->conn;
-    bool head_only = r->head_only;
+    bool head_only = r->head_only, open = r->open;
     if (!c)
         return;
     if (status == 502)
@@ -99,7 +100,7 @@ void respond_status(struct proxy *p, struct request *r, unsigned status, const c
         counter_inc(&p->counters.proxy_busy_total);
     hist_add(&p->latency, now.mono_us - r->started_us);
     request_over(p, r);
-    respond_conn(p, c, head_only, status, text, now);
+    respond_conn(p, c, head_only, open, status, text, now);
 }
 
 /* If-None-Match (RFC 9110 13.1.2, weak comparison) and If-Modified-Since (13.1.3). */

@@ -10,6 +10,7 @@
 /* References are put at most this often a worker, 50 % more or less, the hottest first: a start is
  * no storm of puts. */
 #define RESTORE_PUT_US 10000u
+#define RESTORE_SMALL  65536u /* bytes: with less room than that nothing more is tried */
 
 /* --- judging: pure, any thread ------------------------------------------------------------- */
 
@@ -82,10 +83,18 @@ static void restore_drop(struct proxy *p)
     p->restoring = NULL;
 }
 
+/* Whether what is colder still and small would have room is another question. */
+static void restore_refused(struct proxy *p)
+{
+    counter_inc(cache_has_room(p->cache, p->config.worker, RESTORE_SMALL)
+                    ? &p->counters.proxy_restore_too_large_total
+                    : &p->counters.proxy_restore_no_room_total);
+}
+
 static void restore_begin(struct proxy *p, const struct proxy_piece *piece, struct now now)
 {
     struct hash128 hash = cache_hash(p->cache, piece->key, piece->key_len);
-    if (!saved_useful(&piece->meta, now.wall_s)) {
+    if (!saved_useful(&piece->meta, now.wall_s) || proxy_dropped(p, hash.lo, now)) {
         counter_inc(&p->counters.proxy_restore_old_total);
         return;
     }
@@ -97,7 +106,7 @@ static void restore_begin(struct proxy *p, const struct proxy_piece *piece, stru
         p->restoring = cache_begin(p->cache, hash, piece->key, piece->key_len, &piece->meta,
                                    piece->head, piece->head_len, now);
     if (!p->restoring) {
-        counter_inc(&p->counters.proxy_restore_no_room_total);
+        restore_refused(p);
         return;
     }
     cache_born(p->restoring, 0); /* it is older than any purge of this run */
@@ -117,7 +126,7 @@ static void restore_end(struct proxy *p, const struct proxy_piece *piece, struct
         return;
     }
     p->restoring = NULL;
-    if (cache_lookup_owner(p->cache, hash, key, len)) {
+    if (cache_lookup_owner(p->cache, hash, key, len) || proxy_dropped(p, hash.lo, now)) {
         counter_inc(&p->counters.proxy_restore_newer_total);
         cache_unlink(p->cache, o);
     } else if (cache_link(p->cache, o)) { /* else it was purged meanwhile */
@@ -147,7 +156,7 @@ size_t proxy_restore(struct proxy *p, const struct proxy_piece *piece, size_t fr
     if (p->restoring && n &&
         (!cache_has_room(p->cache, p->config.worker, n) ||
          cache_append(p->cache, p->restoring, piece->data + from, n) != n)) {
-        counter_inc(&p->counters.proxy_restore_no_room_total);
+        restore_refused(p);
         restore_drop(p);
     }
     if (p->restoring && piece->last && from + n == piece->len)

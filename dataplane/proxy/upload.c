@@ -31,6 +31,8 @@ void upload_write_fields(const struct request *r, struct head_writer *w)
         head_text(w, "Transfer-Encoding: chunked\r\n");
     else if (r->framing == HTTP_BODY_LENGTH)
         head_printf(w, "Content-Length: %llu\r\n", (unsigned long long)r->body_length);
+    if (r->max_forwards >= 0)
+        head_printf(w, "Max-Forwards: %lld\r\n", (long long)r->max_forwards - 1);
     if (r->expects) /* who waits for 100 gets it from the origin (10.1.1) */
         head_text(w, "Expect: 100-continue\r\n");
 }
@@ -60,8 +62,8 @@ size_t upload_body(struct proxy *p, struct request *r, const uint8_t *data, size
     if (n == 0)
         return 0;
     f->progress_us = now.mono_us;
-    if (r->state == REQUEST_WAITING)
-        alarm_set(p, &r->alarm, now.mono_us + PROXY_WAIT_US);
+    alarm_set(p, &r->alarm,
+              now.mono_us + (r->state == REQUEST_WAITING ? PROXY_WAIT_US : PROXY_STALL_US));
     return n;
 }
 

@@ -41,6 +41,14 @@ static bool parse_kept(const struct request *r, char *text, size_t room, struct 
     return !w.bad && http_parse_request(text, w.len, h) == HTTP_OK;
 }
 
+bool vary_is_secret(const struct request *r)
+{
+    char text[PROXY_REQUEST_HEAD + 64];
+    struct http_head h;
+    return !r->open && !r->peer &&
+           (!parse_kept(r, text, sizeof(text), &h) || request_is_secret(&h));
+}
+
 /* The lines of one field, joined (RFC 9110 5.2). False: not to be told apart by them. */
 static bool join_lines(const struct request *r, const struct http_head *h,
                        const struct cache_name *name, struct writer *w, bool *present)
@@ -162,6 +170,8 @@ static struct cache_value fill_value(const struct fill *f, const struct cache_na
            cache_value_next(f->url + f->url_len, f->values_len, &i, &value))
         if (name.len == wanted->len && memcmp(name.p, wanted->p, name.len) == 0)
             return value;
+    if (f->kind == SOURCE_PEER) /* who was not sent the others */
+        return (struct cache_value){.present = false};
     return other_value(f, wanted, room);
 }
 

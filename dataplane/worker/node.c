@@ -18,8 +18,8 @@ static void *map(size_t bytes, int flags)
     return p == MAP_FAILED ? NULL : p;
 }
 
-/* A CDN's objects are 34 KB on average, and most half of that: one of 8 KiB is what objects, index and
- * heads have room for. */
+/* A CDN's objects are 34 KB on average, and most half of that: one of 8 KiB is what objects, index
+ * and heads have room for. */
 #define OBJECT_BYTES 8192u
 
 static struct cache_config cache_config_of(const struct node *n)

@@ -131,6 +131,7 @@ struct node_save {
     unsigned n;
     uint64_t bytes;
     const struct cache_object *object[NODE_SAVE_OBJECTS];
+    uint8_t heat_of[NODE_SAVE_OBJECTS]; /* cache_heat, which is the owner's to read */
 };
 /* Pieces of objects of an earlier run, for all workers, who change nothing but their `at`. At most
  * two batches are out at a time, and objects go on from one to the next. */

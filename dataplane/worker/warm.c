@@ -44,6 +44,7 @@ bool node_save_step(struct node *n, unsigned worker, struct node_save *s, struct
             if (!saved_useful(cache_meta(found[j]), now.wall_s))
                 continue;
             cache_pin(found[j], worker);
+            s->heat_of[s->n] = (uint8_t)cache_heat(found[j]);
             s->object[s->n++] = found[j];
             s->bytes += cache_ready(found[j]);
         }

@@ -73,7 +73,7 @@ static bool save(const struct saved_key *with, uint64_t limit)
                 const struct cache_object *o[8];
                 unsigned n = cache_walk(w.c, i, &at, heat, 1, o, 8);
                 for (unsigned j = 0; more && j < n; j++)
-                    more = restart_write(&writer, o[j], 5) <= RESTART_LEFT_OUT;
+                    more = restart_write(&writer, o[j], cache_heat(o[j]), 5) <= RESTART_LEFT_OUT;
             }
         }
     }
@@ -269,7 +269,7 @@ Test(restart_file, what_is_not_finished_is_no_file)
     cr_assert(save(&key[0], UINT64_MAX));
     cr_assert(restart_write_begin(&writer, path, &key[0], UINT64_MAX));
     key_of(2, k);
-    cr_assert_eq(restart_write(&writer, world_find(&w, k), 5), RESTART_WRITTEN);
+    cr_assert_eq(restart_write(&writer, world_find(&w, k), 0, 5), RESTART_WRITTEN);
     cr_assert_null(open_file(NOW));
     cr_assert_eq(read_all(), 4);
     fflush(writer.out);
