@@ -142,6 +142,8 @@ enum cache_purge_verdict { CACHE_PURGE_NOT, CACHE_PURGE_SOFT, CACHE_PURGE_HARD }
 enum cache_purge_verdict cache_purged_since(const struct cache *c, const void *key, size_t key_len,
                                             const struct cache_object *o, uint32_t born);
 bool cache_tags_purged_since(const struct cache *c, uint32_t born);
+/* Does any purge since its birth fit it? Out of the way of hits, which need no stack for it. */
+__attribute__((cold)) bool cache_object_purged(const struct cache *c, const struct cache_object *o);
 
 /* A field of a head that names tags: Surrogate-Key, Cache-Tag. In stored heads they come first. */
 bool cache_tag_field(const char *name, size_t len);

@@ -6,7 +6,7 @@
  * the owner allocates and frees, past jemalloc's caches of the thread, so that the arena's locks
  * are never waited for.
  *
- * An arena takes a slab for its own records, too much for a small share: below
+ * An arena takes a slab and more for its own records, too much for a small share: below
  * HEADS_ARENA_LEAST, and where a sanitizer brings its own malloc, the process heap serves.
  */
 #ifndef CORAL_CACHE_HEADS_H

@@ -543,9 +543,6 @@ static inline uint32_t purge_newest(const struct cache *c)
 }
 
 void cache_purge_create(struct cache *c);
-/* Of an object that is older than the newest purge. Out of the way of hits, which need no stack for
- * it. */
-__attribute__((cold)) bool cache_object_purged(const struct cache *c, const struct cache_object *o);
 /* What the rules make of an object that is not as new as the newest: those up to *upto, or more. */
 enum cache_purge_verdict cache_purge_judge(const struct cache *c, const struct cache_object *o,
                                            uint32_t *upto);

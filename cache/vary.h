@@ -15,7 +15,7 @@
  * a variant is found by nobody (an orphan) and ages out. So a purge of the URL takes all
  * of them at the cost of one.
  *
- * A key is made of exactly what an origin is sent, and what is sent can be read back from the key.
+ * A key is made of what an origin is sent, normalised, and that can be read back from the key.
  * No URL begins with the byte 1; values have no control characters but tab, so nothing else ends
  * them. The shard of a variant is its URL's (cache_hash), so one worker writes them all.
  */

@@ -89,7 +89,8 @@ class Demo:
     def up(self):
         o, lab = self.o, self.lab
         Lab.remove_stale(PREFIX)
-        os.makedirs(FOLDER, exist_ok=True)
+        run("rm", "-rf", FOLDER) # what an earlier one left would be this one's cache and log
+        os.makedirs(FOLDER)
         pages = self.hugepages()
         print(f"coral demo: {o.nodes} nodes, {len(CLIENTS)} client hosts, 1 origin (nginx), "
               f"{self.choose_driver()} on veth, {pages}", flush=True)

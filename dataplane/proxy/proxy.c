@@ -28,9 +28,32 @@ static void forget_variants(struct proxy *p, const struct cache_object *primary)
     dht_remove(p->parts.asker, &id, DHT_ALL_LEVELS, p->now);
 }
 
+/* What is gone here may be at others still, or in the restart file. */
+static void note_dropped(struct proxy *p, uint64_t chain, struct now now)
+{
+    struct known *dropped = &p->dropped_known[chain % PROXY_DROPPED_KNOWN];
+    if (dropped->until_us > now.mono_us && dropped->hash.lo != chain)
+        p->restore_over = true; /* what is forgotten here might come back from an earlier run */
+    known_note(dropped, (struct hash128){.lo = chain}, now.mono_us + PROXY_DROPPED_US);
+}
+
+static void note_purged(struct proxy *p, const struct cache_object *o)
+{
+    char room[CACHE_KEY_MAX];
+    size_t len;
+    uint64_t nonce;
+    const char *key = cache_key(o, room, &len);
+    struct cache_name url;
+    if (!cache_variant_key(key, len, &url, &nonce))
+        url = (struct cache_name){key, len};
+    note_dropped(p, cache_hash(p->cache, url.p, url.len).lo, p->now);
+}
+
 static void on_evict(void *ctx, const struct cache_object *o)
 {
     struct proxy *p = ctx;
+    if (cache_object_purged(p->cache, o))
+        note_purged(p, o);
     uint64_t siblings = cache_siblings(p->cache, o);
     refs_forget(p, o, siblings == 1);
     if (cache_meta(o)->varies && siblings)
@@ -262,10 +285,7 @@ bool proxy_drop(struct proxy *p, struct hash128 hash, const char *key, size_t n,
                 struct now now)
 {
     bool found = purge_fills(p, hash, (struct http_text){key, (uint32_t)n}, now);
-    struct known *dropped = &p->dropped_known[hash.lo % PROXY_DROPPED_KNOWN];
-    if (dropped->until_us > now.mono_us && dropped->hash.lo != hash.lo)
-        p->restore_over = true; /* what is forgotten here might come back from an earlier run */
-    known_note(dropped, (struct hash128){.lo = hash.lo}, now.mono_us + PROXY_DROPPED_US);
+    note_dropped(p, hash.lo, now);
     const struct cache_object *o = cache_lookup_owner(p->cache, hash, key, n);
     if (!o)
         return found;

@@ -45,7 +45,7 @@ enum {
     PROXY_FORGETS = 256,        /* a worker's: of unsafe requests in flight, and what they name */
     PROXY_REFS = 65536,         /* references renewed by one worker */
     PROXY_PASS_KNOWN = 4096,    /* URLs remembered as uncacheable */
-    PROXY_DROPPED_KNOWN = 1024, /* URLs whose copies elsewhere may be what was purged here */
+    PROXY_DROPPED_KNOWN = 4096, /* URLs whose copies elsewhere may be what was purged here */
     PROXY_BEHIND_KNOWN = 256,   /* URLs that were revalidated behind a stale copy a moment ago */
     PROXY_NEGATIVE = 1024,      /* origins remembered as failing */
     PROXY_INLINE = 512,         /* a body up to this is cheaper copied than referred to */

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <unistd.h>
 
+#include "base/memory.h"
+#include "cache/heads.h"
 #include "world.h"
 
 #ifdef CACHE_ARENAS
@@ -160,6 +162,22 @@ static size_t newest_arena(const char *what)
     len = sizeof(value);
     cr_assert_eq(mallctl(name, &value, &len, NULL, 0), 0, "%s", name);
     return value;
+}
+
+/* Its records come in pieces of several slabs by then. */
+Test(memory, an_arena_fills_all_of_many_slabs, .timeout = 60)
+{
+    enum { SLABS = 64 };
+    uint8_t *region = memory_new(SLABS * HEADS_SLAB, 1);
+    struct cache_heads *h = calloc(1, sizeof(*h));
+    size_t bytes = 0;
+    cr_assert(region && h && heads_open(h, region, SLABS));
+    for (void *p; (p = heads_new(h, 449 + bytes / 449 % 64));)
+        bytes += 449;
+    cr_expect_gt(bytes, SLABS * HEADS_SLAB / 100 * 75, "%zu of %zu", bytes, SLABS * HEADS_SLAB);
+    heads_close(h);
+    free(h);
+    memory_free(region, SLABS * HEADS_SLAB, 1);
 }
 
 /* 20000 objects have room for heads of 512 bytes, so many slabs that they are an arena's. */

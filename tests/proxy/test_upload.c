@@ -279,3 +279,39 @@ Test(upload, a_get_with_a_body_is_for_the_origin_alone)
     cr_assert_eq(send("GET", "/search", 0), 200);
     cr_assert(hits("/search"), "it is safe");
 }
+
+Test(upload, an_options_goes_as_far_as_it_says)
+{
+    struct origin_file *f = page("/a", 30, "");
+    struct client c;
+    client_send(&w, &c, 0, 0, "OPTIONS /a HTTP/1.1\r\n" SITE "Max-Forwards: 0\r\n\r\n");
+    cr_assert(client_wait(&c, 1000));
+    cr_assert_eq(c.head.status, 200);
+    cr_assert_str_eq(client_field(&c, "Allow"), "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    client_free(&c);
+    cr_assert_eq(f->requests, 0);
+    client_send(&w, &c, 0, 0, "OPTIONS /a HTTP/1.1\r\n" SITE "Max-Forwards: 7\r\n\r\n");
+    cr_assert(client_wait(&c, 1000));
+    cr_assert(strstr(f->last_request, "Max-Forwards: 6\r\n"));
+    client_free(&c);
+}
+
+Test(upload, a_slow_client_is_waited_for_and_its_origin_not_blamed)
+{
+    struct origin_file *f = page("/a", 30, "");
+    struct client c;
+    uint8_t rest[2] = {origin_byte(7, 1), origin_byte(7, 2)};
+    char head[160];
+    snprintf(head, sizeof(head), "POST /a HTTP/1.1\r\n" SITE "Content-Length: 3\r\n\r\n%c",
+             origin_byte(7, 0));
+    client_send(&w, &c, 0, 0, head);
+    for (unsigned i = 0; i < 2; i++) {
+        world_run(&w, 15000);
+        cr_assert(c.pipe && stream_copy(&c.pipe->a.s, &rest[i], 1) == 1);
+    }
+    cr_assert(client_wait(&c, 1000));
+    cr_assert_eq(c.head.status, 200);
+    cr_assert(f->bodies == 1 && f->body_wrong == 0);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_origin_failures_total), 0);
+    client_free(&c);
+}

@@ -568,3 +568,67 @@ Test(vary, references_of_what_was_purged_go)
     expect_at(0, CHROME, 1, "detail=origin"); /* a peer may have what was purged here */
     nothing_is_left();
 }
+
+/* --- what one has said is in nobody else's answer --------------------------------------------- */
+
+Test(vary, what_a_peer_was_not_sent_is_in_no_key)
+{
+    page("anguage: fr\r\n", 1, "Cache-Control: max-age=600\r\nVary: Accept-Language\r\n");
+    page(NULL, 2, "Cache-Control: max-age=600\r\nVary: Accept-Language\r\n");
+    expect_at(0, CHROME, 2, "detail=origin");
+    world_run(&w, 500);
+    expect_at(1, "Accept-Language: fr\r\n" CHROME, 1, NULL);
+    expect_at(1, "Accept-Language: fr\r\n" CHROME, 1, "coral; hit");
+    expect_at(1, CHROME, 2, NULL);
+    nothing_is_left();
+}
+
+Test(vary, a_private_answer_is_for_who_asked_first)
+{
+    struct origin_file *mine = page("X-Mine: 1\r\n", 1, "Cache-Control: private\r\n");
+    struct origin_file *other = page(NULL, 2, "Cache-Control: private\r\n");
+    mine->delay_ms = 50;
+    for (unsigned first = 0; first < 2; first++) { /* without a cookie of its own, and with */
+        client_get(&w, &many[0], 0, 0, "www.site.test", "/a",
+                   first ? "X-Mine: 1\r\nCookie: a=b\r\n" : "X-Mine: 1\r\n");
+        world_run(&w, 10);
+        for (unsigned i = 1; i < 6; i++)
+            client_get(&w, &many[i], 0, i % 2, "www.site.test", "/a", NULL);
+        world_run(&w, 500);
+        for (unsigned i = 0; i < 6; i++) {
+            cr_assert(client_parse(&many[i]) && client_body_is(&many[i], i ? 2 : 1, 0, 5000),
+                      "%u %u", first, i);
+            client_free(&many[i]);
+        }
+        world_run(&w, 61000);
+    }
+    cr_assert_eq(other->requests, 10);
+    nothing_is_left();
+}
+
+Test(vary, who_shows_a_credential_fetches_for_himself)
+{
+    static const char *const secret[] = {"X-Auth-Token: t\r\n", "Api_Key: k\r\n",
+                                         "X-Session-Id: s\r\n"};
+    struct origin_file *f = page(NULL, 1, "Cache-Control: max-age=600\r\n");
+    for (unsigned i = 0; i < 3; i++)
+        expect(secret[i], 1, "stored=?0");
+    cr_assert_eq(f->requests, 3);
+    expect("X-Other: o\r\n", 1, "fwd=miss");
+    expect(secret[0], 1, "coral; hit"); /* it is for everybody */
+    nothing_is_left();
+}
+
+Test(vary, an_error_for_one_s_fields_makes_nobody_bypass_the_cache)
+{
+    struct origin_file *bad = page("X-Odd: 1\r\n", 1, "");
+    struct origin_file *good = page(NULL, 2, "Cache-Control: max-age=600\r\n");
+    struct client c;
+    bad->status = 431;
+    cr_assert_eq(world_get(&w, &c, 0, "www.site.test", "/a", "X-Odd: 1\r\n"), 431);
+    client_free(&c);
+    expect(NULL, 2, "fwd=miss; detail=origin");
+    expect(NULL, 2, "coral; hit");
+    cr_assert_eq(good->requests, 1);
+    nothing_is_left();
+}
