@@ -92,7 +92,7 @@ static void store(struct churn *c, const struct cache_probe *p, uint64_t id, dou
 
 static void request(struct churn *c, uint64_t id, double scale)
 {
-    char key[80];
+    char key[96];
     int n = snprintf(key, sizeof(key), "http://www.site.example/%0*llx", 16 + (int)(id % 48),
                      (unsigned long long)id);
     struct cache_probe p = {.key = key, .key_len = (uint32_t)n};
