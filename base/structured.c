@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/ascii.h"
+
 /* Each function below is a paragraph of RFC 9651 4.2, and consumes what it has read. They return
  * false when parsing fails; then the whole field has failed. */
 
@@ -20,7 +22,7 @@ static bool is_alpha(char c)
 }
 static bool is_token(char c) /* RFC 9110 5.6.2, ':' and '/' */
 {
-    return is_alpha(c) || is_digit(c) || (c && strchr("!#$%&'*+-.^_`|~:/", c));
+    return ascii_is_tchar(c) || c == ':' || c == '/';
 }
 
 static bool is_key(char c)
@@ -50,8 +52,7 @@ static void skip_ows(struct sf_reader *r)
         r->p++;
 }
 
-/* --- bare items (4.2.3.1) ----------------------------------------------------------------------
- */
+/* --- bare items (4.2.3.1) --------------------------------------------------------------------- */
 
 /* 4.2.4: at most 15 digits, or 12 before the point and 1 to 3 after it */
 static bool take_number(struct sf_reader *r, struct sf_value *v)
@@ -236,8 +237,7 @@ static bool take_bare(struct sf_reader *r, struct sf_value *v)
     }
 }
 
-/* --- keys, parameters, items -------------------------------------------------------------------
- */
+/* --- keys, parameters, items ------------------------------------------------------------------ */
 
 /* 4.2.3.3 */
 static bool take_key(struct sf_reader *r, struct sf_member *m)
@@ -307,8 +307,7 @@ static bool take_item_or_inner(struct sf_reader *r, struct sf_member *m)
     return at_char(r, '(') ? take_inner(r, m) : take_item(r, m);
 }
 
-/* --- the face ----------------------------------------------------------------------------------
- */
+/* --- the face --------------------------------------------------------------------------------- */
 
 void sf_begin(struct sf_reader *r, const char *value, size_t len)
 {

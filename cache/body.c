@@ -49,8 +49,7 @@ static uint32_t leaf_take(struct cache *c, struct cache_worker *w)
     return id;
 }
 
-/* --- pieces in cells, of a body whose length was known when it began ----------------------------
- */
+/* --- pieces in cells, of a body whose length was known when it began -------------------------- */
 
 /* Bytes of a map of no leaves; 0: it takes a chunk. */
 static uint32_t map_bytes(const struct cache_object *o)
@@ -80,8 +79,7 @@ static uint32_t *piece_crc(const struct cache *c, const struct cache_object *o, 
     return (uint32_t *)(piece_data(c, o, id) + lines_for(tail_bytes(o, i)) * LINE) - 1;
 }
 
-/* --- the map -----------------------------------------------------------------------------------
- */
+/* --- the map ---------------------------------------------------------------------------------- */
 
 static uint32_t map_take(struct cache *c, struct cache_worker *w, struct cache_object *o)
 {
@@ -232,8 +230,7 @@ bool cache_body_free(struct cache *c, struct cache_worker *w, struct cache_objec
     return true;
 }
 
-/* --- writing ------------------------------------------------------------------------------------
- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 size_t cache_append(struct cache *c, struct cache_object *o, const void *data, size_t len)
 {
@@ -309,8 +306,7 @@ uint8_t *cache_place(struct cache *c, struct cache_object *o, uint64_t ahead, si
     return piece_data(c, o, id) + at % CACHE_CHUNK_BYTES;
 }
 
-/* --- reading ------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 struct cache_span cache_bytes(const struct cache_object *o, uint64_t offset)
 {

@@ -10,8 +10,7 @@
 #include "cache/freshness.h"
 #include "cache/private.h"
 
-/* --- create -------------------------------------------------------------------------------------
- */
+/* --- create ----------------------------------------------------------------------------------- */
 
 static void create_shard(struct shard *s, const struct cache_layout *l, uint8_t *at)
 {
@@ -136,8 +135,7 @@ void cache_destroy(struct cache *c)
     free(c);
 }
 
-/* --- where a key belongs
- * --------------------------------------------------------------------------- */
+/* --- where a key belongs ---------------------------------------------------------------------- */
 
 #define SHARD_REST (UINT64_MAX >> 6) /* what cache_shard does not look at */
 
@@ -191,8 +189,7 @@ const struct cache_counters *cache_counters(const struct cache *c, unsigned work
     return &c->worker[worker].counters;
 }
 
-/* --- what readers ask of an object
- * -------------------------------------------------------------------- */
+/* --- what readers ask of an object ------------------------------------------------------------ */
 
 const struct cache_meta *cache_meta(const struct cache_object *o)
 {

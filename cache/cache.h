@@ -109,8 +109,8 @@ unsigned cache_owner(const struct cache *c, struct hash128 h);
 
 enum cache_purge_kind {
     /* A URL as it stands in the cache, whole (with its query or without), or up to a '/' or '?':
-     * what ends with '/' takes all that begins with it, another also what goes on with '/' or '?'
-     * behind it. "http://host/" is all of a host. */
+     * what ends with '/' takes all that begins with it; another without a query also what goes on
+     * with '/' or '?' behind it. "http://host/" is all of a host. */
     CACHE_PURGE_PREFIX,
     CACHE_PURGE_TAG, /* one of the words in the object's Surrogate-Key and Cache-Tag fields */
     CACHE_PURGE_ALL,
@@ -266,8 +266,8 @@ void cache_reclaim(struct cache *c, unsigned worker, struct now now);
 const struct cache_object *cache_overdrawn(struct cache *c, unsigned worker, struct now now);
 /* There is work that can't wait for long: poll again. */
 bool cache_busy(const struct cache *c, unsigned worker);
-/* An object goes: called before the eviction of a linked object, and before a purge by rule or
- * cache_expire takes one, so that its reference can be withdrawn. */
+/* An object goes, by eviction, by a purge's rule or by cache_expire, which has put its stale copy
+ * in its place by then: called while it reads as it was, so that its reference can be withdrawn. */
 void cache_on_evict(struct cache *c, unsigned worker,
                     void (*fn)(void *ctx, const struct cache_object *o), void *ctx);
 

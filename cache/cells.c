@@ -19,8 +19,7 @@
 static_assert(CHUNK_LINES == 64, "a bit a line");
 #define ALL_FREE UINT64_MAX
 
-/* --- runs of bits ------------------------------------------------------------------------------
- */
+/* --- runs of bits ----------------------------------------------------------------------------- */
 
 /* Bits at which n of `bits` begin. */
 static uint64_t run_starts(uint64_t bits, unsigned n)
@@ -54,8 +53,7 @@ static uint64_t run_mask(unsigned at, unsigned n)
     return ALL_FREE >> (CHUNK_LINES - n) << at;
 }
 
-/* --- pages ---------------------------------------------------------------------------------------
- */
+/* --- pages ------------------------------------------------------------------------------------ */
 
 /* Full pages are in no list. */
 static void page_insert(struct cache *c, struct cache_worker *w, uint32_t id, unsigned longest)
@@ -116,8 +114,13 @@ static uint32_t page_make(struct cache *c, struct cache_worker *w)
     return id;
 }
 
-/* --- runs ----------------------------------------------------------------------------------------
- */
+/* Of a run of the worker's. */
+static uint32_t page_of(const struct cache *c, const struct cache_worker *w, uint32_t cell)
+{
+    return worker_first_chunk(c, w) + (cell & ~CELL_ID) / CHUNK_LINES;
+}
+
+/* --- runs ------------------------------------------------------------------------------------- */
 
 uint32_t cache_cells_take(struct cache *c, struct cache_worker *w, uint32_t bytes)
 {
@@ -138,7 +141,7 @@ uint32_t cache_cells_take(struct cache *c, struct cache_worker *w, uint32_t byte
 void cache_cells_give(struct cache *c, struct cache_worker *w, uint32_t cell, uint32_t bytes)
 {
     unsigned n = lines_for(bytes), at = (cell & ~CELL_ID) % CHUNK_LINES;
-    uint32_t id = worker_first_chunk(c, w) + (cell & ~CELL_ID) / CHUNK_LINES;
+    uint32_t id = page_of(c, w, cell);
     uint64_t run = run_mask(at, n), free = c->page[id].free;
     assert(at + n <= CHUNK_LINES && !(free & run));
     w->used.lines -= n;
@@ -159,8 +162,8 @@ bool cache_cells_sparse(const struct cache *c, const struct cache_worker *w,
         return false;
     for (unsigned i = 0; i < OBJECT_INLINE && o->chunk[i] != CHUNK_NONE; i++)
         if (o->chunk[i] & CELL_ID) {
-            uint64_t page = worker_first_chunk(c, w) + (o->chunk[i] & ~CELL_ID) / CHUNK_LINES;
-            return __builtin_popcountll(c->page[page].free) >= (int)CHUNK_LINES / 2;
+            uint64_t free = c->page[page_of(c, w, o->chunk[i])].free;
+            return __builtin_popcountll(free) >= (int)CHUNK_LINES / 2;
         }
     return false;
 }

@@ -19,7 +19,7 @@
     X(cache_budget_bytes, "bytes", "This worker's share of cache.memory")                          \
     X(cache_mapped_bytes, "bytes", "Of it, bytes that are mapped: chunks, tables, heads")          \
     X(cache_retired_objects, "objects", "Objects unlinked that wait for readers")                  \
-    X(cache_draining_bytes, "bytes", "Of chunks: held by readers of retired objects alone")        \
+    X(cache_draining_bytes, "bytes", "Of bodies, that readers of retired objects alone hold")        \
     X(cache_draining_asked_total, "objects", "Objects that readers were asked to let go of")       \
     X(cache_begun_total, "objects", "Objects begun")                                               \
     X(cache_bytes_total, "bytes", "Body bytes appended")                                           \

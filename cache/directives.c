@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/ascii.h"
 #include "base/structured.h"
 #include "cache/freshness.h"
 
@@ -15,13 +16,6 @@ static bool is_space(char c)
     return c == ' ' || c == '\t';
 }
 
-/* RFC 9110 5.6.2 */
-static bool is_token(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c && strchr("!#$%&'*+-.^_`|~", c));
-}
-
 static void skip_space(struct text *t)
 {
     while (t->p < t->end && is_space(*t->p))
@@ -31,7 +25,7 @@ static void skip_space(struct text *t)
 static struct text take_token(struct text *t)
 {
     struct text out = {t->p, t->p};
-    while (t->p < t->end && is_token(*t->p))
+    while (t->p < t->end && ascii_is_tchar(*t->p))
         t->p++;
     out.end = t->p;
     return out;
@@ -139,8 +133,7 @@ static int64_t seconds_of(const struct directive *d)
     return cache_seconds_parse(d->value.p, (size_t)(d->value.end - d->value.p));
 }
 
-/* --- responses (5.2.2) -------------------------------------------------------------------------
- */
+/* --- responses (5.2.2) ------------------------------------------------------------------------ */
 
 /* Those without a value. `permits`: in a form that they do not have they count as not there; the
  * others, which forbid, count in any form. */
@@ -166,7 +159,7 @@ static bool *plain_flag(struct cache_directives *d, const struct plain *p)
 static bool names_any(const char *p, size_t len)
 {
     for (size_t i = 0; i < len; i++)
-        if (is_token(p[i]))
+        if (ascii_is_tchar(p[i]))
             return true;
     return false;
 }
@@ -238,7 +231,7 @@ static bool list_has(const struct cache_names *l, const char *name, size_t len)
 {
     for (uint32_t i = 0; i < l->len;) {
         uint32_t n = 0;
-        while (i + n < l->len && is_token(l->p[i + n]))
+        while (i + n < l->len && ascii_is_tchar(l->p[i + n]))
             n++;
         if (n == len && strncasecmp(l->p + i, name, len) == 0)
             return true;
@@ -255,8 +248,7 @@ bool cache_directives_list(const struct cache_directives *d, const char *name, s
     return false;
 }
 
-/* --- targeted fields (RFC 9213) ----------------------------------------------------------------
- */
+/* --- targeted fields (RFC 9213) --------------------------------------------------------------- */
 
 #define NAME(name, text) text,
 static const char *const field_name[] = {CACHE_CONTROL_FIELDS(NAME)};
@@ -366,8 +358,7 @@ void cache_control_choose(const struct cache_control *c, struct cache_response *
     r->control = CACHE_IN_CACHE_CONTROL;
 }
 
-/* --- requests (5.2.1, 5.4) ---------------------------------------------------------------------
- */
+/* --- requests (5.2.1, 5.4) -------------------------------------------------------------------- */
 
 /* Of several values the stricter; no number is the strictest of all. */
 static void set_most(bool *has, uint32_t *seconds, int64_t s)

@@ -88,8 +88,7 @@ void cache_drain_remove(struct cache *c, struct cache_worker *w, struct cache_ob
     gauge(w);
 }
 
-/* --- asking ------------------------------------------------------------------------------------
- */
+/* --- asking ----------------------------------------------------------------------------------- */
 
 static uint64_t over(uint64_t held, uint64_t total)
 {

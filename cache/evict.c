@@ -32,8 +32,7 @@ uint64_t cache_object_bytes(const struct cache_object *o)
     return sizeof(*o) + object_heap(o) + a.chunks * CACHE_CHUNK_BYTES + a.lines * LINE;
 }
 
-/* --- queues --------------------------------------------------------------------------------------
- */
+/* --- queues ----------------------------------------------------------------------------------- */
 
 static struct fifo *queue_of(struct cache_worker *w, enum object_queue q)
 {
@@ -149,8 +148,7 @@ bool cache_ghost_take(struct cache_worker *w, struct hash128 h)
     return false;
 }
 
-/* --- eviction
- * -------------------------------------------------------------------------------------- */
+/* --- eviction --------------------------------------------------------------------------------- */
 
 void cache_object_evict(struct cache *c, struct cache_worker *w, struct cache_object *o,
                         struct hash128 h)

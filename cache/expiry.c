@@ -2,8 +2,7 @@
 /*
  * What is of no more use goes first, found without a scan.
  *
- *   lasts for  0 1 .. 7 s | 8 9 .. 15 | 16-17 .. 30-31 | ... | .. 136 years      8 buckets an
- * octave
+ *   lasts for  0 1 .. 7 s | 8 9 .. 15 | 16-17 .. 30-31 | ... | .. 136 years  (8 buckets an octave)
  *                                           |
  *                                oldest <-> ... <-> newest
  *

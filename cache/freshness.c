@@ -4,8 +4,7 @@
 
 #include "cache/cache.h"
 
-/* --- age (4.2.3) -------------------------------------------------------------------------------
- */
+/* --- age (4.2.3) ------------------------------------------------------------------------------ */
 
 /* Times come from the wire: arithmetic on them must not overflow. Valid dates end with year 9999.
  */
@@ -35,8 +34,7 @@ uint32_t cache_initial_age(const struct cache_response *r)
     return clamp_seconds(apparent_age > corrected_age_value ? apparent_age : corrected_age_value);
 }
 
-/* --- lifetime (4.2.1, 4.2.2) -------------------------------------------------------------------
- */
+/* --- lifetime (4.2.1, 4.2.2) ------------------------------------------------------------------ */
 
 struct lifetime {
     int64_t s; /* -1: none */
@@ -99,8 +97,7 @@ static struct lifetime apply_policy(const struct cache_response *r,
     return l;
 }
 
-/* --- storing (3) -------------------------------------------------------------------------------
- */
+/* --- storing (3) ------------------------------------------------------------------------------ */
 
 /* RFC 9110 15.1: statuses that may be stored without explicit freshness, but for 206. */
 static bool status_heuristic(uint16_t status)
@@ -213,8 +210,7 @@ struct cache_verdict cache_judge(const struct cache_response *r,
     return v;
 }
 
-/* --- what is kept ------------------------------------------------------------------------------
- */
+/* --- what is kept ----------------------------------------------------------------------------- */
 
 enum { MANTISSA = 11 };
 
@@ -251,8 +247,7 @@ void cache_verdict_keep(const struct cache_verdict *v, struct cache_meta *meta)
     meta->control = v->control & 3;
 }
 
-/* --- texts -------------------------------------------------------------------------------------
- */
+/* --- texts ------------------------------------------------------------------------------------ */
 
 #define TEXT(name, text) text,
 

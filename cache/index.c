@@ -83,8 +83,7 @@ void cache_index_prefetch(const struct cache *c, struct hash128 h)
     __builtin_prefetch(hash_bucket(c, h));
 }
 
-/* --- owner ---------------------------------------------------------------------------------------
- */
+/* --- owner ------------------------------------------------------------------------------------ */
 
 /* Where the key stands; else the first empty slot of the chain; else nothing (bucket NULL). */
 struct place {
@@ -185,8 +184,7 @@ const struct cache_object *cache_lookup_owner(struct cache *c, struct hash128 ha
     return o && purge_older(object_born(o), purge_newest(c)) ? cache_purge_apply(c, o) : o;
 }
 
-/* --- readers: a burst in three stages, each stage's misses overlapping
- * ----------------------------- */
+/* --- readers: a burst in three stages, each stage's misses overlapping ------------------------ */
 
 void cache_prepare(const struct cache *c, struct cache_probe *p, unsigned n)
 {

@@ -35,8 +35,7 @@ static void state_store(struct cache_object *o, enum cache_state state)
     __atomic_store_n(&o->state, (uint8_t)state, CACHE_STATE_STORE);
 }
 
-/* --- memory -------------------------------------------------------------------------------------
- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 /* NULL: no room. An arena can be full before its bytes are, since blocks leave gaps that fit no
  * other: then eviction begins earlier from now on, until blocks have come and fitted for a while.
@@ -127,8 +126,7 @@ struct cache_object *cache_begin(struct cache *c, struct hash128 hash, const voi
     return o;
 }
 
-/* --- the index ----------------------------------------------------------------------------------
- */
+/* --- the index -------------------------------------------------------------------------------- */
 
 /* Only complete objects stand in a queue: what still fills is wanted by somebody, grows, and
  * evicting it would free nothing now. */
@@ -234,8 +232,7 @@ bool cache_unlink(struct cache *c, const struct cache_object *object)
     return false;
 }
 
-/* --- the end of a fill
- * ----------------------------------------------------------------------------- */
+/* --- the end of a fill ------------------------------------------------------------------------ */
 
 bool cache_complete(struct cache *c, struct cache_object *o)
 {

@@ -2,8 +2,7 @@
 /*
  * Overflow buckets of the index, taken from a shard's table and returned to it.
  *
- *   take --> in a chain --its last slot is emptied--> fresh --> waiting (a grace period) --> due
- * --> free
+ *   take -> in a chain -its last slot is emptied-> fresh -> waiting (a grace period) -> due -> free
  *
  * Only the owner of the shard links and unlinks. It unlinks an empty bucket by storing that
  * bucket's own link into the one before; the bucket keeps its link, and its slots stay without a

@@ -37,8 +37,7 @@
 
 #define LINE 64
 
-/* --- objects ------------------------------------------------------------------------------------
- */
+/* --- objects ---------------------------------------------------------------------------------- */
 
 enum object_flag {
     OBJECT_LINKED = 1,       /* the index holds it */
@@ -135,8 +134,7 @@ static_assert(sizeof(struct object_page) + OBJECT_PER_PAGE * sizeof(struct cache
               "they fit");
 static_assert(sizeof(struct object_page) % REF_UNIT == 0, "so that refs reach them");
 
-/* --- layout.c ------------------------------------------------------------------------------------
- */
+/* --- layout.c --------------------------------------------------------------------------------- */
 
 /*
  * The budget covers all that the cache maps:
@@ -163,8 +161,7 @@ struct cache_layout {
 /* False: too little, or a number out of range. */
 bool cache_layout(struct cache_layout *l, size_t bytes, uint32_t objects, unsigned workers);
 
-/* --- index --------------------------------------------------------------------------------------
- */
+/* --- index ------------------------------------------------------------------------------------ */
 
 #define BUCKET_SLOTS 7
 #define SLOT_TAG(s)  ((uint16_t)((s) >> 48))
@@ -188,8 +185,7 @@ struct overflow_list {
     uint64_t first, last; /* shard << 32 | 1 + number; 0: none */
 };
 
-/* --- workers ------------------------------------------------------------------------------------
- */
+/* --- workers ---------------------------------------------------------------------------------- */
 
 struct fifo {
     uint32_t head, tail; /* newest, oldest */
@@ -333,6 +329,22 @@ static inline struct cache_object *object_at(const struct cache *c, uint32_t ref
 static inline uint32_t object_ref(const struct cache *c, const struct cache_object *o)
 {
     return (uint32_t)((size_t)((const uint8_t *)o - c->object_base) / REF_UNIT);
+}
+
+/* Number i of a worker's share of the table. */
+static inline struct cache_object *worker_object(const struct cache *c,
+                                                 const struct cache_worker *w, size_t i)
+{
+    size_t page = (size_t)(w - c->worker) * (c->object_pages / c->workers) + i / OBJECT_PER_PAGE;
+    return object_in_page((struct object_page *)(c->object_base + page * OBJECT_PAGE),
+                          i % OBJECT_PER_PAGE);
+}
+
+/* Free objects are poisoned; this word of theirs is read all the same: they are not linked. */
+__attribute__((no_sanitize("address"))) static inline bool
+object_is_linked(const struct cache_object *o)
+{
+    return o->flags & OBJECT_LINKED;
 }
 
 /* Not by its page, whose head would be one more line in memory. */

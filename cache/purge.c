@@ -16,8 +16,7 @@ static uint64_t rule_hash(const struct cache *c, enum cache_purge_kind kind, con
     return h ? h : 1;
 }
 
-/* --- the verdict --------------------------------------------------------------------------------
- */
+/* --- the verdict ------------------------------------------------------------------------------ */
 
 /* Kept together on the way through an object's borders and tags. */
 struct judge {
@@ -104,8 +103,8 @@ static void judge_tags(struct judge *j, const char *head, size_t len)
     }
 }
 
-/* What is older than the newest. `o`: has the tags; NULL: may have any. The table first: who sees
- * the second table sees what was forgotten with the first one. */
+/* What is older than the newest. `o`: has the tags; NULL: they are not known, and not looked at.
+ * The table first: who sees the second table sees what was forgotten with the first one. */
 static enum cache_purge_verdict judge(const struct cache *c, const char *key, size_t key_len,
                                       const struct cache_object *o, uint32_t born)
 {
@@ -156,8 +155,7 @@ uint32_t cache_purge_clock(const struct cache *c)
     return purge_newest(c);
 }
 
-/* --- the control thread -------------------------------------------------------------------------
- */
+/* --- the control thread ----------------------------------------------------------------------- */
 
 void cache_purge_create(struct cache *c)
 {

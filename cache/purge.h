@@ -4,14 +4,12 @@
  * is older than the newest rule is looked at when somebody asks for it, or when its owner's walk
  * comes by, whichever is first.
  *
- *   control thread                 any reader                          the owner
- *   rule{hash, number} ----.       object older than `newest`?         asked, or by a walk at most
- *   newest = number        '-----> no (one compare): found             PURGE_LOOKS objects a poll:
- *   every worker quiescent         yes: does a rule newer than it        no rule: as new as
- * `newest`
- *   -> the command is done              fit? then it is not found        hard: unlinked
- *                                                                        soft: a stale copy in its
- * place
+ *   control thread            any reader                       the owner
+ *   rule{hash, number} ---.   object older than `newest`?      asked, or by a walk at most
+ *   newest = number       '-> no (one compare): found          PURGE_LOOKS objects a poll:
+ *   every worker quiescent    yes: does a rule newer than it     no rule: as new as `newest`
+ *   -> the command is done         fit? then it is not found     hard: unlinked
+ *                                                                soft: its stale copy stays
  *
  * What fits is found by hashes, so it costs the same for one rule and for two thousand: of the
  * borders of the object's key (the host, then each '/', at most CACHE_SEGMENTS_MAX), if there is a
@@ -81,7 +79,7 @@ struct purge_walk {
     uint32_t to;
     uint32_t at; /* number of the next object of its table */
     bool runs;
-    uint32_t orders, refused; /* counted by worker 0 */
+    uint32_t orders, refused, rules; /* counted by worker 0 */
 };
 
 /* Numbers wrap; those that are compared are less than half of them apart. */

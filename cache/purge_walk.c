@@ -63,27 +63,11 @@ void cache_born(struct cache_object *o, uint32_t born)
         object_born_set(o, born);
 }
 
-/* --- the walk -----------------------------------------------------------------------------------
- */
-
-/* Number i of a worker's share of the table. */
-static struct cache_object *walk_object(const struct cache *c, const struct cache_worker *w,
-                                        uint32_t i)
-{
-    size_t page = (size_t)(w - c->worker) * (c->object_pages / c->workers) + i / OBJECT_PER_PAGE;
-    return object_in_page((struct object_page *)(c->object_base + page * OBJECT_PAGE),
-                          i % OBJECT_PER_PAGE);
-}
-
-/* Free objects are poisoned; this word of theirs is read all the same: they are not linked. */
-__attribute__((no_sanitize("address"))) static bool walk_linked(const struct cache_object *o)
-{
-    return o->flags & OBJECT_LINKED;
-}
+/* --- the walk --------------------------------------------------------------------------------- */
 
 static bool walk_wants(const struct cache_object *o, uint32_t to)
 {
-    return walk_linked(o) && purge_older(object_born(o), to);
+    return object_is_linked(o) && purge_older(object_born(o), to);
 }
 
 /* Heads are anywhere in memory: the next ones come while those before them are looked at. */
@@ -91,7 +75,7 @@ static void walk_ahead(const struct cache *c, const struct cache_worker *w)
 {
     uint32_t end = w->walk.at + PURGE_AHEAD;
     for (uint32_t i = w->walk.at; i < end && i < w->total.objects; i++) {
-        const struct cache_object *o = walk_object(c, w, i);
+        const struct cache_object *o = worker_object(c, w, i);
         if (walk_wants(o, w->walk.to) && o->tagged)
             __builtin_prefetch(o->block + key_rest(o->key_len));
     }
@@ -104,7 +88,7 @@ static void walk_step(struct cache *c, struct cache_worker *w)
     for (; walk->at < w->total.objects && looks < PURGE_LOOKS && takes < PURGE_TAKES; looks++) {
         if (looks % PURGE_AHEAD == 0)
             walk_ahead(c, w);
-        struct cache_object *o = walk_object(c, w, walk->at++);
+        struct cache_object *o = worker_object(c, w, walk->at++);
         if (walk_wants(o, walk->to))
             takes += cache_purge_apply(c, o) != o;
     }
@@ -121,11 +105,15 @@ static void count_orders(struct cache *c, struct cache_worker *w)
     struct purge_walk *walk = &w->walk;
     uint32_t orders = __atomic_load_n(&p->orders, __ATOMIC_RELAXED);
     uint32_t refused = __atomic_load_n(&p->refused, __ATOMIC_RELAXED);
+    uint32_t rules = __atomic_load_n(&p->rules, __ATOMIC_RELAXED);
+    if (orders == walk->orders && refused == walk->refused && rules == walk->rules)
+        return;
     counter_add(&w->counters.cache_purges_total, orders - walk->orders);
     counter_add(&w->counters.cache_purges_refused_total, refused - walk->refused);
-    counter_set(&w->counters.cache_purge_rules, __atomic_load_n(&p->rules, __ATOMIC_RELAXED));
+    counter_set(&w->counters.cache_purge_rules, rules);
     walk->orders = orders;
     walk->refused = refused;
+    walk->rules = rules;
 }
 
 void cache_purge_walk(struct cache *c, struct cache_worker *w)

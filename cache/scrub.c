@@ -22,19 +22,6 @@
 #define SCRUB_STEP_LEAST 16u /* looks at an object or a chunk: 64 KiB at most */
 #define SCRUB_STEP_MOST  128u
 
-static struct cache_object *scrub_object(const struct cache *c, const struct cache_worker *w)
-{
-    size_t pages = c->object_pages / c->workers * (size_t)(w - c->worker);
-    uint8_t *page = c->object_base + (pages + w->scrub.object / OBJECT_PER_PAGE) * OBJECT_PAGE;
-    return object_in_page((struct object_page *)page, w->scrub.object % OBJECT_PER_PAGE);
-}
-
-/* A free object's flags are looked at too, though nothing else may touch it. */
-__attribute__((no_sanitize("address"))) static bool is_linked(const struct cache_object *o)
-{
-    return o->flags & OBJECT_LINKED;
-}
-
 /* False: that was the last. */
 static bool scrub_next(struct cache_worker *w)
 {
@@ -50,8 +37,8 @@ static bool scrub_next(struct cache_worker *w)
  * round. */
 static bool scrub_look(struct cache *c, struct cache_worker *w)
 {
-    struct cache_object *o = scrub_object(c, w);
-    if (!is_linked(o) || object_state(o) != CACHE_COMPLETE)
+    struct cache_object *o = worker_object(c, w, w->scrub.object);
+    if (!object_is_linked(o) || object_state(o) != CACHE_COMPLETE)
         return scrub_next(w);
     bool damaged;
     struct cache_span span = cache_bytes_verified(o, w->scrub.offset, &damaged);

@@ -4,25 +4,17 @@
 
 #include <string.h>
 
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-}
+#include "base/ascii.h"
 
-/* RFC 9110 5.6.2 */
 static bool is_token(const char *p, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        char c = lower(p[i]);
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-              (c && strchr("!#$%&'*+-.^_`|~", c))))
-            return false;
-    }
-    return len > 0;
+    size_t n = 0;
+    while (n < len && ascii_is_tchar(p[n]))
+        n++;
+    return len > 0 && n == len;
 }
 
-/* --- names -------------------------------------------------------------------------------------
- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 bool cache_vary_next(const struct cache_vary *v, size_t *at, struct cache_name *name)
 {
@@ -38,8 +30,8 @@ bool cache_vary_next(const struct cache_vary *v, size_t *at, struct cache_name *
 static int name_compare(const char *name, size_t len, const struct cache_name *other)
 {
     for (size_t i = 0; i < len && i < other->len; i++)
-        if (lower(name[i]) != other->p[i])
-            return (unsigned char)lower(name[i]) < (unsigned char)other->p[i] ? -1 : 1;
+        if (ascii_lower(name[i]) != other->p[i])
+            return (unsigned char)ascii_lower(name[i]) < (unsigned char)other->p[i] ? -1 : 1;
     return len < other->len ? -1 : len > other->len;
 }
 
@@ -62,7 +54,7 @@ void cache_vary_add(struct cache_vary *v, const char *name, size_t len)
     }
     memmove(v->text + place + len + 1, v->text + place, v->len - place);
     for (size_t i = 0; i < len; i++)
-        v->text[place + i] = lower(name[i]);
+        v->text[place + i] = ascii_lower(name[i]);
     v->text[place + len] = ',';
     v->len = (uint16_t)(v->len + len + 1);
     v->names++;
@@ -124,8 +116,7 @@ bool cache_vary_read(struct cache_vary *v, const char *head, size_t len)
     return !v->any && v->names > 0;
 }
 
-/* --- keys --------------------------------------------------------------------------------------
- */
+/* --- keys ------------------------------------------------------------------------------------- */
 
 void cache_variant_begin(char out[static CACHE_VARIANT_PREFIX], size_t url_len, uint64_t nonce)
 {

@@ -74,11 +74,13 @@ bool cache_vary_read(struct cache_vary *v, const char *head, size_t len);
  * requests which mean the same share a variant. `raw` is the field's lines joined by ", "; NULL:
  * the request has no such field, which is not the same as an empty one, but for:
  *
- *   accept-encoding   which of br and gzip are acceptable (RFC 9110 12.5.3: q=0 and * count), or
- *                     "identity", also when it is absent. Browsers share one variant so; the price
- * is that an origin is not told of other codings. accept-language   lower case; white space and
- * empty members dropped about commas, semicolons accept            white space and empty members
- * likewise others            runs of white space made one space, outside of quoted strings
+ *   - accept-encoding: which of br and gzip are acceptable (RFC 9110 12.5.3: q=0 and * count), or
+ *     "identity", also when it is absent. Browsers share one variant so; the price is that an
+ *     origin is not told of other codings.
+ *   - accept-language: lower case; white space about commas and semicolons, and empty members, are
+ *     dropped.
+ *   - accept: white space and empty members likewise.
+ *   - others: runs of white space made one space, outside of quoted strings.
  */
 void cache_value_write(struct writer *w, const struct cache_name *name, const char *raw,
                        size_t len);

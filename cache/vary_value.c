@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/ascii.h"
 #include "cache/vary.h"
 
 /* With the control characters that no parser of heads lets through: they must not end a value. */
@@ -84,8 +85,7 @@ static void write_codings(struct writer *w, const char *p, size_t len)
     write_bytes(w, text, strlen(text));
 }
 
-/* --- others ------------------------------------------------------------------------------------
- */
+/* --- others ----------------------------------------------------------------------------------- */
 
 /* The end of the quoted string that begins at `i`, behind its quote; the end of all without one. */
 static size_t quoted_end(const char *p, size_t len, size_t i)
@@ -162,7 +162,7 @@ static void write_list(struct writer *w, const char *p, size_t len)
 static void lower(uint8_t *p, const uint8_t *end)
 {
     for (; p < end; p++)
-        *p = (uint8_t)(*p >= 'A' && *p <= 'Z' ? *p + ('a' - 'A') : *p);
+        *p = (uint8_t)ascii_lower((char)*p);
 }
 
 void cache_value_write(struct writer *w, const struct cache_name *name, const char *raw, size_t len)

@@ -5,8 +5,7 @@
  *
  *   saving    worker: walks, pins a batch --NODE_SAVED--> control --WRITE--> thread: file beside
  *             worker: unpins, walks on <---NODE_SAVE---- control <--done---     ... fsync, rename
- *   loading   thread: READ a batch, MACs --done--> control: policy, owner --NODE_LOAD--> all
- * workers
+ *   loading   thread: READ a batch, MACs -done-> control: policy, owner -NODE_LOAD-> all workers
  *
  * The thread does what may block (reads, writes, fsync) and nothing else, one task at a time; it
  * touches a task's memory between being told and telling, control outside of that (the mutex orders

@@ -40,8 +40,8 @@ enum restart_written {
 /* Creates the file beside `path`, mode 0600. False: ->error. */
 bool restart_write_begin(struct restart_writer *w, const char *path, const struct saved_key *key,
                          uint64_t limit);
-/* A complete object that is pinned, or whose owner stands still. `policy`: as proxy_policy_print.
- */
+/* A complete object that is pinned, or whose owner stands still. `policy` is what
+ * proxy_policy_print says of its key. */
 enum restart_written restart_write(struct restart_writer *w, const struct cache_object *o,
                                    unsigned heat, uint64_t policy);
 /* The head, and all of it to the disk; not yet under its name. False: ->error. */

@@ -106,8 +106,7 @@ struct dht_counters *dht_arena_counters(struct dht_arena *a)
     return &a->counters;
 }
 
-/* --- who asks, how often -----------------------------------------------------------------------
- */
+/* --- who asks, how often ---------------------------------------------------------------------- */
 
 uint16_t arena_prefix(const struct dht_arena *a, const struct addr *ip)
 {

@@ -41,8 +41,7 @@ static bool is_self(const struct dht_asker *a, const struct dht_id *id)
     return id_eq(id, &a->routes->self.id);
 }
 
-/* --- slots -------------------------------------------------------------------------------------
- */
+/* --- slots ------------------------------------------------------------------------------------ */
 
 static struct slot *slot_take(struct dht_arena *n, struct dht_asker *a)
 {
@@ -303,8 +302,7 @@ void dht_ping(struct dht_asker *a, const struct dht_ping *ping, struct now now)
     slot_send(a, s, ping, NULL, now);
 }
 
-/* --- replies ------------------------------------------------------------------------------------
- */
+/* --- replies ---------------------------------------------------------------------------------- */
 
 /* The slot that a reply belongs to: by its tid, from the address asked, by the ID asked. */
 static struct slot *reply_slot(struct dht_asker *a, const struct rpc *r)
@@ -432,8 +430,7 @@ void dht_asker_rpc(struct dht_asker *a, const struct rpc *answer, struct now now
         reply_take(a, s, answer, now);
 }
 
-/* --- time --------------------------------------------------------------------------------------
- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 static void note_silence(struct dht_asker *a, const struct slot *s, struct now now)
 {

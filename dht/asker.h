@@ -139,8 +139,7 @@ struct dht_asker {
     struct peers peers;
 };
 
-/* --- asker.c -----------------------------------------------------------------------------------
- */
+/* --- asker.c ---------------------------------------------------------------------------------- */
 
 /* Sends an RPC of a type to a lookup's hop; its slot is set. target: the hop that a RELAY is about,
  * else 0. False: no slot. What the port does not take is lost like on the way. */
@@ -161,8 +160,7 @@ void slot_fire(void *now, struct timer *t);
  * address where nobody is would make its silence count against it. */
 bool asker_is_bound(struct dht_asker *a, const struct dht_id *id, const struct endpoint *rpc);
 
-/* --- relay.c -----------------------------------------------------------------------------------
- */
+/* --- relay.c ---------------------------------------------------------------------------------- */
 
 /* What came of a question that we put for another; NULL: nothing. */
 void relay_answered(struct dht_asker *a, const struct slot_relay *to, const struct rpc *answer,
@@ -170,8 +168,7 @@ void relay_answered(struct dht_asker *a, const struct slot_relay *to, const stru
 /* Its slot is free again. */
 void relay_unlink(struct slot *s);
 
-/* --- path.c ------------------------------------------------------------------------------------
- */
+/* --- path.c ----------------------------------------------------------------------------------- */
 
 /* Has it this node itself as its first hop? */
 static inline bool path_has_self(const struct lookup *l)
@@ -216,8 +213,7 @@ int path_store_next(const struct lookup *l);
 /* After which time a second one is asked beside a hop. */
 uint64_t path_hedge_us(struct dht_asker *a, const struct lookup *l, const struct hop *h);
 
-/* --- lookup.c ----------------------------------------------------------------------------------
- */
+/* --- lookup.c --------------------------------------------------------------------------------- */
 
 /* What lookups hear of their RPCs. */
 void lookup_answered(struct dht_asker *a, struct lookup *l, unsigned hop, const struct rpc *answer,
@@ -233,14 +229,12 @@ void lookup_fire(void *now, struct timer *t);
 void lookup_step(struct dht_asker *a, struct lookup *l, struct now now);
 void lookup_free(struct lookup *l);
 
-/* --- lookup_start.c ----------------------------------------------------------------------------
- */
+/* --- lookup_start.c --------------------------------------------------------------------------- */
 
 /* Ends it without a word, with the asker. */
 void lookup_drop(struct lookup *l);
 
-/* --- lookup_chain.c ----------------------------------------------------------------------------
- */
+/* --- lookup_chain.c --------------------------------------------------------------------------- */
 
 /* index + 1 in the arena */
 uint32_t lookup_number(const struct lookup *l);

@@ -27,8 +27,7 @@ bool closer_better(const struct closer_merit *a, const struct closer_merit *b)
                         : distance_less(&b->distance, &a->distance);
 }
 
-/* --- where in the table ------------------------------------------------------------------------
- */
+/* --- where in the table ----------------------------------------------------------------------- */
 
 /* the first route that shares fewer than `prefix` bits with us */
 static uint32_t first_below(const struct dht_routes *routes, unsigned prefix)
@@ -85,8 +84,7 @@ static struct rpc_contact contact_of(const struct dht_routes *routes, uint32_t i
     return (struct rpc_contact){c->id, c->rpc};
 }
 
-/* --- closer by the rule ------------------------------------------------------------------------
- */
+/* --- closer by the rule ----------------------------------------------------------------------- */
 
 struct choice {
     bool any;
@@ -156,8 +154,7 @@ unsigned closer_contacts(const struct dht_routes *routes, unsigned level, const 
     return n;
 }
 
-/* --- the closest -------------------------------------------------------------------------------
- */
+/* --- the closest ------------------------------------------------------------------------------ */
 
 struct nearest {
     unsigned n;

@@ -425,8 +425,7 @@ void dht_asker_input(struct dht_asker *a, const struct datagram *reply, struct n
  * what is answered, from here. */
 void dht_relay(struct dht_asker *a, const struct rpc *ask, struct now now);
 
-/* --- membership: the control thread's ----------------------------------------------------------
- */
+/* --- membership: the control thread's --------------------------------------------------------- */
 
 /* The contacts that members' tables name by number: one for a node; a simulation's nodes share one.
  */

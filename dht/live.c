@@ -61,8 +61,7 @@ void live_destroy(struct live *l)
     free(l);
 }
 
-/* --- members -----------------------------------------------------------------------------------
- */
+/* --- members ---------------------------------------------------------------------------------- */
 
 uint32_t live_find_peer(const struct live *l, uint32_t peer)
 {
@@ -156,8 +155,7 @@ void live_heard(struct live *l, uint32_t peer, uint32_t incarnation, uint32_t rt
     live_probe_alive(l, m, now);
 }
 
-/* --- news we tell ------------------------------------------------------------------------------
- */
+/* --- news we tell ----------------------------------------------------------------------------- */
 
 /* SWIM, section 4.1: lambda log n times, memberlist's mult * ceil(log10(n + 1)) */
 unsigned live_retell(const struct live *l)
@@ -216,8 +214,7 @@ void live_leave(struct live *l, struct now now)
     tell_some(l, &news, now);
 }
 
-/* --- news we hear ------------------------------------------------------------------------------
- */
+/* --- news we hear ----------------------------------------------------------------------------- */
 
 static struct live_accuser *accuser_get(struct live *l, uint32_t peer, struct now now)
 {
@@ -358,8 +355,7 @@ void live_news_in(struct live *l, uint32_t from, const struct dht_news *news, un
     }
 }
 
-/* --- readers -----------------------------------------------------------------------------------
- */
+/* --- readers ---------------------------------------------------------------------------------- */
 
 uint32_t live_self_incarnation(const struct live *l)
 {

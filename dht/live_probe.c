@@ -26,8 +26,7 @@ void live_health_change(struct live *l, int by)
     l->health = (uint8_t)(h < 0 ? 0 : h < LIVE_HEALTH_MAX ? h : LIVE_HEALTH_MAX);
 }
 
-/* --- suspicion ---------------------------------------------------------------------------------
- */
+/* --- suspicion -------------------------------------------------------------------------------- */
 
 /* 1000 log10 n, at least 1000; log2 is taken as linear between powers of two (at most 3 % off) */
 static uint64_t log10_permille(uint32_t n)
@@ -92,8 +91,7 @@ static void suspect_due(struct live *l, struct live_member *m, struct now now)
     l->host.changed(l->host.ctx, m->peer, LIVE_DEAD);
 }
 
-/* --- one probe ---------------------------------------------------------------------------------
- */
+/* --- one probe -------------------------------------------------------------------------------- */
 
 void live_probe_begin(struct live *l, struct live_member *m, struct now now)
 {
@@ -204,8 +202,7 @@ void live_helped(struct live *l, uint32_t token, bool reached, struct now now)
     }
 }
 
-/* --- turns -------------------------------------------------------------------------------------
- */
+/* --- turns ------------------------------------------------------------------------------------ */
 
 static bool wants_probe(const struct live *l, const struct live_member *m, struct now now)
 {

@@ -36,8 +36,7 @@
 #define TELLS      2 /* holders that each may name then */
 #define RUNNERS    2 /* asked beyond those that should have copies: who joined since has none */
 
-/* --- results -----------------------------------------------------------------------------------
- */
+/* --- results ---------------------------------------------------------------------------------- */
 
 void lookup_free(struct lookup *l)
 {
@@ -199,8 +198,7 @@ static bool is_answered(const struct lookup *l)
     return l->answered || !l->asked;
 }
 
-/* --- steps ---------------------------------------------------------------------------------------
- */
+/* --- steps ------------------------------------------------------------------------------------ */
 
 static const uint8_t step_type[] = {[LOOKUP_GET] = RPC_GET,
                                     [LOOKUP_PUT] = RPC_WALK,
@@ -462,8 +460,7 @@ void lookup_fire(void *at, struct timer *t)
     lookup_step(a, l, now);
 }
 
-/* --- answers -------------------------------------------------------------------------------------
- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 /* The reverse phase: stored, and the next level goes on from here; or pop and try the next. */
 static void store_answered(struct dht_asker *a, struct lookup *l, struct hop *h,

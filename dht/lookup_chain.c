@@ -59,8 +59,7 @@ void chain_leave(struct lookup *l)
         *link = l->next_get;
 }
 
-/* --- negative memory ---------------------------------------------------------------------------
- */
+/* --- negative memory -------------------------------------------------------------------------- */
 
 static struct arena_negative *negative_at(struct dht_asker *a, uint64_t hash)
 {

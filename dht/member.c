@@ -159,8 +159,7 @@ void dht_member_heard(struct dht_member *m, const struct dht_sender *who,
     member_live_heard(m, peer, who, t, now);
 }
 
-/* --- walks -------------------------------------------------------------------------------------
- */
+/* --- walks ------------------------------------------------------------------------------------ */
 
 /* To a random ID that shares a prefix of that length with ours; 160: to our own. */
 struct dht_find member_find_near(struct dht_member *m, unsigned level, unsigned prefix)
@@ -265,8 +264,7 @@ void dht_member_leave(struct dht_member *m, struct now now)
     m->changed = true;
 }
 
-/* --- restarts ----------------------------------------------------------------------------------
- */
+/* --- restarts --------------------------------------------------------------------------------- */
 
 /* Those of the table, the nearest by round trip first: they are of our clusters. */
 void dht_member_save(const struct dht_member *m, struct dht_saved *out, struct now now)
@@ -307,8 +305,7 @@ void dht_member_restore(struct dht_member *m, const struct dht_saved *saved, uin
     m->changed = true;
 }
 
-/* --- snapshots ---------------------------------------------------------------------------------
- */
+/* --- snapshots -------------------------------------------------------------------------------- */
 
 bool dht_member_changed(const struct dht_member *m)
 {

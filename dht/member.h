@@ -102,8 +102,7 @@ void member_lose(struct dht_member *m, const struct endpoint *rpc);
 void member_ping(struct dht_member *m, uint32_t peer);
 struct dht_find member_find_near(struct dht_member *m, unsigned level, unsigned prefix);
 
-/* --- member_table.c ----------------------------------------------------------------------------
- */
+/* --- member_table.c --------------------------------------------------------------------------- */
 
 /* The levels at which a sender is of one cluster with us. */
 unsigned member_shared(const struct dht_member *m, const struct dht_sender *who);
@@ -118,8 +117,7 @@ void member_consider(struct dht_member *m, uint32_t peer, const struct dht_sende
 void member_detect(struct dht_member *m, struct now now);
 uint64_t member_detect_us(const struct dht_member *m);
 
-/* --- member_cluster.c --------------------------------------------------------------------------
- */
+/* --- member_cluster.c ------------------------------------------------------------------------- */
 
 bool member_clusters_create(struct dht_member *m, struct now now);
 void member_clusters_destroy(struct dht_member *m);
@@ -129,8 +127,7 @@ void member_clusters_gone(struct dht_member *m, uint32_t peer);
 void member_clusters_poll(struct dht_member *m, struct now now);
 uint64_t member_clusters_us(const struct dht_member *m);
 
-/* --- member_check.c ----------------------------------------------------------------------------
- */
+/* --- member_check.c --------------------------------------------------------------------------- */
 
 bool member_check_create(struct dht_member *m);
 void member_check_destroy(struct dht_member *m);
@@ -144,8 +141,7 @@ void member_dead(struct dht_member *m, uint32_t peer);
 void member_check_poll(struct dht_member *m, struct now now);
 uint64_t member_check_us(const struct dht_member *m);
 
-/* --- member_live.c -----------------------------------------------------------------------------
- */
+/* --- member_live.c ---------------------------------------------------------------------------- */
 
 bool member_live_create(struct dht_member *m, struct now now);
 void member_live_destroy(struct dht_member *m);

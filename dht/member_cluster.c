@@ -44,8 +44,7 @@ void member_clusters_gone(struct dht_member *m, uint32_t peer)
         cluster_gone(m->cluster[l], peer);
 }
 
-/* --- sizes -------------------------------------------------------------------------------------
- */
+/* --- sizes ------------------------------------------------------------------------------------ */
 
 /* From the walks, and from how far the last of our siblings (table.h) is: our own place is as
  * good as any, and they are known without asking. */
@@ -90,8 +89,7 @@ void dht_member_found(struct dht_member *m, const struct dht_find *find,
     size_add(&m->size[find->level], result->distance[RPC_CONTACTS - 1], RPC_CONTACTS, now);
 }
 
-/* --- decisions ---------------------------------------------------------------------------------
- */
+/* --- decisions -------------------------------------------------------------------------------- */
 
 /* Walks to random keys inside a cluster that is not ours; who answers is heard. */
 static void validate(struct dht_member *m, unsigned level, const struct cluster_action *a)

@@ -21,8 +21,7 @@ static struct dht_ping ping_of(const struct dht_member *m, uint32_t peer)
         .to = m->book->contact[peer].rpc, .has_who = true, .who = m->book->contact[peer].id};
 }
 
-/* --- what the detector wants -------------------------------------------------------------------
- */
+/* --- what the detector wants ------------------------------------------------------------------ */
 
 static void host_ping(void *ctx, uint32_t peer)
 {
@@ -110,8 +109,7 @@ void member_live_destroy(struct dht_member *m)
     free(m->asked);
 }
 
-/* --- whom it watches ---------------------------------------------------------------------------
- */
+/* --- whom it watches -------------------------------------------------------------------------- */
 
 /* The nearest level that has members enough. */
 static unsigned watched_level(const struct dht_member *m)
@@ -179,8 +177,7 @@ void member_live_forget(struct dht_member *m, uint32_t peer)
     }
 }
 
-/* --- what comes in -----------------------------------------------------------------------------
- */
+/* --- what comes in ---------------------------------------------------------------------------- */
 
 static void helper_said(struct dht_member *m, uint32_t helper, const struct dht_news *news,
                         struct now now)

@@ -172,8 +172,7 @@ void member_consider(struct dht_member *m, uint32_t peer, const struct dht_sende
         member_keep(m, peer, who, 0, now);
 }
 
-/* --- time --------------------------------------------------------------------------------------
- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 /* The longest unheard of a level, if that is long enough ago. */
 static void refresh(struct dht_member *m, struct now now)

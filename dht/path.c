@@ -2,8 +2,7 @@
 #include "dht/asker.h"
 #include "dht/closer.h"
 
-/* --- contacts ----------------------------------------------------------------------------------
- */
+/* --- contacts --------------------------------------------------------------------------------- */
 
 static int path_find(const struct lookup *l, const struct dht_id *id)
 {
@@ -177,8 +176,7 @@ uint64_t path_hedge_us(struct dht_asker *a, const struct lookup *l, const struct
     return peer_hedge_us(peers_find(&a->peers, &h->id), without);
 }
 
-/* --- whom to ask next ----------------------------------------------------------------------------
- */
+/* --- whom to ask next ------------------------------------------------------------------------- */
 
 /* The best so far of the lookup's own contacts and of the table: in a walk by the rule, else by
  * nearness alone. */

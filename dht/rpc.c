@@ -61,8 +61,7 @@ static size_t body_least(enum body b)
     }
 }
 
-/* --- fields, where there is known to be room ---------------------------------------------------
- */
+/* --- fields, where there is known to be room -------------------------------------------------- */
 
 static uint16_t get_u16(const uint8_t *p)
 {
@@ -162,8 +161,7 @@ static uint8_t *put_value(uint8_t *p, const struct dht_value *v)
     return p + RPC_VALUE;
 }
 
-/* --- reading ------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 /* 24 bits that must be zero. */
 static bool read_zeros(const uint8_t *p)
@@ -340,8 +338,7 @@ enum rpc_error rpc_read(const void *data, size_t len, const struct endpoint *fro
     return error;
 }
 
-/* --- writing ------------------------------------------------------------------------------------
- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 void rpc_head(const struct dht_sender *from, uint8_t head[RPC_HEAD])
 {

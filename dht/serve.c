@@ -17,8 +17,7 @@ void serving_init(struct serving *s, struct dht_store *store, const struct dht_r
             s->scope[l][moved] = store_scope(routes, l, moved, now);
 }
 
-/* --- at which level? ---------------------------------------------------------------------------
- */
+/* --- at which level? -------------------------------------------------------------------------- */
 
 static unsigned highest(unsigned levels)
 {
@@ -72,8 +71,7 @@ static const struct store_scope *scope_of(const struct serving *s, const struct 
     return &s->scope[level][w->moved && level == w->level];
 }
 
-/* --- answers -----------------------------------------------------------------------------------
- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 /* Room that is left goes to the closest of all, be they farther than we are: they have copies, or
  * may take one, and are asked where those before them are out of the asker's reach. */

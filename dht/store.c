@@ -60,8 +60,7 @@ void dht_store_destroy(struct dht_store *s)
     free(s);
 }
 
-/* --- finding -----------------------------------------------------------------------------------
- */
+/* --- finding ---------------------------------------------------------------------------------- */
 
 static_assert(STORE_WAYS == 8, "two registers of tags");
 
@@ -190,8 +189,7 @@ struct store_entry *store_find(struct dht_store *s, const struct dht_id *key, ui
     return NULL;
 }
 
-/* --- values ------------------------------------------------------------------------------------
- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 struct store_scope store_scope(const struct dht_routes *routes, unsigned level, bool moved,
                                struct now now)
@@ -365,8 +363,7 @@ static uint32_t entry_remaining(const struct dht_store *s, const struct store_en
     return most;
 }
 
-/* --- writing: what others may read meanwhile ---------------------------------------------------
- */
+/* --- writing: what others may read meanwhile -------------------------------------------------- */
 
 static void put32(uint32_t *to, uint32_t v)
 {

@@ -76,8 +76,7 @@ struct store_scope {
 struct store_scope store_scope(const struct dht_routes *routes, unsigned level, bool moved,
                                struct now now);
 
-/* --- any worker: reading -----------------------------------------------------------------------
- */
+/* --- any worker: reading ---------------------------------------------------------------------- */
 
 /* Who stores this key: its owner's. */
 static inline const struct dht_store *store_of(const struct dht_store *own,
@@ -115,8 +114,7 @@ unsigned store_write(const struct dht_store *s, const struct store_entry *e,
                      const struct store_scope *scope, const struct dht_id *but,
                      uint8_t out[static DHT_VALUES * RPC_VALUE]);
 
-/* --- the owner ---------------------------------------------------------------------------------
- */
+/* --- the owner -------------------------------------------------------------------------------- */
 
 struct store_entry *store_find(struct dht_store *s, const struct dht_id *key, uint64_t hash);
 

@@ -93,8 +93,7 @@ static unsigned sub_prefix(const struct dht_id *id, unsigned prefix)
     return sub;
 }
 
-/* --- room in a bucket --------------------------------------------------------------------------
- */
+/* --- room in a bucket ------------------------------------------------------------------------- */
 
 struct bucket {
     struct closer_range range;
@@ -176,8 +175,7 @@ unsigned table_wants(const struct table *t, uint32_t peer, unsigned levels, uint
     return wanted;
 }
 
-/* --- coming and going --------------------------------------------------------------------------
- */
+/* --- coming and going ------------------------------------------------------------------------- */
 
 static bool grow(struct table *t, uint32_t room)
 {

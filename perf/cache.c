@@ -45,8 +45,7 @@ static void round_measure(struct cache_run *r, unsigned batch)
     r->rounds++;
 }
 
-/* --- the table ---------------------------------------------------------------------------------
- */
+/* --- the table -------------------------------------------------------------------------------- */
 
 static double share(uint64_t part, uint64_t all)
 {
@@ -109,8 +108,7 @@ static void print_json(const struct cache_run *r, const struct perf_options *o, 
     printf(", \"command\": \"%s\", \"revision\": \"%s\"}\n", command, CORAL_REVISION);
 }
 
-/* --- the run -----------------------------------------------------------------------------------
- */
+/* --- the run ---------------------------------------------------------------------------------- */
 
 static bool measure_rounds(struct cache_run *r, const struct perf_options *o)
 {

@@ -86,16 +86,14 @@ struct cache_pair {
 bool cache_pair_run(const struct cache_bench *b, double s, unsigned n, double rate, double seconds,
                     unsigned cpu, struct cache_pair *out);
 
-/* --- runs of their own: as cache_run ------------------------------------------------------------
- */
+/* --- runs of their own: as cache_run ---------------------------------------------------------- */
 
 bool cache_memory_run(const struct perf_options *o, const char *command, char *error,
                       size_t error_len);
 bool cache_churn_run(const struct perf_options *o, const char *command, char *error,
                      size_t error_len);
 
-/* --- cache_purge.c ----------------------------------------------------------------------------
- */
+/* --- cache_purge.c ---------------------------------------------------------------------------- */
 
 /* Purges of a cache of tagged objects: what one costs, what gets cost before and after the walk has
  * come by, and what the walk costs. Prints its own table. */

@@ -153,7 +153,13 @@ static bool open_cache(struct churn *c, uint32_t objects, bool known)
 
 static void print_json(const struct churn run[2], const char *command)
 {
-    printf("{\"name\": \"cache\", \"op\": \"churn\", \"budget_bytes\": %zu", run[0].budget);
+#ifdef CACHE_ARENAS
+    const char *arenas = "true";
+#else
+    const char *arenas = "false"; /* heads are the process heap's, which maps them as they come */
+#endif
+    printf("{\"name\": \"cache\", \"op\": \"churn\", \"arenas\": %s, \"budget_bytes\": %zu", arenas,
+           run[0].budget);
     for (unsigned k = 0; k < 2; k++) {
         const struct churn *c = &run[k];
         double most = 0;

@@ -14,8 +14,7 @@
 #define FRESH   ((uint64_t)1 << 32) /* the first number beyond the catalogue */
 #define SCATTER 2654435761u /* a prime: its multiples visit all of a catalogue in no order */
 
-/* --- objects: all about one follows from its number
- * ------------------------------------------------ */
+/* --- objects: all about one follows from its number ------------------------------------------- */
 
 static void hex_write(char *out, uint64_t x)
 {
@@ -99,8 +98,7 @@ static bool store(const struct cache_bench *b, struct hash128 h, const char *key
     return whole;
 }
 
-/* --- the cache ----------------------------------------------------------------------------------
- */
+/* --- the cache -------------------------------------------------------------------------------- */
 
 void cache_bench_poll(const struct cache_bench *b)
 {
@@ -206,8 +204,7 @@ void cache_bench_close(struct cache_bench *b)
     memory_free(b->qsbr, rte_rcu_qsbr_get_memsize(CACHE_BENCH_THREADS), 1);
 }
 
-/* --- windows ------------------------------------------------------------------------------------
- */
+/* --- windows ---------------------------------------------------------------------------------- */
 
 struct cache_load *cache_load_new(const struct cache_bench *b, double s, uint64_t seed)
 {

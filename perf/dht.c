@@ -39,8 +39,7 @@ struct dht_run {
     double all[WORLDS][ROUNDS], tags[WORLDS][ROUNDS], hops[WORLDS][ROUNDS];
 };
 
-/* --- the node ----------------------------------------------------------------------------------
- */
+/* --- the node --------------------------------------------------------------------------------- */
 
 static struct dht_contact node_make(unsigned i)
 {
@@ -119,8 +118,7 @@ struct dht_sender dht_bench_sender(const struct dht_bench *b, unsigned node)
     return s;
 }
 
-/* --- rounds ------------------------------------------------------------------------------------
- */
+/* --- rounds ----------------------------------------------------------------------------------- */
 
 static void round_measure(struct dht_run *r)
 {
@@ -155,8 +153,7 @@ static double cycles(struct dht_run *r, double *tsc)
     return median(r, tsc) * r->calibration.ratio;
 }
 
-/* --- the table ---------------------------------------------------------------------------------
- */
+/* --- the table -------------------------------------------------------------------------------- */
 
 static void print_table(struct dht_run *r, uint32_t keys)
 {
@@ -200,8 +197,7 @@ static void print_json(struct dht_run *r, uint32_t keys, const char *command)
     printf("]}\n");
 }
 
-/* --- the run -----------------------------------------------------------------------------------
- */
+/* --- the run ---------------------------------------------------------------------------------- */
 
 /* False: --op names none. */
 static bool choose(struct dht_run *r, const char *op)

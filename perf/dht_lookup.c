@@ -71,8 +71,7 @@ static void done(void *ctx, const struct dht_result *result, struct now now)
     *a->errors += result->end != DHT_FOUND || result->n != DHT_VALUES;
 }
 
-/* --- everybody else ----------------------------------------------------------------------------
- */
+/* --- everybody else --------------------------------------------------------------------------- */
 
 static int by_id(const void *x, const void *y, void *ctx)
 {
@@ -151,8 +150,7 @@ static void answers_write(struct dht_asking *a)
     a->answers = a->questions;
 }
 
-/* --- a window ----------------------------------------------------------------------------------
- */
+/* --- a window --------------------------------------------------------------------------------- */
 
 struct dht_asking *dht_asking_new(struct dht_bench *b, unsigned nodes)
 {

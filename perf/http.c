@@ -62,8 +62,7 @@ struct http {
 #define CLIENT_NET 0x0a000010u
 #define ORIGIN_IP  0x0a000010u /* the generator's first */
 
-/* --- the origin: one answer a connection
- * ----------------------------------------------------------- */
+/* --- the origin: one answer a connection ------------------------------------------------------ */
 
 static size_t origin_received(struct stream *s, const uint8_t *data, size_t len, struct now now)
 {
@@ -99,8 +98,7 @@ static bool origin_accept(void *ctx, struct stream *s, struct now now)
     return true;
 }
 
-/* --- clients
- * ------------------------------------------------------------------------------------------ */
+/* --- clients ---------------------------------------------------------------------------------- */
 
 static void ask(struct client *c, uint64_t since_tsc)
 {
@@ -236,8 +234,7 @@ static bool client_open(struct http *h)
     return true;
 }
 
-/* --- turns
- * ---------------------------------------------------------------------------------------------- */
+/* --- turns ------------------------------------------------------------------------------------ */
 
 /* The open loop: each request has its time, whether or not the node keeps up, and is measured
  * from there; one that finds no connection free for a second is given up. */
@@ -300,8 +297,7 @@ static void both_turn(void *ctx)
     generator_turn(ctx);
 }
 
-/* --- the run
- * ---------------------------------------------------------------------------------------------- */
+/* --- the run ---------------------------------------------------------------------------------- */
 
 static bool make_node(struct http *h, const struct view *view, char *error, size_t error_len)
 {

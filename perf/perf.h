@@ -92,8 +92,7 @@ void measure_windows(double seconds, const uint64_t *ops, const uint64_t *busy_t
 double measure_median(double *value, unsigned n);
 double measure_clock(void); /* seconds */
 
-/* --- runs; false with `error`
- * ---------------------------------------------------------------------- */
+/* --- runs; false with `error` ----------------------------------------------------------------- */
 
 bool echo_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len);
 bool tcp_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len);
@@ -103,8 +102,7 @@ bool mac_run(const struct perf_options *o, const char *command, char *error, siz
 bool dht_run(const struct perf_options *o, const char *command, char *error, size_t error_len);
 bool cache_run(const struct perf_options *o, const char *command, char *error, size_t error_len);
 
-/* --- host.c
- * ---------------------------------------------------------------------------------------- */
+/* --- host.c ----------------------------------------------------------------------------------- */
 
 #define HOST_OUT 64
 

@@ -8,8 +8,7 @@
 
 #define TIMERS_A_POLL 256
 
-/* --- exchanges: taking, ending -------------------------------------------------------------------
- */
+/* --- exchanges: taking, ending ---------------------------------------------------------------- */
 
 static struct http_exchange *exchange_take(struct http_client *c)
 {
@@ -90,8 +89,7 @@ void http_exchange_resume(struct http_exchange *x)
         stream_resume(x->conn->stream);
 }
 
-/* --- the request
- * -------------------------------------------------------------------------------------- */
+/* --- the request ------------------------------------------------------------------------------ */
 
 static void send_request(struct http_client_conn *k, struct now now)
 {
@@ -199,8 +197,7 @@ static void retry(struct http_exchange *x, bool gone, struct now now)
         report(x, HTTP_FAIL_CONNECT, now);
 }
 
-/* --- the response
- * --------------------------------------------------------------------------------------- */
+/* --- the response ----------------------------------------------------------------------------- */
 
 /* The body is whole. `rest`: bytes after it, which nobody asked for. */
 static void complete(struct http_client_conn *k, bool rest, struct now now)
@@ -338,8 +335,7 @@ static void after_eof(struct http_client_conn *k, struct now now)
         fail(x, HTTP_FAIL_EARLY, now);
 }
 
-/* --- stream events
- * ---------------------------------------------------------------------------------------- */
+/* --- stream events ---------------------------------------------------------------------------- */
 
 static void on_opened(struct stream *s, struct now now)
 {
@@ -461,9 +457,7 @@ const struct stream_events http_client_events = {
     .place = on_place,
 };
 
-/* --- time
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 static void fire(void *ctx, struct timer *t)
 {
@@ -500,9 +494,7 @@ static void fire(void *ctx, struct timer *t)
     }
 }
 
-/* --- the client
- * -------------------------------------------------------------------------------------------------
- */
+/* --- the client ------------------------------------------------------------------------------- */
 
 struct http_client *http_client_create(const struct http_client_config *config,
                                        const struct http_client_host *host, struct now now)

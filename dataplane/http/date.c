@@ -96,7 +96,7 @@ static bool read_form(struct http_text t, const char *form, struct civil *c)
             ok = read_year(p, *form == 'Y', &c->year);
             break;
         default:
-            ok = http_lower(*p) == http_lower(*form);
+            ok = ascii_lower(*p) == ascii_lower(*form);
         }
         if (!ok)
             return false;

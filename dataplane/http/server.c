@@ -13,8 +13,7 @@
 
 static const struct stream_events server_events;
 
-/* --- time: one lazy timer a connection ----------------------------------------------------------
- */
+/* --- time: one lazy timer a connection -------------------------------------------------------- */
 
 static void arm(struct http_conn *c, uint64_t due_us)
 {
@@ -62,8 +61,7 @@ static struct http_conn *idlest(struct http_server *s)
     return best;
 }
 
-/* --- phases
- * --------------------------------------------------------------------------------------- */
+/* --- phases ----------------------------------------------------------------------------------- */
 
 static void enter(struct http_conn *c, enum http_phase phase, struct now now)
 {
@@ -187,8 +185,7 @@ static void fire(void *ctx, struct timer *t)
     arm(c, now.mono_us + stall_step(s));
 }
 
-/* --- requests
- * --------------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 /* Answers what can't be read and closes; everything offered is dropped. */
 static void refuse_malformed(struct http_conn *c, enum http_error e, struct now now)
@@ -329,8 +326,7 @@ static const struct stream_events server_events = {
     .closed = on_closed,
 };
 
-/* --- the server
- * --------------------------------------------------------------------------------------- */
+/* --- the server ------------------------------------------------------------------------------- */
 
 bool http_server_accept(void *server, struct stream *stream, struct now now)
 {

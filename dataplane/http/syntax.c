@@ -38,7 +38,7 @@ const uint8_t http_char[256] = {
 bool http_text_is(struct http_text t, const char *lower)
 {
     for (uint32_t i = 0; i < t.len; i++)
-        if (lower[i] == 0 || http_lower(t.p[i]) != lower[i])
+        if (lower[i] == 0 || ascii_lower(t.p[i]) != lower[i])
             return false;
     return lower[t.len] == 0;
 }

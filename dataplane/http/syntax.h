@@ -3,6 +3,7 @@
 #ifndef CORAL_HTTP_SYNTAX_H
 #define CORAL_HTTP_SYNTAX_H
 
+#include "base/ascii.h"
 #include "dataplane/http/http.h"
 
 enum {
@@ -25,17 +26,12 @@ static inline bool http_is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static inline char http_lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
-
 /* value of a hex digit, -1 for anything else */
 static inline int http_hex(char c)
 {
     if (http_is_digit(c))
         return c - '0';
-    char l = http_lower(c);
+    char l = ascii_lower(c);
     return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
 }
 

@@ -24,7 +24,7 @@ static uint32_t host_write(struct http_text t, char out[static HOST_MAX + 1])
     if (t.len && t.p[0] == '[') {
         n = len = literal_len(t);
         for (uint32_t i = 0; i < len && len <= HOST_MAX; i++)
-            name[i] = http_lower(t.p[i]);
+            name[i] = ascii_lower(t.p[i]);
     } else {
         n = len = (uint32_t)scan_host(t.p, t.p + t.len, name, HOST_MAX);
         if (len < t.len && t.p[len] == '.')

@@ -403,8 +403,10 @@ static void memory_timer(struct fill *f, struct now now)
         http_exchange_resume(f->x);
 }
 
-static void exchange_timer(struct fill *f, uint64_t limit_us, struct now now)
+static void exchange_timer(struct fill *f, uint64_t peer_us, struct now now)
 {
+    bool client = f->streaming && upload_pending(f->streaming); /* he may be who is slow */
+    uint64_t limit_us = f->kind == SOURCE_PEER ? peer_us : client ? PROXY_BODY_US : PROXY_ORIGIN_US;
     if (f->starved || now.mono_us - f->progress_us < limit_us) {
         uint64_t from = f->starved ? now.mono_us : f->progress_us;
         alarm_set(f->proxy, &f->alarm, from + limit_us);
@@ -437,13 +439,13 @@ void fill_timer(struct fill *f, struct now now)
         fill_agenda(f);
         break;
     case FILL_HEAD:
-        exchange_timer(f, f->kind == SOURCE_PEER ? PROXY_PEER_HEAD_US : PROXY_ORIGIN_US, now);
+        exchange_timer(f, PROXY_PEER_HEAD_US, now);
         break;
     case FILL_BODY:
         if (f->short_us)
             memory_timer(f, now);
         else
-            exchange_timer(f, f->kind == SOURCE_PEER ? PROXY_PEER_STALL_US : PROXY_ORIGIN_US, now);
+            exchange_timer(f, PROXY_PEER_STALL_US, now);
         break;
     default:
         break;

@@ -4,8 +4,7 @@
  * any more. The owner of each key forgets it before the client hears that the request has worked,
  * so that whoever asks after that finds what is new.
  *
- *   R: FORGET{forget} --> O: unlinks, withdraws its reference, FORGOTTEN{forget} --> R: the head
- * goes out
+ *   R: FORGET{forget} --> O: unlinks, withdraws its reference, FORGOTTEN{forget} --> R: answers
  */
 #include <string.h>
 

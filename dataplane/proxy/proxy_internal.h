@@ -65,6 +65,7 @@ enum {
 #define PROXY_PEER_HEAD_US    (5ull * 1000000)  /* a peer may itself wait for the origin's head */
 #define PROXY_PEER_STALL_US   (10ull * 1000000) /* a live peer may be without progress itself */
 #define PROXY_ORIGIN_US       (60ull * 1000000) /* backstop behind the HTTP client's time-outs */
+#define PROXY_BODY_US         (90ull * 1000000) /* and behind the server's, for a request's body */
 #define PROXY_MEMORY_US       (5ull * 1000)     /* between tries to append to a full cache */
 #define PROXY_MEMORY_LIMIT_US (2ull * 1000000)  /* then the fill fails */
 #define PROXY_LINGER_US       (10ull * 1000)    /* an object stays pinned after its last use here */
@@ -286,7 +287,9 @@ unsigned upload_how(const struct request *r);
 /* As of struct http_handler. */
 size_t upload_body(struct proxy *p, struct request *r, const uint8_t *data, size_t len,
                    struct now now);
-void upload_body_end(struct request *r);
+void upload_body_end(struct proxy *p, struct request *r, struct now now);
+/* Has it a body that has not come whole? */
+bool upload_pending(const struct request *r);
 void upload_gone(struct request *r);
 /* As of struct http_exchange_events. */
 void upload_writable(struct fill *f, struct http_exchange *x);

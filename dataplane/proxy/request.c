@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A request from its head to the decision: cache, owner, or straight to the origin. */
-#include <ctype.h>
 #include <string.h>
-#include <strings.h>
 
+#include "base/ascii.h"
 #include "dataplane/proxy/proxy_internal.h"
 
 static void post_sent(struct proxy *p, struct post *post)
@@ -188,7 +187,7 @@ static const char *plain_name(const struct http_field *f, char out[static 64])
 {
     size_t n = f->name.len < 63 ? f->name.len : 63;
     for (size_t i = 0; i < n; i++)
-        out[i] = f->name.p[i] == '_' ? '-' : (char)tolower((unsigned char)f->name.p[i]);
+        out[i] = f->name.p[i] == '_' ? '-' : ascii_lower(f->name.p[i]);
     out[n] = 0;
     return out;
 }
@@ -205,8 +204,9 @@ bool request_is_secret(const struct http_head *h)
 bool request_field_shared(const struct http_head *h, const struct http_field *f)
 {
     char name[64];
-    return f->known != HTTP_COOKIE && request_field_selects(h, f, false) &&
-           !field_misleads(plain_name(f, name));
+    plain_name(f, name);
+    return f->known != HTTP_COOKIE && request_field_selects(h, f, false) && !field_misleads(name) &&
+           !field_is_secret(name);
 }
 
 static void write_fields(struct head_writer *w, const struct http_head *h, bool open)
@@ -475,7 +475,7 @@ static void on_body_end(void *ctx, struct http_conn *c, void *request, struct no
     (void)c;
     p->now = now;
     if (request)
-        upload_body_end(request);
+        upload_body_end(p, request, now);
 }
 
 struct http_handler proxy_handler(struct proxy *p)

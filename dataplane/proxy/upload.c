@@ -52,25 +52,39 @@ static struct fill *upload_fill(const struct request *r)
     return f && f->streaming == r ? f : NULL;
 }
 
+/* For the origin, or for the client: the server gives him up before this alarm goes off. */
+static void upload_wait(struct proxy *p, struct request *r, uint64_t wait_us, struct now now)
+{
+    if (r->state == REQUEST_WAITING)
+        alarm_set(p, &r->alarm, now.mono_us + wait_us);
+    else
+        alarm_set(p, &r->alarm, now.mono_us + PROXY_STALL_US);
+}
+
+bool upload_pending(const struct request *r)
+{
+    return r->has_body && !r->body_ended;
+}
+
 size_t upload_body(struct proxy *p, struct request *r, const uint8_t *data, size_t len,
                    struct now now)
 {
     struct fill *f = upload_fill(r);
-    if (!f || !f->x)
-        return 0; /* no connection stands yet */
-    size_t n = http_exchange_body(f->x, data, len, now);
-    if (n == 0)
+    if (!f)
         return 0;
-    f->progress_us = now.mono_us;
-    alarm_set(p, &r->alarm,
-              now.mono_us + (r->state == REQUEST_WAITING ? PROXY_WAIT_US : PROXY_STALL_US));
+    size_t n = f->x ? http_exchange_body(f->x, data, len, now) : 0; /* no connection stands yet */
+    if (n)
+        f->progress_us = now.mono_us;
+    upload_wait(p, r, n == len ? PROXY_BODY_US : PROXY_WAIT_US, now);
     return n;
 }
 
-void upload_body_end(struct request *r)
+void upload_body_end(struct proxy *p, struct request *r, struct now now)
 {
     struct fill *f = upload_fill(r);
     r->body_ended = true;
+    if (f)
+        upload_wait(p, r, PROXY_WAIT_US, now);
     if (f && f->x)
         http_exchange_body_end(f->x);
 }
@@ -90,7 +104,7 @@ void upload_writable(struct fill *f, struct http_exchange *x)
 void upload_gone(struct request *r)
 {
     struct fill *f = upload_fill(r);
-    if (!f || r->body_ended || !r->has_body || f->state == FILL_ENDED)
+    if (!f || !upload_pending(r) || f->state == FILL_ENDED)
         return;
     f->broken = true;
     fill_agenda(f);

@@ -26,8 +26,7 @@
 
 static const char accept_encoding[] = "accept-encoding";
 
-/* --- what requests and fills say ---------------------------------------------------------------
- */
+/* --- what requests and fills say -------------------------------------------------------------- */
 
 /* What is kept of a long head are the lines alone: with a request line they are read as any. */
 static bool parse_kept(const struct request *r, char *text, size_t room, struct http_head *h)
@@ -225,8 +224,7 @@ bool vary_suits(const struct fill *f, const struct request *r)
            memcmp(theirs, ours, sizeof(ours) - writer_left(&b)) == 0;
 }
 
-/* --- R -----------------------------------------------------------------------------------------
- */
+/* --- R ---------------------------------------------------------------------------------------- */
 
 static bool read_primary(const struct cache_object *o, struct cache_vary *v)
 {
@@ -261,8 +259,7 @@ void vary_select_all(struct proxy *p, struct request **batch, struct cache_probe
     }
 }
 
-/* --- O -----------------------------------------------------------------------------------------
- */
+/* --- O ---------------------------------------------------------------------------------------- */
 
 static const struct cache_object *lookup(struct proxy *p, struct http_text key)
 {

@@ -110,8 +110,7 @@ static struct rte_mbuf *reference_frame(struct worker *w, uint8_t port, const st
     return m;
 }
 
-/* --- payload
- * -------------------------------------------------------------------------------------- */
+/* --- payload ---------------------------------------------------------------------------------- */
 
 struct payload {
     uint64_t sum;
@@ -275,8 +274,7 @@ bool emit_segment(void *ctx, const struct tcp_out *o)
     return true;
 }
 
-/* --- datagrams
- * ------------------------------------------------------------------------------------- */
+/* --- datagrams -------------------------------------------------------------------------------- */
 
 /* To ourselves: as if it had come in, to the worker that it is for. */
 static bool loop_back(struct worker *w, uint8_t port, struct rte_mbuf *m,

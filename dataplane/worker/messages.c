@@ -54,8 +54,7 @@ static void neighbour_told(struct worker *w, const struct message *m)
     w->neighbour_new = true;
 }
 
-/* --- ICMP errors: a port hashes them by their own header, so they come to anybody --------------
- */
+/* --- ICMP errors: a port hashes them by their own header, so they come to anybody ------------- */
 
 static void icmp_take(struct worker *w, const struct net_icmp_error *e)
 {
@@ -263,8 +262,7 @@ bool messages_poll(struct worker *w)
     return n + commands > 0 || shown;
 }
 
-/* --- events
- * --------------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 void event_post(struct worker *w, const struct node_event *e)
 {

@@ -69,8 +69,7 @@ static uint64_t bytes_of(uint64_t bytes)
     return ENTRY_BYTES + CORAL_HEAD_BYTES + lines_of(bytes, bytes) * LINE;
 }
 
-/* --- ghosts -------------------------------------------------------------------------------------
- */
+/* --- ghosts ----------------------------------------------------------------------------------- */
 
 static struct ghost *ghost_set(struct coral *c, uint32_t object, uint16_t *print)
 {
@@ -109,8 +108,7 @@ static bool ghost_take(struct coral *c, uint32_t object)
     return false;
 }
 
-/* --- eviction -----------------------------------------------------------------------------------
- */
+/* --- eviction --------------------------------------------------------------------------------- */
 
 static void push(struct coral *c, uint32_t object, enum where where)
 {

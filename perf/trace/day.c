@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * CoralCDN's day, by what was told of it: URLs in four classes, each with its share of requests and
- * of bytes. Within a class a URL's requests fall with its rank by a power that meets the next class
- * where it begins and gives the class its share:
+ * CoralCDN's day, by what was told of it: URLs in four tiers, each with its share of requests and
+ * of bytes. Within a tier a URL's requests fall with its rank by a power that meets the next tier
+ * where it begins and gives the tier its share:
  *
  *      requests
  *         |\          top 0.01 %: 38 % of requests, 52 MB
@@ -13,14 +13,14 @@
  *
  * The order of the requests is random: nothing was told of the hours. Other numbers of URLs and
  * requests keep the shares (and the bytes a URL) as long as they leave two requests each for the
- * third class.
+ * third tier.
  */
 #include <math.h>
 #include <stdlib.h>
 
 #include "perf/trace/generate.h"
 
-#define CLASSES    4
+#define TIERS      4
 #define BYTES_TOP  52e6 /* of 596,000 URLs */
 #define BYTES_ONE  1.8e9
 #define URLS       596000.0
@@ -28,19 +28,18 @@
 #define TOP_SHARE  0.38
 #define ONE_SHARE  0.80
 
-struct class
-{
+struct tier {
     uint32_t first, end;    /* ranks from 0 */
     double requests, bytes; /* bytes 0: as they fall */
 };
 
-/* Requests of rank r, counted from the class' last one, which has `least`. */
-static double at_rank(const struct class *c, uint32_t r, double least, double power)
+/* Requests of rank r, counted from the tier's last one, which has `least`. */
+static double at_rank(const struct tier *c, uint32_t r, double least, double power)
 {
     return least * pow((double)c->end / (r + 1.0), power);
 }
 
-static double total(const struct class *c, double least, double power)
+static double total(const struct tier *c, double least, double power)
 {
     double sum = 0;
     for (uint32_t r = c->first; r < c->end; r++)
@@ -48,8 +47,8 @@ static double total(const struct class *c, double least, double power)
     return sum;
 }
 
-/* The power by which the class has its requests; 0 when it has too few. */
-static double power_for(const struct class *c, double least)
+/* The power by which the tier has its requests; 0 when it has too few. */
+static double power_for(const struct tier *c, double least)
 {
     double low = 0, high = 8;
     for (unsigned i = 0; i < 40; i++) {
@@ -63,7 +62,7 @@ static double power_for(const struct class *c, double least)
 }
 
 /* Whole numbers, the rounding's rest carried on, so that the sum is right within one. */
-static void count_class(const struct class *c, double least, uint32_t *count)
+static void count_tier(const struct tier *c, double least, uint32_t *count)
 {
     double power = power_for(c, least), scale = c->requests / total(c, least, power), rest = 0;
     for (uint32_t r = c->first; r < c->end; r++) {
@@ -73,8 +72,8 @@ static void count_class(const struct class *c, double least, uint32_t *count)
     }
 }
 
-/* Sizes of the class, scaled to its bytes. */
-static void size_class(const struct class *c, uint64_t seed, uint32_t *size)
+/* Sizes of the tier, scaled to its bytes. */
+static void size_tier(const struct tier *c, uint64_t seed, uint32_t *size)
 {
     double sum = 0;
     for (uint32_t r = c->first; r < c->end; r++)
@@ -92,18 +91,18 @@ static void plan(const struct generate_options *o, uint32_t *count, uint32_t *si
     uint32_t once = (uint32_t)(n * ONCE_SHARE + 0.5), more = o->objects - once;
     top = top ? top : 1;
     one = one > top ? one : top + 1;
-    struct class class[CLASSES] = {
+    struct tier tier[TIERS] = {
         {0, top, TOP_SHARE * m, BYTES_TOP * scale},
         {top, one, (ONE_SHARE - TOP_SHARE) * m, (BYTES_ONE - BYTES_TOP) * scale},
         {one, more, (1 - ONE_SHARE) * m - once, 0},
         {more, o->objects, once, 0},
     };
     double least = 1;
-    for (unsigned i = CLASSES; i-- > 0;) {
-        count_class(&class[i], least, count);
-        size_class(&class[i], o -> seed, size);
-        least = count[class[i].first];
-        least = i == CLASSES - 1 ? 2 : least;
+    for (unsigned i = TIERS; i-- > 0;) {
+        count_tier(&tier[i], least, count);
+        size_tier(&tier[i], o->seed, size);
+        least = count[tier[i].first];
+        least = i == TIERS - 1 ? 2 : least;
     }
 }
 

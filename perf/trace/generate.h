@@ -43,19 +43,16 @@ bool generate_defaults(const char *kind, struct generate_options *o);
 /* Adds the requests to an empty trace. False: no memory, or the trace takes fewer. */
 bool generate(const struct generate_options *o, struct trace *t);
 
-/* --- day.c --------------------------------------------------------------------------------------
- */
+/* --- day.c ------------------------------------------------------------------------------------ */
 
 bool generate_day(const struct generate_options *o, struct trace *t);
 
-/* --- sizes.c ------------------------------------------------------------------------------------
- */
+/* --- sizes.c ---------------------------------------------------------------------------------- */
 
 /* An object's size, by seed and ID alone. */
 uint32_t generate_size(enum generate_sizes sizes, uint64_t seed, uint64_t id);
 
-/* --- popularity.c: draws from weights in constant time (Vose's alias method)
- * ------------------------ */
+/* --- popularity.c: draws from weights in constant time (Vose's alias method) ------------------ */
 
 struct popularity {
     uint32_t n, *other;

@@ -261,8 +261,7 @@ static int read_options(int argc, char **argv, struct options *o)
     return -1;
 }
 
-/* --- the trace ----------------------------------------------------------------------------------
- */
+/* --- the trace -------------------------------------------------------------------------------- */
 
 struct shown {
     const char *file;
@@ -345,8 +344,7 @@ static void make_unit(struct trace *t)
     t->requested_bytes = t->requests;
 }
 
-/* --- runs and their report ----------------------------------------------------------------------
- */
+/* --- runs and their report -------------------------------------------------------------------- */
 
 static double ratio(uint64_t part, uint64_t whole)
 {

@@ -29,8 +29,7 @@ struct s3fifo {
     struct queue small, main, ghost;
 };
 
-/* --- the queues ---------------------------------------------------------------------------------
- */
+/* --- the queues ------------------------------------------------------------------------------- */
 
 static struct queue *queue_of(struct s3fifo *s, enum where where)
 {

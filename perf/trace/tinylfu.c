@@ -2,9 +2,9 @@
 /*
  * W-TinyLFU (Einziger, Friedman, Manes, ACM TOS 2017, 4), shares in bytes:
  *
- *   new --> [ window, 1 %, LRU ] --out of it--> [ probation, LRU ] --used--> [ protected, 79 %, LRU
- * ]
- *                                    '--------------- ^  <-- too many -------------'
+ *   new -> [ window, 1 %, LRU ] -out of it-> [ probation, LRU ] -used-> [ protected, 79 %, LRU ]
+ *                                                       ^                       |
+ *                                                       '------ too many -------'
  * When all are full, who comes out of the window and the oldest on probation are compared by the
  * sketch: the one asked for more often stays, at equal counts the older one. Sizes play no part in
  * it: a newcomer that has won puts out as many of the oldest as it takes.

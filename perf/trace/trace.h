@@ -48,8 +48,7 @@ bool trace_add(struct trace *t, uint64_t time_s, uint64_t id, uint32_t bytes);
 /* After the last request, before a policy looks at it. False: no memory. */
 bool trace_finish(struct trace *t);
 
-/* --- write.c: as text (time,id,size) or in oracleGeneral's records (parse.h draws them) --------
- */
+/* --- write.c: as text (time,id,size) or in oracleGeneral's records (parse.h draws them) ------- */
 
 bool trace_write(const struct trace *t, const char *path, bool oracle);
 

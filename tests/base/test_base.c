@@ -8,8 +8,7 @@
 #include "base/rng.h"
 #include "base/wheel.h"
 
-/* --- the wheel against a model: an array of deadlines ------------------------------------------
- */
+/* --- the wheel against a model: an array of deadlines ----------------------------------------- */
 
 #define TIMERS 200
 
@@ -108,8 +107,7 @@ Test(wheel, fires_no_more_than_asked_and_loses_none)
     cr_assert_eq(w.wheel.armed, 0);
 }
 
-/* --- addresses ----------------------------------------------------------------------------------
- */
+/* --- addresses -------------------------------------------------------------------------------- */
 
 Test(addr, parses_and_writes_both_families)
 {
@@ -189,8 +187,7 @@ Test(addr, prefixes_count_in_their_family)
     cr_assert_not(addr_in_prefix(&a, &net, 64));
 }
 
-/* --- random numbers, histogram, cursor -----------------------------------------------------------
- */
+/* --- random numbers, histogram, cursor -------------------------------------------------------- */
 
 Test(rng, a_seed_replays_and_bounds_hold)
 {

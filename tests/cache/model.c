@@ -87,8 +87,7 @@ static bool state_new(struct run *r, const struct state *s)
     return true;
 }
 
-/* --- one step ------------------------------------------------------------------------------------
- */
+/* --- one step --------------------------------------------------------------------------------- */
 
 static bool ordered(const uint8_t access[MODEL_THREADS], const struct view *v)
 {
@@ -262,8 +261,7 @@ static void step(struct run *r, struct state *s, unsigned t, unsigned which)
     }
 }
 
-/* --- all of them ---------------------------------------------------------------------------------
- */
+/* --- all of them ------------------------------------------------------------------------------ */
 
 static void explore(struct run *r, const struct state *s)
 {

@@ -49,8 +49,7 @@ static void key_of(char out[static KEY_ROOM], unsigned i)
     snprintf(out, KEY_ROOM, "http://s%u/%u", i % SITES, i);
 }
 
-/* --- readers -----------------------------------------------------------------------------------
- */
+/* --- readers ---------------------------------------------------------------------------------- */
 
 /* No purge is in force that is not heeded here: not those from before the look-up, and none can
  * come into force before we are quiescent. */
@@ -104,8 +103,7 @@ static void *reader_run(void *arg)
     return NULL;
 }
 
-/* --- the control thread ------------------------------------------------------------------------
- */
+/* --- the control thread ----------------------------------------------------------------------- */
 
 static bool order(const struct cache_purge *what, uint64_t *token)
 {
@@ -160,8 +158,7 @@ static void *control_run(void *arg)
     return NULL;
 }
 
-/* --- the owner of all shards -------------------------------------------------------------------
- */
+/* --- the owner of all shards ------------------------------------------------------------------ */
 
 static void owner_poll(void)
 {

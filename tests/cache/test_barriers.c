@@ -72,8 +72,7 @@ static const struct {
     [OFFLINE] = {"thread_offline's store", __ATOMIC_RELEASE},
 };
 
-/* --- words for steps ----------------------------------------------------------------------------
- */
+/* --- words for steps -------------------------------------------------------------------------- */
 
 /* clang-format off */
 #define LOAD(r, l, o)       {.op = MODEL_LOAD, .reg = (r), .location = (l), .order = (o)}
@@ -104,8 +103,7 @@ static const struct {
 #define DRAIN(pins, mark) AGAIN(mark, 0, pins, PINS_LOAD), UNLESS(0, 0, mark)
 #define QUIESCENT(count)  LOAD(2, TOKEN, TOKEN_LOAD), COPY(count, 2, REPORT)
 
-/* --- a look-up, while the object is published, unlinked, freed and made anew --------------------
- */
+/* --- a look-up, while the object is published, unlinked, freed and made anew ------------------ */
 
 enum { SLOT, TOKEN, COUNT_1, COUNT_2, FREE_TO_NAME };
 
@@ -137,8 +135,7 @@ static const struct model_step lookup_reader_2[MODEL_STEPS] = {
     END,
 };
 
-/* --- a pinned object, held over a grace period -------------------------------------------------
- */
+/* --- a pinned object, held over a grace period ------------------------------------------------ */
 
 enum { PINNED_BODY = FREE_TO_NAME, PINNED_PINS };
 
@@ -155,8 +152,7 @@ static const struct model_step pinned_owner[MODEL_STEPS] = {
 static const struct model_step pinned_reader_1[MODEL_STEPS] = {PINNED(COUNT_1)};
 static const struct model_step pinned_reader_2[MODEL_STEPS] = {PINNED(COUNT_2)};
 
-/* --- a body that grows: two bytes a chunk, a whole chunk and a tail ----------------------------
- */
+/* --- a body that grows: two bytes a chunk, a whole chunk and a tail --------------------------- */
 
 enum { READY, STATE, BYTE_0, BYTE_1, CRC_0, BYTE_2, CRC_1 };
 
@@ -203,8 +199,7 @@ static const struct model_step body_reader[MODEL_STEPS] = {
     END,
 };
 
-/* --- an overflow bucket: its link says where to look, its slot what is there -------------------
- */
+/* --- an overflow bucket: its link says where to look, its slot what is there ------------------ */
 
 enum { LINK = FREE_TO_NAME, LINK_KEY, LINK_BODY };
 
@@ -249,8 +244,7 @@ static const struct model_step return_owner[MODEL_STEPS] = {
 static const struct model_step return_reader_1[MODEL_STEPS] = {RETURN(COUNT_1)};
 static const struct model_step return_reader_2[MODEL_STEPS] = {RETURN(COUNT_2)};
 
-/* --- a refresh: 1 is the old object, 2 its heir, to which the old one's readers' body belongs ---
- */
+/* --- a refresh: 1 is the old object, 2 its heir, to which the old one's readers' body belongs - */
 
 enum { HEIR_BODY = FREE_TO_NAME, OLD_PINS, HEIR_PINS };
 
@@ -291,8 +285,7 @@ static const struct model_step heir_reader[MODEL_STEPS] = {
     END,
 };
 
-/* --- a reader that comes from sleep and goes to it ----------------------------------------------
- */
+/* --- a reader that comes from sleep and goes to it -------------------------------------------- */
 
 enum { SLEEP_BODY = FREE_TO_NAME };
 /* counters begin at OFFLINE_COUNT, which is above all tokens here; DPDK's is asked for by itself */
@@ -315,8 +308,7 @@ static const struct model_step sleep_reader[MODEL_STEPS] = {
     END,
 };
 
-/* --- a purge: the rule first, then its number --------------------------------------------------
- */
+/* --- a purge: the rule first, then its number ------------------------------------------------- */
 
 enum { NEWEST = FREE_TO_NAME, RULE };
 
@@ -379,8 +371,7 @@ static const struct model_program programs[] = {
 };
 #define PROGRAMS (sizeof(programs) / sizeof(programs[0]))
 
-/* --- verdicts -----------------------------------------------------------------------------------
- */
+/* --- verdicts --------------------------------------------------------------------------------- */
 
 static struct model_result run(const struct model_program *p, unsigned weaken)
 {
@@ -482,8 +473,7 @@ Test(barriers, and_so_is_a_step_too_early)
     cr_expect_null(run(&in_order, 0).broken);
 }
 
-/* --- the model itself: shapes of which the standard says what may happen ------------------------
- */
+/* --- the model itself: shapes of which the standard says what may happen ---------------------- */
 
 enum { X, Y };
 static const int all_orders[] = {__ATOMIC_RELAXED, __ATOMIC_RELEASE, __ATOMIC_ACQUIRE,

@@ -240,9 +240,7 @@ Test(evict, heads_and_keys_have_a_share_too)
     world_close(&w);
 }
 
-/* --- what is of no more use
- * ------------------------------------------------------------------------
- */
+/* --- what is of no more use ------------------------------------------------------------------- */
 
 static struct cache_object *store_as(struct world *w, const char *kind, unsigned i,
                                      struct cache_meta meta)

@@ -139,15 +139,19 @@ Test(purge, too_many_tags_count_as_all)
 {
     struct world w;
     char head[1024] = "Cache-Tag:";
+    size_t len = strlen(head);
     for (unsigned i = 0; i < CACHE_TAGS_MAX; i++)
-        sprintf(head + strlen(head), " t%u", i);
+        len += (size_t)snprintf(head + len, sizeof(head) - len, " t%u", i);
     world_open(&w, 4 * MIB, 100, 1);
     store_with(&w, "http://h/64", head);
-    store_with(&w, "http://h/65", strcat(head, " one-more"));
-    char longer[200] = "Cache-Tag: ";
-    memset(longer + strlen(longer), 'x', CACHE_TAG_MAX);
-    store_with(&w, "http://h/128", longer);
-    store_with(&w, "http://h/129", strcat(longer, "x"));
+    snprintf(head + len, sizeof(head) - len, " one-more");
+    store_with(&w, "http://h/65", head);
+    char longest[CACHE_TAG_MAX + 2] = {0}, line[200];
+    memset(longest, 'x', CACHE_TAG_MAX);
+    snprintf(line, sizeof(line), "Cache-Tag: %s", longest);
+    store_with(&w, "http://h/128", line);
+    snprintf(line, sizeof(line), "Cache-Tag: %sx", longest);
+    store_with(&w, "http://h/129", line);
     cr_expect_eq(WORLD_SUM(&w, cache_tags_excess_total), 2);
     purged(&w, CACHE_PURGE_TAG, "another", true);
     cr_expect(world_find(&w, "http://h/64") && world_find(&w, "http://h/128"));
@@ -229,7 +233,7 @@ Test(purge, memory_comes_back_by_the_walk)
     char key[32];
     world_open(&w, 32 * MIB, 6000, 3);
     for (unsigned i = 0; i < 3000; i++) {
-        sprintf(key, "http://h%u/%u", i % 3, i);
+        snprintf(key, sizeof(key), "http://h%u/%u", i % 3, i);
         store_with(&w, key, TAGGED);
     }
     purged(&w, CACHE_PURGE_PREFIX, "http://h1/", false);
@@ -246,7 +250,7 @@ Test(purge, memory_comes_back_by_the_walk)
     cr_expect_eq(WORLD_SUM(&w, cache_held_objects), 2000);
     cr_expect_eq(WORLD_SUM(&w, cache_evicted_total), 0);
     for (unsigned i = 0; i < 3000; i++) {
-        sprintf(key, "http://h%u/%u", i % 3, i);
+        snprintf(key, sizeof(key), "http://h%u/%u", i % 3, i);
         cr_expect_eq(world_find(&w, key) == NULL, i % 3 == 1);
     }
     world_close(&w);
@@ -407,8 +411,7 @@ Test(purge, it_is_in_force_when_each_worker_has_been_quiescent)
     world_close(&w);
 }
 
-/* --- variants ----------------------------------------------------------------------------------
- */
+/* --- variants --------------------------------------------------------------------------------- */
 
 #define VARIED "http://h/v/page"
 
@@ -474,8 +477,7 @@ Test(purge, of_variants_by_their_url_and_their_tags)
     }
 }
 
-/* --- the table of rules ------------------------------------------------------------------------
- */
+/* --- the table of rules ----------------------------------------------------------------------- */
 
 static unsigned fill_table(struct world *w, unsigned from)
 {
@@ -483,7 +485,7 @@ static unsigned fill_table(struct world *w, unsigned from)
     enum cache_purge_end end = CACHE_PURGE_TAKEN;
     unsigned i = from;
     for (; i < from + 10000; i++) {
-        sprintf(tag, "t%u", i);
+        snprintf(tag, sizeof(tag), "t%u", i);
         if ((end = purge(w, CACHE_PURGE_TAG, tag, i % 2)) != CACHE_PURGE_TAKEN)
             break;
     }

@@ -28,8 +28,7 @@ static struct addr v6(const char *text)
     return a;
 }
 
-/* --- rates -------------------------------------------------------------------------------------
- */
+/* --- rates ------------------------------------------------------------------------------------ */
 
 static unsigned pass(struct dht_arena *a, const struct addr *ip, unsigned n, uint64_t ms)
 {
@@ -92,8 +91,7 @@ Test(rate, zero_means_no_limit)
     dht_arena_destroy(a);
 }
 
-/* --- replays -----------------------------------------------------------------------------------
- */
+/* --- replays ---------------------------------------------------------------------------------- */
 
 Test(replay, is_known_for_300_to_600_seconds)
 {
@@ -145,8 +143,7 @@ Test(replay, is_not_looked_for_where_the_filter_is_off)
     dht_arena_destroy(a);
 }
 
-/* --- who was heard -----------------------------------------------------------------------------
- */
+/* --- who was heard ---------------------------------------------------------------------------- */
 
 Test(heard, a_sender_is_news_once_a_second_to_each_receiver)
 {
@@ -162,8 +159,7 @@ Test(heard, a_sender_is_news_once_a_second_to_each_receiver)
     dht_arena_destroy(a);
 }
 
-/* --- secrets -----------------------------------------------------------------------------------
- */
+/* --- secrets ---------------------------------------------------------------------------------- */
 
 Test(secrets, are_the_node_s_and_not_the_worker_s)
 {

@@ -180,8 +180,7 @@ Test(closer, finds_each_route_and_no_other_and_each_bucket_s_range)
     }
 }
 
-/* --- the rule ----------------------------------------------------------------------------------
- */
+/* --- the rule --------------------------------------------------------------------------------- */
 
 static struct closer_merit merit(unsigned bits, uint64_t distance, uint32_t rtt_us)
 {

@@ -17,8 +17,7 @@
 #include "dht/member.h"
 #include "net.h"
 
-/* --- an asker, whose every question the test answers, over bytes and under a tag ----------------
- */
+/* --- an asker, whose every question the test answers, over bytes and under a tag -------------- */
 
 #define SENT   256
 #define GROUND 4096u /* addresses that a liar tries to have IDs near a key */
@@ -146,8 +145,7 @@ static void run(struct desk *d, void (*lie)(struct desk *d, struct rpc *r), bool
     cr_assert_eq(d->ends, 1, "it never ended");
 }
 
-/* --- contacts ------------------------------------------------------------------------------------
- */
+/* --- contacts --------------------------------------------------------------------------------- */
 
 static void name_four_others(struct desk *d, struct rpc *r)
 {
@@ -253,8 +251,7 @@ Test(lies, who_asks_for_a_ping_of_a_true_node_at_a_dead_address_withdraws_nobody
     desk_close(d);
 }
 
-/* --- values --------------------------------------------------------------------------------------
- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 /* The first one asked says that a stranger has it, and, asked again, another. */
 static void one_invents(struct desk *d, struct rpc *r)
@@ -609,8 +606,7 @@ Test(lies, dead_contacts_beside_the_key_do_not_take_the_copies_places)
     desk_close(d);
 }
 
-/* --- clusters, coordinates -----------------------------------------------------------------------
- */
+/* --- clusters, coordinates -------------------------------------------------------------------- */
 
 Test(lies, a_far_one_that_claims_our_cluster_is_no_reason_to_stay_nor_one_far_away_to_go)
 {
@@ -670,8 +666,7 @@ Test(lies, a_coordinate_out_of_bounds_moves_nobody)
     net_destroy(net);
 }
 
-/* --- strangers -----------------------------------------------------------------------------------
- */
+/* --- strangers -------------------------------------------------------------------------------- */
 
 /* A packet as a member may send it, but for the key. */
 static size_t forge(struct dht_mac *mac, uint8_t type, uint8_t flags, const struct dht_contact *by,

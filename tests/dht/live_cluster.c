@@ -62,8 +62,7 @@ static void transmit(struct swim *c, struct swim_packet *p)
     enqueue(c, p, delay_us(p->from, p->to));
 }
 
-/* --- the host ----------------------------------------------------------------------------------
- */
+/* --- the host --------------------------------------------------------------------------------- */
 
 static void host_ping(void *ctx, uint32_t peer)
 {
@@ -121,8 +120,7 @@ static void host_self_accused(void *ctx, uint32_t incarnation)
     (void)incarnation; /* transmit asks for it */
 }
 
-/* --- the RPC layer -----------------------------------------------------------------------------
- */
+/* --- the RPC layer ---------------------------------------------------------------------------- */
 
 static void help(struct swim *c, struct swim_node *node, const struct swim_packet *via)
 {
@@ -224,8 +222,7 @@ void swim_run(struct swim *c, uint64_t us)
     }
 }
 
-/* --- nodes -------------------------------------------------------------------------------------
- */
+/* --- nodes ------------------------------------------------------------------------------------ */
 
 static void node_start(struct swim *c, unsigned i, uint32_t incarnation)
 {

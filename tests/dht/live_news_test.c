@@ -5,8 +5,7 @@
 
 #include "live_world.h"
 
-/* --- what others say ---------------------------------------------------------------------------
- */
+/* --- what others say -------------------------------------------------------------------------- */
 
 Test(live_news, an_accused_that_answers_stays)
 {
@@ -144,8 +143,7 @@ Test(live_news, hearsay_that_a_suspect_lives_does_not_put_off_its_death)
     end(w);
 }
 
-/* --- restarts and leaving ----------------------------------------------------------------------
- */
+/* --- restarts and leaving --------------------------------------------------------------------- */
 
 Test(live_news, a_late_packet_of_an_earlier_life_restores_nobody_but_an_answer_does)
 {
@@ -240,8 +238,7 @@ Test(live_news, an_accusation_of_ourselves_is_refuted_but_not_each_of_a_flood)
     end(w);
 }
 
-/* --- passing on --------------------------------------------------------------------------------
- */
+/* --- passing on ------------------------------------------------------------------------------- */
 
 Test(live_news, news_of_strangers_go_to_three_once)
 {

@@ -314,8 +314,7 @@ Test(network, of_one_stores_at_itself_and_is_no_answer_to_itself)
     net_destroy(net);
 }
 
-/* --- reports of dead holders -------------------------------------------------------------------
- */
+/* --- reports of dead holders ------------------------------------------------------------------ */
 
 static uint64_t forgotten(const struct net *net)
 {
@@ -432,8 +431,7 @@ Test(network, cut_off_a_node_believes_nobody_dead)
     net_destroy(net);
 }
 
-/* --- a path that works one way only -------------------------------------------------------------
- */
+/* --- a path that works one way only ----------------------------------------------------------- */
 
 /* What has one copy, at a node whose answers do not reach us. */
 static struct dht_result get_over_a_broken_path(bool relay, unsigned settle_ms)

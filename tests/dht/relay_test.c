@@ -97,8 +97,7 @@ static void wait(struct desk *d, unsigned ms)
     }
 }
 
-/* --- the relay ----------------------------------------------------------------------------------
- */
+/* --- the relay -------------------------------------------------------------------------------- */
 
 #define KNOWN 100u /* contacts from here on are in its table */
 
@@ -275,8 +274,7 @@ Test(relay, does_nothing_for_who_shows_no_cookie_nor_for_the_same_question_again
     desk_close(d);
 }
 
-/* --- the walk -----------------------------------------------------------------------------------
- */
+/* --- the walk --------------------------------------------------------------------------------- */
 
 /* What they do: we name ground[8], it names ground[0], which does not answer us. */
 struct story {

@@ -20,8 +20,7 @@ Test(serve, who_asks_for_another_hears_of_its_own_value_too)
     bench_close(&b);
 }
 
-/* --- cookies -----------------------------------------------------------------------------------
- */
+/* --- cookies ---------------------------------------------------------------------------------- */
 
 /* Four holders and many closer contacts: an answer that wants to be large. */
 static void fill(struct bench *b)
@@ -129,8 +128,7 @@ Test(serve, a_cookie_lasts_two_generations_and_is_the_same_at_all_workers_of_a_n
     bench_close(&worker);
 }
 
-/* --- who is not let in -------------------------------------------------------------------------
- */
+/* --- who is not let in ------------------------------------------------------------------------ */
 
 static bool answered(struct bench *b, const struct rpc *r, const struct endpoint *from)
 {
@@ -249,8 +247,7 @@ Test(serve, the_same_store_or_remove_does_its_work_once)
     bench_close(&b);
 }
 
-/* --- levels ------------------------------------------------------------------------------------
- */
+/* --- levels ----------------------------------------------------------------------------------- */
 
 static struct rpc question_at(struct bench *b, uint8_t type, unsigned by, unsigned wanted)
 {
@@ -394,8 +391,7 @@ Test(serve, the_root_of_a_key_names_the_next_closest)
     bench_close(&b);
 }
 
-/* --- stores ------------------------------------------------------------------------------------
- */
+/* --- stores ----------------------------------------------------------------------------------- */
 
 Test(serve, takes_only_the_sender_s_own_address)
 {
@@ -470,8 +466,7 @@ Test(serve, a_putter_is_told_who_was_there_before_it_and_a_walk_when_there_is_no
     bench_close(&b);
 }
 
-/* --- what control hears ------------------------------------------------------------------------
- */
+/* --- what control hears ----------------------------------------------------------------------- */
 
 Test(serve, control_hears_of_a_sender_once_a_second_and_of_news_each_time)
 {
@@ -504,8 +499,7 @@ Test(serve, control_hears_of_a_sender_once_a_second_and_of_news_each_time)
     bench_close(&b);
 }
 
-/* --- reports of dead nodes ---------------------------------------------------------------------
- */
+/* --- reports of dead nodes -------------------------------------------------------------------- */
 
 static struct rpc report_of(struct bench *b, unsigned dead, unsigned by)
 {

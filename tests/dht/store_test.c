@@ -60,8 +60,7 @@ static bool holds(struct bench *b, unsigned level, unsigned by)
     return found;
 }
 
-/* --- dead holders ------------------------------------------------------------------------------
- */
+/* --- dead holders ----------------------------------------------------------------------------- */
 
 Test(store, a_dead_holder_s_places_are_free_and_its_values_kept_until_they_expire)
 {
@@ -121,8 +120,7 @@ Test(store, a_holder_at_a_new_proxy_is_dead_or_alive_by_address)
     bench_close(&b);
 }
 
-/* --- levels ------------------------------------------------------------------------------------
- */
+/* --- levels ----------------------------------------------------------------------------------- */
 
 Test(store, a_value_is_seen_at_its_level_and_those_below)
 {
@@ -202,8 +200,7 @@ Test(store, a_newcomer_takes_the_place_of_one_that_is_not_seen_where_it_will_be)
     bench_close(&b);
 }
 
-/* --- time --------------------------------------------------------------------------------------
- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 Test(store, displaces_only_what_has_less_than_half_of_the_new_ttl_to_go)
 {
@@ -282,8 +279,7 @@ Test(store, times_survive_the_wrap_of_their_32_bits)
     bench_close(&b);
 }
 
-/* --- the leak ----------------------------------------------------------------------------------
- */
+/* --- the leak --------------------------------------------------------------------------------- */
 
 static bool walk(struct bench *b, unsigned level)
 {
@@ -328,8 +324,7 @@ Test(leak, is_each_level_s_own)
     bench_close(&b);
 }
 
-/* --- bounds ------------------------------------------------------------------------------------
- */
+/* --- bounds ----------------------------------------------------------------------------------- */
 
 static void open_limited(struct bench *b, uint32_t source, uint32_t prefix)
 {
@@ -456,8 +451,7 @@ Test(limits, keys_are_bounded_and_new_ones_come_in_when_old_ones_expire)
     bench_close(&b);
 }
 
-/* --- nothing is lost ---------------------------------------------------------------------------
- */
+/* --- nothing is lost -------------------------------------------------------------------------- */
 
 static void check_counts(const struct bench *b, uint64_t seed)
 {

@@ -76,8 +76,7 @@ static void siblings(struct shelf *s, unsigned levels)
         cr_assert(put(s, stranger(s, 20 + i, 8), levels, 1000));
 }
 
-/* --- who has a place ---------------------------------------------------------------------------
- */
+/* --- who has a place -------------------------------------------------------------------------- */
 
 Test(table, a_bucket_has_k_places_at_each_level)
 {
@@ -146,8 +145,7 @@ Test(table, a_sibling_that_lives_gives_way_to_nobody_farther)
     shelf_close(&s);
 }
 
-/* --- who gives way -----------------------------------------------------------------------------
- */
+/* --- who gives way ---------------------------------------------------------------------------- */
 
 /* A full bucket 0, its members of the given sub-prefixes, their RTTs 10, 11, .. ms. */
 static void full_bucket(struct shelf *s, const unsigned sub[K], uint32_t peer[K])
@@ -217,8 +215,7 @@ Test(bucket, who_does_not_answer_goes_first)
     shelf_close(&s);
 }
 
-/* --- bit by bit --------------------------------------------------------------------------------
- */
+/* --- bit by bit ------------------------------------------------------------------------------- */
 
 Test(levels, come_and_go_bit_by_bit_and_the_last_takes_the_contact_with_it)
 {
@@ -284,8 +281,7 @@ Test(table, is_bounded)
     shelf_close(&s);
 }
 
-/* --- whatever happens --------------------------------------------------------------------------
- */
+/* --- whatever happens ------------------------------------------------------------------------- */
 
 static void check_order(const struct shelf *s, const char *when)
 {

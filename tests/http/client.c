@@ -593,8 +593,7 @@ Test(client, the_place_of_body_bytes_is_known_up_to_the_end_of_the_body)
     }
 }
 
-/* --- bodies of requests --------------------------------------------------------------------------
- */
+/* --- bodies of requests ----------------------------------------------------------------------- */
 
 #define UPLOAD (HTTP_SEND_ONCE | HTTP_SEND_BODY)
 #define OK     "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"

@@ -61,9 +61,10 @@ def main():
     expect("memory", r["chunk_cycles"] > 0 and r["cells_cycles"] > 0 and r["head_cycles"] > 0, r)
     r = raw("--op", "churn", "--objects", "20000")
     for lengths in ("known", "unknown"):
-        # some points less than what is measured: a small cache is coarse
-        # in builds with a sanitizer heads are the process heap's, which maps them as they come
-        expect("the budget is held", 0.75 < r[lengths]["mapped_most"] <= 1, r)
+        # some points less than what is measured: a small cache is coarse; in builds with a
+        # sanitizer heads are the process heap's, which maps them as they come
+        least = 0.98 if r["arenas"] else 0.75
+        expect("the budget is held", least < r[lengths]["mapped_most"] <= 1, r)
         expect("there is room for all", r[lengths]["refused"] * 100 < r[lengths]["gets"], r)
     for mix, share in r["known"]["useful"].items():
         expect(f"useful memory, {mix}", share > 0.9, r)

@@ -271,7 +271,10 @@ static void *run(void *arg)
     struct side *s = arg;
     while (!atomic_load(&stop))
         step(s, false);
-    /* what runs comes to its end, on a busy machine slowly; then what is unlinked is given back */
+    /* what runs comes to its end, on a busy machine slowly, and who sleeps is woken: it has been
+     * sent what its node still pins; then what is unlinked is given back */
+    for (unsigned i = 0; i < SLEEPY; i++)
+        s->visitor[i].awake_us = 0;
     uint64_t begun_us = time_now().mono_us, idle_us = begun_us, now_us = begun_us;
     while (now_us - idle_us < 500000 && now_us - begun_us < 10000000) {
         step(s, true);

@@ -91,6 +91,19 @@ Test(stale, a_crowd_gets_the_old_copy_while_one_fill_confirms_it)
     nothing_is_left();
 }
 
+Test(stale, a_fill_behind_carries_no_secret_of_who_began_it)
+{
+    struct origin_file *f = page("Cache-Control: max-age=2, stale-while-revalidate=60\r\n");
+    expect(NULL, 200, NULL);
+    world_run(&w, 4000);
+    expect("X-Auth-Token: t\r\nX-Mine: yes\r\n", 200, "stale-while-revalidate");
+    world_run(&w, 200);
+    cr_assert_eq(f->requests, 2);
+    cr_assert(strstr(f->last_request, "X-Mine: yes\r\n"));
+    cr_assert_not(strstr(f->last_request, "Token"), "%s", f->last_request);
+    nothing_is_left();
+}
+
 Test(stale, what_has_changed_comes_with_the_next_request)
 {
     struct client c;

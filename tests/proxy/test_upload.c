@@ -306,7 +306,7 @@ Test(upload, a_slow_client_is_waited_for_and_its_origin_not_blamed)
              origin_byte(7, 0));
     client_send(&w, &c, 0, 0, head);
     for (unsigned i = 0; i < 2; i++) {
-        world_run(&w, 15000);
+        world_run(&w, 25000); /* longer than a head is waited for */
         cr_assert(c.pipe && stream_copy(&c.pipe->a.s, &rest[i], 1) == 1);
     }
     cr_assert(client_wait(&c, 1000));
@@ -314,4 +314,36 @@ Test(upload, a_slow_client_is_waited_for_and_its_origin_not_blamed)
     cr_assert(f->bodies == 1 && f->body_wrong == 0);
     cr_assert_eq(WORLD_COUNT(&w, 0, proxy_origin_failures_total), 0);
     client_free(&c);
+}
+
+Test(upload, a_client_whose_body_stalls_is_told_so)
+{
+    static const char *const begun[] = {"", "1"};
+    page("/a", 30, "");
+    for (unsigned i = 0; i < 2; i++) {
+        struct client c;
+        char head[160];
+        snprintf(head, sizeof(head), "POST /a HTTP/1.1\r\n" SITE "Content-Length: 3\r\n\r\n%s",
+                 begun[i]);
+        client_send(&w, &c, 0, i, head);
+        world_run(&w, 29000);
+        cr_assert_not(client_parse(&c), "the server waits for 30 s");
+        cr_assert(client_wait(&c, 10000));
+        cr_assert_eq(c.head.status, 408);
+        cr_assert_str_eq(client_field(&c, "Connection"), "close");
+        client_free(&c);
+    }
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_origin_failures_total), 0);
+}
+
+Test(upload, an_origin_that_does_not_answer_a_whole_body_is_not_waited_for_as_long)
+{
+    struct origin_file *f = page("/a", 30, "");
+    f->delay_ms = 60000;
+    struct client c;
+    client_send(&w, &c, 0, 0, "POST /a HTTP/1.1\r\n" SITE "Content-Length: 3\r\n\r\n123");
+    cr_assert(client_wait(&c, 21000));
+    cr_assert_eq(c.head.status, 504);
+    client_free(&c);
+    world_run(&w, 50);
 }

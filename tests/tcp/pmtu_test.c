@@ -5,8 +5,7 @@
 
 #include "tests/tcp/world.h"
 
-/* --- the value ----------------------------------------------------------------------------------
- */
+/* --- the value -------------------------------------------------------------------------------- */
 
 Test(pmtu, a_path_is_taken_to_carry_what_the_port_does)
 {
@@ -118,8 +117,7 @@ Test(pmtu, a_named_mtu_holds_for_600_s)
     cr_assert(pmtu_next(&p, 599) == 0 && pmtu_next(&p, 600) == 1420);
 }
 
-/* --- transfers ----------------------------------------------------------------------------------
- */
+/* --- transfers -------------------------------------------------------------------------------- */
 
 struct path {
     uint32_t mtu;        /* what is larger vanishes without a word */

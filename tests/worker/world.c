@@ -122,8 +122,7 @@ static void origin_new(struct world *w)
     CHECK(tcp_listen(w->node[OUTSIDE]->worker[0]->tcp, ORIGIN_PORT, http_server_accept, w->origin));
 }
 
-/* --- nodes
- * ------------------------------------------------------------------------------------------ */
+/* --- nodes ------------------------------------------------------------------------------------ */
 
 static struct dht_contact contact_of(unsigned i)
 {
@@ -271,8 +270,7 @@ void world_free(struct world *w)
     rte_mempool_free(w->pool);
 }
 
-/* --- the switch
- * --------------------------------------------------------------------------------------- */
+/* --- the switch ------------------------------------------------------------------------------- */
 
 static int switch_port(struct world *w, const uint8_t mac[6])
 {
@@ -354,8 +352,7 @@ void world_run(struct world *w, uint64_t us)
         world_step(w);
 }
 
-/* --- the client
- * -------------------------------------------------------------------------------------------- */
+/* --- the client ------------------------------------------------------------------------------- */
 
 static bool on_head(void *user, struct http_exchange *x, const struct http_head *h, struct now now)
 {

@@ -62,8 +62,7 @@ static void turn_at(struct flat *f, uint32_t node, uint64_t at_us, enum turn tur
     }
 }
 
-/* --- what is asked -----------------------------------------------------------------------------
- */
+/* --- what is asked ---------------------------------------------------------------------------- */
 
 static uint64_t chance(const struct flat *f, uint32_t node, enum purpose purpose)
 {
@@ -119,8 +118,7 @@ static void get(struct flat *f, uint32_t node, uint32_t key)
     kademlia_get(f->k, node, &k->key, tag(f, key));
 }
 
-/* --- what came of it ---------------------------------------------------------------------------
- */
+/* --- what came of it -------------------------------------------------------------------------- */
 
 static void put_done(struct flat *f, const struct kademlia_result *r, uint64_t began_us)
 {
@@ -148,8 +146,7 @@ static void done(void *ctx, const struct kademlia_result *r)
         kademlia_row_add(&f->gets, r);
 }
 
-/* --- turns -------------------------------------------------------------------------------------
- */
+/* --- turns ------------------------------------------------------------------------------------ */
 
 static void change(struct flat *f, uint32_t node)
 {
@@ -199,8 +196,7 @@ static void handle(struct flat *f, const struct event *e)
     }
 }
 
-/* --- beginning and end -------------------------------------------------------------------------
- */
+/* --- beginning and end ------------------------------------------------------------------------ */
 
 struct flat *flat_create(struct load *l, uint32_t keys)
 {

@@ -54,8 +54,7 @@ static uint64_t chance(struct liars *l, uint32_t from)
     return mix(l->world->params.seed, from, l->said++, MIX_SAID);
 }
 
-/* --- contacts ----------------------------------------------------------------------------------
- */
+/* --- contacts --------------------------------------------------------------------------------- */
 
 static int by_id(const void *x, const void *y)
 {
@@ -137,8 +136,7 @@ static void refer(struct liars *l, uint32_t from, const struct rpc *ask, struct 
     }
 }
 
-/* --- the other lies ----------------------------------------------------------------------------
- */
+/* --- the other lies --------------------------------------------------------------------------- */
 
 /* Of its own answers only, and of a true node in one of two. */
 static void invent_values(struct liars *l, uint32_t from, const struct rpc *ask, struct rpc *answer)
@@ -246,8 +244,7 @@ static bool says(void *ctx, uint32_t from, uint32_t to, const struct rpc *ask, s
     return true;
 }
 
-/* --- who lies ----------------------------------------------------------------------------------
- */
+/* --- who lies --------------------------------------------------------------------------------- */
 
 static bool rings(struct liars *l)
 {

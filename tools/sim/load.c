@@ -46,8 +46,7 @@ static uint64_t chance(struct load *l, uint32_t node, enum purpose purpose)
     return mix(l->world->params.seed, node, l->world->node[node].counter, purpose);
 }
 
-/* --- ends --------------------------------------------------------------------------------------
- */
+/* --- ends ------------------------------------------------------------------------------------- */
 
 static void put_done(void *ctx, const struct dht_result *r, struct now now)
 {
@@ -110,8 +109,7 @@ static void get_done(void *ctx, const struct dht_result *r, struct now now)
     ask_free(a);
 }
 
-/* --- beginnings --------------------------------------------------------------------------------
- */
+/* --- beginnings ------------------------------------------------------------------------------- */
 
 static void put(struct load *l, uint32_t node, uint32_t key)
 {

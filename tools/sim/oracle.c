@@ -39,8 +39,7 @@ static uint64_t id64(const struct world *w, uint32_t node)
     return id_u64(w->contact[node].id.b);
 }
 
-/* --- orders ------------------------------------------------------------------------------------
- */
+/* --- orders ----------------------------------------------------------------------------------- */
 
 struct sortable {
     uint64_t id;
@@ -128,8 +127,7 @@ static struct range range_of(const struct order *o, struct range r, uint64_t id,
     return r;
 }
 
-/* --- tables ------------------------------------------------------------------------------------
- */
+/* --- tables ----------------------------------------------------------------------------------- */
 
 static void entry_add(struct filling *f, uint32_t self, uint32_t node, unsigned level)
 {

@@ -122,8 +122,7 @@ bool scenario_planet(const struct sim_options *o, json_t *report)
     return life_end(w, l, report, 0.999);
 }
 
-/* --- what an idle node sends -------------------------------------------------------------------
- */
+/* --- what an idle node sends ------------------------------------------------------------------ */
 
 bool scenario_idle(const struct sim_options *o, json_t *report)
 {

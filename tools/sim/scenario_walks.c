@@ -18,8 +18,7 @@ static double summary_mean(const struct summary *s)
     return s->n ? (double)s->sum / (double)s->n : 0;
 }
 
-/* --- hops --------------------------------------------------------------------------------------
- */
+/* --- hops ------------------------------------------------------------------------------------- */
 
 /* Research 7's table, measured on static tables of k = 8. */
 static double hops_expected(unsigned b, double log2_n)
@@ -98,8 +97,7 @@ bool scenario_hops(const struct sim_options *o, json_t *report)
     return good;
 }
 
-/* --- latency -----------------------------------------------------------------------------------
- */
+/* --- latency ---------------------------------------------------------------------------------- */
 
 /* Objects that a few nodes of some metros have, asked for from those metros and from others. */
 bool scenario_latency(const struct sim_options *o, json_t *report)
@@ -148,8 +146,7 @@ bool scenario_latency(const struct sim_options *o, json_t *report)
     return good;
 }
 
-/* --- hammering ---------------------------------------------------------------------------------
- */
+/* --- hammering -------------------------------------------------------------------------------- */
 
 struct hammer {
     struct load *load;

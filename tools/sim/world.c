@@ -83,8 +83,7 @@ void world_violation(struct world *w, const char *format, ...)
     va_end(args);
 }
 
-/* --- addresses: a node's number in 10.0.0.0/8 or fd00::/96 ---------------------------------------
- */
+/* --- addresses: a node's number in 10.0.0.0/8 or fd00::/96 ------------------------------------ */
 
 static struct endpoint address_of(const struct world *w, uint32_t node)
 {
@@ -104,8 +103,7 @@ uint32_t world_number(const struct world *w, const struct endpoint *e)
     return n < w->params.nodes && endpoint_eq(&w->contact[n].rpc, e) ? n : UINT32_MAX;
 }
 
-/* --- packets -----------------------------------------------------------------------------------
- */
+/* --- packets ---------------------------------------------------------------------------------- */
 
 static void push(struct world *w, uint32_t source, uint64_t at_us, uint32_t target, uint16_t kind,
                  uint16_t detail, uint64_t payload)
@@ -189,8 +187,7 @@ static bool send(struct world *w, uint32_t from, uint32_t to, const struct rpc *
     return true;
 }
 
-/* --- a node's hosts ----------------------------------------------------------------------------
- */
+/* --- a node's hosts --------------------------------------------------------------------------- */
 
 static uint32_t number_of(const struct world_node *x)
 {
@@ -297,8 +294,7 @@ static void host_switched(void *ctx, const struct dht_switch *why)
         x->world->switched(x->world, number_of(x), why);
 }
 
-/* --- up and down -------------------------------------------------------------------------------
- */
+/* --- up and down ------------------------------------------------------------------------------ */
 
 void world_up(struct world *w, uint32_t node)
 {
@@ -356,8 +352,7 @@ static void change(struct world *w, uint32_t node)
         member_schedule(w, node);
 }
 
-/* --- events ------------------------------------------------------------------------------------
- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 static void packet(struct world *w, uint32_t node, struct message *m)
 {
@@ -462,8 +457,7 @@ void world_run(struct world *w, uint64_t until_us)
     w->time_us = end_us;
 }
 
-/* --- invariants --------------------------------------------------------------------------------
- */
+/* --- invariants ------------------------------------------------------------------------------- */
 
 /* Of a level: its nearest 2k, and of a bucket no more than k of the others. An oracle's is as it
  * is. */
@@ -513,8 +507,7 @@ void world_check(struct world *w)
     }
 }
 
-/* --- beginning and end -------------------------------------------------------------------------
- */
+/* --- beginning and end ------------------------------------------------------------------------ */
 
 static bool contacts(struct world *w)
 {
