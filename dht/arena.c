@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/gcra.h"
+#include "base/memory.h"
 #include "dht/asker.h"
 #include "dht/id.h"
 
@@ -45,7 +46,7 @@ struct dht_arena *dht_arena_create(const struct dht_config *config, unsigned wor
 {
     assert(worker < DHT_ASKER_CONTROL && config->lookups >= 1 && config->beta >= 1);
     assert(config->levels >= 1 && config->levels <= DHT_LEVELS);
-    struct dht_arena *a = calloc(1, sizeof(*a));
+    struct dht_arena *a = memory_new(1, sizeof(*a));
     if (!a)
         return NULL;
     a->config = *config;
@@ -80,7 +81,7 @@ void dht_arena_destroy(struct dht_arena *a)
     free(a->lookup);
     free(a->get_bucket);
     free(a->repeat);
-    free(a);
+    memory_free(a, 1, sizeof(*a));
 }
 
 void dht_arena_poll(struct dht_arena *a, struct now now)

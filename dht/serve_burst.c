@@ -35,6 +35,7 @@ static bool request_parse(const struct serving *s, struct job *j)
         return false;
     }
     j->keyed = rpc_is_keyed(j->ask.type);
+    cookie_prepare(&s->store->arena->cookies, &j->ask.from.contact.id);
     return true;
 }
 

@@ -179,3 +179,34 @@ Test(secrets, are_the_node_s_and_not_the_worker_s)
     dht_arena_destroy(second);
     dht_arena_destroy(stranger);
 }
+
+/* What is remembered of one is of no use to another, to the same at another address, or later. */
+Test(cookies, remembered_are_those_that_would_be_made)
+{
+    const uint64_t later_ms = COOKIE_GENERATION_US / 1000;
+    struct dht_arena *a = open_arena(0, false, 1), *fresh = open_arena(0, false, 1);
+    struct dht_contact c = bench_contact(2), moved = c, alike = c;
+    moved.rpc.port++;
+    alike.id.b[0] ^= 1; /* remembered in the same place */
+    struct cookie_claim claim[] = {{&c.rpc, &c.id, 0, false, 0},
+                                   {&moved.rpc, &c.id, 0, false, 0},
+                                   {&alike.rpc, &alike.id, 0, false, 0},
+                                   {&c.rpc, &c.id, 0, false, 0}};
+    for (unsigned round = 0; round < 3; round++)
+        for (uint64_t ms = 0; ms <= 2 * later_ms; ms += later_ms) {
+            cookie_check_many(&a->cookies, claim, 4, at_ms(ms));
+            for (unsigned i = 0; i < 4; i++)
+                cr_assert_eq(claim[i].fresh,
+                             cookie_make(&fresh->cookies, claim[i].from, claim[i].id, at_ms(ms)));
+        }
+    uint64_t shown = cookie_make(&a->cookies, &c.rpc, &c.id, at_ms(0));
+    cr_assert(cookie_valid(&a->cookies, shown, &c.rpc, &c.id, at_ms(0)));
+    cr_assert(cookie_valid(&a->cookies, shown, &c.rpc, &c.id, at_ms(0)), "as remembered");
+    cr_assert_not(cookie_valid(&a->cookies, shown, &moved.rpc, &c.id, at_ms(0)));
+    cr_assert_not(cookie_valid(&a->cookies, shown, &alike.rpc, &alike.id, at_ms(0)));
+    cr_assert(cookie_valid(&a->cookies, shown, &c.rpc, &c.id, at_ms(later_ms)), "the one before");
+    cr_assert_not(cookie_valid(&a->cookies, shown, &c.rpc, &c.id, at_ms(2 * later_ms)));
+    cr_assert_not(cookie_valid(&a->cookies, 0, &c.rpc, &c.id, at_ms(0)));
+    dht_arena_destroy(a);
+    dht_arena_destroy(fresh);
+}
