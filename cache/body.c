@@ -54,7 +54,7 @@ static uint32_t leaf_take(struct cache *c, struct cache_worker *w)
 /* Bytes of a map of no leaves; 0: it takes a chunk. */
 static uint32_t map_bytes(const struct cache_object *o)
 {
-    uint64_t n = o->meta.content_length < 0 ? 0 : chunks_for((uint64_t)o->meta.content_length);
+    uint64_t n = length_known(o) ? chunks_for(o->meta.content_length) : 0;
     return n > OBJECT_INLINE && n <= OBJECT_INLINE + MAP_DIRECT
                ? (uint32_t)(n - OBJECT_INLINE) * (uint32_t)sizeof(uint32_t)
                : 0;
@@ -64,9 +64,9 @@ static uint32_t map_bytes(const struct cache_object *o)
  * the piece takes a chunk. */
 static uint32_t tail_bytes(const struct cache_object *o, uint64_t i)
 {
-    if (o->meta.content_length < 0 || (uint64_t)o->meta.content_length / CACHE_CHUNK_BYTES != i)
+    if (!length_known(o) || o->meta.content_length / CACHE_CHUNK_BYTES != i)
         return 0;
-    uint32_t bytes = (uint32_t)(o->meta.content_length % CACHE_CHUNK_BYTES);
+    uint32_t bytes = o->meta.content_length % CACHE_CHUNK_BYTES;
     return bytes && bytes + sizeof(uint32_t) <= CACHE_CHUNK_BYTES ? bytes + sizeof(uint32_t) : 0;
 }
 
@@ -178,7 +178,7 @@ struct amount cache_body_amount(const struct cache_object *o)
     }
     if (n && (o->flags & OBJECT_TAIL_CELLS)) {
         a.chunks--;
-        a.lines += lines_for(tail_bytes(o, (uint64_t)o->meta.content_length / CACHE_CHUNK_BYTES));
+        a.lines += lines_for(tail_bytes(o, o->meta.content_length / CACHE_CHUNK_BYTES));
     }
     return a;
 }
@@ -238,7 +238,7 @@ size_t cache_append(struct cache *c, struct cache_object *o, const void *data, s
     if (object_state(o) != CACHE_FILLING)
         return 0;
     uint64_t ready = o->ready;
-    if (o->meta.content_length >= 0 && len > (uint64_t)o->meta.content_length - ready) {
+    if (length_known(o) && len > o->meta.content_length - ready) {
         counter_inc(&w->counters.cache_length_wrong_total);
         cache_fail(c, o);
         return 0;
@@ -288,8 +288,8 @@ uint8_t *cache_place(struct cache *c, struct cache_object *o, uint64_t ahead, si
 {
     struct cache_worker *w = object_worker(c, o);
     uint64_t at = o->ready + ahead, i = at / CACHE_CHUNK_BYTES;
-    if (object_state(o) != CACHE_FILLING || o->meta.content_length < 0 ||
-        at >= (uint64_t)o->meta.content_length || ahead >= PLACE_CHUNKS * CACHE_CHUNK_BYTES)
+    if (object_state(o) != CACHE_FILLING || !length_known(o) || at >= o->meta.content_length ||
+        ahead >= PLACE_CHUNKS * CACHE_CHUNK_BYTES)
         return NULL;
     uint32_t id = i < body_reach(o) ? *body_slot(c, o, i) : CHUNK_NONE;
     if (id == CHUNK_NONE) {
@@ -299,8 +299,7 @@ uint8_t *cache_place(struct cache *c, struct cache_object *o, uint64_t ahead, si
             o->reach = (uint32_t)i + 1;
         cache_worker_gauges(w);
     }
-    uint64_t left = (uint64_t)o->meta.content_length - at,
-             room = CACHE_CHUNK_BYTES - at % CACHE_CHUNK_BYTES;
+    uint64_t left = o->meta.content_length - at, room = CACHE_CHUNK_BYTES - at % CACHE_CHUNK_BYTES;
     left = left < room ? left : room;
     *len = *len < left ? *len : (size_t)left;
     return piece_data(c, o, id) + at % CACHE_CHUNK_BYTES;

@@ -214,7 +214,7 @@ uint64_t cache_ready(const struct cache_object *o)
 
 int64_t cache_length(const struct cache_object *o)
 {
-    if (o->meta.content_length >= 0)
+    if (length_known(o))
         return o->meta.content_length;
     return object_state(o) == CACHE_COMPLETE ? (int64_t)cache_ready(o) : -1;
 }

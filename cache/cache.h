@@ -50,16 +50,16 @@ enum cache_state {
 };
 
 /* What the rules need of a response, fixed at creation (cache/freshness.h: cache_verdict_keep).
- * Times in wall seconds. Ordered without holes: it is 40 of an object's 96 bytes before its key. */
+ * Times in wall seconds. Ordered without holes: it is 32 of an object's 96 bytes before its key. */
 struct cache_meta {
-    int64_t response_s;     /* when it was received */
-    int64_t content_length; /* -1: unknown until complete */
     union {
         uint64_t version;  /* hash of ETag, Last-Modified and length; 0: no validator */
         uint64_t variants; /* of a primary, how many are linked: the owner's alone */
     };
-    uint32_t initial_age_s; /* corrected_initial_age (RFC 9111 4.2.3) */
-    uint32_t lifetime_s;    /* freshness_lifetime (4.2.1), after policy */
+    uint32_t response_s;     /* when it was received; until the year 2106 */
+    uint32_t content_length; /* by cache_length_code */
+    uint32_t initial_age_s;  /* corrected_initial_age (RFC 9111 4.2.3) */
+    uint32_t lifetime_s;     /* freshness_lifetime (4.2.1), after policy */
     /* how long after that it may serve, as cache_window_code writes it (RFC 5861) */
     uint16_t stale_revalidate; /* while it is revalidated */
     uint16_t stale_error;      /* when the origin fails */
@@ -72,6 +72,15 @@ struct cache_meta {
     uint8_t lifetime_by : 4;  /* enum cache_lifetime_by */
     uint8_t control : 2;      /* enum cache_control_field */
 };
+
+#define CACHE_LENGTH_UNKNOWN UINT32_MAX /* until it is complete */
+/* -1: unknown. One that is too long for any cache stays so. */
+static inline uint32_t cache_length_code(int64_t bytes)
+{
+    if (bytes < 0)
+        return CACHE_LENGTH_UNKNOWN;
+    return bytes < CACHE_LENGTH_UNKNOWN ? (uint32_t)bytes : CACHE_LENGTH_UNKNOWN - 1;
+}
 
 struct cache_config {
     void *memory; /* cache_region() bytes, 2 MiB aligned, kept by the caller */

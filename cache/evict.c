@@ -171,7 +171,6 @@ static void evict_ahead(struct cache *c, struct cache_worker *w, bool small)
     struct hash128 h = cache_object_hash(c, next);
     w->ahead = (struct known_hash){next, h};
     cache_index_prefetch(c, h);
-    cache_expiry_prefetch(next);
     if (small)
         cache_ghost_prefetch(w, h);
     object_prefetch(object_at(c, next->prev));

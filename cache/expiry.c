@@ -19,24 +19,13 @@
  * comparison while nothing is due; else at most EXPIRY_BUCKETS looks, once a second but for those
  * that find something. The short-lived are found first.
  *
- * Each object has its links from the start (struct object_page), so the lists are never full. They
+ * Each object has its links from the start, so the lists are never full. They
  * hold what stands in an eviction queue, and are the owner's alone, as those are.
  */
 #include "cache/freshness.h"
 #include "cache/private.h"
 
 #define VALIDATOR_S 86400
-
-static struct expiry_link *link_of(const struct cache_object *o)
-{
-    struct object_page *page = object_page(o);
-    return &page->link[o - object_in_page(page, 0)];
-}
-
-static struct expiry_link *link_at(const struct cache *c, uint32_t ref)
-{
-    return link_of(object_at(c, ref));
-}
 
 /* How old it may become before it is of no more use. */
 static int64_t lasts_s(const struct cache_meta *m)
@@ -70,9 +59,10 @@ void cache_expiry_add(struct cache *c, struct cache_worker *w, struct cache_obje
     unsigned i = bucket_of(stays);
     struct expiry_bucket *b = &e->bucket[i];
     uint32_t ref = object_ref(c, o);
-    *link_of(o) = (struct expiry_link){.older = b->newest};
+    o->older = b->newest;
+    o->newer = 0;
     if (b->newest) {
-        link_at(c, b->newest)->newer = ref;
+        object_at(c, b->newest)->newer = ref;
     } else {
         b->oldest = ref;
         b->due_s = due;
@@ -88,22 +78,16 @@ void cache_expiry_remove(struct cache *c, struct cache_worker *w, struct cache_o
     struct expiry *e = &w->expiry;
     unsigned i = bucket_of(stays_s(&o->meta));
     struct expiry_bucket *b = &e->bucket[i];
-    struct expiry_link *l = link_of(o);
-    if (l->older)
-        link_at(c, l->older)->newer = l->newer;
+    if (o->older)
+        object_at(c, o->older)->newer = o->newer;
     else
-        b->oldest = l->newer;
-    if (l->newer)
-        link_at(c, l->newer)->older = l->older;
+        b->oldest = o->newer;
+    if (o->newer)
+        object_at(c, o->newer)->older = o->older;
     else
-        b->newest = l->older;
+        b->newest = o->older;
     if (!b->newest)
         e->some[i / 64] &= ~(1ull << i % 64);
-}
-
-void cache_expiry_prefetch(const struct cache_object *o)
-{
-    __builtin_prefetch(link_of(o), 1);
 }
 
 /* The oldest of a bucket, if it is due. */

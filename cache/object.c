@@ -57,7 +57,7 @@ static struct cache_object *object_new(struct cache *c, struct cache_worker *w, 
                                        const char *head, size_t head_len)
 {
     if (key_len > CACHE_KEY_MAX || head_len > CACHE_HEAD_MAX ||
-        (meta->content_length > 0 && (uint64_t)meta->content_length > c->limit)) {
+        (meta->content_length != CACHE_LENGTH_UNKNOWN && meta->content_length > c->limit)) {
         counter_inc(&w->counters.cache_too_large_total);
         return NULL;
     }
@@ -89,7 +89,6 @@ static struct cache_object *object_new(struct cache *c, struct cache_worker *w, 
         memcpy(block, (const char *)key + OBJECT_KEY, rest);
     if (head_len)
         memcpy(block + rest, head, head_len);
-    cache_expiry_prefetch(o); /* for object_enqueue, often soon */
     if (o->tagged && cache_tags_exceed(head, head_len))
         counter_inc(&w->counters.cache_tags_excess_total);
     cache_worker_gauges(w);
@@ -239,7 +238,7 @@ bool cache_complete(struct cache *c, struct cache_object *o)
     struct cache_worker *w = object_worker(c, o);
     if (object_state(o) != CACHE_FILLING)
         return object_state(o) == CACHE_COMPLETE;
-    if (o->meta.content_length >= 0 && (uint64_t)o->meta.content_length != o->ready) {
+    if (length_known(o) && o->meta.content_length != o->ready) {
         counter_inc(&w->counters.cache_length_wrong_total);
         cache_fail(c, o);
         return false;
@@ -292,7 +291,7 @@ struct cache_object *cache_object_renew(struct cache *c, struct cache_object *ol
     if (object_state(old) != CACHE_COMPLETE || !(old->flags & OBJECT_LINKED))
         return NULL;
     struct cache_meta fresh = *meta;
-    fresh.content_length = (int64_t)old->ready;
+    fresh.content_length = old->ready;
     char room[CACHE_KEY_MAX];
     struct cache_object *o =
         object_new(c, w, cache_object_key(old, room), old->key_len, &fresh, head, head_len);

@@ -84,7 +84,8 @@ struct cache_object {
     struct cache_meta meta;
     uint32_t chunk[OBJECT_INLINE];
     uint32_t map;
-    uint32_t next; /* refs: neighbours in a FIFO or a list of the worker */
+    uint32_t next;         /* refs: neighbours in a FIFO or a list of the worker */
+    uint32_t older, newer; /* refs: neighbours in a bucket of expiry.c */
 
     char *block; /* what the key has beyond OBJECT_KEY, then the head, in one piece (heads.h); NULL:
                     neither */
@@ -105,7 +106,7 @@ struct cache_object {
     };
     char key[OBJECT_KEY]; /* its first bytes */
 };
-static_assert(sizeof(struct cache_meta) == 40, "no holes");
+static_assert(sizeof(struct cache_meta) == 32, "no holes");
 static_assert(offsetof(struct cache_object, key) == 96, "the budget of fixed metadata an object");
 static_assert(offsetof(struct cache_object, block) == LINE, "what a lookup reads is together");
 static_assert(CACHE_WORKERS <= 64, "6 bits");
@@ -116,19 +117,13 @@ static_assert((uint64_t)OBJECT_CHUNKS * CACHE_CHUNK_BYTES <= UINT32_MAX, "`ready
  * cache. A ref is the distance from the first page in units of 32 bytes (128 GiB of
  * objects); a page's head is no object, so 0 is no ref. */
 #define OBJECT_PAGE     4096u
-#define OBJECT_PER_PAGE ((OBJECT_PAGE - LINE) / (sizeof(struct cache_object) + 8))
+#define OBJECT_PER_PAGE ((OBJECT_PAGE - LINE) / sizeof(struct cache_object))
 #define REF_UNIT        32u
 
 struct object_page {
-    struct cache *cache; /* with the next alone on its line: readers use them, written at create */
+    struct cache *cache; /* readers use both, written at create */
     uint8_t *share;      /* its worker's first chunk */
-    /* The owner's, by object: neighbours in its bucket (expiry.c). In the page and not in a table,
-     * so that they need no other entry of the TLB: 24 objects and their links fill 4 KiB. */
-    struct expiry_link {
-        uint32_t older, newer; /* refs */
-    } link[OBJECT_PER_PAGE] __attribute__((aligned(LINE)));
 } __attribute__((aligned(LINE)));
-static_assert(sizeof(struct expiry_link) == 8, "what an object costs in its page");
 static_assert(sizeof(struct object_page) + OBJECT_PER_PAGE * sizeof(struct cache_object) <=
                   OBJECT_PAGE,
               "they fit");
@@ -353,6 +348,12 @@ static inline struct cache_worker *object_worker(struct cache *c, const struct c
     return &c->worker[o->worker];
 }
 
+/* Was it, when the object began? */
+static inline bool length_known(const struct cache_object *o)
+{
+    return o->meta.content_length != CACHE_LENGTH_UNKNOWN;
+}
+
 static inline enum cache_state object_state(const struct cache_object *o)
 {
     return (enum cache_state)__atomic_load_n(&o->state, CACHE_STATE_LOAD);
@@ -535,7 +536,6 @@ static inline bool object_is_variant(const struct cache_object *o)
 /* expiry.c */
 void cache_expiry_add(struct cache *c, struct cache_worker *w, struct cache_object *o);
 void cache_expiry_remove(struct cache *c, struct cache_worker *w, struct cache_object *o);
-void cache_expiry_prefetch(const struct cache_object *o);
 /* One that is of no more use, if there is one; it stays where it is. */
 struct cache_object *cache_expiry_due(struct cache *c, struct cache_worker *w);
 /* purge.c */

@@ -122,7 +122,7 @@ void saved_record_write(const struct saved_record *r, const struct saved_file *f
     write_u64(&w, r->number);
     write_u64(&w, r->policy);
     write_u64(&w, m->version);
-    write_u64(&w, (uint64_t)m->response_s);
+    write_u64(&w, m->response_s);
     write_u32(&w, m->initial_age_s);
     write_u32(&w, m->lifetime_s);
     write_u16(&w, m->stale_revalidate);
@@ -137,8 +137,8 @@ void saved_record_write(const struct saved_record *r, const struct saved_file *f
 static void meta_read(struct reader *in, struct cache_meta *m, bool *sane)
 {
     uint64_t version = read_u64(in);
-    int64_t response_s = (int64_t)read_u64(in);
-    *m = (struct cache_meta){.version = version, .response_s = response_s};
+    uint64_t response_s = read_u64(in);
+    *m = (struct cache_meta){.version = version, .response_s = (uint32_t)response_s};
     m->initial_age_s = read_u32(in);
     m->lifetime_s = read_u32(in);
     m->stale_revalidate = read_u16(in);
@@ -153,7 +153,7 @@ static void meta_read(struct reader *in, struct cache_meta *m, bool *sane)
     m->control = by & 3;
     *sane = flags <= 15 && by >> 4 < CACHE_LIFETIME_REASONS_COUNT &&
             (by & 15) < CACHE_CONTROL_FIELDS_COUNT && m->status >= 200 && m->status < 600 &&
-            response_s >= 0 && m->initial_age_s <= CACHE_SECONDS_MAX &&
+            response_s <= UINT32_MAX && m->initial_age_s <= CACHE_SECONDS_MAX &&
             m->lifetime_s <= CACHE_SECONDS_MAX &&
             (!m->must_revalidate || (m->stale_revalidate == 0 && m->stale_error == 0));
 }
@@ -181,7 +181,7 @@ enum saved_result saved_record_read(struct saved_record *r, const struct saved_f
         return SAVED_FOREIGN;
     if (saved_record_bytes(r) > left)
         return SAVED_TORN;
-    r->meta.content_length = (int64_t)r->body_len;
+    r->meta.content_length = cache_length_code((int64_t)r->body_len);
     return sane && r->key_len > 0 && r->key_len <= CACHE_KEY_MAX && r->head_len <= CACHE_HEAD_MAX &&
                    r->meta.response_s <= f->saved_s && r->heat <= CACHE_HEAT_MAX
                ? SAVED_GOOD

@@ -72,9 +72,9 @@ static void store(struct churn *c, const struct cache_probe *p, uint64_t id, dou
     if (bytes > cache_object_limit(c->cache))
         bytes = cache_object_limit(c->cache);
     struct cache_meta meta = {.status = 200,
-                              .response_s = c->now.wall_s,
+                              .response_s = (uint32_t)c->now.wall_s,
                               .lifetime_s = 3600,
-                              .content_length = c->known ? (int64_t)bytes : -1};
+                              .content_length = cache_length_code(c->known ? (int64_t)bytes : -1)};
     struct cache_object *o = cache_begin(c->cache, p->hash, p->key, p->key_len, &meta, head,
                                          150 + mixed % (150 + (mixed >> 32) % 600), c->now);
     if (!o) {

@@ -73,7 +73,7 @@ static struct cache_object *begin(const struct cache_bench *b, struct hash128 h,
                                   uint64_t number)
 {
     struct cache_meta meta = {.status = 200,
-                              .response_s = b->now.wall_s,
+                              .response_s = (uint32_t)b->now.wall_s,
                               .lifetime_s = 3600,
                               .content_length = b->size,
                               .version = number + 1};

@@ -100,8 +100,8 @@ static struct cache_meta meta_of(const struct http_head *h, const struct cache_v
                                  int64_t length, struct now now)
 {
     struct cache_meta meta = {.status = h->status,
-                              .response_s = now.wall_s,
-                              .content_length = length,
+                              .response_s = (uint32_t)now.wall_s,
+                              .content_length = cache_length_code(length),
                               .version = head_version(validators_of(h), length)};
     cache_verdict_keep(v, &meta);
     return meta;
@@ -212,7 +212,7 @@ static bool refresh(struct fill *f, const struct http_head *h, struct now now)
         return false;
     }
     struct cache_meta meta = *was;
-    meta.response_s = now.wall_s;
+    meta.response_s = (uint32_t)now.wall_s;
     cache_verdict_keep(&v, &meta);
     meta.has_validator = true; /* it has just served */
     refs_forget(p, f->stale, false);

@@ -102,7 +102,7 @@ static void restore_begin(struct proxy *p, const struct proxy_piece *piece, stru
         counter_inc(&p->counters.proxy_restore_newer_total);
         return;
     }
-    if (cache_has_room(p->cache, p->config.worker, (uint64_t)piece->meta.content_length))
+    if (cache_has_room(p->cache, p->config.worker, piece->meta.content_length))
         p->restoring = cache_begin(p->cache, hash, piece->key, piece->key_len, &piece->meta,
                                    piece->head, piece->head_len, now);
     if (!p->restoring) {

@@ -312,7 +312,7 @@ static bool link_primary(struct fill *f, struct now now)
     char head[CACHE_VARY_STORED];
     size_t len = cache_vary_write(&f->vary, head);
     struct cache_meta meta = {.varies = true,
-                              .response_s = now.wall_s,
+                              .response_s = (uint32_t)now.wall_s,
                               .lifetime_s = CACHE_SECONDS_MAX}; /* it goes by use alone */
     struct hash128 hash = cache_hash(p->cache, f->url, f->url_len);
     const struct cache_object *old = cache_lookup_owner(p->cache, hash, f->url, f->url_len);

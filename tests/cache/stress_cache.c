@@ -165,9 +165,10 @@ static void owner_fill(struct rng *rng, uint64_t salt)
     key_of(key, rng_below(rng, KEYS));
     size_t len = rng_below(rng, 8) ? rng_below(rng, 12000) : rng_below(rng, 120000), done = 0;
     struct cache_meta meta = {.status = 200,
-                              .response_s = world.now.wall_s,
+                              .response_s = (uint32_t)world.now.wall_s,
                               .lifetime_s = rng_below(rng, 2) ? 3600 : 10,
-                              .content_length = rng_below(rng, 2) ? (int64_t)len : -1,
+                              .content_length =
+                                  cache_length_code(rng_below(rng, 2) ? (int64_t)len : -1),
                               .version = salt};
     struct cache_object *o = cache_begin(world.c, cache_hash(world.c, key, strlen(key)), key,
                                          strlen(key), &meta, "h", 1, world.now);

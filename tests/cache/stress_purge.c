@@ -175,9 +175,9 @@ static void owner_fetch(struct rng *rng)
     int head_len = snprintf(head, sizeof(head), "Cache-Tag: a, t%u\r\n", k % SITES);
     uint32_t clock = cache_purge_clock(world.c);
     struct cache_meta meta = {.status = 200,
-                              .response_s = world.now.wall_s,
+                              .response_s = (uint32_t)world.now.wall_s,
                               .lifetime_s = LIFETIME,
-                              .content_length = -1,
+                              .content_length = CACHE_LENGTH_UNKNOWN,
                               .version = atomic_load(&begun[k % SITES])};
     for (unsigned i = rng_below(rng, 8) ? 0 : 200; i > 0 && cache_purge_clock(world.c) == clock;
          i--) {

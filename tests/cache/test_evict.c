@@ -247,7 +247,7 @@ static struct cache_object *store_as(struct world *w, const char *kind, unsigned
 {
     char key[32];
     int len = snprintf(key, sizeof(key), "%s%u", kind, i);
-    meta.response_s = w->now.wall_s;
+    meta.response_s = (uint32_t)w->now.wall_s;
     meta.content_length = 0;
     struct cache_object *o = cache_begin(w->c, cache_hash(w->c, key, (size_t)len), key, (size_t)len,
                                          &meta, key, (size_t)len, w->now);
@@ -378,7 +378,7 @@ Test(evict, finds_what_is_of_no_more_use_in_any_order)
             cache_refresh(d.w.c, o,
                           &(struct cache_meta){.status = 200,
                                                .lifetime_s = lifetime / 2,
-                                               .response_s = d.w.now.wall_s},
+                                               .response_s = (uint32_t)d.w.now.wall_s},
                           "", 0, d.w.now);
         d.w.now.wall_s += rng_below(rng, 8) == 0;
         world_poll(&d.w);

@@ -35,7 +35,7 @@ Test(life, keys_and_heads_over_the_limit_are_refused)
     struct world w;
     world_open(&w, 4 * MIB, 100, 1);
     static char big[CACHE_HEAD_MAX + 1];
-    struct cache_meta meta = {.content_length = -1};
+    struct cache_meta meta = {.content_length = CACHE_LENGTH_UNKNOWN};
     struct hash128 h = cache_hash(w.c, big, CACHE_KEY_MAX + 1);
     cr_assert_null(cache_begin(w.c, h, big, CACHE_KEY_MAX + 1, &meta, "", 0, w.now));
     h = cache_hash(w.c, big, CACHE_KEY_MAX);
@@ -160,7 +160,7 @@ Test(life, a_refresh_keeps_the_body)
     struct cache_meta meta = *cache_meta(old);
     for (uint32_t i = 1; i <= 3; i++) {
         meta.lifetime_s = 100 + i;
-        meta.content_length = -1;
+        meta.content_length = CACHE_LENGTH_UNKNOWN;
         o = cache_refresh(w.c, o, &meta, "new\r\n\r\n", 7, w.now);
         cr_assert(o);
         cr_assert_eq(world_find(&w, "k"), o);

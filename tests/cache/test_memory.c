@@ -38,7 +38,7 @@ static void store(struct world *w, unsigned i, size_t head_len, const uint8_t *b
     static char head[CACHE_HEAD_MAX];
     char key[100];
     int key_len = snprintf(key, sizeof(key), "http://host/%0*u", (int)(i % 80), i);
-    struct cache_meta meta = {.content_length = (int64_t)len};
+    struct cache_meta meta = {.content_length = cache_length_code((int64_t)len)};
     struct cache_object *o = cache_begin(w->c, cache_hash(w->c, key, (size_t)key_len), key,
                                          (size_t)key_len, &meta, head, head_len, w->now);
     if (!o)

@@ -10,8 +10,10 @@
 
 static struct cache_object *begin_with(struct world *w, const char *key, const char *head)
 {
-    struct cache_meta meta = {
-        .status = 200, .response_s = w->now.wall_s, .lifetime_s = 100, .content_length = 5};
+    struct cache_meta meta = {.status = 200,
+                              .response_s = (uint32_t)w->now.wall_s,
+                              .lifetime_s = 100,
+                              .content_length = 5};
     return cache_begin(w->c, cache_hash(w->c, key, strlen(key)), key, strlen(key), &meta, head,
                        strlen(head), w->now);
 }
@@ -261,7 +263,7 @@ Test(purge, a_soft_one_leaves_a_stale_copy)
     struct world w;
     world_open(&w, 4 * MIB, 100, 2);
     struct cache_meta meta = {.status = 200,
-                              .response_s = w.now.wall_s,
+                              .response_s = (uint32_t)w.now.wall_s,
                               .lifetime_s = 100,
                               .content_length = 5,
                               .has_validator = true};
@@ -428,7 +430,7 @@ static struct cache_object *store_key(struct world *w, const char *key, size_t l
                                       const char *head, size_t head_len)
 {
     struct cache_meta meta = {.status = 200,
-                              .response_s = w->now.wall_s,
+                              .response_s = (uint32_t)w->now.wall_s,
                               .lifetime_s = 100,
                               .content_length = 5,
                               .varies = primary};

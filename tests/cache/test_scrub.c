@@ -84,7 +84,7 @@ Test(scrub, finds_a_flipped_bit_and_drops_that_object_alone)
         cache_unpin(o, 0);
         world_settle(&w);
         cr_assert_eq(WORLD_SUM(&w, cache_held_objects), 2);
-        cr_assert_eq(WORLD_SUM(&w, cache_chunks_used), 5); /* their tails share one */
+        cr_assert_eq(WORLD_SUM(&w, cache_chunks_used), 5);      /* their tails share one */
         cr_assert_not_null(world_store(&w, "damaged", 4, len)); /* fetched again */
         world_scrub(&w);
         cr_assert_eq(told, 1);

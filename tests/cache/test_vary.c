@@ -195,7 +195,7 @@ static struct cache_object *link_object(const void *key, size_t len, const char 
                                         size_t head_len, bool varies)
 {
     struct cache_meta meta = {
-        .status = 200, .lifetime_s = 100, .response_s = w.now.wall_s, .varies = varies};
+        .status = 200, .lifetime_s = 100, .response_s = (uint32_t)w.now.wall_s, .varies = varies};
     struct cache_object *o =
         cache_begin(w.c, cache_hash(w.c, key, len), key, len, &meta, head, head_len, w.now);
     cr_assert(o && cache_complete(w.c, o));

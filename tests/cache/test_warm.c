@@ -223,7 +223,7 @@ Test(saved, values_out_of_range_are_insane)
         {{.key_len = 1, .heat = CACHE_HEAT_MAX + 1}, "heat"},
         {{.key_len = 1, .meta.status = 199}, "status"},
         {{.key_len = 1, .meta.status = 600}, "status"},
-        {{.key_len = 1, .meta.response_s = -1}, "response_s"},
+        {{.key_len = 1, .meta.response_s = UINT32_MAX}, "response_s"},
         {{.key_len = 1, .meta.response_s = 2001}, "response_s after the file's"},
         {{.key_len = 1, .meta.lifetime_s = UINT32_MAX}, "lifetime_s"},
         {{.key_len = 1, .meta.initial_age_s = UINT32_MAX}, "initial_age_s"},

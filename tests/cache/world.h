@@ -133,9 +133,9 @@ static inline uint8_t *world_body(uint64_t salt, size_t len)
 static inline struct cache_object *world_begin(struct world *w, const char *key, int64_t length)
 {
     struct cache_meta meta = {.status = 200,
-                              .response_s = w->now.wall_s,
+                              .response_s = (uint32_t)w->now.wall_s,
                               .lifetime_s = 100,
-                              .content_length = length,
+                              .content_length = cache_length_code(length),
                               .version = 7};
     return cache_begin(w->c, cache_hash(w->c, key, strlen(key)), key, strlen(key), &meta, key,
                        strlen(key), w->now); /* the key serves as head too */

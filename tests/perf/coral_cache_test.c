@@ -15,8 +15,10 @@ static char body[CORAL_PIECE_BYTES], head[CORAL_HEAD_BYTES - KEY_BYTES];
 
 static void fill(struct world *w, struct hash128 h, const char *key, uint32_t bytes)
 {
-    struct cache_meta meta = {
-        .content_length = bytes, .response_s = w->now.wall_s, .lifetime_s = 60, .status = 200};
+    struct cache_meta meta = {.content_length = cache_length_code(bytes),
+                              .response_s = (uint32_t)w->now.wall_s,
+                              .lifetime_s = 60,
+                              .status = 200};
     struct cache_object *o =
         cache_begin(w->c, h, key, KEY_BYTES, &meta, head, sizeof(head), w->now);
     if (!o)

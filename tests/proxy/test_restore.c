@@ -47,7 +47,7 @@ static struct proxy_piece piece_of(uint32_t lifetime_s)
                                 .head = lines,
                                 .data = body,
                                 .len = LONG,
-                                .meta = {.response_s = w.now.wall_s,
+                                .meta = {.response_s = (uint32_t)w.now.wall_s,
                                          .content_length = LONG,
                                          .lifetime_s = lifetime_s,
                                          .status = 200},
@@ -196,10 +196,10 @@ Test(restore, age_goes_on)
     p.meta.response_s -= 10;
     restore(&p);
     cr_assert_eq(WORLD_COUNT(&w, 0, proxy_restore_old_total), 1);
-    p.meta.response_s = w.now.wall_s + 5; /* in the future: the clock was set back */
+    p.meta.response_s = (uint32_t)(w.now.wall_s + 5); /* in the future: the clock was set back */
     restore(&p);
     cr_assert_eq(WORLD_COUNT(&w, 0, proxy_restore_old_total), 2);
-    p.meta.response_s = w.now.wall_s - 6;
+    p.meta.response_s = (uint32_t)(w.now.wall_s - 6);
     restore(&p);
     expect(0, 0, "; hit");
     world_run(&w, 5000);

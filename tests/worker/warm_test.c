@@ -110,7 +110,7 @@ static void taken(struct world *w, struct node_load *l)
     l->cancel = &cancel;
     for (unsigned i = 0; i < l->n; i++) {
         l->piece[i].owner = (uint8_t)node_owner(w->node[0], l->piece[i].key, l->piece[i].key_len);
-        l->piece[i].meta.response_s = w->now.wall_s;
+        l->piece[i].meta.response_s = (uint32_t)w->now.wall_s;
     }
     for (unsigned i = 0; i < w->workers; i++)
         give(w, i, NODE_LOAD, l);
