@@ -2,8 +2,8 @@
 /*
  * Bodies: equal chunks and a tail, their map, their checksums. The order that readers rely on:
  * bytes, CRC and map entries first, then the release-store of `ready` (or, for the last piece's
- * CRC, of `state`). A piece stays where it is: a tail whose length was not known when it began
- * keeps its chunk, since somebody may be reading it.
+ * CRC, of `state`). A piece stays where it is, since somebody may be reading it: a body whose
+ * length was not known when it began gets an heir with a smaller tail (cache_settle).
  */
 #include <string.h>
 
@@ -60,14 +60,18 @@ static uint32_t map_bytes(const struct cache_object *o)
                : 0;
 }
 
-/* Bytes of the run of piece `i` when that is the tail: the body's, and its CRC in the last word. 0:
- * the piece takes a chunk. */
+/* Bytes of the run of a tail: the body's, and its CRC in the last word. 0: it takes a chunk. */
+static uint32_t run_bytes(uint32_t length)
+{
+    uint32_t bytes = length % CACHE_CHUNK_BYTES;
+    return bytes && bytes + sizeof(uint32_t) <= CACHE_CHUNK_BYTES ? bytes + sizeof(uint32_t) : 0;
+}
+
+/* The same of piece `i`, if that is the tail; a tail whose length is not known yet takes a chunk. */
 static uint32_t tail_bytes(const struct cache_object *o, uint64_t i)
 {
-    if (!length_known(o) || o->meta.content_length / CACHE_CHUNK_BYTES != i)
-        return 0;
-    uint32_t bytes = o->meta.content_length % CACHE_CHUNK_BYTES;
-    return bytes && bytes + sizeof(uint32_t) <= CACHE_CHUNK_BYTES ? bytes + sizeof(uint32_t) : 0;
+    bool is_tail = length_known(o) && o->meta.content_length / CACHE_CHUNK_BYTES == i;
+    return is_tail ? run_bytes(o->meta.content_length) : 0;
 }
 
 /* The word for the CRC32C of piece `i`'s bytes so far. */
@@ -168,6 +172,10 @@ struct amount cache_body_amount(const struct cache_object *o)
 {
     uint64_t n = body_reach(o);
     struct amount a = {.chunks = n};
+    if (o->flags & OBJECT_BODY_MOVED) {
+        a.chunks = o->flags & OBJECT_SETTLED ? 1 + (n > OBJECT_INLINE) : 0;
+        return a;
+    }
     if (n > OBJECT_INLINE + MAP_DIRECT)
         a.chunks += 1 + (n - OBJECT_INLINE - MAP_DIRECT + MAP_IDS - 1) / MAP_IDS;
     else if (n > OBJECT_INLINE)
@@ -210,10 +218,69 @@ static void map_free(struct cache *c, struct cache_worker *w, struct cache_objec
     o->map = CHUNK_NONE;
 }
 
+/* --- an heir that takes less ------------------------------------------------------------------ */
+
+/* Bodies with leaves stay as they are: what is lost of them is little. */
+bool cache_body_settles(const struct cache_object *o)
+{
+    uint64_t n = chunks_for(o->ready);
+    return !length_known(o) && n <= OBJECT_INLINE + MAP_DIRECT &&
+           (n > OBJECT_INLINE || run_bytes(o->ready));
+}
+
+/* The map of more than OBJECT_INLINE pieces is the heir's own, so that its last entry can be. */
+static bool settle_map(struct cache *c, struct cache_worker *w, struct cache_object *heir)
+{
+    uint32_t bytes = map_bytes(heir), id = bytes ? cache_cells_take(c, w, bytes) : heir->map;
+    if (bytes && id != CHUNK_NONE) {
+        memcpy(piece_data(c, heir, id), piece_data(c, heir, heir->map), bytes);
+        heir->map = id;
+        heir->flags |= OBJECT_MAP_CELLS;
+    }
+    return !bytes || id != CHUNK_NONE;
+}
+
+bool cache_body_settle(struct cache *c, struct cache_worker *w, const struct cache_object *o,
+                       struct cache_object *heir)
+{
+    uint64_t i = o->ready / CACHE_CHUNK_BYTES;
+    uint32_t bytes = tail_bytes(heir, i);
+    if (!settle_map(c, w, heir))
+        return false;
+    uint32_t id = bytes ? cache_cells_take(c, w, bytes) : CHUNK_NONE;
+    if (id == CHUNK_NONE)
+        return heir->flags & OBJECT_MAP_CELLS;
+    uint32_t *slot = body_slot(c, heir, i);
+    memcpy(piece_data(c, heir, id), chunk_data(c, *slot), o->ready % CACHE_CHUNK_BYTES);
+    *piece_crc(c, heir, i, id) = c->crc[*slot];
+    *slot = id;
+    heir->flags |= OBJECT_TAIL_CELLS;
+    cache_body_end(c, heir);
+    return true;
+}
+
+/* What `o`, whose heir has the rest, kept of its own. */
+static void spare_free(struct cache *c, struct cache_worker *w, const struct cache_object *o)
+{
+    const struct cache_object *heir = object_at(c, o->prev);
+    if (!(o->flags & OBJECT_SETTLED))
+        return;
+    if (heir->flags & OBJECT_TAIL_CELLS)
+        cache_chunk_give(c, w, *body_slot(c, o, o->ready / CACHE_CHUNK_BYTES));
+    if (heir->flags & OBJECT_MAP_CELLS)
+        cache_chunk_give(c, w, o->map);
+}
+
+/* --- freeing ---------------------------------------------------------------------------------- */
+
 bool cache_body_free(struct cache *c, struct cache_worker *w, struct cache_object *o,
                      uint64_t budget)
 {
     uint64_t n = body_reach(o);
+    if (o->flags & OBJECT_BODY_MOVED) {
+        spare_free(c, w, o);
+        return true;
+    }
     for (; n && budget; budget--) {
         uint32_t id = *body_slot(c, o, --n);
         if (id != CHUNK_NONE) /* a hole among those taken ahead */

@@ -234,6 +234,11 @@ size_t cache_append(struct cache *c, struct cache_object *o, const void *data, s
 uint8_t *cache_place(struct cache *c, struct cache_object *o, uint64_t ahead, size_t *len);
 /* The end: all bytes are there. False: their number is not content_length, the object failed. */
 bool cache_complete(struct cache *c, struct cache_object *o);
+/* For one that has been completed and linked, when its length was not known before: such a body
+ * fills whole chunks, since it may be read while it grows. One that takes less takes its place in
+ * the index; who holds `o` goes on reading it, and its spare chunks go when they are done. Returns
+ * the one that stands there, not pinned, be it `o`; NULL: it is linked no longer. */
+const struct cache_object *cache_settle(struct cache *c, struct cache_object *o);
 /* The fill died: FAILED, unlinked, freed when its pins are gone. Nothing to do unless FILLING. */
 void cache_fail(struct cache *c, struct cache_object *o);
 /* It is as old as a fetch that began when the clock was at `born`. Not after cache_link, but for

@@ -29,6 +29,8 @@
     X(cache_length_wrong_total, "objects", "Fills that failed since the length was not as said")   \
     X(cache_linked_total, "objects", "Objects put into the index")                                 \
     X(cache_replaced_total, "objects", "Objects replaced by a newer one of the same key")          \
+    X(cache_settled_total, "objects",                                                              \
+      "Objects of unknown length that gave back what they did not need")                           \
     X(cache_refreshed_total, "objects", "Objects made fresh again by a 304")                       \
     X(cache_unlinked_total, "objects", "Objects unlinked by purge, damage or failure")             \
     X(cache_damaged_total, "objects", "Objects dropped for a wrong checksum")                      \

@@ -19,9 +19,7 @@
 /* Bodies are counted in lines. */
 static struct amount amount_of(const struct cache_object *o)
 {
-    struct amount body = {0};
-    if (!(o->flags & OBJECT_BODY_MOVED))
-        body = cache_body_amount(o);
+    struct amount body = cache_body_amount(o);
     return (struct amount){
         .lines = body.chunks * CHUNK_LINES + body.lines, .objects = 1, .heap = object_heap(o)};
 }
@@ -115,7 +113,8 @@ static void window_begin(struct cache_worker *w, struct now now)
 /* Its body lives on in another object, and would not be freed. */
 static bool is_no_use(const struct cache *c, const struct cache_object *o)
 {
-    return (o->flags & OBJECT_BODY_MOVED) && !(object_at(c, o->prev)->flags & OBJECT_RETIRED);
+    return (o->flags & OBJECT_BODY_MOVED) && !(o->flags & OBJECT_SETTLED) &&
+           !(object_at(c, o->prev)->flags & OBJECT_RETIRED);
 }
 
 const struct cache_object *cache_overdrawn(struct cache *c, unsigned worker, struct now now)

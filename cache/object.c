@@ -283,9 +283,9 @@ bool cache_damaged(struct cache *c, const struct cache_object *object)
  * the new one until it is freed itself. Of several refreshes a chain results that is freed from
  * the oldest on. No reference count of bodies is needed, and no word in the object.
  */
-struct cache_object *cache_object_renew(struct cache *c, struct cache_object *old,
-                                        const struct cache_meta *meta, const char *head,
-                                        size_t head_len)
+static struct cache_object *object_renew(struct cache *c, struct cache_object *old,
+                                         const struct cache_meta *meta, const char *head,
+                                         size_t head_len, bool settle)
 {
     struct cache_worker *w = object_worker(c, old);
     if (object_state(old) != CACHE_COMPLETE || !(old->flags & OBJECT_LINKED))
@@ -308,6 +308,11 @@ struct cache_object *cache_object_renew(struct cache *c, struct cache_object *ol
     o->ready = old->ready;
     o->born = object_born(old);
     o->uses = __atomic_load_n(&old->uses, __ATOMIC_RELAXED);
+    if (settle && cache_body_settle(c, w, old, o)) {
+        counter_inc(&w->counters.cache_settled_total);
+        old->flags |= OBJECT_SETTLED;
+        cache_worker_gauges(w);
+    }
     state_store(o, CACHE_COMPLETE);
 
     old->flags |= OBJECT_BODY_MOVED;
@@ -315,6 +320,25 @@ struct cache_object *cache_object_renew(struct cache *c, struct cache_object *ol
     assert(replaced == old);
     replaced->prev = object_ref(c, o);
     return o;
+}
+
+struct cache_object *cache_object_renew(struct cache *c, struct cache_object *old,
+                                        const struct cache_meta *meta, const char *head,
+                                        size_t head_len)
+{
+    return object_renew(c, old, meta, head, head_len, false);
+}
+
+const struct cache_object *cache_settle(struct cache *c, struct cache_object *o)
+{
+    size_t len;
+    const char *head = cache_head(o, &len);
+    struct cache_object *heir = NULL;
+    if (object_state(o) == CACHE_COMPLETE && cache_body_settles(o))
+        heir = object_renew(c, o, &o->meta, head, len, true);
+    if (heir)
+        return heir;
+    return o->flags & OBJECT_LINKED ? o : NULL;
 }
 
 struct cache_object *cache_refresh(struct cache *c, struct cache_object *old,

@@ -40,12 +40,13 @@
 /* --- objects ---------------------------------------------------------------------------------- */
 
 enum object_flag {
-    OBJECT_LINKED = 1,       /* the index holds it */
-    OBJECT_RETIRED = 2,      /* given up: on a retire list */
-    OBJECT_BODY_MOVED = 4,   /* cache_refresh gave its chunks to another, whose ref is in `prev` */
-    OBJECT_TO_MAIN = 8,      /* the queue it goes to when it is complete */
-    OBJECT_DRAINING = 16,    /* charged to the draining budget */
-    OBJECT_MAP_CELLS = 64,   /* its map is in cells */
+    OBJECT_LINKED = 1,     /* the index holds it */
+    OBJECT_RETIRED = 2,    /* given up: on a retire list */
+    OBJECT_BODY_MOVED = 4, /* cache_refresh gave its chunks to another, whose ref is in `prev` */
+    OBJECT_TO_MAIN = 8,    /* the queue it goes to when it is complete */
+    OBJECT_DRAINING = 16,  /* charged to the draining budget */
+    OBJECT_SETTLED = 32,   /* and of its chunks the other has not those that cache_settle spares */
+    OBJECT_MAP_CELLS = 64, /* its map is in cells */
     OBJECT_TAIL_CELLS = 128, /* and its last piece */
 };
 
@@ -450,10 +451,19 @@ static inline void unpoison(const void *p, size_t bytes)
 /* body.c */
 uint32_t cache_chunk_take(struct cache *c, struct cache_worker *w); /* CHUNK_NONE: none free */
 void cache_chunk_give(struct cache *c, struct cache_worker *w, uint32_t id);
-/* Chunks and lines that `o` occupies, or a few more while there are holes in it: body and maps. */
+/* Chunks and lines that `o` gives back when it is freed, or a few more while there are holes in it:
+ * body and maps. */
 struct amount cache_body_amount(const struct cache_object *o);
 /* It is complete: nothing is behind its last byte. */
 void cache_body_end(const struct cache *c, const struct cache_object *o);
+/* A complete body whose length was not known takes as little as one whose length was: `heir` has
+ * its chunks, and gets a tail and a map of its own. False: there is no memory, and nothing has
+ * changed.
+ */
+bool cache_body_settle(struct cache *c, struct cache_worker *w, const struct cache_object *o,
+                       struct cache_object *heir);
+/* Would that save something? */
+bool cache_body_settles(const struct cache_object *o);
 /* Frees from the end, at most about `budget` chunks. True when all are free. Nobody reads it. */
 bool cache_body_free(struct cache *c, struct cache_worker *w, struct cache_object *o,
                      uint64_t budget);

@@ -77,11 +77,9 @@ void cache_object_retire(struct cache *c, struct cache_worker *w, struct cache_o
         return;
     w->pending_fresh.objects++;
     w->pending_fresh.heap += object_heap(o);
-    if (!(o->flags & OBJECT_BODY_MOVED)) {
-        struct amount body = cache_body_amount(o);
-        w->pending_fresh.chunks += body.chunks;
-        w->pending_fresh.lines += body.lines;
-    }
+    struct amount body = cache_body_amount(o);
+    w->pending_fresh.chunks += body.chunks;
+    w->pending_fresh.lines += body.lines;
 }
 
 /* Grace periods: starts one when none runs, ends the one that does. */
@@ -104,11 +102,11 @@ static void reclaim_grace(struct cache *c, struct cache_worker *w)
 /* Frees `o`, whose readers are all gone. False: its body is large, the rest at the next call. */
 static bool reclaim_object(struct cache *c, struct cache_worker *w, struct cache_object *o)
 {
+    if (!cache_body_free(c, w, o, RECLAIM_CHUNKS))
+        return false;
     if (o->flags & OBJECT_BODY_MOVED) {
         struct cache_object *heir = object_at(c, o->prev);
         __atomic_fetch_sub(&heir->pins, 1, CACHE_UNPIN_HEIR);
-    } else if (!cache_body_free(c, w, o, RECLAIM_CHUNKS)) {
-        return false;
     }
     cache_object_free(c, w, o);
     counter_inc(&w->counters.cache_freed_total);

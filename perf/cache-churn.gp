@@ -17,5 +17,5 @@ array mix[4] = ["a CDN's: 34 KB", "small: 1.5 KB", "large: 540 KB", "a CDN's"]
 do for [i = 1:4] { set label mix[i] at 3 * i - 1.5, 1.03 center }
 plot 0.9 notitle with lines lc rgb "#bbbbbb" lw 1, \
      "cache-churn.tsv" skip 2 using 1:2 title "lengths known: chunks, runs of lines" with lines lc rgb "#0072b2" lw 2, \
-     "" skip 2 using 1:3 title "unknown: chunks of 4 KiB alone" with lines lc rgb "#d55e00" lw 2, \
+     "" skip 2 using 1:3 title "unknown: chunks while they grow, then as the others" with lines lc rgb "#d55e00" lw 2, \
      "" skip 2 using 1:6 title "heads' share of the cache" with lines lc rgb "#009e73" lw 2

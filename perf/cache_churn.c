@@ -3,7 +3,8 @@
  * What share of the memory that bodies take is bodies, over time, when the mix of sizes changes
  * completely: a CDN's, the same at a 22nd of the size, 16 times, and a CDN's again. Objects are
  * asked for by Zipf's law, what is missing is stored, and each mix has objects of its own. Once
- * with lengths that are known when a body begins, and once with none: those get whole chunks alone.
+ * with lengths that are known when a body begins, and once with none: those fill whole chunks, and
+ * give back what they did not need.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,7 +63,7 @@ static bool fill(const struct churn *c, struct cache_object *o, uint64_t bytes)
         stuck = done ? 0 : stuck + 1;
         poll(c);
     }
-    return cache_complete(c->cache, o);
+    return cache_complete(c->cache, o) && cache_settle(c->cache, o);
 }
 
 static void store(struct churn *c, const struct cache_probe *p, uint64_t id, double scale)

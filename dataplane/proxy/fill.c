@@ -378,11 +378,12 @@ void fill_complete(struct fill *f, struct now now)
         f->linked = false;
     f->path_len = 0; /* it hangs on nobody now */
     fill_ready_all(f);
-    if (!f->linked) { /* it goes when those who have it are done */
+    const struct cache_object *kept = f->linked ? cache_settle(p->cache, f->object) : NULL;
+    if (kept) {
+        refs_add(p, kept, &f->key, now);
+    } else { /* it goes when those who have it are done */
         cache_unlink(p->cache, f->object);
         index_withdraw(f, now);
-    } else {
-        refs_add(p, f->object, &f->key, now);
     }
     fill_end(f);
 }

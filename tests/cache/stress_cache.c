@@ -208,6 +208,8 @@ static void owner_fill(struct rng *rng, uint64_t salt)
         cache_fail(world.c, o);
     else if (!linked)
         cache_link(world.c, o);
+    if (rng_below(rng, 4))
+        cache_settle(world.c, o);
     cache_unpin(o, 0);
 }
 

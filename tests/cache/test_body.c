@@ -81,6 +81,84 @@ Test(body, of_unknown_length_is_read_back_too)
     sizes_are_read_back(false);
 }
 
+/* Of one whose length was not known what it does not need comes back, though one who reads it has
+ * it still; then it takes as much as if it had been known. */
+Test(body, of_unknown_length_gives_back_what_it_does_not_need)
+{
+    static const size_t size[] = {
+        0,    1,        60,           61,       4092,  4093,       4096,
+        5000, 4 * 4096, 4 * 4096 + 1, 5 * 4096, 70000, 516 * 4096, 516 * 4096 + 1};
+    struct world w;
+    world_open(&w, 32 * MIB, 1000, 1);
+    for (size_t i = 0; i < sizeof(size) / sizeof(size[0]); i++) {
+        size_t len = size[i];
+        struct cache_object *known = world_store(&w, "known", len, len);
+        uint64_t chunks = WORLD_SUM(&w, cache_chunks_used), lines = WORLD_SUM(&w, cache_cell_bytes);
+        cache_unlink(w.c, known);
+        world_settle(&w);
+        struct cache_object *o = world_store_as(&w, "later", len, len, -1);
+        uint64_t settled = WORLD_SUM(&w, cache_settled_total);
+        cache_pin(o, 0);
+        const struct cache_object *heir = cache_settle(w.c, o);
+        cr_assert(heir && world_find(&w, "later") == heir, "size %zu", len);
+        cr_assert_eq(heir != o, WORLD_SUM(&w, cache_settled_total) > settled);
+        cr_assert_eq(cache_settle(w.c, (struct cache_object *)(uintptr_t)heir), heir, "once");
+        world_settle(&w);
+        cr_assert(world_body_right(o, len, len), "size %zu, who reads it", len);
+        cr_assert(world_body_right(heir, len, len), "size %zu", len);
+        if (heir != o)
+            cr_assert_gt(WORLD_SUM(&w, cache_chunks_used), chunks, "size %zu", len);
+        cache_unpin(o, 0);
+        world_settle(&w);
+        cr_assert(world_body_right(heir, len, len), "size %zu, alone", len);
+        if (len <= 516 * 4096) {
+            cr_assert_eq(WORLD_SUM(&w, cache_chunks_used), chunks, "size %zu", len);
+            cr_assert_eq(WORLD_SUM(&w, cache_cell_bytes), lines, "size %zu", len);
+        }
+        heir = cache_refresh(w.c, (struct cache_object *)(uintptr_t)heir, cache_meta(heir), "h", 1,
+                             w.now);
+        cr_assert(world_body_right(heir, len, len), "size %zu, refreshed", len);
+        cr_assert(cache_unlink(w.c, heir));
+        world_settle(&w);
+        nothing_is_left(&w, "size", len);
+    }
+    struct cache_object *o = world_store_as(&w, "gone", 1, 100, -1);
+    cr_assert(cache_unlink(w.c, o));
+    cr_assert_null(cache_settle(w.c, o));
+    world_close(&w);
+}
+
+/* With no lines to be had the chunks stay, and all is right. */
+Test(body, of_unknown_length_stays_where_it_is_when_memory_is_short)
+{
+    struct world w;
+    world_open(&w, 4 * MIB, 1000, 1);
+    struct cache_object *o = world_store_as(&w, "later", 1, 10000, -1), *all[800];
+    unsigned n = 0;
+    for (; n < 800; n++) { /* fills are not evicted */
+        char key[32];
+        snprintf(key, sizeof(key), "http://fills/%u", n);
+        all[n] = world_begin(&w, key, -1);
+        uint8_t *body = all[n] ? world_body(n, 8192) : NULL;
+        size_t done = body ? cache_append(w.c, all[n], body, 8192) : 0;
+        free(body);
+        if (done < 8192)
+            break;
+    }
+    cr_assert_lt(n, 800, "it is full");
+    const struct cache_object *now = world_find(&w, "later");
+    if (now) { /* else it was evicted meanwhile */
+        const struct cache_object *heir = cache_settle(w.c, o);
+        cr_assert(!heir || world_body_right(heir, 1, 10000));
+    }
+    for (unsigned i = 0; i <= n && i < 800; i++)
+        if (all[i]) {
+            cache_fail(w.c, all[i]);
+            cache_unpin(all[i], 0);
+        }
+    world_close(&w);
+}
+
 Test(body, small_ones_share_chunks_and_keep_them_full)
 {
     static struct cache_object *o[3000];

@@ -66,8 +66,8 @@ def main():
         least = 0.98 if r["arenas"] else 0.75
         expect("the budget is held", least < r[lengths]["mapped_most"] <= 1, r)
         expect("there is room for all", r[lengths]["refused"] * 100 < r[lengths]["gets"], r)
-    for mix, share in r["known"]["useful"].items():
-        expect(f"useful memory, {mix}", share > 0.9, r)
+        for mix, share in r[lengths]["useful"].items():
+            expect(f"useful memory, lengths {lengths}, {mix}", share > 0.9, r)
     for args, words in REFUSED:
         p = subprocess.run((PERF,) + args, capture_output=True, text=True, timeout=10)
         expect(args, p.returncode == 2 and not p.stdout and all(w in p.stderr for w in words),

@@ -508,6 +508,49 @@ static uint64_t in_place(void)
     return n;
 }
 
+static uint64_t counter_sum(size_t at)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < 2; i++)
+        n +=
+            counter_read((const uint64_t *)((const char *)cache_counters(w.node[0].cache, i) + at));
+    return n;
+}
+
+static uint64_t cell_bytes(void)
+{
+    return counter_sum(offsetof(struct cache_counters, cache_cell_bytes));
+}
+
+static uint64_t settlings(void)
+{
+    return counter_sum(offsetof(struct cache_counters, cache_settled_total));
+}
+
+/* While it grows it takes whole chunks; then it takes as little as if its length had been told. */
+Test(fill, what_has_no_length_gives_back_what_it_does_not_need)
+{
+    struct client c;
+    page((struct origin_file){.path = "/small", .length = 900, .chunked = true});
+    page((struct origin_file){.path = "/large", .length = 300001, .chunked = true});
+    page((struct origin_file){.path = "/told", .length = 900});
+    static const char *const path[] = {"/small", "/large", "/told"};
+    static const uint64_t length[] = {900, 300001, 900};
+    for (unsigned i = 0; i < 3; i++) {
+        uint64_t lines = cell_bytes(), settled = settlings();
+        for (unsigned turn = 0; turn < 2; turn++) {
+            cr_assert_eq(get(&c, path[i], NULL), 200);
+            cr_assert(client_body_is(&c, 9, 0, length[i]), "%s", path[i]);
+            client_free(&c);
+        }
+        nothing_is_left();
+        cr_assert_eq(settlings() - settled, i < 2);
+        cr_assert_gt(cell_bytes(), lines, "%s has its tail there", path[i]);
+    }
+    /* the large one's, and one for tails and a map of each worker */
+    cr_assert_leq(counter_sum(offsetof(struct cache_counters, cache_chunks_used)), 73 + 2);
+}
+
 /* The pipe brings pieces out of order wherever it may: they are written to the object at once. */
 Test(fill, out_of_order_bytes_are_copied_once_where_their_place_is_known)
 {
