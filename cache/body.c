@@ -67,7 +67,8 @@ static uint32_t run_bytes(uint32_t length)
     return bytes && bytes + sizeof(uint32_t) <= CACHE_CHUNK_BYTES ? bytes + sizeof(uint32_t) : 0;
 }
 
-/* The same of piece `i`, if that is the tail; a tail whose length is not known yet takes a chunk. */
+/* The same of piece `i`, if that is the tail; a tail whose length is not known yet takes a chunk.
+ */
 static uint32_t tail_bytes(const struct cache_object *o, uint64_t i)
 {
     bool is_tail = length_known(o) && o->meta.content_length / CACHE_CHUNK_BYTES == i;

@@ -263,7 +263,7 @@ struct cache_object *cache_refresh(struct cache *c, struct cache_object *old,
                                    struct now now);
 /* How many objects of this one's URL there are to be found, it among them: 1 of a URL whose
  * responses do not vary; of a primary, how many variants it has. 0: an orphan (cache/vary.h). */
-uint64_t cache_siblings(struct cache *c, const struct cache_object *o);
+uint64_t cache_siblings(const struct cache *c, const struct cache_object *o);
 /* A linked object's lifetime ends now (a soft purge): a stale copy, which has its body, takes its
  * place. Unless it is complete, and there is memory, it is unlinked: NULL. */
 struct cache_object *cache_expire(struct cache *c, const struct cache_object *o);
@@ -311,11 +311,14 @@ struct cache_walk {
     uint8_t shard;
     bool over;
 };
-#define CACHE_WALK_ROOM 7 /* objects that one bucket has at most */
+#define CACHE_WALK_ROOM 14 /* objects of one bucket at most, each with its primary */
+/* What of an object's meta is true of it in another run, too: a primary's variants are not. Any
+ * reader. */
+struct cache_meta cache_meta_saved(const struct cache_object *o);
 /* The complete objects of one class (0 to CACHE_HEAT_CLASSES - 1, the coldest first) among the next
- * `buckets` buckets of the worker's shards; fewer when less than CACHE_WALK_ROOM is left in `out`.
- * Returns how many. What is linked or changes its class while a walk goes on may be missed or come
- * twice. They are valid as what cache_find returns. */
+ * `buckets` buckets of the worker's shards, a primary before each of its variants; fewer when less
+ * than CACHE_WALK_ROOM is left in `out`. Returns how many. What is linked or changes its class
+ * while a walk goes on may be missed or come twice. They are valid as what cache_find returns. */
 unsigned cache_walk(const struct cache *c, unsigned worker, struct cache_walk *at, unsigned heat,
                     unsigned buckets, const struct cache_object **out, unsigned room);
 /* Whether a body of that many bytes would push nothing out. */

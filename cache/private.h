@@ -536,6 +536,8 @@ struct cache_object *cache_drain_look(const struct cache *c, struct cache_worker
 void cache_drain_pass(const struct cache *c, struct cache_worker *w, struct cache_object *o);
 void cache_drain_remove(struct cache *c, struct cache_worker *w, struct cache_object *o);
 /* variant.c */
+/* The linked primary under whose names and nonce a variant stands; NULL: it is an orphan. */
+struct cache_object *cache_variant_primary(const struct cache *c, const struct cache_object *o);
 /* A variant was linked, 1, or unlinked, -1. */
 void cache_variant_count(struct cache *c, const struct cache_object *o, int change);
 static inline bool object_is_variant(const struct cache_object *o)

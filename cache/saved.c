@@ -12,7 +12,13 @@
 #define RECORD_MACED 80u
 #define BODY_MAX     (1ull << 48) /* no sum of lengths overflows; the cache's own limit is below */
 
-enum { FLAG_MUST_REVALIDATE = 1, FLAG_NO_CACHE = 2, FLAG_IMMUTABLE = 4, FLAG_VALIDATOR = 8 };
+enum {
+    FLAG_MUST_REVALIDATE = 1,
+    FLAG_NO_CACHE = 2,
+    FLAG_IMMUTABLE = 4,
+    FLAG_VALIDATOR = 8,
+    FLAG_VARIES = 16
+};
 
 #define SAVED_TEXT(name, text) [name] = text,
 
@@ -106,7 +112,7 @@ static uint8_t flags_of(const struct cache_meta *m)
 {
     return (uint8_t)((m->must_revalidate ? FLAG_MUST_REVALIDATE : 0) |
                      (m->no_cache ? FLAG_NO_CACHE : 0) | (m->immutable ? FLAG_IMMUTABLE : 0) |
-                     (m->has_validator ? FLAG_VALIDATOR : 0));
+                     (m->has_validator ? FLAG_VALIDATOR : 0) | (m->varies ? FLAG_VARIES : 0));
 }
 
 void saved_record_write(const struct saved_record *r, const struct saved_file *f,
@@ -149,12 +155,13 @@ static void meta_read(struct reader *in, struct cache_meta *m, bool *sane)
     m->no_cache = flags & FLAG_NO_CACHE;
     m->immutable = flags & FLAG_IMMUTABLE;
     m->has_validator = flags & FLAG_VALIDATOR;
+    m->varies = flags & FLAG_VARIES;
     m->lifetime_by = by >> 4 & 15;
     m->control = by & 3;
-    *sane = flags <= 15 && by >> 4 < CACHE_LIFETIME_REASONS_COUNT &&
-            (by & 15) < CACHE_CONTROL_FIELDS_COUNT && m->status >= 200 && m->status < 600 &&
-            response_s <= UINT32_MAX && m->initial_age_s <= CACHE_SECONDS_MAX &&
-            m->lifetime_s <= CACHE_SECONDS_MAX &&
+    bool status = m->varies ? m->status == 0 && version == 0 : m->status >= 200 && m->status < 600;
+    *sane = flags <= 31 && status && by >> 4 < CACHE_LIFETIME_REASONS_COUNT &&
+            (by & 15) < CACHE_CONTROL_FIELDS_COUNT && response_s <= UINT32_MAX &&
+            m->initial_age_s <= CACHE_SECONDS_MAX && m->lifetime_s <= CACHE_SECONDS_MAX &&
             (!m->must_revalidate || (m->stale_revalidate == 0 && m->stale_error == 0));
 }
 

@@ -7,7 +7,7 @@
  */
 #include "cache/private.h"
 
-static struct cache_object *primary_of(struct cache *c, const struct cache_object *o)
+struct cache_object *cache_variant_primary(const struct cache *c, const struct cache_object *o)
 {
     char room[CACHE_KEY_MAX];
     struct cache_name url;
@@ -24,17 +24,17 @@ static struct cache_object *primary_of(struct cache *c, const struct cache_objec
 
 void cache_variant_count(struct cache *c, const struct cache_object *o, int change)
 {
-    struct cache_object *primary = primary_of(c, o);
+    struct cache_object *primary = cache_variant_primary(c, o);
     if (primary && (change > 0 || primary->meta.variants))
         primary->meta.variants += (uint64_t)(int64_t)change;
 }
 
-uint64_t cache_siblings(struct cache *c, const struct cache_object *o)
+uint64_t cache_siblings(const struct cache *c, const struct cache_object *o)
 {
     if (o->meta.varies)
         return o->meta.variants;
     if (!object_is_variant(o))
         return 1;
-    const struct cache_object *primary = primary_of(c, o);
+    const struct cache_object *primary = cache_variant_primary(c, o);
     return primary ? primary->meta.variants : 0;
 }

@@ -6,8 +6,9 @@
  * would have to be held by an object. A bucket stays where it is. That costs a look at every object
  * for each class, in steps that the caller sizes.
  *
- * Primaries and variants (cache/vary.h) are not kept: a variant is nothing without the nonce of its
- * primary, and which of the two comes back first is up to chance.
+ * Of a variant (cache/vary.h) the primary is shown before it, again and again: so that one comes
+ * back first, under the nonce that it had, and is counted. It costs some 250 bytes a variant.
+ * Orphans are not kept.
  */
 #include "cache/private.h"
 
@@ -39,25 +40,45 @@ static const struct bucket *walk_next(const struct cache *c, unsigned worker, st
     return NULL;
 }
 
+static bool is_purged(const struct cache *c, const struct cache_object *o)
+{
+    return purge_older(object_born(o), purge_newest(c)) && cache_object_purged(c, o);
+}
+
 unsigned cache_walk(const struct cache *c, unsigned worker, struct cache_walk *at, unsigned heat,
                     unsigned buckets, const struct cache_object **out, unsigned room)
 {
     unsigned n = 0;
-    static_assert(CACHE_WALK_ROOM == BUCKET_SLOTS, "a bucket fits");
-    for (; buckets && room - n >= BUCKET_SLOTS; buckets--) {
+    static_assert(CACHE_WALK_ROOM == 2 * BUCKET_SLOTS, "a bucket fits");
+    for (; buckets && room - n >= CACHE_WALK_ROOM; buckets--) {
         const struct bucket *b = walk_next(c, worker, at);
         if (!b)
             break;
         for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
             uint64_t slot = b->slot[i]; /* one without a tag is empty, or a free bucket's own */
             const struct cache_object *o = SLOT_TAG(slot) ? object_at(c, SLOT_REF(slot)) : NULL;
-            if (o && object_state(o) == CACHE_COMPLETE && heat_class(cache_heat(o)) == heat &&
-                !o->meta.varies && !object_is_variant(o) &&
-                !(purge_older(object_born(o), purge_newest(c)) && cache_object_purged(c, o)))
-                out[n++] = o;
+            if (!o || object_state(o) != CACHE_COMPLETE || heat_class(cache_heat(o)) != heat ||
+                o->meta.varies || is_purged(c, o))
+                continue;
+            if (object_is_variant(o)) {
+                const struct cache_object *primary = cache_variant_primary(c, o);
+                if (!primary || is_purged(c, primary))
+                    continue;
+                out[n++] = primary;
+            }
+            out[n++] = o;
         }
     }
     return n;
+}
+
+struct cache_meta cache_meta_saved(const struct cache_object *o)
+{
+    const struct cache_meta *m = &o->meta;
+    if (!m->varies)
+        return *m;
+    return (struct cache_meta){
+        .varies = true, .response_s = m->response_s, .lifetime_s = m->lifetime_s};
 }
 
 const char *cache_key(const struct cache_object *o, char room[static CACHE_KEY_MAX], size_t *len)

@@ -71,7 +71,7 @@ enum restart_written restart_write(struct restart_writer *w, const struct cache_
     struct saved_record r = {.number = w->file.records,
                              .body_len = cache_ready(o),
                              .policy = policy,
-                             .meta = *cache_meta(o),
+                             .meta = cache_meta_saved(o),
                              .key_len = (uint16_t)key_len,
                              .head_len = (uint16_t)head_len,
                              .heat = (uint8_t)heat};

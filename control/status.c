@@ -189,12 +189,11 @@ json_t *status_json(const struct control *c, const struct job *job)
         http_json(c, w, n), "index", index_json(c), "fills", fills_json(job));
     json_object_set_new(
         o, "cache",
-        json_pack("{s:I, s:I, s:I}", "bytes",
-                  (json_int_t)stats_sum(w, n, "cache_budget_bytes"), "used",
+        json_pack("{s:I, s:I, s:I}", "bytes", (json_int_t)stats_sum(w, n, "cache_budget_bytes"),
+                  "used",
                   (json_int_t)(stats_sum(w, n, "cache_chunks_used") * CACHE_CHUNK_BYTES +
                                stats_sum(w, n, "cache_heap_bytes")),
-                  "objects",
-                  (json_int_t)stats_sum(w, n, "cache_objects")));
+                  "objects", (json_int_t)stats_sum(w, n, "cache_objects")));
     json_t *restart = restart_json(c);
     if (restart)
         json_object_set_new(o, "restart", restart);

@@ -144,11 +144,13 @@ bool proxy_purge(struct proxy *p, const char *url, size_t len, bool soft, struct
 /* --- what an earlier run left (restore.c) --------------------------------- */
 
 /* A number for the rules under which a URL's objects are stored now; an object that was stored
- * under others is not taken over. 0: this is no URL as it stands in the cache, or not served. Pure,
- * any thread. */
-uint64_t proxy_policy_print(const struct proxy_policy *p, const char *url, size_t len);
-/* Whether stored head lines are such as we store: well-formed, without what is made anew. Pure. */
-bool proxy_stored_sane(const struct cache_meta *meta, const char *head, size_t len);
+ * under others is not taken over. `key`: a URL or that of a variant. 0: this is no URL as it stands
+ * in the cache, or not served. Pure, any thread. */
+uint64_t proxy_policy_print(const struct proxy_policy *p, const char *key, size_t len);
+/* Whether it is such as we store: head lines well-formed, without what is made anew; a primary's
+ * names and nonce; a variant's values. Pure. */
+bool proxy_stored_sane(const struct cache_meta *meta, const char *key, size_t key_len,
+                       const char *head, size_t head_len);
 
 /* A piece of an object that comes in the order of its bytes; all memory is the caller's. */
 struct proxy_piece {

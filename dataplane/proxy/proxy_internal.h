@@ -523,6 +523,8 @@ static inline void vary_select(struct proxy *p, struct request **batch, struct c
 }
 /* Makes the variant's key of a request. False: its values are too long, or its own alone. */
 bool vary_key(struct request *r, const struct cache_vary *v);
+/* O: the names under which the URL's variants stand. False: it has none. */
+bool vary_names(struct proxy *p, struct http_text url, struct cache_vary *v);
 /* O: are the request's names those that the URL has now? Then `v` has those of its fill. */
 bool vary_in_force(struct proxy *p, const struct request *r, struct cache_vary *v);
 /* The key of a new fill, and what it sends. */

@@ -35,11 +35,22 @@ static uint64_t print_site(const struct proxy_site *site, uint64_t print)
     return print;
 }
 
-uint64_t proxy_policy_print(const struct proxy_policy *policy, const char *url, size_t len)
+/* Of a key: itself, or what its variant is of. */
+static struct cache_name url_of(const char *key, size_t len)
+{
+    struct cache_name url;
+    uint64_t nonce;
+    return cache_variant_key(key, len, &url, &nonce) ? url : (struct cache_name){key, len};
+}
+
+uint64_t proxy_policy_print(const struct proxy_policy *policy, const char *key, size_t key_len)
 {
     char same[HTTP_URL_MAX];
     struct url_parts parts;
     bool served;
+    const struct cache_name name = url_of(key, key_len);
+    const char *url = name.p;
+    size_t len = name.len;
     if (len == 0 || len > sizeof(same) || proxy_url(policy, url, len, same, sizeof(same)) != len ||
         memcmp(same, url, len) != 0)
         return 0;
@@ -57,8 +68,32 @@ uint64_t proxy_policy_print(const struct proxy_policy *policy, const char *url, 
     return print | 1; /* 0 is none */
 }
 
+static bool primary_sane(const char *head, size_t len)
+{
+    char again[CACHE_VARY_STORED];
+    struct cache_vary v;
+    return cache_vary_read(&v, head, len) && v.nonce && cache_vary_write(&v, again) == len &&
+           memcmp(again, head, len) == 0;
+}
+
+static bool values_sane(const char *key, size_t len)
+{
+    struct cache_name url = url_of(key, len);
+    const char *values = url.p + url.len;
+    size_t values_len = (size_t)(key + len - values), at = 0;
+    struct cache_value value;
+    bool sane = values_len > 0 && values_len <= CACHE_VALUES_MAX;
+    while (sane && at < values_len) {
+        bool begins = values_len - at >= 2 && values[at] == '\n' &&
+                      (values[at + 1] == '=' || values[at + 1] == '-');
+        sane = begins && cache_value_next(values, values_len, &at, &value) &&
+               (value.present || value.len == 0);
+    }
+    return sane;
+}
+
 /* Stored, they would be the very same lines. */
-bool proxy_stored_sane(const struct cache_meta *meta, const char *head, size_t len)
+static bool lines_sane(const struct cache_meta *meta, const char *head, size_t len)
 {
     const struct now now = {0}; /* for a Date where there is none: then they are not the same */
     char text[CACHE_HEAD_MAX + 64], again[CACHE_HEAD_MAX + 64];
@@ -70,6 +105,15 @@ bool proxy_stored_sane(const struct cache_meta *meta, const char *head, size_t l
     return !w.bad && meta->status < 500 && meta->status != 206 && meta->status != 304 &&
            http_parse_response(text, w.len, true, &h) == HTTP_OK && h.head_len == w.len &&
            head_store(&h, false, now, again, sizeof(again)) == len && memcmp(again, head, len) == 0;
+}
+
+bool proxy_stored_sane(const struct cache_meta *meta, const char *key, size_t key_len,
+                       const char *head, size_t head_len)
+{
+    bool variant = key_len && key[0] == CACHE_VARIANT_MARK;
+    if (meta->varies)
+        return !variant && meta->content_length == 0 && primary_sane(head, head_len);
+    return (!variant || values_sane(key, key_len)) && lines_sane(meta, head, head_len);
 }
 
 /* --- into the cache: the owner ------------------------------------------------------------- */
@@ -91,14 +135,44 @@ static void restore_refused(struct proxy *p)
                     : &p->counters.proxy_restore_no_room_total);
 }
 
+static bool is_dropped(const struct proxy *p, const char *key, size_t len, struct now now)
+{
+    struct cache_name url = url_of(key, len);
+    return proxy_dropped(p, cache_hash(p->cache, url.p, url.len).lo, now);
+}
+
+/* Is there something already where this would stand, or would it be found by nobody? */
+static bool is_newer(struct proxy *p, struct hash128 hash, const char *key, size_t len)
+{
+    struct cache_name url;
+    struct cache_vary v;
+    uint64_t nonce;
+    if (cache_lookup_owner(p->cache, hash, key, len))
+        return true;
+    if (!cache_variant_key(key, len, &url, &nonce))
+        return false;
+    return !vary_names(p, (struct http_text){url.p, (unsigned)url.len}, &v) || v.nonce != nonce;
+}
+
+/* A primary comes before each of its variants; the first one stands. */
+static bool is_again(struct proxy *p, const struct proxy_piece *piece)
+{
+    struct cache_vary stands, comes;
+    return piece->meta.varies && cache_vary_read(&comes, piece->head, piece->head_len) &&
+           vary_names(p, (struct http_text){piece->key, piece->key_len}, &stands) &&
+           stands.nonce == comes.nonce;
+}
+
 static void restore_begin(struct proxy *p, const struct proxy_piece *piece, struct now now)
 {
     struct hash128 hash = cache_hash(p->cache, piece->key, piece->key_len);
-    if (!saved_useful(&piece->meta, now.wall_s) || proxy_dropped(p, hash.lo, now)) {
+    if (!saved_useful(&piece->meta, now.wall_s) || is_dropped(p, piece->key, piece->key_len, now)) {
         counter_inc(&p->counters.proxy_restore_old_total);
         return;
     }
-    if (cache_lookup_owner(p->cache, hash, piece->key, piece->key_len)) {
+    if (is_again(p, piece))
+        return;
+    if (is_newer(p, hash, piece->key, piece->key_len)) {
         counter_inc(&p->counters.proxy_restore_newer_total);
         return;
     }
@@ -111,6 +185,15 @@ static void restore_begin(struct proxy *p, const struct proxy_piece *piece, stru
     }
     cache_born(p->restoring, 0); /* it is older than any purge of this run */
     cache_heat_set(p->restoring, piece->heat);
+}
+
+static void put_later(struct proxy *p, const struct cache_object *o, struct cache_name url,
+                      struct now now)
+{
+    const struct dht_id id = dht_key(url.p, url.len);
+    uint64_t from = p->restore_put_us > now.mono_us ? p->restore_put_us : now.mono_us;
+    p->restore_put_us = from + RESTORE_PUT_US / 2 + rng_below(&p->rng, RESTORE_PUT_US);
+    refs_add_later(p, o, &id, p->restore_put_us);
 }
 
 /* What has come meanwhile is newer, and stays. */
@@ -126,16 +209,14 @@ static void restore_end(struct proxy *p, const struct proxy_piece *piece, struct
         return;
     }
     p->restoring = NULL;
-    if (cache_lookup_owner(p->cache, hash, key, len) || proxy_dropped(p, hash.lo, now)) {
+    if (is_newer(p, hash, key, len) || is_dropped(p, key, len, now)) {
         counter_inc(&p->counters.proxy_restore_newer_total);
         cache_unlink(p->cache, o);
     } else if (cache_link(p->cache, o)) { /* else it was purged meanwhile */
         counter_inc(&p->counters.proxy_restored_total);
         counter_add(&p->counters.proxy_restored_bytes_total, cache_ready(o));
-        const struct dht_id id = dht_key(key, len);
-        uint64_t from = p->restore_put_us > now.mono_us ? p->restore_put_us : now.mono_us;
-        p->restore_put_us = from + RESTORE_PUT_US / 2 + rng_below(&p->rng, RESTORE_PUT_US);
-        refs_add_later(p, o, &id, p->restore_put_us);
+        if (!cache_meta(o)->varies) /* others are told of what it has */
+            put_later(p, o, url_of(key, len), now);
     }
     cache_unpin(o, p->config.worker);
 }

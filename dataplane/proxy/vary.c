@@ -266,8 +266,7 @@ static const struct cache_object *lookup(struct proxy *p, struct http_text key)
     return cache_lookup_owner(p->cache, cache_hash(p->cache, key.p, key.len), key.p, key.len);
 }
 
-/* The names under which the URL's variants stand. False: it has none. */
-static bool primary_names(struct proxy *p, struct http_text url, struct cache_vary *v)
+bool vary_names(struct proxy *p, struct http_text url, struct cache_vary *v)
 {
     const struct cache_object *o = lookup(p, url);
     return o && cache_meta(o)->varies && read_primary(o, v);
@@ -278,7 +277,7 @@ bool vary_in_force(struct proxy *p, const struct request *r, struct cache_vary *
     uint64_t nonce;
     struct http_text key = request_key(r);
     struct cache_name url;
-    bool stands = primary_names(p, (struct http_text){r->url, r->url_len}, v);
+    bool stands = vary_names(p, (struct http_text){r->url, r->url_len}, v);
     if (r->varies)
         return stands && cache_variant_key(key.p, key.len, &url, &nonce) && nonce == v->nonce;
     *v = (struct cache_vary){0};
@@ -385,7 +384,7 @@ static bool choose_names(struct fill *f, struct cache_vary *v, bool *stands)
     *v = f->said;
     if (f->varies)
         cache_vary_join(v, &f->vary);
-    *stands = !f->purged && primary_names(p, (struct http_text){f->url, f->url_len}, &known);
+    *stands = !f->purged && vary_names(p, (struct http_text){f->url, f->url_len}, &known);
     if (*stands && cache_vary_within(v, &known)) {
         v->nonce = known.nonce;
         cache_vary_join(v, &known);

@@ -223,6 +223,8 @@ Test(saved, values_out_of_range_are_insane)
         {{.key_len = 1, .heat = CACHE_HEAT_MAX + 1}, "heat"},
         {{.key_len = 1, .meta.status = 199}, "status"},
         {{.key_len = 1, .meta.status = 600}, "status"},
+        {{.key_len = 1, .meta = {.varies = true, .status = 200}}, "a primary has no status"},
+        {{.key_len = 1, .meta = {.varies = true, .version = 1}}, "a primary has no version"},
         {{.key_len = 1, .meta.response_s = UINT32_MAX}, "response_s"},
         {{.key_len = 1, .meta.response_s = 2001}, "response_s after the file's"},
         {{.key_len = 1, .meta.lifetime_s = UINT32_MAX}, "lifetime_s"},
@@ -236,12 +238,22 @@ Test(saved, values_out_of_range_are_insane)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct saved_record r = bad[i].r, out;
         r.number = 1;
-        r.meta.status = r.meta.status ? r.meta.status : 200;
+        r.meta.status = r.meta.status || r.meta.varies ? r.meta.status : 200;
         saved_record_write(&r, &f.file, f.of_record);
         cr_assert_eq(saved_record_read(&out, &f.file, f.of_record, 1, 100000), SAVED_INSANE, "%s",
                      bad[i].what);
         cr_assert_eq(saved_record_bytes(&out), saved_record_bytes(&r));
     }
+}
+
+Test(saved, a_primary_says_that_it_is_one)
+{
+    struct files f;
+    setup(&f);
+    struct saved_record r = {.number = 1, .key_len = 5, .head_len = 9, .meta.varies = true}, out;
+    saved_record_write(&r, &f.file, f.of_record);
+    cr_assert_eq(saved_record_read(&out, &f.file, f.of_record, 1, 1000), SAVED_GOOD);
+    cr_assert(out.meta.varies && out.meta.status == 0 && out.meta.variants == 0);
 }
 
 Test(saved, of_use_is_what_may_be_served)

@@ -66,9 +66,10 @@ static void judge(const struct proxy_piece *p)
 {
     const struct proxy_policy open = {.open = true};
     if (proxy_policy_print(&open, p->key, p->key_len))
-        CHECK(p->key_len > 8 && memcmp(p->key, "http://", 7) == 0);
-    if (proxy_stored_sane(&p->meta, p->head, p->head_len))
-        CHECK(p->head_len >= 2 && p->head[p->head_len - 1] == '\n');
+        CHECK(p->key_len > 8 &&
+              (memcmp(p->key, "http://", 7) == 0 || p->key[0] == CACHE_VARIANT_MARK));
+    if (proxy_stored_sane(&p->meta, p->key, p->key_len, p->head, p->head_len))
+        CHECK(p->head_len >= 2 && p->head[p->head_len - 1] == (p->meta.varies ? ',' : '\n'));
 }
 
 static void read_all(const struct saved_key *key)

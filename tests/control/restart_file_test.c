@@ -70,8 +70,8 @@ static bool save(const struct saved_key *with, uint64_t limit)
     for (unsigned heat = CACHE_HEAT_CLASSES; heat-- > 0;) {
         for (unsigned i = 0; i < w.workers; i++) {
             for (struct cache_walk at = {0}; more && !at.over;) {
-                const struct cache_object *o[8];
-                unsigned n = cache_walk(w.c, i, &at, heat, 1, o, 8);
+                const struct cache_object *o[CACHE_WALK_ROOM];
+                unsigned n = cache_walk(w.c, i, &at, heat, 1, o, CACHE_WALK_ROOM);
                 for (unsigned j = 0; more && j < n; j++)
                     more = restart_write(&writer, o[j], cache_heat(o[j]), 5) <= RESTART_LEFT_OUT;
             }

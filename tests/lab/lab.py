@@ -175,8 +175,9 @@ class Lab:
         return name
 
     # --- the origin -----------------------------------------------------------------------------
-    def origin(self, files, slow=(), rate="2560k"):
-        """files: {path: bytes}. slow: path prefixes that nginx limits to `rate` a connection."""
+    def origin(self, files, slow=(), rate="2560k", varied=()):
+        """files: {path: bytes}. slow: path prefixes that nginx limits to `rate` a connection; varied:
+        those whose answers vary by Accept-Language."""
         self.host("origin")
         self.link("origin", 9, ["10.9.0.2/24", "10.9.0.53/24", "fd00:9::2/64"])
         base = os.path.join(self.folder, "origin")
@@ -189,6 +190,8 @@ class Lab:
         for p in [self.folder, base, www]:
             os.chmod(p, 0o755)
         limits = "".join(f"    location {p} {{ limit_rate {rate}; }}\n" for p in slow)
+        limits += "".join(f"    location {p} {{ add_header Cache-Control max-age=3600; "
+                          f"add_header Vary Accept-Language; }}\n" for p in varied)
         conf = os.path.join(base, "nginx.conf")
         with open(conf, "w") as f:
             f.write(f"""daemon off; worker_processes 1; pid {base}/nginx.pid; error_log {base}/error.log;

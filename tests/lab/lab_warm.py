@@ -10,6 +10,7 @@ import time
 from story import HOST, SITE, Lab, tell
 
 PAGES = 40
+VARIED = b"by language"
 
 
 def configure(s, workers=1, interval="10min", key=None):
@@ -48,6 +49,29 @@ def pages(s, names):
         hits += b"; hit" in head
     time.sleep(0.2)
     return right, hits, len(s.lab.origin_log()) - before
+
+
+def varied(s):
+    """What varies is back for each for whom it was, whoever owns it now."""
+    def ask(language):
+        before = len(s.lab.origin_log())
+        status, out, _ = s.curl("c1", 1, "/varied", "-i", "-H", f"Accept-Language: {language}")
+        head, _, body = out.partition(b"\r\n\r\n")
+        time.sleep(0.2)
+        return status, body == VARIED, b"; hit" in head, len(s.lab.origin_log()) - before
+
+    cold = [ask("da"), ask("en, fr")]
+    s.expect(stop(s) == 0, "stopped")
+    configure(s, workers=2)
+    told = start(s)
+    warm = [ask("da"), ask("EN,fr"), ask("fr")]
+    s.expect(cold == [(200, True, False, 1)] * 2 and
+             warm == [(200, True, True, 0)] * 2 + [(200, True, False, 1)],
+             f"two variants: {cold}, with two workers then {warm}; {told['loaded']} objects loaded")
+    stop(s)
+    os.unlink(s.file)
+    configure(s)
+    start(s)
 
 
 def graceful(s):
@@ -174,7 +198,7 @@ def story(s):
     s.files["/empty"] = b""
     s.hot = sorted(s.files)[:5]
     lab.router()
-    lab.origin(s.files)
+    lab.origin({**s.files, "/varied": VARIED}, varied=["/varied"])
     lab.client(1, 1)
     lab.host("n1")
     for which in ("default", "all"):
@@ -182,6 +206,7 @@ def story(s):
     lab.link("n1", 1, [])
     configure(s)
     start(s)
+    varied(s)
     graceful(s)
     purged(s)
     killed(s)

@@ -226,6 +226,198 @@ Test(restore, pushes_nothing_out)
     cr_assert_eq(counter_read(&cache_counters(n->cache, owner()->number)->cache_evicted_total), 0);
 }
 
+/* --- variants ------------------------------------------------------------------------------ */
+
+#define KEPT 16
+
+/* What a walk shows, as a file would have it. */
+static struct kept {
+    char key[CACHE_KEY_MAX], head[CACHE_HEAD_MAX];
+    uint8_t body[8192];
+    struct proxy_piece piece;
+} kept[KEPT];
+
+static unsigned keep_all(void)
+{
+    struct node *n = &w.node[0];
+    unsigned count = 0;
+    for (unsigned worker = 0; worker < 2; worker++)
+        for (unsigned heat = CACHE_HEAT_CLASSES; heat-- > 0;)
+            for (struct cache_walk at = {0}; !at.over;) {
+                const struct cache_object *o[CACHE_WALK_ROOM];
+                unsigned found = cache_walk(n->cache, worker, &at, heat, 1, o, CACHE_WALK_ROOM);
+                for (unsigned i = 0; i < found; i++) {
+                    cr_assert_lt(count, KEPT);
+                    struct kept *k = &kept[count++];
+                    size_t key_len, head_len;
+                    char room[CACHE_KEY_MAX];
+                    const char *key = cache_key(o[i], room, &key_len);
+                    const char *head = cache_head(o[i], &head_len);
+                    memcpy(k->key, key, key_len);
+                    memcpy(k->head, head, head_len);
+                    size_t len = cache_ready(o[i]);
+                    for (size_t done = 0; done < len;) {
+                        struct cache_span s = cache_bytes(o[i], done);
+                        memcpy(k->body + done, s.data, s.len);
+                        done += s.len;
+                    }
+                    k->piece = (struct proxy_piece){.key = k->key,
+                                                    .head = k->head,
+                                                    .data = k->body,
+                                                    .len = len,
+                                                    .meta = cache_meta_saved(o[i]),
+                                                    .key_len = (uint16_t)key_len,
+                                                    .head_len = (uint16_t)head_len,
+                                                    .heat = (uint8_t)cache_heat(o[i]),
+                                                    .first = true,
+                                                    .last = true,
+                                                    .good = true};
+                    k->piece.meta.content_length = (uint32_t)len;
+                    cr_assert(proxy_policy_print(&n->policy, k->key, key_len));
+                    cr_assert(
+                        proxy_stored_sane(&k->piece.meta, k->key, key_len, k->head, head_len));
+                }
+            }
+    return count;
+}
+
+static void give(struct proxy_piece *p)
+{
+    struct node *n = &w.node[0];
+    unsigned worker = cache_owner(n->cache, cache_hash(n->cache, p->key, p->key_len));
+    if (p->len == 0)
+        proxy_restore(n->worker[worker].proxy, p, 0, 7000, w.now);
+    for (size_t at = 0; at < p->len;)
+        at += proxy_restore(n->worker[worker].proxy, p, at, 7000, w.now);
+    world_step(&w);
+}
+
+static void kind(const char *fields, uint64_t salt, const char *cache_status)
+{
+    struct client c;
+    cr_assert_eq(world_get(&w, &c, 0, "www.site.test", "/v", fields), 200);
+    cr_assert(client_body_is(&c, salt, 0, 5000), "%s", fields);
+    cr_assert(strstr(client_field(&c, "Cache-Status"), cache_status), "%s%s", fields,
+              client_field(&c, "Cache-Status"));
+    client_free(&c);
+}
+
+static void add_kinds(void)
+{
+    static const char *const when[] = {"kind: a", "kind: b", NULL};
+    for (unsigned i = 0; i < 3; i++)
+        origin_add(&w.origin[0],
+                   (struct origin_file){.path = "/v",
+                                        .when = when[i],
+                                        .length = 5000,
+                                        .salt = 20 + i,
+                                        .fields = "Cache-Control: max-age=3600\r\nVary: Kind\r\n"});
+}
+
+static void begin_again(void)
+{
+    world_close(&w);
+    world_open(&w, 2, 2, SEED + 1); /* which draws other nonces */
+    world_run(&w, 5000);            /* and is later */
+    add_kinds();
+}
+
+/* Each comes with its primary before it, and is found under the nonce that it had. */
+Test(restore, variants_are_hits_for_whom_they_are)
+{
+    add_kinds();
+    kind("kind: a\r\n", 20, "; fwd=miss");
+    kind("kind: b\r\n", 21, "; fwd");
+    unsigned n = keep_all();
+    cr_assert_eq(n, 4, "two variants, each with its primary");
+    begin_again();
+    for (unsigned i = 0; i < n; i++)
+        give(&kept[i].piece);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_restored_total), 3);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_restore_newer_total), 0);
+    kind("kind: a\r\n", 20, "; hit");
+    kind("kind: b\r\n", 21, "; hit");
+    kind("", 22, "; fwd");
+    kind("kind: a\r\n", 20, "; hit");
+    cr_assert_eq(keep_all(), 6, "the third one is their sibling");
+    world_run(&w, 500);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_references), 3,
+                 "each is named to others, the primary not");
+}
+
+/* Without its primary a variant is found by nobody, and beside another one is of another list. */
+Test(restore, variants_of_another_primary_stay_out)
+{
+    add_kinds();
+    kind("kind: a\r\n", 20, "; fwd=miss");
+    unsigned n = keep_all();
+    cr_assert_eq(n, 2);
+    begin_again();
+    give(&kept[1].piece);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_restored_total), 0, "its primary is not there");
+    kind("kind: b\r\n", 21, "; fwd=miss"); /* a nonce of this run */
+    for (unsigned i = 0; i < n; i++)
+        give(&kept[i].piece);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_restored_total), 0);
+    kind("kind: b\r\n", 21, "; hit");
+    kind("kind: a\r\n", 20, "; fwd");
+}
+
+/* A purge of the URL takes what would come back under it. */
+Test(restore, variants_of_a_purged_url_stay_out)
+{
+    static const char purged[] = "http://www.site.test/v";
+    add_kinds();
+    kind("kind: a\r\n", 20, "; fwd=miss");
+    unsigned n = keep_all();
+    begin_again();
+    struct node *node = &w.node[0];
+    unsigned by = cache_owner(node->cache, cache_hash(node->cache, purged, sizeof(purged) - 1));
+    proxy_purge(node->worker[by].proxy, purged, sizeof(purged) - 1, false, w.now);
+    for (unsigned i = 0; i < n; i++)
+        give(&kept[i].piece);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_restored_total), 0);
+}
+
+Test(restore, primaries_and_variants_that_we_would_not_store)
+{
+    static const struct {
+        const char *key, *head;
+        size_t key_len, head_len;
+        bool varies, sane;
+    } t[] = {
+#define PRIMARY(head, sane) {url, head, sizeof(url) - 1, sizeof(head) - 1, true, sane}
+        PRIMARY("\0\0\0\0\0\0\0\1accept,kind,", true),
+        PRIMARY("\0\0\0\0\0\0\0\0accept,", false), /* no nonce */
+        PRIMARY("\0\0\0\0\0\0\0\1", false),
+        PRIMARY("\0\0\0\0\0\0\0\1*,", false),
+        PRIMARY("\0\0\0\0\0\0\0\1kind,accept,", false), /* not in order */
+        PRIMARY("\0\0\0\0\0\0\0\1Kind,", false),
+        PRIMARY("\0\0\0\0\0\0\0\1kind", false),
+        PRIMARY("\0\0\0", false),
+#define VARIANT(values, varies, sane)                                                              \
+    {"\1\0\3\0\0\0\0\0\0\0\1url" values,                                                           \
+     LINES,                                                                                        \
+     14 + sizeof(values) - 1,                                                                      \
+     sizeof(LINES) - 1,                                                                            \
+     varies,                                                                                       \
+     sane}
+        VARIANT("\n=a\n-\n=", false, true),
+        VARIANT("\n=a", true, false), /* a variant is no primary */
+        VARIANT("", false, false),
+        VARIANT("\n", false, false),
+        VARIANT("=a", false, false),
+        VARIANT("\n?a", false, false),
+        VARIANT("\n-a", false, false),
+        VARIANT("\n=a\n", false, false),
+    };
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        struct cache_meta m = {.status = t[i].varies ? 0 : 200, .varies = t[i].varies};
+        cr_assert_eq(proxy_stored_sane(&m, t[i].key, t[i].key_len, t[i].head, t[i].head_len),
+                     t[i].sane, "%zu", i);
+    }
+}
+
 /* --- judging ------------------------------------------------------------------------------- */
 
 static uint64_t print(const struct proxy_policy *p, const char *text)
@@ -309,11 +501,12 @@ Test(restore, heads_that_we_would_not_store)
     };
     struct cache_meta m = {.status = 200};
     for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
-        cr_assert_eq(proxy_stored_sane(&m, heads[i].lines, strlen(heads[i].lines)), heads[i].sane,
-                     "%zu", i);
+        cr_assert_eq(
+            proxy_stored_sane(&m, url, sizeof(url) - 1, heads[i].lines, strlen(heads[i].lines)),
+            heads[i].sane, "%zu", i);
     static const uint16_t never[] = {206, 304, 500, 599};
     for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
         m.status = never[i];
-        cr_assert(!proxy_stored_sane(&m, LINES, sizeof(LINES) - 1));
+        cr_assert(!proxy_stored_sane(&m, url, sizeof(url) - 1, LINES, sizeof(LINES) - 1));
     }
 }
