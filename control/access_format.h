@@ -18,8 +18,8 @@ enum access_format { ACCESS_COMMON, ACCESS_COMBINED, ACCESS_JSON };
 struct access_clock {
     int64_t ahead_us; /* wall clock minus monotonic, now */
     int64_t second;   /* of the two texts; at first 0, with none */
-    char common[32];  /* 29/Nov/2026:02:13:04 +0000 */
-    char iso[24];     /* 2026-11-29T02:13:04 */
+    char common[48];  /* 29/Nov/2026:02:13:04 +0000 */
+    char iso[48];     /* 2026-11-29T02:13:04 */
 };
 
 /* Writes a line with its newline; returns its length. One writer a clock. */
