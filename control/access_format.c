@@ -83,7 +83,7 @@ static char *put_json(char *p, const struct access_record *a, enum access_text w
     const unsigned char *text = (const unsigned char *)access_text(a, which);
     for (unsigned i = 0, n; i < a->len[which]; i += n) {
         n = utf8_character(text + i, a->len[which] - i);
-        if (n == 0) {
+        if (n == 0 || text[i] == 0) { /* many a reader takes no NUL */
             p = put(p, "\\ufffd");
             n = 1;
         } else if (text[i] == '"' || text[i] == '\\') {
