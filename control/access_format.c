@@ -91,6 +91,9 @@ static char *put_json(char *p, const struct access_record *a, enum access_text w
             *p++ = (char)text[i];
         } else if (text[i] < 0x20 || text[i] == 0x7f) {
             p = put_hex(put(p, "\\u00"), text[i]);
+        } else if (n == 2 && text[i] == 0xc2 &&
+                   text[i + 1] < 0xa0) { /* C1: a terminal's commands */
+            p = put_hex(put(p, "\\u00"), text[i + 1]);
         } else {
             memcpy(p, text + i, n);
             p += n;

@@ -121,7 +121,7 @@ void log_show(const json_t *answer, bool json, FILE *out)
             show_record(record, out);
             continue;
         }
-        json_dumpf(record, out, JSON_COMPACT);
+        json_dumpf(record, out, JSON_COMPACT | JSON_ENSURE_ASCII);
         fputc('\n', out);
     }
 }

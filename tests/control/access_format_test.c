@@ -106,10 +106,11 @@ Test(access_format, no_byte_forges_a_line)
 
 Test(access_format, json_keeps_text_and_replaces_what_is_none)
 {
-    struct access_record a = access_hand("GET", "h", "/\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", "",
-                                         "\xff\xc3(\xed\xa0\x80\xc0\xaf\xe2\x82");
+    struct access_record a = access_hand("GET", "h", "/\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80",
+                                         "\xc2\x9b", "\xff\xc3(\xed\xa0\x80\xc0\xaf\xe2\x82");
     json_t *o = json_loads(write_line(ACCESS_JSON, &a), 0, NULL);
     cr_assert(o, "%s", line);
+    cr_expect(strstr(line, "\"referer\":\"\\u009b\""));
     cr_expect_str_eq(json_string_value(json_object_get(o, "target")), "/ä€😀");
     /* each byte of what is none: FF; C3; a surrogate's three; an overlong slash's two; a cut end's
      */
