@@ -361,6 +361,25 @@ json_t *access_recent_json(struct access *a, const struct access_ask *ask)
                      missed, "more", more, "records", all);
 }
 
+json_t *access_json(const struct access *a, uint64_t worker_dropped)
+{
+    static const char *const format[] = {"common", "combined", "json"};
+    const struct log_counters *n = &a->counters;
+
+    if (!a->file.path && !a->journal)
+        return NULL;
+    json_t *o = json_pack(
+        "{s:s, s:b, s:I, s:I}", "format", format[a->config->log_access.format], "journal",
+        a->journal, "lines",
+        (json_int_t)(counter_read(&n->log_lines_total) + counter_read(&n->log_journal_total)),
+        "dropped",
+        (json_int_t)(counter_read(&n->log_dropped_total) +
+                     counter_read(&n->log_journal_dropped_total) + worker_dropped));
+    if (a->file.path)
+        json_object_set_new(o, "file", json_string(a->file.path));
+    return o;
+}
+
 const struct log_counters *access_counters(const struct access *a)
 {
     return &a->counters;

@@ -45,6 +45,9 @@ struct access_ask {
 #define ACCESS_ASK_USUAL 20u
 json_t *access_recent_json(struct access *a, const struct access_ask *ask);
 
+/* For `status`: {"format", "file", "journal", "lines", "dropped"}, with what workers dropped; NULL:
+ * none is configured. */
+json_t *access_json(const struct access *a, uint64_t worker_dropped);
 const struct log_counters *access_counters(const struct access *a);
 
 #endif

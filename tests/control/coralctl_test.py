@@ -197,6 +197,12 @@ try:
     expect(code == 2 and "this is no URL" in err and not out, "a request that is wrong: 2")
     n.close()
 
+    n = Node("n1", dict(status, log={"format": "json", "file": "/var/log/a.log", "journal": False, "lines": 77523,
+                                     "dropped": 0}))
+    expect(" log        json /var/log/a.log  77 k lines, 0 dropped\n" in run("status")[1],
+           "status says how the access log does")
+    n.close()
+
     one = dict(status, http=dict(status["http"], requests=1, connections=1),
                cache=dict(status["cache"], objects=1), dns=dict(status["dns"], members=1))
     n = Node("n1", one)

@@ -180,6 +180,12 @@ def rotated(s, path):
              f"{counter(s, 'log_lines_total')} lines, {lost} lost")
 
 
+def shown(s, path):
+    r = s.lab.ctl(1, "status")["log"]
+    s.expect(r["format"] == "json" and r["file"] == path and r["dropped"] == 0 and
+             r["lines"] == counter(s, "log_lines_total"), f"status: {r}")
+
+
 def story(s):
     lab = s.lab
     folder = os.path.join(lab.folder, "log")
@@ -202,6 +208,7 @@ def story(s):
     restart(s, f"file: {path}, format: json, max_size: 1MiB, keep: 2")
     as_json(s, path)
     rotated(s, path)
+    shown(s, path)
     full(s, small)
 
 
