@@ -54,6 +54,7 @@ struct access {
     unsigned wanted; /* as the workers were told */
     struct access_clock clock;
     struct log_counters counters;
+    struct access_record taken[RECORDS_EACH];
     size_t batch_len;
     char batch[BATCH_BYTES];
 
@@ -122,29 +123,40 @@ static void write_down(struct access *a, const struct access_record *r)
         a->batch_len += len;
 }
 
-static void record(struct access *a, const struct access_record *r)
+static bool is_logged(const struct access *a, const struct access_record *r)
 {
-    bool logged = a->file.path || a->journal;
-    pthread_mutex_lock(&a->lock);
-    access_recent_add(&a->recent, r);
-    pthread_mutex_unlock(&a->lock);
-    /* coralctl sees peers too */
-    if (logged && (a->config->log_access.peers || !(r->flags & ACCESS_OF_PEER)))
-        write_down(a, r);
+    bool somewhere = a->file.path || a->journal;
+    return somewhere && (a->config->log_access.peers || !(r->flags & ACCESS_OF_PEER));
 }
 
-/* Takes what there is, some of each worker in turn. */
+/* Some of a worker's; returns how many. coralctl sees those of peers too. */
+static unsigned take(struct access *a, unsigned worker)
+{
+    unsigned n = 0;
+    while (n < RECORDS_EACH && node_access_take(a->node, worker, &a->taken[n]))
+        n++;
+    if (n == 0)
+        return 0;
+    pthread_mutex_lock(&a->lock);
+    for (unsigned i = 0; i < n; i++)
+        access_recent_add(&a->recent, &a->taken[i]);
+    pthread_mutex_unlock(&a->lock);
+    for (unsigned i = 0; i < n; i++)
+        if (is_logged(a, &a->taken[i]))
+            write_down(a, &a->taken[i]);
+    return n;
+}
+
+/* Takes what there is, of each worker in turn. */
 static unsigned drain(struct access *a)
 {
-    struct access_record r;
     unsigned n = 0, before;
 
     a->clock.ahead_us = (int64_t)(time_us(CLOCK_REALTIME) - time_us(CLOCK_MONOTONIC));
     do {
         before = n;
         for (unsigned w = 0; w < a->workers; w++)
-            for (unsigned i = 0; i < RECORDS_EACH && node_access_take(a->node, w, &r); i++, n++)
-                record(a, &r);
+            n += take(a, w);
     } while (n > before && n < RECORDS_TURN);
     flush(a);
     return n;

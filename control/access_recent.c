@@ -24,6 +24,8 @@ bool access_recent_add(struct access_recent *r, const struct access_record *a)
     for (unsigned i = 0; i < a->units; i++)
         memcpy(r->unit[(r->end + i) % ACCESS_RECENT_UNITS], (const char *)a + i * ACCESS_UNIT,
                ACCESS_UNIT);
+    if (r->number % ACCESS_RECENT_STEP == 0)
+        r->mark[r->number / ACCESS_RECENT_STEP % ACCESS_RECENT_MARKS] = r->end;
     r->end += a->units;
     r->number++;
     return true;
@@ -35,11 +37,23 @@ void access_recent_free(struct access_recent *r)
     *r = (struct access_recent){0};
 }
 
+/* The nearest place before number `from` that is known. */
+static struct access_recent_at begin(const struct access_recent *r, uint64_t from)
+{
+    uint64_t last = from < r->number ? from : r->number, step = last / ACCESS_RECENT_STEP;
+    if (last < r->number && step * ACCESS_RECENT_STEP >= r->first_number)
+        return (struct access_recent_at){step * ACCESS_RECENT_STEP,
+                                         r->mark[step % ACCESS_RECENT_MARKS], true};
+    if (last == r->number)
+        return (struct access_recent_at){r->number, r->end, true};
+    return (struct access_recent_at){r->first_number, r->first, true};
+}
+
 bool access_recent_next(const struct access_recent *r, struct access_recent_at *at, uint64_t from,
                         struct access_record *out)
 {
     if (!at->begun)
-        *at = (struct access_recent_at){r->first_number, r->first, true};
+        *at = begin(r, from);
     for (; at->number < from && at->number < r->number; at->number++)
         at->unit += units_at(r, at->unit);
     if (at->number >= r->number)

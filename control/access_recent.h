@@ -13,12 +13,17 @@
 #include "dataplane/proxy/access.h"
 
 #define ACCESS_RECENT_UNITS ((8u << 20) / ACCESS_UNIT) /* a power of two */
+/* Who asks on is near the end: each so many records it is noted where one is. No more of these are
+ * kept at a time than there are places, since a record has four units at least. */
+#define ACCESS_RECENT_STEP  256u
+#define ACCESS_RECENT_MARKS (ACCESS_RECENT_UNITS / 4 / ACCESS_RECENT_STEP)
 
 struct access_recent {
     uint8_t (*unit)[ACCESS_UNIT];  /* NULL until the first record; a record's lie one behind the
                                     * other, around the end */
     uint64_t first_number, number; /* of the oldest one, and of the next to come */
     uint64_t first, end;           /* the same, in units that ever were */
+    uint64_t mark[ACCESS_RECENT_MARKS];
 };
 
 /* False: no memory. */

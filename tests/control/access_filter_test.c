@@ -127,6 +127,15 @@ Test(access_recent, the_oldest_go_and_numbers_stay)
     at = (struct access_recent_at){0};
     cr_assert(access_recent_next(&r, &at, all - 2, &out));
     cr_expect_eq(out.bytes, all - 2);
+    for (uint64_t from = r.first_number; from < all; from += 101) {
+        at = (struct access_recent_at){0};
+        cr_assert(access_recent_next(&r, &at, from, &out) && out.bytes == from);
+    }
+    at = (struct access_recent_at){0};
+    cr_assert(access_recent_next(&r, &at, 5, &out)); /* gone: the oldest there is */
+    cr_expect_eq(out.bytes, r.first_number);
+    at = (struct access_recent_at){0};
+    cr_expect(!access_recent_next(&r, &at, all, &out));
     at = (struct access_recent_at){0};
     cr_expect(!access_recent_next(&r, &at, UINT64_MAX, &out));
     cr_expect_eq(at.number, all);

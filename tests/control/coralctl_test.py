@@ -199,7 +199,7 @@ try:
 
     n = Node("n1", dict(status, log={"format": "json", "file": "/var/log/a.log", "journal": False, "lines": 77523,
                                      "dropped": 0}))
-    expect(" log        json /var/log/a.log  77 k lines, 0 dropped\n" in run("status")[1],
+    expect(" log        json /var/log/a.log  78 k lines, 0 dropped\n" in run("status")[1],
            "status says how the access log does")
     n.close()
 
