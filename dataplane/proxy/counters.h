@@ -57,7 +57,9 @@
     X(proxy_references_full_total, "references", "References not renewed: the list was full")      \
     X(proxy_restored_total, "objects", "Objects taken over from before the start")                 \
     X(proxy_restored_bytes_total, "bytes", "Their body bytes")                                     \
-    X(proxy_restore_newer_total, "objects", "Not taken over: it was in the cache already")         \
+    X(proxy_restore_newer_total, "objects",                                                        \
+      "Not taken over: it, or another list of variants, was there")                                \
+    X(proxy_restore_again_total, "objects", "Primaries that came with a further variant")          \
     X(proxy_restore_old_total, "objects", "Not taken over: too old by now to be served")           \
     X(proxy_restore_no_room_total, "objects", "Not taken over: it would have pushed others out")   \
     X(proxy_restore_too_large_total, "objects",                                                    \

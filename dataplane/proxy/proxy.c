@@ -56,7 +56,7 @@ static void on_evict(void *ctx, const struct cache_object *o)
         note_purged(p, o);
     uint64_t siblings = cache_siblings(p->cache, o);
     refs_forget(p, o, siblings == 1);
-    if (cache_meta(o)->varies && siblings)
+    if (cache_meta(o)->varies)
         forget_variants(p, o);
 }
 

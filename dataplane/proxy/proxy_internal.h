@@ -213,6 +213,7 @@ struct request {
     bool alone;     /* variants are not told apart by what it says: it fetches for itself */
     uint8_t path_len;
     bool pass_ended, pass_whole, pass_stopped;
+    bool body_begun;       /* the client has sent some of it */
     bool body_ended;       /* the client has sent it whole */
     uint8_t forgetting;    /* of what it has invalidated: not answered yet */
     struct forget *forget; /* for its own URL, until the head comes */
@@ -288,7 +289,7 @@ unsigned upload_how(const struct request *r);
 size_t upload_body(struct proxy *p, struct request *r, const uint8_t *data, size_t len,
                    struct now now);
 void upload_body_end(struct proxy *p, struct request *r, struct now now);
-/* Has it a body that has not come whole? */
+/* Is it the client's turn to send? Not when he waits for 100 (RFC 9110 10.1.1). */
 bool upload_pending(const struct request *r);
 void upload_gone(struct request *r);
 /* As of struct http_exchange_events. */

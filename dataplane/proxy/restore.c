@@ -170,8 +170,10 @@ static void restore_begin(struct proxy *p, const struct proxy_piece *piece, stru
         counter_inc(&p->counters.proxy_restore_old_total);
         return;
     }
-    if (is_again(p, piece))
+    if (is_again(p, piece)) {
+        counter_inc(&p->counters.proxy_restore_again_total);
         return;
+    }
     if (is_newer(p, hash, piece->key, piece->key_len)) {
         counter_inc(&p->counters.proxy_restore_newer_total);
         return;
