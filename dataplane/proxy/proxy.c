@@ -147,6 +147,10 @@ void proxy_destroy(struct proxy *p)
     if (!p)
         return;
     deny_scratch_free(p->scratch);
+    for (struct fill *f = p->fill_busy; f; f = f->busy_next)
+        if (f->coder)
+            coder_give(p, f->coder);
+    coders_free(p);
     memory_free(p->requests, p->config.requests, sizeof(*p->requests));
     free(p->grip_pool);
     free(p->grip_table);

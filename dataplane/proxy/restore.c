@@ -32,6 +32,8 @@ static uint64_t print_site(const struct proxy_site *site, uint64_t print)
         print = print_text(site->origin[i].host, print);
         print = print_number(site->origin[i].port, print);
     }
+    for (unsigned i = 0; i < site->compress; i++)
+        print = print_text(site->compress_type[i], print);
     return print;
 }
 
