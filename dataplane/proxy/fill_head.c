@@ -10,9 +10,23 @@ static struct http_text field_value(const struct http_head *h, enum http_known w
     return f ? f->value : (struct http_text){"", 0};
 }
 
+/* In a coding that is not identity? */
+static bool is_coded(const struct http_head *h)
+{
+    for (unsigned i = 0; i < h->fields; i++)
+        if (text_equals(h->field[i].name, "Content-Encoding"))
+            return true;
+    return false;
+}
+
+/* What must be the same for bytes of two responses to be put together: none when they may have been
+ * coded on the fly, by whatever. */
 static uint64_t validators_of(const struct http_head *h)
 {
-    return head_validators(field_value(h, HTTP_ETAG), field_value(h, HTTP_LAST_MODIFIED));
+    struct http_text etag = field_value(h, HTTP_ETAG);
+    if (is_coded(h) && (!etag.len || etag.p[0] != '"'))
+        return 0;
+    return head_validators(etag, field_value(h, HTTP_LAST_MODIFIED));
 }
 
 static int64_t body_length(const struct http_head *h)
@@ -110,17 +124,30 @@ static struct cache_meta meta_of(const struct http_head *h, const struct cache_v
 static bool begin_object(struct fill *f, const struct http_head *h, const struct cache_verdict *v,
                          struct now now)
 {
-    char head[CACHE_HEAD_MAX];
+    char head[CACHE_HEAD_MAX], coded[CACHE_HEAD_MAX];
+    const char *stored = head;
     size_t len = head_store(h, false, now, head, sizeof(head));
     int64_t length = body_length(h);
-    struct cache_meta meta = meta_of(h, v, length, now);
+    if (len && f->negotiated) {
+        if (fill_accepts_gzip(f))
+            f->coder = coder_take(f->proxy);
+        len = coder_head(head, len, f->coder != NULL, coded, sizeof(coded));
+        stored = coded;
+    }
+    struct cache_meta meta = meta_of(h, v, f->coder ? -1 : length, now);
+    if (f->coder) {
+        struct http_text etag = field_value(h, HTTP_ETAG);
+        f->weakened = etag.len && etag.p[0] == '"';
+        meta.version = 0; /* of another's bytes */
+    }
     if (len == 0)
         return false;
     struct http_text key = fill_key(f);
-    f->object = cache_begin(f->proxy->cache, f->hash, key.p, key.len, &meta, head, len, now);
+    f->object = cache_begin(f->proxy->cache, f->hash, key.p, key.len, &meta, stored, len, now);
     if (!f->object)
         return false;
     cache_born(f->object, f->born);
+    f->source_coded = is_coded(h);
     if (f->again && f->kind == SOURCE_PEER)
         counter_inc(&f->proxy->counters.proxy_index_again_found_total);
     f->length = length;
@@ -198,6 +225,7 @@ static bool refresh(struct fill *f, const struct http_head *h, struct now now)
     size_t old_len, n = head_store(h, false, now, fresh, sizeof(fresh));
     const struct cache_meta *was = cache_meta(f->stale);
     const char *old = cache_head(f->stale, &old_len);
+    n = coder_confirmed(old, old_len, fresh, n, sizeof(fresh));
     size_t len = n ? head_merge(old, old_len, fresh, n, merged, sizeof(merged)) : 0;
 
     struct cache_verdict v = judge_stored(f, h, was->status, merged, len, now);
@@ -234,7 +262,7 @@ static bool refresh(struct fill *f, const struct http_head *h, struct now now)
 /* Another source goes on where one died: only with the very same version. */
 static bool go_on(struct fill *f, const struct http_head *h, struct now now)
 {
-    uint64_t have = cache_ready(f->object), first = 0, last = 0;
+    uint64_t have = fill_taken(f), first = 0, last = 0;
     int64_t total = -1;
     if (h->status == 206) {
         if (!http_content_range(field_value(h, HTTP_CONTENT_RANGE), &first, &last, &total) ||
@@ -250,7 +278,8 @@ static bool go_on(struct fill *f, const struct http_head *h, struct now now)
         source_failed(f, h->status >= 500 ? h->status : 502, now);
         return false;
     }
-    if (validators_of(h) != f->validators || (f->length >= 0 && total >= 0 && f->length != total)) {
+    if (validators_of(h) != f->validators || is_coded(h) != f->source_coded ||
+        (f->length >= 0 && total >= 0 && f->length != total)) {
         if (f->kind == SOURCE_ORIGIN) /* it has changed: what we sent has no end any more */
             fill_give_up(f, now);
         else
@@ -323,6 +352,10 @@ bool fill_head(struct fill *f, const struct http_head *h, struct now now)
     }
     if (!v.storable) /* an error may be for the fields of who began it */
         return uncacheable(f, h, !(f->fields_len && h->status >= 400), now);
+    if (coder_suits(f, h) && !f->said.any) {
+        f->negotiated = true;
+        vary_add_coding(&f->said);
+    }
     switch (vary_settle(f, now)) {
     case VARY_STORED:
         return begin_object(f, h, &v, now) || uncacheable(f, h, false, now);
@@ -345,8 +378,9 @@ size_t fill_body(struct fill *f, const uint8_t *data, size_t len, struct now now
     if (len == 0 || f->refreshed)
         return skipped + len;
 
-    size_t n =
-        f->streaming ? pass_body(f, data, len) : cache_append(p->cache, f->object, data, len);
+    size_t n = f->streaming ? pass_body(f, data, len)
+               : f->coder   ? coder_put(f->coder, p, f->object, data, len)
+                            : cache_append(p->cache, f->object, data, len);
     counter_add(f->kind == SOURCE_PEER ? &p->counters.proxy_peer_in_bytes_total
                                        : &p->counters.proxy_origin_in_bytes_total,
                 n);

@@ -32,7 +32,7 @@ void url_split(const char *url, size_t len, struct url_parts *out)
 static void write_conditions(const struct fill *f, struct head_writer *w)
 {
     size_t len;
-    uint64_t have = f->object ? cache_ready(f->object) : 0;
+    uint64_t have = fill_taken(f);
     const struct cache_object *o = f->object ? f->object : f->stale;
     if (!o)
         return;
@@ -42,6 +42,8 @@ static void write_conditions(const struct fill *f, struct head_writer *w)
     if (f->object) {
         if (have == 0)
             return;
+        if (f->weakened)
+            etag.p += 2, etag.len -= 2; /* W/ */
         /* If-Range (RFC 9110 13.1.5): the whole anew if it has changed */
         struct http_text v = etag.len && etag.p[0] == '"' ? etag : modified;
         head_printf(w, "Range: bytes=%llu-\r\nIf-Range: %.*s\r\n", (unsigned long long)have,

@@ -21,7 +21,7 @@ bool peer_start(struct fill *f, struct candidate *c, struct now now)
     struct head_writer w = {head, 0, sizeof(head), false};
     struct head_writer rw = {range, 0, sizeof(range), false};
     struct url_parts url;
-    uint64_t have = f->object ? cache_ready(f->object) : 0;
+    uint64_t have = fill_taken(f);
 
     url_split(f->url, f->url_len, &url);
     if (have)
