@@ -201,8 +201,8 @@ struct http_handler {
     void (*writable)(void *ctx, struct http_conn *c, void *request, struct now now);
     /* The client is gone before the response ended: forget `request`. */
     void (*gone)(void *ctx, struct http_conn *c, void *request, struct now now);
-    /* Optional: the server answers by itself what never came to request(), begun at `since_us`, with
-     * this status and a body of so many bytes. `h`: NULL where it could not be read. */
+    /* Optional: the server answers by itself what never came to request(), begun at `since_us`,
+     * with this status and a body of so many bytes. `h`: NULL where it could not be read. */
     void (*refused)(void *ctx, struct http_conn *c, const struct http_head *h, uint64_t since_us,
                     unsigned status, size_t bytes, struct now now);
 };

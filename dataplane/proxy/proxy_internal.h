@@ -219,7 +219,7 @@ struct request {
     bool whole;  /* the answer is queued to its end */
     bool gone;   /* the client left before that */
     uint16_t status;
-    uint64_t body_out; /* bytes of the body that were queued */
+    uint64_t body_out;     /* bytes of the body that were queued */
     bool body_begun;       /* the client has sent some of it */
     bool body_ended;       /* the client has sent it whole */
     uint8_t forgetting;    /* of what it has invalidated: not answered yet */
@@ -839,7 +839,7 @@ struct proxy {
     const struct proxy_policy *policy;
     const struct dht_routes *routes;
     void *scratch;
-    struct now now; /* of the last call, for callbacks that bring none */
+    struct now now;  /* of the last call, for callbacks that bring none */
     unsigned access; /* enum access_want */
     struct rng rng;
     struct hash_secret secret;
