@@ -53,9 +53,8 @@ void access_begin(const struct proxy *p, struct access_record *a, const struct h
         if (agent)
             text_take(a, ACCESS_AGENT, agent->value, &used);
     }
-    size_t bytes = offsetof(struct access_record, text) + used, units = bytes / ACCESS_UNIT + 1;
-    if (bytes % ACCESS_UNIT == 0)
-        units--;
+    size_t bytes = offsetof(struct access_record, text) + used;
+    size_t units = (bytes + ACCESS_UNIT - 1) / ACCESS_UNIT;
     memset(a->text + used, 0, units * ACCESS_UNIT - bytes);
     a->units = (uint16_t)units;
 }
