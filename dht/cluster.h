@@ -17,8 +17,11 @@
  *                                                         else shunned, and b again
  *
  * Rule c: of two clusters the larger is better if their sizes differ by more than delta (log2),
- * else the one with the lower cid. delta is a wave of the younger one's age: 0 in even hours, 2 in
- * odd ones, so that similar clusters neither flap nor stay apart. Sizes are compared in the eighths
+ * else the one with the lower cid. delta is a wave of the younger one's age: 1 in even hours, 2 in
+ * odd ones, so that similar clusters neither flap nor stay apart. The paper's is 0 in even hours; but
+ * estimates differ by a third of log2 between members, so that of two clusters as large as each
+ * other's guess half would go one way and half the other, and change places for an hour: what is
+ * within the noise must be decided by the cid. Sizes are compared in the eighths
  * in which they are announced: both sides of a merge compare the same numbers, and of two that are
  * alone exactly one moves. A node that goes back to where it came from shuns the one it leaves, for
  * a tick, then two, up to shun_s: whatever the estimates do, it does not swing between two.
@@ -78,7 +81,7 @@ struct cluster_config {
         .threshold_us = 20000, .known = 16, .members = 32, .tick_s = 300, .fast_tick_s = 10,       \
         .window_s = 900, .heard_s = 600, .shun_s = 1800, .grace_s = 300, .validate_ms = 4000,      \
         .share_percent = 80, .accept_least = 5, .validate_least = 10, .leave_percent = 50,         \
-        .leave_least = 16, .wave_s = 3600, .delta_even = 0, .delta_odd = 16                        \
+        .leave_least = 16, .wave_s = 3600, .delta_even = 8, .delta_odd = 16                        \
     }
 
 enum cluster_what {

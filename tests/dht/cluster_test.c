@@ -161,14 +161,13 @@ Test(cluster, prefers_the_larger_or_the_lower_cid_as_delta_waves)
         unsigned age_a, age_b;
         bool better;
     } rule[] = {
-        {40, 40, 0, 0, true},                         /* the same size: lower cid */
-        {40, 41, 0, 0, false},                        /* even: the least difference counts */
-        {41, 40, 0, 0, true},  {40, 56, 1, 1, true},  /* odd: four times as large is not larger yet
-                                                       */
-        {40, 57, 1, 1, false},                        /* more is */
-        {57, 40, 1, 1, true},  {40, 41, 2, 2, false}, /* even again */
-        {40, 41, 3, 3, true},  {40, 41, 3, 2, false}, /* the younger one's age counts */
-        {40, 41, 2, 3, false}, {40, 41, 1, 2, true},  {40, 41, 7, 24, true},
+        {40, 40, 0, 0, true},                        /* the same size: lower cid */
+        {40, 48, 0, 0, true},                        /* even: twice as large is not larger yet */
+        {40, 49, 0, 0, false},                       /* more is */
+        {49, 40, 0, 0, true},  {40, 56, 1, 1, true}, /* odd: nor is four times as large */
+        {40, 57, 1, 1, false}, {57, 40, 1, 1, true},  {40, 49, 2, 2, false}, /* even again */
+        {40, 49, 3, 3, true},  {40, 49, 3, 2, false}, /* the younger one's age counts */
+        {40, 49, 2, 3, false}, {40, 49, 1, 2, true},  {40, 49, 7, 24, true},
         {0, 255, 1, 9, false}, {255, 0, 0, 9, true},
     };
     for (unsigned i = 0; i < sizeof(rule) / sizeof(rule[0]); i++) {
