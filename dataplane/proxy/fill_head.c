@@ -49,7 +49,8 @@ static void read_response(struct fill *f, const struct http_head *h,
                           const struct http_head *received, struct now now,
                           struct cache_response *out)
 {
-    *out = (struct cache_response){.status = h->status,
+    /* a part is as cacheable as what it is of */
+    *out = (struct cache_response){.status = h->status == 206 ? 200 : h->status,
                                    .request_s = f->request_s,
                                    .response_s = now.wall_s,
                                    .date_s = http_date_parse(field_value(h, HTTP_DATE)),
@@ -107,14 +108,39 @@ static struct cache_meta meta_of(const struct http_head *h, const struct cache_v
     return meta;
 }
 
+/* What is stored of a 206: a slice, with its place as the last line, or the whole. Returns the
+ * length of the body. */
+static int64_t store_part(struct fill *f, const struct slice *s, struct cache_meta *meta,
+                          struct head_writer *head)
+{
+    int64_t length = (int64_t)(s->last - s->first) + 1;
+    meta->status = f->part ? 206 : 200;
+    meta->content_length = cache_length_code(length);
+    if (f->part) {
+        head_printf(head, "Content-Range: bytes %llu-%llu/%lld\r\n", (unsigned long long)s->first,
+                    (unsigned long long)s->last, (long long)s->total);
+        counter_inc(&f->proxy->counters.proxy_slices_total);
+    }
+    return length;
+}
+
 static bool begin_object(struct fill *f, const struct http_head *h, const struct cache_verdict *v,
                          struct now now)
 {
     char head[CACHE_HEAD_MAX];
     size_t len = head_store(h, false, now, head, sizeof(head));
+    struct head_writer end = {head, len, sizeof(head), len == 0};
+    struct slice s;
+    bool answers = f->part && slice_answers(f, h, &s);
     int64_t length = body_length(h);
-    struct cache_meta meta = meta_of(h, v, length, now);
-    if (len == 0)
+    struct cache_meta meta = meta_of(h, v, answers ? s.total : length, now);
+    f->part = f->said.total > 0;
+    f->base = f->part ? f->base : 0;
+    slice_name(f);
+    if (answers)
+        length = store_part(f, &s, &meta, &end);
+    len = end.len;
+    if (end.bad)
         return false;
     struct http_text key = fill_key(f);
     f->object = cache_begin(f->proxy->cache, f->hash, key.p, key.len, &meta, head, len, now);
@@ -145,6 +171,40 @@ static void drop_stale(struct fill *f, uint16_t status)
     cache_unlink(p->cache, f->stale);
 }
 
+/* All who wait fetch for themselves. */
+static bool release(struct fill *f, uint16_t status, bool remember, struct now now)
+{
+    if (remember) {
+        pass_note(f->proxy, f->hash, now);
+        drop_stale(f, status);
+    }
+    fill_release_all(f, remember);
+    index_withdraw(f, now);
+    fill_end(f);
+    return false;
+}
+
+/* No slice can be made of this. The whole can be had from the origin at its next question, if it
+ * may be kept; nobody gets what was the answer to another's range. */
+static bool not_a_slice(struct fill *f, const struct http_head *h, const struct slice *s,
+                        struct now now)
+{
+    counter_inc(&f->proxy->counters.proxy_slices_refused_total);
+    if (f->kind == SOURCE_PEER) {
+        source_failed(f, 502, now);
+        return false;
+    }
+    if (h->status == 416 && !f->varies) /* and the others may want something else */
+        return release(f, h->status, false, now);
+    if (s && s->total > 0 && (uint64_t)s->total > cache_object_limit(f->proxy->cache))
+        return release(f, h->status, true, now);
+    f->part = false;
+    f->base = 0;
+    f->addresses = f->tried = f->next_origin = 0;
+    source_failed(f, 502, now);
+    return false;
+}
+
 /* The first who may have it gets this response, the others fetch for themselves. A request with a
  * cookie does not: ours went without it; nor one that it was not selected for. */
 static bool uncacheable(struct fill *f, const struct http_head *h, bool remember, struct now now)
@@ -155,8 +215,8 @@ static bool uncacheable(struct fill *f, const struct http_head *h, bool remember
     /* the list is in order of arrival, backwards: the last that fits came first. What was made for
      * the fields of one is for nobody else */
     for (struct request **i = at; *i; i = &(*i)->o.next)
-        if (!(*i)->peer && !(*i)->has_cookie && !(f->fields_len && (*i)->o.joined) &&
-            vary_suits(f, *i))
+        if (!(*i)->peer && !(*i)->has_cookie && !(*i)->head_sent &&
+            !(f->fields_len && (*i)->o.joined) && vary_suits(f, *i))
             chosen = *i, at = i;
     if (chosen)
         *at = chosen->o.next;
@@ -235,10 +295,10 @@ static bool refresh(struct fill *f, const struct http_head *h, struct now now)
 static bool go_on(struct fill *f, const struct http_head *h, struct now now)
 {
     uint64_t have = cache_ready(f->object), first = 0, last = 0;
-    int64_t total = -1;
+    int64_t total = -1, known = f->part ? (int64_t)f->vary.total : f->length;
     if (h->status == 206) {
         if (!http_content_range(field_value(h, HTTP_CONTENT_RANGE), &first, &last, &total) ||
-            first != have || (total < 0 && f->length < 0)) {
+            first != f->base + have || (total < 0 && known < 0)) {
             source_failed(f, 502, now);
             return false;
         }
@@ -250,7 +310,9 @@ static bool go_on(struct fill *f, const struct http_head *h, struct now now)
         source_failed(f, h->status >= 500 ? h->status : 502, now);
         return false;
     }
-    if (validators_of(h) != f->validators || (f->length >= 0 && total >= 0 && f->length != total)) {
+    bool whole = f->part && h->status == 200; /* not what If-Range says of this version */
+    if (whole || validators_of(h) != f->validators ||
+        (known >= 0 && total >= 0 && known != total)) {
         if (f->kind == SOURCE_ORIGIN) /* it has changed: what we sent has no end any more */
             fill_give_up(f, now);
         else
@@ -291,6 +353,36 @@ static bool server_error(struct fill *f, const struct http_head *h, struct now n
     return false;
 }
 
+/* A fill has asked for a slice. */
+static bool slice_head(struct fill *f, const struct http_head *h, struct now now)
+{
+    struct slice s;
+    if (!slice_answers(f, h, &s))
+        return not_a_slice(f, h, NULL, now);
+    struct cache_verdict v = judge(f, h, h, now);
+    if (!v.storable && f->kind == SOURCE_PEER) {
+        f->source_holds = true;
+        source_failed(f, 502, now);
+        return false;
+    }
+    if (!v.storable)
+        return release(f, h->status, true, now);
+    if (s.last + 1 != (uint64_t)s.total || s.first > 0) {
+        if (!slice_combines(f, h))
+            return not_a_slice(f, h, &s, now);
+        cache_vary_slices(&f->said, head_version(validators_of(h), s.total), (uint64_t)s.total);
+    }
+    switch (vary_settle(f, now)) {
+    case VARY_STORED:
+        return begin_object(f, h, &v, now) || release(f, h->status, false, now);
+    case VARY_NOT_STORED:
+        return release(f, h->status, true, now);
+    default:
+        fill_end(f);
+        return false;
+    }
+}
+
 /* Of an error: does the origin itself say for how long? */
 static bool is_to_be_kept(const struct cache_verdict *v)
 {
@@ -307,6 +399,8 @@ bool fill_head(struct fill *f, const struct http_head *h, struct now now)
         return go_on(f, h, now);
     if (h->status == 304 && f->stale && f->kind == SOURCE_ORIGIN)
         return refresh(f, h, now);
+    if (f->part && (h->status == 206 || h->status == 416))
+        return slice_head(f, h, now);
     if (h->status == 206 && f->kind == SOURCE_ORIGIN && f->fields_len)
         return uncacheable(f, h, false, now); /* by those fields, for all we know */
     if (h->status < 200 || h->status == 206 || h->status == 304 || h->status == 416) {
