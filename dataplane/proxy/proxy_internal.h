@@ -56,6 +56,7 @@ enum {
     PROXY_LOOKS = 64,            /* connections that a poll looks at for those */
     PROXY_OWN_BYTES = 65536,     /* copied at once for who is to let go */
     PROXY_SLICE_BYTES = 1 << 20, /* the same on all nodes, which give each other slices */
+    PROXY_FAR_BYTES = 8 << 20,   /* ahead of what has come of a whole: not waited for */
 };
 
 /* Times, in microseconds. */
@@ -577,6 +578,8 @@ enum http_range slice_range(const struct request *r, uint64_t version, int64_t t
                             uint64_t *first, uint64_t *last);
 /* The slice that a request needs of what stands in them. False: a peer wants more than one. */
 bool slice_select(struct request *r, const struct cache_vary *v);
+/* Does it want what is far from having come? */
+bool slice_is_far(const struct request *r, const struct cache_object *o);
 void slice_write_value(struct writer *w, uint64_t number);
 /* O: whether a new fill, of which the names are known, asks for a slice, and for which one. */
 void slice_begin(struct fill *f, const struct request *r);

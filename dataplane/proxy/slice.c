@@ -45,6 +45,16 @@ bool slice_select(struct request *r, const struct cache_vary *v)
     return !r->peer || (part && first / PROXY_SLICE_BYTES == last / PROXY_SLICE_BYTES);
 }
 
+bool slice_is_far(const struct request *r, const struct cache_object *o)
+{
+    uint64_t first, last;
+    return r->range_len && !r->head_only && !r->head_sent && cache_state(o) == CACHE_FILLING &&
+           cache_meta(o)->status == 200 && cache_length(o) > PROXY_FAR_BYTES &&
+           http_range((struct http_text){r->range, r->range_len}, (uint64_t)cache_length(o), &first,
+                      &last) == HTTP_RANGE_OK &&
+           first > cache_ready(o) + PROXY_FAR_BYTES;
+}
+
 void slice_write_value(struct writer *w, uint64_t number)
 {
     char text[24];

@@ -288,6 +288,32 @@ Test(slice, at_each_moment_a_client_may_leave)
     }
 }
 
+/* While the whole comes: a seek far ahead is not made to wait for all before it. */
+Test(slice, who_seeks_far_ahead_of_what_has_come_fetches_for_himself)
+{
+    struct client c;
+    world_close(&w);
+    world_open_sized(&w, 1, 2, SEED, 64u << 20, 0, 0);
+    struct origin_file *f =
+        page((struct origin_file){.length = 14 * MIB, .etag = "\"1\"", .rate = 20000});
+    ask(&c, 0, 0, NULL);
+    world_run(&w, 50);
+    ask(&many[0], 0, 1, range_of(13 * MIB, 13 * MIB + 99));
+    ask(&many[1], 0, 1, range_of(2 * MIB, 2 * MIB + 99));
+    cr_assert(client_wait(&many[0], 50) && client_body_is(&many[0], 9, 13 * MIB, 100));
+    cr_assert(strstr(client_field(&many[0], "Cache-Status"), "detail=pass"));
+    cr_assert(client_wait(&many[1], 500) && client_body_is(&many[1], 9, 2 * MIB, 100));
+    cr_assert(strstr(client_field(&many[1], "Cache-Status"), "coral; hit"));
+    cr_assert_eq(f->requests, 2);
+    cr_assert(client_wait(&c, 5000) && client_body_is(&c, 9, 0, 14 * MIB));
+    client_free(&c);
+    for (unsigned i = 0; i < 2; i++)
+        client_free(&many[i]);
+    expect_at(0, 1, 9, 13 * MIB, 13 * MIB + 99, 14 * MIB);
+    cr_assert_eq(f->requests, 2);
+    nothing_is_left();
+}
+
 /* --- origins --------------------------------------------------------------------------------- */
 
 Test(slice, an_origin_that_ignores_ranges_gives_the_whole)
