@@ -263,7 +263,7 @@ static bool refresh(struct fill *f, const struct http_head *h, struct now now)
     struct cache_verdict v = judge_stored(f, h, was->status, merged, len, now);
     if (len && !v.storable) /* private, no-store: it may not stay */
         drop_stale(f, 200);
-    if (fill_lookup(f) != f->stale || len == 0 || !vary_confirms(f)) {
+    if (fill_lookup(f) != f->stale || len == 0 || !vary_confirms(f) || !slice_confirms(f, h)) {
         /* purged or evicted meanwhile, not to be stored, or not here: a whole one is needed */
         cache_unpin(f->stale, p->config.worker);
         f->stale = NULL;

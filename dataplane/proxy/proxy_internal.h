@@ -589,6 +589,8 @@ bool slice_write_range(const struct fill *f, struct head_writer *w);
 bool slice_answers(const struct fill *f, const struct http_head *h, struct slice *s);
 /* May it be combined with others of its ETag (RFC 9110 8.8.1, RFC 9111 3.4)? */
 bool slice_combines(const struct fill *f, const struct http_head *h);
+/* After a 304: is it still of the version that the others are of? (RFC 9111 4.3.4) */
+bool slice_confirms(const struct fill *f, const struct http_head *h);
 /* The index names it as what it is: by URL, or by URL and slice. */
 void slice_name(struct fill *f);
 /* R: one slice has been sent and more is wanted. True: r->grip is of the next one. */

@@ -150,6 +150,15 @@ bool slice_combines(const struct fill *f, const struct http_head *h)
            f->said.names == 0;
 }
 
+bool slice_confirms(const struct fill *f, const struct http_head *h)
+{
+    static const struct http_text none = {"", 0};
+    const struct http_field *etag = http_known(h, HTTP_ETAG);
+    return !f->part || !etag ||
+           head_version(head_validators(etag->value, none), (int64_t)f->vary.total) ==
+               f->vary.version;
+}
+
 /* --- R: from one to the next ------------------------------------------------------------------ */
 
 /* True: r->grip is of the object that has r->offset. */
