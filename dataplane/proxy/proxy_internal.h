@@ -578,8 +578,6 @@ enum http_range slice_range(const struct request *r, uint64_t version, int64_t t
                             uint64_t *first, uint64_t *last);
 /* The slice that a request needs of what stands in them. False: a peer wants more than one. */
 bool slice_select(struct request *r, const struct cache_vary *v);
-/* Does it want what is far from having come? */
-bool slice_is_far(const struct request *r, const struct cache_object *o);
 void slice_write_value(struct writer *w, uint64_t number);
 /* O: whether a new fill, of which the names are known, asks for a slice, and for which one. */
 void slice_begin(struct fill *f, const struct request *r);
@@ -593,6 +591,9 @@ bool slice_combines(const struct fill *f, const struct http_head *h);
 bool slice_confirms(const struct fill *f, const struct http_head *h);
 /* The index names it as what it is: by URL, or by URL and slice. */
 void slice_name(struct fill *f);
+/* R: who seeks far ahead in an object that is still arriving fetches for himself, a node of ours
+ * from another source: what is before it may take long. False: not so, or it waits as others do. */
+bool slice_seek(struct proxy *p, struct request *r, const struct cache_object *o, struct now now);
 /* R: one slice has been sent and more is wanted. True: r->grip is of the next one. */
 bool slice_next(struct proxy *p, struct request *r, struct now now);
 void slice_go_on(struct proxy *p, struct request *r, struct now now);
@@ -885,7 +886,7 @@ struct proxy {
     struct known pass_known[PROXY_PASS_KNOWN];
     struct known behind_known[PROXY_BEHIND_KNOWN];
     struct known dropped_known[PROXY_DROPPED_KNOWN];
-    uint32_t uploads; /* requests for the origin alone */
+    uint32_t uploads; /* requests for the origin alone, and those of slice_seek */
     struct negative_entry negative[PROXY_NEGATIVE];
 
     struct post_queue out[PROXY_WORKERS];

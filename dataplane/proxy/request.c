@@ -512,22 +512,6 @@ static void request_fetch(struct proxy *p, struct request *r, const struct cache
         want_send(p, r, o, now);
 }
 
-/* Who seeks in what is still arriving fetches for himself, a node of ours from another source: what
- * is before it may take long. False: so many do already, and it waits for it. */
-static bool request_seek(struct proxy *p, struct request *r, struct now now)
-{
-    if (r->peer) {
-        respond_status(p, r, 504, "it has not come so far", now);
-        return true;
-    }
-    if (p->uploads >= p->config.fills / 4)
-        return false;
-    r->counted = true;
-    p->uploads++;
-    pass_start(p, r, now);
-    return true;
-}
-
 /* Returns what is to be sent now. */
 static const struct cache_object *request_act(struct proxy *p, struct request *r,
                                               const struct cache_object *o, struct now now)
@@ -546,7 +530,7 @@ static const struct cache_object *request_act(struct proxy *p, struct request *r
     struct cache_reuse u = request_judge(r, o, now);
     switch (u.use) {
     case CACHE_USE_FRESH:
-        if (slice_is_far(r, o) && request_seek(p, r, now))
+        if (slice_seek(p, r, o, now))
             break;
         if (!r->peer || r->path_known || cache_state(o) != CACHE_FILLING)
             return o;

@@ -45,16 +45,6 @@ bool slice_select(struct request *r, const struct cache_vary *v)
     return !r->peer || (part && first / PROXY_SLICE_BYTES == last / PROXY_SLICE_BYTES);
 }
 
-bool slice_is_far(const struct request *r, const struct cache_object *o)
-{
-    uint64_t first, last;
-    return r->range_len && !r->head_only && !r->head_sent && cache_state(o) == CACHE_FILLING &&
-           cache_meta(o)->status == 200 && cache_length(o) > PROXY_FAR_BYTES &&
-           http_range((struct http_text){r->range, r->range_len}, (uint64_t)cache_length(o), &first,
-                      &last) == HTTP_RANGE_OK &&
-           first > cache_ready(o) + PROXY_FAR_BYTES;
-}
-
 void slice_write_value(struct writer *w, uint64_t number)
 {
     char text[24];
@@ -159,6 +149,36 @@ bool slice_confirms(const struct fill *f, const struct http_head *h)
                f->vary.version;
 }
 
+/* --- R: in what is still arriving ------------------------------------------------------------- */
+
+/* Does it want what is far from having come of a whole? */
+static bool is_far(const struct request *r, const struct cache_object *o)
+{
+    uint64_t first, last;
+    return r->range_len && !r->head_only && !r->head_sent && cache_state(o) == CACHE_FILLING &&
+           cache_meta(o)->status == 200 && cache_length(o) > PROXY_FAR_BYTES &&
+           http_range((struct http_text){r->range, r->range_len}, (uint64_t)cache_length(o), &first,
+                      &last) == HTTP_RANGE_OK &&
+           first > cache_ready(o) + PROXY_FAR_BYTES;
+}
+
+bool slice_seek(struct proxy *p, struct request *r, const struct cache_object *o, struct now now)
+{
+    if (!is_far(r, o))
+        return false;
+    if (r->peer) {
+        respond_status(p, r, 504, "it has not come so far", now);
+        return true;
+    }
+    bool full = !p->fill_free && p->fills_used == p->config.fills;
+    if (full || p->uploads >= p->config.fills / 4 || r->asks.only_if_cached)
+        return false;
+    r->counted = true;
+    p->uploads++;
+    pass_start(p, r, now);
+    return true;
+}
+
 /* --- R: from one to the next ------------------------------------------------------------------ */
 
 /* True: r->grip is of the object that has r->offset. */
@@ -169,6 +189,7 @@ static bool slice_take(struct proxy *p, struct request *r, struct now now)
         alarm_set(p, &r->alarm, now.mono_us + PROXY_BETWEEN_US);
         return false;
     }
+    r->slice = r->offset / PROXY_SLICE_BYTES;
     const struct cache_object *o = request_look(p, r, now);
     return o && transfer_take(p, r, o, now);
 }
@@ -179,7 +200,6 @@ bool slice_next(struct proxy *p, struct request *r, struct now now)
     grip_drop(r->grip);
     r->grip = NULL;
     r->state = REQUEST_WAITING;
-    r->slice = r->offset / PROXY_SLICE_BYTES;
     r->tries = 0;
     r->waited = false;
     return slice_take(p, r, now);
