@@ -171,12 +171,16 @@ static uint64_t body_reach(const struct cache_object *o)
 
 struct amount cache_body_amount(const struct cache_object *o)
 {
+    if (!(o->flags & OBJECT_BODY_MOVED))
+        return cache_body_whole(o);
+    uint64_t n = body_reach(o);
+    return (struct amount){.chunks = o->flags & OBJECT_SETTLED ? 1 + (n > OBJECT_INLINE) : 0};
+}
+
+struct amount cache_body_whole(const struct cache_object *o)
+{
     uint64_t n = body_reach(o);
     struct amount a = {.chunks = n};
-    if (o->flags & OBJECT_BODY_MOVED) {
-        a.chunks = o->flags & OBJECT_SETTLED ? 1 + (n > OBJECT_INLINE) : 0;
-        return a;
-    }
     if (n > OBJECT_INLINE + MAP_DIRECT)
         a.chunks += 1 + (n - OBJECT_INLINE - MAP_DIRECT + MAP_IDS - 1) / MAP_IDS;
     else if (n > OBJECT_INLINE)

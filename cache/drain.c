@@ -110,11 +110,10 @@ static void window_begin(struct cache_worker *w, struct now now)
         d->window_us = now.mono_us;
 }
 
-/* Its body lives on in another object, and would not be freed. */
+/* Its body lives on in another object, and would not be freed but for two chunks. */
 static bool is_no_use(const struct cache *c, const struct cache_object *o)
 {
-    return (o->flags & OBJECT_BODY_MOVED) && !(o->flags & OBJECT_SETTLED) &&
-           !(object_at(c, o->prev)->flags & OBJECT_RETIRED);
+    return (o->flags & OBJECT_BODY_MOVED) && !(object_at(c, o->prev)->flags & OBJECT_RETIRED);
 }
 
 const struct cache_object *cache_overdrawn(struct cache *c, unsigned worker, struct now now)

@@ -28,7 +28,7 @@
 
 uint64_t cache_object_bytes(const struct cache_object *o)
 {
-    struct amount a = cache_body_amount(o);
+    struct amount a = cache_body_whole(o);
     return sizeof(*o) + object_heap(o) + a.chunks * CACHE_CHUNK_BYTES + a.lines * LINE;
 }
 

@@ -89,8 +89,6 @@ static struct cache_object *object_new(struct cache *c, struct cache_worker *w, 
         memcpy(block, (const char *)key + OBJECT_KEY, rest);
     if (head_len)
         memcpy(block + rest, head, head_len);
-    if (o->tagged && cache_tags_exceed(head, head_len))
-        counter_inc(&w->counters.cache_tags_excess_total);
     cache_worker_gauges(w);
     return o;
 }
@@ -109,6 +107,13 @@ void cache_object_free(struct cache *c, struct cache_worker *w, struct cache_obj
     poison(o, sizeof(*o));
 }
 
+static void count_tags(struct cache_worker *w, const struct cache_object *o, const char *head,
+                       size_t head_len)
+{
+    if (o->tagged && cache_tags_exceed(head, head_len))
+        counter_inc(&w->counters.cache_tags_excess_total);
+}
+
 struct cache_object *cache_begin(struct cache *c, struct hash128 hash, const void *key,
                                  size_t key_len, const struct cache_meta *meta, const char *head,
                                  size_t head_len, struct now now)
@@ -120,6 +125,7 @@ struct cache_object *cache_begin(struct cache *c, struct hash128 hash, const voi
     struct cache_object *o = object_new(c, w, key, key_len, meta, head, head_len);
     if (!o)
         return NULL;
+    count_tags(w, o, head, head_len);
     w->begun = (struct known_hash){o, hash};
     counter_inc(&w->counters.cache_begun_total);
     return o;
@@ -347,7 +353,10 @@ struct cache_object *cache_refresh(struct cache *c, struct cache_object *old,
 {
     (void)now;
     struct cache_object *o = cache_object_renew(c, old, meta, head, head_len);
-    if (o)
-        counter_inc(&object_worker(c, o)->counters.cache_refreshed_total);
+    if (!o)
+        return NULL;
+    struct cache_worker *w = object_worker(c, o);
+    counter_inc(&w->counters.cache_refreshed_total);
+    count_tags(w, o, head, head_len);
     return o;
 }

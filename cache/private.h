@@ -18,8 +18,9 @@
  *   map --> [0..511]               next 2 MiB
  *           [512..1023] --> leaf [0..1023]     4 MiB each, 2 GiB in all
  *
- * Of a body whose length was known when it began, the last piece, unless it is almost a chunk, and
- * a map of no leaves are runs of lines (cells.c); their IDs say so.
+ * Of a body whose length was known when it began, or that has been settled (cache_settle), the last
+ * piece, unless it is almost a chunk, and a map of no leaves are runs of lines (cells.c); their IDs
+ * say so.
  */
 #ifndef CORAL_CACHE_PRIVATE_H
 #define CORAL_CACHE_PRIVATE_H
@@ -454,6 +455,8 @@ void cache_chunk_give(struct cache *c, struct cache_worker *w, uint32_t id);
 /* Chunks and lines that `o` gives back when it is freed, or a few more while there are holes in it:
  * body and maps. */
 struct amount cache_body_amount(const struct cache_object *o);
+/* All that its body and maps take, whosever they are: what a queue counts stays the same. */
+struct amount cache_body_whole(const struct cache_object *o);
 /* It is complete: nothing is behind its last byte. */
 void cache_body_end(const struct cache *c, const struct cache_object *o);
 /* A complete body whose length was not known takes as little as one whose length was: `heir` has

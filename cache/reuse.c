@@ -7,9 +7,7 @@
  * never falls below what it was on arrival. */
 uint32_t cache_current_age(const struct cache_meta *m, int64_t wall_s)
 {
-    int64_t resident = 0;
-    if (wall_s > m->response_s && __builtin_sub_overflow(wall_s, m->response_s, &resident))
-        resident = CACHE_SECONDS_MAX;
+    int64_t resident = wall_s > m->response_s ? wall_s - m->response_s : 0;
     if (resident > CACHE_SECONDS_MAX)
         resident = CACHE_SECONDS_MAX;
     int64_t age = (int64_t)m->initial_age_s + resident;

@@ -3,7 +3,7 @@
  * How many variants a primary has (cache/vary.h). The number stands in the primary's meta, where no
  * reader looks; the owner changes it when it links and unlinks variants, and a variant's owner is
  * its primary's. A primary that comes back under its old nonce counts anew, so it may have some
- * more.
+ * more, and be told of some that it never counted when these go: it has 0 then for a while.
  */
 #include "cache/private.h"
 
@@ -36,5 +36,7 @@ uint64_t cache_siblings(const struct cache *c, const struct cache_object *o)
     if (!object_is_variant(o))
         return 1;
     const struct cache_object *primary = cache_variant_primary(c, o);
-    return primary ? primary->meta.variants : 0;
+    if (!primary)
+        return 0;
+    return primary->meta.variants ? primary->meta.variants : 1; /* this one */
 }

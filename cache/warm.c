@@ -50,6 +50,7 @@ unsigned cache_walk(const struct cache *c, unsigned worker, struct cache_walk *a
                     unsigned buckets, const struct cache_object **out, unsigned room)
 {
     unsigned n = 0;
+    assert(room >= CACHE_WALK_ROOM); /* else it would come to no end */
     static_assert(CACHE_WALK_ROOM == 2 * BUCKET_SLOTS, "a bucket fits");
     for (; buckets && room - n >= CACHE_WALK_ROOM; buckets--) {
         const struct bucket *b = walk_next(c, worker, at);

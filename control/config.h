@@ -10,12 +10,14 @@
 #include "control/report.h"
 #include "control/schema.h"
 
-#define CONFIG_TEXT       256
-#define CONFIG_FILE_BYTES (16u << 20) /* of the configuration and of files that it names */
-#define CONFIG_PORTS      4
-#define CONFIG_ADDRESSES  16 /* of all ports */
-#define CONFIG_KEYS       2
-#define CONFIG_SITES      65536
+#define CONFIG_TEXT        256
+#define CONFIG_FILE_BYTES  (16u << 20) /* of the configuration and of files that it names */
+#define CONFIG_PORTS       4
+#define CONFIG_ADDRESSES   16 /* of all ports */
+#define CONFIG_KEYS        2
+#define CONFIG_SITES       65536
+#define CONFIG_MEDIA_TYPES 12 /* of a site */
+#define CONFIG_MEDIA_TYPE  48 /* bytes of one, its NUL included */
 
 enum config_driver { CONFIG_AUTO, CONFIG_AF_XDP, CONFIG_AF_PACKET, CONFIG_TAP };
 enum config_controller { CONFIG_CUBIC, CONFIG_RENO, CONFIG_BBR };
@@ -66,6 +68,10 @@ struct config_site {
         unsigned n;
         struct config_prefix item[8];
     } allow;
+    struct {
+        unsigned n;
+        char item[CONFIG_MEDIA_TYPES][CONFIG_MEDIA_TYPE];
+    } compress;
     struct place place;
 };
 

@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <stdlib.h>
 
+#include "base/ascii.h"
 #include "control/nearest.h"
 #include "control/units.h"
 
@@ -265,6 +266,26 @@ static bool origin_value(const struct schema_option *o, const char *text, struct
     return true;
 }
 
+/* RFC 9110 8.3.1, without parameters: they say nothing about what it is worth to compress. */
+static bool media_type_value(const struct schema_option *o, const char *text,
+                             char out[CONFIG_MEDIA_TYPE], char *why, size_t len)
+{
+    size_t n = strlen(text), slashes = 0, stars = 0, in_part = 0;
+    bool good = n > 0 && n < CONFIG_MEDIA_TYPE;
+    for (size_t i = 0; i < n && good; i++) {
+        bool slash = text[i] == '/';
+        good = ascii_is_tchar(text[i]) || (slash && in_part > 0);
+        in_part = slash ? 0 : in_part + 1;
+        slashes += slash;
+        stars += text[i] == '*';
+        out[i] = (char)ascii_lower(text[i]);
+    }
+    if (!good || slashes != 1 || stars > 1 || in_part == 0)
+        return is_not(o, text, why, len);
+    out[n] = '\0';
+    return true;
+}
+
 bool config_value(const struct schema_option *o, const char *text, void *field, char *why,
                   size_t len)
 {
@@ -306,6 +327,8 @@ bool config_value(const struct schema_option *o, const char *text, void *field, 
         return endpoint_parse(text, 0, field) || is_not(o, text, why, len);
     case OPTION_ORIGIN:
         return origin_value(o, text, field, why, len);
+    case OPTION_MEDIA_TYPE:
+        return media_type_value(o, text, field, why, len);
     case OPTION_TYPES:
         break;
     }

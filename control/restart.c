@@ -305,8 +305,9 @@ json_t *restart_json(const struct control *c)
                      "age_s", age, "objects", (json_int_t)(r->file_there ? r->saved_objects : 0),
                      "bytes", (json_int_t)(r->file_there ? r->saved_bytes : 0), "saves",
                      (json_int_t)r->saves, "save_failures", (json_int_t)r->save_failures, "loaded",
-                     (json_int_t)restart_sum(c, "proxy_restored_total"), "loaded_of",
-                     (json_int_t)r->file_objects, "too_old",
+                     (json_int_t)(restart_sum(c, "proxy_restored_total") +
+                                  restart_sum(c, "proxy_restore_again_total")),
+                     "loaded_of", (json_int_t)r->file_objects, "too_old",
                      (json_int_t)restart_sum(c, "proxy_restore_old_total"), "no_room",
                      (json_int_t)restart_sum(c, "proxy_restore_no_room_total"), "refused",
                      (json_int_t)r->refused, "error", r->error);

@@ -16,18 +16,19 @@ static void load_over(struct control *c, struct now now)
     r->phase = PHASE_IDLE;
     uint64_t n = restart_sum(c, "proxy_restored_total");
     r->changes = n; /* what else has come meanwhile is not in the file */
-    log_info(
-        "warm: objects of an earlier run taken over objects=%llu bytes=%llu of=%llu old=%llu "
-        "newer=%llu no_room=%llu refused=%llu ms=%llu%s",
-        (unsigned long long)n, (unsigned long long)restart_sum(c, "proxy_restored_bytes_total"),
-        (unsigned long long)r->reader.file.records,
-        (unsigned long long)restart_sum(c, "proxy_restore_old_total"),
-        (unsigned long long)restart_sum(c, "proxy_restore_newer_total"),
-        (unsigned long long)restart_sum(c, "proxy_restore_no_room_total"),
-        (unsigned long long)r->refused, (unsigned long long)((now.mono_us - r->began_us) / 1000),
-        r->cancel ? "; a purge ended it early"
-        : r->full ? "; then the cache was full"
-                  : "");
+    log_info("warm: objects of an earlier run taken over objects=%llu bytes=%llu of=%llu old=%llu "
+             "newer=%llu no_room=%llu refused=%llu ms=%llu%s",
+             (unsigned long long)(n + restart_sum(c, "proxy_restore_again_total")),
+             (unsigned long long)restart_sum(c, "proxy_restored_bytes_total"),
+             (unsigned long long)r->reader.file.records,
+             (unsigned long long)restart_sum(c, "proxy_restore_old_total"),
+             (unsigned long long)restart_sum(c, "proxy_restore_newer_total"),
+             (unsigned long long)restart_sum(c, "proxy_restore_no_room_total"),
+             (unsigned long long)r->refused,
+             (unsigned long long)((now.mono_us - r->began_us) / 1000),
+             r->cancel ? "; a purge ended it early"
+             : r->full ? "; then the cache was full"
+                       : "");
 }
 
 /* What the MAC cannot say: that it would be stored, and under the same rules, today. */

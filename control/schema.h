@@ -148,6 +148,9 @@ X(SITE, "sites.*.ttl_override", TTL, ttl_override_s, "none", 0, 0, LIVE, \
 L(SITE, "sites.*.allow[]", PREFIX, allow, "", 0, 8, LIVE, \
   "Networks, as 10.9.0.0/16, that the names in origin may resolve into although they are " \
   "private, loopback or link-local. An address written in origin needs none.") \
+L(SITE, "sites.*.compress[]", MEDIA_TYPE, compress, "", 0, CONFIG_MEDIA_TYPES, LIVE, \
+  "Media types of bodies that are gzipped once, when they come, for clients that accept it, as " \
+  "text/*, application/json or application/*+xml. None by default.") \
 X(NODE, "open.enabled", BOOL, open, "false", 0, 0, LIVE, \
   "Serve any host's pages under dns.zone, for anyone, as CoralCDN did.") \
 X(NODE, "open.default_lifetime", TIME, open_default_ms, "12h", 1 * SCHEMA_S, 365 * SCHEMA_D, LIVE, \
@@ -189,6 +192,7 @@ enum option_type {
     OPTION_PREFIX,          /* struct config_prefix, host bits zero */
     OPTION_ENDPOINT,        /* struct endpoint; port 0 where none is written */
     OPTION_ORIGIN,          /* struct config_origin */
+    OPTION_MEDIA_TYPE,      /* char[CONFIG_MEDIA_TYPE], lower case, at most one '*' */
     OPTION_TYPES,
 };
 

@@ -71,6 +71,9 @@ static void site_fill(struct proxy_site *to, const struct config_site *from)
     for (unsigned i = 0; i < from->allow.n; i++)
         to->allow_prefix[i] =
             (struct proxy_prefix){from->allow.item[i].ip, from->allow.item[i].bits};
+    static_assert(sizeof(to->compress_type) == sizeof(from->compress.item), "the same list");
+    to->compress = from->compress.n;
+    memcpy(to->compress_type, from->compress.item, sizeof(to->compress_type));
     to->allow_special = true;
     for (unsigned i = 0; i < from->origin.n; i++) {
         const struct config_origin *o = &from->origin.item[i];

@@ -51,6 +51,10 @@
     X(proxy_fills_resumed_total, "fills", "Times that a fill went on from another source")         \
     X(proxy_fills_starved_total, "fills", "Fills that failed for lack of cache memory")            \
     X(proxy_revalidated_total, "fills", "Stale copies that the origin confirmed")                  \
+    X(proxy_coded_total, "fills", "Fills whose body was gzipped on the way into the cache")        \
+    X(proxy_coded_in_bytes_total, "bytes", "Their body bytes as the source sent them")             \
+    X(proxy_coded_out_bytes_total, "bytes", "And as they were stored")                             \
+    X(proxy_coders_full_total, "fills", "Fills not gzipped: so many were at once")                 \
     X(proxy_pins_total, "pins", "Times that a worker pinned an object to send from it")            \
     X(proxy_let_go_copied_total, "connections", "Unsent bytes copied: their object was let go")    \
     X(proxy_let_go_resumed_total, "requests", "Rests fetched from the origin: likewise")           \
@@ -61,7 +65,9 @@
     X(proxy_references_full_total, "references", "References not renewed: the list was full")      \
     X(proxy_restored_total, "objects", "Objects taken over from before the start")                 \
     X(proxy_restored_bytes_total, "bytes", "Their body bytes")                                     \
-    X(proxy_restore_newer_total, "objects", "Not taken over: it was in the cache already")         \
+    X(proxy_restore_newer_total, "objects",                                                        \
+      "Not taken over: it, or another list of variants, was there")                                \
+    X(proxy_restore_again_total, "objects", "Primaries that came with a further variant")          \
     X(proxy_restore_old_total, "objects", "Not taken over: too old by now to be served")           \
     X(proxy_restore_no_room_total, "objects", "Not taken over: it would have pushed others out")   \
     X(proxy_restore_too_large_total, "objects",                                                    \

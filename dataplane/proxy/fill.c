@@ -306,6 +306,9 @@ void fill_end(struct fill *f)
     if (f->starved)
         p->starved--;
     f->starved = false;
+    if (f->coder)
+        coder_give(p, f->coder);
+    f->coder = NULL;
     f->find_next = f->find_origin = f->out_of_memory = false;
     f->state = FILL_ENDED;
     f->notify = f->object ? f->followers : 0;
@@ -363,8 +366,15 @@ void fill_complete(struct fill *f, struct now now)
         return;
     }
     if (!f->refreshed) {
-        if (f->length >= 0 && cache_ready(f->object) != (uint64_t)f->length) {
+        if (f->length >= 0 && fill_taken(f) != (uint64_t)f->length) {
             source_failed(f, 502, now); /* closed early: the rest from somebody else */
+            return;
+        }
+        if (f->coder && !coder_end(f->coder, p, f->object)) {
+            f->ended = true;
+            if (!f->short_us)
+                f->short_us = now.mono_us;
+            alarm_set(p, &f->alarm, now.mono_us + PROXY_MEMORY_US);
             return;
         }
         if (!cache_complete(p->cache, f->object)) {
@@ -404,6 +414,8 @@ static void memory_timer(struct fill *f, struct now now)
     alarm_set(p, &f->alarm, now.mono_us + PROXY_MEMORY_US);
     if (f->x)
         http_exchange_resume(f->x);
+    else if (f->ended)
+        fill_complete(f, now);
 }
 
 static void exchange_timer(struct fill *f, uint64_t peer_us, struct now now)

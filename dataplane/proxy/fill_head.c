@@ -10,9 +10,23 @@ static struct http_text field_value(const struct http_head *h, enum http_known w
     return f ? f->value : (struct http_text){"", 0};
 }
 
+/* In a coding that is not identity? */
+static bool is_coded(const struct http_head *h)
+{
+    for (unsigned i = 0; i < h->fields; i++)
+        if (text_equals(h->field[i].name, "Content-Encoding"))
+            return true;
+    return false;
+}
+
+/* What must be the same for bytes of two responses to be put together: none when they may have been
+ * coded on the fly, by whatever. */
 static uint64_t validators_of(const struct http_head *h)
 {
-    return head_validators(field_value(h, HTTP_ETAG), field_value(h, HTTP_LAST_MODIFIED));
+    struct http_text etag = field_value(h, HTTP_ETAG);
+    if (is_coded(h) && (!etag.len || etag.p[0] != '"'))
+        return 0;
+    return head_validators(etag, field_value(h, HTTP_LAST_MODIFIED));
 }
 
 static int64_t body_length(const struct http_head *h)
@@ -111,42 +125,55 @@ static struct cache_meta meta_of(const struct http_head *h, const struct cache_v
 /* What is stored of a 206: a slice, with its place as the last line, or the whole. Returns the
  * length of the body. */
 static int64_t store_part(struct fill *f, const struct slice *s, struct cache_meta *meta,
-                          struct head_writer *head)
+                          char *head, size_t room, size_t *len)
 {
     int64_t length = (int64_t)(s->last - s->first) + 1;
+    struct head_writer w = {head, *len, room, *len == 0};
     meta->status = f->part ? 206 : 200;
-    meta->content_length = cache_length_code(length);
     if (f->part) {
-        head_printf(head, "Content-Range: bytes %llu-%llu/%lld\r\n", (unsigned long long)s->first,
+        meta->content_length = cache_length_code(length);
+        head_printf(&w, "Content-Range: bytes %llu-%llu/%lld\r\n", (unsigned long long)s->first,
                     (unsigned long long)s->last, (long long)s->total);
         counter_inc(&f->proxy->counters.proxy_slices_total);
     }
+    *len = w.bad ? 0 : w.len;
     return length;
 }
 
 static bool begin_object(struct fill *f, const struct http_head *h, const struct cache_verdict *v,
                          struct now now)
 {
-    char head[CACHE_HEAD_MAX];
+    char head[CACHE_HEAD_MAX], coded[CACHE_HEAD_MAX];
+    const char *stored = head;
     size_t len = head_store(h, false, now, head, sizeof(head));
-    struct head_writer end = {head, len, sizeof(head), len == 0};
     struct slice s;
     bool answers = f->part && slice_answers(f, h, &s);
     int64_t length = body_length(h);
-    struct cache_meta meta = meta_of(h, v, answers ? s.total : length, now);
+    if (len && f->negotiated) {
+        if (fill_accepts_gzip(f))
+            f->coder = coder_take(f->proxy);
+        len = coder_head(head, len, f->coder != NULL, coded, sizeof(coded));
+        stored = coded;
+    }
+    struct cache_meta meta = meta_of(h, v, f->coder ? -1 : answers ? s.total : length, now);
+    if (f->coder) {
+        struct http_text etag = field_value(h, HTTP_ETAG);
+        f->weakened = etag.len && etag.p[0] == '"';
+        meta.version = 0; /* of another's bytes */
+    }
     f->part = f->said.total > 0;
     f->base = f->part ? f->base : 0;
     slice_name(f);
     if (answers)
-        length = store_part(f, &s, &meta, &end);
-    len = end.len;
-    if (end.bad)
+        length = store_part(f, &s, &meta, head, sizeof(head), &len);
+    if (len == 0)
         return false;
     struct http_text key = fill_key(f);
-    f->object = cache_begin(f->proxy->cache, f->hash, key.p, key.len, &meta, head, len, now);
+    f->object = cache_begin(f->proxy->cache, f->hash, key.p, key.len, &meta, stored, len, now);
     if (!f->object)
         return false;
     cache_born(f->object, f->born);
+    f->source_coded = is_coded(h);
     if (f->again && f->kind == SOURCE_PEER)
         counter_inc(&f->proxy->counters.proxy_index_again_found_total);
     f->length = length;
@@ -198,7 +225,7 @@ static bool not_a_slice(struct fill *f, const struct http_head *h, const struct 
         return release(f, h->status, false, now);
     if (s && s->total > 0 && (uint64_t)s->total > cache_object_limit(f->proxy->cache))
         return release(f, h->status, true, now);
-    f->part = false;
+    f->part = f->negotiated = false;
     f->base = 0;
     f->addresses = f->tried = f->next_origin = 0;
     source_failed(f, 502, now);
@@ -258,6 +285,7 @@ static bool refresh(struct fill *f, const struct http_head *h, struct now now)
     size_t old_len, n = head_store(h, false, now, fresh, sizeof(fresh));
     const struct cache_meta *was = cache_meta(f->stale);
     const char *old = cache_head(f->stale, &old_len);
+    n = coder_confirmed(old, old_len, fresh, n, sizeof(fresh));
     size_t len = n ? head_merge(old, old_len, fresh, n, merged, sizeof(merged)) : 0;
 
     struct cache_verdict v = judge_stored(f, h, was->status, merged, len, now);
@@ -294,7 +322,7 @@ static bool refresh(struct fill *f, const struct http_head *h, struct now now)
 /* Another source goes on where one died: only with the very same version. */
 static bool go_on(struct fill *f, const struct http_head *h, struct now now)
 {
-    uint64_t have = cache_ready(f->object), first = 0, last = 0;
+    uint64_t have = fill_taken(f), first = 0, last = 0;
     int64_t total = -1, known = f->part ? (int64_t)f->vary.total : f->length;
     if (h->status == 206) {
         if (!http_content_range(field_value(h, HTTP_CONTENT_RANGE), &first, &last, &total) ||
@@ -311,7 +339,7 @@ static bool go_on(struct fill *f, const struct http_head *h, struct now now)
         return false;
     }
     bool whole = f->part && h->status == 200; /* not what If-Range says of this version */
-    if (whole || validators_of(h) != f->validators ||
+    if (whole || validators_of(h) != f->validators || is_coded(h) != f->source_coded ||
         (known >= 0 && total >= 0 && known != total)) {
         if (f->kind == SOURCE_ORIGIN) /* it has changed: what we sent has no end any more */
             fill_give_up(f, now);
@@ -367,10 +395,14 @@ static bool slice_head(struct fill *f, const struct http_head *h, struct now now
     }
     if (!v.storable)
         return release(f, h->status, true, now);
-    if (s.last + 1 != (uint64_t)s.total || s.first > 0) {
-        if (!slice_combines(f, h))
+    bool whole = s.first == 0 && s.last + 1 == (uint64_t)s.total;
+    f->negotiated = coder_suits(f, h) && !f->said.any;
+    if (!whole) {
+        if (f->negotiated || !slice_combines(f, h)) /* what is gzipped here varies */
             return not_a_slice(f, h, &s, now);
         cache_vary_slices(&f->said, head_version(validators_of(h), s.total), (uint64_t)s.total);
+    } else if (f->negotiated) {
+        vary_add_coding(&f->said);
     }
     switch (vary_settle(f, now)) {
     case VARY_STORED:
@@ -417,6 +449,10 @@ bool fill_head(struct fill *f, const struct http_head *h, struct now now)
     }
     if (!v.storable) /* an error may be for the fields of who began it */
         return uncacheable(f, h, !(f->fields_len && h->status >= 400), now);
+    if (coder_suits(f, h) && !f->said.any) {
+        f->negotiated = true;
+        vary_add_coding(&f->said);
+    }
     switch (vary_settle(f, now)) {
     case VARY_STORED:
         return begin_object(f, h, &v, now) || uncacheable(f, h, false, now);
@@ -439,8 +475,9 @@ size_t fill_body(struct fill *f, const uint8_t *data, size_t len, struct now now
     if (len == 0 || f->refreshed)
         return skipped + len;
 
-    size_t n =
-        f->streaming ? pass_body(f, data, len) : cache_append(p->cache, f->object, data, len);
+    size_t n = f->streaming ? pass_body(f, data, len)
+               : f->coder   ? coder_put(f->coder, p, f->object, data, len)
+                            : cache_append(p->cache, f->object, data, len);
     counter_add(f->kind == SOURCE_PEER ? &p->counters.proxy_peer_in_bytes_total
                                        : &p->counters.proxy_origin_in_bytes_total,
                 n);

@@ -75,7 +75,7 @@ void pass_start(struct proxy *p, struct request *r, struct now now)
     }
     r->state = REQUEST_WAITING;
     if (!r->waited)
-        alarm_set(p, &r->alarm, now.mono_us + (r->has_body ? PROXY_BODY_US : PROXY_WAIT_US));
+        alarm_set(p, &r->alarm, now.mono_us + (upload_pending(r) ? PROXY_BODY_US : PROXY_WAIT_US));
     r->waited = true;
     r->owned = true;
     memset(&r->o, 0, sizeof(r->o));

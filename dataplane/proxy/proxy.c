@@ -57,7 +57,7 @@ static void on_evict(void *ctx, const struct cache_object *o)
     uint64_t siblings = cache_siblings(p->cache, o);
     bool slice = cache_meta(o)->status == 206; /* which has a reference of its own */
     refs_forget(p, o, slice || siblings == 1);
-    if (cache_meta(o)->varies && siblings)
+    if (cache_meta(o)->varies)
         forget_variants(p, o);
 }
 
@@ -148,6 +148,10 @@ void proxy_destroy(struct proxy *p)
     if (!p)
         return;
     deny_scratch_free(p->scratch);
+    for (struct fill *f = p->fill_busy; f; f = f->busy_next)
+        if (f->coder)
+            coder_give(p, f->coder);
+    coders_free(p);
     memory_free(p->requests, p->config.requests, sizeof(*p->requests));
     free(p->grip_pool);
     free(p->grip_table);

@@ -42,6 +42,9 @@ struct proxy_prefix {
     uint8_t bits; /* of its family */
 };
 
+#define PROXY_TYPES 12
+#define PROXY_TYPE  48 /* bytes of a media type, its NUL included */
+
 struct proxy_site {
     char host[256]; /* lower case */
     unsigned origins;
@@ -50,6 +53,8 @@ struct proxy_site {
     bool allow_special;     /* its origins are listed by address: those may be private ones */
     unsigned allow;         /* networks that it lists: an origin's name may resolve into them */
     struct proxy_prefix allow_prefix[8];
+    unsigned compress; /* types of bodies that are gzipped, lower case; one '*' matches any text */
+    char compress_type[PROXY_TYPES][PROXY_TYPE];
 };
 
 struct proxy_policy {

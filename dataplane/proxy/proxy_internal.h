@@ -219,6 +219,7 @@ struct request {
     bool alone;     /* variants are not told apart by what it says: it fetches for itself */
     uint8_t path_len;
     bool pass_ended, pass_whole, pass_stopped;
+    bool body_begun;       /* the client has sent some of it */
     bool body_ended;       /* the client has sent it whole */
     uint8_t forgetting;    /* of what it has invalidated: not answered yet */
     struct forget *forget; /* for its own URL, until the head comes */
@@ -300,7 +301,7 @@ unsigned upload_how(const struct request *r);
 size_t upload_body(struct proxy *p, struct request *r, const uint8_t *data, size_t len,
                    struct now now);
 void upload_body_end(struct proxy *p, struct request *r, struct now now);
-/* Has it a body that has not come whole? */
+/* Is it the client's turn to send? Not when he waits for 100 (RFC 9110 10.1.1). */
 bool upload_pending(const struct request *r);
 void upload_gone(struct request *r);
 /* As of struct http_exchange_events. */
@@ -418,6 +419,11 @@ struct fill {
     uint32_t born;       /* cache_purge_clock when it began: what it brings is as old */
     bool refreshed;      /* 304: `object` is whole already */
     bool old_copy;       /* `object` is the stale copy, since nothing else helped */
+    struct coder *coder; /* gzips what comes; NULL: it is stored as it comes */
+    bool negotiated;     /* what comes is one of two codings, be it the plain one */
+    bool source_coded;   /* the source sends it in a coding of its own */
+    bool weakened;       /* its ETag was strong, the object's is not */
+    bool ended;          /* all has come; the coder's last bytes wait for memory */
     uint64_t skip;       /* bytes of the source's body that we have already */
     uint64_t validators; /* hash of strong ETag, else Last-Modified; 0: none */
     int64_t length;      /* -1: unknown */
@@ -488,7 +494,36 @@ static inline struct http_text fill_key(const struct fill *f)
                      : (struct http_text){f->url, f->url_len};
 }
 
+/* --- gzip (coder.c) ------------------------------------------------------- */
+
+/* Is this response one that is gzipped for who accepts it? */
+bool coder_suits(const struct fill *f, const struct http_head *h);
+struct coder *coder_take(struct proxy *p); /* NULL: none left */
+void coder_give(struct proxy *p, struct coder *c);
+void coders_free(struct proxy *p);
+/* Bytes of the source's body so far. */
+uint64_t coder_taken(const struct coder *c);
+/* More of it; returns how many bytes were taken, fewer when the cache has no memory now. */
+size_t coder_put(struct coder *c, struct proxy *p, struct cache_object *o, const uint8_t *data,
+                 size_t len);
+/* That was the last. False: there is no memory for the rest; call again. */
+bool coder_end(struct coder *c, struct proxy *p, struct cache_object *o);
+/* The stored head of one of the two: it varies by Accept-Encoding, and what is coded has a weak
+ * ETag (RFC 9110 8.8.1). 0: it does not fit. */
+size_t coder_head(const char *head, size_t len, bool coded, char *out, size_t room);
+/* The head of a 304, `fresh`, as it confirms a stored one: the strong form of a weak ETag does not
+ * replace it, nor a Vary without Accept-Encoding one that names it. Its length; 0: no room. */
+size_t coder_confirmed(const char *old, size_t old_len, char *fresh, size_t len, size_t room);
+
 /* fill.c: the table, waiters, ends */
+/* Bytes of the source's body that the object has, or its coder. */
+static inline uint64_t fill_taken(const struct fill *f)
+{
+    if (f->coder)
+        return coder_taken(f->coder);
+    return f->object ? cache_ready(f->object) : 0;
+}
+
 /* The one that this request may join: not one that has been purged. */
 struct fill *fill_find(struct proxy *p, struct request *r);
 /* `vary`: by what it is selected; NULL: for one request, uncached. */
@@ -543,6 +578,10 @@ bool vary_key(struct request *r, const struct cache_vary *v);
 bool vary_names(struct proxy *p, struct http_text url, struct cache_vary *v);
 /* O: are the request's names those that the URL has now? Then `v` has those of its fill. */
 bool vary_in_force(struct proxy *p, const struct request *r, struct cache_vary *v);
+/* What is told apart by Accept-Encoding. */
+void vary_add_coding(struct cache_vary *v);
+/* Did it send that gzip will do? */
+bool fill_accepts_gzip(const struct fill *f);
 /* The key of a new fill, and what it sends. */
 void vary_begin(struct fill *f, const struct request *r, const struct cache_vary *v);
 void vary_write_fields(const struct fill *f, struct head_writer *w);
@@ -875,6 +914,9 @@ struct proxy {
     struct block *block_pool, *block_free;
     uint32_t blocks_free;
     uint32_t starved; /* fills that wait for blocks */
+
+    struct coder *coder_free;
+    unsigned coders; /* made */
 
     struct reference *ref_pool, *ref_free, **ref_table;
     struct forget *forget_pool, *forget_free;

@@ -170,7 +170,7 @@ static bool field_misleads(const char *name)
 }
 
 /* And those by which he may know somebody, as by Authorization and Cookie: whoever sends one
- * fetches for himself. */
+ * fetches for himself, and who sends one too long to be looked at. */
 static bool field_is_secret(const char *name)
 {
     static const char *const has[] = {"auth",   "token",     "session", "secret", "api-key",
@@ -196,7 +196,8 @@ bool request_is_secret(const struct http_head *h)
 {
     char name[64];
     for (unsigned i = 0; i < h->fields; i++)
-        if (h->field[i].known == HTTP_OTHER && field_is_secret(plain_name(&h->field[i], name)))
+        if (h->field[i].known == HTTP_OTHER && (h->field[i].name.len >= sizeof(name) ||
+                                                field_is_secret(plain_name(&h->field[i], name))))
             return true;
     return false;
 }
@@ -205,8 +206,8 @@ bool request_field_shared(const struct http_head *h, const struct http_field *f)
 {
     char name[64];
     plain_name(f, name);
-    return f->known != HTTP_COOKIE && request_field_selects(h, f, false) && !field_misleads(name) &&
-           !field_is_secret(name);
+    return f->known != HTTP_COOKIE && f->name.len < sizeof(name) &&
+           request_field_selects(h, f, false) && !field_misleads(name) && !field_is_secret(name);
 }
 
 static void write_fields(struct head_writer *w, const struct http_head *h, bool open)

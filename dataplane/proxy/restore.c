@@ -32,6 +32,8 @@ static uint64_t print_site(const struct proxy_site *site, uint64_t print)
         print = print_text(site->origin[i].host, print);
         print = print_number(site->origin[i].port, print);
     }
+    for (unsigned i = 0; i < site->compress; i++)
+        print = print_text(site->compress_type[i], print);
     return print;
 }
 
@@ -170,8 +172,10 @@ static void restore_begin(struct proxy *p, const struct proxy_piece *piece, stru
         counter_inc(&p->counters.proxy_restore_old_total);
         return;
     }
-    if (is_again(p, piece))
+    if (is_again(p, piece)) {
+        counter_inc(&p->counters.proxy_restore_again_total);
         return;
+    }
     if (is_newer(p, hash, piece->key, piece->key_len)) {
         counter_inc(&p->counters.proxy_restore_newer_total);
         return;

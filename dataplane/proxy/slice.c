@@ -111,7 +111,7 @@ void slice_begin(struct fill *f, const struct request *r)
 
 bool slice_write_range(const struct fill *f, struct head_writer *w)
 {
-    uint64_t have = f->object ? cache_ready(f->object) : 0;
+    uint64_t have = fill_taken(f);
     uint64_t length = f->object ? (uint64_t)f->length : PROXY_SLICE_BYTES;
     if (f->part)
         head_printf(w, "bytes=%llu-%llu", (unsigned long long)(f->base + have),

@@ -92,7 +92,7 @@ void source_next(struct fill *f, struct now now)
         source_pick(f, now);
         return;
     }
-    uint64_t have = cache_ready(f->object);
+    uint64_t have = fill_taken(f);
     f->barren = have == f->round_bytes ? f->barren + 1 : 0;
     f->round_bytes = have;
     if (f->refreshed ||

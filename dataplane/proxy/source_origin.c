@@ -44,6 +44,8 @@ static void write_conditions(const struct fill *f, struct head_writer *w)
     struct http_text etag = head_field(head, len, "ETag");
     struct http_text modified = head_field(head, len, "Last-Modified");
     if (f->object) {
+        if (f->weakened)
+            etag.p += 2, etag.len -= 2; /* W/ */
         /* If-Range (RFC 9110 13.1.5): the whole anew if it has changed */
         struct http_text v = etag.len && etag.p[0] == '"' ? etag : modified;
         if (ranged)

@@ -52,24 +52,22 @@ static struct fill *upload_fill(const struct request *r)
     return f && f->streaming == r ? f : NULL;
 }
 
-/* For the origin, or for the client: the server gives him up before this alarm goes off. */
+/* For the origin; or for the client, whom the server gives up before this alarm goes off. */
 static void upload_wait(struct proxy *p, struct request *r, uint64_t wait_us, struct now now)
 {
-    if (r->state == REQUEST_WAITING)
-        alarm_set(p, &r->alarm, now.mono_us + wait_us);
-    else
-        alarm_set(p, &r->alarm, now.mono_us + PROXY_STALL_US);
+    alarm_set(p, &r->alarm, now.mono_us + (r->state == REQUEST_WAITING ? wait_us : PROXY_STALL_US));
 }
 
 bool upload_pending(const struct request *r)
 {
-    return r->has_body && !r->body_ended;
+    return r->has_body && !r->body_ended && (r->body_begun || !r->expects);
 }
 
 size_t upload_body(struct proxy *p, struct request *r, const uint8_t *data, size_t len,
                    struct now now)
 {
     struct fill *f = upload_fill(r);
+    r->body_begun = true;
     if (!f)
         return 0;
     size_t n = f->x ? http_exchange_body(f->x, data, len, now) : 0; /* no connection stands yet */
@@ -104,7 +102,7 @@ void upload_writable(struct fill *f, struct http_exchange *x)
 void upload_gone(struct request *r)
 {
     struct fill *f = upload_fill(r);
-    if (!f || !upload_pending(r) || f->state == FILL_ENDED)
+    if (!f || !r->has_body || r->body_ended || f->state == FILL_ENDED)
         return;
     f->broken = true;
     fill_agenda(f);

@@ -184,6 +184,14 @@ static struct cache_value fill_value(const struct fill *f, const struct cache_na
     return other_value(f, wanted, room);
 }
 
+bool fill_accepts_gzip(const struct fill *f)
+{
+    static const struct cache_name name = {accept_encoding, sizeof(accept_encoding) - 1};
+    char room[PROXY_REQUEST_HEAD];
+    struct cache_value v = fill_value(f, &name, room);
+    return v.present && v.len >= 4 && memcmp(v.p + v.len - 4, "gzip", 4) == 0; /* it comes last */
+}
+
 static void fill_values(const struct fill *f, const struct cache_vary *v, struct writer *out)
 {
     char room[PROXY_REQUEST_HEAD];
@@ -211,6 +219,11 @@ void vary_write_fields(const struct fill *f, struct head_writer *w)
             head_printf(w, "%.*s: %.*s\r\n", (int)name.len, name.p, (int)value.len, value.p);
 }
 
+void vary_add_coding(struct cache_vary *v)
+{
+    cache_vary_add(v, accept_encoding, sizeof(accept_encoding) - 1);
+}
+
 void vary_said(const struct http_head *h, struct cache_vary *out)
 {
     bool coded = false;
@@ -224,7 +237,7 @@ void vary_said(const struct http_head *h, struct cache_vary *out)
     }
     /* always sent, so always told apart by where anything is */
     if (coded || out->names)
-        cache_vary_add(out, accept_encoding, sizeof(accept_encoding) - 1);
+        vary_add_coding(out);
 }
 
 bool vary_suits(const struct fill *f, const struct request *r)
@@ -297,7 +310,7 @@ bool vary_in_force(struct proxy *p, const struct request *r, struct cache_vary *
     if (r->varies)
         return stands && cache_variant_key(key.p, key.len, &url, &nonce) && nonce == v->nonce;
     *v = (struct cache_vary){0};
-    cache_vary_add(v, accept_encoding, sizeof(accept_encoding) - 1);
+    vary_add_coding(v);
     return !stands;
 }
 

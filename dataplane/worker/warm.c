@@ -41,12 +41,15 @@ bool node_save_step(struct node *n, unsigned worker, struct node_save *s, struct
             return true;
         unsigned k = cache_walk(n->cache, worker, &s->at, s->heat, 1, found, CACHE_WALK_ROOM);
         for (unsigned j = 0; j < k; j++) {
-            if (!saved_useful(cache_meta(found[j]), now.wall_s))
+            const struct cache_object *o = found[j];
+            /* a primary is of no use without the variant behind it */
+            const struct cache_object *judged = cache_meta(o)->varies ? found[j + 1] : o;
+            if (!saved_useful(cache_meta(judged), now.wall_s))
                 continue;
-            cache_pin(found[j], worker);
-            s->heat_of[s->n] = (uint8_t)cache_heat(found[j]);
-            s->object[s->n++] = found[j];
-            s->bytes += cache_ready(found[j]);
+            cache_pin(o, worker);
+            s->heat_of[s->n] = (uint8_t)cache_heat(o);
+            s->object[s->n++] = o;
+            s->bytes += cache_ready(o);
         }
     }
     return s->at.over;

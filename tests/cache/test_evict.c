@@ -388,3 +388,32 @@ Test(evict, finds_what_is_of_no_more_use_in_any_order)
     cr_assert_eq(WORLD_SUM(&d.w, cache_evicted_useless_total), d.useless);
     world_close(&d.w);
 }
+
+/* What a queue counts of an object is the same when it comes and when it goes, though its body has
+ * gone on to another meanwhile. */
+Test(evict, queues_count_what_they_hold)
+{
+    static const size_t size[] = {0, 100, 5000, 9000, 5 * 4096, 70001, 2400000};
+    struct world w;
+    world_open(&w, 32 * MIB, 1000, 1);
+    const struct cache_worker *k = &w.c->worker[0];
+    for (unsigned i = 0; i < sizeof(size) / sizeof(size[0]); i++)
+        for (unsigned known = 0; known < 2; known++) {
+            struct cache_object *o =
+                world_store_as(&w, "a", 1, size[i], known ? (int64_t)size[i] : -1);
+            const struct cache_object *heir = cache_settle(w.c, o);
+            for (unsigned turn = 0; turn < 3; turn++) {
+                heir = cache_refresh(w.c, (struct cache_object *)(uintptr_t)heir, cache_meta(heir),
+                                     "h", 1, w.now);
+                cr_assert_eq(k->small.objects + k->main.objects, 1);
+                cr_assert_eq(k->small.bytes + k->main.bytes, cache_object_bytes(heir), "%zu",
+                             size[i]);
+                world_settle(&w);
+            }
+            heir = cache_expire(w.c, heir);
+            cr_assert(heir && cache_unlink(w.c, heir));
+            world_settle(&w);
+            cr_assert_eq(k->small.bytes + k->main.bytes, 0, "%zu", size[i]);
+        }
+    world_close(&w);
+}

@@ -246,6 +246,20 @@ Test(saved, values_out_of_range_are_insane)
     }
 }
 
+/* A time that does not fit, under a MAC of ours. */
+Test(saved, a_time_beyond_2106_is_insane)
+{
+    struct files f;
+    setup(&f);
+    struct saved_record r = {.number = 1, .key_len = 5, .meta = meta}, out;
+    saved_record_write(&r, &f.file, f.of_record);
+    cr_assert_eq(saved_record_read(&out, &f.file, f.of_record, 1, 1000), SAVED_GOOD);
+    f.of_record[40 + 3] = 1; /* 2^32 s more */
+    crypto_generichash(f.of_record + 80, 16, f.of_record, 80, f.file.record.b,
+                       sizeof(f.file.record.b));
+    cr_assert_eq(saved_record_read(&out, &f.file, f.of_record, 1, 1000), SAVED_INSANE);
+}
+
 Test(saved, a_primary_says_that_it_is_one)
 {
     struct files f;

@@ -255,6 +255,30 @@ Test(config_mistakes, sites_and_origins)
         "      |   ^~~~~~\n");
 }
 
+Test(config_mistakes, media_types)
+{
+    golden_bad(
+        GOLDEN_PORT "sites:\n"
+                    "  a.test: {origin: [192.0.2.1], compress: [text, \"a/b; c\", \"*/*\"]}\n"
+                    "  b.test: {origin: [192.0.2.1], compress: true}\n",
+        "corald.yaml:3:44: sites.a.test.compress[0]: \"text\" is not a media type; write it "
+        "like text/html, text/* or application/*+json\n"
+        "    3 |   a.test: {origin: [192.0.2.1], compress: [text, \"a/b; c\", \"*/*\"]}\n"
+        "      |                                            ^~~~\n"
+        "corald.yaml:3:50: sites.a.test.compress[1]: \"a/b; c\" is not a media type; write it "
+        "like text/html, text/* or application/*+json\n"
+        "    3 |   a.test: {origin: [192.0.2.1], compress: [text, \"a/b; c\", \"*/*\"]}\n"
+        "      |                                                  ^~~~~~~~\n"
+        "corald.yaml:3:60: sites.a.test.compress[2]: \"*/*\" is not a media type; write it "
+        "like text/html, text/* or application/*+json\n"
+        "    3 |   a.test: {origin: [192.0.2.1], compress: [text, \"a/b; c\", \"*/*\"]}\n"
+        "      |                                                            ^~~~~\n"
+        "corald.yaml:4:43: sites.b.test.compress: \"true\" is not a media type; write it like "
+        "text/html, text/* or application/*+json\n"
+        "    4 |   b.test: {origin: [192.0.2.1], compress: true}\n"
+        "      |                                           ^~~~\n");
+}
+
 Test(config_mistakes, open_mode_needs_zone_and_resolver)
 {
     golden_bad("open: {enabled: true}\n" GOLDEN_PORT,

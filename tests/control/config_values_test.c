@@ -75,7 +75,8 @@ Test(config_values, ten_lines_are_enough)
         "sites:\n"
         "  www.example.com: {origin: [\"in.example.com:8080\", 10.0.0.1, \"[::1]:81\"], "
         "ttl_override: 12h, allow: 10.0.0.0/8}\n"
-        "  A.example.com: {origin: in.example.com, ttl_override: none}\n"
+        "  A.example.com: {origin: in.example.com, ttl_override: none, compress: [Text/*, "
+        "application/*+json]}\n"
         "resolver: [192.0.2.53, \"[2001:db8::53]:5353\"]\n"
         "tcp: {congestion_control: reno}\n"
         "drain_timeout: 500ms\n",
@@ -92,6 +93,9 @@ Test(config_values, ten_lines_are_enough)
     cr_expect_eq(c.sites, 2u);
     cr_expect_str_eq(c.site[0].host, "a.example.com"); /* sorted, lower case */
     cr_expect_eq(c.site[0].ttl_override_s, -1);
+    cr_expect(c.site[0].compress.n == 2 && c.site[1].compress.n == 0);
+    cr_expect_str_eq(c.site[0].compress.item[0], "text/*");
+    cr_expect_str_eq(c.site[0].compress.item[1], "application/*+json");
     const struct config_site *s = &c.site[1];
     cr_expect_eq(s->ttl_override_s, 12 * 3600);
     cr_expect_eq(s->origin.n, 3u);

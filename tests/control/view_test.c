@@ -16,7 +16,7 @@
     "resolver: 192.0.2.53\n"                                                                       \
     "sites:\n"                                                                                     \
     "  b.test: {origin: [\"o.test:81\", 10.9.0.2], allow: [10.9.1.0/24]}\n"                        \
-    "  a.test: {origin: [10.9.0.1], ttl_override: 90s}\n"
+    "  a.test: {origin: [10.9.0.1], ttl_override: 90s, compress: text/*}\n"
 
 static struct addr ip(const char *text)
 {
@@ -162,6 +162,7 @@ Test(view, the_policy_is_the_configuration)
     cr_expect_str_eq(a->host, "a.test");
     cr_expect(a->allow_special && a->ttl_override_s == 90, "its origins are written as addresses");
     cr_expect(!b->allow_special && b->ttl_override_s == -1 && b->origins == 2);
+    cr_expect(a->compress == 1 && strcmp(a->compress_type[0], "text/*") == 0 && !b->compress);
     cr_expect(b->origin[0].port == 81 && !b->origin[0].is_address);
     /* what it lists, and the one address that it names */
     cr_expect(b->allow == 2 && b->allow_prefix[0].bits == 24 && b->allow_prefix[1].bits == 32);

@@ -303,7 +303,7 @@ cache:   {{memory: {cache}}}
 cluster: {{{cluster}key_file: {key}, join: [{joins}]}}
 dns:     {{zone: {ZONE}, proxy_ttl: 5s}}
 sites:
-  {SITE}: {sites or '{origin: ["origin.site.test:80"], allow: [10.9.0.0/24, "fd00:9::/64"]}'}
+  {SITE}: {sites or '{origin: ["origin.site.test:80"], allow: [10.9.0.0/24, "fd00:9::/64"], compress: text/html}'}
 resolver: [10.9.0.53]
 {extra}"""
         path = os.path.join(self.folder, f"n{i}.yaml")

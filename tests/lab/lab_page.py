@@ -39,12 +39,32 @@ def purge_all(s, files):
         s.expect(r["ok"] is False and r["status"] == 2 and why in r["error"], f"{words}: {r}")
 
 
+def compressed(s, page):
+    """Once, for all nodes and all who accept it; as it is for the others."""
+    sizes = []
+    for node in (1, 2, 3):
+        for path in ("/page.html", "/page.html"):
+            status, body, _ = s.curl("c1", node, path, "--compressed", "-D", f"{s.lab.folder}/head")
+            with open(f"{s.lab.folder}/head") as f:
+                head = f.read().lower()
+            s.expect(status == 200 and body == page and "content-encoding: gzip" in head and
+                     "vary: accept-encoding" in head and 'etag: w/"' in head,
+                     f"n{node} gzip: {status}, {len(body)} bytes")
+        sizes.append(len(s.curl("c1", node, "/page.html", "-H", "Accept-Encoding: gzip, br")[1]))
+        status, body, _ = s.curl("c1", node, "/page.html")
+        s.expect(status == 200 and body == page, f"n{node} as it is: {status}, {len(body)} bytes")
+    asked = len([x for x in s.lab.origin_log() if x["path"] == "/page.html"])
+    s.expect(asked == 2 and len(set(sizes)) == 1 and sizes[0] < len(page) / 20,
+             f"{asked} origin requests for two variants; {sizes} bytes of {len(page)}")
+
+
 def story(s):
     lab = s.lab
     files = {"/1k": s.rng.randbytes(1024), "/100k": s.rng.randbytes(100 << 10),
              "/5m": s.rng.randbytes(5 << 20), "/empty": b""}
+    page = b"<p>the same words again and again</p>" * 3000
     lab.router()
-    lab.origin(files)
+    lab.origin({**files, "/page.html": page})
     lab.client(1, 1)
     lab.node(1, workers=1)
     lab.node(2, workers=2)
@@ -83,6 +103,7 @@ def story(s):
     r = lab.ctl(1, "purge", url)
     s.expect(r.get("ok") is False and "not in" in r["error"], f"and again: {r}")
     purge_all(s, files)
+    compressed(s, page)
     lab.nodes[1].terminate()
     s.expect(lab.nodes[1].wait(15) == 0, f"SIGTERM: status {lab.nodes[1].returncode}")
 

@@ -55,6 +55,19 @@ static bool field_is(const struct http_head *h, enum http_known which, const cha
     return f && value && f->value.len == strlen(value) && !memcmp(f->value.p, value, f->value.len);
 }
 
+/* RFC 9110 13.1.2: by weak comparison. */
+static bool is_none_match(const struct http_head *h, const char *etag)
+{
+    struct http_head weak = *h;
+    const struct http_field *f = http_known(&weak, HTTP_IF_NONE_MATCH);
+    if (f && f->value.len > 2 && f->value.p[0] == 'W') {
+        struct http_field *own = (struct http_field *)(uintptr_t)f;
+        own->value.p += 2;
+        own->value.len -= 2;
+    }
+    return field_is(&weak, HTTP_IF_NONE_MATCH, etag);
+}
+
 static void answer(struct origin_conn *c, const struct http_head *h, const char *text,
                    struct now now)
 {
@@ -77,7 +90,7 @@ static void answer(struct origin_conn *c, const struct http_head *h, const char 
     c->head_sent = c->ranged = c->unsatisfied = false;
     f->last_range[0] = 0;
     c->head_only = h->method == HTTP_HEAD_METHOD;
-    c->not_modified = field_is(h, HTTP_IF_NONE_MATCH, f->etag);
+    c->not_modified = is_none_match(h, f->etag);
     c->starts_us = now.mono_us + f->delay_ms * 1000;
     enum http_range what = HTTP_RANGE_NONE;
     if (range && !f->no_range && (!if_range || f->any_range || field_is(h, HTTP_IF_RANGE, f->etag)))

@@ -336,6 +336,20 @@ Test(upload, a_client_whose_body_stalls_is_told_so)
     cr_assert_eq(WORLD_COUNT(&w, 0, proxy_origin_failures_total), 0);
 }
 
+/* Nor one who waits for its 100 before he sends. */
+Test(upload, an_origin_that_does_not_say_continue_is_who_is_late)
+{
+    struct origin_file *f = page("/a", 30, "");
+    f->delay_ms = 60000;
+    struct client c;
+    client_send(&w, &c, 0, 0,
+                "POST /a HTTP/1.1\r\n" SITE "Expect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+    cr_assert(client_wait(&c, 21000));
+    cr_assert_eq(c.head.status, 504);
+    client_free(&c);
+    world_run(&w, 50);
+}
+
 Test(upload, an_origin_that_does_not_answer_a_whole_body_is_not_waited_for_as_long)
 {
     struct origin_file *f = page("/a", 30, "");

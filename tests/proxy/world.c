@@ -355,10 +355,10 @@ static void make_node(struct world *w, unsigned number, unsigned workers)
 {
     struct node *n = &w->node[number];
     struct dht_config dht = dht_config_default();
-    struct cache_config cc = {
-        .bytes = cache_budget(w->cache_bytes / CACHE_CHUNK_BYTES, 4096, workers),
-        .objects = 4096,
-        .workers = workers};
+    struct cache_config cc = {.bytes =
+                                  cache_budget(w->cache_bytes / CACHE_CHUNK_BYTES, 4096, workers),
+                              .objects = 4096,
+                              .workers = workers};
     dht.port = DHT_PORT;
     n->number = number;
     n->workers = workers;

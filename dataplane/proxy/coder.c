@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Gzip while an object fills (RFC 9110 8.4.1.3, RFC 1952), by ISA-L's igzip at its level 1: once
+ * for all who accept it, in this node and, since it is a variant like any other, in those that
+ * fetch it from here.
+ *
+ *   source --bytes--> in, 16 KiB --isal_deflate--> out --cache_append--> the object
+ *
+ * Input goes to the compressor in whole blocks, each into an empty `out`, so that the same body
+ * makes the same bytes however it came. What the cache has no memory for stays in `out`, and then
+ * nothing more is taken: the source waits, as it does without a coder.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <isa-l/igzip_lib.h>
+
+#include "base/ascii.h"
+#include "dataplane/proxy/proxy_internal.h"
+
+#define CODERS_MOST 32u /* a worker's; 400 KB each, taken when they are first needed */
+#define CODER_IN    16384u
+#define CODER_OUT   32768u
+/* Of a body whose length is known: with less, it would not get a packet shorter. */
+#define CODER_LEAST 860
+
+struct coder {
+    struct coder *next;
+    uint64_t taken; /* bytes of the source's body */
+    uint32_t in_len, out_at, out_len;
+    bool pending; /* the compressor has input, or output that did not fit */
+    struct isal_zstream z;
+    uint8_t level[ISAL_DEF_LVL1_DEFAULT];
+    uint8_t in[CODER_IN], out[CODER_OUT];
+};
+
+/* --- what is coded ---------------------------------------------------------------------------- */
+
+/* "text/css; charset=x" by a pattern with at most one "*", in lower case. */
+static bool type_matches(struct http_text type, const char *pattern)
+{
+    const char *star = strchr(pattern, '*'), *semicolon = memchr(type.p, ';', type.len);
+    size_t len = semicolon ? (size_t)(semicolon - type.p) : type.len, all = strlen(pattern);
+    while (len && (type.p[len - 1] == ' ' || type.p[len - 1] == '\t'))
+        len--;
+    if (!star)
+        return len == all && strncasecmp(type.p, pattern, len) == 0;
+    size_t before = (size_t)(star - pattern), behind = all - before - 1;
+    return len >= before + behind && strncasecmp(type.p, pattern, before) == 0 &&
+           strncasecmp(type.p + len - behind, star + 1, behind) == 0;
+}
+
+static bool type_listed(const struct proxy_site *site, const struct http_head *h)
+{
+    for (unsigned i = 0; i < h->fields; i++)
+        if (text_equals(h->field[i].name, "Content-Type"))
+            for (unsigned k = 0; k < site->compress; k++)
+                if (type_matches(h->field[i].value, site->compress_type[k]))
+                    return true;
+    return false;
+}
+
+/* Is it coded already, or does it say that nobody may, or something that would be false then? */
+static bool is_fixed(const struct http_head *h)
+{
+    static const char *const fixing[] = {"Content-Encoding", "Content-MD5", "Digest",
+                                         "Content-Digest", "Repr-Digest"};
+    struct cache_directives d = {0};
+    for (unsigned i = 0; i < h->fields; i++) {
+        const struct http_field *f = &h->field[i];
+        for (size_t k = 0; k < sizeof(fixing) / sizeof(fixing[0]); k++)
+            if (text_equals(f->name, fixing[k]))
+                return true;
+        if (f->known == HTTP_CACHE_CONTROL)
+            cache_control_parse(&d, f->value.p, f->value.len);
+    }
+    return d.no_transform;
+}
+
+bool coder_suits(const struct fill *f, const struct http_head *h)
+{
+    struct url_parts url;
+    bool served;
+    url_split(f->url, f->url_len, &url);
+    const struct proxy_site *site = policy_site(f->proxy->policy, url.host, url.port, &served);
+    return site && site->compress && (h->status == 200 || h->status == 206) &&
+           (h->framing == HTTP_BODY_CHUNKED || h->framing == HTTP_BODY_CLOSE ||
+            (h->framing == HTTP_BODY_LENGTH && h->content_length >= CODER_LEAST)) &&
+           type_listed(site, h) && !is_fixed(h);
+}
+
+/* --- coders ----------------------------------------------------------------------------------- */
+
+struct coder *coder_take(struct proxy *p)
+{
+    struct coder *c = p->coder_free;
+    if (c)
+        p->coder_free = c->next;
+    else if (p->coders < CODERS_MOST && (c = malloc(sizeof(*c))))
+        p->coders++;
+    if (!c) {
+        counter_inc(&p->counters.proxy_coders_full_total);
+        return NULL;
+    }
+    memset(c, 0, offsetof(struct coder, z));
+    isal_deflate_init(&c->z);
+    c->z.level = 1;
+    c->z.level_buf = c->level;
+    c->z.level_buf_size = sizeof(c->level);
+    c->z.gzip_flag = IGZIP_GZIP;
+    counter_inc(&p->counters.proxy_coded_total);
+    return c;
+}
+
+void coder_give(struct proxy *p, struct coder *c)
+{
+    c->next = p->coder_free;
+    p->coder_free = c;
+}
+
+void coders_free(struct proxy *p)
+{
+    for (struct coder *c = p->coder_free, *next; c; c = next) {
+        next = c->next;
+        free(c);
+    }
+}
+
+uint64_t coder_taken(const struct coder *c)
+{
+    return c->taken;
+}
+
+/* Until the compressor wants more. False: the cache has no memory now. */
+static bool coder_run(struct coder *c, struct proxy *p, struct cache_object *o)
+{
+    for (;;) {
+        if (c->out_at < c->out_len)
+            c->out_at +=
+                (uint32_t)cache_append(p->cache, o, c->out + c->out_at, c->out_len - c->out_at);
+        if (c->out_at < c->out_len)
+            return false;
+        if (!c->pending)
+            return true;
+        c->z.next_out = c->out;
+        c->z.avail_out = CODER_OUT;
+        isal_deflate(&c->z);
+        c->out_at = 0;
+        c->out_len = CODER_OUT - c->z.avail_out;
+        counter_add(&p->counters.proxy_coded_out_bytes_total, c->out_len);
+        c->pending = c->z.avail_in > 0 || c->z.avail_out == 0;
+    }
+}
+
+static void coder_feed(struct coder *c)
+{
+    c->z.next_in = c->in;
+    c->z.avail_in = c->in_len;
+    c->in_len = 0;
+    c->pending = true;
+}
+
+size_t coder_put(struct coder *c, struct proxy *p, struct cache_object *o, const uint8_t *data,
+                 size_t len)
+{
+    size_t done = 0;
+    while (coder_run(c, p, o) && done < len) {
+        size_t room = CODER_IN - c->in_len, n = len - done < room ? len - done : room;
+        memcpy(c->in + c->in_len, data + done, n);
+        c->in_len += (uint32_t)n;
+        done += n;
+        if (c->in_len == CODER_IN)
+            coder_feed(c);
+    }
+    c->taken += done;
+    counter_add(&p->counters.proxy_coded_in_bytes_total, done);
+    return done;
+}
+
+bool coder_end(struct coder *c, struct proxy *p, struct cache_object *o)
+{
+    if (!coder_run(c, p, o))
+        return false;
+    if (!c->z.end_of_stream) {
+        coder_feed(c);
+        c->z.end_of_stream = 1;
+    }
+    return coder_run(c, p, o);
+}
+
+/* --- stored heads ----------------------------------------------------------------------------- */
+
+static bool lists(struct http_text list, const char *word)
+{
+    size_t n = strlen(word);
+    for (uint32_t i = 0; i < list.len;) {
+        const char *at = list.p + i, *comma = memchr(at, ',', list.len - i);
+        size_t len = comma ? (size_t)(comma - at) : list.len - i;
+        i += (uint32_t)len + 1;
+        for (; len && (*at == ' ' || *at == '\t'); len--)
+            at++;
+        while (len && (at[len - 1] == ' ' || at[len - 1] == '\t'))
+            len--;
+        if (len == n && strncasecmp(at, word, n) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool says_vary(const char *head, size_t len)
+{
+    struct http_text name, line;
+    for (size_t at = 0; head_line(head, len, &at, &name, &line);)
+        if (text_equals(name, "Vary") &&
+            lists((struct http_text){name.p + name.len + 1, line.len - name.len - 3},
+                  "Accept-Encoding"))
+            return true;
+    return false;
+}
+
+size_t coder_head(const char *head, size_t len, bool coded, char *out, size_t room)
+{
+    struct head_writer w = {out, 0, room, false};
+    struct http_text name, line;
+    for (size_t at = 0; head_line(head, len, &at, &name, &line);) {
+        const char *value = name.p + name.len + 2;
+        if (coded && text_equals(name, "ETag") && *value == '"') {
+            head_text(&w, "ETag: W/");
+            head_write(&w, value, (size_t)(line.p + line.len - value));
+        } else {
+            head_write(&w, line.p, line.len);
+        }
+    }
+    if (!says_vary(head, len))
+        head_text(&w, "Vary: Accept-Encoding\r\n");
+    if (coded)
+        head_text(&w, "Content-Encoding: gzip\r\n");
+    return w.bad ? 0 : w.len;
+}
+
+size_t coder_confirmed(const char *old, size_t old_len, char *fresh, size_t len, size_t room)
+{
+    struct http_text was = head_field(old, old_len, "ETag"), is = head_field(fresh, len, "ETag");
+    struct http_text name, line;
+    bool same = was.len > 2 && was.p[0] == 'W' && is.len == was.len - 2 &&
+                memcmp(was.p + 2, is.p, is.len) == 0;
+    for (size_t at = 0; same && head_line(fresh, len, &at, &name, &line);)
+        if (text_equals(name, "ETag")) {
+            size_t behind = (size_t)(fresh + len - (line.p + line.len));
+            len -= line.len;
+            memmove((char *)(uintptr_t)line.p, line.p + line.len, behind);
+            break;
+        }
+    static const char vary[] = "Vary: Accept-Encoding\r\n";
+    if (head_field(fresh, len, "Vary").len && says_vary(old, old_len) && !says_vary(fresh, len)) {
+        if (len + sizeof(vary) - 1 > room)
+            return 0;
+        memcpy(fresh + len, vary, sizeof(vary) - 1);
+        len += sizeof(vary) - 1;
+    }
+    return len;
+}
