@@ -392,6 +392,32 @@ Test(slice, what_varies_is_not_sliced)
     nothing_is_left();
 }
 
+/* A site's types that are gzipped here are so whatever is asked for first. */
+Test(slice, what_is_gzipped_here_is_not_sliced)
+{
+    struct proxy_site *site = &w.node[0].site[0];
+    struct client c;
+    site->compress = 1;
+    snprintf(site->compress_type[0], sizeof(site->compress_type[0]), "text/*");
+    for (unsigned i = 0; i < 2; i++) {
+        struct origin_file *f = page((struct origin_file){
+            .path = i ? "/large" : "/small",
+            .etag = "\"1\"",
+            .length = i ? LARGE : 5000,
+            .fields = "Cache-Control: max-age=60\r\nContent-Type: text/plain\r\n"});
+        cr_assert_eq(world_get(&w, &c, 0, "www.site.test", f->path, range_of(10, 19)), 206);
+        cr_assert(client_body_is(&c, 9, 10, 10));
+        client_free(&c);
+        cr_assert_eq(f->requests, i + 1);
+        cr_assert_eq(world_get(&w, &c, 0, "www.site.test", f->path, "Accept-Encoding: gzip\r\n"),
+                     200);
+        cr_assert_str_eq(client_field(&c, "Content-Encoding"), "gzip");
+        client_free(&c);
+    }
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_slices_total), 0);
+    nothing_is_left();
+}
+
 Test(slice, what_may_not_be_stored_is_passed_to_each)
 {
     struct origin_file *f = large();
