@@ -119,6 +119,12 @@ struct config {
         struct endpoint item[4];
     } resolver;
     unsigned log_level;
+    struct {
+        unsigned format;        /* enum access_format */
+        char file[CONFIG_TEXT]; /* "": none */
+        uint64_t max_bytes, keep;
+        bool journal, peers;
+    } log_access;
     uint64_t drain_timeout_ms;
 };
 

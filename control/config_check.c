@@ -223,12 +223,21 @@ static void check_levels(const struct config *c, struct report *report)
                    (unsigned long long)c->rtt_ms[2], (unsigned long long)c->rtt_ms[1]);
 }
 
+static void check_log(const struct config *c, struct report *report)
+{
+    if (c->log_access.max_bytes && !*c->log_access.file && !report_has(report, "log.access.file"))
+        report_add(report, top, "log.access.max_size",
+                   "is of log.access.file, and there is none; add it, like "
+                   "/var/log/coral/access.log");
+}
+
 void config_check(struct config *c, struct report *report)
 {
     check_ports(c, report);
     check_sites(c, report);
     check_open(c, report);
     check_levels(c, report);
+    check_log(c, report);
     if (c->key_file.text)
         read_keys(c, report);
     if (c->join.n && !*c->key_file.path)

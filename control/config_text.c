@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "control/utf8.h"
+
 char *config_slurp(const char *path, size_t *len, char *why, size_t why_len)
 {
     char *text = NULL;
@@ -51,29 +53,6 @@ out:
     return text;
 }
 
-/* Bytes of the UTF-8 character at p (RFC 3629), 0 when there is none. */
-static unsigned character(const unsigned char *p, size_t left)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    unsigned n = p[0] < 0x80       ? 1
-                 : p[0] >> 5 == 6  ? 2
-                 : p[0] >> 4 == 14 ? 3
-                 : p[0] >> 3 == 30 ? 4
-                                   : 0;
-    uint32_t code = n > 1 ? p[0] & (0x7fu >> n) : p[0];
-
-    if (n == 0 || n > left)
-        return 0;
-    for (unsigned i = 1; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | (p[i] & 0x3f);
-    }
-    if (code < least[n] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
-        return 0;
-    return n;
-}
-
 /* Line breaks of old YAML (RFC 3629 forms of NEL, LS, PS) and the byte order mark. */
 static bool is_odd(const unsigned char *p, unsigned n)
 {
@@ -93,7 +72,7 @@ bool config_is_plain(struct report *report, const char *text, size_t len)
     struct place at = {1, 1, 1};
 
     for (size_t i = 0; i < len;) {
-        unsigned n = character(p + i, len - i);
+        unsigned n = utf8_character(p + i, len - i);
         bool control = (p[i] < 0x20 && !strchr("\t\r\n", p[i])) || p[i] == 0 || p[i] == 0x7f ||
                        (p[i] == '\r' && (i + 1 == len || p[i + 1] != '\n'));
         if (n == 0 || control || is_odd(p + i, n)) {

@@ -233,6 +233,8 @@ int control_run(struct control *c)
     }
     c->cut = node_connections(c->node);
     node_stop(c->node);
+    access_stop(c->access);
+    c->access = NULL;
     c->stopped = true;
     struct node_event e;
     while (node_event(c->node, &e)) /* what workers had of ours comes back */

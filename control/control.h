@@ -15,12 +15,14 @@
  *   member.c    membership's host          state.c    what is kept over restarts
  *   index.c     the answers to `peers`, `clusters` and `lookup`
  *   restart.c   what the cache had, over restarts; restart_file.c  its file
+ *   access*.c   the access log: a thread, its file, the answer to `log`
  *   near.c      who is near an address: the answer to `near`
  *   config*.c   the configuration's reader, by schema.h; report.c prints its mistakes
  */
 #ifndef CORAL_CONTROL_CONTROL_H
 #define CORAL_CONTROL_CONTROL_H
 
+#include "control/access.h"
 #include "control/config.h"
 #include "control/near.h"
 #include "control/request.h"
@@ -93,6 +95,7 @@ struct job {
     json_t *answer;   /* it is sent when all workers have passed `token`; NULL: there is none yet */
     uint64_t token;
     struct addr target; /* near: of what */
+    uint32_t ticket;    /* log: of the file's opening */
     struct lent_fills *fills[NODE_WORKERS];
     struct lent_tcp *tcp[NODE_WORKERS];
 };
@@ -116,6 +119,7 @@ struct control {
     uint64_t saved_us;
     bool save_failed;
     struct server *server;
+    struct access *access;
     struct dht_contact self;
     uint64_t started_us;
 

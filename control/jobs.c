@@ -9,11 +9,13 @@
 #include "control/jobs.h"
 #include "control/stats.h"
 
-#define PASSED_US 200u /* how often it is asked whether the workers have gone on */
-#define FILLS_US  1000000u
-#define TCP_US    5000000u
-#define LOOKUP_US 8000000u  /* an engine's lookup ends after 5 s at most */
-#define NEAR_US   30000000u /* a trace of many silent hops, then some lookups */
+#define PASSED_US      200u /* how often it is asked whether the workers have gone on */
+#define FILLS_US       1000000u
+#define TCP_US         5000000u
+#define LOOKUP_US      8000000u /* an engine's lookup ends after 5 s at most */
+#define REOPEN_US      5000000u /* a disk may be slow */
+#define REOPEN_LOOK_US 2000u
+#define NEAR_US        30000000u /* a trace of many silent hops, then some lookups */
 
 /* --- commands ------------------------------------------------------------------------------ */
 
@@ -309,9 +311,42 @@ static void stats_answer(struct control *c, uint32_t client, const struct reques
 
     for (unsigned i = 0; i < c->workers; i++)
         node_stats(c->node, i, &w[i]);
+    w[0].log = access_counters(c->access);
     server_reply(c->server, client,
                  json_pack("{s:b, s:s, s:o}", "ok", 1, "name", c->config->name, "counters",
                            stats_json(w, c->workers, r->workers)));
+}
+
+/* --- log ----------------------------------------------------------------------------------- */
+
+static void log_begin(struct control *c, uint32_t client, const struct request *r)
+{
+    if (!r->reopen) {
+        const struct access_ask ask = {r->filter, r->follow, r->after, r->most};
+        server_reply(c->server, client, access_recent_json(c->access, &ask));
+    } else if (!*c->config->log_access.file) {
+        server_refuse(c->server, client,
+                      "there is no file to open: log.access.file is not set, see corald.yaml(5)");
+    } else {
+        struct job *j = job_new(c, client, r, control_now().mono_us + REOPEN_US);
+        if (j)
+            j->ticket = access_reopen(c->access);
+        else
+            server_refuse(c->server, client, "too many requests at once; try again");
+    }
+}
+
+/* False: it is not done yet. */
+static bool log_reopened(struct control *c, struct job *j)
+{
+    char error[512];
+    if (j->request.verb != REQUEST_LOG ||
+        !access_reopened(c->access, j->ticket, error, sizeof(error)))
+        return false;
+    job_end(c, j,
+            *error ? json_pack("{s:b, s:s}", "ok", 0, "error", error)
+                   : json_pack("{s:b, s:s}", "ok", 1, "file", c->config->log_access.file));
+    return true;
 }
 
 void control_request(void *ctx, uint32_t client, const char *line, size_t len)
@@ -349,6 +384,9 @@ void control_request(void *ctx, uint32_t client, const char *line, size_t len)
     case REQUEST_NEAR:
         near_begin(c, client, &r);
         break;
+    case REQUEST_LOG:
+        log_begin(c, client, &r);
+        break;
     case REQUEST_DRAIN:
         control_drain(c, "asked by coralctl", false);
         server_reply(c->server, client, status_drain_json(c));
@@ -377,8 +415,12 @@ uint64_t control_jobs_poll(struct control *c, uint64_t now_us)
         struct job *j = &c->job[i];
         if (!j->used)
             continue;
+        if (log_reopened(c, j))
+            continue;
         if (j->answer && node_passed(c->node, j->token))
             job_end(c, j, json_incref(j->answer));
+        else if (j->request.verb == REQUEST_LOG && j->deadline_us > now_us)
+            at = now_us + REOPEN_LOOK_US < at ? now_us + REOPEN_LOOK_US : at;
         else if (j->answer && j->deadline_us > now_us)
             at = now_us + PASSED_US < at ? now_us + PASSED_US : at;
         else if (j->deadline_us > now_us)
@@ -391,7 +433,10 @@ uint64_t control_jobs_poll(struct control *c, uint64_t now_us)
             job_end(c, j, near_json(c, &j->target, NULL));
         else
             job_end(c, j,
-                    json_pack("{s:b, s:s}", "ok", 0, "error", "the worker did not answer in time"));
+                    json_pack("{s:b, s:s}", "ok", 0, "error",
+                              j->request.verb == REQUEST_LOG
+                                  ? "the disk did not answer in time"
+                                  : "the worker did not answer in time"));
     }
     return at;
 }

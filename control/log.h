@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The log: a line each on stderr, a sentence and then key=value. Under systemd each has the
- * priority prefix of sd-daemon(3). Control thread only.
+ * priority prefix of sd-daemon(3). Any thread but workers, once it is open.
  */
 #ifndef CORAL_CONTROL_LOG_H
 #define CORAL_CONTROL_LOG_H

@@ -35,6 +35,7 @@ static const char help[] =
     "      --version        version, revision, DPDK\n"
     "\n"
     "SIGTERM and SIGINT: finish what runs, then end; again: end now.\n"
+    "SIGHUP: open the access log's file anew.\n"
     "Exit status: 0 done, 1 refused or failed, 2 wrong usage or configuration,\n"
     "5 not permitted. More: corald(8), corald.yaml(5), coralctl(1).\n";
 
@@ -203,16 +204,21 @@ static int serve(struct control *c, const struct node_config *plan, const struct
     char path[108], error[512];
     int status = FAILED;
 
-    c->node = node_create(plan, c->view, control_now(), error, sizeof(error));
-    if (!c->node)
+    c->access = access_new(c->config, error, sizeof(error));
+    if (!c->access)
         return fail(FAILED, error);
+    c->node = node_create(plan, c->view, control_now(), error, sizeof(error));
+    if (!c->node) {
+        access_stop(c->access);
+        return fail(FAILED, error);
+    }
     rundir_socket(r, path);
     c->server = server_open(path, control_request, c, error, sizeof(error));
     if (!c->server)
         fail(FAILED, error);
-    else if (!node_start(c->node, c->config->pin)) {
-        fail(FAILED,
-             "cannot start the worker threads; look at the limits of processes (ulimit -u)");
+    else if (!access_start(c->access, c->node, c->workers) ||
+             !node_start(c->node, c->config->pin)) {
+        fail(FAILED, "cannot start all threads; look at the limits of processes (ulimit -u)");
     } else {
         log_ports(c);
         log_info("serving name=%s version=%s workers=%u id=%02x%02x%02x%02x http_port=%u",
@@ -221,6 +227,7 @@ static int serve(struct control *c, const struct node_config *plan, const struct
         status = control_run(c);
     }
     server_close(c->server);
+    access_stop(c->access); /* before the node, whose rings it reads */
     node_destroy(c->node);
     return status;
 }
@@ -270,9 +277,10 @@ static void set_signals(void)
     sigemptyset(&mask);
     sigaddset(&mask, SIGTERM);
     sigaddset(&mask, SIGINT);
+    sigaddset(&mask, SIGHUP);
     sigprocmask(SIG_BLOCK, &mask, NULL);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
+    signal(SIGHUP, SIG_DFL);  /* nohup(1) has it ignored: then the access log would not get it */
     signal(SIGXFSZ, SIG_IGN); /* a file over its limit is an error of the write */
 }
 

@@ -7,8 +7,9 @@
 
 #include "control/nearest.h"
 
-const char *const request_words[REQUEST_VERBS] = {"status", "stats", "tcp",   "peers", "clusters",
-                                                  "lookup", "near",  "purge", "drain", "stop"};
+const char *const request_words[REQUEST_VERBS] = {"status",   "stats",  "tcp",  "peers",
+                                                  "clusters", "lookup", "near", "purge",
+                                                  "log",      "drain",  "stop"};
 
 const char *const request_purge_words[REQUEST_PURGES] = {"", "url", "prefix", "tag", "host", "all"};
 
@@ -64,6 +65,33 @@ static int purge_member(struct request *r, const char *key, const json_t *value,
     return -1;
 }
 
+/* As purge_member. */
+static int log_member(struct request *r, const char *key, const json_t *value, char *error,
+                      size_t len)
+{
+    json_int_t n = json_integer_value(value);
+
+    if (strcmp(key, "reopen") == 0 && json_is_true(value))
+        return r->reopen = true;
+    if (strcmp(key, "after") == 0 && json_is_integer(value) && n >= 0) {
+        r->after = (uint64_t)n;
+        return r->follow = true;
+    }
+    if (strcmp(key, "most") == 0 && json_is_integer(value)) {
+        if (n >= 1 && n <= REQUEST_RECORDS) {
+            r->most = (unsigned)n;
+            return 1;
+        }
+        snprintf(error, len, "\"most\" is out of range: 1 to %u", REQUEST_RECORDS);
+        return 0;
+    }
+    for (unsigned i = 0; i < ACCESS_FILTER_KEYS; i++)
+        if (strcmp(key, access_filter_words[i]) == 0 && json_is_string(value))
+            return access_filter_set(&r->filter, (enum access_filter_key)i,
+                                     json_string_value(value), error, len);
+    return -1;
+}
+
 /* One member; unknown ones and wrong types are refused, so that a misspelt one is noticed. */
 static bool member(struct request *r, const char *key, const json_t *value, char *error, size_t len)
 {
@@ -89,8 +117,9 @@ static bool member(struct request *r, const char *key, const json_t *value, char
     }
     if (strcmp(key, "key") == 0 && r->verb == REQUEST_LOOKUP && json_is_string(value))
         return text_take(r, key, value, error, len);
-    if (r->verb == REQUEST_PURGE) {
-        int taken = purge_member(r, key, value, error, len);
+    if (r->verb == REQUEST_PURGE || r->verb == REQUEST_LOG) {
+        int taken = r->verb == REQUEST_LOG ? log_member(r, key, value, error, len)
+                                           : purge_member(r, key, value, error, len);
         if (taken >= 0)
             return taken;
     }

@@ -12,6 +12,8 @@
  *   {"verb": "purge", "url": "http://www.example.com/page", "soft": true}
  *   {"verb": "purge", "prefix": "http://www.example.com/shop/"}, or "tag": "news",
  *       "host": "www.example.com", "all": true in its place; each may be soft
+ *   {"verb": "log", "after": 1234, "most": 100, "status": "5xx"}, or other filters of
+ *       control/access_filter.h; or "reopen": true
  *   {"verb": "drain"}
  *   {"verb": "stop", "wait": false}
  *
@@ -24,9 +26,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "control/access_filter.h"
+
 #define REQUEST_BYTES   (1u << 20)
 #define REQUEST_URL     4096
 #define REQUEST_ADDRESS 64
+#define REQUEST_RECORDS 500u /* that one answer may have */
 
 enum request_verb {
     REQUEST_STATUS,
@@ -37,13 +42,14 @@ enum request_verb {
     REQUEST_LOOKUP,
     REQUEST_NEAR,
     REQUEST_PURGE,
+    REQUEST_LOG,
     REQUEST_DRAIN,
     REQUEST_STOP,
     REQUEST_VERBS
 };
 /* All of them in a sentence. */
 #define REQUEST_VERBS_TEXT                                                                         \
-    "status, stats, tcp, peers, clusters, lookup, near, purge, drain and stop"
+    "status, stats, tcp, peers, clusters, lookup, near, purge, log, drain and stop"
 
 /* What a purge names. */
 #define REQUEST_PURGES_TEXT "url, prefix, tag, host and all"
@@ -62,7 +68,11 @@ struct request {
     bool workers; /* stats: of each worker too */
     bool soft;    /* purge: make it stale */
     enum request_purge purge;
-    bool wait; /* stop: answer when it is done */
+    bool wait;           /* stop: answer when it is done */
+    bool reopen, follow; /* log: the file is to be opened anew; the records from `after` on */
+    uint64_t after;
+    unsigned most; /* log: records; 0: as usual */
+    struct access_filter filter;
     char
         address[REQUEST_ADDRESS]; /* tcp: ADDRESS or ADDRESS:PORT; empty: counters. near: ADDRESS */
     char url[REQUEST_URL]; /* purge: what it names; lookup: a URL, or a key's 40 hexadecimal digits

@@ -169,6 +169,20 @@ L(NODE, "resolver[]", ENDPOINT, resolver, "", 0, 4, RESTART, \
   "an origin is a name and in open mode. They must be reached through ports.") \
 X(NODE, "log.level", LEVEL, log_level, "info", 0, 0, LIVE, \
   "Least severity that is logged: error, warning, info or debug.") \
+X(NODE, "log.access.file", PATH, log_access.file, "", 0, 0, RESTART, \
+  "File that each request is noted in when it is over, a line each. See ACCESS LOG in corald(8). None by " \
+  "default.") \
+X(NODE, "log.access.journal", BOOL, log_access.journal, "false", 0, 0, RESTART, \
+  "Note requests in systemd's journal, as SYSLOG_IDENTIFIER=coral-access.") \
+X(NODE, "log.access.format", LOG_FORMAT, log_access.format, "combined", 0, 0, RESTART, \
+  "What a line is: common, combined (with Referer and User-Agent) or json (with all that is known).") \
+X(NODE, "log.access.peers", BOOL, log_access.peers, "false", 0, 0, RESTART, \
+  "Note requests of the cluster's other nodes, too.") \
+X(NODE, "log.access.max_size", SIZE, log_access.max_bytes, "", 1 * SCHEMA_MIB, 1 * SCHEMA_TIB, RESTART, \
+  "Size at which the file becomes FILE.1, the one before FILE.2 and so on. Default: it is left to " \
+  "others, as logrotate(8), who send SIGHUP then.") \
+X(NODE, "log.access.keep", UINT, log_access.keep, "5", 1, 1000, RESTART, \
+  "How many such files are kept.") \
 X(NODE, "drain_timeout", TIME, drain_timeout_ms, "30s", 0, 24 * SCHEMA_H, LIVE, \
   "How long a stopping node waits for requests that run; then they are cut.")
 /* clang-format on */
@@ -187,6 +201,7 @@ enum option_type {
     OPTION_DRIVER,          /* unsigned: enum config_driver */
     OPTION_LEVEL,           /* unsigned: enum log_level */
     OPTION_CONTROLLER,      /* unsigned: enum config_controller */
+    OPTION_LOG_FORMAT,      /* unsigned: enum access_format */
     OPTION_ADDRESS,         /* struct addr */
     OPTION_NETWORK_ADDRESS, /* struct config_prefix, host bits kept */
     OPTION_PREFIX,          /* struct config_prefix, host bits zero */

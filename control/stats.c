@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "control/counters.h"
 #include "dataplane/worker/counters.h"
 
 #define ROW(struct_, part_, part2_, name_, unit_, text_)                                           \
@@ -21,6 +22,7 @@
 #define X_RESOLVER(n, u, t) ROW(resolver_counters, resolver, 0, n, u, t)
 #define X_WORKER(n, u, t)   ROW(worker_counters, worker, 0, n, u, t)
 #define X_DHT(n, u, t)      ROW(dht_counters, dht, 0, n, u, t)
+#define X_LOG(n, u, t)      ROW(log_counters, log, 0, n, u, t)
 /* one list, two structs a worker: what serves and what asks */
 #define X_HTTP(n, u, t)                                                                            \
     ROW(http_counters, http, offsetof(struct worker_stats, http_client), n, u, t)
@@ -28,7 +30,7 @@
 const struct stats_counter stats_table[] = {
     HTTP_COUNTERS(X_HTTP) PROXY_COUNTERS(X_PROXY) CACHE_COUNTERS(X_CACHE) DHT_COUNTERS(X_DHT)
         DNS_COUNTERS(X_DNS) RESOLVER_COUNTERS(X_RESOLVER) TCP_COUNTERS(X_TCP) NET_COUNTERS(X_NET)
-            WORKER_COUNTERS(X_WORKER)};
+            WORKER_COUNTERS(X_WORKER) LOG_COUNTERS(X_LOG)};
 const size_t stats_count = sizeof(stats_table) / sizeof(stats_table[0]);
 
 static bool grows(const char *name)

@@ -197,6 +197,9 @@ json_t *status_json(const struct control *c, const struct job *job)
     json_t *restart = restart_json(c);
     if (restart)
         json_object_set_new(o, "restart", restart);
+    json_t *log = access_json(c->access, stats_sum(w, n, "worker_access_dropped_total"));
+    if (log)
+        json_object_set_new(o, "log", log);
     json_object_set_new(o, "surroundings", hints_json(c));
     if (zone)
         json_object_set_new(o, "dns",

@@ -17,9 +17,13 @@
 #include "control/nearest.h"
 #include "control/request.h"
 #include "control/rundir.h"
+#include "tools/coralctl_log.h"
 #include "tools/coralctl_purge.h"
 #include "tools/coralctl_table.h"
 #include "version.h"
+
+#define LOG_OPTION 256 /* and enum access_filter_key: getopt's name of such an option */
+#define LOG_US     250000
 
 enum { DONE = 0, FAILED = 1, USAGE = 2, PARTLY = 3, NOT_RUNNING = 4, NOT_PERMITTED = 5 };
 
@@ -27,6 +31,7 @@ struct options {
     const char *name, *socket;
     bool json, no_wait, workers, all;
     struct coralctl_purge purge;
+    struct coralctl_log log;
     unsigned seconds; /* since drain was asked for */
     int argc;         /* verb and what follows */
     char **argv;
@@ -45,8 +50,8 @@ static const char help[] =
     "  lookup KEY           ask the index for a URL or a key, hop by hop\n"
     "  near ADDRESS         nodes near an address, found by the routers before it\n"
     "  purge URL            take it out of the cache; --prefix, --tag, --host, --all\n"
-    "  drain                take no connections, finish what runs, tell each second;\n"
-    "                       the node stays; --no-wait: only begin\n"
+    "  log                  requests as they end; --status 5xx and others choose\n"
+    "  drain                finish what runs, the node stays; --no-wait: only begin\n"
     "  stop                 finish what runs, then end; --no-wait: say so and return\n"
     "\n"
     "options\n"
@@ -183,6 +188,8 @@ static char *question_make(enum request_verb verb, const struct options *o)
         json_object_set_new(q, "address", json_string(o->argv[1]));
     if (verb == REQUEST_PURGE)
         purge_question(&o->purge, q);
+    if (verb == REQUEST_LOG)
+        log_question(&o->log, q);
     if (verb == REQUEST_LOOKUP)
         json_object_set_new(q, "key", json_string(o->argv[1]));
     char *line = json_dumps(q, JSON_COMPACT), *out = NULL;
@@ -197,7 +204,9 @@ static int answer_show(enum request_verb verb, const struct options *o, const js
 {
     bool ok = json_is_true(json_object_get(answer, "ok"));
 
-    if (o->json) { /* of drain several follow one another: a line each */
+    if (ok && verb == REQUEST_LOG) {
+        log_show(answer, o->json, stdout);
+    } else if (o->json) { /* of drain several follow one another: a line each */
         json_dumpf(answer, stdout, verb == REQUEST_DRAIN ? JSON_COMPACT : JSON_INDENT(1));
         putchar('\n');
     } else if (!ok) {
@@ -238,6 +247,7 @@ static int answer_show(enum request_verb verb, const struct options *o, const js
         case REQUEST_STOP:
             table_stop(answer, stdout);
             break;
+        case REQUEST_LOG:
         case REQUEST_VERBS:
             break;
         }
@@ -258,19 +268,22 @@ static int option_foreign(const struct options *o, enum request_verb verb)
 {
     bool all =
         verb == REQUEST_STATS || verb == REQUEST_PURGE || (verb == REQUEST_TCP && o->argc == 1);
-    const char *option = o->workers && verb != REQUEST_STATS        ? "--workers"
-                         : o->all && !all                           ? "--all"
-                         : verb != REQUEST_PURGE && o->purge.option ? o->purge.option
-                         : o->no_wait && verb != REQUEST_STOP && verb != REQUEST_DRAIN ? "--no-wait"
-                                                                                       : NULL;
+    bool waits = verb == REQUEST_STOP || verb == REQUEST_DRAIN || verb == REQUEST_LOG;
+    bool host = verb == REQUEST_LOG && o->purge.option && strcmp(o->purge.option, "--host") == 0;
+    const char *option = o->workers && verb != REQUEST_STATS                 ? "--workers"
+                         : o->all && !all                                    ? "--all"
+                         : verb != REQUEST_PURGE && o->purge.option && !host ? o->purge.option
+                         : verb != REQUEST_LOG && o->log.option              ? o->log.option
+                         : o->no_wait && !waits                              ? "--no-wait"
+                                                                             : NULL;
     if (!option)
         return DONE;
     return complain(o, USAGE, "%s does not take %s" USAGE_MORE, o->argv[0], option);
 }
 
-static int verb_find(const struct options *o, enum request_verb *verb)
+static int verb_find(struct options *o, enum request_verb *verb)
 {
-    static const int most[REQUEST_VERBS] = {1, 2, 2, 1, 1, 2, 2, 2, 1, 1};
+    static const int most[REQUEST_VERBS] = {1, 2, 2, 1, 1, 2, 2, 2, 2, 1, 1};
     const char *word = o->argc ? o->argv[0] : NULL;
 
     if (!word)
@@ -303,6 +316,10 @@ static int verb_find(const struct options *o, enum request_verb *verb)
     const char *why = *verb == REQUEST_PURGE ? purge_wrong(&o->purge) : NULL;
     if (why)
         return complain(o, USAGE, "%s" USAGE_MORE, why);
+    char wrong[256];
+    if (*verb == REQUEST_LOG &&
+        !log_words(&o->log, o->argc > 1 ? o->argv[1] : NULL, wrong, sizeof(wrong)))
+        return complain(o, USAGE, "%s", wrong);
     struct addr near;
     if (*verb == REQUEST_NEAR && !addr_parse(o->argv[1], &near))
         return complain(o, USAGE, "\"%.60s\" is no address; write it like 192.0.2.1 or 2001:db8::1",
@@ -323,6 +340,11 @@ static int options_read(int argc, char **argv, struct options *o)
         {"prefix", required_argument, NULL, REQUEST_PURGE_PREFIX},
         {"tag", required_argument, NULL, REQUEST_PURGE_TAG},
         {"host", required_argument, NULL, REQUEST_PURGE_HOST},
+        {"status", required_argument, NULL, LOG_OPTION + ACCESS_FILTER_STATUS},
+        {"client", required_argument, NULL, LOG_OPTION + ACCESS_FILTER_CLIENT},
+        {"path", required_argument, NULL, LOG_OPTION + ACCESS_FILTER_PATH},
+        {"slower", required_argument, NULL, LOG_OPTION + ACCESS_FILTER_SLOWER},
+        {"served", required_argument, NULL, LOG_OPTION + ACCESS_FILTER_SERVED},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'v'},
         {0},
@@ -357,6 +379,15 @@ static int options_read(int argc, char **argv, struct options *o)
         case REQUEST_PURGE_TAG:
         case REQUEST_PURGE_HOST:
             purge_option(&o->purge, c, optarg);
+            if (c == REQUEST_PURGE_HOST)
+                log_option(&o->log, ACCESS_FILTER_HOST, optarg);
+            break;
+        case LOG_OPTION + ACCESS_FILTER_STATUS:
+        case LOG_OPTION + ACCESS_FILTER_CLIENT:
+        case LOG_OPTION + ACCESS_FILTER_PATH:
+        case LOG_OPTION + ACCESS_FILTER_SLOWER:
+        case LOG_OPTION + ACCESS_FILTER_SERVED:
+            log_option(&o->log, (unsigned)c - LOG_OPTION, optarg);
             break;
         case 'h':
             fputs(help, stdout);
@@ -377,24 +408,31 @@ static int options_read(int argc, char **argv, struct options *o)
     return DONE;
 }
 
-/* Asks and shows; a drain again each second until it is over. */
-static int run(const struct options *given, enum request_verb verb, const char *path,
-               const char *question)
+/* Asks and shows; a drain again each second until it is over, a log for as long as it is let. */
+static int run(const struct options *given, enum request_verb verb, const char *path)
 {
     struct options o = *given;
     json_t *answer = NULL;
 
     for (;; o.seconds++) {
+        char *question = question_make(verb, &o);
+        if (!question)
+            return complain(&o, USAGE, "\"%.40s\" is not text in UTF-8" USAGE_MORE,
+                            o.argv[o.argc - 1]);
         int status = ask(&o, path, question, &answer);
+        free(question);
         if (status != DONE)
             return status;
         const char *state = json_string_value(json_object_get(answer, "state"));
         bool more = verb == REQUEST_DRAIN && !o.no_wait && state && strcmp(state, "draining") == 0;
+        bool follow = verb == REQUEST_LOG && !o.no_wait && !o.log.reopen;
         status = answer_show(verb, &o, answer);
+        bool at_once = follow && log_next(&o.log, answer);
         json_decref(answer);
-        if (status != DONE || !more)
+        if (status != DONE || !(more || follow))
             return status;
-        sleep(1);
+        if (!at_once)
+            usleep(follow ? LOG_US : 1000000);
     }
 }
 
@@ -411,11 +449,5 @@ int main(int argc, char **argv)
         status = socket_path(o, path);
     if (status != DONE)
         return status;
-    char *question = question_make(verb, o);
-    if (!question)
-        return complain(o, USAGE, "\"%.40s\" is not text in UTF-8" USAGE_MORE,
-                        o->argv[o->argc - 1]);
-    status = run(o, verb, path, question);
-    free(question);
-    return status;
+    return run(o, verb, path);
 }

@@ -15,7 +15,7 @@ void purge_option(struct coralctl_purge *p, int option, const char *text)
     static const char *const word[] = {[REQUEST_PURGE_PREFIX] = "--prefix",
                                        [REQUEST_PURGE_TAG] = "--tag",
                                        [REQUEST_PURGE_HOST] = "--host"};
-    if (!p->option)
+    if (!p->option || p->option == word[REQUEST_PURGE_HOST]) /* log has a --host, too */
         p->option = option == 'S' ? "--soft" : word[option];
     if (option == 'S')
         p->soft = true;

@@ -14,7 +14,8 @@ struct coralctl_purge {
     unsigned named; /* things that were named: there must be one */
     enum request_purge kind;
     const char *text;
-    const char *option; /* the first of its options, for a verb that takes none */
+    const char
+        *option; /* the first of its options, one that is not --host if there is such a one */
 };
 
 /* An option: 'S' for --soft, else what it names by enum request_purge. */

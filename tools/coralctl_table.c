@@ -152,6 +152,19 @@ static void status_restart(const json_t *answer, FILE *to)
         fprintf(to, "            %s\n", text(r, "error"));
 }
 
+static void status_log(const json_t *answer, FILE *to)
+{
+    const json_t *l = json_object_get(answer, "log");
+    char lines[UNITS_TEXT];
+
+    if (!json_is_object(l))
+        return;
+    fprintf(to, " log        %s %s  %s line%s, %llu dropped\n", text(l, "format"),
+            json_object_get(l, "file") ? text(l, "file") : "to the journal",
+            units_count_round((double)number(l, "lines"), lines), plural(number(l, "lines")),
+            (unsigned long long)number(l, "dropped"));
+}
+
 void table_status(const json_t *answer, FILE *to)
 {
     char up[UNITS_TEXT], rate[UNITS_TEXT];
@@ -165,6 +178,7 @@ void table_status(const json_t *answer, FILE *to)
     status_http(answer, to);
     status_cache(answer, to);
     status_restart(answer, to);
+    status_log(answer, to);
     status_index(answer, to);
     if (json_is_object(dns))
         fprintf(to, " dns        %s/s   zone %s, %llu %s named\n",

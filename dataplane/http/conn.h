@@ -64,6 +64,7 @@ struct http_conn {
     /* the response in progress */
     bool minor0, to_head, head_sent, until_close, chunked, chunks_begun, last_chunk, ended, wants;
     uint8_t frame_at, frame_len;
+    uint16_t refused;    /* what http_conn_refused tells */
     uint64_t left;       /* bytes to come by the declared length */
     uint64_t chunk_left; /* bytes to come of the chunk that was begun */
     struct http_spill *spill;

@@ -201,6 +201,10 @@ struct http_handler {
     void (*writable)(void *ctx, struct http_conn *c, void *request, struct now now);
     /* The client is gone before the response ended: forget `request`. */
     void (*gone)(void *ctx, struct http_conn *c, void *request, struct now now);
+    /* Optional: the server answers by itself what never came to request(), begun at `since_us`,
+     * with this status and a body of so many bytes. `h`: NULL where it could not be read. */
+    void (*refused)(void *ctx, struct http_conn *c, const struct http_head *h, uint64_t since_us,
+                    unsigned status, size_t bytes, struct now now);
 };
 
 struct http_server *http_server_create(const struct http_server_config *config,
@@ -220,6 +224,9 @@ const struct http_counters *http_server_counters(const struct http_server *s);
 /* The handler's own pointer for the request in progress. */
 void http_conn_set_request(struct http_conn *c, void *request);
 const struct endpoint *http_conn_peer(const struct http_conn *c);
+/* In gone(): the status by which the server answers in the handler's place, since the request's
+ * body did not come whole; 0: the client is gone. */
+unsigned http_conn_refused(const struct http_conn *c);
 bool http_conn_keeps_alive(const struct http_conn *c);
 static inline bool http_has_body(const struct http_head *h)
 {

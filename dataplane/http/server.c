@@ -61,6 +61,16 @@ static struct http_conn *idlest(struct http_server *s)
     return best;
 }
 
+/* Answers in the handler's place, who only hears of it. */
+static void refuse(struct http_conn *c, const struct http_head *h, uint64_t since_us,
+                   unsigned status, const char *text, struct now now)
+{
+    const struct http_handler *to = &c->server->handler;
+    if (to->refused)
+        to->refused(to->ctx, c, h, since_us, status, c->to_head ? 0 : strlen(text), now);
+    http_respond_error(c, status, text, 0, true, now);
+}
+
 /* --- phases ----------------------------------------------------------------------------------- */
 
 static void enter(struct http_conn *c, enum http_phase phase, struct now now)
@@ -126,9 +136,10 @@ static void time_out(struct http_conn *c, struct now now)
         close_gently(c, now);
     } else if (c->phase == HTTP_CONN_HEAD && passed >= ms(s->config.head_ms)) {
         counter_inc(&s->counters.http_head_timeouts_total);
+        uint64_t since_us = c->since_us;
         enter(c, HTTP_CONN_BUSY, now);
         http_response_begin(c, NULL);
-        http_respond_error(c, 408, "The request did not arrive in time.\n", 0, true, now);
+        refuse(c, NULL, since_us, 408, "The request did not arrive in time.\n", now);
     } else if (c->upload && !c->upload->paused &&
                now.mono_us - c->upload->progress_us >= ms(s->config.stall_ms)) {
         counter_inc(&s->counters.http_body_timeouts_total);
@@ -191,6 +202,7 @@ static void fire(void *ctx, struct timer *t)
 static void refuse_malformed(struct http_conn *c, enum http_error e, struct now now)
 {
     struct http_counters *n = &c->server->counters;
+    uint64_t since_us = c->phase == HTTP_CONN_HEAD ? c->since_us : now.mono_us;
     enter(c, HTTP_CONN_BUSY, now);
     counter_inc(e == HTTP_URI_TOO_LONG     ? &n->http_uri_too_long_total
                 : e == HTTP_HEAD_TOO_LARGE ? &n->http_head_too_large_total
@@ -198,7 +210,7 @@ static void refuse_malformed(struct http_conn *c, enum http_error e, struct now 
                 : e == HTTP_BAD_CODING     ? &n->http_bad_coding_total
                                            : &n->http_bad_request_total);
     http_response_begin(c, NULL);
-    http_respond_error(c, http_error_status(e), "The request could not be read.\n", 0, true, now);
+    refuse(c, NULL, since_us, http_error_status(e), "The request could not be read.\n", now);
 }
 
 static void dispatch(struct http_conn *c, const struct http_head *h, struct now now)
@@ -214,7 +226,7 @@ static void dispatch(struct http_conn *c, const struct http_head *h, struct now 
         c->keep_alive = false;
     if (expect && h->minor > 0 && !http_text_is(expect->value, "100-continue")) {
         counter_inc(&s->counters.http_expect_refused_total);
-        http_respond_error(c, 417, "This expectation is not known.\n", 0, true, now);
+        refuse(c, h, now.mono_us, 417, "This expectation is not known.\n", now);
     } else {
         c->handed = true;
         s->handler.request(s->handler.ctx, c, h, now);
@@ -467,6 +479,11 @@ const struct http_counters *http_server_counters(const struct http_server *s)
 void http_conn_set_request(struct http_conn *c, void *request)
 {
     c->request = request;
+}
+
+unsigned http_conn_refused(const struct http_conn *c)
+{
+    return c->refused;
 }
 
 const struct endpoint *http_conn_peer(const struct http_conn *c)

@@ -44,6 +44,7 @@ void http_upload_fail(struct http_conn *c, unsigned status, struct now now)
     c->keep_alive = false;
     if (c->handed) {
         c->handed = false;
+        c->refused = c->head_sent || c->phase != HTTP_CONN_BUSY ? 0 : (uint16_t)status;
         s->handler.gone(s->handler.ctx, c, c->request, now);
         c->request = NULL;
     }

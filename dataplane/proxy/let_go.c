@@ -105,6 +105,7 @@ static bool go_on(struct proxy *p, struct request *r, struct now now)
         return false;
     uint64_t back = http_respond_take_back(r->conn, is_let_go);
     r->offset -= back;
+    r->body_out -= back;
     counter_add(&p->counters.proxy_client_bytes_total, -back);
     return pass_resume(p, r, now);
 }

@@ -349,6 +349,7 @@ static void pass_finish(struct proxy *p, struct request *r, struct now now)
     if (!r->resumed)
         counter_inc(&p->counters.proxy_pass_total);
     hist_add(&p->latency, now.mono_us - r->started_us);
+    r->whole = true;
     request_over(p, r);
     http_respond_end(c, now);
 }
@@ -382,6 +383,7 @@ void pass_writable(struct proxy *p, struct request *r, struct now now)
             return;
         } else {
             counter_add(&p->counters.proxy_client_bytes_total, b->len);
+            r->body_out += b->len;
         }
         block_drop(blocks_take(r));
         if (bodiless) {

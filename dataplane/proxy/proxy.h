@@ -24,6 +24,7 @@
 #include "cache/cache.h"
 #include "cache/saved.h"
 #include "dataplane/http/http.h"
+#include "dataplane/proxy/access.h"
 #include "dataplane/proxy/counters.h"
 #include "dht/dht.h"
 #include "dns/dns.h"
@@ -109,6 +110,9 @@ struct proxy_config {
 struct proxy_log {
     void *ctx;
     void (*damaged)(void *ctx, const char *url, size_t len); /* dropped: a checksum was wrong */
+    /* An exchange with a client is over (access.h): `a` is valid until return, its first `units`
+     * units are set. The host counts what it has no room for. */
+    void (*access)(void *ctx, const struct access_record *a);
 };
 
 struct proxy_parts { /* the worker's engines; all outlive the proxy */
@@ -128,6 +132,8 @@ void proxy_destroy(struct proxy *p);
  * to skip dead holders. */
 void proxy_view(struct proxy *p, const struct proxy_policy *policy,
                 const struct dht_routes *routes);
+/* What proxy_log.access is to hear of from now on: bits of enum access_want, at first none. */
+void proxy_access(struct proxy *p, unsigned want);
 /* What http_server_create wants. */
 struct http_handler proxy_handler(struct proxy *p);
 /* The server that has the connections of these requests. Without it nothing that a slow reader

@@ -219,6 +219,13 @@ struct request {
     bool alone;     /* variants are not told apart by what it says: it fetches for itself */
     uint8_t path_len;
     bool pass_ended, pass_whole, pass_stopped;
+    bool logged; /* `access` is begun; for it: */
+    bool made;   /* the answer is ours: respond_status */
+    bool passed; /* its head came by PASS */
+    bool whole;  /* the answer is queued to its end */
+    bool gone;   /* the client left before that */
+    uint16_t status;
+    uint64_t body_out;     /* bytes of the body that were queued */
     bool body_begun;       /* the client has sent some of it */
     bool body_ended;       /* the client has sent it whole */
     uint8_t forgetting;    /* of what it has invalidated: not answered yet */
@@ -261,6 +268,7 @@ struct request {
     };
     char range[64], if_range[128], none_match[512];
     char head[PROXY_REQUEST_HEAD];
+    struct access_record access; /* last: no page of it is touched while nobody wants one */
 };
 
 /* What it is looked up by. */
@@ -289,6 +297,17 @@ bool request_is_secret(const struct http_head *h);
 const struct cache_object *request_look(struct proxy *p, struct request *r, struct now now);
 /* The same, and sends. */
 void request_again(struct proxy *p, struct request *r, struct now now);
+
+/* --- the access log (access.c) -------------------------------------------- */
+
+/* Begins a record with what a head says; NULL: of none that could be read. */
+void access_begin(const struct proxy *p, struct access_record *a, const struct http_conn *c,
+                  const struct http_head *h, uint64_t start_us);
+/* Of one that is `logged`: what became of it; gives the record away. */
+void access_end(struct proxy *p, struct request *r);
+/* A whole record at once, if one is wanted, of what never was a request. */
+void access_refused(struct proxy *p, const struct http_conn *c, const struct http_head *h,
+                    uint64_t start_us, bool peer, unsigned status, uint64_t bytes);
 
 /* --- requests for the origin alone (upload.c) ----------------------------- */
 
@@ -780,6 +799,11 @@ void respond_break(struct proxy *p, struct request *r);
 /* The same before there is a request. */
 void respond_conn(struct proxy *p, struct http_conn *c, bool head_only, bool open, unsigned status,
                   const char *text, struct now now);
+/* Bytes of such an answer's body. */
+static inline uint64_t respond_bytes(const char *text, bool head_only)
+{
+    return head_only ? 0 : strlen(text) + 1;
+}
 /* The head for the object of r->grip; decides the range. False: no room now. */
 bool respond_object_head(struct proxy *p, struct request *r, const struct cache_object *o,
                          struct now now);
@@ -879,7 +903,8 @@ struct proxy {
     const struct proxy_policy *policy;
     const struct dht_routes *routes;
     void *scratch;
-    struct now now; /* of the last call, for callbacks that bring none */
+    struct now now;  /* of the last call, for callbacks that bring none */
+    unsigned access; /* enum access_want */
     struct rng rng;
     struct hash_secret secret;
     struct wheel wheel;

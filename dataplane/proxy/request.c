@@ -55,6 +55,8 @@ void request_over(struct proxy *p, struct request *r)
         grip_drop(r->grip);
     r->grip = NULL;
     pass_drop_blocks(p, r);
+    if (r->logged)
+        access_end(p, r);
     if (r->conn)
         http_conn_set_request(r->conn, NULL);
     r->conn = NULL;
@@ -408,8 +410,10 @@ static void on_request(void *ctx, struct http_conn *c, const struct http_head *h
     counter_inc(&p->counters.proxy_requests_total);
     struct request *r = p->policy ? request_new(p, c, now) : NULL;
     if (!r) {
+        why = "too many requests in flight; try again";
         counter_inc(&p->counters.proxy_busy_total);
-        respond_conn(p, c, head_only, true, 503, "too many requests in flight; try again", now);
+        access_refused(p, c, h, now.mono_us, false, 503, respond_bytes(why, head_only));
+        respond_conn(p, c, head_only, true, 503, why, now);
         return;
     }
     unsigned status = take_request(p, r, h, &why);
@@ -419,15 +423,20 @@ static void on_request(void *ctx, struct http_conn *c, const struct http_head *h
     }
     if (status) {
         counter_inc(&p->counters.proxy_refused_total);
-        bool open = r->open;
+        bool open = r->open, peer = r->peer;
         r->state = REQUEST_OVER;
         r->conn = NULL;
         request_release(p, r);
+        access_refused(p, c, h, now.mono_us, peer, status, respond_bytes(why, head_only));
         respond_conn(p, c, head_only, open, status, why, now);
         return;
     }
     if (r->peer)
         counter_inc(&p->counters.proxy_peer_requests_total);
+    if (p->access && (!r->peer || p->access & ACCESS_WANT_PEERS)) {
+        access_begin(p, &r->access, c, h, now.mono_us);
+        r->logged = true;
+    }
     http_conn_set_request(c, r);
     r->next = NULL;
     *p->burst_tail = r;
@@ -452,11 +461,16 @@ static void on_gone(void *ctx, struct http_conn *c, void *request, struct now no
 {
     struct proxy *p = ctx;
     struct request *r = request;
-    (void)c;
     p->now = now;
     if (!r)
         return;
     counter_inc(&p->counters.proxy_gone_total);
+    unsigned status = http_conn_refused(c);
+    if (status) { /* not gone, but answered by the server */
+        r->made = r->whole = true;
+        r->status = (uint16_t)status;
+    }
+    r->gone = !status;
     r->conn = NULL;
     request_over(p, r);
 }
@@ -479,6 +493,14 @@ static void on_body_end(void *ctx, struct http_conn *c, void *request, struct no
         upload_body_end(p, request, now);
 }
 
+static void on_refused(void *ctx, struct http_conn *c, const struct http_head *h, uint64_t since_us,
+                       unsigned status, size_t bytes, struct now now)
+{
+    struct proxy *p = ctx;
+    p->now = now;
+    access_refused(p, c, h, since_us, false, status, bytes);
+}
+
 struct http_handler proxy_handler(struct proxy *p)
 {
     return (struct http_handler){.ctx = p,
@@ -486,7 +508,8 @@ struct http_handler proxy_handler(struct proxy *p)
                                  .body = on_body,
                                  .body_end = on_body_end,
                                  .writable = on_writable,
-                                 .gone = on_gone};
+                                 .gone = on_gone,
+                                 .refused = on_refused};
 }
 
 /* --- the burst ------------------------------------------------------------ */

@@ -111,6 +111,9 @@ void respond_status(struct proxy *p, struct request *r, unsigned status, const c
     else if (status == 503)
         counter_inc(&p->counters.proxy_busy_total);
     hist_add(&p->latency, now.mono_us - r->started_us);
+    r->made = r->whole = true;
+    r->status = (uint16_t)status;
+    r->body_out = respond_bytes(text, head_only);
     request_over(p, r);
     respond_conn(p, c, head_only, open, status, text, now);
 }
@@ -318,6 +321,7 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
     bool none = r->end == r->offset;
     if (w.bad || !http_respond_head(r->conn, out, w.len, none ? 0 : body))
         return false;
+    r->status = (uint16_t)status;
     if (status == 304)
         counter_inc(&p->counters.proxy_not_modified_total);
     else if (status == 206)
@@ -341,5 +345,7 @@ bool respond_pass_head(struct proxy *p, struct request *r, const struct pass_hea
         head_printf(&w, http_conn_keeps_alive(r->conn) ? "\r\n" : "Connection: close\r\n\r\n");
     else
         write_framing(&w, r->conn, ph->length);
+    r->status = (uint16_t)ph->status;
+    r->passed = true;
     return !w.bad && http_respond_head(r->conn, out, w.len, none ? 0 : ph->length);
 }

@@ -22,6 +22,7 @@ void transfer_end(struct proxy *p, struct request *r, struct now now)
     struct http_conn *c = r->conn;
     count_source(p, r);
     hist_add(&p->latency, now.mono_us - r->started_us);
+    r->whole = true;
     request_over(p, r);
     http_respond_end(c, now);
 }
@@ -58,6 +59,7 @@ static bool transfer_span(struct proxy *p, struct request *r, struct cache_span 
         return false;
     }
     r->offset += n;
+    r->body_out += n;
     counter_add(r->peer ? &p->counters.proxy_peer_out_bytes_total
                         : &p->counters.proxy_client_bytes_total,
                 n);

@@ -35,6 +35,8 @@
     X(worker_neighbour_wait_lost_total, "frames", "Such frames dropped: too many, or too late")    \
     X(worker_messages_total, "messages", "Messages received from other workers")                   \
     X(worker_message_full_total, "messages", "Messages not taken: the other's ring was full")      \
+    X(worker_access_records_total, "records", "Exchanges with clients noted for the access log")   \
+    X(worker_access_dropped_total, "records", "Of them, those dropped: the log's ring was full")   \
     X(worker_events_lost_total, "events", "Events not taken: control's ring was full")             \
     X(worker_dns_tcp_connections_total, "connections", "DNS connections over TCP accepted")        \
     X(worker_dns_tcp_refused_total, "connections", "DNS connections over TCP refused: too many")   \

@@ -230,6 +230,12 @@ enum cache_purge_end node_purge(struct node *n, const struct cache_purge *what, 
 uint64_t node_mark(struct node *n);
 bool node_passed(struct node *n, uint64_t token);
 
+/* What workers are to note of exchanges with clients from about now on: bits of enum access_want.
+ */
+void node_access_want(struct node *n, unsigned want);
+/* The oldest record of a worker that was not taken yet; false: there is none. One thread's, any. */
+bool node_access_take(struct node *n, unsigned worker, struct access_record *out);
+
 /* Statistics: counters of one worker, read while it runs. */
 struct worker_stats {
     const struct tcp_counters *tcp;
@@ -241,6 +247,7 @@ struct worker_stats {
     const struct resolver_counters *resolver;
     const struct dht_counters *dht; /* serving and asking */
     const struct worker_counters *worker;
+    const struct log_counters *log; /* control's: NULL here */
     const struct hist *latency;
 };
 void node_stats(struct node *n, unsigned worker, struct worker_stats *out);

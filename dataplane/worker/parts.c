@@ -93,7 +93,9 @@ static bool make_rings(struct worker *w)
     w->commands = ring_new(sizeof(struct message), WORKER_COMMANDS);
     w->handover = ring_new(sizeof(void *), WORKER_HANDOVER);
     w->returns = ring_new(sizeof(void *), frames);
-    return w->messages && w->commands && w->handover && w->returns && sleeper_init(&w->sleeper);
+    w->access = access_ring_new();
+    return w->messages && w->commands && w->handover && w->returns && w->access &&
+           sleeper_init(&w->sleeper);
 }
 
 static bool make_tcp(struct worker *w, struct rng *seeds, struct now now)
@@ -197,8 +199,13 @@ static bool make_http(struct worker *w, struct rng *seeds, struct now now)
     w->client = http_client_create(&client, &host, now);
     if (!w->client)
         return false;
-    const struct proxy_parts parts = {w->node->cache, w->client,         w->asker,          w->mac,
-                                      w->resolver,    {w, message_post}, {w, event_damaged}};
+    const struct proxy_parts parts = {w->node->cache,
+                                      w->client,
+                                      w->asker,
+                                      w->mac,
+                                      w->resolver,
+                                      {w, message_post},
+                                      {w, event_damaged, access_put}};
     snprintf(proxy.node_name, sizeof(proxy.node_name), "%s", c->name);
     rng_bytes(seeds, seed, sizeof(seed));
     w->proxy = proxy_create(&proxy, &parts, seed, now);
@@ -277,5 +284,6 @@ void parts_destroy(struct worker *w)
     ring_free(w->commands);
     ring_free(w->handover);
     ring_free(w->returns);
+    ring_free(w->access);
     sleeper_close(&w->sleeper);
 }

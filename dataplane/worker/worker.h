@@ -9,7 +9,7 @@
  *   messages.c  between workers          wait.c    frames that wait for a neighbour
  *   view.c      from and to control      dns_tcp.c DNS over TCP
  *   steer.c     RSS: tuples and ports     probe.c   datagrams that show the way
- *   warm.c      objects that outlive a run
+ *   warm.c      objects that outlive a run         access.c  records of the access log
  */
 #ifndef CORAL_WORKER_WORKER_H
 #define CORAL_WORKER_WORKER_H
@@ -34,10 +34,11 @@
 #define WORKER_COMMANDS 256
 #define WORKER_HANDOVER 1024 /* frames on their way to another worker */
 #define WORKER_EVENTS   2048
-#define WORKER_TURN     64   /* messages handled a turn */
-#define WORKER_PROBES   32   /* that an answer is known by: more than control has under way */
-#define WORKER_SHOWN    4096 /* connections looked at a turn, for who asks to see them */
-#define WORKER_COPY     512  /* a span up to this is copied rather than referenced */
+#define WORKER_ACCESS   (4u << 20) /* bytes of access records: 100 ms of 200 000 a second */
+#define WORKER_TURN     64         /* messages handled a turn */
+#define WORKER_PROBES   32         /* that an answer is known by: more than control has under way */
+#define WORKER_SHOWN    4096       /* connections looked at a turn, for who asks to see them */
+#define WORKER_COPY     512        /* a span up to this is copied rather than referenced */
 #define PROTOCOL_TCP    6
 #define PROTOCOL_UDP    17
 
@@ -133,6 +134,7 @@ struct worker {
     struct node_lent *over, **over_tail; /* to be given back to control, oldest first */
     struct node_save *save;              /* being filled; NULL: none */
     struct node_load *load[2];           /* being taken over, in order */
+    unsigned access_want;                /* as told to the proxy */
     uint16_t probe_port;                 /* where probes come from, nothing else does */
     unsigned probes;                     /* sent; the latest are in probe[] */
     struct worker_probe probe[WORKER_PROBES];
@@ -145,6 +147,7 @@ struct worker {
     struct rte_ring *messages, *commands;
     struct rte_ring *handover; /* struct rte_mbuf * */
     struct rte_ring *returns;  /* struct hold *: as many slots as there are frames */
+    struct rte_ring *access;   /* access records, in units */
 };
 
 struct node {
@@ -162,6 +165,7 @@ struct node {
     struct steer *steer[NODE_PORTS];
     uint8_t store_seed[32];
     const struct view *view; /* release-stored by control */
+    unsigned access_want;    /* enum access_want, stored by control */
     struct rte_ring *events;
     struct sleeper event; /* asleep: 1 when control wants the eventfd written */
     bool stop;
@@ -250,6 +254,11 @@ void probe_take(struct worker *w, const struct net_icmp_datagram *e); /* by its 
 void warm_save(struct worker *w, struct node_save *s);
 void warm_load(struct worker *w, struct node_load *l);
 bool warm_poll(struct worker *w);
+
+/* access.c */
+struct rte_ring *access_ring_new(void);
+void access_put(void *ctx, const struct access_record *a); /* proxy_log.access */
+void access_load(struct worker *w);                        /* what is wanted, once a turn */
 
 /* view.c */
 void view_load(struct worker *w);

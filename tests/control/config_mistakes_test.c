@@ -169,6 +169,28 @@ Test(config_mistakes, choices_suggest_the_nearest)
         "      |                           ^~~~~\n");
 }
 
+Test(config_mistakes, the_access_log)
+{
+    golden_bad(GOLDEN_PORT "log:\n"
+                           "  access: {format: jason, max_size: 1KiB, fiel: /x}\n",
+               "corald.yaml:3:20: log.access.format: \"jason\" is not a format of the access log; "
+               "did you mean \"json\"?\n"
+               "    3 |   access: {format: jason, max_size: 1KiB, fiel: /x}\n"
+               "      |                    ^~~~~\n"
+               "corald.yaml:3:37: log.access.max_size: \"1KiB\" is out of range: 1MiB to 1TiB\n"
+               "    3 |   access: {format: jason, max_size: 1KiB, fiel: /x}\n"
+               "      |                                     ^~~~\n"
+               "corald.yaml:3:43: log.access.fiel: no such key; did you mean \"file\"?\n"
+               "    3 |   access: {format: jason, max_size: 1KiB, fiel: /x}\n"
+               "      |                                           ^~~~\n");
+    golden_bad(
+        GOLDEN_PORT "log: {access: {max_size: 1MiB, journal: true}}\n",
+        "corald.yaml:1:1: log.access.max_size: is of log.access.file, and there is none; add "
+        "it, like /var/log/coral/access.log\n"
+        "    1 | ports: [{device: eth1, addresses: [192.0.2.10/24]}]\n"
+        "      | ^\n");
+}
+
 Test(config_mistakes, shapes)
 {
     golden_bad("ports: eth1\nnode: [1]\ndns: {zone: [a]}\nresolver: {a: 1}\ncache:\n  memory:\n",

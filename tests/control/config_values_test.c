@@ -2,6 +2,7 @@
 /* Values as they are meant, and the defaults. */
 #include "tests/control/golden.h"
 
+#include "control/access_format.h"
 #include "control/log.h"
 #include "control/units.h"
 
@@ -107,6 +108,27 @@ Test(config_values, ten_lines_are_enough)
     cr_expect(c.resolver.n == 2 && c.resolver.item[0].port == 0 && c.resolver.item[1].port == 5353);
     cr_expect_eq(c.drain_timeout_ms, 500u);
     cr_expect_eq(c.controller, (unsigned)CONFIG_RENO);
+    config_free(&c);
+}
+
+Test(config_values, the_access_log)
+{
+    struct config c;
+
+    golden_good(GOLDEN_PORT, &c);
+    cr_expect(!*c.log_access.file && !c.log_access.journal && !c.log_access.peers);
+    cr_expect_eq(c.log_access.format, (unsigned)ACCESS_COMBINED);
+    cr_expect(c.log_access.max_bytes == 0 && c.log_access.keep == 5);
+    config_free(&c);
+    golden_good(GOLDEN_PORT
+                "log: {level: error, access: {file: /var/log/coral/access.log,\n"
+                "  format: json, max_size: 100MiB, keep: 3, journal: yes, peers: on}}\n",
+                &c);
+    cr_expect_str_eq(c.log_access.file, "/var/log/coral/access.log");
+    cr_expect_eq(c.log_access.format, (unsigned)ACCESS_JSON);
+    cr_expect(c.log_access.max_bytes == 100u << 20 && c.log_access.keep == 3);
+    cr_expect(c.log_access.journal && c.log_access.peers);
+    cr_expect_eq(c.log_level, (unsigned)LOG_LEVEL_ERROR);
     config_free(&c);
 }
 

@@ -111,6 +111,15 @@ try:
                        (["stop", "--soft"], "stop does not take --soft"),
                        (["tcp", "here"], "no address"),
                        (["near"], "needs an address"), (["near", "192.0.2.1:80"], "no address"),
+                       (["log", "again"], 'log takes "reopen" and nothing else'),
+                       (["log", "--status", "700"], '"700" is no status; write it like 404 or 5xx'),
+                       (["log", "--client", "me"], "is no client"), (["log", "--slower", "9"], "no time"),
+                       (["log", "--served", "hits"], 'did you mean "hit"?'),
+                       (["log", "reopen", "--status", "404"], "log reopen does not take --status"),
+                       (["log", "--host", "a", "--tag", "b"], "log does not take --tag"),
+                       (["log", "--soft"], "log does not take --soft"),
+                       (["purge", "http://a/", "--path", "/"], "purge does not take --path"),
+                       (["stats", "--host", "a"], "stats does not take --host"),
                        (["stop", "--workers"], "stop does not take --workers"),
                        (["stop", "--all"], "stop does not take --all"),
                        (["status", "--no-wait"], "status does not take --no-wait"),
@@ -121,6 +130,8 @@ try:
         told = json.loads(out) if out else {}
         expect(code == 2 and not err and told.get("ok") is False and told.get("status") == 2 and
                want in told.get("error", ""), f"the same as JSON: {told.get('error')!r}")
+    code, out, err = run("log", "--path", b"/\xff")
+    expect(code == 2 and "text in UTF-8" in err, "a filter that is no text")
     code, out, err = run("--json", "status")
     expect(code == 4 and not err and json.loads(out)["status"] == 4, "nobody is there, as JSON")
 
@@ -184,6 +195,12 @@ try:
     n = Node("n1", {"ok": False, "error": "this is no URL", "status": 2})
     code, out, err = run("purge", "notaurl")
     expect(code == 2 and "this is no URL" in err and not out, "a request that is wrong: 2")
+    n.close()
+
+    n = Node("n1", dict(status, log={"format": "json", "file": "/var/log/a.log", "journal": False, "lines": 77523,
+                                     "dropped": 0}))
+    expect(" log        json /var/log/a.log  78 k lines, 0 dropped\n" in run("status")[1],
+           "status says how the access log does")
     n.close()
 
     one = dict(status, http=dict(status["http"], requests=1, connections=1),
@@ -295,6 +312,31 @@ try:
     n = Node("n1", {"ok": True, "address": "10.3.0.7", "level": 0, "nodes": []})
     expect(run("near", "10.3.0.7")[1] == "nobody is known near 10.3.0.7, and no other node is known\n",
            "near, alone")
+    n.close()
+
+    noted = {"time": "2026-11-29T02:13:04.123456Z", "client": "192.0.2.1", "method": "GET", "host": "a.test",
+             "target": "/x\u009b\x1b[2J\u00e4", "status": 200, "bytes": 1024, "duration_us": 1200, "served": "hit",
+             "worker": 0}
+    bad = {"time": "2026-11-29T02:13:05.000000Z", "client": "192.0.2.2", "status": 400, "bytes": 31,
+           "duration_us": 0, "served": "error", "worker": 0, "left": True}
+    first = {"ok": True, "next": 7, "missed": False, "more": False, "records": [noted]}
+    n = Node("n1", [first, dict(first, next=9, missed=True, records=[bad]), {"ok": False, "error": "over"}])
+    code, out, err = run("log", "--status", "2xx", "--host", "a.test")
+    expect(code == 1 and out == "02:13:04.123Z 192.0.2.1 GET a.test/x??[2J\u00e4 200 1024 B 1.2 ms hit\n"
+           "02:13:05.000Z 192.0.2.2 - - 400 31 B 0 ms error, the client left\n" and
+           "some are left out" in err and "over" in err and
+           n.asked == {"verb": "log", "after": 9, "most": 500, "status": "2xx", "host": "a.test"},
+           f"log goes on until it is told otherwise\n{out}{err}{n.asked}")
+    n.close()
+    n = Node("n1", [first])
+    code, out, err = run("log", "--no-wait", "--json", "--slower", "1ms")
+    expect(code == 0 and json.loads(out) == noted and out.count("\n") == 1 and
+           n.asked == {"verb": "log", "slower": "1ms"}, f"log --no-wait --json: a record a line\n{out}")
+    n.close()
+    n = Node("n1", [{"ok": True, "file": "/var/log/access.log"}])
+    code, out, err = run("log", "reopen")
+    expect((code, out) == (0, "opened anew: /var/log/access.log\n") and n.asked == {"verb": "log", "reopen": True},
+           f"log reopen {out}")
     n.close()
 
     going = {"ok": True, "state": "draining", "connections": 2, "requests": 1, "left_us": 29500000, "cut": 0}

@@ -85,6 +85,14 @@ Test(words, requests)
     cr_expect(parse("{\"verb\": \"tcp\"}", &r, why) && r.verb == REQUEST_TCP && !*r.address);
     cr_expect(parse("{\"verb\": \"tcp\", \"address\": \"[::1]:80\"}", &r, why));
     cr_expect_str_eq(r.address, "[::1]:80");
+    cr_expect(parse("{\"verb\": \"log\"}", &r, why) && r.verb == REQUEST_LOG && !r.follow &&
+              !r.reopen && r.most == 0 && r.filter.status_to == 0);
+    cr_expect(parse("{\"verb\": \"log\", \"after\": 0, \"most\": 500, \"status\": \"5xx\", "
+                    "\"client\": \"192.0.2.0/24\", \"slower\": \"1s\"}",
+                    &r, why) &&
+              r.follow && r.after == 0 && r.most == 500 && r.filter.status_from == 500 &&
+              r.filter.bits == 24 && r.filter.slower_us == 1000000);
+    cr_expect(parse("{\"verb\": \"log\", \"reopen\": true}", &r, why) && r.reopen);
     cr_expect(parse("{\"verb\": \"peers\"}", &r, why) && r.verb == REQUEST_PEERS);
     cr_expect(parse("{\"verb\": \"clusters\"}", &r, why) && r.verb == REQUEST_CLUSTERS);
     cr_expect(parse("{\"verb\": \"lookup\", \"key\": \"http://a/\"}", &r, why) &&
@@ -107,7 +115,7 @@ Test(words, requests_that_are_none_are_told_why)
         {"{\"verb\": 1}", "a request is an object with a \"verb\""},
         {"{\"verb\": \"statsu\"}", "\"statsu\" is no verb; did you mean \"status\"?"},
         {"{\"verb\": \"explode\"}",
-         "there are status, stats, tcp, peers, clusters, lookup, near, purge, drain and stop"},
+         "there are status, stats, tcp, peers, clusters, lookup, near, purge, log, drain and stop"},
         {"{\"verb\": \"status\", \"verb\": \"stop\"}", "not JSON"},
         {"{\"verb\": \"status\", \"url\": \"x\"}", "status does not take \"url\""},
         {"{\"verb\": \"stats\", \"workers\": 1}", "stats does not take \"workers\""},
@@ -127,6 +135,14 @@ Test(words, requests_that_are_none_are_told_why)
         {"{\"verb\": \"purge\", \"url\": \"a\\u0000b\"}", "not JSON"},
         {"{\"verb\": \"status\"} x", "not JSON"},
         {"{\"verb\": \"tcp\", \"address\": \"\"}", "an address has 1 to 63 bytes"},
+        {"{\"verb\": \"log\", \"after\": -1}", "log does not take \"after\""},
+        {"{\"verb\": \"log\", \"most\": 0}", "out of range: 1 to 500"},
+        {"{\"verb\": \"log\", \"most\": 501}", "out of range: 1 to 500"},
+        {"{\"verb\": \"log\", \"status\": 500}", "log does not take \"status\""},
+        {"{\"verb\": \"log\", \"status\": \"5\"}", "\"5\" is no status"},
+        {"{\"verb\": \"log\", \"client\": \"x\"}", "\"x\" is no client"},
+        {"{\"verb\": \"log\", \"reopen\": false}", "log does not take \"reopen\""},
+        {"{\"verb\": \"status\", \"status\": \"5xx\"}", "status does not take \"status\""},
         {"{\"verb\": \"drain\", \"wait\": false}", "drain does not take \"wait\""},
     };
     struct request r;

@@ -38,7 +38,7 @@
 struct run {
     const char *name;
     unsigned payload, segments; /* bytes in a segment, segments an answer */
-    bool copies;
+    bool copies, logged;
 };
 
 static struct now now = {.mono_us = 1000000, .wall_s = 1700000000};
@@ -49,6 +49,7 @@ static uint32_t head_len, request_len;
 static uint32_t size; /* of the run's object */
 static uint64_t answers, in_head, in_body;
 static struct stream *client;
+static struct access_record record;
 
 struct now perf_now(void)
 {
@@ -156,6 +157,8 @@ static void turn(struct node *n, bool measured)
         measured_poll(n);
     else
         worker_poll(n, 0, now);
+    while (node_access_take(n, 0, &record))
+        ;
     host_turn(&host);
 }
 
@@ -177,6 +180,7 @@ static void run(struct node *n, const struct run *r)
     const struct tcp_counters *count = tcp_counters(n->worker[0]->tcp);
 
     n->port[0]->multi_seg = !r->copies;
+    node_access_want(n, r->logged ? ACCESS_WANTED | ACCESS_WANT_FIELDS : 0);
     host.tcp->config.mss_v4 = (uint16_t)(r->payload + OPTIONS);
     size = r->payload * r->segments - HEAD_ROOM;
     CHECK(size <= LARGEST);
@@ -229,8 +233,10 @@ static struct node *make_node(struct port_link *link, const struct view *view)
 int main(void)
 {
     static const struct run runs[] = {
-        {"half", 724, 64, false},       {"full", 1448, 64, false},       {"twice", 724, 128, false},
-        {"half-copied", 724, 64, true}, {"full-copied", 1448, 64, true},
+        {"half", 724, 64, false, false},        {"full", 1448, 64, false, false},
+        {"twice", 724, 128, false, false},      {"half-copied", 724, 64, true, false},
+        {"full-copied", 1448, 64, true, false}, {"page", 1448, 1, false, false},
+        {"page-logged", 1448, 1, false, true},
     };
     static struct proxy_site site = {
         .host = "www.perf.test",

@@ -16,6 +16,7 @@ SKIP = 77
 OVER_BYTES = re.compile(r"mem(cpy|move|set|cmp)|net_sum")
 SAME = 0.03  # of twice the bytes; a copy makes it 0.06
 DOUBLE = (1.8, 2.1)  # of twice the segments: beside them there is the request
+LOGGED = 0.06
 bad = 0
 
 
@@ -80,6 +81,8 @@ def main():
     expect(f"twice the bytes on a port that wants copies: {grown:+.2%}", grown > 1.5 * SAME)
     grown = more("over bytes", "full-copied", "half-copied")
     expect(f"of them, over bytes: {grown:+.2%}", grown > 0.1)
+    grown = more("cost", "page-logged", "page")
+    expect(f"a hit of one segment with an access record: {grown:+.2%}", 0 < grown <= LOGGED)
     return bad > 0
 
 

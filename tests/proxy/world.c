@@ -243,6 +243,14 @@ static void host_damaged(void *ctx, const char *url, size_t len)
     ((struct node *)ctx)->damaged++;
 }
 
+static void host_access(void *ctx, const struct access_record *a)
+{
+    struct node *n = ctx;
+    n->accesses++;
+    memset(&n->access, 0, sizeof(n->access));
+    memcpy(&n->access, a, (size_t)a->units * ACCESS_UNIT);
+}
+
 static void make_routes(struct node *n)
 {
     struct world *w = n->world;
@@ -340,7 +348,7 @@ static void make_worker(struct node *n, unsigned i, const struct dht_config *dht
                                 k->mac,
                                 (struct resolver *)w,
                                 {k, host_post},
-                                {k->node, host_damaged}};
+                                {k->node, host_damaged, host_access}};
     k->proxy = proxy_create(&pc, &parts, seed, w->now);
     struct http_server_config sc = {
         .connections = 512, .idle_ms = 60000, .head_ms = 10000, .stall_ms = 30000};

@@ -38,7 +38,9 @@ struct worker {
 struct node {
     struct world *world;
     unsigned number, workers, accepts;
-    unsigned damaged; /* objects that an operator was told of */
+    unsigned damaged;            /* objects that an operator was told of */
+    unsigned accesses;           /* exchanges that the access log was told of, */
+    struct access_record access; /* the last one */
     bool up;
     uint64_t dead_us;
     struct dht_contact self;

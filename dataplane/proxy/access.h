@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What is known of an exchange with a client when it is over: the record of the access log, made by
+ * the proxy and given to its host (struct proxy_log). Of a fixed layout and without pointers, so
+ * that it goes through a ring as it stands; what is sent of it is a multiple of 16 bytes.
+ *
+ *    0 units status minor served flags cut
+ *    8 start_us        16 duration_us       24 bytes
+ *   32 client
+ *   48 len[ACCESS_TEXTS]  58 worker
+ *   64 text: the texts one behind the other, as they came; nothing in them is safe to print
+ */
+#ifndef CORAL_PROXY_ACCESS_H
+#define CORAL_PROXY_ACCESS_H
+
+#include <assert.h>
+#include <stddef.h>
+
+#include "base/addr.h"
+
+enum access_text {
+    ACCESS_METHOD,
+    ACCESS_HOST,   /* with a port, if one was said */
+    ACCESS_TARGET, /* of the request line */
+    ACCESS_REFERER,
+    ACCESS_AGENT,
+    ACCESS_TEXTS
+};
+/* Bytes kept of each; a longer one is cut and marked. */
+#define ACCESS_METHOD_MAX  24
+#define ACCESS_HOST_MAX    264
+#define ACCESS_TARGET_MAX  2048
+#define ACCESS_REFERER_MAX 1024
+#define ACCESS_AGENT_MAX   512
+#define ACCESS_TEXT_MAX                                                                            \
+    (ACCESS_METHOD_MAX + ACCESS_HOST_MAX + ACCESS_TARGET_MAX + ACCESS_REFERER_MAX +                \
+     ACCESS_AGENT_MAX)
+
+enum access_served {
+    ACCESS_NOT,       /* the client left, or was reset, before there was an answer */
+    ACCESS_HIT,       /* this node's cache, fresh */
+    ACCESS_STALE,     /* ... or not */
+    ACCESS_PEER,      /* a fill from a peer, begun for this request */
+    ACCESS_ORIGIN,    /* ... from the origin */
+    ACCESS_COLLAPSED, /* a fill that ran already */
+    ACCESS_PASS,      /* the origin, uncached */
+    ACCESS_ERROR,     /* made here: refused, or nothing could be had */
+    ACCESS_SERVED
+};
+
+enum access_flag {
+    ACCESS_OF_PEER = 1, /* a node of ours asked */
+    ACCESS_LEFT = 2,    /* the client was gone before the end */
+    ACCESS_BROKEN = 4   /* we reset the connection before the end */
+};
+
+#define ACCESS_NO_VERSION 255 /* of `minor`: the request could not be read */
+/* What nginx writes for a client that left before it was answered. */
+#define ACCESS_STATUS_LEFT 499
+
+struct access_record {
+    uint16_t units; /* of 16 bytes, that are used */
+    uint16_t status;
+    uint8_t minor; /* of HTTP/1.minor */
+    uint8_t served, flags;
+    uint8_t cut;          /* bit i: text i was longer */
+    uint64_t start_us;    /* now.mono_us when the request's head had come */
+    uint64_t duration_us; /* from then to the last byte that was queued */
+    uint64_t bytes;       /* of the body, as queued */
+    struct addr client;
+    uint16_t len[ACCESS_TEXTS];
+    uint8_t worker;
+    uint8_t none[5];
+    char text[ACCESS_TEXT_MAX];
+};
+#define ACCESS_UNIT 16
+static_assert(offsetof(struct access_record, text) == 64, "no holes");
+static_assert(sizeof(struct access_record) % ACCESS_UNIT == 0, "whole units");
+
+/* What a host asks for, bits; 0: nothing is gathered. */
+enum access_want {
+    ACCESS_WANTED = 1,
+    ACCESS_WANT_FIELDS = 2, /* Referer and User-Agent too */
+    ACCESS_WANT_PEERS = 4   /* requests of our nodes too */
+};
+
+#endif

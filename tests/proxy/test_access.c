@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the access log is told of exchanges: each of them, once, as it ended. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "world.h"
+
+#define SEED 20261129u
+#define HOST "www.site.test"
+
+static struct world w;
+static struct node *n; /* node 0 */
+
+static void want(unsigned what)
+{
+    for (unsigned i = 0; i < w.nodes; i++)
+        for (unsigned k = 0; k < w.node[i].workers; k++)
+            proxy_access(w.node[i].worker[k].proxy, what);
+}
+
+static void open_world(void)
+{
+    world_open(&w, 2, 2, SEED);
+    n = &w.node[0];
+    origin_add(&w.origin[0], (struct origin_file){.path = "/a",
+                                                  .length = 100000,
+                                                  .salt = 7,
+                                                  .fields = "Cache-Control: max-age=60\r\n"});
+    want(ACCESS_WANTED | ACCESS_WANT_FIELDS);
+}
+static void close_world(void)
+{
+    world_close(&w);
+}
+TestSuite(access, .init = open_world, .fini = close_world);
+
+static const char *text(enum access_text which)
+{
+    static char out[ACCESS_TEXT_MAX + 1];
+    const char *p = n->access.text;
+    for (unsigned i = 0; i < which; i++)
+        p += n->access.len[i];
+    memcpy(out, p, n->access.len[which]);
+    out[n->access.len[which]] = '\0';
+    return out;
+}
+
+static unsigned get(const char *path, const char *fields)
+{
+    struct client c;
+    unsigned status = world_get(&w, &c, 0, HOST, path, fields);
+    client_free(&c);
+    return status;
+}
+
+Test(access, says_what_was_asked_and_how_it_was_served)
+{
+    cr_assert_eq(get("/a?b=1", "User-Agent: me/1\r\nReferer: http://from/\r\n"), 404);
+    cr_assert_eq(n->accesses, 1u);
+    cr_expect_str_eq(text(ACCESS_METHOD), "GET");
+    cr_expect_str_eq(text(ACCESS_HOST), HOST);
+    cr_expect_str_eq(text(ACCESS_TARGET), "/a?b=1");
+    cr_expect_str_eq(text(ACCESS_REFERER), "http://from/");
+    cr_expect_str_eq(text(ACCESS_AGENT), "me/1");
+    cr_expect(n->access.status == 404 && n->access.minor == 1 && n->access.flags == 0);
+
+    cr_assert_eq(get("/a", NULL), 200);
+    cr_expect(n->access.served == ACCESS_ORIGIN && n->access.bytes == 100000 &&
+              n->access.status == 200 && n->access.duration_us > 0);
+    cr_expect_str_eq(text(ACCESS_AGENT), "");
+    cr_assert_eq(get("/a", NULL), 200);
+    cr_expect(n->access.served == ACCESS_HIT && n->access.bytes == 100000);
+    cr_assert_eq(get("/a", "Range: bytes=100-199\r\n"), 206);
+    cr_expect(n->access.served == ACCESS_HIT && n->access.bytes == 100 && n->access.status == 206);
+    cr_assert_eq(get("/a", "Cookie: a=b\r\nAuthorization: x\r\n"), 200);
+    cr_expect(n->access.served == ACCESS_PASS && n->access.bytes == 100000);
+    cr_expect_eq(n->accesses, 5u);
+}
+
+Test(access, only_what_is_wanted)
+{
+    want(ACCESS_WANTED);
+    cr_assert_eq(get("/a", "User-Agent: me/1\r\nReferer: http://from/\r\n"), 200);
+    cr_expect(n->accesses == 1 && n->access.len[ACCESS_AGENT] == 0 &&
+              n->access.len[ACCESS_REFERER] == 0);
+    want(0);
+    cr_assert_eq(get("/a", NULL), 200);
+    cr_expect_eq(n->accesses, 1u);
+}
+
+Test(access, peers_are_noted_where_they_are_wanted)
+{
+    struct client c;
+    cr_assert_eq(get("/a", NULL), 200);
+    world_run(&w, 1000);
+    cr_assert_eq(world_get(&w, &c, 1, HOST, "/a", NULL), 200); /* from node 0 */
+    client_free(&c);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_peer_requests_total), 1);
+    cr_expect_eq(n->accesses, 1u);
+    cr_expect(w.node[1].accesses == 1 && w.node[1].access.served == ACCESS_PEER);
+    want(ACCESS_WANTED | ACCESS_WANT_PEERS);
+    cr_assert_eq(get("/peer", NULL), 404);
+    world_run(&w, 1000);
+    unsigned before = n->accesses;
+    origin_add(&w.origin[0], (struct origin_file){.path = "/b",
+                                                  .length = 10,
+                                                  .fields = "Cache-Control: max-age=60\r\n"});
+    cr_assert_eq(get("/b", NULL), 200);
+    world_run(&w, 1000);
+    cr_assert_eq(world_get(&w, &c, 1, HOST, "/b", NULL), 200);
+    client_free(&c);
+    cr_expect(n->accesses == before + 2 && n->access.flags == ACCESS_OF_PEER);
+}
+
+Test(access, what_is_refused_is_noted_too)
+{
+    struct client c;
+    cr_assert_eq(get("/a", "Via: 1.1 x (Coral)\r\n"), 508);
+    cr_expect(n->accesses == 1 && n->access.served == ACCESS_ERROR && n->access.status == 508);
+    cr_expect_str_eq(text(ACCESS_TARGET), "/a");
+    client_send(&w, &c, 0, 0, "GET nonsense\r\n\r\n");
+    client_wait(&c, 5000);
+    cr_expect(n->accesses == 2 && n->access.minor == ACCESS_NO_VERSION && n->access.status == 400 &&
+              n->access.bytes == 31);
+    cr_expect_str_eq(text(ACCESS_METHOD), "");
+    client_free(&c);
+    client_send(&w, &c, 0, 0, "GET / HTTP/1.1\r\nHost: " HOST "\r\nExpect: wonders\r\n\r\n");
+    client_wait(&c, 5000);
+    cr_expect(n->accesses == 3 && n->access.status == 417);
+    cr_expect_str_eq(text(ACCESS_HOST), HOST);
+    client_free(&c);
+    client_send(&w, &c, 0, 0, "GET / HT");
+    client_wait(&c, 15000);
+    cr_expect(n->accesses == 4 && n->access.status == 408 && n->access.duration_us >= 9000000);
+    client_free(&c);
+    client_send(&w, &c, 0, 0,
+                "POST /a HTTP/1.1\r\nHost: " HOST "\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n");
+    client_wait(&c, 5000);
+    cr_expect(n->accesses == 5 && n->access.status == 400 && n->access.flags == 0 &&
+                  n->access.served == ACCESS_ERROR,
+              "%u %u", n->accesses, n->access.status);
+    cr_expect_str_eq(text(ACCESS_METHOD), "POST");
+    client_free(&c);
+}
+
+Test(access, a_client_that_leaves_is_said_to_have_left)
+{
+    struct client c;
+    origin_add(&w.origin[0], (struct origin_file){.path = "/big",
+                                                  .length = 5000000,
+                                                  .fields = "Cache-Control: max-age=60\r\n"});
+    client_get(&w, &c, 0, 0, HOST, "/big", NULL);
+    c.paused = true;
+    world_run(&w, 200);
+    client_leave(&c);
+    world_run(&w, 200);
+    cr_expect(n->accesses == 1 && n->access.flags == ACCESS_LEFT && n->access.status == 200 &&
+                  n->access.bytes < 5000000,
+              "%u %u", n->accesses, n->access.flags);
+    client_free(&c);
+}
+
+Test(access, a_client_that_leaves_before_there_is_an_answer)
+{
+    struct client c;
+    w.hole = w.origin[0].at.ip;
+    client_get(&w, &c, 0, 0, HOST, "/never", NULL);
+    world_run(&w, 100);
+    client_leave(&c);
+    world_run(&w, 200);
+    cr_expect(n->accesses == 1 && n->access.flags == ACCESS_LEFT &&
+              n->access.status == ACCESS_STATUS_LEFT && n->access.served == ACCESS_NOT);
+    client_free(&c);
+}
+
+Test(access, a_long_text_is_cut_and_marked)
+{
+    static char path[4000], fields[4000];
+    memset(path, 'p', 2100);
+    path[0] = '/';
+    snprintf(fields, sizeof(fields), "User-Agent: %0600d\r\nReferer: %01100d\r\n", 0, 0);
+    get(path, fields);
+    cr_expect(n->accesses == 1 &&
+              n->access.cut == (1u << ACCESS_TARGET | 1u << ACCESS_AGENT | 1u << ACCESS_REFERER));
+    cr_expect_eq(n->access.len[ACCESS_TARGET], ACCESS_TARGET_MAX);
+    cr_expect_eq(n->access.len[ACCESS_AGENT], ACCESS_AGENT_MAX);
+    cr_expect_eq(n->access.len[ACCESS_REFERER], ACCESS_REFERER_MAX);
+    cr_expect(strspn(text(ACCESS_AGENT), "0") == ACCESS_AGENT_MAX);
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tools/coralctl_log.h"
+
+#include <string.h>
+
+#include "control/units.h"
+
+void log_option(struct coralctl_log *l, unsigned key, const char *text)
+{
+    static const char *const word[] = {
+        [ACCESS_FILTER_STATUS] = "--status", [ACCESS_FILTER_CLIENT] = "--client",
+        [ACCESS_FILTER_PATH] = "--path",     [ACCESS_FILTER_SLOWER] = "--slower",
+        [ACCESS_FILTER_SERVED] = "--served",
+    };
+    l->filter[key] = text;
+    if (key != ACCESS_FILTER_HOST && !l->option)
+        l->option = word[key];
+}
+
+bool log_words(struct coralctl_log *l, const char *word, char *why, size_t len)
+{
+    struct access_filter f = {0};
+
+    l->reopen = word && strcmp(word, "reopen") == 0;
+    l->next = -1;
+    if (word && !l->reopen) {
+        snprintf(why, len, "log takes \"reopen\" and nothing else, not \"%.40s\"", word);
+        return false;
+    }
+    for (unsigned i = 0; i < ACCESS_FILTER_KEYS; i++) {
+        json_t *text = l->filter[i] ? json_string(l->filter[i]) : NULL;
+        bool good = !l->filter[i] || text;
+        json_decref(text);
+        if (!good) {
+            snprintf(why, len, "--%s takes text in UTF-8", access_filter_words[i]);
+            return false;
+        }
+        if (l->filter[i] &&
+            !access_filter_set(&f, (enum access_filter_key)i, l->filter[i], why, len))
+            return false;
+        if (l->filter[i] && l->reopen) {
+            snprintf(why, len, "log reopen does not take --%s", access_filter_words[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+void log_question(const struct coralctl_log *l, json_t *question)
+{
+    if (l->reopen)
+        json_object_set_new(question, "reopen", json_true());
+    if (l->next >= 0) {
+        json_object_set_new(question, "after", json_integer(l->next));
+        json_object_set_new(question, "most", json_integer(500));
+    }
+    for (unsigned i = 0; i < ACCESS_FILTER_KEYS; i++)
+        if (l->filter[i])
+            json_object_set_new(question, access_filter_words[i], json_string(l->filter[i]));
+}
+
+/* --- lines --------------------------------------------------------------------------------- */
+
+/* Clients wrote this: a terminal must not take it for its own commands, C0 or C1. */
+static void put_safely(const char *text, FILE *out)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    for (; *p; p++) {
+        bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
+        fputc(c1 || *p < 0x20 || *p == 0x7f ? '?' : *p, out);
+        p += c1;
+    }
+}
+
+static const char *text(const json_t *o, const char *key, const char *none)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? s : none;
+}
+
+/* 02:13:04.123Z 192.0.2.1 GET www.example.com/a 200 1024 B 0.12 ms hit */
+static void show_record(const json_t *o, FILE *out)
+{
+    const char *time = text(o, "time", ""), *target = text(o, "target", "-");
+    char latency[UNITS_TEXT];
+    json_int_t us = json_integer_value(json_object_get(o, "duration_us"));
+
+    fprintf(out, "%.12sZ %s ", strlen(time) > 11 ? time + 11 : "-", text(o, "client", "-"));
+    put_safely(text(o, "method", "-"), out);
+    fputc(' ', out);
+    if (*target == '/')
+        put_safely(text(o, "host", ""), out);
+    put_safely(target, out);
+    fprintf(out, " %lld %lld B %s %s%s%s%s\n",
+            (long long)json_integer_value(json_object_get(o, "status")),
+            (long long)json_integer_value(json_object_get(o, "bytes")),
+            units_latency_round((uint64_t)us, latency), text(o, "served", "-"),
+            json_object_get(o, "peer") ? ", to a peer" : "",
+            json_object_get(o, "left") ? ", the client left" : "",
+            json_object_get(o, "broken") ? ", broken off" : "");
+}
+
+void log_show(const json_t *answer, bool json, FILE *out)
+{
+    const json_t *record;
+    size_t i;
+
+    if (json_object_get(answer, "file")) {
+        if (json)
+            json_dumpf(answer, out, JSON_COMPACT);
+        else
+            fprintf(out, "opened anew: %s", text(answer, "file", ""));
+        fputc('\n', out);
+    }
+    if (json_is_true(json_object_get(answer, "missed")))
+        fputs("coralctl: some are left out here: they come faster than they are asked for\n",
+              stderr);
+    json_array_foreach(json_object_get(answer, "records"), i, record)
+    {
+        if (!json) {
+            show_record(record, out);
+            continue;
+        }
+        json_dumpf(record, out, JSON_COMPACT | JSON_ENSURE_ASCII);
+        fputc('\n', out);
+    }
+}
+
+bool log_next(struct coralctl_log *l, const json_t *answer)
+{
+    l->next = json_integer_value(json_object_get(answer, "next"));
+    return json_is_true(json_object_get(answer, "more"));
+}
