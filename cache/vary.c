@@ -98,12 +98,37 @@ void cache_vary_join(struct cache_vary *to, const struct cache_vary *from)
     to->any |= from->any;
 }
 
+#define SLICES     ":slice,"
+#define SLICES_LEN (sizeof(SLICES) - 1)
+
+void cache_vary_slices(struct cache_vary *v, uint64_t version, uint64_t total)
+{
+    *v = (struct cache_vary){
+        .version = version, .total = total, .names = 1, .len = SLICES_LEN, .text = SLICES};
+}
+
 size_t cache_vary_write(const struct cache_vary *v, char out[static CACHE_VARY_STORED])
 {
     struct writer w = writer_of(out, CACHE_VARY_STORED);
     write_u64(&w, v->nonce);
     write_bytes(&w, v->text, v->len);
+    if (v->total) {
+        write_u64(&w, v->version);
+        write_u64(&w, v->total);
+    }
     return CACHE_VARY_STORED - writer_left(&w);
+}
+
+static bool read_slices(struct cache_vary *v, struct reader *r)
+{
+    uint64_t nonce = v->nonce;
+    read_bytes(r, SLICES_LEN);
+    uint64_t version = read_u64(r), total = read_u64(r);
+    if (r->bad || reader_left(r) > 0 || total == 0)
+        return false;
+    cache_vary_slices(v, version, total);
+    v->nonce = nonce;
+    return true;
 }
 
 bool cache_vary_read(struct cache_vary *v, const char *head, size_t len)
@@ -112,6 +137,8 @@ bool cache_vary_read(struct cache_vary *v, const char *head, size_t len)
     *v = (struct cache_vary){.nonce = read_u64(&r)};
     if (r.bad)
         return false;
+    if (reader_left(&r) >= SLICES_LEN && memcmp(r.p, SLICES, SLICES_LEN) == 0)
+        return read_slices(v, &r);
     cache_vary_parse(v, (const char *)r.p, reader_left(&r));
     return !v->any && v->names > 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Variants: what a URL is stored under when its responses carry Vary (RFC 9110 12.5.5, RFC 9111
- * 4.1). Pure functions over names and values; who looks up, stores and forwards is the proxy.
+ * 4.1), or when it is stored in slices (RFC 9111 3.4). Pure functions over names and values; who
+ * looks up, stores and forwards is the proxy.
  *
  *   URL ---> primary: no body; names {accept, accept-encoding}, nonce     (cache_meta.varies)
  *               |  names, nonce, and what a request says
@@ -14,6 +15,10 @@
  * The nonce is drawn when the list of names is written: without its primary, or under another one,
  * a variant is found by nobody (an orphan) and ages out. So a purge of the URL takes all
  * of them at the cost of one.
+ *
+ * Slices are variants, too: their primary has one name, which no field can have, and a slice's
+ * value is its number. What all of them must be parts of, a representation of one version and
+ * length, stands behind the name. What varies is not stored in slices: its representations differ.
  *
  * A key is made of what an origin is sent, normalised, and that can be read back from the key.
  * No URL begins with the byte 1; values have no control characters but tab, so nothing else ends
@@ -35,12 +40,13 @@ enum {
     CACHE_VALUES_MAX = 1024, /* bytes of a variant's values; longer ones are not stored */
     CACHE_VARIANT_MARK = 1,  /* the first byte of a variant's key */
     CACHE_VARIANT_PREFIX = 11,
-    CACHE_VARIANTS = 64, /* of one primary */
+    CACHE_VARIANTS = 64, /* of one primary; of slices, as many as its length makes */
 };
 
 struct cache_vary {
-    uint64_t nonce; /* 0: none drawn */
-    bool any;       /* `*`, no list of names, or beyond the limits: matches no other request */
+    uint64_t nonce;          /* 0: none drawn */
+    uint64_t version, total; /* of what is in slices, as cache_meta has it, and its bytes; else 0 */
+    bool any; /* `*`, no list of names, or beyond the limits: matches no other request */
     uint8_t names;
     uint16_t len;
     char text[CACHE_VARY_TEXT]; /* the names in lower case, ascending, once; "," behind each */
@@ -59,10 +65,13 @@ void cache_vary_add(struct cache_vary *v, const char *name, size_t len);
 bool cache_vary_next(const struct cache_vary *v, size_t *at, struct cache_name *name);
 /* Are all names of `inner` in `outer`? What `any` says is not looked at. */
 bool cache_vary_within(const struct cache_vary *inner, const struct cache_vary *outer);
-/* All names of `from` into `to`. */
+/* All names of `from` into `to`; none of them is of slices. */
 void cache_vary_join(struct cache_vary *to, const struct cache_vary *from);
 
-/* A primary's head: nonce and names. Returns the length. */
+/* The list of slices of such a representation, of at least one byte, without a nonce. */
+void cache_vary_slices(struct cache_vary *v, uint64_t version, uint64_t total);
+
+/* A primary's head: nonce and names, of slices also version and length. Returns the length. */
 size_t cache_vary_write(const struct cache_vary *v, char out[static CACHE_VARY_STORED]);
 /* False: it is none. */
 bool cache_vary_read(struct cache_vary *v, const char *head, size_t len);

@@ -84,7 +84,7 @@ bool coder_suits(const struct fill *f, const struct http_head *h)
     bool served;
     url_split(f->url, f->url_len, &url);
     const struct proxy_site *site = policy_site(f->proxy->policy, url.host, url.port, &served);
-    return site && site->compress && h->status == 200 &&
+    return site && site->compress && (h->status == 200 || h->status == 206) &&
            (h->framing == HTTP_BODY_CHUNKED || h->framing == HTTP_BODY_CLOSE ||
             (h->framing == HTTP_BODY_LENGTH && h->content_length >= CODER_LEAST)) &&
            type_listed(site, h) && !is_fixed(h);

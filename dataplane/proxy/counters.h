@@ -17,6 +17,10 @@
     X(proxy_pass_total, "requests", "Requests answered with an uncacheable response")              \
     X(proxy_vary_again_total, "requests", "Requests sent back: the response varies by theirs")     \
     X(proxy_variants_full_total, "responses", "Variants not stored: their URL has the most")       \
+    X(proxy_slices_total, "slices", "Slices of large objects that were fetched")                   \
+    X(proxy_slices_ahead_total, "fills",                                                           \
+      "Fills of a slice begun while the one before it was sent")                                   \
+    X(proxy_slices_refused_total, "responses", "Parts that were no slice: no strong ETag, Vary")   \
     X(proxy_invalidations_total, "URLs", "URLs invalidated by unsafe requests")                    \
     X(proxy_not_modified_total, "requests", "Requests answered 304 from the cache")                \
     X(proxy_ranges_total, "requests", "Requests answered 206 from the cache")                      \

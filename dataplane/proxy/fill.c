@@ -7,6 +7,7 @@
  *      \-> PUT -> (older ones?) -> HEAD(peer)
  *                     \-> RESOLVE -> HEAD(origin) -> BODY -> ENDED
  *   a source that dies: back to PUT, then HEAD with `Range: bytes=N-`
+ *   of a slice (slice.c): every HEAD has a Range; GET by URL, then by slice, where nothing is known
  */
 #include <string.h>
 
@@ -108,6 +109,7 @@ struct fill *fill_new(struct proxy *p, const struct request *r, const struct cac
         f->stale = fill_lookup(f);
         if (f->stale)
             cache_pin(f->stale, p->config.worker);
+        slice_begin(f, r);
     }
     counter_inc(&p->counters.proxy_fills_total);
     counter_add(&p->counters.proxy_fills, 1);

@@ -63,7 +63,8 @@ static void read_response(struct fill *f, const struct http_head *h,
                           const struct http_head *received, struct now now,
                           struct cache_response *out)
 {
-    *out = (struct cache_response){.status = h->status,
+    /* a part is as cacheable as what it is of */
+    *out = (struct cache_response){.status = h->status == 206 ? 200 : h->status,
                                    .request_s = f->request_s,
                                    .response_s = now.wall_s,
                                    .date_s = http_date_parse(field_value(h, HTTP_DATE)),
@@ -121,12 +122,32 @@ static struct cache_meta meta_of(const struct http_head *h, const struct cache_v
     return meta;
 }
 
+/* What is stored of a 206: a slice, with its place as the last line, or the whole. Returns the
+ * length of the body. */
+static int64_t store_part(struct fill *f, const struct slice *s, struct cache_meta *meta,
+                          char *head, size_t room, size_t *len)
+{
+    int64_t length = (int64_t)(s->last - s->first) + 1;
+    struct head_writer w = {head, *len, room, *len == 0};
+    meta->status = f->part ? 206 : 200;
+    if (f->part) {
+        meta->content_length = cache_length_code(length);
+        head_printf(&w, "Content-Range: bytes %llu-%llu/%lld\r\n", (unsigned long long)s->first,
+                    (unsigned long long)s->last, (long long)s->total);
+        counter_inc(&f->proxy->counters.proxy_slices_total);
+    }
+    *len = w.bad ? 0 : w.len;
+    return length;
+}
+
 static bool begin_object(struct fill *f, const struct http_head *h, const struct cache_verdict *v,
                          struct now now)
 {
     char head[CACHE_HEAD_MAX], coded[CACHE_HEAD_MAX];
     const char *stored = head;
     size_t len = head_store(h, false, now, head, sizeof(head));
+    struct slice s;
+    bool answers = f->part && slice_answers(f, h, &s);
     int64_t length = body_length(h);
     if (len && f->negotiated) {
         if (fill_accepts_gzip(f))
@@ -134,12 +155,17 @@ static bool begin_object(struct fill *f, const struct http_head *h, const struct
         len = coder_head(head, len, f->coder != NULL, coded, sizeof(coded));
         stored = coded;
     }
-    struct cache_meta meta = meta_of(h, v, f->coder ? -1 : length, now);
+    struct cache_meta meta = meta_of(h, v, f->coder ? -1 : answers ? s.total : length, now);
     if (f->coder) {
         struct http_text etag = field_value(h, HTTP_ETAG);
         f->weakened = etag.len && etag.p[0] == '"';
         meta.version = 0; /* of another's bytes */
     }
+    f->part = f->said.total > 0;
+    f->base = f->part ? f->base : 0;
+    slice_name(f);
+    if (answers)
+        length = store_part(f, &s, &meta, head, sizeof(head), &len);
     if (len == 0)
         return false;
     struct http_text key = fill_key(f);
@@ -172,6 +198,40 @@ static void drop_stale(struct fill *f, uint16_t status)
     cache_unlink(p->cache, f->stale);
 }
 
+/* All who wait fetch for themselves. */
+static bool release(struct fill *f, uint16_t status, bool remember, struct now now)
+{
+    if (remember) {
+        pass_note(f->proxy, f->hash, now);
+        drop_stale(f, status);
+    }
+    fill_release_all(f, remember);
+    index_withdraw(f, now);
+    fill_end(f);
+    return false;
+}
+
+/* No slice can be made of this. The whole can be had from the origin at its next question, if it
+ * may be kept; nobody gets what was the answer to another's range. */
+static bool not_a_slice(struct fill *f, const struct http_head *h, const struct slice *s,
+                        struct now now)
+{
+    counter_inc(&f->proxy->counters.proxy_slices_refused_total);
+    if (f->kind == SOURCE_PEER) {
+        source_failed(f, 502, now);
+        return false;
+    }
+    if (h->status == 416 && !f->varies) /* and the others may want something else */
+        return release(f, h->status, false, now);
+    if (s && s->total > 0 && (uint64_t)s->total > cache_object_limit(f->proxy->cache))
+        return release(f, h->status, true, now);
+    f->part = f->negotiated = false;
+    f->base = 0;
+    f->addresses = f->tried = f->next_origin = 0;
+    source_failed(f, 502, now);
+    return false;
+}
+
 /* The first who may have it gets this response, the others fetch for themselves. A request with a
  * cookie does not: ours went without it; nor one that it was not selected for. */
 static bool uncacheable(struct fill *f, const struct http_head *h, bool remember, struct now now)
@@ -182,8 +242,8 @@ static bool uncacheable(struct fill *f, const struct http_head *h, bool remember
     /* the list is in order of arrival, backwards: the last that fits came first. What was made for
      * the fields of one is for nobody else */
     for (struct request **i = at; *i; i = &(*i)->o.next)
-        if (!(*i)->peer && !(*i)->has_cookie && !(f->fields_len && (*i)->o.joined) &&
-            vary_suits(f, *i))
+        if (!(*i)->peer && !(*i)->has_cookie && !(*i)->head_sent &&
+            !(f->fields_len && (*i)->o.joined) && vary_suits(f, *i))
             chosen = *i, at = i;
     if (chosen)
         *at = chosen->o.next;
@@ -231,7 +291,7 @@ static bool refresh(struct fill *f, const struct http_head *h, struct now now)
     struct cache_verdict v = judge_stored(f, h, was->status, merged, len, now);
     if (len && !v.storable) /* private, no-store: it may not stay */
         drop_stale(f, 200);
-    if (fill_lookup(f) != f->stale || len == 0 || !vary_confirms(f)) {
+    if (fill_lookup(f) != f->stale || len == 0 || !vary_confirms(f) || !slice_confirms(f, h)) {
         /* purged or evicted meanwhile, not to be stored, or not here: a whole one is needed */
         cache_unpin(f->stale, p->config.worker);
         f->stale = NULL;
@@ -263,10 +323,10 @@ static bool refresh(struct fill *f, const struct http_head *h, struct now now)
 static bool go_on(struct fill *f, const struct http_head *h, struct now now)
 {
     uint64_t have = fill_taken(f), first = 0, last = 0;
-    int64_t total = -1;
+    int64_t total = -1, known = f->part ? (int64_t)f->vary.total : f->length;
     if (h->status == 206) {
         if (!http_content_range(field_value(h, HTTP_CONTENT_RANGE), &first, &last, &total) ||
-            first != have || (total < 0 && f->length < 0)) {
+            first != f->base + have || (total < 0 && known < 0)) {
             source_failed(f, 502, now);
             return false;
         }
@@ -278,8 +338,9 @@ static bool go_on(struct fill *f, const struct http_head *h, struct now now)
         source_failed(f, h->status >= 500 ? h->status : 502, now);
         return false;
     }
-    if (validators_of(h) != f->validators || is_coded(h) != f->source_coded ||
-        (f->length >= 0 && total >= 0 && f->length != total)) {
+    bool whole = f->part && h->status == 200; /* not what If-Range says of this version */
+    if (whole || validators_of(h) != f->validators || is_coded(h) != f->source_coded ||
+        (known >= 0 && total >= 0 && known != total)) {
         if (f->kind == SOURCE_ORIGIN) /* it has changed: what we sent has no end any more */
             fill_give_up(f, now);
         else
@@ -320,6 +381,40 @@ static bool server_error(struct fill *f, const struct http_head *h, struct now n
     return false;
 }
 
+/* A fill has asked for a slice. */
+static bool slice_head(struct fill *f, const struct http_head *h, struct now now)
+{
+    struct slice s;
+    if (!slice_answers(f, h, &s))
+        return not_a_slice(f, h, NULL, now);
+    struct cache_verdict v = judge(f, h, h, now);
+    if (!v.storable && f->kind == SOURCE_PEER) {
+        f->source_holds = true;
+        source_failed(f, 502, now);
+        return false;
+    }
+    if (!v.storable)
+        return release(f, h->status, true, now);
+    bool whole = s.first == 0 && s.last + 1 == (uint64_t)s.total;
+    f->negotiated = coder_suits(f, h) && !f->said.any;
+    if (!whole) {
+        if (f->negotiated || !slice_combines(f, h)) /* what is gzipped here varies */
+            return not_a_slice(f, h, &s, now);
+        cache_vary_slices(&f->said, head_version(validators_of(h), s.total), (uint64_t)s.total);
+    } else if (f->negotiated) {
+        vary_add_coding(&f->said);
+    }
+    switch (vary_settle(f, now)) {
+    case VARY_STORED:
+        return begin_object(f, h, &v, now) || release(f, h->status, false, now);
+    case VARY_NOT_STORED:
+        return release(f, h->status, true, now);
+    default:
+        fill_end(f);
+        return false;
+    }
+}
+
 /* Of an error: does the origin itself say for how long? */
 static bool is_to_be_kept(const struct cache_verdict *v)
 {
@@ -336,6 +431,8 @@ bool fill_head(struct fill *f, const struct http_head *h, struct now now)
         return go_on(f, h, now);
     if (h->status == 304 && f->stale && f->kind == SOURCE_ORIGIN)
         return refresh(f, h, now);
+    if (f->part && (h->status == 206 || h->status == 416))
+        return slice_head(f, h, now);
     if (h->status == 206 && f->kind == SOURCE_ORIGIN && f->fields_len)
         return uncacheable(f, h, false, now); /* by those fields, for all we know */
     if (h->status < 200 || h->status == 206 || h->status == 304 || h->status == 416) {

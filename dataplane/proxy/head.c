@@ -28,7 +28,7 @@ bool field_dropped(const struct http_head *h, const struct http_field *f, bool c
     case HTTP_CORAL_PEER:
         return true;
     case HTTP_CONTENT_RANGE: /* elsewhere it says nothing, and is kept as any */
-        return h->status == 206 || h->status == 416;
+        return h->status == 206 || h->status == 304 || h->status == 416;
     case HTTP_SET_COOKIE:
         return !cookies;
     default:

@@ -33,8 +33,41 @@ bool pass_known(const struct proxy *p, struct hash128 hash, struct now now)
 
 /* --- the side that fetches ------------------------------------------------ */
 
+bool pass_keep(struct request *r, const struct cache_object *o)
+{
+    size_t len;
+    const char *head = cache_head(o, &len);
+    struct http_text etag = head_field(head, len, "ETag");
+    struct http_text modified = head_field(head, len, "Last-Modified");
+    struct http_text v = etag.len && etag.p[0] == '"' ? etag : modified;
+    r->if_range_len = 0;
+    r->validators = head_validators(etag, modified);
+    if (v.len == 0 || v.len > sizeof(r->if_range))
+        return false;
+    memcpy(r->if_range, v.p, v.len);
+    r->if_range_len = (uint8_t)v.len;
+    return true;
+}
+
+/* The rest of a response that has begun: its validators are kept, its end is known. False: it can't
+ * be had. Slow readers may not have all fills. */
+static bool take_rest(struct proxy *p, struct request *r)
+{
+    if (r->peer || !r->if_range_len || r->end == UINT64_MAX || p->resumed >= p->config.fills / 4)
+        return false;
+    r->range_len = (uint8_t)snprintf(r->range, sizeof(r->range), "bytes=%llu-%llu",
+                                     (unsigned long long)r->offset, (unsigned long long)r->end - 1);
+    r->resumed = true;
+    p->resumed++;
+    return true;
+}
+
 void pass_start(struct proxy *p, struct request *r, struct now now)
 {
+    if (r->head_sent && !r->resumed && !take_rest(p, r)) {
+        respond_break(p, r);
+        return;
+    }
     struct fill *f = fill_new(p, r, NULL, now);
     if (!f) {
         respond_status(p, r, 503, "too many fetches in flight; try again", now);
@@ -55,27 +88,18 @@ void pass_start(struct proxy *p, struct request *r, struct now now)
 }
 
 /* A node of ours asks others itself when we break off; what was sent for a variant is not kept with
- * the request. Slow readers may not have all fills. */
+ * the request, and nothing was for a slice. */
 bool pass_resume(struct proxy *p, struct request *r, struct now now)
 {
     const struct cache_object *o = r->grip->object;
-    size_t len;
-    const char *head = cache_head(o, &len);
-    struct http_text etag = head_field(head, len, "ETag");
-    struct http_text modified = head_field(head, len, "Last-Modified");
-    struct http_text v = etag.len && etag.p[0] == '"' ? etag : modified;
-    if (r->peer || r->varies || cache_state(o) != CACHE_COMPLETE || cache_meta(o)->status != 200 ||
-        v.len == 0 || v.len > sizeof(r->if_range) || p->resumed >= p->config.fills / 4)
+    unsigned status = cache_meta(o)->status;
+    if ((r->varies && !r->sliced) || cache_state(o) != CACHE_COMPLETE ||
+        (status != 200 && status != 206) || !pass_keep(r, o))
         return false;
-    uint64_t end = r->end == UINT64_MAX ? (uint64_t)cache_length(o) : r->end;
-    memcpy(r->if_range, v.p, v.len);
-    r->if_range_len = (uint8_t)v.len;
-    r->range_len = (uint8_t)snprintf(r->range, sizeof(r->range), "bytes=%llu-%llu",
-                                     (unsigned long long)r->offset, (unsigned long long)end - 1);
-    r->validators = head_validators(etag, modified);
-    r->end = end;
-    r->resumed = true;
-    p->resumed++;
+    if (r->end == UINT64_MAX)
+        r->end = (uint64_t)cache_length(o);
+    if (!take_rest(p, r))
+        return false;
     r->waited = false; /* it waits anew */
     counter_inc(&p->counters.proxy_let_go_resumed_total);
     grip_unwait(r);
@@ -330,14 +354,6 @@ static void pass_finish(struct proxy *p, struct request *r, struct now now)
     http_respond_end(c, now);
 }
 
-static void pass_break(struct proxy *p, struct request *r)
-{
-    struct http_conn *c = r->conn;
-    counter_inc(&p->counters.proxy_aborted_total);
-    request_over(p, r);
-    http_respond_abort(c);
-}
-
 /* The head block. False: no room now. */
 static bool pass_send_head(struct proxy *p, struct request *r, const struct block *b,
                            bool *bodiless)
@@ -378,7 +394,7 @@ void pass_writable(struct proxy *p, struct request *r, struct now now)
     if (r->pass_ended && r->pass_whole)
         pass_finish(p, r, now);
     else if (r->pass_ended)
-        pass_break(p, r);
+        respond_break(p, r);
 }
 
 void pass_ended(struct proxy *p, struct request *r, bool whole, struct now now)

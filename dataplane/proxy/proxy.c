@@ -55,7 +55,8 @@ static void on_evict(void *ctx, const struct cache_object *o)
     if (cache_object_purged(p->cache, o))
         note_purged(p, o);
     uint64_t siblings = cache_siblings(p->cache, o);
-    refs_forget(p, o, siblings == 1);
+    bool slice = cache_meta(o)->status == 206; /* which has a reference of its own */
+    refs_forget(p, o, slice || siblings == 1);
     if (cache_meta(o)->varies)
         forget_variants(p, o);
 }

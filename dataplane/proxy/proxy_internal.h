@@ -51,10 +51,12 @@ enum {
     PROXY_INLINE = 512,         /* a body up to this is cheaper copied than referred to */
     PROXY_VIA = 128,
     PROXY_HEAD_ROOM = CACHE_HEAD_MAX + 2048,
-    PROXY_LINGERING = 256,   /* pins that nobody uses, a worker's */
-    PROXY_ASKS = 16,         /* objects that a poll asks others to let go of */
-    PROXY_LOOKS = 64,        /* connections that a poll looks at for those */
-    PROXY_OWN_BYTES = 65536, /* copied at once for who is to let go */
+    PROXY_LINGERING = 256,       /* pins that nobody uses, a worker's */
+    PROXY_ASKS = 16,             /* objects that a poll asks others to let go of */
+    PROXY_LOOKS = 64,            /* connections that a poll looks at for those */
+    PROXY_OWN_BYTES = 65536,     /* copied at once for who is to let go */
+    PROXY_SLICE_BYTES = 1 << 20, /* the same on all nodes, which give each other slices */
+    PROXY_FAR_BYTES = 8 << 20,   /* ahead of what has come of a whole: not waited for */
 };
 
 /* Times, in microseconds. */
@@ -71,6 +73,7 @@ enum {
 #define PROXY_LINGER_US       (10ull * 1000)    /* an object stays pinned after its last use here */
 #define PROXY_LET_GO_US       (1000ull * 1000)  /* who takes nothing for so long is cut off */
 #define PROXY_LOOK_US         (100ull * 1000)   /* between two rounds over the connections */
+#define PROXY_BETWEEN_US      1000ull           /* O is looked at for the request's end there */
 #define PROXY_PASS_KNOWN_US   (60ull * 1000000)
 #define PROXY_DROPPED_US      (3600ull * 1000000) /* as long as others may be named as holders */
 #define PROXY_BEHIND_US       1000000ull          /* between two fills behind a stale copy */
@@ -98,7 +101,8 @@ enum proxy_message_type {
     PROXY_PASS_STOP, /* R->O request, fill: the client needs no more */
     PROXY_BLOCK,     /* R->O block: sent, yours again */
     PROXY_DAMAGED,   /* R->O request, object: a checksum is wrong */
-    PROXY_BEHIND,    /* R->O request, object: it went out stale, have it revalidated */
+    PROXY_BEHIND,    /* R->O request, object: it went out stale, have it revalidated; NULL: the
+                        slice of its key, which is not there, will be wanted */
     PROXY_DONE,      /* O->R request: DAMAGED, BEHIND is dealt with. Terminal */
     PROXY_FORGET,    /* R->O forget: its URL may have changed at the origin */
     PROXY_FORGOTTEN, /* O->R forget: yours again */
@@ -194,6 +198,8 @@ struct request {
     /* what it is looked up by: the URL, or if responses vary the variant's key that is made about
      * it; O's between want and answer */
     bool varies;
+    bool sliced;    /* it is a slice's, */
+    uint64_t slice; /* the number of which is this */
     uint16_t values_len;
     uint16_t none_match_len;
     uint8_t range_len, if_range_len;
@@ -226,7 +232,11 @@ struct request {
     struct forget *forget; /* for its own URL, until the head comes */
     struct fill *upload;   /* that takes its body on */
     bool resumed;          /* passing: the rest of an object that was let go */
-    uint64_t validators;   /* of that one */
+    bool between;          /* two slices; waits for O to be done with it */
+    uint64_t validators;   /* of the object that it goes on without */
+    uint64_t version;      /* of what its head said */
+    uint64_t base;         /* where the object of `grip` begins in it: a slice; 0: the whole */
+    uint64_t ahead;        /* the last slice that was asked for early */
     uint16_t pass_fill_worker;
     struct grip *grip;
     uint64_t offset, end;                   /* end: UINT64_MAX while the length is unknown */
@@ -283,7 +293,9 @@ bool request_field_selects(const struct http_head *h, const struct http_field *f
 bool request_field_shared(const struct http_head *h, const struct http_field *f);
 /* Has it something that looks like a credential? */
 bool request_is_secret(const struct http_head *h);
-/* Looks the request up again and acts. */
+/* Looks the request up again. Returns what is to be sent now; NULL: it has been acted upon. */
+const struct cache_object *request_look(struct proxy *p, struct request *r, struct now now);
+/* The same, and sends. */
 void request_again(struct proxy *p, struct request *r, struct now now);
 
 /* --- the access log (access.c) -------------------------------------------- */
@@ -407,6 +419,8 @@ struct fill {
     uint32_t gen;
     uint8_t state;
     bool pass;           /* for one request, uncached */
+    bool part;           /* of a slice: asks for that alone */
+    bool part_named;     /* `key` is the slice's */
     bool once;           /* which must not be sent twice */
     bool to_origin;      /* who asked wants it from there */
     bool find_next;      /* agenda: the source is gone, take the next */
@@ -416,6 +430,7 @@ struct fill {
     struct hash128 hash; /* of its key */
     uint64_t chain;      /* hash.lo of its URL: variants' fills are side by side */
     struct dht_id key;
+    uint64_t base; /* the slice's first byte; 0: the whole */
 
     struct cache_object *object;      /* pinned once by us */
     const struct cache_object *stale; /* an old copy, pinned; NULL: none */
@@ -575,7 +590,8 @@ static inline void vary_select(struct proxy *p, struct request **batch, struct c
     if (varies)
         vary_select_all(p, batch, probe, n);
 }
-/* Makes the variant's key of a request. False: its values are too long, or its own alone. */
+/* Makes the variant's key of a request; of no names, it is the URL. False: its values are too long,
+ * its own alone, or those of several slices. */
 bool vary_key(struct request *r, const struct cache_vary *v);
 /* O: the names under which the URL's variants stand. False: it has none. */
 bool vary_names(struct proxy *p, struct http_text url, struct cache_vary *v);
@@ -607,6 +623,41 @@ enum vary_end vary_settle(struct fill *f, struct now now);
 /* After a 304: is its key still the right one? */
 bool vary_confirms(const struct fill *f);
 
+/* --- large objects by parts (slice.c) ------------------------------------- */
+
+struct slice {
+    uint64_t first, last;
+    int64_t total; /* of the whole */
+};
+/* Is it a slice, and which one? */
+bool slice_read(const struct cache_object *o, struct slice *s);
+/* What a request wants of a representation of that version and length; HTTP_RANGE_NONE: all. */
+enum http_range slice_range(const struct request *r, uint64_t version, int64_t total,
+                            uint64_t *first, uint64_t *last);
+/* The slice that a request needs of what stands in them. False: a peer wants more than one. */
+bool slice_select(struct request *r, const struct cache_vary *v);
+void slice_write_value(struct writer *w, uint64_t number);
+/* O: whether a new fill, of which the names are known, asks for a slice, and for which one. */
+void slice_begin(struct fill *f, const struct request *r);
+/* What the fill's next question says as its Range; false: nothing. */
+bool slice_write_range(const struct fill *f, struct head_writer *w);
+/* Is this response exactly the slice that was asked for? It may be all there is. */
+bool slice_answers(const struct fill *f, const struct http_head *h, struct slice *s);
+/* May it be combined with others of its ETag (RFC 9110 8.8.1, RFC 9111 3.4)? */
+bool slice_combines(const struct fill *f, const struct http_head *h);
+/* After a 304: is it still of the version that the others are of? (RFC 9111 4.3.4) */
+bool slice_confirms(const struct fill *f, const struct http_head *h);
+/* The index names it as what it is: by URL, or by URL and slice. */
+void slice_name(struct fill *f);
+/* R: who seeks far ahead in an object that is still arriving fetches for himself, a node of ours
+ * from another source: what is before it may take long. False: not so, or it waits as others do. */
+bool slice_seek(struct proxy *p, struct request *r, const struct cache_object *o, struct now now);
+/* R: one slice has been sent and more is wanted. True: r->grip is of the next one. */
+bool slice_next(struct proxy *p, struct request *r, struct now now);
+void slice_go_on(struct proxy *p, struct request *r, struct now now);
+/* Has the next one fetched when half of one is sent. */
+void slice_ahead(struct proxy *p, struct request *r);
+
 /* source.c: which source next; the exchange's events */
 extern const struct http_exchange_events source_events;
 void source_begin(struct fill *f, struct now now);
@@ -621,6 +672,8 @@ bool index_get_again(struct fill *f, struct now now);
 /* The peer that was asked last brought nothing. */
 void index_useless(struct fill *f);
 void index_put(struct fill *f, struct now now);
+/* What it is named by changes, also where it is named already. */
+void index_move(struct fill *f, const struct dht_id *key);
 void index_renew(struct fill *f, struct now now);
 void index_withdraw(struct fill *f, struct now now);
 bool index_alive(const struct proxy *p, const struct dht_id *node, bool *routed);
@@ -660,11 +713,14 @@ struct pass_head {
     int64_t length; /* -1: unknown */
 };
 
-void pass_start(struct proxy *p, struct request *r, struct now now); /* R: fetch for itself */
+/* R: fetch for itself; all of it, or what is missing of a response that has begun. */
+void pass_start(struct proxy *p, struct request *r, struct now now);
 /* R: the rest of the object of r->grip, from r->offset on, instead of from there. False: it can't
- * be asked for by parts, and nothing has changed. Else the response goes on by itself, or is reset.
+ * be asked for by parts. Else the response goes on by itself, or is reset.
  */
 bool pass_resume(struct proxy *p, struct request *r, struct now now);
+/* R: what pass_start needs if the response has to go on without this object. False: it can't. */
+bool pass_keep(struct request *r, const struct cache_object *o);
 bool pass_head_begin(struct fill *f, const struct http_head *h, struct now now);
 size_t pass_body(struct fill *f, const uint8_t *data, size_t len);
 void pass_flush(struct fill *f);
@@ -734,9 +790,12 @@ static inline void head_text(struct head_writer *w, const char *text)
 }
 void head_printf(struct head_writer *w, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* A small answer made here; ends the request's client part. */
+/* A small answer made here; ends the request's client part. Behind a head: a reset, as
+ * respond_break. */
 void respond_status(struct proxy *p, struct request *r, unsigned status, const char *text,
                     struct now now);
+/* The response can't be completed: never a truncated body that looks whole. */
+void respond_break(struct proxy *p, struct request *r);
 /* The same before there is a request. */
 void respond_conn(struct proxy *p, struct http_conn *c, bool head_only, bool open, unsigned status,
                   const char *text, struct now now);
@@ -756,6 +815,9 @@ bool respond_pass_head(struct proxy *p, struct request *r, const struct pass_hea
 void transfer_start(struct proxy *p, struct request *r, const struct cache_object *o,
                     struct now now);
 void transfer_run(struct proxy *p, struct request *r, struct now now);
+/* Takes a grip of what is to be sent. False: the response has ended. */
+bool transfer_take(struct proxy *p, struct request *r, const struct cache_object *o,
+                   struct now now);
 /* Ends the response in order, and counts it. */
 void transfer_end(struct proxy *p, struct request *r, struct now now);
 
@@ -768,6 +830,8 @@ void want_send(struct proxy *p, struct request *r, const struct cache_object *se
 /* Once a second for a URL at most: an origin that fails at once is not asked at each hit. */
 void want_behind(struct proxy *p, struct request *r, const struct cache_object *seen,
                  struct now now);
+/* The slice of the request's key, which was not there, will be wanted soon. */
+void want_ahead(struct proxy *p, struct request *r);
 /* O's answer to a request; after it the request is R's again. */
 void want_answer(struct proxy *p, struct request *r, uint16_t type, uint32_t tag,
                  struct proxy_note note);
@@ -889,7 +953,7 @@ struct proxy {
     struct known pass_known[PROXY_PASS_KNOWN];
     struct known behind_known[PROXY_BEHIND_KNOWN];
     struct known dropped_known[PROXY_DROPPED_KNOWN];
-    uint32_t uploads; /* requests for the origin alone */
+    uint32_t uploads; /* requests for the origin alone, and those of slice_seek */
     struct negative_entry negative[PROXY_NEGATIVE];
 
     struct post_queue out[PROXY_WORKERS];

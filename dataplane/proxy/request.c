@@ -536,27 +536,29 @@ static void request_fetch(struct proxy *p, struct request *r, const struct cache
         want_send(p, r, o, now);
 }
 
-static void request_act(struct proxy *p, struct request *r, const struct cache_object *o,
-                        struct now now)
+/* Returns what is to be sent now. */
+static const struct cache_object *request_act(struct proxy *p, struct request *r,
+                                              const struct cache_object *o, struct now now)
 {
     if (r->other) {
         pass_start(p, r, now);
-        return;
+        return NULL;
     }
     if (r->peer ? r->alone : r->authorized || r->alone) {
         if (r->peer || r->asks.only_if_cached)
             respond_status(p, r, 504, "only-if-cached, and none is stored for who asks", now);
         else
             pass_start(p, r, now);
-        return;
+        return NULL;
     }
     struct cache_reuse u = request_judge(r, o, now);
     switch (u.use) {
     case CACHE_USE_FRESH:
-        if (r->peer && !r->path_known && cache_state(o) == CACHE_FILLING)
-            want_send(p, r, o, now);
-        else
-            transfer_start(p, r, o, now);
+        if (slice_seek(p, r, o, now))
+            break;
+        if (!r->peer || r->path_known || cache_state(o) != CACHE_FILLING)
+            return o;
+        want_send(p, r, o, now);
         break;
     case CACHE_USE_STALE_REVALIDATE:
         want_behind(p, r, o, now);
@@ -564,8 +566,7 @@ static void request_act(struct proxy *p, struct request *r, const struct cache_o
     case CACHE_USE_STALE:
         r->stale = true;
         r->why = (uint8_t)u.reason;
-        transfer_start(p, r, o, now);
-        break;
+        return o;
     case CACHE_USE_GATEWAY_TIMEOUT:
         respond_status(p, r, 504, "only-if-cached, and there is nothing that may be sent", now);
         break;
@@ -578,23 +579,31 @@ static void request_act(struct proxy *p, struct request *r, const struct cache_o
         request_fetch(p, r, o, now);
         break;
     }
+    return NULL;
 }
 
-void request_again(struct proxy *p, struct request *r, struct now now)
+const struct cache_object *request_look(struct proxy *p, struct request *r, struct now now)
 {
     struct cache_probe probe = {.key = r->url, .key_len = r->url_len};
-    r->varies = r->vary_miss = false;
-    if (r->tries++ == PROXY_TRIES) {
-        respond_status(p, r, 502, "the object goes as fast as it comes", now);
-        return;
-    }
+    r->varies = r->sliced = r->vary_miss = r->alone = false;
     cache_prepare(p->cache, &probe, 1);
     cache_touch(p->cache, &probe, 1);
     cache_act(p->cache, &probe, 1);
     r->chain = probe.hash.lo;
     vary_select(p, &r, &probe, 1);
     r->hash = probe.hash;
-    request_act(p, r, probe.found, now);
+    return request_act(p, r, probe.found, now);
+}
+
+void request_again(struct proxy *p, struct request *r, struct now now)
+{
+    if (r->tries++ == PROXY_TRIES) {
+        respond_status(p, r, 502, "the object goes as fast as it comes", now);
+        return;
+    }
+    const struct cache_object *o = request_look(p, r, now);
+    if (o)
+        transfer_start(p, r, o, now);
 }
 
 static unsigned burst_take(struct proxy *p, struct request **batch, struct cache_probe *probe)
@@ -635,7 +644,9 @@ void proxy_flush(struct proxy *p, struct now now)
         r->state = REQUEST_WAITING;
         r->hash = probe[i].hash;
         r->owner = (uint16_t)cache_owner(p->cache, r->hash);
-        request_act(p, r, probe[i].found, now);
+        const struct cache_object *o = request_act(p, r, probe[i].found, now);
+        if (o)
+            transfer_start(p, r, o, now);
     }
     if (post_waiting(p))
         post_flush(p, now);
@@ -643,12 +654,11 @@ void proxy_flush(struct proxy *p, struct now now)
 
 void request_timeout(struct proxy *p, struct request *r, struct now now)
 {
-    if (r->state == REQUEST_WAITING || (r->state == REQUEST_PASSING && !r->head_sent)) {
+    if (r->between) {
+        slice_go_on(p, r, now);
+    } else if (r->state == REQUEST_WAITING || (r->state == REQUEST_PASSING && !r->head_sent)) {
         respond_status(p, r, 504, "no answer in time", now);
     } else if ((r->state == REQUEST_SENDING && r->wait_prev) || r->state == REQUEST_PASSING) {
-        struct http_conn *c = r->conn;
-        counter_inc(&p->counters.proxy_aborted_total);
-        request_over(p, r);
-        http_respond_abort(c);
+        respond_break(p, r);
     }
 }

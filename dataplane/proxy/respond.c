@@ -82,6 +82,14 @@ void respond_conn(struct proxy *p, struct http_conn *c, bool head_only, bool ope
     http_respond_end(c, now);
 }
 
+void respond_break(struct proxy *p, struct request *r)
+{
+    struct http_conn *c = r->conn;
+    counter_inc(&p->counters.proxy_aborted_total);
+    request_over(p, r);
+    http_respond_abort(c);
+}
+
 void respond_status(struct proxy *p, struct request *r, unsigned status, const char *text,
                     struct now now)
 {
@@ -89,6 +97,10 @@ void respond_status(struct proxy *p, struct request *r, unsigned status, const c
     bool head_only = r->head_only, open = r->open;
     if (!c)
         return;
+    if (r->head_sent) { /* there is no second one */
+        respond_break(p, r);
+        return;
+    }
     if (status == 502)
         counter_inc(&p->counters.proxy_bad_gateway_total);
     else if (status == 504)
@@ -196,8 +208,10 @@ static void write_cache_status(struct head_writer *w, const struct request *r,
         head_text(w, "Cache-Status: coral; hit\r\n");
     else
         head_printf(w, "Cache-Status: coral; fwd=%s%s; detail=%s\r\n",
-                    r->vary_miss ? "vary-miss" : "miss", r->collapsed ? "; collapsed" : "",
-                    from[r->source]);
+                    !r->vary_miss ? "miss"
+                    : r->sliced   ? "partial"
+                                  : "vary-miss",
+                    r->collapsed ? "; collapsed" : "", from[r->source]);
 }
 
 /* A peer gets a signed head with the path that the object hangs on. */
@@ -218,13 +232,28 @@ static void write_peer(struct proxy *p, struct head_writer *w, const struct requ
     head_write(w, line, peer_field_write(&f, line, sizeof(line)));
 }
 
-/* The part of the object that is asked for. Returns the status. */
-static unsigned choose_range(struct request *r, const char *head, size_t len, unsigned status,
-                             int64_t length, uint64_t *first, uint64_t *last)
+/* The part of the object that is asked for; a slice's is one of the whole. */
+static enum http_range choose_range(const struct request *r, const struct cache_object *o,
+                                    const char *head, size_t len, int64_t length, uint64_t *first,
+                                    uint64_t *last)
 {
-    if (status != 200 || !r->range_len || length < 0 || !range_holds(r, head, len))
-        return status;
-    switch (http_range((struct http_text){r->range, r->range_len}, (uint64_t)length, first, last)) {
+    if (cache_meta(o)->status == 206)
+        return slice_range(r, cache_version(o), length, first, last);
+    if (cache_meta(o)->status != 200 || !r->range_len || length < 0 || !range_holds(r, head, len))
+        return HTTP_RANGE_NONE;
+    return http_range((struct http_text){r->range, r->range_len}, (uint64_t)length, first, last);
+}
+
+static unsigned choose_status(const struct request *r, const struct cache_object *o,
+                              const char *head, size_t len, int64_t length, uint64_t *first,
+                              uint64_t *last)
+{
+    unsigned status = cache_meta(o)->status;
+    if (status == 206)
+        status = 200;
+    if (status == 200 && not_modified(r, head, len))
+        return 304;
+    switch (choose_range(r, o, head, len, length, first, last)) {
     case HTTP_RANGE_OK:
         return 206;
     case HTTP_RANGE_UNSATISFIABLE:
@@ -252,19 +281,16 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
     struct head_writer w = {out, 0, sizeof(out), false};
     size_t len;
     const char *head = cache_head(o, &len);
-    int64_t length = cache_length(o), body;
+    struct slice slice;
+    bool part = slice_read(o, &slice);
+    int64_t length = part ? slice.total : cache_length(o), body;
     uint64_t first = 0, last = 0;
-    unsigned status = cache_meta(o)->status;
-
-    if (status == 200 && not_modified(r, head, len))
-        status = 304;
-    else
-        status = choose_range(r, head, len, status, length, &first, &last);
+    unsigned status = choose_status(r, o, head, len, length, &first, &last);
     write_status(&w, status);
     if (status == 304)
         write_304_fields(&w, head, len);
     else if (status != 416)
-        write_stored(&w, head, len, r->peer, status == 206);
+        write_stored(&w, head, len, r->peer, part || status == 206);
     if (status == 206)
         head_printf(&w, "Content-Range: bytes %llu-%llu/%lld\r\n", (unsigned long long)first,
                     (unsigned long long)last, (long long)length);
@@ -277,6 +303,7 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
     if (r->peer)
         write_peer(p, &w, r, length, status, head, len);
 
+    r->version = cache_version(o);
     r->offset = first;
     if (status == 304 || status == 416 || status == 204) {
         r->end = r->offset;

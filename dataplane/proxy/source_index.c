@@ -63,6 +63,11 @@ static void on_get(void *ctx, const struct dht_result *result, struct now now)
         f->named = f->candidates > 0;
         f->teller = result->teller;
     }
+    if (f->part && !f->part_named && !f->candidates) { /* nobody has the whole */
+        slice_name(f);
+        index_get(f, now);
+        return;
+    }
     index_put(f, now);
 }
 
@@ -178,6 +183,18 @@ static void on_renewed(void *ctx, const struct dht_result *result, struct now no
     (void)ctx, (void)result, (void)now;
 }
 
+void index_move(struct fill *f, const struct dht_id *key)
+{
+    struct proxy *p = f->proxy;
+    bool named = f->put_us && !f->removed;
+    if (named)
+        dht_remove(p->parts.asker, &f->key, DHT_ALL_LEVELS, p->now);
+    f->key = *key;
+    if (named)
+        dht_put(p->parts.asker, &f->key, DHT_ALL_LEVELS, p->policy->short_ttl_ms, on_renewed, NULL,
+                p->now);
+}
+
 /* Others must find us before we fetch, also when we fetch from a peer: this makes the tree. Only
  * who knows of no holder waits for the reply. */
 void index_put(struct fill *f, struct now now)
@@ -185,6 +202,7 @@ void index_put(struct fill *f, struct now now)
     struct proxy *p = f->proxy;
     uint32_t ttl = p->policy->short_ttl_ms;
     bool wait = true;
+    slice_name(f);
     if (f->purged) { /* those who have it get the rest; nobody else is to find it */
         f->state = FILL_PUT;
         source_begin(f, now);

@@ -32,25 +32,28 @@ void url_split(const char *url, size_t len, struct url_parts *out)
 static void write_conditions(const struct fill *f, struct head_writer *w)
 {
     size_t len;
-    uint64_t have = fill_taken(f);
+    char range[64];
+    struct head_writer rw = {range, 0, sizeof(range), false};
     const struct cache_object *o = f->object ? f->object : f->stale;
+    bool ranged = slice_write_range(f, &rw);
+    if (ranged)
+        head_printf(w, "Range: %.*s\r\n", (int)rw.len, range);
     if (!o)
         return;
     const char *head = cache_head(o, &len);
     struct http_text etag = head_field(head, len, "ETag");
     struct http_text modified = head_field(head, len, "Last-Modified");
     if (f->object) {
-        if (have == 0)
-            return;
         if (f->weakened)
             etag.p += 2, etag.len -= 2; /* W/ */
         /* If-Range (RFC 9110 13.1.5): the whole anew if it has changed */
         struct http_text v = etag.len && etag.p[0] == '"' ? etag : modified;
-        head_printf(w, "Range: bytes=%llu-\r\nIf-Range: %.*s\r\n", (unsigned long long)have,
-                    (int)v.len, v.p);
+        if (ranged)
+            head_printf(w, "If-Range: %.*s\r\n", (int)v.len, v.p);
         return;
     }
-    if (cache_meta(o)->status != 200 || cache_state(o) != CACHE_COMPLETE)
+    if ((cache_meta(o)->status != 200 && cache_meta(o)->status != 206) ||
+        cache_state(o) != CACHE_COMPLETE)
         return;
     if (etag.len)
         head_printf(w, "If-None-Match: %.*s\r\n", (int)etag.len, etag.p);

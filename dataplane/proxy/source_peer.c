@@ -17,15 +17,13 @@ static void write_host(const struct proxy *p, struct head_writer *w, const struc
 bool peer_start(struct fill *f, struct candidate *c, struct now now)
 {
     struct proxy *p = f->proxy;
-    char head[HTTP_URL_MAX + 4096], range[48], line[PEER_FIELD_MAX];
+    char head[HTTP_URL_MAX + 4096], range[64], line[PEER_FIELD_MAX];
     struct head_writer w = {head, 0, sizeof(head), false};
     struct head_writer rw = {range, 0, sizeof(range), false};
     struct url_parts url;
-    uint64_t have = fill_taken(f);
 
     url_split(f->url, f->url_len, &url);
-    if (have)
-        head_printf(&rw, "bytes=%llu-", (unsigned long long)have);
+    bool ranged = slice_write_range(f, &rw);
     struct peer_field field = {.node = p->config.node_id, .nonce = rng_u64(&p->rng)};
     struct peer_claim claim = {
         .method = "GET", .url = {f->url, f->url_len}, .range = {range, (uint32_t)rw.len}};
@@ -40,7 +38,7 @@ bool peer_start(struct fill *f, struct candidate *c, struct now now)
                 p->config.node_name);
     head_write(&w, line, peer_field_write(&field, line, sizeof(line)));
     vary_write_fields(f, &w);
-    if (have)
+    if (ranged)
         head_printf(&w, "Range: %.*s\r\n", (int)rw.len, range);
     head_write(&w, "\r\n", 2);
     if (w.bad)

@@ -30,14 +30,7 @@ void transfer_end(struct proxy *p, struct request *r, struct now now)
 /* Never a truncated body that looks whole. */
 static void transfer_break(struct proxy *p, struct request *r, struct now now)
 {
-    struct http_conn *c = r->conn;
-    if (!r->head_sent) {
-        respond_status(p, r, r->peer ? 504 : 502, "the source broke off", now);
-        return;
-    }
-    counter_inc(&p->counters.proxy_aborted_total);
-    request_over(p, r);
-    http_respond_abort(c);
+    respond_status(p, r, r->peer ? 504 : 502, "the source broke off", now);
 }
 
 /* A checksum is wrong: the owner drops the object. */
@@ -73,59 +66,95 @@ static bool transfer_span(struct proxy *p, struct request *r, struct cache_span 
     return true;
 }
 
-void transfer_run(struct proxy *p, struct request *r, struct now now)
+/* Is this a slice, and the next byte behind it? */
+static bool slice_over(const struct request *r, const struct cache_object *o)
+{
+    return cache_meta(o)->status == 206 && r->offset >= r->base + (uint64_t)cache_length(o);
+}
+
+/* Sends what there is of the object. True: it is out, and the response goes on with another. */
+static bool transfer_object(struct proxy *p, struct request *r, struct now now)
 {
     const struct cache_object *o = r->grip->object;
-    if (!r->head_sent) {
-        if (cache_state(o) == CACHE_FAILED) {
-            transfer_break(p, r, now);
-            return;
-        }
-        if (!respond_object_head(p, r, o, now))
-            return; /* at writable */
-        r->head_sent = true;
-    }
+    if (r->sliced)
+        slice_ahead(p, r);
     while (r->offset != r->end) {
         bool damaged = false;
         enum cache_state state = cache_state(o); /* before the bytes: then they are final too */
+        uint64_t at = r->offset - r->base;
         struct cache_span span =
-            r->verified ? cache_bytes_verified(o, r->offset, &damaged) : cache_bytes(o, r->offset);
+            r->verified ? cache_bytes_verified(o, at, &damaged) : cache_bytes(o, at);
         if (damaged) {
             transfer_damaged(p, r, now);
-            return;
+            return false;
         }
         if (state == CACHE_FAILED) { /* no byte more of what is damaged */
             transfer_break(p, r, now);
-            return;
+            return false;
         }
         if (span.len) {
             if (!transfer_span(p, r, span))
-                return; /* at writable */
+                return false; /* at writable */
             continue;
         }
         if (state == CACHE_COMPLETE && r->end == UINT64_MAX &&
             (int64_t)r->offset == cache_length(o))
             break;
+        if (slice_over(r, o))
+            return true;
         if (state != CACHE_FILLING) {
             transfer_break(p, r, now);
-            return;
+            return false;
         }
         grip_wait(p, r->grip, r);
         alarm_set(p, &r->alarm, now.mono_us + PROXY_STALL_US);
-        return;
+        return false;
     }
     transfer_end(p, r, now);
+    return false;
+}
+
+/* False: no room for a head now, or the object is broken. */
+static bool transfer_head(struct proxy *p, struct request *r, struct now now)
+{
+    const struct cache_object *o = r->grip->object;
+    if (cache_state(o) == CACHE_FAILED) {
+        transfer_break(p, r, now);
+        return false;
+    }
+    r->head_sent = respond_object_head(p, r, o, now);
+    return r->head_sent; /* at writable */
+}
+
+void transfer_run(struct proxy *p, struct request *r, struct now now)
+{
+    if (!r->head_sent && !transfer_head(p, r, now))
+        return;
+    while (transfer_object(p, r, now) && slice_next(p, r, now))
+        ;
+}
+
+bool transfer_take(struct proxy *p, struct request *r, const struct cache_object *o, struct now now)
+{
+    struct slice slice;
+    if (r->head_sent && cache_version(o) != r->version) { /* never a body of two versions */
+        respond_break(p, r);
+        return false;
+    }
+    r->grip = grip_take(p, o);
+    if (!r->grip) {
+        respond_status(p, r, 503, "too many objects in flight; try again", now);
+        return false;
+    }
+    alarm_stop(p, &r->alarm);
+    r->state = REQUEST_SENDING;
+    r->base = slice_read(o, &slice) ? slice.first : 0;
+    return true;
 }
 
 void transfer_start(struct proxy *p, struct request *r, const struct cache_object *o,
                     struct now now)
 {
-    r->grip = grip_take(p, o);
-    if (!r->grip) {
-        respond_status(p, r, 503, "too many objects in flight; try again", now);
-        return;
-    }
-    alarm_stop(p, &r->alarm);
-    r->state = REQUEST_SENDING;
-    transfer_run(p, r, now);
+    if (transfer_take(p, r, o, now))
+        transfer_run(p, r, now);
 }

@@ -76,6 +76,10 @@ static bool request_values(const struct request *r, const struct cache_vary *v, 
     struct http_head h;
     struct cache_name name;
     bool present;
+    if (v->total) {
+        slice_write_value(out, r->slice);
+        return !out->bad;
+    }
     if (!parse_kept(r, text, sizeof(text), &h))
         return false;
     for (size_t at = 0; cache_vary_next(v, &at, &name);) {
@@ -99,9 +103,15 @@ bool vary_key(struct request *r, const struct cache_vary *v)
 {
     size_t room = values_room(r->url_len);
     struct writer w = writer_of(r->url + r->url_len, room);
+    r->varies = r->sliced = false;
+    if (v->names == 0)
+        return true;
+    if (v->total && !slice_select(r, v))
+        return false;
     r->varies = request_values(r, v, &w);
     if (!r->varies)
         return false;
+    r->sliced = v->total > 0;
     r->values_len = (uint16_t)(room - writer_left(&w));
     cache_variant_begin(r->prefix, r->url_len, v->nonce);
     return true;
@@ -186,6 +196,10 @@ static void fill_values(const struct fill *f, const struct cache_vary *v, struct
 {
     char room[PROXY_REQUEST_HEAD];
     struct cache_name name;
+    if (v->total) {
+        slice_write_value(out, f->base / PROXY_SLICE_BYTES);
+        return;
+    }
     for (size_t at = 0; cache_vary_next(v, &at, &name);) {
         struct cache_value value = fill_value(f, &name, room);
         cache_value_write(out, &name, value.present ? value.p : NULL, value.len);
@@ -197,6 +211,8 @@ void vary_write_fields(const struct fill *f, struct head_writer *w)
     struct cache_name name;
     struct cache_value value;
     size_t at = 0, i = 0;
+    if (f->vary.total) /* a slice's number is no field */
+        return;
     while (cache_vary_next(&f->vary, &at, &name) &&
            cache_value_next(f->url + f->url_len, f->values_len, &i, &value))
         if (value.present)
@@ -352,7 +368,7 @@ static bool rekey(struct fill *f, const struct cache_vary *v)
     memcpy(f->url + f->url_len, values, f->values_len);
     cache_variant_begin(f->prefix, f->url_len, v->nonce);
     f->vary = *v;
-    f->varies = true;
+    f->varies = v->names > 0;
     struct http_text key = fill_key(f);
     f->hash = cache_hash(p->cache, key.p, key.len);
     if (f->stale) /* of the other key: here it confirms nothing */
@@ -379,13 +395,27 @@ static void sort_waiting(struct fill *f)
             r->o.next = NULL;
             *tail = r;
             tail = &r->o.next;
-        } else if (r->varies) {
+        } else if (key.len) {
             counter_inc(&p->counters.proxy_vary_again_total);
             fill_answer(f, r, PROXY_AGAIN, 0);
         } else {
             fill_answer(f, r, r->peer ? PROXY_FAILED : PROXY_RELEASE, r->peer ? 504 : 0);
         }
     }
+}
+
+/* Are these names among those, and what they are names of the same? */
+static bool is_within(const struct cache_vary *v, const struct cache_vary *of)
+{
+    return v->version == of->version && v->total == of->total && cache_vary_within(v, of);
+}
+
+/* The names of slices are theirs alone: what does not vary is parts of one representation, and what
+ * is whole is not in slices. */
+static void join(struct cache_vary *v, const struct cache_vary *others)
+{
+    if (!v->total && !others->total)
+        cache_vary_join(v, others);
 }
 
 /* By what the answer is to be found: its own names, those that are known, and those of the fill.
@@ -396,20 +426,20 @@ static bool choose_names(struct fill *f, struct cache_vary *v, bool *stands)
     struct cache_vary known;
     *v = f->said;
     if (f->varies)
-        cache_vary_join(v, &f->vary);
+        join(v, &f->vary);
     *stands = !f->purged && vary_names(p, (struct http_text){f->url, f->url_len}, &known);
-    if (*stands && cache_vary_within(v, &known)) {
+    if (*stands && is_within(v, &known)) {
         v->nonce = known.nonce;
-        cache_vary_join(v, &known);
+        join(v, &known);
     } else {
         if (*stands)
-            cache_vary_join(v, &known);
+            join(v, &known);
         *stands = false;
         /* the one that stood when the fill began is gone, and may come back */
-        bool same = f->varies && cache_vary_within(v, &f->vary);
-        v->nonce = same ? f->vary.nonce : rng_u64(&p->rng) | 1;
+        bool same = f->varies && is_within(v, &f->vary);
+        v->nonce = v->names == 0 ? 0 : same ? f->vary.nonce : rng_u64(&p->rng) | 1;
     }
-    return f->varies ? v->nonce == f->vary.nonce : v->names == 0;
+    return v->nonce == (f->varies ? f->vary.nonce : 0);
 }
 
 enum vary_end vary_settle(struct fill *f, struct now now)
@@ -432,8 +462,8 @@ enum vary_end vary_settle(struct fill *f, struct now now)
     if (waited && !f->waiting)
         return VARY_NOBODY;
     const struct cache_object *primary = lookup(p, (struct http_text){f->url, f->url_len});
-    if (!f->purged && primary && cache_siblings(p->cache, primary) >= CACHE_VARIANTS &&
-        !lookup(p, fill_key(f))) {
+    if (!f->purged && primary && !f->vary.total &&
+        cache_siblings(p->cache, primary) >= CACHE_VARIANTS && !lookup(p, fill_key(f))) {
         counter_inc(&p->counters.proxy_variants_full_total);
         return VARY_NOT_STORED;
     }

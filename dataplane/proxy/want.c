@@ -29,12 +29,20 @@ void want_behind(struct proxy *p, struct request *r, const struct cache_object *
               &(struct proxy_note){.request = r, .object = seen});
 }
 
+void want_ahead(struct proxy *p, struct request *r)
+{
+    r->owned = true;
+    post_send(p, &r->post, r->owner, PROXY_BEHIND, 0, &(struct proxy_note){.request = r});
+}
+
 static void on_ready(struct proxy *p, struct request *r, const struct proxy_note *n, struct now now)
 {
     bool wanted = r->state == REQUEST_WAITING;
-    r->source = n->source; /* and r->hash may be a variant's by now */
-    r->collapsed = n->collapsed;
-    r->stale = n->stale;
+    if (!r->head_sent) { /* and r->hash may be a variant's by now */
+        r->source = n->source;
+        r->collapsed = n->collapsed;
+        r->stale = n->stale;
+    }
     r->path_known = true;
     r->path_len = r->o.path_len;
     /* our pin first: O may let go of its own after GOT */
@@ -94,6 +102,9 @@ static void on_answer(struct proxy *p, const struct message *m, struct request *
         break;
     case PROXY_RELEASE:
         pass_start(p, r, now);
+        break;
+    case PROXY_DONE: /* of what was asked for while the slice before was sent */
+        slice_go_on(p, r, now);
         break;
     default: /* FAILED; PASS_END before a head */
         respond_status(p, r, m->type == PROXY_FAILED ? m->tag : 502,
@@ -191,11 +202,12 @@ static void on_behind(struct proxy *p, struct request *r, unsigned from,
     struct http_text key = request_key(r);
     struct cache_vary vary;
     const struct cache_object *o = cache_lookup_owner(p->cache, r->hash, key.p, key.len);
-    if (o && o == seen && !pass_known(p, r->hash, now) && vary_in_force(p, r, &vary) &&
+    if (o == seen && !pass_known(p, r->hash, now) && vary_in_force(p, r, &vary) &&
         !fill_find(p, r)) {
         struct fill *f = fill_new(p, r, &vary, now);
         if (f) {
-            counter_inc(&p->counters.proxy_behind_total);
+            counter_inc(seen ? &p->counters.proxy_behind_total
+                             : &p->counters.proxy_slices_ahead_total);
             source_begin(f, now);
         }
     }

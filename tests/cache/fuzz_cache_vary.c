@@ -50,6 +50,21 @@ static void list(const char *text, size_t len)
     names_hold(&again);
 }
 
+static void slices(const char *text, size_t len)
+{
+    struct cache_vary v, again;
+    char head[CACHE_VARY_STORED];
+    uint64_t total = 1;
+    memcpy(&total, text, len < sizeof(total) ? len : sizeof(total));
+    cache_vary_slices(&v, ~total, total ? total : 1);
+    v.nonce = total;
+    names_hold(&v);
+    size_t n = cache_vary_write(&v, head);
+    CHECK(cache_vary_read(&again, head, n) && again.version == v.version);
+    CHECK(again.total == v.total && again.nonce == v.nonce && cache_vary_within(&v, &again));
+    CHECK(!cache_vary_read(&again, head, n - 1));
+}
+
 static void value(const char *name, const char *text, size_t len)
 {
     char once[2048], twice[2048];
@@ -78,6 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     if (len)
         memcpy(text, data, len);
     list(text, len);
+    slices(text, len);
     value("accept-encoding", text, len);
     value("accept-language", text, len);
     value("accept", text, len);

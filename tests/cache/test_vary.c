@@ -93,6 +93,27 @@ Test(vary, a_primary_keeps_names_and_nonce)
     cr_assert_not(cache_vary_read(&out, "12345678a b,", 12));
 }
 
+Test(vary, a_primary_of_slices_keeps_version_and_length)
+{
+    char head[CACHE_VARY_STORED + 1];
+    struct cache_vary v, out, said = names(":slice, a");
+    struct cache_name name;
+    size_t at = 0;
+    cr_assert(said.any && said.names == 1, "no field has that name");
+    cache_vary_slices(&v, 77, 5u << 20);
+    v.nonce = 0x1122334455667788u;
+    size_t len = cache_vary_write(&v, head);
+    cr_assert(cache_vary_read(&out, head, len));
+    cr_assert(out.nonce == v.nonce && out.version == 77 && out.total == 5u << 20);
+    cr_assert(cache_vary_next(&out, &at, &name) && name.len == 6 &&
+              !cache_vary_next(&out, &at, &name));
+    head[len] = 0;
+    cr_assert_not(cache_vary_read(&out, head, len - 1));
+    cr_assert_not(cache_vary_read(&out, head, len + 1));
+    memset(head + len - 8, 0, 8);
+    cr_assert_not(cache_vary_read(&out, head, len), "of no length");
+}
+
 /* --- values (RFC 9111 4.1) ---------------------------------------------------------------- */
 
 /* What is between "\n=" and the end; "-": it is marked as absent. */

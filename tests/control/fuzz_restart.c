@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cursor.h"
+#include "cache/vary.h"
 #include "control/restart_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

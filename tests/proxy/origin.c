@@ -11,9 +11,9 @@ struct origin_conn {
     struct origin_conn *next;
     struct origin *origin;
     struct stream *s;
-    struct origin_file *file; /* being sent */
-    uint64_t at, end, sent, starts_us;
-    bool head_sent, ranged, head_only, not_modified, cut, ended;
+    struct origin_file *file;                /* being sent */
+    uint64_t at, end, sent, starts_us, salt; /* of the file when it was asked for */
+    bool head_sent, ranged, head_only, not_modified, unsatisfied, cut, ended;
     enum http_framing taking; /* a request's body comes */
     struct origin_file *into;
     uint64_t to_take, taken;
@@ -83,16 +83,25 @@ static void answer(struct origin_conn *c, const struct http_head *h, const char 
     f->requests++;
     snprintf(f->last_request, sizeof(f->last_request), "%.*s", (int)h->head_len, text);
     c->file = f;
+    c->salt = f->salt;
     c->at = 0;
     c->end = f->length;
     c->sent = 0;
-    c->head_sent = c->ranged = false;
+    c->head_sent = c->ranged = c->unsatisfied = false;
+    f->last_range[0] = 0;
     c->head_only = h->method == HTTP_HEAD_METHOD;
     c->not_modified = is_none_match(h, f->etag);
     c->starts_us = now.mono_us + f->delay_ms * 1000;
-    if (range && !f->no_range &&
-        (!if_range || f->any_range || field_is(h, HTTP_IF_RANGE, f->etag)) &&
-        http_range(range->value, f->length, &first, &last) == HTTP_RANGE_OK) {
+    enum http_range what = HTTP_RANGE_NONE;
+    if (range && !f->no_range && (!if_range || f->any_range || field_is(h, HTTP_IF_RANGE, f->etag)))
+        what = http_range(range->value, f->length, &first, &last);
+    if (range)
+        snprintf(f->last_range, sizeof(f->last_range), "%.*s", (int)range->value.len,
+                 range->value.p);
+    c->unsatisfied = what == HTTP_RANGE_UNSATISFIABLE;
+    if (c->unsatisfied)
+        c->end = 0;
+    if (what == HTTP_RANGE_OK) {
         c->at = first;
         c->end = last + 1;
         if (f->chunked && c->end - c->at > PART) /* one that answers by parts, as it may */
@@ -165,12 +174,18 @@ static size_t on_received(struct stream *s, const uint8_t *data, size_t len, str
 static void send_head(struct origin_conn *c, struct now now)
 {
     struct origin_file *f = c->file;
-    char date[30], length[128] = "", etag[128] = "";
+    char date[30], length[192] = "", etag[128] = "";
     http_date_write(now.wall_s, date);
     if (f->etag)
         snprintf(etag, sizeof(etag), "ETag: %s\r\n", f->etag);
     if (c->not_modified) {
         c->end = c->at;
+    } else if (c->unsatisfied) {
+        snprintf(length, sizeof(length), "Content-Range: bytes */%llu\r\nContent-Length: 0\r\n",
+                 (unsigned long long)f->length);
+    } else if (c->ranged && f->says_range) {
+        snprintf(length, sizeof(length), "%sContent-Length: %llu\r\n", f->says_range,
+                 (unsigned long long)(c->end - c->at));
     } else if (c->ranged) {
         snprintf(length, sizeof(length),
                  "Content-Range: bytes %llu-%llu/%llu\r\nContent-Length: %llu\r\n",
@@ -182,9 +197,10 @@ static void send_head(struct origin_conn *c, struct now now)
         snprintf(length, sizeof(length), "Content-Length: %llu\r\n", (unsigned long long)f->length);
     }
     int n = snprintf(c->head, sizeof(c->head), "HTTP/1.1 %u X\r\nDate: %s\r\n%s%s%s\r\n",
-                     c->not_modified ? 304
-                     : c->ranged     ? 206
-                                     : f->status,
+                     c->not_modified  ? 304
+                     : c->unsatisfied ? 416
+                     : c->ranged      ? 206
+                                      : f->status,
                      date, etag, f->fields, length);
     stream_copy(c->s, c->head, (size_t)n);
     c->head_sent = true;
@@ -205,7 +221,7 @@ static void send_body(struct origin_conn *c, struct now now)
         if (c->cut && f->mode != ORIGIN_LONG && c->sent + n > f->cut)
             n = f->cut - c->sent;
         for (uint64_t i = 0; i < n; i++)
-            data[i] = origin_byte(f->salt, c->at + i);
+            data[i] = origin_byte(c->salt, c->at + i);
         if (n && f->chunked && !c->ranged)
             stream_copy(c->s, size, (size_t)snprintf(size, sizeof(size), "%x\r\n", (unsigned)n));
         stream_copy(c->s, data, n);
@@ -221,7 +237,7 @@ static void send_body(struct origin_conn *c, struct now now)
     }
     if (c->at < c->end)
         return;
-    if (f->chunked && !c->ranged && !c->not_modified && !c->head_only)
+    if (f->chunked && !c->ranged && !c->unsatisfied && !c->not_modified && !c->head_only)
         stream_copy(c->s, "0\r\n\r\n", 5);
     if (c->cut && f->mode == ORIGIN_LONG)
         stream_copy(c->s, "more than was said", 18);

@@ -27,10 +27,12 @@ struct origin_file {
     unsigned rate; /* bytes a millisecond, 0: as fast as it goes */
     unsigned delay_ms;
     bool chunked, no_range;
-    bool early;     /* answers before a request's body has come */
-    bool any_range; /* also of another version than If-Range says */
+    bool early;             /* answers before a request's body has come */
+    bool any_range;         /* also of another version than If-Range says */
+    const char *says_range; /* instead of a part's Content-Range */
     /* counted */
     unsigned requests, ranged, not_modified, heads;
+    char last_range[64];
     char last_request[2048];
     uint64_t body_bytes, bodies; /* of requests: those that came whole */
     uint64_t body_wrong;         /* bytes that are not origin_byte(salt, i) */

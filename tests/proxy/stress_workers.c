@@ -21,7 +21,8 @@
 #define WORKERS 2
 #define CLIENTS 24
 #define SLEEPY  6 /* of them, who take nothing for a while: what is purged meanwhile is let go */
-#define FILES   12
+#define SMALL   12
+#define FILES   14 /* the others are kept in slices */
 #define RING    512
 #define CACHE   (8u << 20)
 
@@ -33,6 +34,8 @@ struct visitor {
     char *data;
     size_t len;
     unsigned file;
+    uint64_t first; /* of its range; UINT64_MAX: it has none */
+    uint64_t last;
     bool other;        /* asks for the other variant of those files that vary */
     size_t leave_at;   /* bytes after which it leaves; 0: it stays */
     uint64_t awake_us; /* until then it takes nothing */
@@ -73,12 +76,12 @@ static struct now time_now(void)
 
 static uint64_t file_length(unsigned i)
 {
-    return 100ull << i; /* 100 bytes to 200 KiB */
+    return i < SMALL ? 100ull << i : 2500000 + i; /* 100 bytes to 200 KiB, 2.5 MB */
 }
 
 static bool varies(unsigned i)
 {
-    return i % 3 == 1;
+    return i % 3 == 1 && i < SMALL;
 }
 
 static bool post(void *ctx, unsigned worker, const struct message *m)
@@ -143,15 +146,17 @@ static void judge(struct visitor *v)
         return;
     }
     size_t body = v->len - h.head_len;
-    if (h.status != 200) {
+    bool part = h.status == 206 && v->first != UINT64_MAX;
+    if (h.status != 200 && !part) {
         s->busy++;
     } else if (h.framing != HTTP_BODY_LENGTH || body != h.content_length) {
         s->broken++;
     } else {
-        bool right = body == file_length(v->file);
+        uint64_t from = part ? v->first : 0;
+        bool right = body == (part ? v->last - v->first + 1 : file_length(v->file));
         uint64_t salt = v->file + (v->other && varies(v->file) ? FILES : 0);
         for (size_t i = 0; right && i < body; i++)
-            right = (uint8_t)v->data[h.head_len + i] == origin_byte(salt, i);
+            right = (uint8_t)v->data[h.head_len + i] == origin_byte(salt, from + i);
         right ? s->good++ : s->wrong++;
     }
 }
@@ -170,9 +175,23 @@ static void on_closed(struct stream *st, enum stream_end why, struct now now)
 static const struct stream_events events = {on_nothing, on_received, on_nothing,
                                             on_eof,     on_closed,   NULL};
 
+/* A part of the file, mostly of a large one. */
+static void choose_range(struct side *s, struct visitor *v, char *out, size_t room)
+{
+    uint32_t length = (uint32_t)file_length(v->file);
+    v->first = UINT64_MAX;
+    out[0] = 0;
+    if (rng_below(&s->rng, 8) < (v->file < SMALL ? 7 : 1))
+        return;
+    v->first = rng_below(&s->rng, length);
+    v->last = v->first + rng_below(&s->rng, (length - (uint32_t)v->first) / 4 + 1);
+    snprintf(out, room, "Range: bytes=%llu-%llu\r\n", (unsigned long long)v->first,
+             (unsigned long long)v->last);
+}
+
 static void visit(struct side *s, struct visitor *v, struct now now)
 {
-    char request[256];
+    char request[256], range[64];
     struct endpoint e = {addr_v4(0x0a010001), 80};
     v->side = s;
     v->file = rng_below(&s->rng, FILES);
@@ -186,9 +205,10 @@ static void visit(struct side *s, struct visitor *v, struct now now)
     v->pipe->next = s->pipes;
     s->pipes = v->pipe;
     http_server_accept(s->server, &v->pipe->b.s, now);
+    choose_range(s, v, range, sizeof(range));
     int n = snprintf(request, sizeof(request),
-                     "GET %s HTTP/1.1\r\nHost: www.site.test\r\nConnection: close\r\n%s%s\r\n",
-                     path[v->file], v->other ? "kind: other\r\n" : "",
+                     "GET %s HTTP/1.1\r\nHost: www.site.test\r\nConnection: close\r\n%s%s%s\r\n",
+                     path[v->file], v->other ? "kind: other\r\n" : "", range,
                      rng_below(&s->rng, 16) ? "" : "Cache-Control: no-cache\r\n");
     stream_copy(&v->pipe->a.s, request, (size_t)n);
 }
@@ -316,7 +336,7 @@ static void make_side(unsigned i, uint64_t seed)
         struct origin_file file = {.path = path[f],
                                    .length = file_length(f),
                                    .salt = f,
-                                   .etag = f % 2 ? "\"1\"" : NULL,
+                                   .etag = f % 2 || f >= SMALL ? "\"1\"" : NULL,
                                    .rate = f % 3 ? 0 : 20000,
                                    .fields = varies(f) ? also[f % 4] : says[f % 4]};
         struct origin_file other = file;
@@ -407,7 +427,7 @@ int main(int argc, char **argv)
     unsigned seconds = argc > 1 ? (unsigned)atoi(argv[1]) : 2;
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 20261123;
     pthread_t thread[WORKERS];
-    uint64_t good = 0, wrong = 0, left = 0, busy = 0, held = 0, let_go = 0;
+    uint64_t good = 0, wrong = 0, left = 0, busy = 0, held = 0, let_go = 0, slices = 0;
     make_world(seed);
     for (unsigned i = 0; i < WORKERS; i++)
         pthread_create(&thread[i], NULL, run, &side[i]);
@@ -424,6 +444,7 @@ int main(int argc, char **argv)
         let_go += counter_read(&c->proxy_let_go_copied_total) +
                   counter_read(&c->proxy_let_go_resumed_total) +
                   counter_read(&c->proxy_let_go_cut_total);
+        slices += counter_read(&c->proxy_slices_total);
         held += counter_read(&cache_counters(cache, i)->cache_held_objects) -
                 counter_read(&cache_counters(cache, i)->cache_objects);
         close_side(&side[i]);
@@ -433,11 +454,10 @@ int main(int argc, char **argv)
     cache_destroy(cache);
     free(qsbr);
     free(memory);
-    printf(
-        "seed %llu: %llu right, %llu wrong, %llu refused, %llu let go, %llu in flight at the end, "
-        "%llu pinned\n",
-        (unsigned long long)seed, (unsigned long long)good, (unsigned long long)wrong,
-        (unsigned long long)busy, (unsigned long long)let_go, (unsigned long long)left,
-        (unsigned long long)held);
-    return good > 100 && wrong == 0 && left == 0 && held == 0 ? 0 : 1;
+    printf("seed %llu: %llu right, %llu wrong, %llu refused, %llu let go, %llu slices, "
+           "%llu in flight at the end, %llu pinned\n",
+           (unsigned long long)seed, (unsigned long long)good, (unsigned long long)wrong,
+           (unsigned long long)busy, (unsigned long long)let_go, (unsigned long long)slices,
+           (unsigned long long)left, (unsigned long long)held);
+    return good > 100 && slices > 0 && wrong == 0 && left == 0 && held == 0 ? 0 : 1;
 }

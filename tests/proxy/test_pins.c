@@ -313,3 +313,26 @@ Test(one, what_is_queued_whole_is_copied)
     }
     client_free(&slow);
 }
+
+/* Of a slice the rest of the response is fetched, not of the slice alone. */
+Test(pins, a_slow_reader_of_a_slice_that_was_let_go_gets_all_that_he_wanted)
+{
+    struct client slow;
+    struct origin_file *f = page("/slices", 6 * MIB, "\"1\"");
+    uint64_t token;
+    const struct cache_purge all = {.kind = CACHE_PURGE_ALL};
+    client_get(&w, &slow, 0, 0, HOST, "/slices", "Range: bytes=1048576-4194303\r\n");
+    cr_assert(client_wait(&slow, 2000));
+    client_free(&slow);
+    client_get(&w, &slow, 0, 0, HOST, "/slices", "Range: bytes=1048586-4194303\r\n");
+    slow.paused = true;
+    world_run(&w, 20);
+    cr_assert_eq(cache_purge(w.node[0].cache, &all, &token), CACHE_PURGE_TAKEN);
+    unsigned before = f->requests;
+    run_slowly(&slow, 20000);
+    slow.paused = false;
+    cr_assert(client_parse(&slow) && client_body_is(&slow, 3, 1048586, 3 * MIB - 10));
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_let_go_resumed_total), 1);
+    cr_assert_eq(f->requests, before + 1);
+    client_free(&slow);
+}
