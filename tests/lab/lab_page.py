@@ -39,6 +39,21 @@ def purge_all(s, files):
         s.expect(r["ok"] is False and r["status"] == 2 and why in r["error"], f"{words}: {r}")
 
 
+def seeks(s, film):
+    """A part of what nobody has costs the slices that it lies in, once for all nodes."""
+    part = film[5000000:6500001]
+    for node in (1, 2, 3):
+        status, body, _ = s.curl("c1", node, "/film", "-r", "5000000-6500000")
+        s.expect(status == 206 and body == part, f"n{node} a seek: {status}, {len(body)} bytes")
+    asked = [x["range"] for x in s.lab.origin_log() if x["path"] == "/film"]
+    s.expect(asked == [f"bytes={i << 20}-{((i + 1) << 20) - 1}" for i in (4, 5, 6)],
+             f"three slices in all: {asked}")
+    status, body, _ = s.curl("c1", 1, "/film")
+    asked = [x for x in s.lab.origin_log() if x["path"] == "/film"]
+    s.expect(status == 200 and body == film and len(asked) == 8,
+             f"all of it: {status}, each of 8 slices asked for once: {len(asked)}")
+
+
 def compressed(s, page):
     """Once, for all nodes and all who accept it; as it is for the others."""
     sizes = []
@@ -64,7 +79,8 @@ def story(s):
              "/5m": s.rng.randbytes(5 << 20), "/empty": b""}
     page = b"<p>the same words again and again</p>" * 3000
     lab.router()
-    lab.origin({**files, "/page.html": page})
+    film = s.rng.randbytes(8 << 20)
+    lab.origin({**files, "/page.html": page, "/film": film})
     lab.client(1, 1)
     lab.node(1, workers=1)
     lab.node(2, workers=2)
@@ -104,6 +120,7 @@ def story(s):
     s.expect(r.get("ok") is False and "not in" in r["error"], f"and again: {r}")
     purge_all(s, files)
     compressed(s, page)
+    seeks(s, film)
     lab.nodes[1].terminate()
     s.expect(lab.nodes[1].wait(15) == 0, f"SIGTERM: status {lab.nodes[1].returncode}")
 
