@@ -13,6 +13,8 @@
 #include "dataplane/tcp/tcp_conn.h"
 
 #define PROGRESS_MS      20000u
+#define SILENT_RETRIES   4u     /* in a row: no answer for 3 s at the least */
+#define SILENT_MS        5000u  /* until one that was silent is looked at again */
 #define KEEPALIVE_GAP_MS 75000u /* between questions that have no answer */
 #define KEEPALIVE_TRIES  9u
 
@@ -73,11 +75,26 @@ static bool due(const struct tcp_engine *e, uint32_t at_ms)
     return (int32_t)(e->now_ms - at_ms) >= 0;
 }
 
-/* A peer that does not answer at all is the retransmission timer's. */
 static bool crawls(const struct tcp_engine *e, const struct tcp_conn *c)
 {
     uint64_t least = (uint64_t)e->config.floor_bytes_s * PROGRESS_MS / 1000;
-    return c->retries == 0 && c->snd_una - c->tx->progress_una < least;
+    return c->snd_una - c->tx->progress_una < least;
+}
+
+/* The round is over: whether the connection is, too. A peer that does not answer at all is the
+ * retransmission timer's, and has some time to catch up once it is back; a retry or two are not
+ * silence, or who loses a packet when he is looked at could stay. */
+static bool progress_over(const struct tcp_engine *e, struct tcp_conn *c)
+{
+    if (!crawls(e, c)) {
+        tcp_stay_queue(e, c);
+        return false;
+    }
+    if (c->retries >= SILENT_RETRIES) {
+        c->tx->progress_ms = e->now_ms + SILENT_MS;
+        return false;
+    }
+    return true;
 }
 
 bool tcp_stay_fire(struct tcp_engine *e, struct tcp_conn *c)
@@ -85,10 +102,9 @@ bool tcp_stay_fire(struct tcp_engine *e, struct tcp_conn *c)
     uint32_t idle = idle_limit_ms(e, c);
     bool over = idle && due(e, c->active_ms + idle);
     if (!over && watched(e, c) && due(e, c->tx->progress_ms)) {
-        over = crawls(e, c);
+        over = progress_over(e, c);
         if (over)
             counter_inc(&e->counters.tcp_slow_reader_total);
-        tcp_stay_queue(e, c);
     }
     if (!over && keeps_alive(e, c) && due(e, keepalive_ms(e, c))) {
         over = c->keepalives >= KEEPALIVE_TRIES;

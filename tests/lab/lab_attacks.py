@@ -335,7 +335,7 @@ class Readers:
     def __init__(self, a):
         self.a, self.before, self.start = a, a.stats(), time.time()
         self.readers = [a.script("a1", READERS, address, own, HOST, BIG, str(self.STILL),
-                                 str(self.SLOW), str(self.FAIR), str(READER_ROUND + 4))
+                                 str(self.SLOW), str(self.FAIR), str(READER_ROUND + 10))
                         for address, own in ((Lab.node_v4(1), ATTACKER[0]),
                                              (Lab.node_v6(1), ATTACKER[1]))]
         for p in self.readers:
