@@ -221,6 +221,11 @@ static bool not_a_slice(struct fill *f, const struct http_head *h, const struct 
         source_failed(f, 502, now);
         return false;
     }
+    if (!f->waiting) { /* it was fetched ahead: the whole is for who asks for it */
+        index_withdraw(f, now);
+        fill_end(f);
+        return false;
+    }
     if (h->status == 416 && !f->varies) /* and the others may want something else */
         return release(f, h->status, false, now);
     if (s && s->total > 0 && (uint64_t)s->total > cache_object_limit(f->proxy->cache))
@@ -395,6 +400,12 @@ static bool slice_head(struct fill *f, const struct http_head *h, struct now now
     }
     if (!v.storable)
         return release(f, h->status, true, now);
+    if (f->kind == SOURCE_PEER && f->varies &&
+        head_version(validators_of(h), s.total) != f->vary.version) {
+        /* the origin alone says what the URL's version is: or two that peers have take turns */
+        source_failed(f, 502, now);
+        return false;
+    }
     bool whole = s.first == 0 && s.last + 1 == (uint64_t)s.total;
     f->negotiated = coder_suits(f, h) && !f->said.any;
     if (!whole) {

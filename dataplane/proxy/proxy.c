@@ -56,7 +56,7 @@ static void on_evict(void *ctx, const struct cache_object *o)
         note_purged(p, o);
     uint64_t siblings = cache_siblings(p->cache, o);
     bool slice = cache_meta(o)->status == 206; /* which has a reference of its own */
-    refs_forget(p, o, slice || siblings == 1);
+    refs_forget(p, o, slice ? siblings > 0 : siblings == 1);
     if (cache_meta(o)->varies)
         forget_variants(p, o);
 }

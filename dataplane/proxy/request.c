@@ -81,14 +81,15 @@ static bool copy_text(struct http_text t, char *out, size_t room, uint32_t *len)
 }
 
 /* Conditions and range; what is longer than any sane one is ignored, which is always allowed
- * (RFC 9110 13.1, 14.2: a full response). */
+ * (RFC 9110 13.1, 14.2: a full response). A range is a GET's alone (14.2). */
 static void take_conditions(struct request *r, const struct http_head *h)
 {
     const struct http_field *f;
     uint32_t n;
-    if ((f = http_known(h, HTTP_RANGE)) && copy_text(f->value, r->range, sizeof(r->range), &n))
+    if (!r->head_only && (f = http_known(h, HTTP_RANGE)) &&
+        copy_text(f->value, r->range, sizeof(r->range), &n))
         r->range_len = (uint8_t)n;
-    if ((f = http_known(h, HTTP_IF_RANGE))) {
+    if (r->range_len && (f = http_known(h, HTTP_IF_RANGE))) {
         if (copy_text(f->value, r->if_range, sizeof(r->if_range), &n))
             r->if_range_len = (uint8_t)n;
         else

@@ -202,6 +202,7 @@ bool slice_next(struct proxy *p, struct request *r, struct now now)
     r->state = REQUEST_WAITING;
     r->tries = 0;
     r->waited = false;
+    r->asks.only_if_cached = false; /* too late for a 504 */
     return slice_take(p, r, now);
 }
 

@@ -313,3 +313,22 @@ Test(coder, a_cache_that_is_full_all_the_time)
     }
     cr_assert_gt(counter_read(&cache_counters(w.node[0].cache, 0)->cache_evicted_total), 10);
 }
+
+/* By its date two codings are the same, and parts of them do not fit together. */
+Test(coder, a_date_is_no_validator_of_a_coded_body)
+{
+    struct client c;
+    page((struct origin_file){.etag = "\"1\"",
+                              .fields = TEXT "Last-Modified: Tue, 14 Nov 2023 22:13:20 GMT\r\n"});
+    get(&c, 0, "/a", GZIP);
+    cr_assert_str_eq(client_field(&c, "ETag"), "W/\"1\"");
+    client_free(&c);
+    get(&c, 0, "/a", GZIP "Range: bytes=50-99\r\nIf-Range: Tue, 14 Nov 2023 22:13:20 GMT\r\n");
+    client_free(&c);
+    get(&c, 0, "/a", PLAIN);
+    client_free(&c);
+    cr_assert_eq(world_get(&w, &c, 0, "www.site.test", "/a",
+                           "Range: bytes=50-99\r\nIf-Range: Tue, 14 Nov 2023 22:13:20 GMT\r\n"),
+                 206);
+    client_free(&c);
+}

@@ -402,3 +402,34 @@ Test(slice, an_origin_whose_length_changes_with_each_answer)
     expect(1048600, 4000000);
     nothing_is_left();
 }
+
+/* RFC 9111 5.2.1.7 is kept for the head; a body whose rest is not here is fetched, not broken off.
+ */
+Test(slice, only_if_cached_of_a_part_whose_rest_is_not_here)
+{
+    struct client c;
+    large();
+    expect(MIB, MIB + 1);
+    cr_assert_eq(get(&c, "Cache-Control: only-if-cached\r\nRange: bytes=1048576-3000000\r\n"), 206);
+    cr_assert(client_body_is(&c, 9, MIB, 3000001 - MIB));
+    client_free(&c);
+    cr_assert_eq(get(&c, "Cache-Control: only-if-cached\r\nRange: bytes=4194304-4194305\r\n"), 504);
+    client_free(&c);
+    nothing_is_left();
+}
+
+/* RFC 9110 14.2 */
+Test(slice, a_range_is_a_gets_alone)
+{
+    struct client c;
+    large();
+    expect(MIB, MIB + 1);
+    client_send(&w, &c, 0, 1,
+                "HEAD /a HTTP/1.1\r\nHost: www.site.test\r\nRange: bytes=1048576-1048577\r\n\r\n");
+    client_wait(&c, 5000);
+    cr_assert_eq(c.head.status, 200);
+    cr_assert_str_eq(client_field(&c, "Content-Range"), "");
+    cr_assert_str_eq(client_field(&c, "Content-Length"), "5243003");
+    client_free(&c);
+    nothing_is_left();
+}

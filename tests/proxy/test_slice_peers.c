@@ -199,3 +199,56 @@ Test(slice_peers, a_node_that_dies_in_a_slice_is_noticed_by_nobody)
     client_free(&c);
     client_free(&crowd[0]);
 }
+
+/* A peer's slices are of the version before, and fresh by its own lifetime. */
+Test(slice_peers, versions_of_peers_and_of_the_origin_do_not_take_turns)
+{
+    struct client c;
+    struct origin_file *f = large();
+    unsigned whole = 0;
+    expect(0, MIB, 3 * MIB - 1, "detail=origin");
+    world_run(&w, 1000);
+    f->etag = "\"2\"";
+    f->salt = 10;
+    for (unsigned i = 0; i < 4; i++) {
+        world_get(&w, &c, 1, "www.site.test", "/a", "Range: bytes=1048576-4194400\r\n");
+        if (c.whole)
+            cr_assert(client_body_is(&c, 10, MIB, 4194401 - MIB));
+        whole += c.whole;
+        client_free(&c);
+        world_run(&w, 2000);
+    }
+    cr_assert_eq(whole, 3); /* the first met the next version on its way */
+    all_settled();
+}
+
+/* They have one name in the index, and the one that was purged goes when memory is short. */
+Test(slice_peers, a_purged_slice_does_not_withdraw_the_one_in_its_place)
+{
+    static const char url[] = "http://www.site.test/a";
+    static char path[30][8];
+    struct client c;
+    world_close(&w);
+    world_open_sized(&w, 2, 2, SEED, 12u << 20, 0, 0);
+    large();
+    expect(0, MIB, MIB + 1, "detail=origin");
+    world_run(&w, 100);
+    for (unsigned i = 0; i < 2; i++)
+        proxy_purge(w.node[0].worker[i].proxy, url, strlen(url), false, w.now);
+    expect(0, MIB, MIB + 1, "detail=origin");
+    for (unsigned i = 0; i < 5; i++) /* that it stays when memory is short */
+        expect(0, MIB, MIB + 1, "hit");
+    for (unsigned i = 0; i < 30; i++) {
+        snprintf(path[i], sizeof(path[i]), "/x%u", i);
+        origin_add(&w.origin[0], (struct origin_file){.path = path[i],
+                                                      .length = 700000,
+                                                      .salt = i,
+                                                      .fields = "Cache-Control: max-age=600\r\n"});
+        world_get(&w, &c, 0, "www.site.test", path[i], NULL);
+        client_free(&c);
+        world_run(&w, 50);
+    }
+    expect(0, MIB, MIB + 1, "hit");
+    world_run(&w, 1000);
+    expect(1, MIB, MIB + 1, "detail=peer");
+}
