@@ -126,6 +126,7 @@ void fill_answer(struct fill *f, struct request *r, uint16_t type, uint32_t tag)
         n.source = f->path_len ? SOURCE_PEER : SOURCE_ORIGIN;
         n.collapsed = r->o.joined;
         n.stale = f->old_copy;
+        n.refreshed = f->refreshed;
         f->unacked++;
     } else if (type == PROXY_RELEASE) {
         n.collapsed = tag != 0;

@@ -129,6 +129,7 @@ struct proxy_note {
     uint8_t source;    /* enum source_kind, of READY */
     uint8_t collapsed; /* READY: joined a fill that ran; RELEASE: remember it */
     uint8_t stale;     /* READY: this is an old copy, the source failed */
+    uint8_t refreshed; /* READY: our copy, which the origin has confirmed */
 };
 static_assert(sizeof(struct proxy_note) <= MESSAGE_BODY, "a note fits a message");
 
@@ -174,6 +175,17 @@ enum request_state {
 
 enum source_kind { SOURCE_NONE, SOURCE_INDEX, SOURCE_PEER, SOURCE_ORIGIN };
 
+/* Why a request is no hit (RFC 9211 2.2). */
+enum forward_why {
+    FORWARD_MISS,
+    FORWARD_VARY_MISS, /* there is a primary, but not its variant, */
+    FORWARD_PARTIAL,   /* or not its slice */
+    FORWARD_STALE,
+    FORWARD_REQUEST, /* asks for other than what is stored */
+    FORWARD_BYPASS,
+    FORWARD_METHOD,
+};
+
 struct request {
     struct request *next;   /* free list, burst */
     struct http_conn *conn; /* NULL: gone or answered */
@@ -212,9 +224,10 @@ struct request {
 
     /* sending, passing: R's */
     uint8_t tries;
-    uint8_t source; /* enum source_kind: where READY says it came from; SOURCE_NONE: a hit */
-    uint8_t why;    /* enum cache_reuse_reason of a hit that is `stale` */
-    bool collapsed, stale, waited, head_sent, verified, path_known;
+    uint8_t source;  /* enum source_kind: where READY says it came from; SOURCE_NONE: a hit */
+    uint8_t why;     /* enum cache_reuse_reason of a hit that is `stale` */
+    uint8_t forward; /* enum forward_why, of what is no hit */
+    bool collapsed, stale, refreshed, waited, head_sent, verified, path_known;
     bool vary_miss; /* there is a primary, but not its variant */
     bool alone;     /* variants are not told apart by what it says: it fetches for itself */
     uint8_t path_len;

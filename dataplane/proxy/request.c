@@ -531,6 +531,12 @@ static struct cache_reuse request_judge(const struct request *r, const struct ca
 static void request_fetch(struct proxy *p, struct request *r, const struct cache_object *o,
                           struct now now)
 {
+    if (o)
+        r->forward = cache_fresh(o, now) ? FORWARD_REQUEST : FORWARD_STALE;
+    if (r->asks.no_store)
+        r->forward = FORWARD_REQUEST;
+    else if (vary_is_secret(r))
+        r->forward = FORWARD_BYPASS;
     if (r->asks.no_store || (!o && !r->peer && pass_known(p, r->hash, now)) || vary_is_secret(r))
         pass_start(p, r, now);
     else
@@ -542,16 +548,21 @@ static const struct cache_object *request_act(struct proxy *p, struct request *r
                                               const struct cache_object *o, struct now now)
 {
     if (r->other) {
+        r->forward = FORWARD_METHOD;
         pass_start(p, r, now);
         return NULL;
     }
     if (r->peer ? r->alone : r->authorized || r->alone) {
-        if (r->peer || r->asks.only_if_cached)
+        if (r->peer || r->asks.only_if_cached) {
             respond_status(p, r, 504, "only-if-cached, and none is stored for who asks", now);
-        else
+        } else {
+            r->forward = FORWARD_BYPASS;
             pass_start(p, r, now);
+        }
         return NULL;
     }
+    if (!o)
+        r->forward = !r->vary_miss ? FORWARD_MISS : r->sliced ? FORWARD_PARTIAL : FORWARD_VARY_MISS;
     struct cache_reuse u = request_judge(r, o, now);
     switch (u.use) {
     case CACHE_USE_FRESH:

@@ -198,25 +198,34 @@ static void write_stored(struct head_writer *w, const char *head, size_t len, bo
                 head_write(w, line.p, line.len);
 }
 
-/* RFC 9211; the detail says who gave it. */
+/* RFC 9211, as far as the head's object is concerned: the caches in order, the origin's side first.
+ * The detail says who gave it, or why what is stale may be sent. */
+static const char *const forward_text[] = {
+    [FORWARD_MISS] = "miss",    [FORWARD_VARY_MISS] = "vary-miss", [FORWARD_PARTIAL] = "partial",
+    [FORWARD_STALE] = "stale",  [FORWARD_REQUEST] = "request",     [FORWARD_BYPASS] = "bypass",
+    [FORWARD_METHOD] = "method"};
+
 static void write_cache_status(struct head_writer *w, const struct request *r,
                                const struct cache_object *o, struct now now)
 {
-    static const char *const from[] = {"", "index", "peer", "origin"};
-    if (r->stale && r->source == SOURCE_NONE)
-        head_printf(w, "Cache-Status: coral; hit; ttl=%lld; detail=%s\r\n",
-                    (long long)cache_meta(o)->lifetime_s - cache_age(o, now),
-                    r->why == CACHE_WHY_STALE_REVALIDATE ? "stale-while-revalidate" : "max-stale");
-    else if (r->stale)
-        head_text(w, "Cache-Status: coral; hit; fwd=stale; detail=stale\r\n");
-    else if (r->source == SOURCE_NONE)
-        head_text(w, "Cache-Status: coral; hit\r\n");
+    int64_t ttl = (int64_t)cache_meta(o)->lifetime_s - cache_age(o, now);
+    if (r->source == SOURCE_NONE && !r->stale) {
+        head_number(w, "Cache-Status: coral; hit; ttl=", ttl > 0 ? (uint64_t)ttl : 0, "\r\n");
+        return;
+    }
+    bool peer = r->source == SOURCE_PEER;
+    head_text(w, peer ? "Cache-Status: coral-peer, coral; " : "Cache-Status: coral; ");
+    if (r->source == SOURCE_NONE)
+        head_text(w, "hit");
     else
-        head_printf(w, "Cache-Status: coral; fwd=%s%s; detail=%s\r\n",
-                    !r->vary_miss ? "miss"
-                    : r->sliced   ? "partial"
-                                  : "vary-miss",
-                    r->collapsed ? "; collapsed" : "", from[r->source]);
+        head_printf(w, "fwd=%s%s", forward_text[r->forward],
+                    r->refreshed ? "; fwd-status=304" : "");
+    head_printf(w, "; ttl=%lld%s%s; detail=%s\r\n", (long long)ttl,
+                r->stale || r->refreshed ? "" : "; stored", r->collapsed ? "; collapsed" : "",
+                r->stale && r->source != SOURCE_NONE   ? "stale-if-error"
+                : !r->stale                            ? peer ? "peer" : "origin"
+                : r->why == CACHE_WHY_STALE_REVALIDATE ? "stale-while-revalidate"
+                                                       : "max-stale");
 }
 
 /* A peer gets a signed head with the path that the object hangs on. */
@@ -345,7 +354,7 @@ bool respond_pass_head(struct proxy *p, struct request *r, const struct pass_hea
     write_stored(&w, lines, len, false, false);
     write_via(p, &w);
     head_printf(&w, "Cache-Status: coral; fwd=%s; stored=?0; detail=pass\r\n",
-                r->other ? "method" : "miss");
+                forward_text[r->forward]);
     if (ph->status == 304 || ph->status == 204)
         head_printf(&w, http_conn_keeps_alive(r->conn) ? "\r\n" : "Connection: close\r\n\r\n");
     else

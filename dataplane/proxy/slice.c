@@ -174,6 +174,7 @@ bool slice_seek(struct proxy *p, struct request *r, const struct cache_object *o
     if (full || p->uploads >= p->config.fills / 4 || r->asks.only_if_cached)
         return false;
     r->counted = true;
+    r->forward = FORWARD_PARTIAL;
     p->uploads++;
     pass_start(p, r, now);
     return true;

@@ -42,6 +42,7 @@ static void on_ready(struct proxy *p, struct request *r, const struct proxy_note
         r->source = n->source;
         r->collapsed = n->collapsed;
         r->stale = n->stale;
+        r->refreshed = n->refreshed;
     }
     r->path_known = true;
     r->path_len = r->o.path_len;

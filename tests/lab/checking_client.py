@@ -11,6 +11,7 @@ import hashlib
 import http.client
 import json
 import random
+import re
 import socket
 import struct
 import sys
@@ -101,7 +102,7 @@ class Client:
         self.good += 1
         self.bytes += n
         self.times.append(ms)
-        how = r.getheader("Cache-Status") or "?"
+        how = re.sub("; ttl=-?[0-9]+", "", r.getheader("Cache-Status") or "?")
         self.by[how] = self.by.get(how, 0) + 1
         return True
 

@@ -72,7 +72,7 @@ Test(peers, the_second_node_fetches_from_the_first)
     world_run(&w, 5000);
     cr_assert_eq(get(&c, 1, "/a"), 200);
     cr_assert(client_body_is(&c, 5, 0, 300000));
-    cr_assert_str_eq(client_field(&c, "Cache-Status"), "coral; fwd=miss; detail=peer");
+    cr_assert(strstr(client_field(&c, "Cache-Status"), "detail=peer"));
     cr_assert_geq(atoi(client_field(&c, "Age")), 5); /* as old as at the peer */
     cr_assert_str_eq(client_field(&c, "Coral-Peer"), "");
     client_free(&c);
@@ -264,7 +264,7 @@ Test(peers, false_holders_cost_a_second_get_and_no_request_to_the_origin)
     uint64_t since_us = w.now.mono_us;
     cr_assert_eq(get(&c, 5, "/b"), 200);
     cr_assert(client_body_is(&c, 5, 0, 50000));
-    cr_assert_str_eq(client_field(&c, "Cache-Status"), "coral; fwd=miss; detail=peer");
+    cr_assert(strstr(client_field(&c, "Cache-Status"), "detail=peer"));
     client_free(&c);
     cr_assert_neq(liars, 0);
     cr_assert_eq(w.origin[0].file[0].requests, 1);
@@ -282,7 +282,7 @@ Test(peers, where_all_lie_the_origin_is_asked_after_the_second_get)
     uint64_t since_us = w.now.mono_us;
     cr_assert_eq(get(&c, 5, "/b"), 200);
     cr_assert(client_body_is(&c, 5, 0, 50000));
-    cr_assert_str_eq(client_field(&c, "Cache-Status"), "coral; fwd=miss; detail=origin");
+    cr_assert(strstr(client_field(&c, "Cache-Status"), "detail=origin"));
     client_free(&c);
     cr_assert_eq(w.origin[0].file[0].requests, 2);
     cr_assert_eq(WORLD_COUNT(&w, 5, proxy_index_again_total), 1);
@@ -393,7 +393,7 @@ Test(peers, a_damaged_chunk_is_not_served_to_a_peer_and_the_object_goes)
     cr_assert_eq(w.node[0].damaged, 1);
     cr_assert_eq(get(&c, 0, "/a"), 200);
     cr_assert(client_body_is(&c, 5, 0, 100000));
-    cr_assert_str_eq(client_field(&c, "Cache-Status"), "coral; fwd=miss; detail=peer");
+    cr_assert(strstr(client_field(&c, "Cache-Status"), "detail=peer"));
     client_free(&c);
     all_settled();
     world_close(&w);
@@ -412,7 +412,7 @@ Test(peers, what_the_scrub_finds_damaged_is_fetched_again_and_no_longer_named)
     world_run(&w, 100); /* withdrawn */
     cr_assert_eq(get(&c, 1, "/a"), 200);
     cr_assert(client_body_is(&c, 5, 0, 100000));
-    cr_assert_str_eq(client_field(&c, "Cache-Status"), "coral; fwd=miss; detail=origin");
+    cr_assert(strstr(client_field(&c, "Cache-Status"), "detail=origin"));
     client_free(&c);
     cr_assert_eq(get(&c, 0, "/a"), 200);
     cr_assert(client_body_is(&c, 5, 0, 100000));

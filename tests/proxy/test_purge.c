@@ -228,7 +228,7 @@ Test(purge, a_soft_one_has_it_revalidated)
     for (unsigned how = 0; how < 3; how++) {
         soft_purge(how);
         cr_expect_eq(WORLD_COUNT(&w, 0, proxy_references), 0);
-        expect(0, 9, "fwd=miss");
+        expect(0, 9, "fwd=stale; fwd-status=304");
         cr_expect_eq(f->not_modified, how + 1);
         world_run(&w, 50);
         expect(0, 9, "coral; hit");
@@ -255,7 +255,7 @@ Test(purge, a_soft_one_leaves_it_to_stale_while_revalidate)
     }
     soft_purge(1);
     world_run(&w, 61000); /* the window began with the purge */
-    expect(0, 12, "fwd=miss");
+    expect(0, 12, "fwd=stale; fwd-status=304");
     cr_expect_eq(f->not_modified, 1);
     nothing_is_held(0);
 }

@@ -42,7 +42,7 @@ Test(serve, a_miss_fills_and_the_next_is_a_hit)
     struct origin_file *f = page("/a", 100000);
     cr_assert_eq(get(&c, "www.site.test.coral.test", "/a", NULL), 200);
     cr_assert(client_body_is(&c, 7, 0, 100000));
-    cr_assert_str_eq(client_field(&c, "Cache-Status"), "coral; fwd=miss; detail=origin");
+    cr_assert(strstr(client_field(&c, "Cache-Status"), "detail=origin"));
     cr_assert_str_eq(client_field(&c, "Content-Type"), "text/x");
     cr_assert_str_eq(client_field(&c, "ETag"), "\"v1\"");
     cr_assert_str_eq(client_field(&c, "Via"), "1.1 node0 (Coral)");
@@ -53,7 +53,7 @@ Test(serve, a_miss_fills_and_the_next_is_a_hit)
     world_run(&w, 3000);
     cr_assert_eq(get(&c, "www.site.test", "/a", NULL), 200); /* the site's own name: same object */
     cr_assert(client_body_is(&c, 7, 0, 100000));
-    cr_assert_str_eq(client_field(&c, "Cache-Status"), "coral; hit");
+    cr_assert(strstr(client_field(&c, "Cache-Status"), "coral; hit; ttl="));
     cr_assert_geq(atoi(client_field(&c, "Age")), 3);
     client_free(&c);
     cr_assert_eq(f->requests, 1);
@@ -247,7 +247,8 @@ Test(serve, open_mode_asks_the_host_itself_at_its_port)
     cr_assert(!strstr(f->last_request, "Cookie"));
     world_run(&w, 11 * 1000);
     cr_assert_eq(get(&c, "www.example.com.8080.coral.test", "/x?q=1", NULL), 200);
-    cr_assert_str_eq(client_field(&c, "Cache-Status"), "coral; hit"); /* 12 h where none is named */
+    cr_assert(strstr(client_field(&c, "Cache-Status"),
+                     "coral; hit; ttl=")); /* 12 h where none is named */
     client_free(&c);
     cr_assert_eq(f->requests, 1);
 }

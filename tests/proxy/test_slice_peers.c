@@ -73,10 +73,10 @@ Test(slice_peers, a_slice_comes_from_who_has_it)
     struct origin_file *f = large();
     expect(0, MIB + 5, MIB + 104, "detail=origin");
     world_run(&w, 1000);
-    expect(1, MIB + 5, MIB + 104, "fwd=miss; detail=peer"); /* it knew nothing of the URL */
-    expect(0, 2 * MIB, 2 * MIB, "fwd=partial; detail=origin");
+    expect(1, MIB + 5, MIB + 104, "coral-peer, coral; fwd=miss; "); /* it knew nothing of the URL */
+    expect(0, 2 * MIB, 2 * MIB, "fwd=partial; ttl=600; stored; detail=origin");
     world_run(&w, 1000);
-    expect(1, 2 * MIB + 1, 2 * MIB + 1, "fwd=partial; detail=peer");
+    expect(1, 2 * MIB + 1, 2 * MIB + 1, "coral-peer, coral; fwd=partial; ");
     world_run(&w, 1000);
     cr_assert_eq(f->requests, 2);
     cr_assert_eq(WORLD_COUNT(&w, 0, proxy_peer_out_bytes_total), 2 * MIB);

@@ -246,7 +246,7 @@ Test(stale, an_error_is_kept_for_as_long_as_the_origin_says_and_no_longer)
     cr_assert_eq(f->requests, 1);
     world_run(&w, 6000);
     f->status = 200;
-    expect(NULL, 200, "fwd=miss");
+    expect(NULL, 200, "fwd=stale; ttl=5; stored");
     f->status = 503;
     world_run(&w, 6000);
     expect(NULL, 200, "detail=stale"); /* a page is better than an error that may be kept */
@@ -358,10 +358,40 @@ Test(stale, a_field_for_this_cache_governs_and_is_sent_on)
     struct origin_file *f = page("Cache-Control: no-store\r\nCDN-Cache-Control: max-age=60\r\n");
     expect(NULL, 200, NULL);
     cr_assert_eq(get(&c, NULL, 9), 200);
-    cr_assert_str_eq(client_field(&c, "Cache-Status"), "coral; hit");
+    cr_assert(strstr(client_field(&c, "Cache-Status"), "coral; hit; ttl="));
     cr_assert_str_eq(client_field(&c, "Cache-Control"), "no-store");
     cr_assert_str_eq(client_field(&c, "CDN-Cache-Control"), "max-age=60");
     client_free(&c);
     cr_assert_eq(f->requests, 1);
     nothing_is_left();
+}
+
+/* RFC 9211: what each answer says of itself. */
+Test(stale, cache_status_gives_the_reason)
+{
+    static const struct {
+        unsigned after_s;
+        const char *fields, *says;
+    } rows[] = {
+        {0, NULL, "coral; fwd=miss; ttl=60; stored; detail=origin"},
+        {20, NULL, "coral; hit; ttl=40"},
+        {1, "Cache-Control: no-cache\r\n",
+         "coral; fwd=request; fwd-status=304; ttl=60; detail=origin"},
+        {61, NULL, "coral; fwd=stale; fwd-status=304; ttl=60; detail=origin"},
+        {1, "Cache-Control: no-store\r\n", "coral; hit; ttl=59"},
+        {1, "Authorization: Basic QQ==\r\n", "coral; fwd=bypass; stored=?0; detail=pass"},
+    };
+    struct client c;
+    origin_add(&w.origin[0], (struct origin_file){.path = "/a",
+                                                  .length = 1000,
+                                                  .salt = 9,
+                                                  .etag = "\"1\"",
+                                                  .fields = "Cache-Control: max-age=60\r\n"});
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        world_run(&w, rows[i].after_s * 1000);
+        cr_assert_eq(world_get(&w, &c, 0, "www.site.test", "/a", rows[i].fields), 200);
+        cr_assert_str_eq(client_field(&c, "Cache-Status"), rows[i].says, "%u: %s", i,
+                         client_field(&c, "Cache-Status"));
+        client_free(&c);
+    }
 }
