@@ -18,12 +18,14 @@
 #include "control/request.h"
 #include "control/rundir.h"
 #include "tools/coralctl_log.h"
+#include "tools/coralctl_node.h"
 #include "tools/coralctl_purge.h"
 #include "tools/coralctl_table.h"
 #include "version.h"
 
 #define LOG_OPTION 256 /* and enum access_filter_key: getopt's name of such an option */
 #define LOG_US     250000
+#define END_S      10 /* from a node's last answer until its process is gone: usually 50 ms */
 
 enum { DONE = 0, FAILED = 1, USAGE = 2, PARTLY = 3, NOT_RUNNING = 4, NOT_PERMITTED = 5 };
 
@@ -94,20 +96,29 @@ static int socket_only(const struct options *o, char out[static 108])
 {
     char pattern[RUNDIR_PATH + 32];
     glob_t found;
+    size_t nodes = 0;
 
     snprintf(pattern, sizeof(pattern), "%.80s/*/control.sock", rundir_base());
     glob(pattern, 0, NULL, &found);
     snprintf(pattern, sizeof(pattern), "%.80s/*/*/control.sock", rundir_base());
     glob(pattern, found.gl_pathc ? GLOB_APPEND : 0, NULL, &found);
+    for (size_t i = 0; found.gl_pathc > 1 && i < found.gl_pathc; i++)
+        if (node_alive(found.gl_pathv[i])) {
+            char *killed = found.gl_pathv[nodes];
+            found.gl_pathv[nodes++] = found.gl_pathv[i];
+            found.gl_pathv[i] = killed;
+        }
+    if (found.gl_pathc == 1) /* it says itself that nobody answers there */
+        nodes = 1;
     int status = DONE;
-    if (found.gl_pathc == 0) {
+    if (nodes == 0) {
         status =
             complain(o, NOT_RUNNING, "no node in %s; is corald running? (systemctl status corald)",
                      rundir_base());
-    } else if (found.gl_pathc > 1) {
+    } else if (nodes > 1) {
         size_t base = strlen(rundir_base()) + 1, tail = strlen("/control.sock"), at = 0;
         char names[512] = "";
-        for (size_t i = 0; i < found.gl_pathc && at < sizeof(names); i++)
+        for (size_t i = 0; i < nodes && at < sizeof(names); i++)
             at += (size_t)snprintf(names + at, sizeof(names) - at, " %.*s",
                                    (int)(strlen(found.gl_pathv[i]) - base - tail),
                                    found.gl_pathv[i] + base);
@@ -413,16 +424,31 @@ static int run(const struct options *given, enum request_verb verb, const char *
 {
     struct options o = *given;
     json_t *answer = NULL;
+    bool ended = true;
 
     for (;; o.seconds++) {
         char *question = question_make(verb, &o);
         if (!question)
             return complain(&o, USAGE, "\"%.40s\" is not text in UTF-8" USAGE_MORE,
                             o.argv[o.argc - 1]);
+        int lock = verb == REQUEST_STOP && !o.no_wait ? node_lock_open(path) : -1;
         int status = ask(&o, path, question, &answer);
         free(question);
+        if (status == DONE && lock >= 0 && json_is_true(json_object_get(answer, "stopped"))) {
+            ended = node_lock_wait(lock, END_S);
+            lock = -1;
+        }
+        if (lock >= 0)
+            close(lock);
         if (status != DONE)
             return status;
+        if (!ended) {
+            json_decref(answer);
+            return complain(&o, FAILED,
+                            "the node has stopped, but its process has not ended in %d s; its log "
+                            "may tell why, the file \"lock\" beside %s has its pid",
+                            END_S, path);
+        }
         const char *state = json_string_value(json_object_get(answer, "state"));
         bool more = verb == REQUEST_DRAIN && !o.no_wait && state && strcmp(state, "draining") == 0;
         bool follow = verb == REQUEST_LOG && !o.no_wait && !o.log.reopen;

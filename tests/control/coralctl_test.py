@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """coralctl against a socket that answers as told: what it prints, and its exit statuses."""
+import fcntl
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 coralctl = os.path.abspath(sys.argv[1])
 base = tempfile.mkdtemp(prefix="coralctl-")
@@ -50,9 +52,10 @@ class Node:
 
     def serve(self):
         for answer in self.answers:
-            c, _ = self.socket.accept()
             line = b""
             while not line.endswith(b"\n"):
+                if not line: # at first, and after one who only looked whether somebody is here
+                    c, _ = self.socket.accept()
                 line += c.recv(65536)
             self.asked = json.loads(line)
             c.sendall(answer)
@@ -157,6 +160,17 @@ try:
     code, out, err = run("-n", "deep/n2", "status")
     expect(code == 0, "a name with parts")
     m.close()
+    for name in ("n1", "deep/n2"): # as a killed node leaves it
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(os.path.join(base, name, "control.sock"))
+    code, out, err = run("status")
+    expect(code == 4 and "no node in" in err, f"two that were killed: {err.strip()}")
+    n = Node("n3", status)
+    code, out, err = run("status")
+    expect(code == 0 and out == table, f"one lives beside two that were killed: {err.strip()}")
+    n.close()
+    for name in ("n1", "deep/n2"):
+        os.unlink(os.path.join(base, name, "control.sock"))
 
     counters = {"ok": True, "counters": {
         "http_requests_total": {"unit": "requests", "kind": "counter", "text": "Requests", "value": 7, "workers": [3, 4]},
@@ -360,6 +374,26 @@ try:
     n = Node("n1", {"ok": True, "stopped": True, "cut": 0})
     expect(run("stop") == (0, "stopped\n", "") and n.asked == {"verb": "stop"}, "stop")
     n.close()
+    with open(os.path.join(base, "n1", "lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        n = Node("n1", {"ok": True, "stopped": True, "cut": 0})
+        began = time.monotonic()
+        threading.Timer(0.5, os.unlink, [lock.name]).start()
+        threading.Timer(0.6, fcntl.flock, [lock, fcntl.LOCK_UN]).start()
+        code, out, err = run("stop")
+        took = time.monotonic() - began
+        expect(code == 0 and out == "stopped\n" and 0.6 <= took < 5, f"stop waits for the lock: {took:.2f} s")
+        n.close()
+    with open(os.path.join(base, "n1", "lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        n = Node("n1", {"ok": True, "stopped": True, "cut": 0})
+        code, out, err = run("stop")
+        expect(code == 1 and not out and "has not ended in 10 s" in err, f"... not for ever: {err.strip()}")
+        n.close()
+        n = Node("n1", {"ok": True})
+        expect(run("stop", "--no-wait")[:2] == (0, "stopping\n"), "... not with --no-wait")
+        n.close()
+        os.unlink(lock.name)
     n = Node("n1", {"ok": True, "stopped": True, "cut": 2})
     code, out, err = run("stop")
     expect(code == 3 and "2 connections" in out, "stop that had to cut: 3")
