@@ -91,10 +91,12 @@ static void show_record(const json_t *o, FILE *out)
     if (*target == '/')
         put_safely(text(o, "host", ""), out);
     put_safely(target, out);
-    fprintf(out, " %lld %lld B %s %s%s%s%s\n",
+    const char *reason = text(o, "reason", NULL);
+    fprintf(out, " %lld %lld B %s %s%s%s%s%s%s\n",
             (long long)json_integer_value(json_object_get(o, "status")),
             (long long)json_integer_value(json_object_get(o, "bytes")),
             units_latency_round((uint64_t)us, latency), text(o, "served", "-"),
+            reason ? ", origin " : "", reason ? reason : "",
             json_object_get(o, "peer") ? ", to a peer" : "",
             json_object_get(o, "left") ? ", the client left" : "",
             json_object_get(o, "broken") ? ", broken off" : "");

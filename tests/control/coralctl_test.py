@@ -332,12 +332,12 @@ try:
              "target": "/x\u009b\x1b[2J\u00e4", "status": 200, "bytes": 1024, "duration_us": 1200, "served": "hit",
              "worker": 0}
     bad = {"time": "2026-11-29T02:13:05.000000Z", "client": "192.0.2.2", "status": 400, "bytes": 31,
-           "duration_us": 0, "served": "error", "worker": 0, "left": True}
+           "duration_us": 0, "served": "error", "worker": 0, "reason": "dns", "left": True}
     first = {"ok": True, "next": 7, "missed": False, "more": False, "records": [noted]}
     n = Node("n1", [first, dict(first, next=9, missed=True, records=[bad]), {"ok": False, "error": "over"}])
     code, out, err = run("log", "--status", "2xx", "--host", "a.test")
     expect(code == 1 and out == "02:13:04.123Z 192.0.2.1 GET a.test/x??[2J\u00e4 200 1024 B 1.2 ms hit\n"
-           "02:13:05.000Z 192.0.2.2 - - 400 31 B 0 ms error, the client left\n" and
+           "02:13:05.000Z 192.0.2.2 - - 400 31 B 0 ms error, origin dns, the client left\n" and
            "some are left out" in err and "over" in err and
            n.asked == {"verb": "log", "after": 9, "most": 500, "status": "2xx", "host": "a.test"},
            f"log goes on until it is told otherwise\n{out}{err}{n.asked}")
