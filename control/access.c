@@ -37,7 +37,6 @@
 #define RECORDS_TURN 4096u
 #define RECORDS_EACH 64u /* of a worker before it is another's turn */
 #define BATCH_BYTES  (256u << 10)
-#define JOURNAL      "/run/systemd/journal/socket"
 
 struct access {
     const struct config *config;
@@ -266,9 +265,9 @@ struct access *access_new(const struct config *config, char *error, size_t len)
     pthread_mutex_init(&a->lock, NULL);
     if (!make_descriptors(a))
         snprintf(error, len, "cannot make descriptors: %s", strerror(errno));
-    else if (a->journal && access(JOURNAL, F_OK) < 0)
+    else if (a->journal && access(ACCESS_JOURNAL, F_OK) < 0)
         snprintf(error, len,
-                 "log.access.journal: there is no journal here (" JOURNAL
+                 "log.access.journal: there is no journal here (" ACCESS_JOURNAL
                  "); log.access.file names a file");
     else if (!a->file.path || access_file_open(&a->file, error, len))
         return a;

@@ -20,6 +20,8 @@
 
 struct access;
 
+#define ACCESS_JOURNAL "/run/systemd/journal/socket"
+
 /* Opens the file that the configuration names, if any. NULL with one line in `error`. */
 struct access *access_new(const struct config *config, char *error, size_t len);
 /* Begins, before or after the workers. SIGHUP is blocked in all threads: this one takes it, and

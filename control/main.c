@@ -115,6 +115,8 @@ static int read_config(const struct options *o, struct config *c, struct proxy_p
     if (!report)
         return FAILED;
     bool good = config_read_file(o->file, c, report);
+    if (good)
+        files_check(c, report);
     *policy = good ? view_policy(c, report) : NULL;
     report_print(report, stderr);
     if (report->errors && report->errors == report->denied)
