@@ -116,6 +116,7 @@ struct origin_told {
 
 struct control {
     const struct config *config;
+    bool hugepages; /* there were enough for all at the start */
     struct node *node;
     unsigned workers;
     struct dht_member *member;

@@ -65,8 +65,9 @@ static void status_workers(const json_t *answer, FILE *to)
     }
     if (i)
         fprintf(to, "   memory in %s\n",
-                yes(answer, "hugepages") ? "hugepages, packet buffers at least"
-                                         : "ordinary pages (no hugepages free)");
+                yes(answer, "hugepages")          ? "hugepages"
+                : yes(answer, "packet_hugepages") ? "ordinary pages but for packet buffers"
+                                                  : "ordinary pages (no hugepages free)");
 }
 
 static void status_http(const json_t *answer, FILE *to)
