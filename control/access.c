@@ -356,6 +356,7 @@ json_t *access_recent_json(struct access *a, const struct access_ask *ask)
     pthread_mutex_lock(&a->lock);
     uint64_t now_us = time_us(CLOCK_MONOTONIC);
     bool asleep = a->lease_until_us <= now_us;
+    bool begun = asleep && !want_always(a);
     a->lease_until_us = now_us + LEASE_US;
     bool missed = ask->follow && ask->after < a->recent.first_number;
     unsigned n = choose(a, ask, most, found, &next);
@@ -368,8 +369,8 @@ json_t *access_recent_json(struct access *a, const struct access_ask *ask)
             all,
             json_loadb(line, access_line(ACCESS_JSON, &found[i % most], &clock, line), 0, NULL));
     free(found);
-    return json_pack("{s:b, s:I, s:b, s:b, s:o}", "ok", 1, "next", (json_int_t)next, "missed",
-                     missed, "more", more, "records", all);
+    return json_pack("{s:b, s:I, s:b, s:b, s:b, s:o}", "ok", 1, "next", (json_int_t)next, "missed",
+                     missed, "more", more, "begun", begun, "records", all);
 }
 
 json_t *access_json(const struct access *a, uint64_t worker_dropped)

@@ -37,7 +37,8 @@ bool access_reopened(struct access *a, uint32_t ticket, char *error, size_t len)
 
 /* What `coralctl log` asks: of the records from number `after` on those that match, the oldest
  * `most`; without `follow`, the latest. Whoever asks has records gathered for some seconds, though
- * no file or journal is configured. {"ok", "next", "missed", "more", "records"} */
+ * no file or journal is configured. {"ok", "next", "missed", "more", "begun", "records"}; "begun":
+ * nothing was noted before this question. */
 struct access_ask {
     struct access_filter filter;
     bool follow;

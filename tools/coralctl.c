@@ -17,6 +17,7 @@
 #include "control/nearest.h"
 #include "control/request.h"
 #include "control/rundir.h"
+#include "tools/coralctl_help.h"
 #include "tools/coralctl_log.h"
 #include "tools/coralctl_node.h"
 #include "tools/coralctl_purge.h"
@@ -38,32 +39,6 @@ struct options {
     int argc;         /* verb and what follows */
     char **argv;
 };
-
-static const char help[] =
-    "usage: coralctl [-n NAME | --socket PATH] [--json] VERB\n"
-    "\n"
-    "verbs\n"
-    "  status               what the node does: ports, requests, cache, index, fills\n"
-    "  stats [WORD]         counters (that hold WORD); --workers, --all: more\n"
-    "  tcp [ADDRESS[:PORT]] TCP counters by what they tell (--all as above), or the\n"
-    "                       connections to that address with all that drives them\n"
-    "  peers                the other nodes in the index's routing table\n"
-    "  clusters             the clusters of near nodes that it is in, level by level\n"
-    "  lookup KEY           ask the index for a URL or a key, hop by hop\n"
-    "  near ADDRESS         nodes near an address, found by the routers before it\n"
-    "  purge URL            take it out of the cache; --prefix, --tag, --host, --all\n"
-    "  log                  requests as they end; --status 5xx and others choose\n"
-    "  drain                finish what runs, the node stays; --no-wait: only begin\n"
-    "  stop                 finish what runs, then end; --no-wait: say so and return\n"
-    "\n"
-    "options\n"
-    "  -n, --name NAME      the node with this name; needed where several run\n"
-    "      --socket PATH    its control socket\n"
-    "      --json           the answer as JSON, for scripts\n"
-    "      --help, --version   this text; version, revision, DPDK\n"
-    "\n"
-    "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 done in part,\n"
-    "4 corald is not running, 5 not permitted. More: coralctl(1).\n";
 
 /* A failure of coralctl's own: a line for a person, an object like corald's for a script. */
 __attribute__((format(printf, 3, 4))) static int complain(const struct options *o, int status,
@@ -217,6 +192,8 @@ static int answer_show(enum request_verb verb, const struct options *o, const js
 
     if (ok && verb == REQUEST_LOG) {
         log_show(answer, o->json, stdout);
+        if (o->no_wait && !o->json) /* a script may take both outputs as one */
+            log_hint(answer);
     } else if (o->json) { /* of drain several follow one another: a line each */
         json_dumpf(answer, stdout, verb == REQUEST_DRAIN ? JSON_COMPACT : JSON_INDENT(1));
         putchar('\n');
@@ -361,6 +338,7 @@ static int options_read(int argc, char **argv, struct options *o)
         {0},
     };
     int c;
+    bool help = false;
 
     for (int i = 1; i < argc; i++) /* first: it decides how mistakes are told */
         o->json |= strcmp(argv[i], "--json") == 0;
@@ -401,8 +379,8 @@ static int options_read(int argc, char **argv, struct options *o)
             log_option(&o->log, (unsigned)c - LOG_OPTION, optarg);
             break;
         case 'h':
-            fputs(help, stdout);
-            exit(DONE);
+            help = true;
+            break;
         case 'v':
             printf("coralctl %s (%s), DPDK %d.%02d.%d\n", CORAL_VERSION, CORAL_REVISION,
                    RTE_VER_YEAR, RTE_VER_MONTH, RTE_VER_MINOR);
@@ -415,6 +393,10 @@ static int options_read(int argc, char **argv, struct options *o)
     }
     o->argc = argc - optind;
     o->argv = argv + optind;
+    if (help) {
+        fputs(help_text(o->argc ? o->argv[0] : NULL), stdout);
+        exit(DONE);
+    }
     purge_words(&o->purge, o->argc > 1 ? o->argv[1] : NULL, o->all);
     return DONE;
 }

@@ -128,6 +128,17 @@ void log_show(const json_t *answer, bool json, FILE *out)
     }
 }
 
+void log_hint(const json_t *answer)
+{
+    if (json_is_true(json_object_get(answer, "begun")) &&
+        json_array_size(json_object_get(answer, "records")) == 0)
+        fputs(
+            "coralctl: no access log is configured (log.access), so nothing was noted before this "
+            "question;\ncoralctl: for some seconds now requests are: ask again, or without "
+            "--no-wait\n",
+            stderr);
+}
+
 bool log_next(struct coralctl_log *l, const json_t *answer)
 {
     l->next = json_integer_value(json_object_get(answer, "next"));

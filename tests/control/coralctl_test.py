@@ -141,6 +141,12 @@ try:
     code, out, err = run("--help")
     expect(code == 0 and out.count("\n") <= 24 and max(map(len, out.splitlines())) <= 80,
            "--help fits a screen")
+    for verb, option in (("purge", "--tag"), ("log", "--slower"), ("stats", "--workers")):
+        for args in ((verb, "--help"), ("--help", verb)):
+            code, out, err = run(*args)
+            expect(code == 0 and out.startswith("usage: ") and verb in out.splitlines()[0] and option in out and
+                   max(map(len, out.splitlines())) <= 80, f"coralctl {' '.join(args)}")
+    expect(run("peers", "--help")[1] == run("--help")[1], "a verb without options of its own: all")
     code, out, err = run("--version")
     expect(code == 0 and out.startswith("coralctl ") and "DPDK" in out, out.strip())
 
@@ -215,6 +221,12 @@ try:
                                      "dropped": 0}))
     expect(" log        json /var/log/a.log  78 k lines, 0 dropped\n" in run("status")[1],
            "status says how the access log does")
+    n.close()
+
+    n = Node("n1", dict(status, packet_hugepages=True, http=dict(status["http"], own=250, peer=0, origin=500)))
+    out = run("status")[1]
+    expect("own 25.0 %  peer 0.0 %  origin 50.0 %  other 25.0 % (" in out, "shares sum up to 100 %")
+    expect("memory in ordinary pages but for packet buffers\n" in out, "where memory is")
     n.close()
 
     one = dict(status, http=dict(status["http"], requests=1, connections=1),
@@ -347,6 +359,12 @@ try:
     expect(code == 0 and json.loads(out) == noted and out.count("\n") == 1 and
            n.asked == {"verb": "log", "slower": "1ms"}, f"log --no-wait --json: a record a line\n{out}")
     n.close()
+    for begun, records, hint in ((True, [], True), (False, [], False), (True, [bad], False)):
+        n = Node("n1", [dict(first, begun=begun, records=records)])
+        code, out, err = run("log", "--no-wait")
+        expect(code == 0 and bool(out) == bool(records) and ("no access log is configured" in err) == hint,
+               f"log --no-wait, begun {begun}: {err.strip()!r}")
+        n.close()
     n = Node("n1", [{"ok": True, "file": "/var/log/access.log"}])
     code, out, err = run("log", "reopen")
     expect((code, out) == (0, "opened anew: /var/log/access.log\n") and n.asked == {"verb": "log", "reopen": True},
