@@ -37,7 +37,6 @@
 #define RECORDS_TURN 4096u
 #define RECORDS_EACH 64u /* of a worker before it is another's turn */
 #define BATCH_BYTES  (256u << 10)
-#define JOURNAL      "/run/systemd/journal/socket"
 
 struct access {
     const struct config *config;
@@ -266,9 +265,9 @@ struct access *access_new(const struct config *config, char *error, size_t len)
     pthread_mutex_init(&a->lock, NULL);
     if (!make_descriptors(a))
         snprintf(error, len, "cannot make descriptors: %s", strerror(errno));
-    else if (a->journal && access(JOURNAL, F_OK) < 0)
+    else if (a->journal && access(ACCESS_JOURNAL, F_OK) < 0)
         snprintf(error, len,
-                 "log.access.journal: there is no journal here (" JOURNAL
+                 "log.access.journal: there is no journal here (" ACCESS_JOURNAL
                  "); log.access.file names a file");
     else if (!a->file.path || access_file_open(&a->file, error, len))
         return a;
@@ -357,6 +356,7 @@ json_t *access_recent_json(struct access *a, const struct access_ask *ask)
     pthread_mutex_lock(&a->lock);
     uint64_t now_us = time_us(CLOCK_MONOTONIC);
     bool asleep = a->lease_until_us <= now_us;
+    bool begun = asleep && !want_always(a);
     a->lease_until_us = now_us + LEASE_US;
     bool missed = ask->follow && ask->after < a->recent.first_number;
     unsigned n = choose(a, ask, most, found, &next);
@@ -369,8 +369,8 @@ json_t *access_recent_json(struct access *a, const struct access_ask *ask)
             all,
             json_loadb(line, access_line(ACCESS_JSON, &found[i % most], &clock, line), 0, NULL));
     free(found);
-    return json_pack("{s:b, s:I, s:b, s:b, s:o}", "ok", 1, "next", (json_int_t)next, "missed",
-                     missed, "more", more, "records", all);
+    return json_pack("{s:b, s:I, s:b, s:b, s:b, s:o}", "ok", 1, "next", (json_int_t)next, "missed",
+                     missed, "more", more, "begun", begun, "records", all);
 }
 
 json_t *access_json(const struct access *a, uint64_t worker_dropped)

@@ -20,6 +20,8 @@
 
 struct access;
 
+#define ACCESS_JOURNAL "/run/systemd/journal/socket"
+
 /* Opens the file that the configuration names, if any. NULL with one line in `error`. */
 struct access *access_new(const struct config *config, char *error, size_t len);
 /* Begins, before or after the workers. SIGHUP is blocked in all threads: this one takes it, and
@@ -35,7 +37,8 @@ bool access_reopened(struct access *a, uint32_t ticket, char *error, size_t len)
 
 /* What `coralctl log` asks: of the records from number `after` on those that match, the oldest
  * `most`; without `follow`, the latest. Whoever asks has records gathered for some seconds, though
- * no file or journal is configured. {"ok", "next", "missed", "more", "records"} */
+ * no file or journal is configured. {"ok", "next", "missed", "more", "begun", "records"}; "begun":
+ * nothing was noted before this question. */
 struct access_ask {
     struct access_filter filter;
     bool follow;

@@ -19,8 +19,9 @@ bool access_file_open(struct access_file *f, char *error, size_t len)
     int fd = open(f->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
 
     if (fd < 0 || fstat(fd, &st) < 0) {
+        int why = errno;
         snprintf(error, len, "log.access.file: cannot open %s: %s; see to its folder", f->path,
-                 strerror(errno));
+                 strerror(why));
         if (fd >= 0)
             close(fd);
         return false;
@@ -59,22 +60,53 @@ static const char *numbered(const struct access_file *f, unsigned n, char out[st
     return out;
 }
 
-/* The oldest is written over. Where it can't be, lines go on into the file that there is. */
+/* Makes room for path.1; the oldest is written over, unless there is a gap before it, as a rotation
+ * that failed leaves one: to shift each time would lose one each time. */
+static void shift(const struct access_file *f)
+{
+    char from[PATH_ROOM], to[PATH_ROOM];
+    unsigned n = 1;
+
+    while (n < f->keep && access(numbered(f, n, to), F_OK) == 0)
+        n++;
+    for (; n > 1; n--)
+        rename(numbered(f, n - 1, from), numbered(f, n, to));
+}
+
+/* False with a sentence in `error`: all is as before, or tried again next time. */
+static bool rotate_now(struct access_file *f, char *error, size_t len)
+{
+    char to[PATH_ROOM];
+    bool there = access(f->path, F_OK) == 0; /* else it was moved: a new one is wanted, no more */
+
+    if (there)
+        shift(f);
+    bool moved = there && rename(f->path, numbered(f, 1, to)) == 0;
+    int why = errno;
+    if (there && !moved && why != ENOENT) {
+        snprintf(error, len, "log.access.file: cannot rotate %s: %s", f->path, strerror(why));
+        return false;
+    }
+    if (access_file_open(f, error, len)) {
+        counter_add(&f->counters->log_rotations_total, moved);
+        return true;
+    }
+    if (moved) /* what is open has its name again */
+        rename(to, f->path);
+    return false;
+}
+
+/* Where it can't be, lines go on into the file that there is. */
 static void rotate(struct access_file *f)
 {
-    char from[PATH_ROOM], to[PATH_ROOM], error[512];
+    char error[512];
+    bool done = rotate_now(f, error, sizeof(error));
 
-    for (unsigned n = f->keep; n > 1; n--)
-        rename(numbered(f, n - 1, from), numbered(f, n, to)); /* there may be fewer yet */
-    if (rename(f->path, numbered(f, 1, to)) == 0 && access_file_open(f, error, sizeof(error))) {
-        counter_inc(&f->counters->log_rotations_total);
-        f->rotation_fails = false;
-        return;
-    }
-    f->size = 0; /* it is tried again when as much has come once more */
-    if (!f->rotation_fails)
-        log_warning("log.access.file: cannot rotate %s: %s; it grows", f->path, strerror(errno));
-    f->rotation_fails = true;
+    if (!done)
+        f->size = 0; /* it is tried again when as much has come once more */
+    if (!done && !f->rotation_fails)
+        log_warning("%s; it grows", error);
+    f->rotation_fails = !done;
 }
 
 /* --- lines --------------------------------------------------------------------------------- */

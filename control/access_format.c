@@ -23,6 +23,20 @@ const char *const access_served_words[ACCESS_SERVED] = {
     [ACCESS_PASS] = "pass", [ACCESS_ERROR] = "error",
 };
 
+const char *const access_reason_words[ACCESS_REASONS] = {
+    [ACCESS_NO_REASON] = "-",
+    [ACCESS_NO_NAME] = "no-name",
+    [ACCESS_DNS] = "dns",
+    [ACCESS_FORBIDDEN] = "forbidden",
+    [ACCESS_REFUSED] = "refused",
+    [ACCESS_CONNECT] = "connect",
+    [ACCESS_CLOSED] = "closed",
+    [ACCESS_NONSENSE] = "nonsense",
+    [ACCESS_BROKE_OFF] = "broke-off",
+    [ACCESS_TIMEOUT] = "timeout",
+    [ACCESS_BACKOFF] = "backoff",
+};
+
 const char *access_text(const struct access_record *a, enum access_text which)
 {
     const char *p = a->text;
@@ -182,6 +196,9 @@ static char *line_json(char *p, const struct access_record *a, const struct acce
     p = put_number(put(p, ",\"bytes\":"), a->bytes);
     p = put_number(put(p, ",\"duration_us\":"), a->duration_us);
     p = put(put(put(p, ",\"served\":\""), access_served_words[a->served % ACCESS_SERVED]), "\"");
+    if (a->reason)
+        p = put(put(put(p, ",\"reason\":\""), access_reason_words[a->reason % ACCESS_REASONS]),
+                "\"");
     p = put_number(put(p, ",\"worker\":"), a->worker);
     p = put_member(p, "referer", a, ACCESS_REFERER);
     p = put_member(p, "agent", a, ACCESS_AGENT);

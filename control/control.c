@@ -125,6 +125,9 @@ static void handle_event(struct control *c, const struct node_event *e, struct n
         log_warning("damaged in memory, dropped; if it happens again test the memory url=%.*s",
                     (int)e->damaged.len, e->damaged.url);
         break;
+    case NODE_ORIGIN:
+        origins_failed(c, &e->origin, now.mono_us);
+        break;
     case NODE_SAVED:
         restart_saved(c, e->ptr);
         break;

@@ -106,8 +106,17 @@ struct sample {
     uint64_t cycles[NODE_WORKERS], busy[NODE_WORKERS];
 };
 
+/* Trouble with sites' origins that was told a moment ago: of all workers, so that each is told once
+ * a minute, and no more lines in it than there are places. */
+#define CONTROL_ORIGINS 32
+struct origin_told {
+    struct node_origin what;
+    uint64_t until_us; /* 0: free */
+};
+
 struct control {
     const struct config *config;
+    bool hugepages; /* there were enough for all at the start */
     struct node *node;
     unsigned workers;
     struct dht_member *member;
@@ -135,6 +144,8 @@ struct control {
         struct message message;
     } command[CONTROL_COMMANDS];
     unsigned commands;
+
+    struct origin_told origin_told[CONTROL_ORIGINS];
 
     struct lent_ping ping[CONTROL_PINGS];
     struct lent_find find[CONTROL_FINDS];
@@ -194,6 +205,10 @@ void control_jobs_end(struct control *c);
 /* Sends a command now, or when there is a node and its worker has room; false: too many wait
  * already. */
 bool control_command(struct control *c, unsigned worker, const struct message *m);
+
+/* origins.c */
+void origins_failed(struct control *c, const struct node_origin *o,
+                    uint64_t now_us); /* NODE_ORIGIN */
 
 /* purge.c */
 void control_purged(struct control *c, struct node_purge *purge); /* NODE_PURGED */

@@ -186,6 +186,24 @@ void control_tcp_shown(struct control *c, struct node_tcp *tcp)
 
 /* --- URLs ---------------------------------------------------------------------------------- */
 
+/* At most that many bytes of what was given are said back: whole characters. */
+#define SAID_BYTES 100
+
+static void refuse_url(struct control *c, uint32_t client, bool lookup, const char *given)
+{
+    char error[SAID_BYTES + 256];
+    size_t len = strlen(given), said = len < SAID_BYTES ? len : SAID_BYTES;
+
+    while (said < len && said && ((unsigned char)given[said] & 0xc0) == 0x80)
+        said--;
+    snprintf(error, sizeof(error),
+             "\"%.*s%s\" is %s; write it like http://www.example.com/page%s%s", (int)said, given,
+             said < len ? "..." : "", lookup ? "neither a URL nor a key" : "no URL",
+             lookup ? ", or as 40 hexadecimal digits" : "",
+             strncasecmp(given, "https:", 6) == 0 ? "; only http is taken" : "");
+    refuse_wrong(c, client, error);
+}
+
 size_t job_url(struct control *c, uint32_t client, const struct request *r, const char *given,
                char *url, size_t room)
 {
@@ -195,11 +213,7 @@ size_t job_url(struct control *c, uint32_t client, const struct request *r, cons
         /* one that no node would serve is wrong, one that only this one does not is refused */
         const struct proxy_policy any = {.open = true};
         if (proxy_url(&any, given, strlen(given), url, room) == 0)
-            refuse_wrong(c, client,
-                         r->verb == REQUEST_LOOKUP
-                             ? "this is neither a URL nor a key; write it like "
-                               "http://www.example.com/page, or as 40 hexadecimal digits"
-                             : "this is no URL; write it like http://www.example.com/page");
+            refuse_url(c, client, r->verb == REQUEST_LOOKUP, given);
         else
             server_refuse(c->server, client, "this node does not serve that host");
     }

@@ -115,6 +115,8 @@ static int read_config(const struct options *o, struct config *c, struct proxy_p
     if (!report)
         return FAILED;
     bool good = config_read_file(o->file, c, report);
+    if (good)
+        files_check(c, report);
     *policy = good ? view_policy(c, report) : NULL;
     report_print(report, stderr);
     if (report->errors && report->errors == report->denied)
@@ -160,7 +162,8 @@ static int take_rundir(const struct config *c, const char *instance, struct rund
     return status ? fail(status, error) : DONE;
 }
 
-static int start_eal(const struct config *c, const struct rundir *r)
+/* *huge: all memory will be in hugepages, not packet buffers alone. */
+static int start_eal(const struct config *c, const struct rundir *r, bool *huge)
 {
     struct eal_config eal = {.memory_bytes = port_eal_memory(c->ports, (unsigned)c->workers)};
     char error[512];
@@ -175,7 +178,8 @@ static int start_eal(const struct config *c, const struct rundir *r)
     bool wanted = had >= plan_memory(c);
     if (port_eal_start(&eal, error, sizeof(error)) != 0)
         return fail(FAILED, error);
-    if (!port_eal_hugepages() || !wanted)
+    *huge = port_eal_hugepages() && wanted;
+    if (!*huge)
         log_info("not enough hugepages free: running with ordinary pages%s (%zu more, by sysctl "
                  "vm.nr_hugepages, would do)",
                  port_eal_hugepages() ? " but for packet buffers" : "",
@@ -239,7 +243,8 @@ static void state_path(const struct rundir *r, char *out, size_t len)
     snprintf(out, len, "%.300s/state.json", folder && *folder == '/' ? folder : r->path);
 }
 
-static int run(const struct config *config, struct proxy_policy *policy, const struct rundir *r)
+static int run(const struct config *config, struct proxy_policy *policy, const struct rundir *r,
+               bool huge)
 {
     static struct control c; /* large; one a process */
     struct node_config *plan = calloc(1, sizeof(*plan));
@@ -250,6 +255,7 @@ static int run(const struct config *config, struct proxy_policy *policy, const s
         return fail(FAILED, "not enough memory");
     plan_node(config, plan);
     c.config = config;
+    c.hugepages = huge;
     c.workers = plan->workers;
     c.self = plan->self;
     c.started_us = now.mono_us;
@@ -288,6 +294,7 @@ static int start(const struct options *o, const struct config *c, struct proxy_p
 {
     struct rundir rundir = {.lock = -1};
     char error[512];
+    bool huge = false;
 
     log_open((enum log_level)c->log_level);
     set_signals();
@@ -300,9 +307,9 @@ static int start(const struct options *o, const struct config *c, struct proxy_p
             fail(status, error);
     }
     if (status == DONE)
-        status = start_eal(c, &rundir);
+        status = start_eal(c, &rundir, &huge);
     if (status == DONE) {
-        status = run(c, policy, &rundir); /* the policy is the view's now */
+        status = run(c, policy, &rundir, huge); /* the policy is the view's now */
         port_eal_stop();
     } else {
         view_policy_free(policy);

@@ -58,7 +58,8 @@ int rundir_take(struct rundir *r, const char *path, char *error, size_t len)
         ssize_t n = read(r->lock, pid, sizeof(pid) - 1);
         pid[n > 0 ? strcspn(pid, "\n") : 0] = '\0';
         snprintf(error, len,
-                 "a node is already running in %s, pid %s; -n NAME gives this one another name",
+                 "a node is already running in %s, pid %s, or just ending; \"coralctl stop\" waits "
+                 "for its end, -n NAME gives this one another name",
                  path, *pid ? pid : "unknown");
         close(r->lock);
         r->lock = -1;

@@ -180,13 +180,14 @@ json_t *status_json(const struct control *c, const struct job *job)
     const struct dns_zone *zone = c->view->zone;
     uint64_t now_us = control_now().mono_us;
 
-    json_t *o = json_pack(
-        "{s:b, s:s, s:s, s:s, s:s, s:I, s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "ok", 1, "name",
-        c->config->name, "version", CORAL_VERSION, "revision", CORAL_REVISION, "dpdk",
-        rte_version() + (strncmp(rte_version(), "DPDK ", 5) == 0 ? 5 : 0), "uptime_s",
-        (json_int_t)((now_us - c->started_us) / 1000000), "state", status_state(c), "hugepages",
-        port_eal_hugepages(), "ports", ports_json(c), "workers", workers_json(c), "http",
-        http_json(c, w, n), "index", index_json(c), "fills", fills_json(job));
+    json_t *o =
+        json_pack("{s:b, s:s, s:s, s:s, s:s, s:I, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "ok", 1,
+                  "name", c->config->name, "version", CORAL_VERSION, "revision", CORAL_REVISION,
+                  "dpdk", rte_version() + (strncmp(rte_version(), "DPDK ", 5) == 0 ? 5 : 0),
+                  "uptime_s", (json_int_t)((now_us - c->started_us) / 1000000), "state",
+                  status_state(c), "hugepages", c->hugepages, "packet_hugepages",
+                  port_eal_hugepages(), "ports", ports_json(c), "workers", workers_json(c), "http",
+                  http_json(c, w, n), "index", index_json(c), "fills", fills_json(job));
     json_object_set_new(
         o, "cache",
         json_pack("{s:I, s:I, s:I}", "bytes", (json_int_t)stats_sum(w, n, "cache_budget_bytes"),

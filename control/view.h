@@ -21,6 +21,9 @@ struct dns_zone *view_zone(const struct config *c, const struct dht_routes *rout
 /* Whether two zones (or none) name the same members, in the same order. */
 bool view_zone_same(const struct dns_zone *a, const struct dns_zone *b);
 
+/* Whether the files that corald is to write can be written, as far as that is to be seen without
+ * writing, and the journal is there: what can't be is a mistake in `report`. */
+void files_check(const struct config *c, struct report *report);
 /* The policy; a deny list that does not compile is a mistake in `report`: NULL then. */
 struct proxy_policy *view_policy(const struct config *c, struct report *report);
 void view_policy_free(struct proxy_policy *p);

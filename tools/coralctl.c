@@ -17,13 +17,16 @@
 #include "control/nearest.h"
 #include "control/request.h"
 #include "control/rundir.h"
+#include "tools/coralctl_help.h"
 #include "tools/coralctl_log.h"
+#include "tools/coralctl_node.h"
 #include "tools/coralctl_purge.h"
 #include "tools/coralctl_table.h"
 #include "version.h"
 
 #define LOG_OPTION 256 /* and enum access_filter_key: getopt's name of such an option */
 #define LOG_US     250000
+#define END_S      10 /* from a node's last answer until its process is gone: usually 50 ms */
 
 enum { DONE = 0, FAILED = 1, USAGE = 2, PARTLY = 3, NOT_RUNNING = 4, NOT_PERMITTED = 5 };
 
@@ -36,32 +39,6 @@ struct options {
     int argc;         /* verb and what follows */
     char **argv;
 };
-
-static const char help[] =
-    "usage: coralctl [-n NAME | --socket PATH] [--json] VERB\n"
-    "\n"
-    "verbs\n"
-    "  status               what the node does: ports, requests, cache, index, fills\n"
-    "  stats [WORD]         counters (that hold WORD); --workers, --all: more\n"
-    "  tcp [ADDRESS[:PORT]] TCP counters by what they tell (--all as above), or the\n"
-    "                       connections to that address with all that drives them\n"
-    "  peers                the other nodes in the index's routing table\n"
-    "  clusters             the clusters of near nodes that it is in, level by level\n"
-    "  lookup KEY           ask the index for a URL or a key, hop by hop\n"
-    "  near ADDRESS         nodes near an address, found by the routers before it\n"
-    "  purge URL            take it out of the cache; --prefix, --tag, --host, --all\n"
-    "  log                  requests as they end; --status 5xx and others choose\n"
-    "  drain                finish what runs, the node stays; --no-wait: only begin\n"
-    "  stop                 finish what runs, then end; --no-wait: say so and return\n"
-    "\n"
-    "options\n"
-    "  -n, --name NAME      the node with this name; needed where several run\n"
-    "      --socket PATH    its control socket\n"
-    "      --json           the answer as JSON, for scripts\n"
-    "      --help, --version   this text; version, revision, DPDK\n"
-    "\n"
-    "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 done in part,\n"
-    "4 corald is not running, 5 not permitted. More: coralctl(1).\n";
 
 /* A failure of coralctl's own: a line for a person, an object like corald's for a script. */
 __attribute__((format(printf, 3, 4))) static int complain(const struct options *o, int status,
@@ -94,20 +71,29 @@ static int socket_only(const struct options *o, char out[static 108])
 {
     char pattern[RUNDIR_PATH + 32];
     glob_t found;
+    size_t nodes = 0;
 
     snprintf(pattern, sizeof(pattern), "%.80s/*/control.sock", rundir_base());
     glob(pattern, 0, NULL, &found);
     snprintf(pattern, sizeof(pattern), "%.80s/*/*/control.sock", rundir_base());
     glob(pattern, found.gl_pathc ? GLOB_APPEND : 0, NULL, &found);
+    for (size_t i = 0; found.gl_pathc > 1 && i < found.gl_pathc; i++)
+        if (node_alive(found.gl_pathv[i])) {
+            char *killed = found.gl_pathv[nodes];
+            found.gl_pathv[nodes++] = found.gl_pathv[i];
+            found.gl_pathv[i] = killed;
+        }
+    if (found.gl_pathc == 1) /* it says itself that nobody answers there */
+        nodes = 1;
     int status = DONE;
-    if (found.gl_pathc == 0) {
+    if (nodes == 0) {
         status =
             complain(o, NOT_RUNNING, "no node in %s; is corald running? (systemctl status corald)",
                      rundir_base());
-    } else if (found.gl_pathc > 1) {
+    } else if (nodes > 1) {
         size_t base = strlen(rundir_base()) + 1, tail = strlen("/control.sock"), at = 0;
         char names[512] = "";
-        for (size_t i = 0; i < found.gl_pathc && at < sizeof(names); i++)
+        for (size_t i = 0; i < nodes && at < sizeof(names); i++)
             at += (size_t)snprintf(names + at, sizeof(names) - at, " %.*s",
                                    (int)(strlen(found.gl_pathv[i]) - base - tail),
                                    found.gl_pathv[i] + base);
@@ -206,6 +192,8 @@ static int answer_show(enum request_verb verb, const struct options *o, const js
 
     if (ok && verb == REQUEST_LOG) {
         log_show(answer, o->json, stdout);
+        if (o->no_wait && !o->json) /* a script may take both outputs as one */
+            log_hint(answer);
     } else if (o->json) { /* of drain several follow one another: a line each */
         json_dumpf(answer, stdout, verb == REQUEST_DRAIN ? JSON_COMPACT : JSON_INDENT(1));
         putchar('\n');
@@ -350,6 +338,7 @@ static int options_read(int argc, char **argv, struct options *o)
         {0},
     };
     int c;
+    bool help = false;
 
     for (int i = 1; i < argc; i++) /* first: it decides how mistakes are told */
         o->json |= strcmp(argv[i], "--json") == 0;
@@ -390,8 +379,8 @@ static int options_read(int argc, char **argv, struct options *o)
             log_option(&o->log, (unsigned)c - LOG_OPTION, optarg);
             break;
         case 'h':
-            fputs(help, stdout);
-            exit(DONE);
+            help = true;
+            break;
         case 'v':
             printf("coralctl %s (%s), DPDK %d.%02d.%d\n", CORAL_VERSION, CORAL_REVISION,
                    RTE_VER_YEAR, RTE_VER_MONTH, RTE_VER_MINOR);
@@ -404,6 +393,10 @@ static int options_read(int argc, char **argv, struct options *o)
     }
     o->argc = argc - optind;
     o->argv = argv + optind;
+    if (help) {
+        fputs(help_text(o->argc ? o->argv[0] : NULL), stdout);
+        exit(DONE);
+    }
     purge_words(&o->purge, o->argc > 1 ? o->argv[1] : NULL, o->all);
     return DONE;
 }
@@ -413,16 +406,31 @@ static int run(const struct options *given, enum request_verb verb, const char *
 {
     struct options o = *given;
     json_t *answer = NULL;
+    bool ended = true;
 
     for (;; o.seconds++) {
         char *question = question_make(verb, &o);
         if (!question)
             return complain(&o, USAGE, "\"%.40s\" is not text in UTF-8" USAGE_MORE,
                             o.argv[o.argc - 1]);
+        int lock = verb == REQUEST_STOP && !o.no_wait ? node_lock_open(path) : -1;
         int status = ask(&o, path, question, &answer);
         free(question);
+        if (status == DONE && lock >= 0 && json_is_true(json_object_get(answer, "stopped"))) {
+            ended = node_lock_wait(lock, END_S);
+            lock = -1;
+        }
+        if (lock >= 0)
+            close(lock);
         if (status != DONE)
             return status;
+        if (!ended) {
+            json_decref(answer);
+            return complain(&o, FAILED,
+                            "the node has stopped, but its process has not ended in %d s; its log "
+                            "may tell why, the file \"lock\" beside %s has its pid",
+                            END_S, path);
+        }
         const char *state = json_string_value(json_object_get(answer, "state"));
         bool more = verb == REQUEST_DRAIN && !o.no_wait && state && strcmp(state, "draining") == 0;
         bool follow = verb == REQUEST_LOG && !o.no_wait && !o.log.reopen;

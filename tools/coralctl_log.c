@@ -91,10 +91,12 @@ static void show_record(const json_t *o, FILE *out)
     if (*target == '/')
         put_safely(text(o, "host", ""), out);
     put_safely(target, out);
-    fprintf(out, " %lld %lld B %s %s%s%s%s\n",
+    const char *reason = text(o, "reason", NULL);
+    fprintf(out, " %lld %lld B %s %s%s%s%s%s%s\n",
             (long long)json_integer_value(json_object_get(o, "status")),
             (long long)json_integer_value(json_object_get(o, "bytes")),
             units_latency_round((uint64_t)us, latency), text(o, "served", "-"),
+            reason ? ", origin " : "", reason ? reason : "",
             json_object_get(o, "peer") ? ", to a peer" : "",
             json_object_get(o, "left") ? ", the client left" : "",
             json_object_get(o, "broken") ? ", broken off" : "");
@@ -124,6 +126,17 @@ void log_show(const json_t *answer, bool json, FILE *out)
         json_dumpf(record, out, JSON_COMPACT | JSON_ENSURE_ASCII);
         fputc('\n', out);
     }
+}
+
+void log_hint(const json_t *answer)
+{
+    if (json_is_true(json_object_get(answer, "begun")) &&
+        json_array_size(json_object_get(answer, "records")) == 0)
+        fputs(
+            "coralctl: no access log is configured (log.access), so nothing was noted before this "
+            "question;\ncoralctl: for some seconds now requests are: ask again, or without "
+            "--no-wait\n",
+            stderr);
 }
 
 bool log_next(struct coralctl_log *l, const json_t *answer)

@@ -65,8 +65,9 @@ static void status_workers(const json_t *answer, FILE *to)
     }
     if (i)
         fprintf(to, "   memory in %s\n",
-                yes(answer, "hugepages") ? "hugepages, packet buffers at least"
-                                         : "ordinary pages (no hugepages free)");
+                yes(answer, "hugepages")          ? "hugepages"
+                : yes(answer, "packet_hugepages") ? "ordinary pages but for packet buffers"
+                                                  : "ordinary pages (no hugepages free)");
 }
 
 static void status_http(const json_t *answer, FILE *to)
@@ -80,9 +81,13 @@ static void status_http(const json_t *answer, FILE *to)
             plural(n), units_latency_round(number(h, "p50_us"), p50),
             units_latency_round(number(h, "p99_us"), p99),
             (unsigned long long)number(h, "connections"), plural(number(h, "connections")));
-    fprintf(to, "            own %.1f %%  peer %.1f %%  origin %.1f %%\n",
+    uint64_t served = number(h, "own") + number(h, "peer") + number(h, "origin");
+    fprintf(to, "            own %.1f %%  peer %.1f %%  origin %.1f %%",
             percent(number(h, "own"), n), percent(number(h, "peer"), n),
             percent(number(h, "origin"), n));
+    if (n > served) /* else nothing, or counters were read while they moved */
+        fprintf(to, "  other %.1f %% (errors, uncached, under way)", percent(n - served, n));
+    fputc('\n', to);
 }
 
 static void status_cache(const json_t *answer, FILE *to)

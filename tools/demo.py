@@ -105,11 +105,11 @@ class Demo:
         lab.node_wait(range(1, o.nodes + 1), seconds=30)
         status = [lab.ctl(i, "status") for i in lab.nodes]
         drivers = collections.Counter(p["driver"] for s in status for p in s["ports"])
-        huge = sum(s["hugepages"] for s in status)
+        huge = sum(s["packet_hugepages"] for s in status)
         t = time.time()
         lab.node_wait(range(1, o.nodes + 1), members=o.nodes - 1, seconds=20)
         ports = ", ".join(f"{n} on {d}" for d, n in drivers.items())
-        self.say(f"nodes up: {o.nodes}/{o.nodes} ({ports}; {huge} in hugepages; n2 has 2 workers), "
+        self.say(f"nodes up: {o.nodes}/{o.nodes} ({ports}; {huge} with packet buffers in hugepages; n2 has 2 workers), "
                  f"index joined: {o.nodes}/{o.nodes} after another {time.time() - t:.1f} s")
 
     def dig(self, server, kind="A"):

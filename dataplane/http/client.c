@@ -182,6 +182,11 @@ unsigned http_exchange_tried(const struct http_exchange *x)
     return x->tried;
 }
 
+bool http_exchange_refused(const struct http_exchange *x)
+{
+    return x->refused;
+}
+
 /* A pooled connection died before a byte of the response: the server had closed it, so a new one
  * is as good (RFC 9112 9.3.1; what may not be repeated is not sent on a pooled one). `gone`: the
  * stream is closed already, else it is reset. */
@@ -428,6 +433,7 @@ static void on_closed(struct stream *s, enum stream_end why, struct now now)
     if (phase == HTTP_CLIENT_IDLE)
         http_client_pool_remove(k);
     if (x && phase == HTTP_CLIENT_CONNECT) {
+        x->refused |= why == STREAM_REFUSED || why == STREAM_RESET;
         if (!http_race_lost(k, true, now))
             report(x, HTTP_FAIL_CONNECT, now);
         return;

@@ -365,6 +365,9 @@ const struct endpoint *http_exchange_remote(const struct http_exchange *x);
 /* Bit i: address i of its upstream failed to connect, or is the one that stood. Whoever asks again
  * leaves them out. */
 unsigned http_exchange_tried(const struct http_exchange *x);
+/* Of one that failed to connect: an address refused, or was said to be unreachable, and did not
+ * just keep silent. */
+bool http_exchange_refused(const struct http_exchange *x);
 void http_client_poll(struct http_client *c, struct now now);
 uint64_t http_client_deadline_us(const struct http_client *c);
 const struct http_counters *http_client_counters(const struct http_client *c);

@@ -89,6 +89,7 @@ void access_end(struct proxy *p, struct request *r)
     r->logged = false;
     a->served = (uint8_t)served_how(r);
     a->status = a->served == ACCESS_NOT ? ACCESS_STATUS_LEFT : r->status;
+    a->reason = r->reason;
     a->bytes = r->body_out;
     a->duration_us = p->now.mono_us - r->started_us;
     a->flags = r->peer ? ACCESS_OF_PEER : 0;

@@ -7,7 +7,7 @@
  *    0 units status minor served flags cut
  *    8 start_us        16 duration_us       24 bytes
  *   32 client
- *   48 len[ACCESS_TEXTS]  58 worker
+ *   48 len[ACCESS_TEXTS]  58 worker reason
  *   64 text: the texts one behind the other, as they came; nothing in them is safe to print
  */
 #ifndef CORAL_PROXY_ACCESS_H
@@ -48,6 +48,22 @@ enum access_served {
     ACCESS_SERVED
 };
 
+/* Why no origin helped: of the last one that was tried. */
+enum access_reason {
+    ACCESS_NO_REASON,
+    ACCESS_NO_NAME,   /* its name does not exist, or has no address */
+    ACCESS_DNS,       /* its name could not be resolved: the resolver fails, or is silent */
+    ACCESS_FORBIDDEN, /* its address is not allowed */
+    ACCESS_REFUSED,   /* it refuses to connect, or is unreachable */
+    ACCESS_CONNECT,   /* no connection in time */
+    ACCESS_CLOSED,    /* it closed before it had answered */
+    ACCESS_NONSENSE,  /* what it says is no HTTP */
+    ACCESS_BROKE_OFF, /* its answer ended before its end */
+    ACCESS_TIMEOUT,   /* it did not answer, or go on, in time */
+    ACCESS_BACKOFF,   /* not asked: it failed a moment ago */
+    ACCESS_REASONS
+};
+
 enum access_flag {
     ACCESS_OF_PEER = 1, /* a node of ours asked */
     ACCESS_LEFT = 2,    /* the client was gone before the end */
@@ -70,7 +86,8 @@ struct access_record {
     struct addr client;
     uint16_t len[ACCESS_TEXTS];
     uint8_t worker;
-    uint8_t none[5];
+    uint8_t reason; /* enum access_reason */
+    uint8_t none[4];
     char text[ACCESS_TEXT_MAX];
 };
 #define ACCESS_UNIT 16

@@ -174,7 +174,7 @@ void fill_fail_all(struct fill *f, unsigned status)
 {
     while (f->waiting) {
         struct request *r = take_waiting(f);
-        fill_answer(f, r, PROXY_FAILED, r->peer ? 504 : status);
+        fill_answer(f, r, PROXY_FAILED, r->peer ? 504 : PROXY_FAILED_TAG(status, f->reason));
     }
 }
 
@@ -430,6 +430,8 @@ static void exchange_timer(struct fill *f, uint64_t peer_us, struct now now)
     }
     counter_inc(f->kind == SOURCE_PEER ? &f->proxy->counters.proxy_peer_failures_total
                                        : &f->proxy->counters.proxy_origin_failures_total);
+    if (f->kind == SOURCE_ORIGIN)
+        origin_trouble(f, ACCESS_TIMEOUT, now);
     f->source_holds = true; /* it took our request */
     source_failed(f, 504, now);
 }
@@ -450,6 +452,7 @@ void fill_timer(struct fill *f, struct now now)
         break;
     case FILL_RESOLVE:
         source_drop(f);
+        origin_trouble(f, ACCESS_DNS, now);
         f->failure = 504;
         f->find_origin = true;
         fill_agenda(f);

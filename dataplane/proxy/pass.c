@@ -253,7 +253,7 @@ void pass_end(struct fill *f, bool whole)
     if (f->head_passed)
         fill_answer(f, r, PROXY_PASS_END, whole);
     else
-        fill_answer(f, r, PROXY_FAILED, f->failure);
+        fill_answer(f, r, PROXY_FAILED, PROXY_FAILED_TAG(f->failure, f->reason));
 }
 
 static void wake(struct fill *f)

@@ -113,6 +113,9 @@ struct proxy_log {
     /* An exchange with a client is over (access.h): `a` is valid until return, its first `units`
      * units are set. The host counts what it has no room for. */
     void (*access)(void *ctx, const struct access_record *a);
+    /* An origin of a site failed: once a minute each, and never in open mode, where anybody names
+     * origins. `why`: enum access_reason. */
+    void (*origin)(void *ctx, const char *site, const char *host, uint16_t port, unsigned why);
 };
 
 struct proxy_parts { /* the worker's engines; all outlive the proxy */

@@ -47,6 +47,7 @@ enum {
     PROXY_PASS_KNOWN = 4096,    /* URLs remembered as uncacheable */
     PROXY_DROPPED_KNOWN = 4096, /* URLs whose copies elsewhere may be what was purged here */
     PROXY_BEHIND_KNOWN = 256,   /* URLs that were revalidated behind a stale copy a moment ago */
+    PROXY_TROUBLE_KNOWN = 64,   /* failures of sites' origins that the operator was told of */
     PROXY_NEGATIVE = 1024,      /* origins remembered as failing */
     PROXY_INLINE = 512,         /* a body up to this is cheaper copied than referred to */
     PROXY_VIA = 128,
@@ -76,6 +77,7 @@ enum {
 #define PROXY_BETWEEN_US      1000ull           /* O is looked at for the request's end there */
 #define PROXY_PASS_KNOWN_US   (60ull * 1000000)
 #define PROXY_DROPPED_US      (3600ull * 1000000) /* as long as others may be named as holders */
+#define PROXY_TROUBLE_US      (60ull * 1000000)   /* between two words of the same trouble */
 #define PROXY_BEHIND_US       1000000ull          /* between two fills behind a stale copy */
 #define PROXY_BACKOFF_FIRST_US                                                                     \
     (1ull * 1000000) /* CORAL.md 4 has 15 s; one lost SYN must not                                 \
@@ -86,11 +88,14 @@ enum {
 
 /* --- messages ------------------------------------------------------------- */
 
+/* What is answered, and why (enum access_reason). */
+#define PROXY_FAILED_TAG(status, reason) ((uint32_t)(status) | (uint32_t)(reason) << 16)
+
 enum proxy_message_type {
     PROXY_WANT = MESSAGE_PROXY, /* R->O request: find it */
     PROXY_READY,     /* O->R request, object, fill: send this; GOT when it is pinned. Terminal */
     PROXY_AGAIN,     /* O->R request: it is in the cache by now. Terminal */
-    PROXY_FAILED,    /* O->R request; tag: status. Terminal */
+    PROXY_FAILED,    /* O->R request; tag: PROXY_FAILED_TAG. Terminal */
     PROXY_RELEASE,   /* O->R request: uncacheable, fetch for yourself. Terminal */
     PROXY_GOT,       /* R->O fill: the object is pinned here */
     PROXY_FOLLOW,    /* R->O grip, object: tell me of progress */
@@ -232,11 +237,12 @@ struct request {
     bool alone;     /* variants are not told apart by what it says: it fetches for itself */
     uint8_t path_len;
     bool pass_ended, pass_whole, pass_stopped;
-    bool logged; /* `access` is begun; for it: */
-    bool made;   /* the answer is ours: respond_status */
-    bool passed; /* its head came by PASS */
-    bool whole;  /* the answer is queued to its end */
-    bool gone;   /* the client left before that */
+    bool logged;    /* `access` is begun; for it: */
+    bool made;      /* the answer is ours: respond_status */
+    bool passed;    /* its head came by PASS */
+    bool whole;     /* the answer is queued to its end */
+    bool gone;      /* the client left before that */
+    uint8_t reason; /* enum access_reason, of an answer that is ours */
     uint16_t status;
     uint64_t body_out;     /* bytes of the body that were queued */
     bool body_begun;       /* the client has sent some of it */
@@ -478,6 +484,7 @@ struct fill {
     bool ask_again;      /* the resolver, which may know the other family by now */
     uint16_t port;
     uint16_t failure; /* status when nothing helps */
+    uint8_t reason;   /* and why: enum access_reason */
     struct candidate candidate[PROXY_CANDIDATES];
     struct dht_id teller;
     struct addr address[RESOLVER_ADDRESSES];
@@ -696,7 +703,11 @@ bool peer_head(struct fill *f, const struct http_head *h, struct now now);
 bool peer_would_knot(const struct fill *f, const struct dht_id *asker);
 /* source_origin.c */
 void origin_start(struct fill *f, struct now now);
-void origin_failed(struct fill *f, enum http_failure why, struct now now);
+void origin_failed(struct fill *f, const struct http_exchange *x, enum http_failure why,
+                   struct now now);
+/* Notes why the origin in hand does not help, for the access log and, if it is a site's, for its
+ * operator. */
+void origin_trouble(struct fill *f, enum access_reason why, struct now now);
 void origin_answered(struct fill *f, struct http_exchange *x, struct now now);
 /* Splits the URL of a fill. */
 struct url_parts {
@@ -966,6 +977,7 @@ struct proxy {
     struct known pass_known[PROXY_PASS_KNOWN];
     struct known behind_known[PROXY_BEHIND_KNOWN];
     struct known dropped_known[PROXY_DROPPED_KNOWN];
+    struct known trouble_known[PROXY_TROUBLE_KNOWN];
     uint32_t uploads; /* requests for the origin alone, and those of slice_seek */
     struct negative_entry negative[PROXY_NEGATIVE];
 

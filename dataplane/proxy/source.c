@@ -187,7 +187,7 @@ static void on_failed(void *user, struct http_exchange *x, enum http_failure why
     f->x = NULL;
     if (f->kind == SOURCE_ORIGIN) {
         f->tried |= (uint8_t)http_exchange_tried(x);
-        origin_failed(f, why, now);
+        origin_failed(f, x, why, now);
         return;
     }
     counter_inc(&f->proxy->counters.proxy_peer_failures_total);

@@ -116,6 +116,24 @@ static bool origin_send(struct fill *f, struct now now)
     return true;
 }
 
+void origin_trouble(struct fill *f, enum access_reason why, struct now now)
+{
+    struct proxy *p = f->proxy;
+    struct hash128 what = {.lo = negative_tag(p, f->origin_name, f->port), .hi = why};
+    struct known *told = &p->trouble_known[((what.lo >> 32) + why) % PROXY_TROUBLE_KNOWN];
+    struct url_parts url;
+    bool served;
+
+    f->reason = (uint8_t)why;
+    if (!p->parts.log.origin || known_is(told, what, now))
+        return;
+    url_split(f->url, f->url_len, &url);
+    if (!policy_site(p->policy, url.host, url.port, &served))
+        return;
+    known_note(told, what, now.mono_us + PROXY_TROUBLE_US);
+    p->parts.log.origin(p->parts.log.ctx, url.host, f->origin_name, f->port, why);
+}
+
 static bool is_lost(const struct fill *f, const struct addr *a)
 {
     return f->lost_family == (addr_is_v4(a) ? 4 : 6);
@@ -137,6 +155,9 @@ static void on_resolved(void *ctx, enum resolver_result result, const struct add
         if (f->lost_family && !f->addresses) /* nothing new: as if all had refused */
             negative_failed(f->proxy, f->origin_name, f->port, now);
     } else {
+        f->reason = ACCESS_NO_REASON;
+        if (result != RESOLVER_BUSY)
+            origin_trouble(f, result == RESOLVER_NONE ? ACCESS_NO_NAME : ACCESS_DNS, now);
         f->failure = result == RESOLVER_TIMEOUT ? 504 : result == RESOLVER_BUSY ? 503 : 502;
     }
     f->find_origin = true;
@@ -165,10 +186,11 @@ static bool is_crowded(const struct proxy *p, const struct addr *a)
 
 /* Leaves the addresses that may be asked: policy allows them (DESIGN decision 11: checked after
  * resolution), they were not tried, and not too many fills are there already. */
-static void addresses_choose(struct fill *f, const struct proxy_site *site)
+static void addresses_choose(struct fill *f, const struct proxy_site *site, struct now now)
 {
     struct proxy *p = f->proxy;
     unsigned n = 0;
+    bool forbidden = false;
     for (unsigned i = 0; i < f->addresses; i++) {
         const struct addr *a = &f->address[i];
         if (f->tried >> i & 1)
@@ -176,12 +198,16 @@ static void addresses_choose(struct fill *f, const struct proxy_site *site)
         if (!proxy_origin_allowed(p->policy, site, a)) {
             counter_inc(&p->counters.proxy_origin_forbidden_total);
             f->failure = 403;
+            forbidden = true;
         } else if (!site && is_crowded(p, a)) {
             f->failure = 503;
+            f->reason = ACCESS_NO_REASON;
         } else {
             f->address[n++] = *a;
         }
     }
+    if (forbidden && n == 0 && f->failure == 403)
+        origin_trouble(f, ACCESS_FORBIDDEN, now);
     f->addresses = (uint8_t)n;
     f->tried = 0;
 }
@@ -189,12 +215,13 @@ static void addresses_choose(struct fill *f, const struct proxy_site *site)
 /* Asks the addresses in hand: the first that stands (RFC 8305). False: there is none. */
 static bool ask_addresses(struct fill *f, const struct proxy_site *site, struct now now)
 {
-    addresses_choose(f, site);
+    addresses_choose(f, site, now);
     if (!f->addresses)
         return false;
     if (origin_send(f, now))
         return true;
     f->failure = 503; /* no exchange free, no way to any of them */
+    f->reason = ACCESS_NO_REASON;
     f->addresses = 0;
     return false;
 }
@@ -251,6 +278,8 @@ void origin_start(struct fill *f, struct now now)
             break;
         if (negative_blocked(p, f->origin_name, f->port, now)) {
             counter_inc(&p->counters.proxy_origin_backoff_total);
+            if (!f->reason)
+                f->reason = ACCESS_BACKOFF;
             f->addresses = 0;
             continue;
         }
@@ -267,6 +296,7 @@ void origin_answered(struct fill *f, struct http_exchange *x, struct now now)
     (void)now;
     f->source = *http_exchange_remote(x);
     f->tried |= (uint8_t)http_exchange_tried(x); /* whatever it says: not this one again */
+    f->reason = ACCESS_NO_REASON;
     negative_ok(f->proxy, f->origin_name, f->port);
     alarm_set(f->proxy, &f->alarm, f->progress_us + PROXY_ORIGIN_US);
 }
@@ -284,11 +314,30 @@ static bool other_family_may_help(struct fill *f)
     return true;
 }
 
-void origin_failed(struct fill *f, enum http_failure why, struct now now)
+static enum access_reason reason_of(const struct http_exchange *x, enum http_failure why)
+{
+    switch (why) {
+    case HTTP_FAIL_CONNECT:
+        return http_exchange_refused(x) ? ACCESS_REFUSED : ACCESS_CONNECT;
+    case HTTP_FAIL_EARLY:
+        return ACCESS_CLOSED;
+    case HTTP_FAIL_MALFORMED:
+        return ACCESS_NONSENSE;
+    case HTTP_FAIL_TRUNCATED:
+        return ACCESS_BROKE_OFF;
+    case HTTP_FAIL_TIMEOUT:
+        break;
+    }
+    return ACCESS_TIMEOUT;
+}
+
+void origin_failed(struct fill *f, const struct http_exchange *x, enum http_failure why,
+                   struct now now)
 {
     struct proxy *p = f->proxy;
     unsigned status = why == HTTP_FAIL_TIMEOUT ? 504 : 502;
     counter_inc(&p->counters.proxy_origin_failures_total);
+    origin_trouble(f, reason_of(x, why), now);
     if (f->state == FILL_BODY) {
         source_failed(f, status, now);
         return;

@@ -61,11 +61,12 @@ static void on_ready(struct proxy *p, struct request *r, const struct proxy_note
         grip_drop(pinned);
 }
 
-static const char *failure_text(unsigned status)
+static const char *failure_text(unsigned status, bool open)
 {
     switch (status) {
     case 403:
-        return "the origin's address is not allowed";
+        return open ? "the origin's address is not allowed (the operator's open.allow_origins)"
+                    : "the origin's address is not allowed (the operator's sites.*.allow)";
     case 503:
         return "too many fills in flight; try again";
     case 504:
@@ -107,9 +108,12 @@ static void on_answer(struct proxy *p, const struct message *m, struct request *
     case PROXY_DONE: /* of what was asked for while the slice before was sent */
         slice_go_on(p, r, now);
         break;
-    default: /* FAILED; PASS_END before a head */
-        respond_status(p, r, m->type == PROXY_FAILED ? m->tag : 502,
-                       failure_text(m->type == PROXY_FAILED ? m->tag : 502), now);
+    case PROXY_FAILED:
+        r->reason = (uint8_t)(m->tag >> 16);
+        respond_status(p, r, m->tag & 0xffff, failure_text(m->tag & 0xffff, r->open), now);
+        break;
+    default: /* PASS_END before a head */
+        respond_status(p, r, 502, failure_text(502, r->open), now);
         break;
     }
 }

@@ -313,6 +313,16 @@ void event_damaged(void *ctx, const char *url, size_t len)
     event_post(ctx, &e);
 }
 
+void event_origin(void *ctx, const char *site, const char *host, uint16_t port, unsigned why)
+{
+    struct node_event e = {.type = NODE_ORIGIN, .origin = {.why = (uint8_t)why, .port = port}};
+
+    static_assert(sizeof(e.origin) <= sizeof(e.heard), "makes no event larger");
+    snprintf(e.origin.site, sizeof(e.origin.site), "%s", site);
+    snprintf(e.origin.host, sizeof(e.origin.host), "%s", host);
+    event_post(ctx, &e);
+}
+
 void event_timed_out(void *ctx, const struct dht_id *who, struct now now)
 {
     (void)now;

@@ -165,6 +165,7 @@ enum node_event_type {
     NODE_DAMAGED,   /* damaged */
     NODE_SAVED,     /* ptr */
     NODE_LOADED,    /* ptr */
+    NODE_ORIGIN,    /* origin */
 };
 struct node_heard {
     struct dht_sender who;
@@ -180,6 +181,11 @@ struct node_damaged { /* an object that was dropped for a wrong checksum */
     uint16_t len;
     char url[254]; /* the first bytes */
 };
+struct node_origin { /* one of a site that failed; names may be cut */
+    uint8_t why;     /* enum access_reason */
+    uint16_t port;
+    char site[124], host[124];
+};
 struct node_event {
     uint16_t type, worker;
     union {
@@ -188,6 +194,7 @@ struct node_event {
         struct dht_id id;
         struct node_probed probed;
         struct node_damaged damaged;
+        struct node_origin origin;
     };
 };
 

@@ -112,6 +112,51 @@ Test(access_file, rotation, .fini = close_file)
     cr_expect_eq(counters.log_dropped_total, 0u);
 }
 
+/* No descriptor is left: the file has its name again, and what was rotated before is not shifted
+ * away, however often it fails. */
+Test(access_file, a_rotation_that_fails_loses_nothing, .fini = close_file)
+{
+    struct rlimit limit, none;
+    open_file(5, 2);
+    write_text("1111\n");
+    write_text("2222\n");
+    write_text("3333\n"); /* .1: 2222, .2: 1111 */
+    int lowest = dup(0);
+    close(lowest);
+    getrlimit(RLIMIT_NOFILE, &none);
+    limit = none;
+    limit.rlim_cur = (rlim_t)lowest;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    write_text("4444\n");
+    write_text("5555\n");
+    write_text("6666\n");
+    cr_expect(file.rotation_fails);
+    setrlimit(RLIMIT_NOFILE, &none);
+    cr_expect_str_eq(read_text(""), "3333\n4444\n5555\n6666\n");
+    cr_expect_str_eq(read_text(".1"), "(none)");
+    cr_expect_str_eq(read_text(".2"), "2222\n");
+    write_text("7777\n");
+    cr_expect(!file.rotation_fails);
+    cr_expect_str_eq(read_text(""), "7777\n");
+    cr_expect_str_eq(read_text(".1"), "3333\n4444\n5555\n6666\n");
+    cr_expect_str_eq(read_text(".2"), "2222\n");
+    cr_expect_eq(counters.log_dropped_total, 0u);
+    cr_expect_eq(counters.log_rotations_total, 3u);
+}
+
+Test(access_file, one_that_was_moved_before_it_was_rotated, .fini = close_file)
+{
+    open_file(5, 2);
+    write_text("1111\n");
+    write_text("2222\n");
+    cr_assert(unlink(path) == 0);
+    write_text("3333\n");
+    cr_expect_str_eq(read_text(""), "3333\n");
+    cr_expect_str_eq(read_text(".1"), "1111\n");
+    cr_expect_str_eq(read_text(".2"), "(none)");
+    cr_expect(!file.rotation_fails && counters.log_rotations_total == 1);
+}
+
 Test(access_file, without_room_no_line_is_halved_and_it_goes_on_later, .fini = close_file)
 {
     struct rlimit limit = {13, RLIM_INFINITY}, none = {RLIM_INFINITY, RLIM_INFINITY};

@@ -56,6 +56,8 @@ Test(access_format, what_is_not_known_is_a_dash_or_left_out)
 Test(access_format, marks)
 {
     struct access_record a = access_hand("GET", "h", "/", "", "");
+    a.reason = ACCESS_NO_NAME;
+    cr_expect(strstr(write_line(ACCESS_JSON, &a), ",\"reason\":\"no-name\",\"worker\":"));
     a.flags = ACCESS_OF_PEER | ACCESS_LEFT | ACCESS_BROKEN;
     a.cut = 1u << ACCESS_TARGET;
     cr_expect(strstr(write_line(ACCESS_COMMON, &a), "\"GET /... HTTP/1.1\""));

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """coralctl against a socket that answers as told: what it prints, and its exit statuses."""
+import fcntl
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 coralctl = os.path.abspath(sys.argv[1])
 base = tempfile.mkdtemp(prefix="coralctl-")
@@ -50,9 +52,10 @@ class Node:
 
     def serve(self):
         for answer in self.answers:
-            c, _ = self.socket.accept()
             line = b""
             while not line.endswith(b"\n"):
+                if not line: # at first, and after one who only looked whether somebody is here
+                    c, _ = self.socket.accept()
                 line += c.recv(65536)
             self.asked = json.loads(line)
             c.sendall(answer)
@@ -138,6 +141,12 @@ try:
     code, out, err = run("--help")
     expect(code == 0 and out.count("\n") <= 24 and max(map(len, out.splitlines())) <= 80,
            "--help fits a screen")
+    for verb, option in (("purge", "--tag"), ("log", "--slower"), ("stats", "--workers")):
+        for args in ((verb, "--help"), ("--help", verb)):
+            code, out, err = run(*args)
+            expect(code == 0 and out.startswith("usage: ") and verb in out.splitlines()[0] and option in out and
+                   max(map(len, out.splitlines())) <= 80, f"coralctl {' '.join(args)}")
+    expect(run("peers", "--help")[1] == run("--help")[1], "a verb without options of its own: all")
     code, out, err = run("--version")
     expect(code == 0 and out.startswith("coralctl ") and "DPDK" in out, out.strip())
 
@@ -157,6 +166,17 @@ try:
     code, out, err = run("-n", "deep/n2", "status")
     expect(code == 0, "a name with parts")
     m.close()
+    for name in ("n1", "deep/n2"): # as a killed node leaves it
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(os.path.join(base, name, "control.sock"))
+    code, out, err = run("status")
+    expect(code == 4 and "no node in" in err, f"two that were killed: {err.strip()}")
+    n = Node("n3", status)
+    code, out, err = run("status")
+    expect(code == 0 and out == table, f"one lives beside two that were killed: {err.strip()}")
+    n.close()
+    for name in ("n1", "deep/n2"):
+        os.unlink(os.path.join(base, name, "control.sock"))
 
     counters = {"ok": True, "counters": {
         "http_requests_total": {"unit": "requests", "kind": "counter", "text": "Requests", "value": 7, "workers": [3, 4]},
@@ -201,6 +221,12 @@ try:
                                      "dropped": 0}))
     expect(" log        json /var/log/a.log  78 k lines, 0 dropped\n" in run("status")[1],
            "status says how the access log does")
+    n.close()
+
+    n = Node("n1", dict(status, packet_hugepages=True, http=dict(status["http"], own=250, peer=0, origin=500)))
+    out = run("status")[1]
+    expect("own 25.0 %  peer 0.0 %  origin 50.0 %  other 25.0 % (" in out, "shares sum up to 100 %")
+    expect("memory in ordinary pages but for packet buffers\n" in out, "where memory is")
     n.close()
 
     one = dict(status, http=dict(status["http"], requests=1, connections=1),
@@ -318,12 +344,12 @@ try:
              "target": "/x\u009b\x1b[2J\u00e4", "status": 200, "bytes": 1024, "duration_us": 1200, "served": "hit",
              "worker": 0}
     bad = {"time": "2026-11-29T02:13:05.000000Z", "client": "192.0.2.2", "status": 400, "bytes": 31,
-           "duration_us": 0, "served": "error", "worker": 0, "left": True}
+           "duration_us": 0, "served": "error", "worker": 0, "reason": "dns", "left": True}
     first = {"ok": True, "next": 7, "missed": False, "more": False, "records": [noted]}
     n = Node("n1", [first, dict(first, next=9, missed=True, records=[bad]), {"ok": False, "error": "over"}])
     code, out, err = run("log", "--status", "2xx", "--host", "a.test")
     expect(code == 1 and out == "02:13:04.123Z 192.0.2.1 GET a.test/x??[2J\u00e4 200 1024 B 1.2 ms hit\n"
-           "02:13:05.000Z 192.0.2.2 - - 400 31 B 0 ms error, the client left\n" and
+           "02:13:05.000Z 192.0.2.2 - - 400 31 B 0 ms error, origin dns, the client left\n" and
            "some are left out" in err and "over" in err and
            n.asked == {"verb": "log", "after": 9, "most": 500, "status": "2xx", "host": "a.test"},
            f"log goes on until it is told otherwise\n{out}{err}{n.asked}")
@@ -333,6 +359,12 @@ try:
     expect(code == 0 and json.loads(out) == noted and out.count("\n") == 1 and
            n.asked == {"verb": "log", "slower": "1ms"}, f"log --no-wait --json: a record a line\n{out}")
     n.close()
+    for begun, records, hint in ((True, [], True), (False, [], False), (True, [bad], False)):
+        n = Node("n1", [dict(first, begun=begun, records=records)])
+        code, out, err = run("log", "--no-wait")
+        expect(code == 0 and bool(out) == bool(records) and ("no access log is configured" in err) == hint,
+               f"log --no-wait, begun {begun}: {err.strip()!r}")
+        n.close()
     n = Node("n1", [{"ok": True, "file": "/var/log/access.log"}])
     code, out, err = run("log", "reopen")
     expect((code, out) == (0, "opened anew: /var/log/access.log\n") and n.asked == {"verb": "log", "reopen": True},
@@ -360,6 +392,26 @@ try:
     n = Node("n1", {"ok": True, "stopped": True, "cut": 0})
     expect(run("stop") == (0, "stopped\n", "") and n.asked == {"verb": "stop"}, "stop")
     n.close()
+    with open(os.path.join(base, "n1", "lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        n = Node("n1", {"ok": True, "stopped": True, "cut": 0})
+        began = time.monotonic()
+        threading.Timer(0.5, os.unlink, [lock.name]).start()
+        threading.Timer(0.6, fcntl.flock, [lock, fcntl.LOCK_UN]).start()
+        code, out, err = run("stop")
+        took = time.monotonic() - began
+        expect(code == 0 and out == "stopped\n" and 0.6 <= took < 5, f"stop waits for the lock: {took:.2f} s")
+        n.close()
+    with open(os.path.join(base, "n1", "lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        n = Node("n1", {"ok": True, "stopped": True, "cut": 0})
+        code, out, err = run("stop")
+        expect(code == 1 and not out and "has not ended in 10 s" in err, f"... not for ever: {err.strip()}")
+        n.close()
+        n = Node("n1", {"ok": True})
+        expect(run("stop", "--no-wait")[:2] == (0, "stopping\n"), "... not with --no-wait")
+        n.close()
+        os.unlink(lock.name)
     n = Node("n1", {"ok": True, "stopped": True, "cut": 2})
     code, out, err = run("stop")
     expect(code == 3 and "2 connections" in out, "stop that had to cut: 3")

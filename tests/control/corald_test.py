@@ -47,6 +47,19 @@ try:
     expect(code == 2 and err.count("node.yaml:4:19: open.deny_file:") == 2 and "line 3" in err and
            "line 5" in err and "2 errors" in err, f"patterns that are none, all of them: {err!r}")
 
+    for key, text in (("log.access.file", "log: {access: {file: /nope/dir/access.log}}"),
+                      ("log.access.file", "log: {access: {file: /dev/null}}"),
+                      ("cache.restart_file", "cache: {restart_file: /nope/dir/restart}"),
+                      ("log.access.journal", "log: {access: {journal: true}}")):
+        if key.endswith("journal") and os.path.exists("/run/systemd/journal/socket"):
+            continue
+        for args in ((), ("--check",)):
+            code, out, err = run(*args, text=good + text + "\n")
+            expect(code == 2 and not out and f"{key}: " in err and "1 error" in err, f"{text}: {code} {err!r}")
+    files = f"log: {{access: {{file: {base}/access.log}}}}\ncache: {{restart_file: {base}/cache}}\n"
+    expect(run("--check", text=good + files) == (0, "node.yaml: fine\n", ""), "files that can be written")
+    expect(not os.path.exists(os.path.join(base, "access.log")), "... and are not by --check")
+
     code, out, err = run("-c", "/nonexistent.yaml")
     expect(code == 2 and "/nonexistent.yaml" in err, err.strip())
     for args, want in ((["--chekc"], "no option"), (["-c"], "wants a value"), (["x"], "too many"),

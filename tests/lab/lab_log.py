@@ -58,6 +58,8 @@ while c.recv(65536): pass
 def unlogged(s):
     """Nothing is configured: coralctl has it gathered for as long as it asks."""
     s.curl("c1", 1, "/1k")
+    p = run(os.path.join(s.lab.build, "tools", "coralctl"), "-n", s.lab.node_name(1), "log", "--no-wait")
+    s.expect("no access log is configured" in p.stdout, "no log: whoever asks is told so")
     s.expect(told(s) == [], "no log: what passed before anybody asked is not known")
     time.sleep(0.3)
     s.curl("c1", 1, "/1k", "-A", "asked")

@@ -72,6 +72,13 @@ def story(s):
     s.expect(status in (403, 502), f"a name that resolves to loopback and private addresses: {status}")
     status, body, code, _ = get("/x", host="unknown.test")
     s.expect(status in (502, 504), f"a name that does not exist: {status}")
+    log = lab.log_tail("n1", 1000)
+    for site, why in (("bad.test: origin 10.9.0.2:8080", "no HTTP/1"), ("bad.test: origin 10.9.0.2:8080", "closes before"),
+                      ("down.test: origin 10.9.0.2:8081", "refuses"), ("nohost.test: origin 10.9.0.77:80", ""),
+                      ("evil.test: origin evil.site.test:8080", "not allowed"),
+                      ("unknown.test: origin nobody.site.test:80", "no such name")):
+        s.expect(any(f"site {site}: " in x and why in x for x in log.split(" / ")), f"the log says so of {site}: {why}")
+    s.expect(log.count("site bad.test: ") <= 6, "once for each kind of trouble")
     status, body, code, took = get("/silent")
     s.expect(status == 504, f"a silent origin: {status} after {took:.1f} s")
     status, body, code, _ = get("/good")

@@ -188,3 +188,51 @@ Test(access, a_long_text_is_cut_and_marked)
     cr_expect_eq(n->access.len[ACCESS_REFERER], ACCESS_REFERER_MAX);
     cr_expect(strspn(text(ACCESS_AGENT), "0") == ACCESS_AGENT_MAX);
 }
+
+/* The status alone tells an operator nothing of the reason; he hears of each once a minute. */
+Test(access, an_origin_that_fails_is_said_to_fail_and_why)
+{
+    static const struct addr dead = {
+        {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 93, 184, 216, 99}}; /* refuses */
+    static const struct {
+        const char *name;
+        unsigned status, reason;
+    } is[] = {{"nosuch.test", 502, ACCESS_NO_NAME},    {"broken.test", 502, ACCESS_DNS},
+              {"private.test", 403, ACCESS_FORBIDDEN}, {"dead.test", 502, ACCESS_REFUSED},
+              {"dead.test", 502, ACCESS_BACKOFF},      {"odd.test", 502, ACCESS_NONSENSE},
+              {"hole.test", 502, ACCESS_CONNECT}};
+    const struct addr hole = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 93, 184, 216, 98}};
+    char trouble[600];
+    unsigned told = 0;
+
+    w.hole = hole;
+    origin_add(&w.origin[1], (struct origin_file){.path = "/x", .mode = ORIGIN_GARBAGE});
+    world_name(&w, (struct name){"broken.test", RESOLVER_FAILED, 0, {dead}});
+    world_name(&w, (struct name){"private.test", RESOLVER_OK, 1, {addr_v4(0xc0a80001)}});
+    world_name(&w, (struct name){"dead.test", RESOLVER_OK, 1, {dead}});
+    world_name(&w, (struct name){"odd.test", RESOLVER_OK, 1, {w.origin[1].at.ip}});
+    world_name(&w, (struct name){"hole.test", RESOLVER_OK, 1, {hole}});
+    struct proxy_origin *o = &n->site[0].origin[0];
+    o->is_address = n->site[0].allow_special = false;
+    for (unsigned i = 0; i < sizeof(is) / sizeof(is[0]); i++) {
+        snprintf(o->host, sizeof(o->host), "%s", is[i].name);
+        cr_expect_eq(get("/x", NULL), is[i].status, "%s", is[i].name);
+        cr_expect(n->access.reason == is[i].reason && n->access.served == ACCESS_ERROR, "%s: %u",
+                  is[i].name, n->access.reason);
+        told += is[i].reason != ACCESS_BACKOFF;
+        snprintf(trouble, sizeof(trouble), HOST " %s:80 %u", is[i].name, is[i].reason);
+        cr_expect(n->troubles == told &&
+                      (is[i].reason == ACCESS_BACKOFF || strcmp(n->trouble, trouble) == 0),
+                  "%s: %u told, \"%s\"", is[i].name, n->troubles, n->trouble);
+    }
+    snprintf(o->host, sizeof(o->host), "nosuch.test");
+    cr_expect_eq(get("/x", NULL), 502);
+    cr_expect_eq(n->troubles, told, "told a moment ago");
+    world_run(&w, 61000);
+    cr_expect_eq(get("/x", NULL), 502);
+    cr_expect_eq(n->troubles, told + 1);
+    struct client c; /* anybody may name origins here, and would fill the operator's log */
+    cr_expect_eq(world_get(&w, &c, 0, "nosuch.example.coral.test", "/x", NULL), 502);
+    client_free(&c);
+    cr_expect(n->access.reason == ACCESS_NO_NAME && n->troubles == told + 1);
+}

@@ -251,6 +251,13 @@ static void host_access(void *ctx, const struct access_record *a)
     memcpy(&n->access, a, (size_t)a->units * ACCESS_UNIT);
 }
 
+static void host_origin(void *ctx, const char *site, const char *host, uint16_t port, unsigned why)
+{
+    struct node *n = ctx;
+    n->troubles++;
+    snprintf(n->trouble, sizeof(n->trouble), "%s %s:%u %u", site, host, port, why);
+}
+
 static void make_routes(struct node *n)
 {
     struct world *w = n->world;
@@ -348,7 +355,7 @@ static void make_worker(struct node *n, unsigned i, const struct dht_config *dht
                                 k->mac,
                                 (struct resolver *)w,
                                 {k, host_post},
-                                {k->node, host_damaged, host_access}};
+                                {k->node, host_damaged, host_access, host_origin}};
     k->proxy = proxy_create(&pc, &parts, seed, w->now);
     struct http_server_config sc = {
         .connections = 512, .idle_ms = 60000, .head_ms = 10000, .stall_ms = 30000};

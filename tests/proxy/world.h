@@ -41,6 +41,8 @@ struct node {
     unsigned damaged;            /* objects that an operator was told of */
     unsigned accesses;           /* exchanges that the access log was told of, */
     struct access_record access; /* the last one */
+    unsigned troubles;           /* with origins that the operator was told of, */
+    char trouble[600];           /* the last one: site, origin, enum access_reason */
     bool up;
     uint64_t dead_us;
     struct dht_contact self;

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tools/coralctl_help.h"
+
+#include <string.h>
+
+#include "control/request.h"
+
+static const char general[] =
+    "usage: coralctl [-n NAME | --socket PATH] [--json] VERB\n"
+    "\n"
+    "verbs\n"
+    "  status               what the node does: ports, requests, cache, index, fills\n"
+    "  stats [WORD]         counters (that hold WORD); --workers, --all: more\n"
+    "  tcp [ADDRESS[:PORT]] TCP counters by what they tell (--all as above), or the\n"
+    "                       connections to that address with all that drives them\n"
+    "  peers                the other nodes in the index's routing table\n"
+    "  clusters             the clusters of near nodes that it is in, level by level\n"
+    "  lookup KEY           ask the index for a URL or a key, hop by hop\n"
+    "  near ADDRESS         nodes near an address, found by the routers before it\n"
+    "  purge URL            take it out of the cache; --prefix, --tag, --host, --all\n"
+    "  log                  requests as they end; --status 5xx and others choose\n"
+    "  drain                finish what runs, the node stays; --no-wait: only begin\n"
+    "  stop                 finish what runs, then end; --no-wait: say so and return\n"
+    "\n"
+    "options\n"
+    "  -n, --name NAME      the node with this name; needed where several run\n"
+    "      --socket PATH    its control socket\n"
+    "      --json           the answer as JSON, for scripts\n"
+    "      --help, --version   this text, or a verb's; version, revision, DPDK\n"
+    "\n"
+    "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 done in part,\n"
+    "4 corald is not running, 5 not permitted. More: coralctl(1).\n";
+
+static const char *const of_verb[REQUEST_VERBS] = {
+    [REQUEST_PURGE] =
+        "usage: coralctl [-n NAME] purge [--soft] WHAT\n"
+        "\n"
+        "Takes out of this node's cache, one of\n"
+        "  URL                  one object with its variants, by its http:// URL\n"
+        "      --prefix URL     what begins with it, up to a slash or the query\n"
+        "      --tag TAG        what its origin gave that tag (Surrogate-Key, Cache-Tag)\n"
+        "      --host HOST      all of a host, or of HOST:PORT\n"
+        "      --all            everything\n"
+        "\n"
+        "      --soft           only make it stale: it is revalidated at its next use\n"
+        "\n"
+        "Other nodes keep their copies: purge there too. More: coralctl(1).\n",
+    [REQUEST_LOG] =
+        "usage: coralctl [-n NAME] [--json] log [FILTER...] [--no-wait]\n"
+        "       coralctl [-n NAME] log reopen\n"
+        "\n"
+        "The latest requests, then more as they end, until it is interrupted. Of several\n"
+        "filters all must hold:\n"
+        "      --status STATUS  404, or 5xx\n"
+        "      --host HOST      as the client named it\n"
+        "      --client ADDRESS[/BITS]\n"
+        "      --path PREFIX    how the path begins\n"
+        "      --slower TIME    it took so long or longer, like 200ms\n"
+        "      --served HOW     hit, stale, peer, origin, collapsed, pass or error\n"
+        "\n"
+        "      --no-wait        show the latest and end\n"
+        "\n"
+        "reopen: the access log's file is opened anew. More: coralctl(1).\n",
+    [REQUEST_STATS] =
+        "usage: coralctl [-n NAME] [--json] stats [WORD] [--workers] [--all]\n"
+        "\n"
+        "Counters that are not 0, with their meaning; only those whose names hold WORD.\n"
+        "      --workers        each worker's share, too\n"
+        "      --all            also what is 0\n",
+};
+
+const char *help_text(const char *verb)
+{
+    for (unsigned i = 0; verb && i < REQUEST_VERBS; i++)
+        if (of_verb[i] && strcmp(verb, request_words[i]) == 0)
+            return of_verb[i];
+    return general;
+}
