@@ -116,57 +116,6 @@ Test(review, a_date_joins_no_two_codings)
     client_free(&c);
 }
 
-/* While a slow body comes, who fetches it from a peer that codes it hears nothing for long. */
-static void slow(bool coded, unsigned rate)
-{
-    struct client a, b;
-    for (unsigned i = 0; i < 2 && coded; i++) {
-        w.node[i].site[0].compress = 1;
-        snprintf(w.node[i].site[0].compress_type[0], sizeof(w.node[i].site[0].compress_type[0]),
-                 "text/*");
-    }
-    origin_add(&w.origin[0],
-               (struct origin_file){.path = "/s",
-                                    .length = 30000u * rate,
-                                    .salt = 9,
-                                    .rate = rate,
-                                    .etag = "\"1\"",
-                                    .fields = "Content-Type: text/html\r\nCache-Control: "
-                                              "max-age=600\r\n"});
-    client_get(&w, &a, 0, 0, "www.site.test", "/s", "Accept-Encoding: gzip\r\n");
-    world_run(&w, 500);
-    client_get(&w, &b, 1, 0, "www.site.test", "/s", "Accept-Encoding: gzip\r\n");
-    size_t first = 0;
-    for (unsigned ms = 0; ms < 60000 && !(a.closed && b.closed); ms += 100) {
-        world_run(&w, 100);
-        if (!first && client_parse(&a) + 1 && a.body_len)
-            first = ms;
-        if (a.whole && b.whole)
-            break;
-        client_parse(&a);
-        client_parse(&b);
-    }
-    client_parse(&a), client_parse(&b);
-    printf("coded %d rate %u: a whole %d (first byte after %zu ms), b whole %d status %u closed %d\n", coded, rate,
-           a.whole, first, b.whole, b.head.status, b.closed);
-    printf("peer asks %llu\n", (unsigned long long)WORLD_COUNT(&w, 1, proxy_peer_asks_total));
-    bool good = a.whole && b.whole;
-    client_free(&a), client_free(&b);
-    cr_assert(good);
-}
-Test(review, a_slow_body_is_heard_by_peers_plain)
-{
-    slow(false, 5);
-}
-Test(review, a_slow_body_is_heard_by_peers_coded)
-{
-    slow(true, 5);
-}
-Test(review, a_slow_body_is_heard_by_peers_coded_very_slow)
-{
-    slow(true, 1);
-}
-
 /* RFC 9110 14.2: Range is for GET. */
 Test(review, head_with_range)
 {
