@@ -89,6 +89,11 @@ void http_exchange_resume(struct http_exchange *x)
         stream_resume(x->conn->stream);
 }
 
+void http_exchange_patient(struct http_exchange *x)
+{
+    x->patient = true;
+}
+
 /* --- the request ------------------------------------------------------------------------------ */
 
 static void send_request(struct http_client_conn *k, struct now now)
@@ -483,8 +488,8 @@ static void fire(void *ctx, struct timer *t)
     }
     uint64_t limit = (uint64_t)limit_ms[k->phase] * 1000;
 
-    if (x && k->phase == HTTP_CLIENT_BODY && (x->paused || x->resumed)) {
-        k->since_us = now.mono_us; /* it is our side that did not want more */
+    if (x && k->phase == HTTP_CLIENT_BODY && (x->paused || x->resumed || x->patient)) {
+        k->since_us = now.mono_us; /* it is our side that did not want more, or is in no hurry */
         x->resumed = false;
     }
     if (x && !x->whole && stream_queued(k->stream) == 0)

@@ -78,6 +78,7 @@ struct http_exchange {
     bool reused;   /* on a pooled connection, no byte of a response yet: may move to a new one */
     bool paused;   /* the owner took less than given */
     bool resumed;  /* http_exchange_resume since the last look */
+    bool patient;  /* http_exchange_patient */
     bool in_event; /* inside an event of the owner's: freed after it */
     bool aborted;
     bool keep_alive;

@@ -360,6 +360,8 @@ void http_exchange_body_end(struct http_exchange *x);
 /* Ends it without events; the connection is reset. */
 void http_exchange_abort(struct http_exchange *x);
 void http_exchange_resume(struct http_exchange *x);
+/* Its body may pause for longer than between_bytes_ms: the owner has a limit of his own. */
+void http_exchange_patient(struct http_exchange *x);
 /* The address that it talks to, or tried last. */
 const struct endpoint *http_exchange_remote(const struct http_exchange *x);
 /* Bit i: address i of its upstream failed to connect, or is the one that stood. Whoever asks again

@@ -463,8 +463,8 @@ void fill_timer(struct fill *f, struct now now)
     case FILL_BODY:
         if (f->short_us)
             memory_timer(f, now);
-        else
-            exchange_timer(f, PROXY_PEER_STALL_US, now);
+        else /* where nobody could go on for a peer, there is nothing to be had by leaving it */
+            exchange_timer(f, f->validators ? PROXY_PEER_STALL_US : PROXY_ORIGIN_US, now);
         break;
     default:
         break;

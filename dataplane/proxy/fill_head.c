@@ -140,6 +140,16 @@ static int64_t store_part(struct fill *f, const struct slice *s, struct cache_me
     return length;
 }
 
+/* What comes is not stored, and goes on as it is: the coder is for another fill. */
+static bool not_begun(struct fill *f)
+{
+    if (f->coder)
+        coder_give(f->proxy, f->coder);
+    f->coder = NULL;
+    f->weakened = false;
+    return false;
+}
+
 static bool begin_object(struct fill *f, const struct http_head *h, const struct cache_verdict *v,
                          struct now now)
 {
@@ -167,11 +177,13 @@ static bool begin_object(struct fill *f, const struct http_head *h, const struct
     if (answers)
         length = store_part(f, &s, &meta, head, sizeof(head), &len);
     if (len == 0)
-        return false;
+        return not_begun(f);
     struct http_text key = fill_key(f);
     f->object = cache_begin(f->proxy->cache, f->hash, key.p, key.len, &meta, stored, len, now);
     if (!f->object)
-        return false;
+        return not_begun(f);
+    if (f->coder)
+        counter_inc(&f->proxy->counters.proxy_coded_total);
     cache_born(f->object, f->born);
     f->source_coded = is_coded(h);
     if (f->again && f->kind == SOURCE_PEER)

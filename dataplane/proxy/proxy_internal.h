@@ -551,7 +551,8 @@ bool coder_end(struct coder *c, struct proxy *p, struct cache_object *o);
  * ETag (RFC 9110 8.8.1). 0: it does not fit. */
 size_t coder_head(const char *head, size_t len, bool coded, char *out, size_t room);
 /* The head of a 304, `fresh`, as it confirms a stored one: the strong form of a weak ETag does not
- * replace it, nor a Vary without Accept-Encoding one that names it. Its length; 0: no room. */
+ * replace it, nor a Vary without Accept-Encoding one that names it. Its length; 0: no room, or it
+ * has the strong ETag of something else than these coded bytes. */
 size_t coder_confirmed(const char *old, size_t old_len, char *fresh, size_t len, size_t room);
 
 /* fill.c: the table, waiters, ends */

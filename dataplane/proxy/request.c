@@ -382,6 +382,7 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
         return 431;
     take_conditions(r, h);
     take_directives(r, h, !route.site);
+    r->asks.no_transform &= route.site && route.site->compress;
     r->authorized = route.site && http_known(h, HTTP_AUTHORIZATION);
     r->has_cookie = route.site && http_known(h, HTTP_COOKIE);
     r->verified = r->peer;

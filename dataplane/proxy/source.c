@@ -155,6 +155,8 @@ static bool on_head(void *user, struct http_exchange *x, const struct http_head 
     }
     if (ok)
         f->x = x;
+    if (ok && f->kind == SOURCE_PEER && !f->validators) /* nobody could go on for it */
+        http_exchange_patient(x);
     return ok;
 }
 

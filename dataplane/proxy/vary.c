@@ -48,6 +48,12 @@ bool vary_is_secret(const struct request *r)
            (!parse_kept(r, text, sizeof(text), &h) || request_is_secret(&h));
 }
 
+static bool name_is_coding(const struct cache_name *name)
+{
+    return name->len == sizeof(accept_encoding) - 1 &&
+           memcmp(name->p, accept_encoding, name->len) == 0;
+}
+
 /* The lines of one field, joined (RFC 9110 5.2). False: not to be told apart by them. */
 static bool join_lines(const struct request *r, const struct http_head *h,
                        const struct cache_name *name, struct writer *w, bool *present)
@@ -68,8 +74,9 @@ static bool join_lines(const struct request *r, const struct http_head *h,
     return !w->bad;
 }
 
-/* The values of `v`'s names as this request has them, or as an origin would see them. False: they
- * are too long, or somebody's own. */
+/* The values of `v`'s names as this request has them, or as an origin would see them. Who wants
+ * nothing transformed (RFC 9111 5.2.1.6) accepts no coding where it could be ours. False: they are
+ * too long, or somebody's own. */
 static bool request_values(const struct request *r, const struct cache_vary *v, struct writer *out)
 {
     char text[PROXY_REQUEST_HEAD + 64], lines[CACHE_VALUES_MAX];
@@ -86,6 +93,7 @@ static bool request_values(const struct request *r, const struct cache_vary *v, 
         struct writer w = writer_of(lines, sizeof(lines));
         if (!join_lines(r, &h, &name, &w, &present))
             return false;
+        present &= !(r->asks.no_transform && name_is_coding(&name));
         cache_value_write(out, &name, present ? lines : NULL, sizeof(lines) - writer_left(&w));
     }
     return !out->bad;

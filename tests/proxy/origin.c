@@ -18,7 +18,7 @@ struct origin_conn {
     struct origin_file *into;
     uint64_t to_take, taken;
     struct http_chunked chunks;
-    char head[1024];
+    char head[20000];
 };
 
 uint8_t origin_byte(uint64_t salt, uint64_t i)
@@ -177,7 +177,8 @@ static void send_head(struct origin_conn *c, struct now now)
     char date[30], length[192] = "", etag[128] = "";
     http_date_write(now.wall_s, date);
     if (f->etag)
-        snprintf(etag, sizeof(etag), "ETag: %s\r\n", f->etag);
+        snprintf(etag, sizeof(etag), "ETag: %s\r\n",
+                 c->not_modified && f->says_etag ? f->says_etag : f->etag);
     if (c->not_modified) {
         c->end = c->at;
     } else if (c->unsatisfied) {

@@ -30,6 +30,7 @@ struct origin_file {
     bool early;             /* answers before a request's body has come */
     bool any_range;         /* also of another version than If-Range says */
     const char *says_range; /* instead of a part's Content-Range */
+    const char *says_etag;  /* in a 304, instead of its own */
     /* counted */
     unsigned requests, ranged, not_modified, heads;
     char last_range[64];

@@ -181,6 +181,34 @@ Test(coder, types_and_least_lengths_that_are_coded)
     expect_gzip(0, "/empty", GZIP, 1, "; fwd=miss");
 }
 
+/* RFC 9111 5.2.1.6, in a request. */
+Test(coder, who_wants_nothing_transformed)
+{
+    static const char unchanged[] = GZIP "Cache-Control: no-transform\r\n";
+    struct origin_file *f = page((struct origin_file){.etag = "\"1\""});
+    page((struct origin_file){.path = "/b"});
+    expect_gzip(0, "/a", GZIP, 100000, "; fwd=miss");
+    expect_plain(0, "/a", unchanged, 100000, "Accept-Encoding");
+    expect_plain(0, "/a", PLAIN, 100000, "Accept-Encoding");
+    expect_gzip(0, "/a", GZIP, 100000, "; hit");
+    world_run(&w, 500);
+    expect_plain(1, "/a", unchanged, 100000, "Accept-Encoding");
+    cr_assert_eq(f->requests, 2);
+    expect_plain(0, "/b", unchanged, 100000, "Accept-Encoding");
+    expect_gzip(0, "/b", GZIP, 100000, "; fwd");
+}
+
+/* It could never be ours there: what the origin codes is welcome. */
+Test(coder, nothing_transformed_where_nothing_would_be)
+{
+    struct client c;
+    w.node[0].site[0].compress = 0;
+    page((struct origin_file){.fields = TEXT "Content-Encoding: br\r\n", .when = "br, gzip"});
+    get(&c, 0, "/a", CHROME "Cache-Control: no-transform\r\n");
+    cr_assert(field_is(&c, "Content-Encoding", "br"));
+    client_free(&c);
+}
+
 /* The origin's own coding is its affair, also where it varies by more. */
 Test(coder, what_the_origin_codes_or_varies)
 {
@@ -230,18 +258,57 @@ Test(coder, many_wait_for_one_and_get_the_same_bytes)
     cr_assert_eq(f->requests, 1);
 }
 
-/* However it comes, the same body makes the same bytes: a range of one may be put to another's. */
-Test(coder, the_same_bytes_at_any_pace)
+/* However it comes, the same body makes the same bytes: a range of one may be put to another's. Its
+ * length is one at which it is flushed. */
+Test(coder, the_same_bytes_in_whatever_pieces)
 {
-    struct client fast, slow;
-    page((struct origin_file){.path = "/fast", .length = 777777});
-    page((struct origin_file){.path = "/slow", .length = 777777, .rate = 3001, .chunked = true});
-    get(&fast, 0, "/fast", GZIP);
-    get(&slow, 1, "/slow", GZIP);
-    cr_assert_eq(fast.body_len, slow.body_len);
-    cr_assert_arr_eq(fast.body, slow.body, fast.body_len);
-    client_free(&fast);
-    client_free(&slow);
+    static const unsigned rates[] = {0, 13, 1000, 4095, 4096, 16385, 30000};
+    static char path[7][8];
+    struct client first, c;
+    for (unsigned i = 0; i < 7; i++) {
+        snprintf(path[i], sizeof(path[i]), "/%u", i);
+        page((struct origin_file){
+            .path = path[i], .length = (28 + 5 * 32) * 1024, .rate = rates[i], .chunked = i % 2});
+        get(i ? &c : &first, i % 2, path[i], GZIP);
+        if (!i)
+            continue;
+        cr_assert(is_gzip_of(&c, (28 + 5 * 32) * 1024));
+        cr_assert_eq(c.body_len, first.body_len);
+        cr_assert_arr_eq(c.body, first.body, first.body_len, "%u bytes a ms", rates[i]);
+        client_free(&c);
+    }
+    client_free(&first);
+}
+
+/* A body that comes slowly is heard of while it comes, by those who read along here and by those
+ * who have it from us, though nobody could go on for them with the same bytes. */
+static void read_along(unsigned rate, unsigned first_ms)
+{
+    struct client c[2];
+    page((struct origin_file){.length = 30000u * rate, .rate = rate, .etag = "\"1\""});
+    client_get(&w, &c[0], 0, 0, "www.site.test", "/a", GZIP);
+    world_run(&w, first_ms);
+    client_parse(&c[0]);
+    cr_assert_gt(c[0].body_len, 1000);
+    client_get(&w, &c[1], 1, 0, "www.site.test", "/a", GZIP);
+    world_run(&w, 200);
+    client_parse(&c[1]);
+    cr_assert_gt(c[1].body_len, 1000);
+    for (unsigned i = 0; i < 2; i++) {
+        cr_assert(client_wait(&c[i], 60000), "at node %u", i);
+        cr_assert(is_gzip_of(&c[i], 30000u * rate));
+        client_free(&c[i]);
+    }
+    cr_assert_eq(w.origin[0].file[0].requests, 1);
+    cr_assert_eq(COUNT(1, proxy_peer_asks_total), 1);
+}
+Test(coder, a_slow_body_is_heard_of_while_it_comes)
+{
+    read_along(5, 1000);
+}
+Test(coder, a_very_slow_body_is_heard_of_while_it_comes)
+{
+    read_along(1, 4500);
 }
 
 /* The rest of the origin's bytes goes on where the coder is. */
@@ -278,6 +345,24 @@ Test(coder, a_304_leaves_it_as_it_is)
     cr_assert(field_is(&c, "ETag", "W/\"1\""), "%s", client_field(&c, "ETag"));
     client_free(&c);
     cr_assert_eq(COUNT(0, proxy_coded_total), 1);
+}
+
+/* RFC 9111 4.3.4: another strong ETag than the one that it was made of confirms nothing. */
+Test(coder, a_304_of_something_else_is_refused)
+{
+    struct client c;
+    struct origin_file *f = page(
+        (struct origin_file){.etag = "\"1\"",
+                             .says_etag = "\"2\"",
+                             .fields = "Content-Type: text/css\r\nCache-Control: max-age=1\r\n"});
+    expect_gzip(0, "/a", GZIP, 100000, "; fwd=miss");
+    world_run(&w, 3000);
+    get(&c, 0, "/a", GZIP);
+    cr_assert(field_is(&c, "ETag", "W/\"1\""), "%s", client_field(&c, "ETag"));
+    cr_assert(is_gzip_of(&c, 100000));
+    client_free(&c);
+    cr_assert_eq(f->not_modified, 1);
+    cr_assert_eq(f->requests, 3);
 }
 
 Test(coder, peers_get_what_was_coded_once)
@@ -331,4 +416,32 @@ Test(coder, a_date_is_no_validator_of_a_coded_body)
                            "Range: bytes=50-99\r\nIf-Range: Tue, 14 Nov 2023 22:13:20 GMT\r\n"),
                  206);
     client_free(&c);
+}
+
+/* What can't be stored after all goes through plain, and its coder is free for others. */
+Test(coder, a_head_that_has_no_room_for_the_coding)
+{
+    static char fields[CACHE_HEAD_MAX];
+    struct client c;
+    size_t len = (size_t)snprintf(fields, sizeof(fields), TEXT "X: ");
+    memset(fields + len, 'x', sizeof(fields) - 83 - len); /* with the others of the origin's */
+    memcpy(fields + sizeof(fields) - 83, "\r\n", 3);
+    struct origin_file *f = page((struct origin_file){.fields = fields, .length = 200000});
+    for (unsigned i = 0; i < 40; i++) {
+        client_get(&w, &c, 0, 0, "www.site.test", "/a", GZIP);
+        world_run(&w, 500);
+        const char *body = memmem(c.data, c.len, "\r\n\r\n", 4);
+        cr_assert(body);
+        cr_assert_eq((size_t)(c.data + c.len - (body + 4)), 200000);
+        for (unsigned k = 0; k < 200000; k++)
+            cr_assert_eq((uint8_t)body[4 + k], origin_byte(5, k));
+        cr_assert(!memmem(c.data, (size_t)(body - c.data), "Content-Encoding", 16));
+        client_free(&c);
+    }
+    cr_assert_eq(f->requests, 40);
+    cr_assert_eq(COUNT(0, proxy_coded_total), 0);
+    cr_assert_eq(COUNT(0, proxy_coders_full_total), 0);
+    page((struct origin_file){.path = "/b"});
+    expect_gzip(0, "/b", GZIP, 100000, "; fwd=miss");
+    cr_assert_eq(COUNT(0, proxy_coded_total), 1);
 }
