@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 
-corald, page, schema = map(os.path.abspath, sys.argv[1:4])
+corald, page, schema, example = map(os.path.abspath, sys.argv[1:5])
 base = tempfile.mkdtemp(prefix="corald-")
 env = dict(os.environ, CORAL_RUN=os.path.join(base, "run"))
 failed = 0
@@ -46,6 +46,17 @@ try:
     code, out, err = run("--check", text=deny)
     expect(code == 2 and err.count("node.yaml:4:19: open.deny_file:") == 2 and "line 3" in err and
            "line 5" in err and "2 errors" in err, f"patterns that are none, all of them: {err!r}")
+
+    with open(os.path.join(base, "cluster.key"), "w") as f:
+        f.write("0f" * 16 + "\n")
+    os.chmod(os.path.join(base, "cluster.key"), 0o600)
+    with open(example) as f:
+        text = f.read()
+    code, out, err = run("--check", text=text.replace("/etc/coral/", ""))
+    expect((code, err) == (0, ""), f"the example: {code} {err}")
+    code, out, err = run("--check", text=text.replace("/etc/coral/", "").replace("# open", "open").replace("# log", "log")
+                         .replace("# allow", "allow"))
+    expect((code, err) == (0, ""), f"and with what it leaves out: {code} {err}")
 
     code, out, err = run("-c", "/nonexistent.yaml")
     expect(code == 2 and "/nonexistent.yaml" in err, err.strip())
