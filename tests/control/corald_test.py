@@ -58,8 +58,12 @@ try:
                          .replace("# allow", "allow"))
     expect((code, err) == (0, ""), f"and with what it leaves out: {code} {err}")
 
+    code, out, err = run("--check", text=deny + "cahce: {}\n")
+    expect(code == 2 and "line 3" in err and "line 5" in err and "3 errors" in err,
+           f"and beside other mistakes: {err!r}")
+
     code, out, err = run("-c", "/nonexistent.yaml")
-    expect(code == 2 and "/nonexistent.yaml" in err, err.strip())
+    expect(code == 2 and err.count("/nonexistent.yaml") == 1 and "-c FILE" in err, err.strip())
     for args, want in ((["--chekc"], "no option"), (["-c"], "wants a value"), (["x"], "too many"),
                        (["-n", "../x"], "no name")):
         code, out, err = run(*args)
@@ -71,7 +75,7 @@ try:
 
     if os.geteuid() == 0:
         code, out, err = run(text=good)
-        expect(code == 1 and "nodev0" in err and "EAL" not in out + err, f"no such interface: {code} {err!r}")
+        expect(code == 1 and "node.yaml:1:10: ports[0].device: " in err and "nodev0" in err and "EAL" not in out + err, f"no such interface: {code} {err!r}")
         expect(not os.path.exists(os.path.join(base, "run", "edge")) and
                not [f for _, _, fs in os.walk(os.path.join(base, "run")) for f in fs],
                "nothing is left behind")
