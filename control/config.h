@@ -17,6 +17,7 @@
 #define CONFIG_KEYS        2
 #define CONFIG_SITES       65536
 #define CONFIG_MEDIA_TYPES 12 /* of a site */
+#define CONFIG_OPTIONS     96 /* room for those of schema.h */
 #define CONFIG_MEDIA_TYPE  48 /* bytes of one, its NUL included */
 
 enum config_driver { CONFIG_AUTO, CONFIG_AF_XDP, CONFIG_AF_PACKET, CONFIG_TAP };
@@ -126,11 +127,15 @@ struct config {
         bool journal, peers;
     } log_access;
     uint64_t drain_timeout_ms;
+    const char *file; /* as people named it; borrowed */
+    struct place
+        place[CONFIG_OPTIONS]; /* of a key, by its number in schema_options; line 0: unset */
 };
 
 /*
- * Reads a configuration. False: `report` has the mistakes, at least one, and *out is all zeros;
- * else *out is owned by the caller (config_free). `report` is empty before; it holds the text
+ * Reads a configuration. False: `report` has the mistakes, at least one, and *out is all zeros but
+ * for deny_file, whose patterns may be judged yet (view_deny_check). *out is owned by the caller
+ * (config_free). `report` is empty before; it holds the text
  * afterwards, for mistakes found later at a `struct place`. Any thread, no global state.
  */
 bool config_read_file(const char *path, struct config *out, struct report *report);
@@ -149,8 +154,8 @@ void config_defaults(enum option_group group, void *base);
 void config_check(struct config *c, struct report *report);
 /* Whether this is plain text that libfyaml can be given; false after a report. */
 bool config_is_plain(struct report *report, const char *text, size_t len);
-/* Reads a whole file; NULL with a reason in `why` and in errno. The caller
- * frees. */
+/* Reads a whole file; NULL with a reason in `why`, without the file's name, and in errno. The
+ * caller frees. */
 char *config_slurp(const char *path, size_t *len, char *why, size_t why_len);
 
 #endif

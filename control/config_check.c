@@ -5,7 +5,16 @@
 #include <ctype.h>
 #include <stdlib.h>
 
-static const struct place top = {1, 1, 1};
+static const struct place nowhere;
+
+/* Of the key, where it is written. */
+static struct place key_place(const struct config *c, const char *path)
+{
+    for (size_t i = 0; i < schema_option_count; i++)
+        if (strcmp(schema_options[i].path, path) == 0)
+            return c->place[i];
+    return nowhere;
+}
 
 /* --- ports --------------------------------------------------------------------------------- */
 
@@ -63,7 +72,7 @@ static void check_ports(const struct config *c, struct report *report)
     char path[64];
 
     if (c->ports == 0 && !report_has(report, "ports"))
-        report_add(report, top, "ports",
+        report_add(report, nowhere, "ports",
                    "missing; write it like [{device: eth1, addresses: [192.0.2.10/24]}]");
     unsigned addresses = 0;
     for (unsigned i = 0; i < c->ports; i++) {
@@ -99,13 +108,14 @@ static bool in_zone(const char *host, const char *zone)
 static void check_sites(const struct config *c, struct report *report)
 {
     char path[REPORT_PATH];
-    bool asked = c->resolver.n > 0;
+    bool asked = c->resolver.n > 0 || report_has(report, "resolver");
 
     for (unsigned i = 0; i < c->sites; i++) {
         const struct config_site *s = &c->site[i];
         snprintf(path, sizeof(path), "sites.%s", s->host);
         if (i && strcmp(c->site[i - 1].host, s->host) == 0)
-            report_add(report, s->place, path, "this site is here twice");
+            report_add(report, s->place, path, "this site is here twice; first in line %u",
+                       c->site[i - 1].place.line);
         snprintf(path, sizeof(path), "sites.%s.origin", s->host);
         if (s->origin.n == 0 && !report_has(report, path))
             report_add(report, s->place, path, "missing; write it like [origin.example.net:80]");
@@ -127,10 +137,12 @@ static void check_sites(const struct config *c, struct report *report)
 
 static void check_open(const struct config *c, struct report *report)
 {
-    if (c->open && !*c->zone)
-        report_add(report, top, "open.enabled", "needs dns.zone, the zone of the open names");
-    if (c->open && c->resolver.n == 0)
-        report_add(report, top, "open.enabled",
+    struct place at = key_place(c, "open.enabled");
+
+    if (c->open && !*c->zone && !report_has(report, "dns.zone"))
+        report_add(report, at, "open.enabled", "needs dns.zone, the zone of the open names");
+    if (c->open && c->resolver.n == 0 && !report_has(report, "resolver"))
+        report_add(report, at, "open.enabled",
                    "needs \"resolver: [ADDRESS]\", to find the origins");
 }
 
@@ -217,8 +229,9 @@ static void read_keys(struct config *c, struct report *report)
 static void check_levels(const struct config *c, struct report *report)
 {
     const char *path = "cluster.rtt_regional";
+    struct place at = key_place(c, path);
     if (c->rtt_ms[2] > c->rtt_ms[1] && !report_has(report, path))
-        report_add(report, top, path,
+        report_add(report, at.line ? at : key_place(c, "cluster.rtt_continental"), path,
                    "%llums is more than cluster.rtt_continental, %llums; level 2 is the nearer one",
                    (unsigned long long)c->rtt_ms[2], (unsigned long long)c->rtt_ms[1]);
 }
@@ -226,7 +239,7 @@ static void check_levels(const struct config *c, struct report *report)
 static void check_log(const struct config *c, struct report *report)
 {
     if (c->log_access.max_bytes && !*c->log_access.file && !report_has(report, "log.access.file"))
-        report_add(report, top, "log.access.max_size",
+        report_add(report, key_place(c, "log.access.max_size"), "log.access.max_size",
                    "is of log.access.file, and there is none; add it, like "
                    "/var/log/coral/access.log");
 }
@@ -240,7 +253,7 @@ void config_check(struct config *c, struct report *report)
     check_log(c, report);
     if (c->key_file.text)
         read_keys(c, report);
-    if (c->join.n && !*c->key_file.path)
-        report_add(report, top, "cluster.key_file",
+    if (c->join.n && !*c->key_file.path && !report_has(report, "cluster.key_file"))
+        report_add(report, key_place(c, "cluster.join[]"), "cluster.key_file",
                    "missing; cluster.join needs it (openssl rand -hex 16 makes a key)");
 }

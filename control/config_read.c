@@ -6,6 +6,7 @@
  */
 #include "control/config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <libfyaml.h>
 #include <stdlib.h>
@@ -108,17 +109,10 @@ static bool is_refused(struct walk *w, struct fy_node *n, struct place at, const
 
 /* --- files that the configuration names ---------------------------------------------------- */
 
-static void report_unreadable(struct report *report, struct place at, const char *path,
-                              const char *why)
-{
-    if (errno == EACCES)
-        report->denied++;
-    report_add(report, at, path, "%s", why);
-}
-
 static void file_read(struct walk *w, const char *path, struct config_file *file)
 {
-    char why[CONFIG_TEXT * 2 + 64], full[CONFIG_TEXT * 2];
+    char why[128], full[CONFIG_TEXT * 2];
+    bool is_key = strcmp(path, "cluster.key_file") == 0;
     struct stat st;
 
     if (file->path[0] != '/') {
@@ -131,10 +125,16 @@ static void file_read(struct walk *w, const char *path, struct config_file *file
     }
     free(file->text);
     file->text = config_slurp(file->path, &file->len, why, sizeof(why));
-    if (!file->text)
-        report_unreadable(w->report, file->place, path, why);
-    else if (strcmp(path, "cluster.key_file") == 0 && stat(file->path, &st) == 0 &&
-             (st.st_mode & S_IROTH))
+    if (!file->text) {
+        int reason = errno;
+        w->report->denied += reason == EACCES;
+        if (is_key && reason == ENOENT)
+            report_add(w->report, file->place, path,
+                       "cannot read %s: %s; (umask 077; openssl rand -hex 16 >%s) makes a key",
+                       file->path, why, file->path);
+        else
+            report_add(w->report, file->place, path, "cannot read %s: %s", file->path, why);
+    } else if (is_key && stat(file->path, &st) == 0 && (st.st_mode & S_IROTH))
         report_warn(w->report, file->place, path, "anybody can read %s; chmod o= %s", file->path,
                     file->path);
 }
@@ -326,6 +326,8 @@ static void read_pair(struct walk *w, const struct level *l, const char *key, st
 
     snprintf(path, sizeof(path), "%s%s", l->path, key);
     enum schema_kind kind = schema_find(l->pattern, key, &o);
+    if ((kind == SCHEMA_VALUE || kind == SCHEMA_LIST) && o->group == GROUP_NODE)
+        w->config->place[o - schema_options] = at;
     switch (kind) {
     case SCHEMA_UNKNOWN:
         report_unknown(w, l, key, at, path);
@@ -402,7 +404,8 @@ static void read_mapping(struct walk *w, struct fy_node *n, struct place at, con
         seen[count].at = key_at;
         count += seen[count].text != NULL;
     }
-    report_doubles(w, seen, count, l->path);
+    if (strcmp(l->pattern, "sites.") != 0) /* config_check looks for these, however written */
+        report_doubles(w, seen, count, l->path);
     for (size_t i = 0; i < count; i++)
         free((char *)(uintptr_t)seen[i].text);
     free(seen);
@@ -494,7 +497,12 @@ static void read_yaml(struct walk *w, const char *text, size_t len)
 
 static int by_host(const void *a, const void *b)
 {
-    return strcmp(((const struct config_site *)a)->host, ((const struct config_site *)b)->host);
+    const struct config_site *x = a, *y = b;
+    int order = strcmp(x->host, y->host);
+    if (order)
+        return order;
+    return x->place.line != y->place.line ? (x->place.line < y->place.line ? -1 : 1)
+                                          : (x->place.column < y->place.column ? -1 : 1);
 }
 
 bool config_read_text(const char *name, const char *text, size_t len, struct config *out,
@@ -504,6 +512,8 @@ bool config_read_text(const char *name, const char *text, size_t len, struct con
     const char *slash = strrchr(name, '/');
 
     memset(out, 0, sizeof(*out));
+    assert(schema_option_count <= CONFIG_OPTIONS);
+    out->file = name;
     report_init(report, name, text, len);
     if (slash && (size_t)(slash - name) < sizeof(w.folder))
         snprintf(w.folder, sizeof(w.folder), "%.*s", (int)(slash - name), name);
@@ -520,7 +530,10 @@ bool config_read_text(const char *name, const char *text, size_t len, struct con
         config_check(out, report);
     if (report->errors == 0)
         return true;
+    struct config_file deny = out->deny_file;
+    out->deny_file.text = NULL;
     config_free(out);
+    out->deny_file = deny;
     return false;
 }
 
@@ -532,8 +545,13 @@ bool config_read_file(const char *path, struct config *out, struct report *repor
 
     memset(out, 0, sizeof(*out));
     if (!text) {
+        int reason = errno;
         report_init(report, path, "", 0);
-        report_unreadable(report, (struct place){0}, "", why);
+        report->denied += reason == EACCES;
+        report_add(report, (struct place){0}, "", "cannot be read: %s; %s", why,
+                   reason == ENOENT ? "-c FILE names another, corald.yaml(5) has one to begin with"
+                   : reason == EACCES ? "run as root, or name another by -c FILE"
+                                      : "-c FILE names another");
         return false;
     }
     bool good = config_read_text(path, text, len, out, report);

@@ -18,16 +18,16 @@ char *config_slurp(const char *path, size_t *len, char *why, size_t why_len)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
     if (fd < 0 || fstat(fd, &st) < 0) {
-        snprintf(why, why_len, "cannot read %s: %s", path, strerror(errno));
+        snprintf(why, why_len, "%s", strerror(errno));
         goto out;
     }
     if (S_ISDIR(st.st_mode)) {
-        snprintf(why, why_len, "cannot read %s: it is a folder", path);
+        snprintf(why, why_len, "it is a folder");
         goto out;
     }
     text = malloc((size_t)CONFIG_FILE_BYTES + 1);
     if (!text) {
-        snprintf(why, why_len, "cannot read %s: no memory", path);
+        snprintf(why, why_len, "no memory");
         goto out;
     }
     size_t n = 0;
@@ -36,9 +36,9 @@ char *config_slurp(const char *path, size_t *len, char *why, size_t why_len)
         n += (size_t)got;
     if (n > CONFIG_FILE_BYTES || got < 0) {
         if (got < 0)
-            snprintf(why, why_len, "cannot read %s: %s", path, strerror(errno));
+            snprintf(why, why_len, "%s", strerror(errno));
         else
-            snprintf(why, why_len, "%s is larger than 16 MiB", path);
+            snprintf(why, why_len, "it is larger than 16 MiB");
         free(text);
         text = NULL;
         goto out;

@@ -185,6 +185,22 @@ static bool domain_parse(const char *text, size_t n, char out[CONFIG_TEXT])
     return label > 0 && text[n - 1] != '-';
 }
 
+static bool domain_value(const struct schema_option *o, const char *text, char *out, char *why,
+                         size_t len)
+{
+    const char *host = strstr(text, "://");
+
+    if (domain_parse(text, strlen(text), out))
+        return true;
+    if (!host)
+        return is_not(o, text, why, len);
+    host += 3;
+    size_t scheme = (size_t)(host - text), name = strcspn(host, "/:?#");
+    snprintf(why, len, "\"%.60s\" is a URL; leave out \"%.*s\", write it like %.*s", text,
+             scheme < 20 ? (int)scheme : 20, text, name < 253 ? (int)name : 253, host);
+    return false;
+}
+
 static bool path_value(const struct schema_option *o, const char *text, char *out, char *why,
                        size_t len)
 {
@@ -305,8 +321,9 @@ bool config_value(const struct schema_option *o, const char *text, void *field, 
     case OPTION_DEVICE:
         return device_value(o, text, field, why, len);
     case OPTION_DOMAIN:
-        return domain_parse(text, strlen(text), field) || is_not(o, text, why, len);
+        return domain_value(o, text, field, why, len);
     case OPTION_PATH:
+    case OPTION_FOLDER:
         return path_value(o, text, field, why, len);
     case OPTION_FILE:
         if (text[0] == '\0' || strlen(text) >= CONFIG_TEXT)

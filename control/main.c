@@ -118,6 +118,8 @@ static int read_config(const struct options *o, struct config *c, struct proxy_p
     if (good)
         files_check(c, report);
     *policy = good ? view_policy(c, report) : NULL;
+    if (!good)
+        view_deny_check(c, report);
     report_print(report, stderr);
     if (report->errors && report->errors == report->denied)
         status = NOT_PERMITTED;
@@ -131,7 +133,7 @@ static int read_config(const struct options *o, struct config *c, struct proxy_p
         default_name(c, o->name);
         status = DONE;
     }
-    if (status != DONE && good)
+    if (status != DONE)
         config_free(c);
     report_free(report);
     free(report);
@@ -202,6 +204,19 @@ static void log_ports(const struct control *c)
     }
 }
 
+/* What is said of a port begins with its key: then with its place in the configuration, too. */
+static int fail_port(const struct config *c, const char *error)
+{
+    char text[1024];
+    unsigned i;
+
+    if (sscanf(error, "ports[%u].", &i) != 1 || i >= c->ports)
+        return fail(FAILED, error);
+    snprintf(text, sizeof(text), "%s:%u:%u: %s", c->file, c->port[i].place.line,
+             c->port[i].place.column, error);
+    return fail(FAILED, text);
+}
+
 /* From here on the ports are open. */
 static int serve(struct control *c, const struct node_config *plan, const struct rundir *r)
 {
@@ -214,7 +229,7 @@ static int serve(struct control *c, const struct node_config *plan, const struct
     c->node = node_create(plan, c->view, control_now(), error, sizeof(error));
     if (!c->node) {
         access_stop(c->access);
-        return fail(FAILED, error);
+        return fail_port(c->config, error);
     }
     rundir_socket(r, path);
     c->server = server_open(path, control_request, c, error, sizeof(error));

@@ -36,7 +36,7 @@ X(NODE, "node.pin", BOOL, pin, "false", 0, 0, RESTART, \
   "Bind worker i to the i-th core that corald may use.") \
 X(NODE, "node.spin", BOOL, spin, "false", 0, 0, RESTART, \
   "Never sleep when idle: microseconds less latency for a whole core.") \
-X(NODE, "node.run_dir", PATH, run_dir, "", 0, 0, RESTART, \
+X(NODE, "node.run_dir", FOLDER, run_dir, "", 0, 0, RESTART, \
   "Folder of the control socket and the lock. Default: see FILES.") \
 X(PORT, "ports[].device", DEVICE, device, "", 0, 0, RESTART, \
   "Network interface that the port takes. Needed. With driver tap: the name of the new one.") \
@@ -197,6 +197,7 @@ enum option_type {
     OPTION_DEVICE,          /* char[CONFIG_TEXT] */
     OPTION_DOMAIN,          /* char[CONFIG_TEXT], lower case, no final dot */
     OPTION_PATH,            /* char[CONFIG_TEXT], absolute */
+    OPTION_FOLDER,          /* the same, of a folder */
     OPTION_FILE,            /* struct config_file: its text is read too */
     OPTION_DRIVER,          /* unsigned: enum config_driver */
     OPTION_LEVEL,           /* unsigned: enum log_level */

@@ -119,6 +119,13 @@ static bool deny_fill(struct proxy_policy *p, const struct config *c, struct rep
     return p->deny != NULL;
 }
 
+void view_deny_check(const struct config *c, struct report *report)
+{
+    struct deny_report d = {report, &c->deny_file};
+    if (c->deny_file.text)
+        proxy_deny_check(c->deny_file.text, c->deny_file.len, deny_wrong, &d);
+}
+
 struct proxy_policy *view_policy(const struct config *c, struct report *report)
 {
     struct proxy_policy *p = calloc(1, sizeof(*p));

@@ -26,6 +26,8 @@ bool view_zone_same(const struct dns_zone *a, const struct dns_zone *b);
 void files_check(const struct config *c, struct report *report);
 /* The policy; a deny list that does not compile is a mistake in `report`: NULL then. */
 struct proxy_policy *view_policy(const struct config *c, struct report *report);
+/* Tells what is wrong with deny_file, of a configuration that has other mistakes. */
+void view_deny_check(const struct config *c, struct report *report);
 void view_policy_free(struct proxy_policy *p);
 
 /* This node as others see it. */

@@ -22,7 +22,7 @@ run() {
     local name=$1
     shift
     [ -s "$out/$name.json" ] && return
-    "$sim" --quiet --json="$out/$name.json" "$@" || echo "perf/sim.sh: $name: see above" >&2
+    "$sim" --quiet --json="$out/$name.json" "$@" >&2 || echo "perf/sim.sh: $name: see above" >&2
 }
 
 for part in "$@"; do

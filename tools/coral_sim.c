@@ -255,6 +255,9 @@ int main(int argc, char **argv)
     json_object_set_new(report, "scenario", json_string(order.scenario->name));
     bool good = order.scenario->run(&order.options, report);
     json_object_set_new(report, "good", json_boolean(good));
+    json_object_set_new(report, "broken", scenario_broken());
+    report_say(report, json && strcmp(json, "-") == 0 ? stderr : stdout);
+    fflush(stdout);
     if (!good)
         replay_line(argc, argv, &order.options);
     if (json && !report_write(report, json)) {

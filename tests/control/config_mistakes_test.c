@@ -26,7 +26,7 @@ Test(config_mistakes, several_are_told_in_one_run_in_the_order_of_the_file)
 
 Test(config_mistakes, an_empty_file_lacks_ports)
 {
-    const char *said = "corald.yaml:1:1: ports: missing; write it like [{device: eth1, addresses: "
+    const char *said = "corald.yaml: ports: missing; write it like [{device: eth1, addresses: "
                        "[192.0.2.10/24]}]\n";
     golden_bad("", said);
     golden_bad("\n\n", said);
@@ -185,10 +185,10 @@ Test(config_mistakes, the_access_log)
                "      |                                           ^~~~\n");
     golden_bad(
         GOLDEN_PORT "log: {access: {max_size: 1MiB, journal: true}}\n",
-        "corald.yaml:1:1: log.access.max_size: is of log.access.file, and there is none; add "
+        "corald.yaml:2:16: log.access.max_size: is of log.access.file, and there is none; add "
         "it, like /var/log/coral/access.log\n"
-        "    1 | ports: [{device: eth1, addresses: [192.0.2.10/24]}]\n"
-        "      | ^\n");
+        "    2 | log: {access: {max_size: 1MiB, journal: true}}\n"
+        "      |                ^~~~~~~~\n");
 }
 
 Test(config_mistakes, shapes)
@@ -277,6 +277,48 @@ Test(config_mistakes, sites_and_origins)
         "      |   ^~~~~~\n");
 }
 
+Test(config_mistakes, a_site_twice_however_written)
+{
+    golden_bad(GOLDEN_PORT "resolver: [nobody]\n"
+                           "sites:\n"
+                           "  a.test: {origin: o.test}\n"
+                           "  A.test: {origin: o.test}\n"
+                           "  a.test: {origin: o.test}\n",
+               "corald.yaml:2:12: resolver[0]: \"nobody\" is not an address; write it like "
+               "192.0.2.53 or 192.0.2.53:PORT\n"
+               "    2 | resolver: [nobody]\n"
+               "      |            ^~~~~~\n"
+               "corald.yaml:5:3: sites.a.test: this site is here twice; first in line 4\n"
+               "    5 |   A.test: {origin: o.test}\n"
+               "      |   ^~~~~~\n"
+               "corald.yaml:6:3: sites.a.test: this site is here twice; first in line 5\n"
+               "    6 |   a.test: {origin: o.test}\n"
+               "      |   ^~~~~~\n");
+}
+
+Test(config_mistakes, a_url_is_no_host)
+{
+    golden_bad(GOLDEN_PORT "sites:\n  \"http://a.test/x\": {origin: 192.0.2.1}\n",
+               "corald.yaml:3:3: sites.http://a.test/x: \"http://a.test/x\" is a URL; leave out "
+               "\"http://\", write it like a.test\n"
+               "    3 |   \"http://a.test/x\": {origin: 192.0.2.1}\n"
+               "      |   ^~~~~~~~~~~~~~~~~\n");
+}
+
+Test(config_mistakes, paths_are_absolute)
+{
+    golden_bad(
+        GOLDEN_PORT "log: {access: {file: access.log}}\nnode: {run_dir: run}\n",
+        "corald.yaml:2:22: log.access.file: \"access.log\" is not an absolute path; write it "
+        "like /var/log/coral/FILE\n"
+        "    2 | log: {access: {file: access.log}}\n"
+        "      |                      ^~~~~~~~~~\n"
+        "corald.yaml:3:17: node.run_dir: \"run\" is not an absolute path of a folder; write "
+        "it like /run/coral/edge-1\n"
+        "    3 | node: {run_dir: run}\n"
+        "      |                 ^~~\n");
+}
+
 Test(config_mistakes, media_types)
 {
     golden_bad(
@@ -304,35 +346,45 @@ Test(config_mistakes, media_types)
 Test(config_mistakes, open_mode_needs_zone_and_resolver)
 {
     golden_bad("open: {enabled: true}\n" GOLDEN_PORT,
-               "corald.yaml:1:1: open.enabled: needs \"resolver: [ADDRESS]\", to find the origins\n"
+               "corald.yaml:1:8: open.enabled: needs \"resolver: [ADDRESS]\", to find the origins\n"
                "    1 | open: {enabled: true}\n"
-               "      | ^\n"
-               "corald.yaml:1:1: open.enabled: needs dns.zone, the zone of the open names\n"
+               "      |        ^~~~~~~\n"
+               "corald.yaml:1:8: open.enabled: needs dns.zone, the zone of the open names\n"
                "    1 | open: {enabled: true}\n"
-               "      | ^\n");
+               "      |        ^~~~~~~\n");
+    golden_bad("open: {enabled: true}\nresolver: eth0\ndns: {zone: coral.test}\n" GOLDEN_PORT,
+               "corald.yaml:2:11: resolver: \"eth0\" is not an address; write it like 192.0.2.53 "
+               "or 192.0.2.53:PORT\n"
+               "    2 | resolver: eth0\n"
+               "      |           ^~~~\n");
 }
 
 Test(config_mistakes, files_that_are_missing)
 {
     golden_bad(GOLDEN_PORT "cluster: {key_file: /nonexistent/key}\n",
                "corald.yaml:2:21: cluster.key_file: cannot read /nonexistent/key: No such file or "
-               "directory\n"
+               "directory; (umask 077; openssl rand -hex 16 >/nonexistent/key) makes a key\n"
                "    2 | cluster: {key_file: /nonexistent/key}\n"
                "      |                     ^~~~~~~~~~~~~~~~\n");
     golden_bad(GOLDEN_PORT "cluster: {join: 192.0.2.11}\n",
-               "corald.yaml:1:1: cluster.key_file: missing; cluster.join needs it (openssl rand "
+               "corald.yaml:2:11: cluster.key_file: missing; cluster.join needs it (openssl rand "
                "-hex 16 makes a key)\n"
-               "    1 | ports: [{device: eth1, addresses: [192.0.2.10/24]}]\n"
-               "      | ^\n");
+               "    2 | cluster: {join: 192.0.2.11}\n"
+               "      |           ^~~~\n");
 }
 
 Test(config_mistakes, the_nearer_level_has_the_shorter_round_trips)
 {
     golden_bad(GOLDEN_PORT "cluster: {rtt_regional: 80ms}\n",
-               "corald.yaml:1:1: cluster.rtt_regional: 80ms is more than cluster.rtt_continental, "
+               "corald.yaml:2:11: cluster.rtt_regional: 80ms is more than cluster.rtt_continental, "
                "60ms; level 2 is the nearer one\n"
-               "    1 | ports: [{device: eth1, addresses: [192.0.2.10/24]}]\n"
-               "      | ^\n");
+               "    2 | cluster: {rtt_regional: 80ms}\n"
+               "      |           ^~~~~~~~~~~~\n");
+    golden_bad(GOLDEN_PORT "cluster: {rtt_continental: 10ms}\n",
+               "corald.yaml:2:11: cluster.rtt_regional: 20ms is more than cluster.rtt_continental, "
+               "10ms; level 2 is the nearer one\n"
+               "    2 | cluster: {rtt_continental: 10ms}\n"
+               "      |           ^~~~~~~~~~~~~~~\n");
 }
 
 Test(config_mistakes, what_comes_from_a_file_cannot_reach_the_terminal)

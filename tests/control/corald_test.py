@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 
-corald, page, schema = map(os.path.abspath, sys.argv[1:4])
+corald, page, schema, example = map(os.path.abspath, sys.argv[1:5])
 base = tempfile.mkdtemp(prefix="corald-")
 env = dict(os.environ, CORAL_RUN=os.path.join(base, "run"))
 failed = 0
@@ -60,8 +60,23 @@ try:
     expect(run("--check", text=good + files) == (0, "node.yaml: fine\n", ""), "files that can be written")
     expect(not os.path.exists(os.path.join(base, "access.log")), "... and are not by --check")
 
+    with open(os.path.join(base, "cluster.key"), "w") as f:
+        f.write("0f" * 16 + "\n")
+    os.chmod(os.path.join(base, "cluster.key"), 0o600)
+    with open(example) as f:
+        text = f.read()
+    code, out, err = run("--check", text=text.replace("/etc/coral/", ""))
+    expect((code, err) == (0, ""), f"the example: {code} {err}")
+    code, out, err = run("--check", text=text.replace("/etc/coral/", "").replace("# open", "open").replace("# log", "log")
+                         .replace("# allow", "allow").replace("/var/log/coral", base))
+    expect((code, err) == (0, ""), f"and with what it leaves out: {code} {err}")
+
+    code, out, err = run("--check", text=deny + "cahce: {}\n")
+    expect(code == 2 and "line 3" in err and "line 5" in err and "3 errors" in err,
+           f"and beside other mistakes: {err!r}")
+
     code, out, err = run("-c", "/nonexistent.yaml")
-    expect(code == 2 and "/nonexistent.yaml" in err, err.strip())
+    expect(code == 2 and err.count("/nonexistent.yaml") == 1 and "-c FILE" in err, err.strip())
     for args, want in ((["--chekc"], "no option"), (["-c"], "wants a value"), (["x"], "too many"),
                        (["-n", "../x"], "no name")):
         code, out, err = run(*args)
@@ -73,7 +88,7 @@ try:
 
     if os.geteuid() == 0:
         code, out, err = run(text=good)
-        expect(code == 1 and "nodev0" in err and "EAL" not in out + err, f"no such interface: {code} {err!r}")
+        expect(code == 1 and "node.yaml:1:10: ports[0].device: " in err and "nodev0" in err and "EAL" not in out + err, f"no such interface: {code} {err!r}")
         expect(not os.path.exists(os.path.join(base, "run", "edge")) and
                not [f for _, _, fs in os.walk(os.path.join(base, "run")) for f in fs],
                "nothing is left behind")

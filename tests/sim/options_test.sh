@@ -52,4 +52,10 @@ for scenario in hops latency hammer cold heal half churn restart crowd planet id
 done
 "$sim" --quiet --alone --scenario hops --nodes 10 --keys 10 --json=/nowhere/x 2>/dev/null &&
     echo "a report that cannot be written is no success" && failed=1
+for to in '' --json=/dev/null; do
+    said=$("$sim" --quiet --scenario planet --nodes 60 --minutes 3 $to 2>/dev/null | tail -n 1)
+    [ "$said" = 'good: all held' ] || { echo "planet $to ends with \"$said\""; failed=1; }
+done
+"$sim" --quiet --scenario planet --nodes 60 --minutes 3 --json 2>/dev/null | head -n 1 | grep -qx '{' ||
+    { echo "--json: standard output is not JSON"; failed=1; }
 exit $failed

@@ -40,6 +40,8 @@ json_t *report_create(int argc, char *const *argv, uint64_t seed);
 json_t *report_hex(uint64_t value);
 /* Writes the object and a line's end; "-" is standard output. False: errno says why. */
 bool report_write(const json_t *report, const char *path);
+/* The same for people: a row a figure, then whether all held, or what did not ("broken"). */
+void report_say(const json_t *report, FILE *to);
 
 /* Rows for gnuplot. The head is a comment with the command, the seed and the columns' names. */
 struct tsv {

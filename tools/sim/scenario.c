@@ -174,19 +174,27 @@ bool scenario_row(json_t *report, const char *what, double ours, const char *the
     json_array_append_new(
         json_object_get(report, "rows"),
         json_pack("{s:s, s:f, s:f}", "what", what, "coral", ours, "kademlia", beside));
-    fprintf(stderr, "%s: %.5g; Kademlia %.5g\n", what, ours, beside);
     return !better || scenario_expect(ours < beside, "%s: lower than Kademlia's", what);
+}
+
+static json_t *broken;
+
+json_t *scenario_broken(void)
+{
+    return broken ? json_incref(broken) : json_array();
 }
 
 bool scenario_expect(bool holds, const char *format, ...)
 {
     if (holds)
         return true;
+    char text[256];
     va_list args;
     va_start(args, format);
-    fprintf(stderr, "coral-sim: does not hold: ");
-    vfprintf(stderr, format, args);
-    fprintf(stderr, "\n");
+    vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    fprintf(stderr, "coral-sim: does not hold: %s\n", text);
+    broken = broken ? broken : json_array();
+    json_array_append_new(broken, json_string(text));
     return false;
 }

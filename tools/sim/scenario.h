@@ -45,10 +45,12 @@ bool scenario_beside(struct load *l, const struct sim_options *o, uint32_t keys)
 /* Runs that, its world over, and adds it to the report as "kademlia". False: no memory. */
 bool scenario_kademlia(struct load *l, uint64_t until_us, json_t *report);
 /* Adds a row to the report's "rows", the index's figure beside Kademlia's (at a path of names with
- * dots in "kademlia"), and says it on stderr. Nothing where there is no Kademlia. False: `better`
+ * dots in "kademlia"). Nothing where there is no Kademlia. False: `better`
  * was wanted and the index's is not the lower one. */
 bool scenario_row(json_t *report, const char *what, double ours, const char *theirs, bool better);
-/* Says so on stderr when it does not hold. */
+/* The sentences of all expectations that did not hold; a new reference, of one run a process. */
+json_t *scenario_broken(void);
+/* Says so on stderr when it does not hold, and keeps it for that. */
 bool scenario_expect(bool holds, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 bool scenario_hops(const struct sim_options *o, json_t *report);

@@ -217,10 +217,6 @@ bool scenario_crowd(const struct sim_options *o, json_t *report)
     json_object_set_new(report, "of_a_cluster_and_object_mean", json_real(mean));
     json_object_set_new(report, "of_a_cluster_and_object_max", json_integer((json_int_t)most));
     json_object_set_new(report, "took_us", summary_json(&c->took_us));
-    fprintf(stderr,
-            "%u proxies, %u objects: %llu origin fetches, %.2f a level-1 cluster and object, "
-            "%llu at most\n",
-            p.nodes, OBJECTS, (unsigned long long)fetches, mean, (unsigned long long)most);
     bool good =
         scenario_expect(c->whole == (uint64_t)p.nodes * OBJECTS, "%llu of %u copies are whole",
                         (unsigned long long)c->whole, p.nodes * OBJECTS);

@@ -144,7 +144,6 @@ bool scenario_idle(const struct sim_options *o, json_t *report)
     json_object_set_new(report, "packets_s_a_node",
                         json_real((double)(w->totals.packets - packets) / seconds));
     json_object_set_new(report, "bits_s_a_node", json_real(bits));
-    fprintf(stderr, "an idle node of %u sends %.0f bit/s, headers counted\n", p.nodes, bits);
     bool good = scenario_expect(bits <= 8000, "an idle node sends %.0f bit/s", bits);
     return scenario_end(w, report) && good;
 }

@@ -41,8 +41,6 @@ static bool hops_report(const struct load *l, const struct sim_options *o, unsig
     json_object_set_new(report, "put_hops_p99",
                         json_integer((json_int_t)summary_quantile(&l->put_hops, 0.99)));
     json_object_set_new(report, "load", load_json(l));
-    fprintf(stderr, "b = %u, %u nodes: %.2f hops to get, %.2f to put, %.2f expected\n", b, nodes,
-            mean, summary_mean(&l->put_hops), expected);
     bool good = true;
     if (!o->without)
         good &= scenario_expect(mean > expected - 2, "b = %u: %.2f hops in the mean, %.2f expected",
