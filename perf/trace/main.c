@@ -127,6 +127,37 @@ static int read_capacities(char *list, struct options *o)
     return -1;
 }
 
+/* "is not known; there are A, B and C" */
+static int refuse_choice(const char *option, const char *value, const char *const *names, size_t n)
+{
+    char text[512];
+    size_t at = (size_t)snprintf(text, sizeof(text), "is not known; there are ");
+    for (size_t i = 0; i < n && at < sizeof(text); i++)
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s",
+                               i == 0       ? ""
+                               : i + 1 == n ? " and "
+                                            : ", ",
+                               names[i]);
+    return refuse(option, value, text);
+}
+
+static int refuse_policy(const char *word)
+{
+    const char *names[POLICIES_MAX];
+    size_t n = 0;
+    for (; n < POLICIES_MAX && policies[n]; n++)
+        names[n] = policies[n]->name;
+    return refuse_choice("--policy", word, names, n);
+}
+
+static int refuse_kind(const char *word)
+{
+    size_t n = 0;
+    while (generate_kinds[n])
+        n++;
+    return refuse_choice("--generate", word, generate_kinds, n);
+}
+
 static int read_policies(char *list, struct options *o)
 {
     o->policies = 0;
@@ -134,8 +165,10 @@ static int read_policies(char *list, struct options *o)
         unsigned i = 0;
         while (policies[i] && strcmp(policies[i]->name, word) != 0)
             i++;
-        if (!policies[i] || o->policies == POLICIES_MAX)
-            return refuse("--policy", word, "is none of those that --help names");
+        if (!policies[i])
+            return refuse_policy(word);
+        if (o->policies == POLICIES_MAX)
+            return refuse("--policy", word, "is one too many");
         o->policy[o->policies++] = policies[i];
     }
     return -1;
@@ -149,7 +182,7 @@ static int read_option(int c, struct options *o)
     case 'g':
         if (generate_defaults(optarg, &o->generate))
             return -1;
-        return refuse("--generate", optarg, "is none of the kinds that --help names");
+        return refuse_kind(optarg);
     case 'r':
         return number(optarg, 10, 1e9, &o->requests)
                    ? -1

@@ -24,12 +24,12 @@ ends() {
 
 ends 2 'one FILE, or --generate KIND'
 ends 2 'one FILE, or --generate KIND' --generate zipf file
-ends 2 '--generate: "pareto" is none' --generate pareto
+ends 2 '--generate: "pareto" is not known; there are zipf, scan,' --generate pareto
 ends 2 '--requests: "9"' --generate zipf --requests 9
 ends 2 '--objects: "x"' --generate zipf --objects x
 ends 2 '--exponent: "6"' --generate zipf --exponent 6
 ends 2 '--sizes: "large"' --generate zipf --sizes large
-ends 2 '--policy: "arc" is none' --generate zipf --policy lru,arc
+ends 2 '--policy: "arc" is not known; there are fifo, lru,' --generate zipf --policy lru,arc
 ends 2 '--capacity: "0"' --generate zipf --capacity 1%,0
 ends 2 '--capacity: "101%"' --generate zipf --capacity 101%
 ends 2 '--capacity: "5Q"' --generate zipf --capacity 5Q
