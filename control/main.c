@@ -133,8 +133,11 @@ static int read_config(const struct options *o, struct config *c, struct proxy_p
         default_name(c, o->name);
         status = DONE;
     }
-    if (status != DONE)
+    if (status != DONE) {
+        view_policy_free(*policy);
+        *policy = NULL;
         config_free(c);
+    }
     report_free(report);
     free(report);
     return status;
