@@ -266,9 +266,7 @@ struct access *access_new(const struct config *config, char *error, size_t len)
     if (!make_descriptors(a))
         snprintf(error, len, "cannot make descriptors: %s", strerror(errno));
     else if (a->journal && access(ACCESS_JOURNAL, F_OK) < 0)
-        snprintf(error, len,
-                 "log.access.journal: there is no journal here (" ACCESS_JOURNAL
-                 "); log.access.file names a file");
+        snprintf(error, len, "log.access.journal: " ACCESS_NO_JOURNAL);
     else if (!a->file.path || access_file_open(&a->file, error, len))
         return a;
     access_stop(a);

@@ -21,6 +21,8 @@
 struct access;
 
 #define ACCESS_JOURNAL "/run/systemd/journal/socket"
+#define ACCESS_NO_JOURNAL                                                                          \
+    "there is no journal here (" ACCESS_JOURNAL "); leave it out: log.access.file names a file"
 
 /* Opens the file that the configuration names, if any. NULL with one line in `error`. */
 struct access *access_new(const struct config *config, char *error, size_t len);

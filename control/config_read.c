@@ -6,7 +6,6 @@
  */
 #include "control/config.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <libfyaml.h>
 #include <stdlib.h>
@@ -512,7 +511,6 @@ bool config_read_text(const char *name, const char *text, size_t len, struct con
     const char *slash = strrchr(name, '/');
 
     memset(out, 0, sizeof(*out));
-    assert(schema_option_count <= CONFIG_OPTIONS);
     out->file = name;
     report_init(report, name, text, len);
     if (slash && (size_t)(slash - name) < sizeof(w.folder))

@@ -11,35 +11,29 @@
 
 static const struct place nowhere;
 
-static void complain(struct report *report, const char *path, const char *what, int why)
+static void complain(struct report *report, const char *path, int why, const char *what,
+                     const char *name)
 {
-    report_add(report, nowhere, path, "%s: %s", what, strerror(why));
-    if (why == EACCES || why == EPERM || why == EROFS)
-        report->denied++;
+    report_add(report, nowhere, path, "%s %s: %s", what, name, strerror(why));
+    report->denied += why == EACCES || why == EPERM || why == EROFS;
 }
 
-/* `kept`: it is written to as it is; else another takes its place. */
+/* An absolute one. `kept`: it is written to as it is; else another takes its place. */
 static void check_file(const char *file, bool kept, const char *path, struct report *report)
 {
-    char folder[CONFIG_TEXT + 2], what[CONFIG_TEXT + 64];
-    const char *name = strrchr(file, '/');
+    char folder[CONFIG_TEXT];
     struct stat st;
 
-    snprintf(folder, sizeof(folder), "%.*s", name ? (int)(name - file) + 1 : 1, name ? file : ".");
-    if (stat(folder, &st) < 0 || access(folder, X_OK) < 0) {
-        snprintf(what, sizeof(what), "its folder %s is not there, or not for us", folder);
-        complain(report, path, what, errno);
-    } else if (stat(file, &st) == 0 && !S_ISREG(st.st_mode)) {
+    snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(file, '/') - file) + 1, file);
+    if (access(folder, X_OK) < 0)
+        complain(report, path, errno, "no way into its folder", folder);
+    else if (stat(file, &st) == 0 && !S_ISREG(st.st_mode))
         report_add(report, nowhere, path, "%s is no file; name another", file);
-    } else if (kept && stat(file, &st) == 0) {
-        if (access(file, W_OK) < 0) {
-            snprintf(what, sizeof(what), "%s cannot be written", file);
-            complain(report, path, what, errno);
-        }
-    } else if (access(folder, W_OK) < 0) {
-        snprintf(what, sizeof(what), "nothing can be written in its folder %s", folder);
-        complain(report, path, what, errno);
-    }
+    else if (kept && access(file, F_OK) == 0) {
+        if (access(file, W_OK) < 0)
+            complain(report, path, errno, "cannot write", file);
+    } else if (access(folder, W_OK) < 0)
+        complain(report, path, errno, "nothing can be written in its folder", folder);
 }
 
 void files_check(const struct config *c, struct report *report)
@@ -49,6 +43,5 @@ void files_check(const struct config *c, struct report *report)
     if (c->restart && *c->restart_file)
         check_file(c->restart_file, false, "cache.restart_file", report);
     if (c->log_access.journal && access(ACCESS_JOURNAL, F_OK) < 0)
-        report_add(report, nowhere, "log.access.journal",
-                   "there is no journal here (" ACCESS_JOURNAL "); log.access.file names a file");
+        report_add(report, nowhere, "log.access.journal", ACCESS_NO_JOURNAL);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/config.h"
 
+#include <assert.h>
+
 #define STRUCT_NODE struct config
 #define STRUCT_PORT struct config_port
 #define STRUCT_SITE struct config_site
@@ -32,6 +34,8 @@
 
 const struct schema_option schema_options[] = {SCHEMA_OPTIONS(ONE, LIST)};
 const size_t schema_option_count = sizeof(schema_options) / sizeof(schema_options[0]);
+static_assert(sizeof(schema_options) / sizeof(schema_options[0]) <= CONFIG_OPTIONS,
+              "config.place has room for each");
 
 static const struct {
     const char *noun, *example;

@@ -23,9 +23,9 @@ bool log_words(struct coralctl_log *l, const char *word, char *why, size_t len);
 void log_question(const struct coralctl_log *l, json_t *question);
 /* A line a record, of JSON or for people; says on stderr if some could not be shown. */
 void log_show(const json_t *answer, bool json, FILE *out);
-/* What to ask for next; true when there is more to be had already. */
 /* The answer to --no-wait is empty since nothing was noted before it was asked for: says so. */
 void log_hint(const json_t *answer);
+/* What to ask for next; true when there is more to be had already. */
 bool log_next(struct coralctl_log *l, const json_t *answer);
 
 #endif

@@ -16,10 +16,12 @@
 bool node_alive(const char *socket_path)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    if (fd < 0 || strlen(socket_path) >= sizeof(at.sun_path))
-        return fd < 0;
+    if (strlen(socket_path) >= sizeof(at.sun_path))
+        return false;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return true;
     memcpy(at.sun_path, socket_path, strlen(socket_path) + 1);
     bool alive = connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0 ||
                  (errno != ECONNREFUSED && errno != ENOENT);

@@ -109,8 +109,8 @@ class Demo:
         t = time.time()
         lab.node_wait(range(1, o.nodes + 1), members=o.nodes - 1, seconds=20)
         ports = ", ".join(f"{n} on {d}" for d, n in drivers.items())
-        self.say(f"nodes up: {o.nodes}/{o.nodes} ({ports}; {huge} with packet buffers in hugepages; n2 has 2 workers), "
-                 f"index joined: {o.nodes}/{o.nodes} after another {time.time() - t:.1f} s")
+        self.say(f"nodes up: {o.nodes}/{o.nodes} ({ports}; {huge} with packet buffers in hugepages; "
+                 f"n2 has 2 workers), index joined: {o.nodes}/{o.nodes} after another {time.time() - t:.1f} s")
 
     def dig(self, server, kind="A"):
         out = run(*self.lab.inside("c1", "dig", "+noall", "+answer", "+time=2", "+tries=2",

@@ -532,13 +532,14 @@ static struct cache_reuse request_judge(const struct request *r, const struct ca
 static void request_fetch(struct proxy *p, struct request *r, const struct cache_object *o,
                           struct now now)
 {
-    if (o)
-        r->forward = cache_fresh(o, now) ? FORWARD_REQUEST : FORWARD_STALE;
+    bool secret = vary_is_secret(r);
     if (r->asks.no_store)
         r->forward = FORWARD_REQUEST;
-    else if (vary_is_secret(r))
+    else if (secret)
         r->forward = FORWARD_BYPASS;
-    if (r->asks.no_store || (!o && !r->peer && pass_known(p, r->hash, now)) || vary_is_secret(r))
+    else if (o)
+        r->forward = cache_fresh(o, now) ? FORWARD_REQUEST : FORWARD_STALE;
+    if (r->asks.no_store || secret || (!o && !r->peer && pass_known(p, r->hash, now)))
         pass_start(p, r, now);
     else
         want_send(p, r, o, now);

@@ -198,34 +198,38 @@ static void write_stored(struct head_writer *w, const char *head, size_t len, bo
                 head_write(w, line.p, line.len);
 }
 
-/* RFC 9211, as far as the head's object is concerned: the caches in order, the origin's side first.
- * The detail says who gave it, or why what is stale may be sent. */
 static const char *const forward_text[] = {
     [FORWARD_MISS] = "miss",    [FORWARD_VARY_MISS] = "vary-miss", [FORWARD_PARTIAL] = "partial",
     [FORWARD_STALE] = "stale",  [FORWARD_REQUEST] = "request",     [FORWARD_BYPASS] = "bypass",
     [FORWARD_METHOD] = "method"};
 
+/* Who gave it, or why what is stale may be sent. */
+static const char *status_detail(const struct request *r)
+{
+    if (!r->stale)
+        return r->source == SOURCE_PEER ? "peer" : "origin";
+    if (r->source != SOURCE_NONE)
+        return "stale-if-error";
+    return r->why == CACHE_WHY_STALE_REVALIDATE ? "stale-while-revalidate" : "max-stale";
+}
+
+/* RFC 9211, as far as the head's object is concerned: the caches in order, the origin's side
+ * first. */
 static void write_cache_status(struct head_writer *w, const struct request *r,
                                const struct cache_object *o, struct now now)
 {
     int64_t ttl = (int64_t)cache_meta(o)->lifetime_s - cache_age(o, now);
-    if (r->source == SOURCE_NONE && !r->stale) {
+    bool hit = r->source == SOURCE_NONE;
+    if (hit && !r->stale) {
         head_number(w, "Cache-Status: coral; hit; ttl=", ttl > 0 ? (uint64_t)ttl : 0, "\r\n");
         return;
     }
-    bool peer = r->source == SOURCE_PEER;
-    head_text(w, peer ? "Cache-Status: coral-peer, coral; " : "Cache-Status: coral; ");
-    if (r->source == SOURCE_NONE)
-        head_text(w, "hit");
-    else
-        head_printf(w, "fwd=%s%s", forward_text[r->forward],
-                    r->refreshed ? "; fwd-status=304" : "");
-    head_printf(w, "; ttl=%lld%s%s; detail=%s\r\n", (long long)ttl,
+    head_printf(w, "Cache-Status: %scoral; %s%s%s; ttl=%lld%s%s; detail=%s\r\n",
+                r->source == SOURCE_PEER ? "coral-peer, " : "",
+                hit ? "hit" : "fwd=", hit ? "" : forward_text[r->forward],
+                r->refreshed ? "; fwd-status=304" : "", (long long)ttl,
                 r->stale || r->refreshed ? "" : "; stored", r->collapsed ? "; collapsed" : "",
-                r->stale && r->source != SOURCE_NONE   ? "stale-if-error"
-                : !r->stale                            ? peer ? "peer" : "origin"
-                : r->why == CACHE_WHY_STALE_REVALIDATE ? "stale-while-revalidate"
-                                                       : "max-stale");
+                status_detail(r));
 }
 
 /* A peer gets a signed head with the path that the object hangs on. */

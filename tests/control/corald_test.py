@@ -88,7 +88,8 @@ try:
 
     if os.geteuid() == 0:
         code, out, err = run(text=good)
-        expect(code == 1 and "node.yaml:1:10: ports[0].device: " in err and "nodev0" in err and "EAL" not in out + err, f"no such interface: {code} {err!r}")
+        expect(code == 1 and "node.yaml:1:10: ports[0].device: " in err and "nodev0" in err and
+               "EAL" not in out + err, f"no such interface: {code} {err!r}")
         expect(not os.path.exists(os.path.join(base, "run", "edge")) and
                not [f for _, _, fs in os.walk(os.path.join(base, "run")) for f in fs],
                "nothing is left behind")

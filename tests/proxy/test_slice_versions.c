@@ -228,3 +228,22 @@ Test(slice_versions, who_shows_a_credential_gets_the_rest_for_himself)
     cr_assert_eq(cached(), 2);
     nothing_is_left();
 }
+
+/* The slice that is fetched ahead is refused: nobody has asked for the whole. */
+Test(slice_versions, what_is_fetched_ahead_and_refused_is_left)
+{
+    struct client c;
+    struct origin_file *f = large();
+    f->rate = 1000;
+    ask(&c, 0, 0, range_of(MIB, 4 * MIB));
+    world_run(&w, 300);
+    cr_assert_eq(f->requests, 1);
+    f->says_range = "Content-Range: pages 1\r\n";
+    for (unsigned i = 0; i < 100 && f->requests < 2; i++)
+        world_run(&w, 10);
+    cr_assert_eq(f->requests, 2);
+    world_run(&w, 100);
+    cr_assert_eq(f->requests, 2);
+    client_free(&c);
+    nothing_is_left();
+}

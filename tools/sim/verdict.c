@@ -55,28 +55,34 @@ static void value_print(const json_t *j, int kind, FILE *to)
         fprintf(to, "  %10.0f", v);
 }
 
-/* Purity and recall of the clusters, and how many there are, at each time when they were looked at.
- */
+/* Purity and recall of a level's clusters at a time when they were looked at, and how many there
+ * were. */
+static void cluster_print(const char *when, int level, const json_t *l, FILE *to)
+{
+    fprintf(to, "  %-22s %5d  %7.3f  %7.3f  %8.0f  %7.0f\n", when, level,
+            json_number_value(value_at(l, "purity")), json_number_value(value_at(l, "recall")),
+            json_number_value(value_at(l, "clusters")), json_number_value(value_at(l, "largest")));
+}
+
 static void clusters_print(const json_t *report, FILE *to)
 {
+    static const char *const name[] = {"level_1", "level_2"};
     const char *when;
     json_t *found;
     bool headed = false;
 
-    json_object_foreach((json_t *)(uintptr_t)report, when, found) for (int level = 1; level <= 2;
-                                                                       level++)
+    json_object_foreach((json_t *)(uintptr_t)report, when, found)
     {
-        const json_t *l = json_object_get(found, level == 1 ? "level_1" : "level_2");
-        if (!value_at(l, "purity"))
-            continue;
-        if (!headed)
-            fprintf(to, "  %-22s %5s  %7s  %7s  %8s  %7s\n", "clusters", "level", "purity",
-                    "recall", "number", "largest");
-        headed = true;
-        fprintf(to, "  %-22s %5d  %7.3f  %7.3f  %8.0f  %7.0f\n", when, level,
-                json_number_value(value_at(l, "purity")), json_number_value(value_at(l, "recall")),
-                json_number_value(value_at(l, "clusters")),
-                json_number_value(value_at(l, "largest")));
+        for (int i = 0; i < 2; i++) {
+            const json_t *l = json_object_get(found, name[i]);
+            if (!value_at(l, "purity"))
+                continue;
+            if (!headed)
+                fprintf(to, "  %-22s %5s  %7s  %7s  %8s  %7s\n", "clusters", "level", "purity",
+                        "recall", "number", "largest");
+            headed = true;
+            cluster_print(when, i + 1, l, to);
+        }
     }
 }
 
