@@ -23,8 +23,8 @@
 #define CODERS_MOST 32u /* a worker's; 280 KB each, taken when they are first needed */
 #define CODER_IN    16384u
 #define CODER_OUT   32768u
-/* From one flush to the next: the first soon, the later ones rarely. igzip itself would say nothing
- * before its level buffer is full, after up to a megabyte. Costs -1.6 to +0.8 % of the size. */
+/* From one flush to the next: the first soon, the later ones rarely, since each begins a block of
+ * its own. igzip itself says nothing before its level buffer is full. */
 #define FLUSH_FIRST 4096u
 #define FLUSH_MOST  32768u
 /* Of a body whose length is known: with less, it would not get a packet shorter. */
