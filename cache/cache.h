@@ -121,6 +121,7 @@ enum cache_purge_kind {
      * what ends with '/' takes all that begins with it; another without a query also what goes on
      * with '/' or '?' behind it. "http://host/" is all of a host. */
     CACHE_PURGE_PREFIX,
+    CACHE_PURGE_URL, /* one as it stands in the cache, whole, and its variants; of any depth */
     CACHE_PURGE_TAG, /* one of the words in the object's Surrogate-Key and Cache-Tag fields */
     CACHE_PURGE_ALL,
 };
@@ -264,9 +265,6 @@ struct cache_object *cache_refresh(struct cache *c, struct cache_object *old,
 /* How many objects of this one's URL there are to be found, it among them: 1 of a URL whose
  * responses do not vary; of a primary, how many variants it has. 0: an orphan (cache/vary.h). */
 uint64_t cache_siblings(const struct cache *c, const struct cache_object *o);
-/* A linked object's lifetime ends now (a soft purge): a stale copy, which has its body, takes its
- * place. Unless it is complete, and there is memory, it is unlinked: NULL. */
-struct cache_object *cache_expire(struct cache *c, const struct cache_object *o);
 /* Frees what is due, goes on with purging; called once a poll by each worker for its own shards. */
 void cache_reclaim(struct cache *c, unsigned worker, struct now now);
 /*
@@ -280,8 +278,8 @@ void cache_reclaim(struct cache *c, unsigned worker, struct now now);
 const struct cache_object *cache_overdrawn(struct cache *c, unsigned worker, struct now now);
 /* There is work that can't wait for long: poll again. */
 bool cache_busy(const struct cache *c, unsigned worker);
-/* An object goes, by eviction, by a purge's rule or by cache_expire, which has put its stale copy
- * in its place by then: called while it reads as it was, so that its reference can be withdrawn. */
+/* An object goes, by eviction or by a purge's rule, a soft one of which has put its stale copy in
+ * its place by then: called while it reads as it was, so that its reference can be withdrawn. */
 void cache_on_evict(struct cache *c, unsigned worker,
                     void (*fn)(void *ctx, const struct cache_object *o), void *ctx);
 

@@ -86,7 +86,10 @@ static void judge_key(struct judge *j, const char *key, size_t len)
     uint64_t nonce;
     if (len && key[0] == CACHE_VARIANT_MARK)
         cache_variant_key(key, len, &url, &nonce);
-    judge_borders(j, url.p, url.len);
+    if (newer(&j->c->purge.prefix, j->born))
+        judge_borders(j, url.p, url.len);
+    if (newer(&j->c->purge.url, j->born))
+        judge_text(j, CACHE_PURGE_URL, url.p, url.len);
 }
 
 static void judge_tags(struct judge *j, const char *head, size_t len)
@@ -113,7 +116,7 @@ static enum cache_purge_verdict judge(const struct cache *c, const char *key, si
     if (newer(&p->forgotten, born))
         return CACHE_PURGE_HARD;
     judge_numbers(&j, &p->all_hard, &p->all_soft);
-    if (newer(&p->prefix, born))
+    if (newer(&p->prefix, born) || newer(&p->url, born))
         judge_key(&j, key, key_len);
     if (o && o->tagged && (newer(&p->tag_hard, born) || newer(&p->tag_soft, born))) {
         size_t len;
@@ -263,6 +266,8 @@ static bool possible(const struct cache_purge *what)
     switch (what->kind) {
     case CACHE_PURGE_ALL:
         return true;
+    case CACHE_PURGE_URL:
+        return what->len > SCHEME && what->len <= CACHE_KEY_MAX;
     case CACHE_PURGE_TAG:
         while (i < what->len && (unsigned char)what->text[i] > ' ' && what->text[i] != ',' &&
                what->text[i] != 0x7f)
@@ -292,7 +297,7 @@ enum cache_purge_end cache_purge(struct cache *c, const struct cache_purge *what
     else if (what->kind == CACHE_PURGE_TAG)
         number_store(what->soft ? &p->tag_soft : &p->tag_hard, number);
     else
-        number_store(&p->prefix, number);
+        number_store(what->kind == CACHE_PURGE_URL ? &p->url : &p->prefix, number);
     number_store(&p->rules, p->table->used);
     number_store(&p->orders, p->orders + 1);
     __atomic_store_n(&p->newest, number, CACHE_PURGE_STORE);

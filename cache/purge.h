@@ -12,8 +12,9 @@
  *                                                                soft: its stale copy stays
  *
  * What fits is found by hashes, so it costs the same for one rule and for two thousand: of the
- * borders of the object's key (the host, then each '/', at most CACHE_SEGMENTS_MAX), if there is a
- * prefix of that length, and of its tags.
+ * object's URL, if there is a rule for any single one, of the borders of the object's key (the
+ * host, then each '/', at most CACHE_SEGMENTS_MAX), if there is a prefix of that length, and of its
+ * tags.
  *
  * Who writes: the control thread alone writes rules, `newest` and what is beside it; an object's
  * number is its owner's. Barriers: a rule is stored before `newest` is (release). A reader that
@@ -62,6 +63,7 @@ struct purge {
     uint32_t all_hard, all_soft;                  /* of everything */
     uint32_t tag_hard, tag_soft;                  /* the newest of any tag */
     uint32_t prefix;                              /* the newest of any prefix */
+    uint32_t url;                                 /* and of any single URL */
     uint32_t forgotten;
     struct purge_table *table;
     /* the control thread's, `orders` and what is behind it read by worker 0 for its counters */

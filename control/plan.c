@@ -88,6 +88,7 @@ void plan_node(const struct config *c, struct node_config *out)
     out->cache_bytes = c->cache_bytes;
     out->connections = (uint32_t)c->connections;
     out->http_port = (uint16_t)c->http_port;
+    out->verify = c->verify;
     out->cc = controllers[c->controller];
     out->network_limit = (uint32_t)c->network_limit;
     out->reader_floor = (uint32_t)c->reader_floor;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Purges. That of a URL goes to the worker that owns it; any other leaves a rule in the cache,
- * which all workers heed from their next turn on. Either is answered when no turn is left that
- * began before it: then no client can be sent any more of what was purged but who had asked before.
+ * Purges. That of a URL goes to the worker that owns it; any other, and a soft one of a URL that is
+ * there, leaves a rule in the cache, which all workers heed from their next turn on. Either is
+ * answered when no turn is left that began before it: then no client can be sent any more of what
+ * was purged but who had asked before.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -59,24 +60,6 @@ static void purge_url(struct control *c, uint32_t client, const struct request *
     if (j)
         j->used = false;
     server_refuse(c->server, client, "too many requests at once; try again");
-}
-
-void control_purged(struct control *c, struct node_purge *purge)
-{
-    struct lent_purge *lent =
-        (struct lent_purge *)(void *)((char *)purge - offsetof(struct lent_purge, purge));
-    struct job *j = job_find(c, lent->job);
-
-    restart_purge_ends(c); /* found or not: the file may have it yet */
-    if (j && purge->found) {
-        purge_log(&j->request);
-        job_end_passed(c, j, node_mark(c->node), purge_json(&j->request));
-    } else if (j) {
-        job_end(c, j,
-                json_pack("{s:b, s:s, s:s}", "ok", 0, "error", "not in this node's cache", "url",
-                          j->request.url));
-    }
-    free(lent);
 }
 
 /* --- by rule ------------------------------------------------------------------------------- */
@@ -138,11 +121,32 @@ static void rule_full(struct control *c, uint32_t client)
     server_refuse(c->server, client, why);
 }
 
+/* Leaves the rule, and ends the job with what came of it. */
+static void rule_leave(struct control *c, struct job *j, const struct cache_purge *what)
+{
+    uint64_t token;
+
+    switch (node_purge(c->node, what, &token)) {
+    case CACHE_PURGE_TAKEN:
+        restart_purge_begins(c);
+        restart_purge_ends(c); /* what is loaded yet is older than the rule, and so not kept */
+        purge_log(&j->request);
+        job_end_passed(c, j, token, purge_json(&j->request));
+        return;
+    case CACHE_PURGE_FULL:
+        rule_full(c, j->client);
+        break;
+    case CACHE_PURGE_WRONG:
+        rule_wrong(c, j->client, &j->request);
+        break;
+    }
+    j->used = false;
+}
+
 static void purge_rule(struct control *c, uint32_t client, const struct request *r)
 {
     char text[REQUEST_URL + 64];
     struct cache_purge what = {.soft = r->soft, .text = text};
-    uint64_t token;
 
     what.kind = r->purge == REQUEST_PURGE_ALL   ? CACHE_PURGE_ALL
                 : r->purge == REQUEST_PURGE_TAG ? CACHE_PURGE_TAG
@@ -155,21 +159,32 @@ static void purge_rule(struct control *c, uint32_t client, const struct request 
         server_refuse(c->server, client, "too many requests at once; try again");
         return;
     }
-    switch (node_purge(c->node, &what, &token)) {
-    case CACHE_PURGE_TAKEN:
-        restart_purge_begins(c);
-        restart_purge_ends(c); /* what is loaded yet is older than the rule, and so not kept */
-        purge_log(r);
-        job_end_passed(c, j, token, purge_json(r));
-        return;
-    case CACHE_PURGE_FULL:
-        rule_full(c, client);
-        break;
-    case CACHE_PURGE_WRONG:
-        rule_wrong(c, client, r);
-        break;
+    rule_leave(c, j, &what);
+}
+
+/* --- both ---------------------------------------------------------------------------------- */
+
+void control_purged(struct control *c, struct node_purge *purge)
+{
+    struct lent_purge *lent =
+        (struct lent_purge *)(void *)((char *)purge - offsetof(struct lent_purge, purge));
+    struct job *j = job_find(c, lent->job);
+
+    restart_purge_ends(c); /* found or not: the file may have it yet */
+    if (j && purge->found && purge->soft) {
+        rule_leave(
+            c, j,
+            &(struct cache_purge){
+                .kind = CACHE_PURGE_URL, .soft = true, .text = purge->url, .len = purge->len});
+    } else if (j && purge->found) {
+        purge_log(&j->request);
+        job_end_passed(c, j, node_mark(c->node), purge_json(&j->request));
+    } else if (j) {
+        job_end(c, j,
+                json_pack("{s:b, s:s, s:s}", "ok", 0, "error", "not in this node's cache", "url",
+                          j->request.url));
     }
-    j->used = false;
+    free(lent);
 }
 
 void purge_begin(struct control *c, uint32_t client, const struct request *r)

@@ -64,6 +64,9 @@ X(NODE, "cache.restart_interval", TIME, restart_interval_ms, "10min", 0, 7 * SCH
   "How long after one such file the next is written, if the cache has changed. 0: only at a stop.") \
 X(NODE, "cache.restart_size", SIZE, restart_bytes, "", 1 * SCHEMA_MIB, 4 * SCHEMA_TIB, RESTART, \
   "Bytes that the file may have; what is colder stays out. Default: as cache.memory.") \
+X(NODE, "cache.verify", BOOL, verify, "false", 0, 0, RESTART, \
+  "Verify the checksum of each 4 KiB that go to a client, as is done for other nodes; without it " \
+  "bits that flip in memory may reach clients until the scrub comes by, within the hour.") \
 X(NODE, "http.port", UINT, http_port, "80", 1, 65535, RESTART, \
   "TCP port of the proxy. It may differ from node to node.") \
 X(NODE, "http.connections", UINT, connections, "16384", 64, 4194304, RESTART, \

@@ -109,7 +109,7 @@ void forget_begin(struct proxy *p, struct request *r, const struct http_head *h)
 /* At the owner. */
 void forget_key(struct proxy *p, unsigned from, struct forget *f, struct now now)
 {
-    proxy_drop(p, f->hash, f->url, f->url_len, false, now);
+    proxy_drop(p, f->hash, f->url, f->url_len, now);
     post_send(p, &f->answer, from, PROXY_FORGOTTEN, 0, &(struct proxy_note){.forget = f});
 }
 

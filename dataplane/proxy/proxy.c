@@ -271,6 +271,16 @@ static bool purge_fills(struct proxy *p, struct hash128 hash, struct http_text u
     return found;
 }
 
+/* A rule makes stale what there is, since of a URL that varies it is the variants. */
+static bool purge_soft(struct proxy *p, struct hash128 hash, struct http_text url, struct now now)
+{
+    note_dropped(p, hash.lo, now);
+    for (const struct fill *f = p->fill_table[hash.lo & p->fill_mask]; f; f = f->next)
+        if (f->url_len == url.len && memcmp(f->url, url.p, url.len) == 0)
+            return true;
+    return cache_lookup_owner(p->cache, hash, url.p, url.len) != NULL;
+}
+
 bool proxy_purge(struct proxy *p, const char *url, size_t len, bool soft, struct now now)
 {
     char key[HTTP_URL_MAX];
@@ -281,23 +291,19 @@ bool proxy_purge(struct proxy *p, const char *url, size_t len, bool soft, struct
     struct hash128 hash = cache_hash(p->cache, key, n);
     if (cache_owner(p->cache, hash) != p->config.worker)
         return false;
-    bool found = proxy_drop(p, hash, key, n, soft, now);
+    bool found = soft ? purge_soft(p, hash, (struct http_text){key, (uint32_t)n}, now)
+                      : proxy_drop(p, hash, key, n, now);
     counter_inc(found ? &p->counters.proxy_purges_total : &p->counters.proxy_purges_vain_total);
     return found;
 }
 
-bool proxy_drop(struct proxy *p, struct hash128 hash, const char *key, size_t n, bool soft,
-                struct now now)
+bool proxy_drop(struct proxy *p, struct hash128 hash, const char *key, size_t n, struct now now)
 {
     bool found = purge_fills(p, hash, (struct http_text){key, (uint32_t)n}, now);
     note_dropped(p, hash.lo, now);
     const struct cache_object *o = cache_lookup_owner(p->cache, hash, key, n);
     if (!o)
         return found;
-    if (soft && !cache_meta(o)->varies) {
-        cache_expire(p->cache, o); /* which has the reference withdrawn */
-        return true;
-    }
     refs_forget(p, o, true);
     if (cache_meta(o)->varies)
         forget_variants(p, o);

@@ -104,6 +104,7 @@ struct proxy_config {
     char node_name[64];
     struct dht_id node_id;
     uint16_t http_port; /* of ours and, in values, of peers */
+    bool verify;        /* chunks that go to clients, too */
 };
 
 /* What an operator should hear of. May be NULL. */
@@ -150,9 +151,10 @@ void proxy_message(struct proxy *p, const struct message *m, struct now now);
 void proxy_poll(struct proxy *p, struct now now);
 uint64_t proxy_deadline_us(const struct proxy *p);
 
-/* Removes a URL from this node, all its variants (owner worker only), or makes it stale if `soft`
- * and it has none, and withdraws its reference; what is being fetched is not kept. True if there
- * was any of it. Other purges: cache_purge, of which the proxy's workers learn by the cache. */
+/* Removes a URL from this node, all its variants (owner worker only), and withdraws its reference;
+ * what is being fetched is not kept. `soft`: says only whether there is any of it; a rule is to
+ * follow (CACHE_PURGE_URL). Either way peers are not asked for it for an hour. True if there was
+ * any of it. Other purges: cache_purge, of which the proxy's workers learn by the cache. */
 bool proxy_purge(struct proxy *p, const char *url, size_t len, bool soft, struct now now);
 
 /* --- what an earlier run left (restore.c) --------------------------------- */

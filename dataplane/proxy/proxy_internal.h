@@ -915,11 +915,9 @@ bool deny_match(void *deny, void *scratch, const char *url, size_t len);
 
 /* --- the whole ------------------------------------------------------------ */
 
-/* Unlinks what stands under a key (its owner only), or makes it stale if `soft`, withdraws its
- * reference, and lets nobody who comes later have what a fill for it brings. True if there was any
+/* Unlinks what stands under a key (its owner only), withdraws its reference, and lets nobody who comes later have what a fill for it brings. True if there was any
  * of it. */
-bool proxy_drop(struct proxy *p, struct hash128 hash, const char *url, size_t len, bool soft,
-                struct now now);
+bool proxy_drop(struct proxy *p, struct hash128 hash, const char *url, size_t len, struct now now);
 
 struct proxy {
     struct proxy_config config;

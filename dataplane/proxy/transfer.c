@@ -72,6 +72,20 @@ static bool slice_over(const struct request *r, const struct cache_object *o)
     return cache_meta(o)->status == 206 && r->offset >= r->base + (uint64_t)cache_length(o);
 }
 
+/* Peers get what is verified, and no byte else; a client of a node that verifies for it gets what
+ * has come last of a chunk that is not full yet. */
+static struct cache_span next_bytes(const struct proxy *p, const struct request *r, uint64_t at,
+                                    bool *damaged)
+{
+    const struct cache_object *o = r->grip->object;
+    struct cache_span span = {0};
+    if (r->verified || p->config.verify)
+        span = cache_bytes_verified(o, at, damaged);
+    if (span.len || *damaged || r->verified)
+        return span;
+    return cache_bytes(o, at);
+}
+
 /* Sends what there is of the object. True: it is out, and the response goes on with another. */
 static bool transfer_object(struct proxy *p, struct request *r, struct now now)
 {
@@ -82,8 +96,7 @@ static bool transfer_object(struct proxy *p, struct request *r, struct now now)
         bool damaged = false;
         enum cache_state state = cache_state(o); /* before the bytes: then they are final too */
         uint64_t at = r->offset - r->base;
-        struct cache_span span =
-            r->verified ? cache_bytes_verified(o, at, &damaged) : cache_bytes(o, at);
+        struct cache_span span = next_bytes(p, r, at, &damaged);
         if (damaged) {
             transfer_damaged(p, r, now);
             return false;

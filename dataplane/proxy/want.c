@@ -43,6 +43,9 @@ static void on_ready(struct proxy *p, struct request *r, const struct proxy_note
         r->collapsed = n->collapsed;
         r->stale = n->stale;
         r->refreshed = n->refreshed;
+        /* softly purged, it was not to be found here, but by its owner */
+        if (r->refreshed && (r->forward == FORWARD_MISS || r->forward == FORWARD_VARY_MISS))
+            r->forward = FORWARD_STALE;
     }
     r->path_known = true;
     r->path_len = r->o.path_len;

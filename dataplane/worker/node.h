@@ -44,6 +44,7 @@ struct node_config {
     struct port_config port[NODE_PORTS];
     bool spin; /* never sleep */
     size_t cache_bytes;
+    bool verify;          /* what clients get, too */
     uint32_t connections; /* per worker */
     uint16_t http_port;
     const struct cc_ops *cc; /* of TCP; NULL: CUBIC */

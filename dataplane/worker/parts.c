@@ -193,6 +193,7 @@ static bool make_http(struct worker *w, struct rng *seeds, struct now now)
         .burst = 32,
         .node_id = c->self.id,
         .http_port = c->http_port,
+        .verify = c->verify,
     };
     uint8_t seed[32];
 

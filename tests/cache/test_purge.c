@@ -102,6 +102,30 @@ Test(purge, prefixes_end_at_borders)
     }
 }
 
+Test(purge, a_url_is_that_one_alone)
+{
+    static const char *const all[] = {"http://h/",
+                                      "http://h/a",
+                                      "http://h/a/",
+                                      "http://h/a?q",
+                                      "http://h/a?q=1",
+                                      "http://h/1/2/3/4/5/6/7/8/9/10/11/12/13/"
+                                      "14/15/16/17/18?x=/"};
+    const size_t n = sizeof(all) / sizeof(all[0]);
+    for (size_t gone = 0; gone < n; gone++) {
+        struct world w;
+        world_open(&w, 4 * MIB, 100, 1);
+        for (size_t i = 0; i < n; i++)
+            store_with(&w, all[i], TAGGED);
+        purged(&w, CACHE_PURGE_URL, all[gone], false);
+        for (size_t i = 0; i < n; i++)
+            cr_expect_eq(world_find(&w, all[i]) == NULL, i == gone, "%s of %s", all[gone], all[i]);
+        world_settle(&w);
+        cr_expect_eq(WORLD_SUM(&w, cache_held_objects), n - 1);
+        world_close(&w);
+    }
+}
+
 Test(purge, tags_are_words_of_two_fields)
 {
     static const struct {
@@ -177,6 +201,7 @@ Test(purge, what_can_be_nothing_s_name_is_told)
     cr_expect_eq(purge(&w, CACHE_PURGE_TAG, "a\r\n", false), CACHE_PURGE_WRONG);
     cr_expect_eq(purge(&w, CACHE_PURGE_PREFIX, "", false), CACHE_PURGE_WRONG);
     cr_expect_eq(purge(&w, CACHE_PURGE_PREFIX, "http://h", false), CACHE_PURGE_WRONG);
+    cr_expect_eq(purge(&w, CACHE_PURGE_URL, "http://", false), CACHE_PURGE_WRONG);
     memset(text + strlen(text), 'x', CACHE_KEY_MAX + 1 - strlen(text));
     cr_expect_eq(purge(&w, CACHE_PURGE_PREFIX, text, false), CACHE_PURGE_WRONG);
     text[CACHE_KEY_MAX] = 0;

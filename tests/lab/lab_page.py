@@ -114,6 +114,10 @@ def story(s):
 
     # purge and stop, as an operator does
     url = f"http://{HOST}/1k"
+    r = lab.ctl(1, "purge", "--soft", url)
+    s.expect(r == {"ok": True, "url": url, "soft": True}, f"purge --soft {url}: {r}")
+    _, head, _ = s.curl("c1", 1, "/1k", "-I", text=True)
+    s.expect("fwd=stale" in head, f"it is asked about: {head}")
     r = lab.ctl(1, "purge", url)
     s.expect(r.get("ok") is True, f"purge {url}: {r}")
     r = lab.ctl(1, "purge", url)

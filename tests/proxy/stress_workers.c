@@ -243,7 +243,8 @@ static void purge(struct side *s, struct now now)
     if (s->number != 0)
         return;
     if (rng_below(&s->rng, 2))
-        what = (struct cache_purge){CACHE_PURGE_PREFIX, what.soft, url, (size_t)len};
+        what = (struct cache_purge){rng_below(&s->rng, 2) ? CACHE_PURGE_PREFIX : CACHE_PURGE_URL,
+                                    what.soft, url, (size_t)len};
     if (cache_purge(cache, &what, &token) != CACHE_PURGE_TAKEN)
         s->wrong++; /* there is room for so few */
 }

@@ -399,6 +399,45 @@ Test(peers, a_damaged_chunk_is_not_served_to_a_peer_and_the_object_goes)
     world_close(&w);
 }
 
+/* A node that verifies for clients: what is damaged breaks off, and is fetched anew. */
+Test(peers, a_damaged_chunk_is_not_served_to_a_client_who_gets_verified_ones)
+{
+    struct client c;
+    world_open_verifying(&w, 1, 2, SEED);
+    struct origin_file *f = page("/a", 100000, 0);
+    for (unsigned at = 0; at < 100000; at += 33333) {
+        cr_assert_eq(get(&c, 0, "/a"), 200);
+        cr_assert(client_body_is(&c, 5, 0, 100000));
+        client_free(&c);
+        damage(at);
+        client_get(&w, &c, 0, -1, "www.site.test", "/a", NULL);
+        cr_assert(!client_wait(&c, 3000));
+        cr_expect_leq(c.len, at + 1000); /* and a head */
+        client_free(&c);
+        cr_assert_eq(w.node[0].damaged, 1 + at / 33333);
+    }
+    cr_assert_eq(f->requests, 4);
+    all_settled();
+    world_close(&w);
+}
+
+/* It is not held up for a chunk to be full. */
+Test(peers, a_client_who_gets_verified_chunks_gets_what_has_come)
+{
+    struct client c;
+    world_open_verifying(&w, 1, 1, SEED);
+    page("/a", 10000, 100);
+    client_get(&w, &c, 0, 0, "www.site.test", "/a", NULL);
+    world_run(&w, 60); /* a hundred bytes a ms */
+    cr_expect(c.len > 1000 && c.len < 4096, "%zu", c.len);
+    world_run(&w, 30);
+    cr_expect(c.len > 4096 && c.len < 8192, "%zu", c.len);
+    cr_assert(client_wait(&c, 1000) && client_body_is(&c, 5, 0, 10000));
+    client_free(&c);
+    all_settled();
+    world_close(&w);
+}
+
 Test(peers, what_the_scrub_finds_damaged_is_fetched_again_and_no_longer_named)
 {
     struct client c;

@@ -52,11 +52,14 @@ static void purge(unsigned node, enum cache_purge_kind kind, const char *text, b
     cr_assert(cache_purge_in_force(w.node[node].cache, token));
 }
 
+/* As the control thread does it. */
 static bool purge_url(unsigned node, const char *url, bool soft)
 {
     bool found = false;
     for (unsigned i = 0; i < w.node[node].workers; i++)
         found |= proxy_purge(w.node[node].worker[i].proxy, url, strlen(url), soft, w.now);
+    if (soft && found)
+        purge(node, CACHE_PURGE_URL, url, soft);
     return found;
 }
 
@@ -305,8 +308,8 @@ Test(purge, all_variants_are_taken)
 {
     page("Cache-Control: max-age=600\r\nVary: Accept-Encoding\r\nCache-Tag: news\r\n");
     for (unsigned how = 0; how < 6; how++) {
-        expect_coding("gzip", "detail=origin");
-        expect_coding("br", "fwd=");
+        expect_coding("gzip", how <= 3 ? "detail=origin" : "coral; hit");
+        expect_coding("br", how <= 3 ? "detail=origin" : "coral; hit");
         expect_coding("gzip", "coral; hit");
         expect_coding("br", "coral; hit");
         if (how % 3 == 0)
@@ -314,8 +317,12 @@ Test(purge, all_variants_are_taken)
         else
             purge(0, how % 3 == 1 ? CACHE_PURGE_TAG : CACHE_PURGE_PREFIX,
                   how % 3 == 1 ? "news" : "http://www.site.test/", how > 2);
+        if (how > 2) { /* they are there yet, and asked about */
+            expect_coding("br", "fwd=stale; fwd-status=304");
+            expect_coding("gzip", "fwd=stale; fwd-status=304");
+        }
     }
-    expect_coding("br", "fwd=");
+    expect_coding("br", "coral; hit");
     nothing_is_held(0);
 }
 

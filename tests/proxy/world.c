@@ -347,7 +347,8 @@ static void make_worker(struct node *n, unsigned i, const struct dht_config *dht
                               .fills = w->fills,
                               .burst = 32,
                               .node_id = n->self.id,
-                              .http_port = 80};
+                              .http_port = 80,
+                              .verify = w->verify};
     snprintf(pc.node_name, sizeof(pc.node_name), "node%u", n->number);
     struct proxy_parts parts = {n->cache,
                                 k->client,
@@ -400,11 +401,12 @@ static void make_node(struct world *w, unsigned number, unsigned workers)
         abort();
 }
 
-void world_open_sized(struct world *w, unsigned nodes, unsigned workers, uint64_t seed,
-                      size_t cache_bytes, uint32_t requests, uint32_t fills)
+static void open_world(struct world *w, unsigned nodes, unsigned workers, uint64_t seed,
+                       size_t cache_bytes, uint32_t requests, uint32_t fills, bool verify)
 {
     memset(w, 0, sizeof(*w));
     w->seed = seed;
+    w->verify = verify;
     w->now = (struct now){1000000, 1700000000};
     w->nodes = nodes;
     w->ring_room = WORLD_RING;
@@ -433,9 +435,20 @@ void world_open_sized(struct world *w, unsigned nodes, unsigned workers, uint64_
         make_routes(&w->node[i]);
 }
 
+void world_open_sized(struct world *w, unsigned nodes, unsigned workers, uint64_t seed,
+                      size_t cache_bytes, uint32_t requests, uint32_t fills)
+{
+    open_world(w, nodes, workers, seed, cache_bytes, requests, fills, false);
+}
+
 void world_open(struct world *w, unsigned nodes, unsigned workers, uint64_t seed)
 {
-    world_open_sized(w, nodes, workers, seed, 0, 0, 0);
+    open_world(w, nodes, workers, seed, 0, 0, 0, false);
+}
+
+void world_open_verifying(struct world *w, unsigned nodes, unsigned workers, uint64_t seed)
+{
+    open_world(w, nodes, workers, seed, 0, 0, 0, true);
 }
 
 static void close_node(struct node *n)

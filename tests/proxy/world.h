@@ -78,6 +78,7 @@ struct world {
     unsigned nodes, ring_room; /* ring_room: messages a ring takes */
     size_t cache_bytes;
     uint32_t requests, fills;
+    bool verify;
     struct node node[WORLD_NODES];
     struct dht_contact contact[WORLD_NODES];
     struct origin origin[WORLD_ORIGINS]; /* 0: of the site; 1: public, by name; 2: of nobody */
@@ -112,6 +113,8 @@ void world_open(struct world *w, unsigned nodes, unsigned workers, uint64_t seed
 /* The same with other sizes, 0: as usual. */
 void world_open_sized(struct world *w, unsigned nodes, unsigned workers, uint64_t seed,
                       size_t cache_bytes, uint32_t requests, uint32_t fills);
+/* The same, and clients get verified chunks, too. */
+void world_open_verifying(struct world *w, unsigned nodes, unsigned workers, uint64_t seed);
 void world_close(struct world *w);
 void world_step(struct world *w);
 void world_run(struct world *w, unsigned ms);
