@@ -8,8 +8,7 @@
  *
  * Of a variant (cache/vary.h) the primary is shown before it, again and again: so that one comes
  * back first, under the nonce that it had, and is counted. It costs some 250 bytes a variant.
- * Orphans are not kept, nor slices: one is a part of what may have changed when the others are
- * fetched, and is soon fetched again where it is wanted.
+ * Slices are kept as other variants, under the version that their primary names; orphans are not.
  */
 #include "cache/private.h"
 
@@ -60,7 +59,7 @@ unsigned cache_walk(const struct cache *c, unsigned worker, struct cache_walk *a
             uint64_t slot = b->slot[i]; /* one without a tag is empty, or a free bucket's own */
             const struct cache_object *o = SLOT_TAG(slot) ? object_at(c, SLOT_REF(slot)) : NULL;
             if (!o || object_state(o) != CACHE_COMPLETE || heat_class(cache_heat(o)) != heat ||
-                o->meta.varies || o->meta.status == 206 || is_purged(c, o))
+                o->meta.varies || is_purged(c, o))
                 continue;
             if (object_is_variant(o)) {
                 const struct cache_object *primary = cache_variant_primary(c, o);

@@ -132,8 +132,7 @@ static int64_t store_part(struct fill *f, const struct slice *s, struct cache_me
     meta->status = f->part ? 206 : 200;
     if (f->part) {
         meta->content_length = cache_length_code(length);
-        head_printf(&w, "Content-Range: bytes %llu-%llu/%lld\r\n", (unsigned long long)s->first,
-                    (unsigned long long)s->last, (long long)s->total);
+        slice_write_place(&w, s);
         counter_inc(&f->proxy->counters.proxy_slices_total);
     }
     *len = w.bad ? 0 : w.len;

@@ -650,6 +650,14 @@ struct slice {
     uint64_t first, last;
     int64_t total; /* of the whole */
 };
+/* Where a stored head of a 206 says that it is. */
+bool slice_place(const char *head, size_t len, struct slice *s);
+void slice_write_place(struct head_writer *w, const struct slice *s);
+/* Would we have stored that head of a 206 under the values of that variant's key? */
+bool slice_sane(const struct cache_meta *meta, struct cache_name values, const char *head,
+                size_t len);
+/* What it is in the index by: its URL and its number. */
+struct dht_id slice_key(struct http_text url, uint64_t base);
 /* Is it a slice, and which one? */
 bool slice_read(const struct cache_object *o, struct slice *s);
 /* What a request wants of a representation of that version and length; HTTP_RANGE_NONE: all. */

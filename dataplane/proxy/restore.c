@@ -78,20 +78,44 @@ static bool primary_sane(const char *head, size_t len)
            memcmp(again, head, len) == 0;
 }
 
-static bool values_sane(const char *key, size_t len)
+/* What stands in a variant's key behind its URL. */
+static struct cache_name values_of(const char *key, size_t len)
 {
     struct cache_name url = url_of(key, len);
     const char *values = url.p + url.len;
-    size_t values_len = (size_t)(key + len - values), at = 0;
+    return (struct cache_name){values, (size_t)(key + len - values)};
+}
+
+static bool values_sane(struct cache_name v)
+{
+    size_t at = 0;
     struct cache_value value;
-    bool sane = values_len > 0 && values_len <= CACHE_VALUES_MAX;
-    while (sane && at < values_len) {
-        bool begins = values_len - at >= 2 && values[at] == '\n' &&
-                      (values[at + 1] == '=' || values[at + 1] == '-');
-        sane = begins && cache_value_next(values, values_len, &at, &value) &&
+    bool sane = v.len > 0 && v.len <= CACHE_VALUES_MAX;
+    while (sane && at < v.len) {
+        bool begins =
+            v.len - at >= 2 && v.p[at] == '\n' && (v.p[at + 1] == '=' || v.p[at + 1] == '-');
+        sane = begins && cache_value_next(v.p, v.len, &at, &value) &&
                (value.present || value.len == 0);
     }
     return sane;
+}
+
+/* The lines of a slice but for its place; 0: it has none, or says it in other words than ours. */
+static size_t without_place(const char *head, size_t len, char out[static CACHE_HEAD_MAX])
+{
+    char text[128];
+    struct head_writer w = {text, 0, sizeof(text), false};
+    struct slice s;
+    if (!slice_place(head, len, &s))
+        return 0;
+    slice_write_place(&w, &s);
+    const char *place = memmem(head, len, text, w.len);
+    if (!place)
+        return 0;
+    size_t before = (size_t)(place - head), after = len - before - w.len;
+    memcpy(out, head, before);
+    memcpy(out + before, place + w.len, after);
+    return before + after;
 }
 
 /* Stored, they would be the very same lines. */
@@ -104,7 +128,7 @@ static bool lines_sane(const struct cache_meta *meta, const char *head, size_t l
     head_printf(&w, "HTTP/1.1 %u OK\r\n", meta->status);
     head_write(&w, head, len);
     head_text(&w, "\r\n");
-    return !w.bad && meta->status < 500 && meta->status != 206 && meta->status != 304 &&
+    return !w.bad && meta->status < 500 && meta->status != 304 &&
            http_parse_response(text, w.len, true, &h) == HTTP_OK && h.head_len == w.len &&
            head_store(&h, false, now, again, sizeof(again)) == len && memcmp(again, head, len) == 0;
 }
@@ -115,7 +139,14 @@ bool proxy_stored_sane(const struct cache_meta *meta, const char *key, size_t ke
     bool variant = key_len && key[0] == CACHE_VARIANT_MARK;
     if (meta->varies)
         return !variant && meta->content_length == 0 && primary_sane(head, head_len);
-    return (!variant || values_sane(key, key_len)) && lines_sane(meta, head, head_len);
+    if (variant && !values_sane(values_of(key, key_len)))
+        return false;
+    if (meta->status != 206)
+        return lines_sane(meta, head, head_len);
+    char rest[CACHE_HEAD_MAX];
+    size_t n = variant && head_len <= sizeof(rest) ? without_place(head, head_len, rest) : 0;
+    return n && slice_sane(meta, values_of(key, key_len), head, head_len) &&
+           lines_sane(meta, rest, n);
 }
 
 /* --- into the cache: the owner ------------------------------------------------------------- */
@@ -143,8 +174,10 @@ static bool is_dropped(const struct proxy *p, const char *key, size_t len, struc
     return proxy_dropped(p, cache_hash(p->cache, url.p, url.len).lo, now);
 }
 
-/* Is there something already where this would stand, or would it be found by nobody? */
-static bool is_newer(struct proxy *p, struct hash128 hash, const char *key, size_t len)
+/* Is there something already where this would stand, or would it be found by nobody? A slice stands
+ * under a primary that names its version, and nothing else does. */
+static bool is_newer(struct proxy *p, struct hash128 hash, const char *key, size_t len,
+                     const struct cache_meta *meta)
 {
     struct cache_name url;
     struct cache_vary v;
@@ -153,7 +186,8 @@ static bool is_newer(struct proxy *p, struct hash128 hash, const char *key, size
         return true;
     if (!cache_variant_key(key, len, &url, &nonce))
         return false;
-    return !vary_names(p, (struct http_text){url.p, (unsigned)url.len}, &v) || v.nonce != nonce;
+    return !vary_names(p, (struct http_text){url.p, (unsigned)url.len}, &v) || v.nonce != nonce ||
+           v.version != (meta->status == 206 ? meta->version : 0);
 }
 
 /* A primary comes before each of its variants; the first one stands. */
@@ -176,7 +210,7 @@ static void restore_begin(struct proxy *p, const struct proxy_piece *piece, stru
         counter_inc(&p->counters.proxy_restore_again_total);
         return;
     }
-    if (is_newer(p, hash, piece->key, piece->key_len)) {
+    if (is_newer(p, hash, piece->key, piece->key_len, &piece->meta)) {
         counter_inc(&p->counters.proxy_restore_newer_total);
         return;
     }
@@ -194,7 +228,10 @@ static void restore_begin(struct proxy *p, const struct proxy_piece *piece, stru
 static void put_later(struct proxy *p, const struct cache_object *o, struct cache_name url,
                       struct now now)
 {
-    const struct dht_id id = dht_key(url.p, url.len);
+    struct slice s;
+    const struct dht_id id = slice_read(o, &s)
+                                 ? slice_key((struct http_text){url.p, (uint32_t)url.len}, s.first)
+                                 : dht_key(url.p, url.len);
     uint64_t from = p->restore_put_us > now.mono_us ? p->restore_put_us : now.mono_us;
     p->restore_put_us = from + RESTORE_PUT_US / 2 + rng_below(&p->rng, RESTORE_PUT_US);
     refs_add_later(p, o, &id, p->restore_put_us);
@@ -213,7 +250,7 @@ static void restore_end(struct proxy *p, const struct proxy_piece *piece, struct
         return;
     }
     p->restoring = NULL;
-    if (is_newer(p, hash, key, len) || is_dropped(p, key, len, now)) {
+    if (is_newer(p, hash, key, len, cache_meta(o)) || is_dropped(p, key, len, now)) {
         counter_inc(&p->counters.proxy_restore_newer_total);
         cache_unlink(p->cache, o);
     } else if (cache_link(p->cache, o)) { /* else it was purged meanwhile */

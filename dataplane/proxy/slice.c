@@ -52,24 +52,60 @@ void slice_write_value(struct writer *w, uint64_t number)
     write_bytes(w, text, (size_t)n);
 }
 
+bool slice_place(const char *head, size_t len, struct slice *s)
+{
+    return http_content_range(head_field(head, len, "Content-Range"), &s->first, &s->last,
+                              &s->total);
+}
+
+void slice_write_place(struct head_writer *w, const struct slice *s)
+{
+    head_printf(w, "Content-Range: bytes %llu-%llu/%lld\r\n", (unsigned long long)s->first,
+                (unsigned long long)s->last, (long long)s->total);
+}
+
 bool slice_read(const struct cache_object *o, struct slice *s)
 {
     size_t len;
     if (cache_meta(o)->status != 206)
         return false;
     const char *head = cache_head(o, &len);
-    return http_content_range(head_field(head, len, "Content-Range"), &s->first, &s->last,
-                              &s->total);
+    return slice_place(head, len, s);
+}
+
+/* Does it begin and end where slices of a representation of that length do? */
+static bool is_slice(const struct slice *s)
+{
+    uint64_t end = s->first + PROXY_SLICE_BYTES, total = (uint64_t)s->total;
+    return s->total >= 0 && s->first % PROXY_SLICE_BYTES == 0 &&
+           s->last + 1 == (total < end ? total : end);
+}
+
+bool slice_sane(const struct cache_meta *meta, struct cache_name values, const char *head,
+                size_t len)
+{
+    static const struct http_text none = {"", 0};
+    struct slice s;
+    char value[24];
+    struct writer w = writer_of(value, sizeof(value));
+    if (!slice_place(head, len, &s) || !is_slice(&s) ||
+        s.last - s.first + 1 != meta->content_length)
+        return false;
+    slice_write_value(&w, s.first / PROXY_SLICE_BYTES);
+    size_t n = (size_t)(w.p - (uint8_t *)value);
+    struct http_text etag = head_field(head, len, "ETag");
+    return n == values.len && memcmp(value, values.p, n) == 0 && etag.len && etag.p[0] == '"' &&
+           meta->version == head_version(head_validators(etag, none), s.total);
 }
 
 /* --- O: fills --------------------------------------------------------------------------------- */
 
-static struct dht_id slice_key(const struct fill *f)
+struct dht_id slice_key(struct http_text url, uint64_t base)
 {
     char text[HTTP_URL_MAX + 24];
     struct head_writer w = {text, 0, sizeof(text), false};
-    head_write(&w, f->url, f->url_len);
-    head_printf(&w, "\n%llu", (unsigned long long)(f->base / PROXY_SLICE_BYTES));
+    head_write(&w, url.p, url.len);
+    head_printf(&w, "\n%llu", (unsigned long long)(base / PROXY_SLICE_BYTES));
     return dht_key(text, w.len);
 }
 
@@ -77,7 +113,8 @@ void slice_name(struct fill *f)
 {
     if (f->part == f->part_named)
         return;
-    struct dht_id key = f->part ? slice_key(f) : dht_key(f->url, f->url_len);
+    struct dht_id key = f->part ? slice_key((struct http_text){f->url, f->url_len}, f->base)
+                                : dht_key(f->url, f->url_len);
     index_move(f, &key);
     f->part_named = f->part;
 }
@@ -125,11 +162,10 @@ bool slice_answers(const struct fill *f, const struct http_head *h, struct slice
 {
     const struct http_field *range = http_known(h, HTTP_CONTENT_RANGE);
     if (h->status != 206 || !range ||
-        !http_content_range(range->value, &s->first, &s->last, &s->total) || s->total < 0)
+        !http_content_range(range->value, &s->first, &s->last, &s->total))
         return false;
-    uint64_t end = f->base + PROXY_SLICE_BYTES, total = (uint64_t)s->total;
     uint64_t length = s->last - s->first + 1;
-    return s->first == f->base && s->last + 1 == (total < end ? total : end) &&
+    return s->first == f->base && is_slice(s) &&
            (h->framing != HTTP_BODY_LENGTH || h->content_length == length);
 }
 

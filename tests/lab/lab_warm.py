@@ -52,7 +52,7 @@ def pages(s, names):
 
 
 def varied(s):
-    """What varies is back for each for whom it was, whoever owns it now."""
+    """What varies is back for each for whom it was, whoever owns it now, and parts of what is large."""
     def ask(language):
         before = len(s.lab.origin_log())
         status, out, _ = s.curl("c1", 1, "/varied", "-i", "-H", f"Accept-Language: {language}")
@@ -60,7 +60,16 @@ def varied(s):
         time.sleep(0.2)
         return status, body == VARIED, b"; hit" in head, len(s.lab.origin_log()) - before
 
+    def part():
+        before = len(s.lab.origin_log())
+        status, out, _ = s.curl("c1", 1, "/film", "-i", "-r", "2000000-3000000")
+        head, _, body = out.partition(b"\r\n\r\n")
+        time.sleep(0.2)
+        return status, body == s.film[2000000:3000001], b"; hit" in head, \
+            len(s.lab.origin_log()) - before
+
     cold = [ask("da"), ask("en, fr")]
+    cold_part = part()
     s.expect(stop(s) == 0, "stopped")
     configure(s, workers=2)
     told = start(s)
@@ -68,6 +77,9 @@ def varied(s):
     s.expect(cold == [(200, True, False, 1)] * 2 and
              warm == [(200, True, True, 0)] * 2 + [(200, True, False, 1)],
              f"two variants: {cold}, with two workers then {warm}; {told['loaded']} objects loaded")
+    warm_part = part()
+    s.expect(cold_part == (206, True, False, 2) and warm_part == (206, True, True, 0),
+             f"two slices of a film: {cold_part}, then {warm_part}")
     stop(s)
     os.unlink(s.file)
     configure(s)
@@ -198,7 +210,8 @@ def story(s):
     s.files["/empty"] = b""
     s.hot = sorted(s.files)[:5]
     lab.router()
-    lab.origin({**s.files, "/varied": VARIED}, varied=["/varied"])
+    s.film = s.rng.randbytes(5 << 20)
+    lab.origin({**s.files, "/varied": VARIED, "/film": s.film}, varied=["/varied"])
     lab.client(1, 1)
     lab.host("n1")
     for which in ("default", "all"):

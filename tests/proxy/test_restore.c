@@ -233,7 +233,7 @@ Test(restore, pushes_nothing_out)
 /* What a walk shows, as a file would have it. */
 static struct kept {
     char key[CACHE_KEY_MAX], head[CACHE_HEAD_MAX];
-    uint8_t body[8192];
+    uint8_t body[1 << 20];
     struct proxy_piece piece;
 } kept[KEPT];
 
@@ -362,6 +362,108 @@ Test(restore, variants_of_another_primary_stay_out)
     kind("kind: b\r\n", 21, "; hit");
     kind("kind: a\r\n", 20, "; fwd");
 }
+
+/* --- slices -------------------------------------------------------------------------------- */
+
+#define FILM (2 * 1048576 + 500)
+
+static struct origin_file *film(const char *etag)
+{
+    return origin_add(&w.origin[0],
+                      (struct origin_file){.path = "/film",
+                                           .length = FILM,
+                                           .salt = 30,
+                                           .etag = etag,
+                                           .fields = "Cache-Control: max-age=600\r\n"});
+}
+
+static void part(uint64_t first, uint64_t last, const char *cache_status)
+{
+    struct client c;
+    char range[64];
+    snprintf(range, sizeof(range), "Range: bytes=%llu-%llu\r\n", (unsigned long long)first,
+             (unsigned long long)last);
+    cr_assert_eq(world_get(&w, &c, 0, "www.site.test", "/film", range), 206);
+    cr_assert(client_body_is(&c, 30, first, last - first + 1));
+    cr_assert(strstr(client_field(&c, "Cache-Status"), cache_status), "%s",
+              client_field(&c, "Cache-Status"));
+    client_free(&c);
+}
+
+static unsigned keep_film(void)
+{
+    film("\"1\"");
+    part(1500000, 1500009, "; fwd=miss");
+    part(FILM - 10, FILM - 1, "; fwd=partial");
+    world_run(&w, 500); /* what nobody waited for is there, too */
+    unsigned n = keep_all();
+    cr_assert_eq(n, 4, "two slices, each with its primary");
+    begin_again();
+    return n;
+}
+
+Test(restore, slices_are_hits_under_their_version)
+{
+    unsigned n = keep_film();
+    struct origin_file *f = film("\"1\"");
+    for (unsigned i = 0; i < n; i++)
+        give(&kept[i].piece);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_restored_total), 3);
+    part(1048576, 2 * 1048576 - 1, "; hit");
+    part(FILM - 500, FILM - 1, "; hit");
+    cr_assert_eq(f->requests, 0);
+    part(5, 9, "; fwd=partial");
+    cr_assert_eq(f->requests, 1);
+    world_run(&w, 500);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_references), 3);
+}
+
+/* As when the primary that stands is of another version under the same nonce, which none is. */
+Test(restore, slices_of_another_version_stay_out)
+{
+    unsigned n = keep_film();
+    for (unsigned i = 0; i < n; i++) {
+        kept[i].piece.meta.version += !kept[i].piece.meta.varies;
+        give(&kept[i].piece);
+    }
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_restored_total), 1, "the primary");
+}
+
+Test(restore, slices_that_we_would_not_store)
+{
+    unsigned n = keep_film(), slices = 0;
+    for (unsigned i = 0; i < n; i++) {
+        struct proxy_piece *p = &kept[i].piece;
+        if (p->meta.varies)
+            continue;
+        slices++;
+        struct cache_meta m = p->meta;
+        cr_assert(proxy_stored_sane(&m, p->key, p->key_len, p->head, p->head_len));
+        m.content_length--;
+        cr_assert(!proxy_stored_sane(&m, p->key, p->key_len, p->head, p->head_len));
+        m.content_length++;
+        m.version++;
+        cr_assert(!proxy_stored_sane(&m, p->key, p->key_len, p->head, p->head_len));
+        m.version--;
+        m.status = 200;
+        cr_assert(proxy_stored_sane(&m, p->key, p->key_len, p->head, p->head_len),
+                  "its place says nothing then");
+        m.status = 206;
+        cr_assert(!proxy_stored_sane(&m, url, sizeof(url) - 1, p->head, p->head_len));
+        kept[i].key[p->key_len - 1]++; /* the number of another slice */
+        cr_assert(!proxy_stored_sane(&m, p->key, p->key_len, p->head, p->head_len));
+        kept[i].key[p->key_len - 1]--;
+        char *place = strstr(kept[i].head, "Content-Range: ");
+        cr_assert_not_null(place);
+        place[14] = '\t'; /* in other words */
+        cr_assert(!proxy_stored_sane(&m, p->key, p->key_len, p->head, p->head_len));
+        place[14] = ' ';
+        cr_assert(!proxy_stored_sane(&m, p->key, p->key_len, p->head, p->head_len - 1));
+    }
+    cr_assert_eq(slices, 2);
+}
+
+/* --- and none of what was purged ----------------------------------------------------------- */
 
 /* A purge of the URL takes what would come back under it. */
 Test(restore, variants_of_a_purged_url_stay_out)
