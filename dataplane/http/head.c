@@ -329,7 +329,7 @@ const struct http_field *http_known(const struct http_head *h, enum http_known w
     return at ? &h->field[at - 1] : NULL;
 }
 
-bool http_list_has(const struct http_head *h, enum http_known which, const char *token)
+static bool list_has(const struct http_head *h, enum http_known which, struct http_text token)
 {
     if (!h->known[which])
         return false;
@@ -338,8 +338,18 @@ bool http_list_has(const struct http_head *h, enum http_known which, const char 
             continue;
         struct http_text rest = h->field[i].value, member;
         while (http_list_next(&rest, &member))
-            if (http_text_is(member, token))
+            if (member.len == token.len && strncasecmp(member.p, token.p, token.len) == 0)
                 return true;
     }
     return false;
+}
+
+bool http_list_has(const struct http_head *h, enum http_known which, const char *token)
+{
+    return list_has(h, which, (struct http_text){token, (uint32_t)strlen(token)});
+}
+
+bool http_connection_names(const struct http_head *h, struct http_text name)
+{
+    return list_has(h, HTTP_CONNECTION, name);
 }

@@ -123,6 +123,8 @@ enum http_error http_parse_response(const char *data, size_t len, bool to_head,
 const struct http_field *http_known(const struct http_head *h, enum http_known which);
 /* True when a comma list has the member `token` (any case), over all fields of that name. */
 bool http_list_has(const struct http_head *h, enum http_known which, const char *token);
+/* Is a field of that name for the next hop alone, by the Connection field (RFC 9110 7.6.1)? */
+bool http_connection_names(const struct http_head *h, struct http_text name);
 
 /* Chunked coding (RFC 9112 7.1), incremental: feed bytes, get spans of data. */
 struct http_chunked {

@@ -12,7 +12,6 @@ bool text_equals(struct http_text t, const char *name)
 
 bool field_dropped(const struct http_head *h, const struct http_field *f, bool cookies)
 {
-    char name[64];
     switch (f->known) {
     case HTTP_AGE:
     case HTTP_CONNECTION:
@@ -36,11 +35,7 @@ bool field_dropped(const struct http_head *h, const struct http_field *f, bool c
     }
     if (text_equals(f->name, "Cache-Status"))
         return true;
-    if (!http_known(h, HTTP_CONNECTION) || f->name.len >= sizeof(name))
-        return false;
-    memcpy(name, f->name.p, f->name.len);
-    name[f->name.len] = 0;
-    return http_list_has(h, HTTP_CONNECTION, name);
+    return http_connection_names(h, f->name);
 }
 
 static bool names_tags(const struct http_field *f)

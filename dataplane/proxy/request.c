@@ -108,7 +108,6 @@ static void take_conditions(struct request *r, const struct http_head *h)
 static bool field_passes(const struct http_head *h, const struct http_field *f, bool open)
 {
     static const char *const harmless[] = {"Accept", "Accept-Language", "Accept-Encoding"};
-    char name[64];
     switch (f->known) {
     case HTTP_RANGE:
     case HTTP_IF_RANGE:
@@ -143,11 +142,7 @@ static bool field_passes(const struct http_head *h, const struct http_field *f, 
                 return true;
         return false;
     }
-    if (f->name.len >= sizeof(name) || text_equals(f->name, "HTTP2-Settings"))
-        return false;
-    memcpy(name, f->name.p, f->name.len);
-    name[f->name.len] = 0;
-    return !http_list_has(h, HTTP_CONNECTION, name);
+    return !text_equals(f->name, "HTTP2-Settings") && !http_connection_names(h, f->name);
 }
 
 bool request_field_selects(const struct http_head *h, const struct http_field *f, bool open)

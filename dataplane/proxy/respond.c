@@ -292,6 +292,14 @@ static void write_status(struct head_writer *w, unsigned status)
     head_text(w, "\r\n");
 }
 
+/* Not of what is stored, but ours: so is its Date. */
+static void write_unsatisfied(struct head_writer *w, int64_t length, struct now now)
+{
+    char date[30];
+    http_date_write(now.wall_s, date);
+    head_printf(w, "Date: %s\r\nContent-Range: bytes */%lld\r\n", date, (long long)length);
+}
+
 bool respond_object_head(struct proxy *p, struct request *r, const struct cache_object *o,
                          struct now now)
 {
@@ -313,7 +321,7 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
         head_printf(&w, "Content-Range: bytes %llu-%llu/%lld\r\n", (unsigned long long)first,
                     (unsigned long long)last, (long long)length);
     else if (status == 416)
-        head_printf(&w, "Content-Range: bytes */%lld\r\n", (long long)length);
+        write_unsatisfied(&w, length, now);
     if (status != 416)
         head_number(&w, "Age: ", cache_age(o, now), "\r\n");
     write_via(p, &w);

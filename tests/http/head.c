@@ -90,6 +90,8 @@ Test(head, who_keeps_the_connection)
         HTTP_OK);
     cr_expect(http_list_has(&head, HTTP_CONNECTION, "close"));
     cr_expect_not(http_list_has(&head, HTTP_CONNECTION, "clos"));
+    cr_expect(http_connection_names(&head, (struct http_text){"B: x", 1}));
+    cr_expect_not(http_connection_names(&head, (struct http_text){"B: x", 2}));
 }
 
 Test(head, a_request_of_1_0_may_name_no_host)

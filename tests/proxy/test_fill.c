@@ -418,6 +418,29 @@ Test(fill, cookies_and_credentials_reach_the_site_they_are_for)
     nothing_is_left();
 }
 
+/* RFC 9110 7.6.1: in any case of letters, on each way, stored or not. */
+Test(fill, what_connection_names_goes_no_further)
+{
+    struct client c;
+    struct origin_file *f = page((struct origin_file){
+        .path = "/a",
+        .length = 100,
+        .fields = "Connection: x-HOP, x-a-name-that-is-longer-than-any-buffer-that-we-would-have-"
+                  "for-a-name\r\nX-Hop: 1\r\nX-End: 2\r\nX-A-Name-That-Is-Longer-Than-Any-Buffer-"
+                  "That-We-Would-Have-For-A-Name: 3\r\nCache-Control: max-age=60\r\n"});
+    for (unsigned i = 0; i < 2; i++) {
+        cr_assert_eq(get(&c, "/a", "Connection: x-mine\r\nX-Mine: 5\r\nX-Ours: 6\r\n"), 200);
+        cr_expect_str_empty(client_field(&c, "X-Hop"));
+        cr_expect_str_eq(client_field(&c, "X-End"), "2");
+        cr_expect_not(memmem(c.data, c.len, "X-A-Name", 8));
+        client_free(&c);
+        cr_expect(strstr(f->last_request, "X-Ours: 6") && !strstr(f->last_request, "X-Mine"));
+        f->fields = "Connection: X-hop\r\nX-Hop: 1\r\nX-End: 2\r\nCache-Control: no-store\r\n";
+        world_run(&w, 61000);
+    }
+    nothing_is_left();
+}
+
 Test(fill, an_object_larger_than_the_cache_goes_past_it)
 {
     world_close(&w);
