@@ -217,7 +217,8 @@ bool cache_usable_stale(const struct cache_object *o, struct now now);
 /* Bodies longer than this are not stored (half of what a worker's share holds). */
 uint64_t cache_object_limit(const struct cache *c);
 /* A new object in state FILLING, not linked, pinned once by the owner. NULL: no memory though
- * eviction tried (what it evicted comes free some polls later), or the key, head or
+ * eviction tried (what it evicted comes free some polls later), too much of it promised to others
+ * that fill, or the key, head or
  * content_length is over its limit. `key` is the one that `hash` was made of. */
 struct cache_object *cache_begin(struct cache *c, struct hash128 hash, const void *key,
                                  size_t key_len, const struct cache_meta *meta, const char *head,

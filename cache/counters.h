@@ -51,6 +51,7 @@
     X(cache_freed_total, "objects", "Objects freed")                                               \
     X(cache_no_chunk_total, "appends", "Appends cut short: no chunk free")                         \
     X(cache_no_object_total, "objects", "Objects refused: table or heap share full")               \
+    X(cache_crowded_total, "objects", "Objects refused: too large beside others that fill")        \
     X(cache_too_large_total, "objects", "Objects refused or cut: body, key or head over the limit")
 /* clang-format on */
 

@@ -30,8 +30,17 @@ void cache_worker_gauges(struct cache_worker *w)
     counter_set(&w->counters.cache_mapped_bytes, w->mapped + (w->heads.slab ? 0 : w->used.heap));
 }
 
-static void state_store(struct cache_object *o, enum cache_state state)
+/* Chunks that a body will have when it is whole; of one whose length is not known nothing is
+ * promised. */
+static uint64_t promise(const struct cache_object *o)
 {
+    return length_known(o) ? chunks_for(o->meta.content_length) : 0;
+}
+
+static void state_store(struct cache_worker *w, struct cache_object *o, enum cache_state state)
+{
+    if (object_state(o) == CACHE_FILLING)
+        w->promised -= promise(o);
     __atomic_store_n(&o->state, (uint8_t)state, CACHE_STATE_STORE);
 }
 
@@ -89,6 +98,7 @@ static struct cache_object *object_new(struct cache *c, struct cache_worker *w, 
         memcpy(block, (const char *)key + OBJECT_KEY, rest);
     if (head_len)
         memcpy(block + rest, head, head_len);
+    w->promised += promise(o);
     cache_worker_gauges(w);
     return o;
 }
@@ -97,6 +107,8 @@ void cache_object_free(struct cache *c, struct cache_worker *w, struct cache_obj
 {
     if (w->begun.of == o)
         w->begun.of = NULL;
+    if (object_state(o) == CACHE_FILLING)
+        w->promised -= promise(o);
     w->used.objects--;
     w->used.heap -= object_heap(o);
     if (o->block)
@@ -114,6 +126,20 @@ static void count_tags(struct cache_worker *w, const struct cache_object *o, con
         counter_inc(&w->counters.cache_tags_excess_total);
 }
 
+/* What fills can't be evicted. If more of it were promised than there is, all of it would come to a
+ * halt, and be broken off. So one of a known length begins alone, or where half as much again is
+ * left beside it: what is large may have to pass through, what is small finds room. A sixteenth is
+ * for maps, and for what readers hold. */
+static bool has_place(struct cache_worker *w, uint32_t length)
+{
+    uint64_t n = length == CACHE_LENGTH_UNKNOWN ? 0 : chunks_for(length);
+    if (n == 0 || w->promised == 0 ||
+        w->promised + n + n / 2 <= w->total.chunks - w->total.chunks / 16)
+        return true;
+    counter_inc(&w->counters.cache_crowded_total);
+    return false;
+}
+
 struct cache_object *cache_begin(struct cache *c, struct hash128 hash, const void *key,
                                  size_t key_len, const struct cache_meta *meta, const char *head,
                                  size_t head_len, struct now now)
@@ -122,7 +148,9 @@ struct cache_object *cache_begin(struct cache *c, struct hash128 hash, const voi
     w->wall_s = now.wall_s;
     cache_index_prefetch(c, hash); /* for cache_link, often soon */
     cache_ghost_prefetch(w, hash);
-    struct cache_object *o = object_new(c, w, key, key_len, meta, head, head_len);
+    struct cache_object *o = has_place(w, meta->content_length)
+                                 ? object_new(c, w, key, key_len, meta, head, head_len)
+                                 : NULL;
     if (!o)
         return NULL;
     count_tags(w, o, head, head_len);
@@ -252,7 +280,7 @@ bool cache_complete(struct cache *c, struct cache_object *o)
     counter_inc(&w->counters.cache_completed_total);
     cache_body_end(c, o);
     o->reach = 0; /* no chunk is ahead of the last byte: the field is `prev` from here on */
-    state_store(o, CACHE_COMPLETE);
+    state_store(w, o, CACHE_COMPLETE);
     object_enqueue(c, w, o);
     return true;
 }
@@ -264,7 +292,7 @@ void cache_fail(struct cache *c, struct cache_object *o)
         return;
     counter_inc(&w->counters.cache_failed_total);
     cache_unlink(c, o);
-    state_store(o, CACHE_FAILED);
+    state_store(w, o, CACHE_FAILED);
 }
 
 bool cache_damaged(struct cache *c, const struct cache_object *object)
@@ -279,7 +307,7 @@ bool cache_damaged(struct cache *c, const struct cache_object *object)
         w->on_damage(w->on_damage_ctx, o, cache_object_key(o, room), o->key_len);
     cache_unlink(c, o);
     if (object_state(o) == CACHE_COMPLETE)
-        state_store(o, CACHE_FAILED);
+        state_store(w, o, CACHE_FAILED);
     return true;
 }
 
@@ -319,7 +347,7 @@ static struct cache_object *object_renew(struct cache *c, struct cache_object *o
         old->flags |= OBJECT_SETTLED;
         cache_worker_gauges(w);
     }
-    state_store(o, CACHE_COMPLETE);
+    state_store(w, o, CACHE_COMPLETE);
 
     old->flags |= OBJECT_BODY_MOVED;
     struct cache_object *replaced = object_link(c, w, o);

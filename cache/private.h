@@ -255,7 +255,8 @@ struct cache_worker {
     uint32_t free_chunk;  /* linked through cache.crc; CHUNK_NONE ends */
     uint32_t free_object; /* linked through next */
     struct amount total, used;
-    uint64_t mapped; /* bytes of the budget, but for the blocks */
+    uint64_t promised; /* chunks of bodies that fill and whose length is known, when whole */
+    uint64_t mapped;   /* bytes of the budget, but for the blocks */
     struct cache_heads heads;
     uint64_t heap_limit; /* of blocks: where eviction begins (cache_block_new) */
     struct amount pending_fresh, pending_waiting; /* of `used`, what those lists will free */

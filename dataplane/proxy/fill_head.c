@@ -437,6 +437,15 @@ static bool slice_head(struct fill *f, const struct http_head *h, struct now now
     }
 }
 
+/* It can't be stored now. Where parts alone are wanted each asks for his own. */
+static bool no_place(struct fill *f, const struct http_head *h, struct now now)
+{
+    for (const struct request *r = f->waiting; r; r = r->o.next)
+        if (!r->range_len)
+            return uncacheable(f, h, false, now);
+    return release(f, h->status, false, now);
+}
+
 /* Of an error: does the origin itself say for how long? */
 static bool is_to_be_kept(const struct cache_verdict *v)
 {
@@ -477,7 +486,7 @@ bool fill_head(struct fill *f, const struct http_head *h, struct now now)
     }
     switch (vary_settle(f, now)) {
     case VARY_STORED:
-        return begin_object(f, h, &v, now) || uncacheable(f, h, false, now);
+        return begin_object(f, h, &v, now) || no_place(f, h, now);
     case VARY_NOT_STORED:
         return uncacheable(f, h, true, now);
     default: /* they look again, find by what it varies, and put our reference anew */

@@ -269,6 +269,37 @@ Test(slice, with_an_etag_it_may_be_larger_than_any_object)
     nothing_is_left();
 }
 
+/* Two of a third of the memory fill, for the third there is no room: who wants a part gets that. */
+Test(slice, a_part_of_what_has_no_place_beside_others_is_passed)
+{
+    struct client others[2], c;
+    world_close(&w);
+    world_open_sized(&w, 1, 1, SLICES_SEED, 16 * MIB, 0, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        origin_add(&w.origin[0], (struct origin_file){.path = i ? "/1" : "/2",
+                                                      .length = LARGE,
+                                                      .salt = 9,
+                                                      .rate = 1000,
+                                                      .fields = "Cache-Control: max-age=60\r\n"});
+        client_get(&w, &others[i], 0, 0, "www.site.test", i ? "/1" : "/2", NULL);
+    }
+    struct origin_file *f = page((struct origin_file){.path = "/a"});
+    world_run(&w, 100);
+    cr_assert_eq(get(&c, "Range: bytes=-100\r\n"), 206);
+    cr_assert(client_body_is(&c, 9, LARGE - 100, 100));
+    client_free(&c);
+    cr_assert_str_eq(f->last_range, "bytes=-100");
+    expect_whole(NULL, 9, LARGE);
+    for (unsigned i = 0; i < 2; i++) {
+        cr_assert(client_wait(&others[i], 60000) && client_body_is(&others[i], 9, 0, LARGE));
+        client_free(&others[i]);
+    }
+    expect_whole(NULL, 9, LARGE);
+    expect_whole(NULL, 9, LARGE);
+    cr_assert_eq(f->requests, 4, "two to find out, one for each");
+    nothing_is_left();
+}
+
 Test(slice, what_varies_is_not_sliced)
 {
     struct origin_file *f = large();
