@@ -192,6 +192,11 @@ bool http_exchange_refused(const struct http_exchange *x)
     return x->refused;
 }
 
+bool http_exchange_connected(const struct http_exchange *x)
+{
+    return x->conn != NULL;
+}
+
 /* A pooled connection died before a byte of the response: the server had closed it, so a new one
  * is as good (RFC 9112 9.3.1; what may not be repeated is not sent on a pooled one). `gone`: the
  * stream is closed already, else it is reset. */

@@ -372,6 +372,8 @@ unsigned http_exchange_tried(const struct http_exchange *x);
 /* Of one that failed to connect: an address refused, or was said to be unreachable, and did not
  * just keep silent. */
 bool http_exchange_refused(const struct http_exchange *x);
+/* Has it a connection that stands? */
+bool http_exchange_connected(const struct http_exchange *x);
 void http_client_poll(struct http_client *c, struct now now);
 uint64_t http_client_deadline_us(const struct http_client *c);
 const struct http_counters *http_client_counters(const struct http_client *c);

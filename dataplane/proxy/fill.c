@@ -432,7 +432,7 @@ static void exchange_timer(struct fill *f, uint64_t peer_us, struct now now)
                                        : &f->proxy->counters.proxy_origin_failures_total);
     if (f->kind == SOURCE_ORIGIN)
         origin_trouble(f, ACCESS_TIMEOUT, now);
-    f->source_holds = true; /* it took our request */
+    f->source_holds = f->x && http_exchange_connected(f->x); /* it took our request */
     source_failed(f, 504, now);
 }
 
@@ -458,7 +458,7 @@ void fill_timer(struct fill *f, struct now now)
         fill_agenda(f);
         break;
     case FILL_HEAD:
-        exchange_timer(f, PROXY_PEER_HEAD_US, now);
+        exchange_timer(f, f->head_us, now);
         break;
     case FILL_BODY:
         if (f->short_us)

@@ -66,6 +66,7 @@ enum {
 #define PROXY_INDEX_US        (1000ull * 1000)  /* index get, put */
 #define PROXY_AGE_MARGIN_US   (20ull * 1000)    /* ages of references are this uncertain */
 #define PROXY_PEER_HEAD_US    (5ull * 1000000)  /* a peer may itself wait for the origin's head */
+#define PROXY_PEER_HURRY_US   (300ull * 1000) /* where another has it whole, and some round trips */
 #define PROXY_PEER_STALL_US   (10ull * 1000000) /* a live peer may be without progress itself */
 #define PROXY_ORIGIN_US       (60ull * 1000000) /* backstop behind the HTTP client's time-outs */
 #define PROXY_BODY_US         (90ull * 1000000) /* and behind the server's, for a request's body */
@@ -425,6 +426,8 @@ enum fill_state {
 struct candidate {
     struct dht_id node;
     struct endpoint http;
+    uint32_t rtt_us; /* UINT32_MAX: not known */
+    bool whole;      /* it has all of it, and need not wait for anybody */
     bool tried;
     bool useless; /* tried, and not a byte came of it */
 };
@@ -498,6 +501,7 @@ struct fill {
     uint64_t put_done_us; /* and when it ended */
     int64_t request_s;    /* wall clock at sending */
     uint64_t progress_us; /* last byte */
+    uint64_t head_us;     /* how long the peer that was asked has for its head */
     uint64_t round_bytes; /* bytes of the object when this source began */
     uint64_t short_us;    /* cache memory is short since; 0: it isn't */
     uint8_t path_len;
@@ -706,6 +710,10 @@ void index_move(struct fill *f, const struct dht_id *key);
 void index_renew(struct fill *f, struct now now);
 void index_withdraw(struct fill *f, struct now now);
 bool index_alive(const struct proxy *p, const struct dht_id *node, bool *routed);
+/* The next to be asked, marked as tried; NULL: there is none. */
+struct candidate *index_pick(struct fill *f);
+/* Is there another who has it whole and could be asked? */
+bool index_has_other(const struct fill *f);
 /* source_peer.c */
 bool peer_start(struct fill *f, struct candidate *c, struct now now);
 bool peer_head(struct fill *f, const struct http_head *h, struct now now);
@@ -923,8 +931,8 @@ bool deny_match(void *deny, void *scratch, const char *url, size_t len);
 
 /* --- the whole ------------------------------------------------------------ */
 
-/* Unlinks what stands under a key (its owner only), withdraws its reference, and lets nobody who comes later have what a fill for it brings. True if there was any
- * of it. */
+/* Unlinks what stands under a key (its owner only), withdraws its reference, and lets nobody who
+ * comes later have what a fill for it brings. True if there was any of it. */
 bool proxy_drop(struct proxy *p, struct hash128 hash, const char *url, size_t len, struct now now);
 
 struct proxy {

@@ -31,24 +31,10 @@ void source_failed(struct fill *f, unsigned status, struct now now)
     fill_agenda(f);
 }
 
-/* A peer that waits for us must not be asked: it would wait for itself. */
-static bool waits_for_us(const struct fill *f, const struct dht_id *node)
-{
-    for (const struct request *r = f->waiting; r; r = r->o.next)
-        if (r->peer && memcmp(r->peer_field.node.b, node->b, DHT_ID_BYTES) == 0)
-            return true;
-    return false;
-}
-
 static void source_pick(struct fill *f, struct now now)
 {
-    for (unsigned i = 0; i < f->candidates; i++) {
-        struct candidate *c = &f->candidate[i];
-        bool routed;
-        if (c->tried || !index_alive(f->proxy, &c->node, &routed) || waits_for_us(f, &c->node))
-            continue;
-        c->tried = true;
-        f->source_routed = routed;
+    struct candidate *c;
+    while ((c = index_pick(f))) {
         f->source_holds = false;
         if (peer_start(f, c, now))
             return;

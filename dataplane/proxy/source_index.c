@@ -12,6 +12,47 @@ bool index_alive(const struct proxy *p, const struct dht_id *node, bool *routed)
     return !*routed || p->routes->route[at].alive; /* beyond our table trying tells */
 }
 
+static uint32_t rtt_to(const struct proxy *p, const struct dht_id *node)
+{
+    uint32_t at = p->routes ? routes_find(p->routes, node) : 0;
+    return p->routes && at < p->routes->n ? p->routes->route[at].rtt_us : UINT32_MAX;
+}
+
+/* A peer that waits for us must not be asked: it would wait for itself. */
+static bool waits_for_us(const struct fill *f, const struct dht_id *node)
+{
+    for (const struct request *r = f->waiting; r; r = r->o.next)
+        if (r->peer && memcmp(r->peer_field.node.b, node->b, DHT_ID_BYTES) == 0)
+            return true;
+    return false;
+}
+
+static bool may_be_asked(const struct fill *f, const struct candidate *c, bool *routed)
+{
+    return !c->tried && index_alive(f->proxy, &c->node, routed) && !waits_for_us(f, &c->node);
+}
+
+struct candidate *index_pick(struct fill *f)
+{
+    for (unsigned i = 0; i < f->candidates; i++) {
+        struct candidate *c = &f->candidate[i];
+        if (!may_be_asked(f, c, &f->source_routed))
+            continue;
+        c->tried = true;
+        return c;
+    }
+    return NULL;
+}
+
+bool index_has_other(const struct fill *f)
+{
+    bool routed;
+    for (unsigned i = 0; i < f->candidates; i++)
+        if (f->candidate[i].whole && may_be_asked(f, &f->candidate[i], &routed))
+            return true;
+    return false;
+}
+
 static bool is_us(const struct proxy *p, const struct dht_value *v)
 {
     return memcmp(v->node.b, p->config.node_id.b, DHT_ID_BYTES) == 0;
@@ -31,8 +72,22 @@ static bool candidate_forget(struct fill *f)
     return true;
 }
 
-/* Remembers a holder. Whole copies come before fills; among equals the place is random, so that
- * those who ask spread over those who have. */
+/* Whole copies come before fills, and of those the nearest first; among fills, and among whole
+ * copies that are about as near, the place is random, so that those who ask spread over those who
+ * have. */
+static unsigned place_of(const struct fill *f, const struct candidate *new)
+{
+    unsigned at = 0, whole = 0;
+    while (whole < f->candidates && f->candidate[whole].whole)
+        whole++;
+    if (!new->whole)
+        return whole + rng_below(&f->proxy->rng, f->candidates - whole + 1u);
+    while (at < whole && f->candidate[at].rtt_us < new->rtt_us / 2)
+        at++;
+    return at;
+}
+
+/* Remembers a holder. */
 static void candidate_add(struct fill *f, const struct dht_value *v)
 {
     struct proxy *p = f->proxy;
@@ -43,10 +98,14 @@ static void candidate_add(struct fill *f, const struct dht_value *v)
         return;
     if (f->candidates == PROXY_CANDIDATES && !candidate_forget(f))
         return;
-    unsigned at = v->ttl_ms > p->policy->short_ttl_ms ? 0 : rng_below(&p->rng, f->candidates + 1u);
+    const struct candidate new = {.node = v->node,
+                                  .http = v->http,
+                                  .rtt_us = rtt_to(p, &v->node),
+                                  .whole = v->ttl_ms > p->policy->short_ttl_ms};
+    unsigned at = place_of(f, &new);
     memmove(&f->candidate[at + 1], &f->candidate[at],
             (f->candidates - at) * sizeof(f->candidate[0]));
-    f->candidate[at] = (struct candidate){.node = v->node, .http = v->http};
+    f->candidate[at] = new;
     f->candidates++;
 }
 

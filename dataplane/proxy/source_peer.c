@@ -14,6 +14,16 @@ static void write_host(const struct proxy *p, struct head_writer *w, const struc
     head_printf(w, zone[0] ? ".%s\r\n" : "%s\r\n", zone);
 }
 
+/* Who fetches may wait for others, who has it whole can answer at once. If another has it whole,
+ * too, one that does not is left for that: nothing is lost, since none of it has come yet. */
+static uint64_t patience(const struct fill *f, const struct candidate *c)
+{
+    uint64_t rtt_us = c->rtt_us == UINT32_MAX ? 0 : c->rtt_us;
+    uint64_t hurry_us = PROXY_PEER_HURRY_US + 4 * rtt_us; /* a handshake, a loss in the middle */
+    return c->whole && index_has_other(f) && hurry_us < PROXY_PEER_HEAD_US ? hurry_us
+                                                                           : PROXY_PEER_HEAD_US;
+}
+
 bool peer_start(struct fill *f, struct candidate *c, struct now now)
 {
     struct proxy *p = f->proxy;
@@ -54,7 +64,8 @@ bool peer_start(struct fill *f, struct candidate *c, struct now now)
     f->skip = 0;
     struct http_upstream to = http_upstream_one(&c->http);
     f->x = http_client_send(p->parts.client, &to, head, w.len, false, &source_events, f, now);
-    alarm_set(p, &f->alarm, now.mono_us + PROXY_PEER_HEAD_US);
+    f->head_us = patience(f, c);
+    alarm_set(p, &f->alarm, now.mono_us + f->head_us);
     return f->x != NULL;
 }
 

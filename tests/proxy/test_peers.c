@@ -367,6 +367,61 @@ Test(peers, a_fill_tells_its_path_and_refuses_who_is_on_it)
     world_close(&w);
 }
 
+/* Five nodes of which four have it; whom the last one asks, by its number. */
+static unsigned asked_by_the_fifth(struct client *c, uint64_t seed, const uint32_t rtt_us[4])
+{
+    struct proxy_fill_info info;
+    unsigned who = 0;
+    world_open(&w, 5, 1, seed);
+    page("/a", 100000, 0);
+    for (unsigned i = 0; i < 4; i++) {
+        w.node[i].rtt_us = rtt_us[i];
+        cr_assert_eq(get(c, i, "/a"), 200);
+        client_free(c);
+        world_run(&w, 100);
+    }
+    world_routes(&w);
+    client_get(&w, c, 4, 0, "www.site.test.coral.test", "/a", NULL);
+    for (unsigned i = 0; i < 100 && !who; i++) {
+        world_step(&w);
+        if (proxy_fills(w.node[4].worker[0].proxy, &info, 1) == 1)
+            sscanf(info.source, "peer 10.1.0.%u:80", &who);
+    }
+    cr_assert(who >= 1 && who <= 4, "%s", info.source);
+    return who - 1;
+}
+
+Test(peers, of_those_who_have_it_the_near_ones_are_asked)
+{
+    static const uint32_t rtt_us[] = {90000, 5000, 60000, 6000};
+    unsigned times[4] = {0};
+    struct client c;
+    for (unsigned i = 0; i < 12; i++) {
+        times[asked_by_the_fifth(&c, SEED + i, rtt_us)]++;
+        cr_assert(client_wait(&c, 1000) && client_body_is(&c, 5, 0, 100000));
+        client_free(&c);
+        world_close(&w);
+    }
+    cr_assert_eq(times[0] + times[2], 0);
+    cr_assert(times[1] > 1 && times[3] > 1, "%u and %u", times[1], times[3]);
+}
+
+Test(peers, one_that_does_not_answer_is_left_for_another)
+{
+    static const uint32_t rtt_us[4] = {0};
+    struct client c;
+    unsigned slow = asked_by_the_fifth(&c, SEED, rtt_us);
+    world_kill(&w, slow);
+    w.node[slow].dead_us += 60000000; /* and nobody knows */
+    cr_assert(client_wait(&c, 700) && client_body_is(&c, 5, 0, 100000));
+    cr_assert(strstr(client_field(&c, "Cache-Status"), "detail=peer"));
+    client_free(&c);
+    cr_assert_eq(w.origin[0].requests, 1);
+    cr_assert_eq(WORLD_COUNT(&w, 4, proxy_peer_asks_total), 2);
+    all_settled();
+    world_close(&w);
+}
+
 /* Flips a bit of /a at node 0. */
 static void damage(uint64_t at)
 {

@@ -285,7 +285,7 @@ static void make_routes(struct node *n)
                                        .levels = 1,
                                        .alive = alive,
                                        .live = alive,
-                                       .rtt_us = 1000,
+                                       .rtt_us = (o->rtt_us ? o->rtt_us : 1000) & 0xffffff,
                                        .prefix = (uint8_t)distance_prefix(&d)};
     }
     struct dht_routes *old = n->routes;
@@ -431,8 +431,7 @@ static void open_world(struct world *w, unsigned nodes, unsigned workers, uint64
     }
     for (unsigned i = 0; i < nodes; i++)
         make_node(w, i, workers);
-    for (unsigned i = 0; i < nodes; i++)
-        make_routes(&w->node[i]);
+    world_routes(w);
 }
 
 void world_open_sized(struct world *w, unsigned nodes, unsigned workers, uint64_t seed,
@@ -522,8 +521,13 @@ void world_step(struct world *w)
             step_worker(&w->node[i].worker[j]);
     for (unsigned i = 0; i < w->nodes; i++)
         if (!w->node[i].up && w->now.mono_us - w->node[i].dead_us == WORLD_DEAD_MS * 1000)
-            for (unsigned j = 0; j < w->nodes; j++)
-                make_routes(&w->node[j]);
+            world_routes(w);
+}
+
+void world_routes(struct world *w)
+{
+    for (unsigned i = 0; i < w->nodes; i++)
+        make_routes(&w->node[i]);
 }
 
 void world_run(struct world *w, unsigned ms)

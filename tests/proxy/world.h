@@ -45,6 +45,7 @@ struct node {
     char trouble[600];           /* the last one: site, origin, enum access_reason */
     bool up;
     uint64_t dead_us;
+    uint32_t rtt_us; /* by which others know it; 0: a ms */
     struct dht_contact self;
     struct cache *cache;
     struct rte_rcu_qsbr *qsbr;
@@ -120,6 +121,8 @@ void world_step(struct world *w);
 void world_run(struct world *w, unsigned ms);
 /* A node's scrub goes to the end of its round, and one more, at once. */
 void world_scrub(struct world *w, unsigned node);
+/* Makes them anew, for all nodes. */
+void world_routes(struct world *w);
 void world_kill(struct world *w, unsigned node);
 /* A connection to a node or an origin; worker -1: whose turn it is. */
 struct pipe *world_connect(struct world *w, const struct endpoint *from, const bool *from_up,
