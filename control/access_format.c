@@ -35,6 +35,7 @@ const char *const access_reason_words[ACCESS_REASONS] = {
     [ACCESS_BROKE_OFF] = "broke-off",
     [ACCESS_TIMEOUT] = "timeout",
     [ACCESS_BACKOFF] = "backoff",
+    [ACCESS_LOOP] = "loop",
 };
 
 const char *access_text(const struct access_record *a, enum access_text which)

@@ -101,7 +101,8 @@ void access_end(struct proxy *p, struct request *r)
 }
 
 void access_refused(struct proxy *p, const struct http_conn *c, const struct http_head *h,
-                    uint64_t start_us, bool peer, unsigned status, uint64_t bytes)
+                    uint64_t start_us, bool peer, unsigned status, enum access_reason reason,
+                    uint64_t bytes)
 {
     struct access_record a;
     if (!p->access || (peer && !(p->access & ACCESS_WANT_PEERS)))
@@ -110,6 +111,7 @@ void access_refused(struct proxy *p, const struct http_conn *c, const struct htt
     a.served = ACCESS_ERROR;
     a.flags = peer ? ACCESS_OF_PEER : 0;
     a.status = (uint16_t)status;
+    a.reason = (uint8_t)reason;
     a.bytes = bytes;
     a.duration_us = p->now.mono_us - start_us;
     give(p, &a);

@@ -48,7 +48,7 @@ enum access_served {
     ACCESS_SERVED
 };
 
-/* Why no origin helped: of the last one that was tried. */
+/* Why no origin helped: of the last one that was tried; or why none was tried. */
 enum access_reason {
     ACCESS_NO_REASON,
     ACCESS_NO_NAME,   /* its name does not exist, or has no address */
@@ -61,6 +61,7 @@ enum access_reason {
     ACCESS_BROKE_OFF, /* its answer ended before its end */
     ACCESS_TIMEOUT,   /* it did not answer, or go on, in time */
     ACCESS_BACKOFF,   /* not asked: it failed a moment ago */
+    ACCESS_LOOP,      /* none was to be: the request has been through this network */
     ACCESS_REASONS
 };
 

@@ -94,6 +94,7 @@ struct fill *fill_new(struct proxy *p, const struct request *r, const struct cac
     f->progress_us = now.mono_us;
     f->url_len = r->url_len;
     memcpy(f->url, r->url, r->url_len);
+    forward_begin(f, r);
 
     f->busy_next = p->fill_busy;
     f->busy_prev = &p->fill_busy;

@@ -25,6 +25,7 @@
 #include "base/wheel.h"
 #include "cache/freshness.h"
 #include "cache/vary.h"
+#include "dataplane/proxy/loop.h"
 #include "dataplane/proxy/peer.h"
 #include "dataplane/proxy/proxy.h"
 #include "version.h"
@@ -35,6 +36,8 @@ enum {
     PROXY_BURST = 32,
     PROXY_WORKERS = CACHE_WORKERS,
     PROXY_REQUEST_HEAD = 4096, /* bytes of a request's head kept for an uncacheable response */
+    PROXY_FORWARD = 2560,      /* of the lines that forward.c makes */
+    LOOP_MAX = 1024,           /* of a client's CDN-Loop */
     PROXY_CANDIDATES = 8,      /* peers remembered for one fill */
     PROXY_ROUNDS = 16,         /* times that a fill looks for another source */
     PROXY_BARREN_ROUNDS = 4,   /* of them in a row without a byte */
@@ -204,6 +207,7 @@ struct request {
     bool authorized, has_cookie;
     bool head_raw; /* head[] is as it came; else the lines of it that may go to an origin */
     bool open;     /* by the open mode's rules */
+    bool looped;   /* a client's, with CDN-Loop */
     bool other;    /* for the origin alone (upload.c): `method`, and a body if it has one */
     bool safe, has_body, expects, counted;
     uint8_t framing;      /* enum http_framing, of the body */
@@ -304,7 +308,9 @@ void request_release(struct proxy *p, struct request *r);
 void request_timeout(struct proxy *p, struct request *r, struct now now);
 /* The field lines that go to an origin when the answer is not for the cache. */
 struct head_writer;
-void request_write_fields(const struct request *r, struct head_writer *w);
+void request_write_fields(const struct request *r, const struct fill *f, struct head_writer *w);
+/* Reads the head again, as far as it is kept; `text` has to last as long as `h`. */
+bool request_head_parse(const struct request *r, char *text, size_t room, struct http_head *h);
 /* May an origin choose a stored response by this field? It must reach it, and say more than which
  * part is wanted, or of which version. */
 bool request_field_selects(const struct http_head *h, const struct http_field *f, bool open);
@@ -326,7 +332,8 @@ void access_begin(const struct proxy *p, struct access_record *a, const struct h
 void access_end(struct proxy *p, struct request *r);
 /* A whole record at once, if one is wanted, of what never was a request. */
 void access_refused(struct proxy *p, const struct http_conn *c, const struct http_head *h,
-                    uint64_t start_us, bool peer, unsigned status, uint64_t bytes);
+                    uint64_t start_us, bool peer, unsigned status, enum access_reason reason,
+                    uint64_t bytes);
 
 /* --- requests for the origin alone (upload.c) ----------------------------- */
 
@@ -514,7 +521,8 @@ struct fill {
     /* by what its answer was selected, values behind the URL; and what the last head said of it */
     bool varies; /* it is a variant's */
     struct cache_vary vary, said;
-    uint16_t url_len, values_len, fields_len;
+    uint16_t url_len, values_len, fields_len, forward_len;
+    bool looped; /* its first request had CDN-Loop */
     union {
         char variant[CACHE_VARIANT_PREFIX + HTTP_URL_MAX];
         struct {
@@ -522,7 +530,8 @@ struct fill {
             char url[HTTP_URL_MAX];
         };
     };
-    char fields[PROXY_REQUEST_HEAD]; /* lines of the request that began it, for an origin */
+    char fields[PROXY_REQUEST_HEAD]; /* lines of the request that began it, for an origin, */
+    char forward[PROXY_FORWARD];     /* and those that are made of it (forward.c) */
 };
 
 /* What it is tabled and stored under. */
@@ -531,6 +540,12 @@ static inline struct http_text fill_key(const struct fill *f)
     return f->varies ? (struct http_text){f->variant, (uint32_t)CACHE_VARIANT_PREFIX + f->url_len +
                                                           f->values_len}
                      : (struct http_text){f->url, f->url_len};
+}
+
+/* May its answer be made for who began it? */
+static inline bool fill_is_own(const struct fill *f)
+{
+    return f->fields_len || f->looped;
 }
 
 /* --- gzip (coder.c) ------------------------------------------------------- */
@@ -643,6 +658,30 @@ enum vary_end {
 enum vary_end vary_settle(struct fill *f, struct now now);
 /* After a 304: is its key still the right one? */
 bool vary_confirms(const struct fill *f);
+
+/* --- what origins are told of clients (forward.c) --------------------------- */
+
+/* The lines of a new fill. */
+void forward_begin(struct fill *f, const struct request *r);
+/* Is there a line of this name among them? Then the client's own is not sent. */
+bool forward_makes(const struct fill *f, struct http_text field);
+/* After vary_said: who varies by what is made here has an answer for one request alone. */
+void forward_said(struct fill *f);
+/* An error, and it may be for what the client's CDN-Loop says: another network's answer to a loop,
+ * whichever status it has. For nobody else, or anybody could have the others refused. */
+bool forward_doubtful(const struct fill *f, unsigned status);
+
+/* --- requests that come back (loop.c) --------------------------------------- */
+
+/* The name of this network where there is no zone. */
+void loop_init(struct proxy *p);
+/* Our cdn-id (RFC 8586 2). */
+struct http_text loop_id(const struct proxy *p);
+/* A client's request: 508 when it has been through this network, 431 when its CDN-Loop is longer
+ * than LOOP_MAX, which may not be cut; 0. */
+unsigned loop_refuse(const struct proxy *p, const struct http_head *h, const char **why);
+/* CDN-Loop, of a request whose head is `h`, NULL: which has none. */
+void loop_write(const struct proxy *p, const struct http_head *h, struct head_writer *w);
 
 /* --- large objects by parts (slice.c) ------------------------------------- */
 
@@ -935,6 +974,7 @@ struct proxy {
     struct wheel wheel;
     char via[PROXY_VIA]; /* the line of each response */
     size_t via_len;
+    char pseudonym[24]; /* loop.c */
     struct proxy_counters counters;
     struct hist latency;
 
