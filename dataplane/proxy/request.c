@@ -370,8 +370,7 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
     if (r->url_len == 0)
         return 400;
     r->peer = take_peer(p, r, h);
-    refused = r->peer ? 0 : loop_refuse(p, h, why);
-    if (refused)
+    if (!r->peer && loop_suspect(h) && (refused = loop_refuse(p, h, why)))
         return refused;
     *why = "this URL is on the deny list";
     if (deny_match(p->policy->deny, p->scratch, r->url, r->url_len)) {
@@ -387,7 +386,7 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
     r->authorized = route.site && http_known(h, HTTP_AUTHORIZATION);
     r->has_cookie = route.site && http_known(h, HTTP_COOKIE);
     r->verified = r->peer;
-    r->looped = !r->peer && http_known(h, HTTP_CDN_LOOP);
+    r->looped = h->known[HTTP_CDN_LOOP] && !r->peer;
     return 0;
 }
 
