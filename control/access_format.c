@@ -203,6 +203,7 @@ static char *line_json(char *p, const struct access_record *a, const struct acce
     p = put_number(put(p, ",\"worker\":"), a->worker);
     p = put_member(p, "referer", a, ACCESS_REFERER);
     p = put_member(p, "agent", a, ACCESS_AGENT);
+    p = put_member(p, "request_id", a, ACCESS_ID);
     p = put(p, a->flags & ACCESS_OF_PEER ? ",\"peer\":true" : "");
     p = put(p, a->flags & ACCESS_LEFT ? ",\"left\":true" : "");
     p = put(p, a->flags & ACCESS_BROKEN ? ",\"broken\":true" : "");

@@ -386,6 +386,10 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
     r->authorized = route.site && http_known(h, HTTP_AUTHORIZATION);
     r->has_cookie = route.site && http_known(h, HTTP_COOKIE);
     r->verified = r->peer;
+    if (route.site && route.site->tells) {
+        r->tells = route.site->tells & (r->peer ? PROXY_REQUEST_ID : 0xff);
+        forward_take(p, r, h, route.site);
+    }
     r->looped = h->known[HTTP_CDN_LOOP] && !r->peer;
     return 0;
 }
@@ -417,7 +421,7 @@ static void on_request(void *ctx, struct http_conn *c, const struct http_head *h
         counter_inc(&p->counters.proxy_busy_total);
         access_refused(p, c, h, now.mono_us, false, 503, ACCESS_NO_REASON,
                        respond_bytes(why, head_only));
-        respond_conn(p, c, head_only, true, 503, why, now);
+        respond_conn(p, c, head_only, true, 503, why, "", now);
         return;
     }
     unsigned status = take_request(p, r, h, &why);
@@ -434,13 +438,13 @@ static void on_request(void *ctx, struct http_conn *c, const struct http_head *h
         r->conn = NULL;
         request_release(p, r);
         access_refused(p, c, h, now.mono_us, peer, status, reason, respond_bytes(why, head_only));
-        respond_conn(p, c, head_only, open, status, why, now);
+        respond_conn(p, c, head_only, open, status, why, "", now);
         return;
     }
     if (r->peer)
         counter_inc(&p->counters.proxy_peer_requests_total);
     if (p->access && (!r->peer || p->access & ACCESS_WANT_PEERS)) {
-        access_begin(p, &r->access, c, h, now.mono_us);
+        access_begin(p, &r->access, c, h, r->tells & PROXY_REQUEST_ID ? r->id : "", now.mono_us);
         r->logged = true;
     }
     http_conn_set_request(c, r);

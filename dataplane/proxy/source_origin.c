@@ -267,6 +267,7 @@ void origin_start(struct fill *f, struct now now)
         return;
     }
     f->kind = SOURCE_ORIGIN;
+    forward_phase(f, SOURCE_ORIGIN, now);
     for (;;) {
         if (ask_addresses(f, site, now))
             return;
