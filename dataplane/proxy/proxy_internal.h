@@ -701,7 +701,7 @@ struct http_text loop_id(const struct proxy *p);
 /* A client's request: 508 when it has been through this network, 431 when its CDN-Loop is longer
  * than LOOP_MAX, which may not be cut; 0. */
 unsigned loop_refuse(const struct proxy *p, const struct http_head *h, const char **why);
-/* Has it a field to look at? Few have one. */
+/* Has it a field to look at? */
 static inline bool loop_suspect(const struct http_head *h)
 {
     return h->known[HTTP_CDN_LOOP] || h->known[HTTP_VIA] || h->known[HTTP_USER_AGENT];
