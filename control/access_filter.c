@@ -10,8 +10,8 @@
 #include "control/nearest.h"
 #include "control/units.h"
 
-const char *const access_filter_words[ACCESS_FILTER_KEYS] = {"status", "host",   "client",
-                                                             "path",   "slower", "served"};
+const char *const access_filter_words[ACCESS_FILTER_KEYS] = {"status", "host",   "client", "path",
+                                                             "slower", "served", "id"};
 
 /* --- from words ---------------------------------------------------------------------------- */
 
@@ -98,6 +98,18 @@ static bool served_set(struct access_filter *f, const char *text, char *why, siz
     return false;
 }
 
+static bool id_set(struct access_filter *f, const char *text, char *why, size_t len)
+{
+    if (strlen(text) != ACCESS_ID_MAX || strspn(text, "0123456789abcdef") != ACCESS_ID_MAX) {
+        snprintf(why, len,
+                 "\"%.40s\" is no ID of a request; X-Request-ID has one, of %d hex digits", text,
+                 ACCESS_ID_MAX);
+        return false;
+    }
+    memcpy(f->id, text, sizeof(f->id));
+    return true;
+}
+
 bool access_filter_set(struct access_filter *f, enum access_filter_key key, const char *text,
                        char *why, size_t len)
 {
@@ -114,6 +126,8 @@ bool access_filter_set(struct access_filter *f, enum access_filter_key key, cons
         return slower_set(f, text, why, len);
     case ACCESS_FILTER_SERVED:
         return served_set(f, text, why, len);
+    case ACCESS_FILTER_ID:
+        return id_set(f, text, why, len);
     case ACCESS_FILTER_KEYS:
         break;
     }
@@ -142,10 +156,17 @@ static bool path_begins(const struct access_filter *f, const struct access_recor
     return (size_t)(end - target) >= n && memcmp(target, f->path, n) == 0;
 }
 
+static bool id_is(const struct access_filter *f, const struct access_record *a)
+{
+    return a->len[ACCESS_ID] == ACCESS_ID_MAX &&
+           memcmp(access_text(a, ACCESS_ID), f->id, ACCESS_ID_MAX) == 0;
+}
+
 bool access_filter_match(const struct access_filter *f, const struct access_record *a)
 {
     return (!f->status_to || (a->status >= f->status_from && a->status <= f->status_to)) &&
            (!f->of_client || addr_in_prefix(&a->client, &f->net, f->bits)) &&
            a->duration_us >= f->slower_us && (!f->served || f->served >> a->served & 1) &&
-           (!*f->host || host_is(f, a)) && (!*f->path || path_begins(f, a));
+           (!*f->host || host_is(f, a)) && (!*f->path || path_begins(f, a)) &&
+           (!*f->id || id_is(f, a));
 }

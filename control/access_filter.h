@@ -8,7 +8,7 @@
 
 #include "dataplane/proxy/access.h"
 
-#define ACCESS_FILTERS_TEXT "status, host, client, path, slower and served"
+#define ACCESS_FILTERS_TEXT "status, host, client, path, slower, served and id"
 enum access_filter_key {
     ACCESS_FILTER_STATUS, /* "404", "5xx" */
     ACCESS_FILTER_HOST,   /* of any port, unless it names one */
@@ -16,6 +16,7 @@ enum access_filter_key {
     ACCESS_FILTER_PATH,   /* how it begins */
     ACCESS_FILTER_SLOWER, /* "200ms" */
     ACCESS_FILTER_SERVED, /* of access_served_words */
+    ACCESS_FILTER_ID,     /* of a request, all 32 digits */
     ACCESS_FILTER_KEYS
 };
 /* Members of requests, and coralctl's options, in enum order. */
@@ -30,6 +31,7 @@ struct access_filter { /* zeros: any */
     unsigned served; /* bits of enum access_served; 0: any */
     char host[ACCESS_HOST_MAX];
     char path[1024];
+    char id[ACCESS_ID_MAX + 1];
 };
 
 /* Parses a value; false with a sentence in `why`. */

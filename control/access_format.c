@@ -35,6 +35,7 @@ const char *const access_reason_words[ACCESS_REASONS] = {
     [ACCESS_BROKE_OFF] = "broke-off",
     [ACCESS_TIMEOUT] = "timeout",
     [ACCESS_BACKOFF] = "backoff",
+    [ACCESS_LOOP] = "loop",
 };
 
 const char *access_text(const struct access_record *a, enum access_text which)
@@ -202,6 +203,7 @@ static char *line_json(char *p, const struct access_record *a, const struct acce
     p = put_number(put(p, ",\"worker\":"), a->worker);
     p = put_member(p, "referer", a, ACCESS_REFERER);
     p = put_member(p, "agent", a, ACCESS_AGENT);
+    p = put_member(p, "request_id", a, ACCESS_ID);
     p = put(p, a->flags & ACCESS_OF_PEER ? ",\"peer\":true" : "");
     p = put(p, a->flags & ACCESS_LEFT ? ",\"left\":true" : "");
     p = put(p, a->flags & ACCESS_BROKEN ? ",\"broken\":true" : "");

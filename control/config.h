@@ -21,6 +21,11 @@
 #define CONFIG_MEDIA_TYPE  48 /* bytes of one, its NUL included */
 
 enum config_driver { CONFIG_AUTO, CONFIG_AF_XDP, CONFIG_AF_PACKET, CONFIG_TAP };
+enum config_client_address {
+    CONFIG_ADDRESS_NONE,
+    CONFIG_ADDRESS_X_FORWARDED_FOR,
+    CONFIG_ADDRESS_FORWARDED
+};
 enum config_controller { CONFIG_CUBIC, CONFIG_RENO, CONFIG_BBR };
 
 struct config_prefix {
@@ -73,6 +78,12 @@ struct config_site {
         unsigned n;
         char item[CONFIG_MEDIA_TYPES][CONFIG_MEDIA_TYPE];
     } compress;
+    unsigned client_address; /* enum config_client_address */
+    struct {
+        unsigned n;
+        struct config_prefix item[8];
+    } trusted_proxies;
+    bool request_id, server_timing, cache_status_key;
     struct place place;
 };
 

@@ -116,6 +116,12 @@ static void check_sites(const struct config *c, struct report *report)
         if (i && strcmp(c->site[i - 1].host, s->host) == 0)
             report_add(report, s->place, path, "this site is here twice; first in line %u",
                        c->site[i - 1].place.line);
+        snprintf(path, sizeof(path), "sites.%s.trusted_proxies", s->host);
+        if (s->trusted_proxies.n && s->client_address == CONFIG_ADDRESS_NONE)
+            report_add(
+                report, s->place, path,
+                "nobody is told what they say; choose \"client_address: x-forwarded-for\" or "
+                "forwarded, or leave it out");
         snprintf(path, sizeof(path), "sites.%s.origin", s->host);
         if (s->origin.n == 0 && !report_has(report, path))
             report_add(report, s->place, path, "missing; write it like [origin.example.net:80]");

@@ -154,6 +154,19 @@ L(SITE, "sites.*.allow[]", PREFIX, allow, "", 0, 8, LIVE, \
 L(SITE, "sites.*.compress[]", MEDIA_TYPE, compress, "", 0, CONFIG_MEDIA_TYPES, LIVE, \
   "Media types of bodies that are gzipped once, when they come, for clients that accept it, as " \
   "text/*, application/json or application/*+xml. None by default.") \
+X(SITE, "sites.*.client_address", CLIENT_ADDRESS, client_address, "none", 0, 0, LIVE, \
+  "The field in which origins are told the client's address, in place of what clients say in either: " \
+  "x-forwarded-for, forwarded (RFC 7239) or none. See WHAT AN ORIGIN IS TOLD.") \
+L(SITE, "sites.*.trusted_proxies[]", PREFIX, trusted_proxies, "", 0, 8, LIVE, \
+  "Networks of load balancers and the like in front of the node: what they say in that field is kept, " \
+  "and their address appended. Of others it is not believed.") \
+X(SITE, "sites.*.request_id", BOOL, request_id, "false", 0, 0, LIVE, \
+  "Give each request an ID of 32 hex digits, which origins, nodes that are asked, the client and the " \
+  "access log are told (X-Request-ID).") \
+X(SITE, "sites.*.server_timing", BOOL, server_timing, "false", 0, 0, LIVE, \
+  "Tell clients what a response waited for, in Server-Timing.") \
+X(SITE, "sites.*.cache_status_key", BOOL, cache_status_key, "false", 0, 0, LIVE, \
+  "Tell clients under which URL a response is cached, in Cache-Status (RFC 9211).") \
 X(NODE, "open.enabled", BOOL, open, "false", 0, 0, LIVE, \
   "Serve any host's pages under dns.zone, for anyone, as CoralCDN did.") \
 X(NODE, "open.default_lifetime", TIME, open_default_ms, "12h", 1 * SCHEMA_S, 365 * SCHEMA_D, LIVE, \
@@ -206,6 +219,7 @@ enum option_type {
     OPTION_LEVEL,           /* unsigned: enum log_level */
     OPTION_CONTROLLER,      /* unsigned: enum config_controller */
     OPTION_LOG_FORMAT,      /* unsigned: enum access_format */
+    OPTION_CLIENT_ADDRESS,  /* unsigned: enum config_client_address */
     OPTION_ADDRESS,         /* struct addr */
     OPTION_NETWORK_ADDRESS, /* struct config_prefix, host bits kept */
     OPTION_PREFIX,          /* struct config_prefix, host bits zero */

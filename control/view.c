@@ -62,6 +62,20 @@ bool view_zone_same(const struct dns_zone *a, const struct dns_zone *b)
 
 /* --- the policy ---------------------------------------------------------------------------- */
 
+static void tells_fill(struct proxy_site *to, const struct config_site *from)
+{
+    static const uint8_t address[] = {[CONFIG_ADDRESS_X_FORWARDED_FOR] = PROXY_X_FORWARDED_FOR,
+                                      [CONFIG_ADDRESS_FORWARDED] = PROXY_FORWARDED};
+    to->tells = address[from->client_address];
+    to->tells |= from->request_id ? PROXY_REQUEST_ID : 0;
+    to->tells |= from->server_timing ? PROXY_SERVER_TIMING : 0;
+    to->tells |= from->cache_status_key ? PROXY_CACHE_KEY : 0;
+    to->trusted = from->trusted_proxies.n;
+    for (unsigned i = 0; i < to->trusted; i++)
+        to->trusted_prefix[i] = (struct proxy_prefix){from->trusted_proxies.item[i].ip,
+                                                      from->trusted_proxies.item[i].bits};
+}
+
 static void site_fill(struct proxy_site *to, const struct config_site *from)
 {
     memcpy(to->host, from->host, sizeof(to->host));
@@ -74,6 +88,7 @@ static void site_fill(struct proxy_site *to, const struct config_site *from)
     static_assert(sizeof(to->compress_type) == sizeof(from->compress.item), "the same list");
     to->compress = from->compress.n;
     memcpy(to->compress_type, from->compress.item, sizeof(to->compress_type));
+    tells_fill(to, from);
     to->allow_special = true;
     for (unsigned i = 0; i < from->origin.n; i++) {
         const struct config_origin *o = &from->origin.item[i];

@@ -333,6 +333,7 @@ static int options_read(int argc, char **argv, struct options *o)
         {"path", required_argument, NULL, LOG_OPTION + ACCESS_FILTER_PATH},
         {"slower", required_argument, NULL, LOG_OPTION + ACCESS_FILTER_SLOWER},
         {"served", required_argument, NULL, LOG_OPTION + ACCESS_FILTER_SERVED},
+        {"id", required_argument, NULL, LOG_OPTION + ACCESS_FILTER_ID},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'v'},
         {0},
@@ -376,6 +377,7 @@ static int options_read(int argc, char **argv, struct options *o)
         case LOG_OPTION + ACCESS_FILTER_PATH:
         case LOG_OPTION + ACCESS_FILTER_SLOWER:
         case LOG_OPTION + ACCESS_FILTER_SERVED:
+        case LOG_OPTION + ACCESS_FILTER_ID:
             log_option(&o->log, (unsigned)c - LOG_OPTION, optarg);
             break;
         case 'h':

@@ -57,6 +57,7 @@ static const char *const of_verb[REQUEST_VERBS] = {
         "      --path PREFIX    how the path begins\n"
         "      --slower TIME    it took so long or longer, like 200ms\n"
         "      --served HOW     hit, stale, peer, origin, collapsed, pass or error\n"
+        "      --id ID          as X-Request-ID says\n"
         "\n"
         "      --no-wait        show the latest and end\n"
         "\n"

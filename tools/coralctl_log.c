@@ -10,7 +10,7 @@ void log_option(struct coralctl_log *l, unsigned key, const char *text)
     static const char *const word[] = {
         [ACCESS_FILTER_STATUS] = "--status", [ACCESS_FILTER_CLIENT] = "--client",
         [ACCESS_FILTER_PATH] = "--path",     [ACCESS_FILTER_SLOWER] = "--slower",
-        [ACCESS_FILTER_SERVED] = "--served",
+        [ACCESS_FILTER_SERVED] = "--served", [ACCESS_FILTER_ID] = "--id",
     };
     l->filter[key] = text;
     if (key != ACCESS_FILTER_HOST && !l->option)

@@ -109,6 +109,7 @@ static const struct {
     K('u', "upgrade", 'e', HTTP_UPGRADE),
     K('i', "if-range", 'e', HTTP_IF_RANGE),
     K('l', "location", 'n', HTTP_LOCATION),
+    K('c', "cdn-loop", 'p', HTTP_CDN_LOOP),
     K('c', "connection", 'n', HTTP_CONNECTION),
     K('k', "keep-alive", 'e', HTTP_KEEP_ALIVE),
     K('s', "set-cookie", 'e', HTTP_SET_COOKIE),

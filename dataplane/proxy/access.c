@@ -6,8 +6,9 @@
  */
 #include "dataplane/proxy/proxy_internal.h"
 
-static const uint16_t text_most[ACCESS_TEXTS] = {
-    ACCESS_METHOD_MAX, ACCESS_HOST_MAX, ACCESS_TARGET_MAX, ACCESS_REFERER_MAX, ACCESS_AGENT_MAX};
+static const uint16_t text_most[ACCESS_TEXTS] = {ACCESS_METHOD_MAX, ACCESS_HOST_MAX,
+                                                 ACCESS_TARGET_MAX, ACCESS_REFERER_MAX,
+                                                 ACCESS_AGENT_MAX,  ACCESS_ID_MAX};
 
 /* In the order of enum access_text; *used: bytes of those before. */
 static void text_take(struct access_record *a, enum access_text which, struct http_text t,
@@ -33,7 +34,7 @@ static struct http_text field_named(const struct http_head *h, const char *name)
 }
 
 void access_begin(const struct proxy *p, struct access_record *a, const struct http_conn *c,
-                  const struct http_head *h, uint64_t start_us)
+                  const struct http_head *h, const char *id, uint64_t start_us)
 {
     uint32_t used = 0;
 
@@ -53,6 +54,8 @@ void access_begin(const struct proxy *p, struct access_record *a, const struct h
         if (agent)
             text_take(a, ACCESS_AGENT, agent->value, &used);
     }
+    if (*id)
+        text_take(a, ACCESS_ID, (struct http_text){id, (uint32_t)strlen(id)}, &used);
     size_t bytes = offsetof(struct access_record, text) + used;
     size_t units = (bytes + ACCESS_UNIT - 1) / ACCESS_UNIT;
     memset(a->text + used, 0, units * ACCESS_UNIT - bytes);
@@ -101,15 +104,17 @@ void access_end(struct proxy *p, struct request *r)
 }
 
 void access_refused(struct proxy *p, const struct http_conn *c, const struct http_head *h,
-                    uint64_t start_us, bool peer, unsigned status, uint64_t bytes)
+                    uint64_t start_us, bool peer, unsigned status, enum access_reason reason,
+                    uint64_t bytes)
 {
     struct access_record a;
     if (!p->access || (peer && !(p->access & ACCESS_WANT_PEERS)))
         return;
-    access_begin(p, &a, c, h, start_us);
+    access_begin(p, &a, c, h, "", start_us);
     a.served = ACCESS_ERROR;
     a.flags = peer ? ACCESS_OF_PEER : 0;
     a.status = (uint16_t)status;
+    a.reason = (uint8_t)reason;
     a.bytes = bytes;
     a.duration_us = p->now.mono_us - start_us;
     give(p, &a);

@@ -7,7 +7,7 @@
  *    0 units status minor served flags cut
  *    8 start_us        16 duration_us       24 bytes
  *   32 client
- *   48 len[ACCESS_TEXTS]  58 worker reason
+ *   48 len[ACCESS_TEXTS]  60 worker reason
  *   64 text: the texts one behind the other, as they came; nothing in them is safe to print
  */
 #ifndef CORAL_PROXY_ACCESS_H
@@ -24,6 +24,7 @@ enum access_text {
     ACCESS_TARGET, /* of the request line */
     ACCESS_REFERER,
     ACCESS_AGENT,
+    ACCESS_ID, /* X-Request-ID, as we made it */
     ACCESS_TEXTS
 };
 /* Bytes kept of each; a longer one is cut and marked. */
@@ -32,9 +33,10 @@ enum access_text {
 #define ACCESS_TARGET_MAX  2048
 #define ACCESS_REFERER_MAX 1024
 #define ACCESS_AGENT_MAX   512
+#define ACCESS_ID_MAX      32
 #define ACCESS_TEXT_MAX                                                                            \
     (ACCESS_METHOD_MAX + ACCESS_HOST_MAX + ACCESS_TARGET_MAX + ACCESS_REFERER_MAX +                \
-     ACCESS_AGENT_MAX)
+     ACCESS_AGENT_MAX + ACCESS_ID_MAX)
 
 enum access_served {
     ACCESS_NOT,       /* the client left, or was reset, before there was an answer */
@@ -48,7 +50,7 @@ enum access_served {
     ACCESS_SERVED
 };
 
-/* Why no origin helped: of the last one that was tried. */
+/* Why no origin helped: of the last one that was tried; or why none was tried. */
 enum access_reason {
     ACCESS_NO_REASON,
     ACCESS_NO_NAME,   /* its name does not exist, or has no address */
@@ -61,6 +63,7 @@ enum access_reason {
     ACCESS_BROKE_OFF, /* its answer ended before its end */
     ACCESS_TIMEOUT,   /* it did not answer, or go on, in time */
     ACCESS_BACKOFF,   /* not asked: it failed a moment ago */
+    ACCESS_LOOP,      /* none was to be: the request has been through this network */
     ACCESS_REASONS
 };
 
@@ -87,7 +90,7 @@ struct access_record {
     uint16_t len[ACCESS_TEXTS];
     uint8_t worker;
     uint8_t reason; /* enum access_reason */
-    uint8_t none[4];
+    uint8_t none[2];
     char text[ACCESS_TEXT_MAX];
 };
 #define ACCESS_UNIT 16

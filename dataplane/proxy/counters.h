@@ -25,6 +25,7 @@
     X(proxy_not_modified_total, "requests", "Requests answered 304 from the cache")                \
     X(proxy_ranges_total, "requests", "Requests answered 206 from the cache")                      \
     X(proxy_refused_total, "requests", "Requests refused by policy: host, method, loop")           \
+    X(proxy_loops_total, "requests", "Requests refused: they have been through this network")      \
     X(proxy_denied_total, "requests", "Requests refused by the deny list")                         \
     X(proxy_busy_total, "requests", "Requests answered 503: a table was full")                     \
     X(proxy_bad_gateway_total, "requests", "Requests answered 502")                                \

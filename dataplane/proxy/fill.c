@@ -91,9 +91,10 @@ struct fill *fill_new(struct proxy *p, const struct request *r, const struct cac
     f->failure = 502;
     f->alarm.kind = ALARM_FILL;
     f->renew.kind = ALARM_RENEW;
-    f->progress_us = now.mono_us;
+    f->progress_us = f->phase_us = now.mono_us;
     f->url_len = r->url_len;
     memcpy(f->url, r->url, r->url_len);
+    forward_begin(f, r);
 
     f->busy_next = p->fill_busy;
     f->busy_prev = &p->fill_busy;
@@ -127,6 +128,8 @@ void fill_answer(struct fill *f, struct request *r, uint16_t type, uint32_t tag)
         n.collapsed = r->o.joined;
         n.stale = f->old_copy;
         n.refreshed = f->refreshed;
+        if (!r->o.joined)
+            memcpy(r->o.spent_us, f->spent_us, sizeof(r->o.spent_us));
         f->unacked++;
     } else if (type == PROXY_RELEASE) {
         n.collapsed = tag != 0;

@@ -81,6 +81,7 @@ static void read_response(struct fill *f, const struct http_head *h,
     out->has_modified = out->modified_s >= 0;
     out->has_validator = http_known(h, HTTP_ETAG) || http_known(h, HTTP_LAST_MODIFIED);
     vary_said(h, &f->said);
+    forward_said(f);
     out->varies_any = f->said.any;
     out->has_set_cookie = http_known(h, HTTP_SET_COOKIE);
     read_control(h, out); /* and Expires is forgotten where it does not count */
@@ -259,7 +260,7 @@ static bool uncacheable(struct fill *f, const struct http_head *h, bool remember
      * the fields of one is for nobody else */
     for (struct request **i = at; *i; i = &(*i)->o.next)
         if (!(*i)->peer && !(*i)->has_cookie && !(*i)->head_sent &&
-            !(f->fields_len && (*i)->o.joined) && vary_suits(f, *i))
+            !(fill_is_own(f) && (*i)->o.joined) && vary_suits(f, *i))
             chosen = *i, at = i;
     if (chosen)
         *at = chosen->o.next;
@@ -377,10 +378,13 @@ static bool server_error(struct fill *f, const struct http_head *h, struct now n
         fill_give_up(f, now);
         return false;
     }
+    if (forward_doubtful(f, h->status))
+        return uncacheable(f, h, false, now);
     /* one answer for all who wait now, kept for nobody after them */
     struct cache_verdict v = {.lifetime_s = 0};
     f->share_only = true;
     vary_said(h, &f->said);
+    forward_said(f);
     switch (vary_settle(f, now)) {
     case VARY_NOBODY:
         fill_end(f);
@@ -464,7 +468,7 @@ bool fill_head(struct fill *f, const struct http_head *h, struct now now)
         return refresh(f, h, now);
     if (f->part && (h->status == 206 || h->status == 416))
         return slice_head(f, h, now);
-    if (h->status == 206 && f->kind == SOURCE_ORIGIN && f->fields_len)
+    if (h->status == 206 && f->kind == SOURCE_ORIGIN && fill_is_own(f))
         return uncacheable(f, h, false, now); /* by those fields, for all we know */
     if (h->status < 200 || h->status == 206 || h->status == 304 || h->status == 416) {
         source_failed(f, 502, now); /* not what was asked for */
@@ -473,13 +477,15 @@ bool fill_head(struct fill *f, const struct http_head *h, struct now now)
     struct cache_verdict v = judge(f, h, h, now);
     if (h->status >= 500 && (!is_to_be_kept(&v) || fill_stale_usable(f, now)))
         return server_error(f, h, now);
+    if (forward_doubtful(f, h->status))
+        return uncacheable(f, h, false, now);
     if (!v.storable && f->kind == SOURCE_PEER) { /* it had it stored: it has aged on the way */
         f->source_holds = true;
         source_failed(f, 502, now);
         return false;
     }
     if (!v.storable) /* an error may be for the fields of who began it */
-        return uncacheable(f, h, !(f->fields_len && h->status >= 400), now);
+        return uncacheable(f, h, !(fill_is_own(f) && h->status >= 400), now);
     if (coder_suits(f, h) && !f->said.any) {
         f->negotiated = true;
         vary_add_coding(&f->said);

@@ -182,6 +182,8 @@ bool pass_head_begin(struct fill *f, const struct http_head *h, struct now now)
         head.length = (int64_t)h->content_length;
     else if (h->framing == HTTP_BODY_NONE && length) /* the answer to a HEAD */
         head.length = (int64_t)h->content_length;
+    if (!f->streaming->o.joined)
+        memcpy(head.spent_us, f->spent_us, sizeof(head.spent_us));
     memcpy(b->data, &head, sizeof(head));
     struct head_writer w = {(char *)b->data + sizeof(head), 0, sizeof(b->data) - sizeof(head),
                             false};
@@ -360,8 +362,8 @@ static bool pass_send_head(struct proxy *p, struct request *r, const struct bloc
 {
     struct pass_head head;
     memcpy(&head, b->data, sizeof(head));
-    if (!respond_pass_head(p, r, &head, (const char *)b->data + sizeof(head),
-                           b->len - sizeof(head)))
+    if (!respond_pass_head(p, r, &head, (const char *)b->data + sizeof(head), b->len - sizeof(head),
+                           p->now))
         return false;
     r->head_sent = true;
     *bodiless = r->head_only || head.status == 204 || head.status == 304;

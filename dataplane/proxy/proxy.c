@@ -121,6 +121,7 @@ struct proxy *proxy_create(const struct proxy_config *config, const struct proxy
     p->now = now;
     p->via_len = (size_t)snprintf(p->via, sizeof(p->via), "Via: 1.1 %.64s (" PROXY_PRODUCT ")\r\n",
                                   p->config.node_name);
+    loop_init(p);
     if (p->config.burst == 0 || p->config.burst > PROXY_BURST)
         p->config.burst = PROXY_BURST;
     if (p->config.requests == 0)

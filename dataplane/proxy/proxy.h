@@ -46,6 +46,16 @@ struct proxy_prefix {
 #define PROXY_TYPES 12
 #define PROXY_TYPE  48 /* bytes of a media type, its NUL included */
 
+/* What a site tells its origins of clients, and clients of its responses; bits. */
+enum proxy_tells {
+    PROXY_X_FORWARDED_FOR = 1,
+    PROXY_FORWARDED = 2, /* RFC 7239 */
+    PROXY_ADDRESS = PROXY_X_FORWARDED_FOR | PROXY_FORWARDED,
+    PROXY_REQUEST_ID = 4,
+    PROXY_SERVER_TIMING = 8,
+    PROXY_CACHE_KEY = 16 /* in Cache-Status */
+};
+
 struct proxy_site {
     char host[256]; /* lower case */
     unsigned origins;
@@ -56,6 +66,9 @@ struct proxy_site {
     struct proxy_prefix allow_prefix[8];
     unsigned compress; /* types of bodies that are gzipped, lower case; one '*' matches any text */
     char compress_type[PROXY_TYPES][PROXY_TYPE];
+    uint8_t tells;    /* enum proxy_tells */
+    unsigned trusted; /* networks of proxies whose word on the client's address is kept */
+    struct proxy_prefix trusted_prefix[8];
 };
 
 struct proxy_policy {

@@ -25,6 +25,7 @@
 #include "base/wheel.h"
 #include "cache/freshness.h"
 #include "cache/vary.h"
+#include "dataplane/proxy/loop.h"
 #include "dataplane/proxy/peer.h"
 #include "dataplane/proxy/proxy.h"
 #include "version.h"
@@ -35,6 +36,10 @@ enum {
     PROXY_BURST = 32,
     PROXY_WORKERS = CACHE_WORKERS,
     PROXY_REQUEST_HEAD = 4096, /* bytes of a request's head kept for an uncacheable response */
+    PROXY_FORWARD = 2560,      /* of the lines that forward.c makes */
+    LOOP_MAX = 1024,           /* of a client's CDN-Loop, */
+    FORWARD_BEFORE = 1024,     /* and of what proxies before us say of his address */
+    PROXY_ID = 32,             /* digits of a request's ID */
     PROXY_CANDIDATES = 8,      /* peers remembered for one fill */
     PROXY_ROUNDS = 16,         /* times that a fill looks for another source */
     PROXY_BARREN_ROUNDS = 4,   /* of them in a row without a byte */
@@ -179,7 +184,7 @@ enum request_state {
     REQUEST_OVER,    /* the client has its answer or is gone; memory is still in use */
 };
 
-enum source_kind { SOURCE_NONE, SOURCE_INDEX, SOURCE_PEER, SOURCE_ORIGIN };
+enum source_kind { SOURCE_NONE, SOURCE_INDEX, SOURCE_PEER, SOURCE_ORIGIN, SOURCE_KINDS };
 
 /* Why a request is no hit (RFC 9211 2.2). */
 enum forward_why {
@@ -205,6 +210,9 @@ struct request {
     bool authorized, has_cookie;
     bool head_raw; /* head[] is as it came; else the lines of it that may go to an origin */
     bool open;     /* by the open mode's rules */
+    bool looped;   /* a client's, with CDN-Loop */
+    bool trusted;  /* through a proxy that the site trusts */
+    uint8_t tells; /* enum proxy_tells */
     bool other;    /* for the origin alone (upload.c): `method`, and a body if it has one */
     bool safe, has_body, expects, counted;
     uint8_t framing;      /* enum http_framing, of the body */
@@ -270,6 +278,8 @@ struct request {
      * set before it is used, texts are as long as their lengths say */
     struct post post;             /* R's messages */
     struct peer_field peer_field; /* of a peer */
+    struct addr client;           /* if it `tells` anything, */
+    char id[PROXY_ID + 1];        /* and that */
     struct {                      /* O's between want and answer */
         struct request *next;     /* the fill's list */
         struct post post;
@@ -277,6 +287,7 @@ struct request {
         bool joined;     /* came while the fill ran */
         bool doubts;     /* ... and after a purge of tags, which may be the fill's */
         uint8_t path_len;
+        uint32_t spent_us[SOURCE_KINDS];  /* by its fill, of READY; 0 of what it has joined */
         struct dht_id path[DHT_PATH_MAX]; /* of the fill, for peers */
     } o;
     union {
@@ -305,7 +316,9 @@ void request_release(struct proxy *p, struct request *r);
 void request_timeout(struct proxy *p, struct request *r, struct now now);
 /* The field lines that go to an origin when the answer is not for the cache. */
 struct head_writer;
-void request_write_fields(const struct request *r, struct head_writer *w);
+void request_write_fields(const struct request *r, const struct fill *f, struct head_writer *w);
+/* Reads the head again, as far as it is kept; `text` has to last as long as `h`. */
+bool request_head_parse(const struct request *r, char *text, size_t room, struct http_head *h);
 /* May an origin choose a stored response by this field? It must reach it, and say more than which
  * part is wanted, or of which version. */
 bool request_field_selects(const struct http_head *h, const struct http_field *f, bool open);
@@ -320,14 +333,15 @@ void request_again(struct proxy *p, struct request *r, struct now now);
 
 /* --- the access log (access.c) -------------------------------------------- */
 
-/* Begins a record with what a head says; NULL: of none that could be read. */
+/* Begins a record with what a head says; NULL: of none that could be read. `id`: or "". */
 void access_begin(const struct proxy *p, struct access_record *a, const struct http_conn *c,
-                  const struct http_head *h, uint64_t start_us);
+                  const struct http_head *h, const char *id, uint64_t start_us);
 /* Of one that is `logged`: what became of it; gives the record away. */
 void access_end(struct proxy *p, struct request *r);
 /* A whole record at once, if one is wanted, of what never was a request. */
 void access_refused(struct proxy *p, const struct http_conn *c, const struct http_head *h,
-                    uint64_t start_us, bool peer, unsigned status, uint64_t bytes);
+                    uint64_t start_us, bool peer, unsigned status, enum access_reason reason,
+                    uint64_t bytes);
 
 /* --- requests for the origin alone (upload.c) ----------------------------- */
 
@@ -518,7 +532,12 @@ struct fill {
     /* by what its answer was selected, values behind the URL; and what the last head said of it */
     bool varies; /* it is a variant's */
     struct cache_vary vary, said;
-    uint16_t url_len, values_len, fields_len;
+    uint16_t url_len, values_len, fields_len, forward_len;
+    bool looped;                     /* its first request had CDN-Loop, */
+    uint8_t tells;                   /* and this */
+    uint8_t phase;                   /* enum source_kind: what it waits for, */
+    uint64_t phase_us;               /* since then, */
+    uint32_t spent_us[SOURCE_KINDS]; /* and has before */
     union {
         char variant[CACHE_VARIANT_PREFIX + HTTP_URL_MAX];
         struct {
@@ -526,7 +545,8 @@ struct fill {
             char url[HTTP_URL_MAX];
         };
     };
-    char fields[PROXY_REQUEST_HEAD]; /* lines of the request that began it, for an origin */
+    char fields[PROXY_REQUEST_HEAD]; /* lines of the request that began it, for an origin, */
+    char forward[PROXY_FORWARD];     /* and those that are made of it (forward.c) */
 };
 
 /* What it is tabled and stored under. */
@@ -535,6 +555,12 @@ static inline struct http_text fill_key(const struct fill *f)
     return f->varies ? (struct http_text){f->variant, (uint32_t)CACHE_VARIANT_PREFIX + f->url_len +
                                                           f->values_len}
                      : (struct http_text){f->url, f->url_len};
+}
+
+/* May its answer be made for who began it? */
+static inline bool fill_is_own(const struct fill *f)
+{
+    return f->fields_len || f->looped || f->tells & PROXY_ADDRESS;
 }
 
 /* --- gzip (coder.c) ------------------------------------------------------- */
@@ -648,6 +674,45 @@ enum vary_end vary_settle(struct fill *f, struct now now);
 /* After a 304: is its key still the right one? */
 bool vary_confirms(const struct fill *f);
 
+/* --- what origins are told of clients, and clients of us (forward.c) --------- */
+
+/* A request of a site that `tells` something. */
+void forward_take(struct proxy *p, struct request *r, const struct http_head *h,
+                  const struct proxy_site *site);
+/* The lines of a new fill. */
+void forward_begin(struct fill *f, const struct request *r);
+/* Is there a line of this name among them? Then the client's own is not sent. */
+bool forward_makes(const struct fill *f, struct http_text field);
+/* After vary_said: who varies by what is made here has an answer for one request alone. */
+void forward_said(struct fill *f);
+/* An error, and it may be for what the client's CDN-Loop says (another network's answer to a loop,
+ * whichever status it has), or for his address. For nobody else, or anybody could have the others
+ * refused. */
+bool forward_doubtful(const struct fill *f, unsigned status);
+/* From now on the fill waits for this; SOURCE_NONE: it has its head. */
+void forward_phase(struct fill *f, enum source_kind phase, struct now now);
+/* Lines of a response, behind Cache-Status; `spent_us`: by enum source_kind, NULL: unknown. */
+struct head_writer;
+void forward_answer(struct head_writer *w, const struct request *r, const char *how,
+                    const uint32_t *spent_us, struct now now);
+
+/* --- requests that come back (loop.c) --------------------------------------- */
+
+/* The name of this network where there is no zone. */
+void loop_init(struct proxy *p);
+/* Our cdn-id (RFC 8586 2). */
+struct http_text loop_id(const struct proxy *p);
+/* A client's request: 508 when it has been through this network, 431 when its CDN-Loop is longer
+ * than LOOP_MAX, which may not be cut; 0. */
+unsigned loop_refuse(const struct proxy *p, const struct http_head *h, const char **why);
+/* Has it a field to look at? */
+static inline bool loop_suspect(const struct http_head *h)
+{
+    return h->known[HTTP_CDN_LOOP] || h->known[HTTP_VIA] || h->known[HTTP_USER_AGENT];
+}
+/* CDN-Loop, of a request whose head is `h`, NULL: which has none. */
+void loop_write(const struct proxy *p, const struct http_head *h, struct head_writer *w);
+
 /* --- large objects by parts (slice.c) ------------------------------------- */
 
 struct slice {
@@ -751,7 +816,8 @@ struct block {
 };
 struct pass_head {
     uint32_t status;
-    int64_t length; /* -1: unknown */
+    uint32_t spent_us[SOURCE_KINDS]; /* as in a request */
+    int64_t length;                  /* -1: unknown */
 };
 
 /* R: fetch for itself; all of it, or what is missing of a response that has begun. */
@@ -837,9 +903,9 @@ void respond_status(struct proxy *p, struct request *r, unsigned status, const c
                     struct now now);
 /* The response can't be completed: never a truncated body that looks whole. */
 void respond_break(struct proxy *p, struct request *r);
-/* The same before there is a request. */
+/* The same before there is a request. `lines`: further ones of the head. */
 void respond_conn(struct proxy *p, struct http_conn *c, bool head_only, bool open, unsigned status,
-                  const char *text, struct now now);
+                  const char *text, const char *lines, struct now now);
 /* Bytes of such an answer's body. */
 static inline uint64_t respond_bytes(const char *text, bool head_only)
 {
@@ -849,7 +915,7 @@ static inline uint64_t respond_bytes(const char *text, bool head_only)
 bool respond_object_head(struct proxy *p, struct request *r, const struct cache_object *o,
                          struct now now);
 bool respond_pass_head(struct proxy *p, struct request *r, const struct pass_head *ph,
-                       const char *lines, size_t len);
+                       const char *lines, size_t len, struct now now);
 
 /* --- transfers (transfer.c) ----------------------------------------------- */
 
@@ -949,6 +1015,7 @@ struct proxy {
     struct wheel wheel;
     char via[PROXY_VIA]; /* the line of each response */
     size_t via_len;
+    char pseudonym[24]; /* loop.c */
     struct proxy_counters counters;
     struct hist latency;
 

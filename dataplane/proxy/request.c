@@ -120,6 +120,7 @@ static bool field_passes(const struct http_head *h, const struct http_field *f, 
     case HTTP_HOST:
     case HTTP_USER_AGENT:
     case HTTP_VIA:
+    case HTTP_CDN_LOOP:
     case HTTP_CONNECTION:
     case HTTP_CONTENT_LENGTH:
     case HTTP_EXPECT:
@@ -208,17 +209,19 @@ bool request_field_shared(const struct http_head *h, const struct http_field *f)
            request_field_selects(h, f, false) && !field_misleads(name) && !field_is_secret(name);
 }
 
-static void write_fields(struct head_writer *w, const struct http_head *h, bool open)
+static void write_fields(struct head_writer *w, const struct http_head *h, bool open,
+                         const struct fill *fill)
 {
     for (unsigned i = 0; i < h->fields; i++) {
         const struct http_field *f = &h->field[i];
-        if (field_passes(h, f, open) && !text_equals(f->name, "Max-Forwards"))
+        if (field_passes(h, f, open) && !text_equals(f->name, "Max-Forwards") &&
+            !forward_makes(fill, f->name))
             head_field_write(w, f);
     }
 }
 
 /* Most requests never need their fields again: they are kept as they came, and read again when they
- * do. What is too long for that is read at once. */
+ * do. Of what is too long for that, the lines that are of use. */
 static bool take_head(struct request *r, const struct http_head *h, bool open)
 {
     const char *begin = h->method_text.p;
@@ -231,35 +234,33 @@ static bool take_head(struct request *r, const struct http_head *h, bool open)
         return true;
     }
     struct head_writer w = {r->head, 0, sizeof(r->head), false};
-    write_fields(&w, h, open);
+    for (unsigned i = 0; i < h->fields; i++)
+        if (h->field[i].known == HTTP_CDN_LOOP || field_passes(h, &h->field[i], open))
+            head_field_write(&w, &h->field[i]);
     r->head_len = (uint16_t)w.len;
     return !w.bad;
 }
 
-void request_write_fields(const struct request *r, struct head_writer *w)
+/* With a request line, lines alone are read as any head. */
+bool request_head_parse(const struct request *r, char *text, size_t room, struct http_head *h)
 {
-    struct http_head h;
-    if (!r->head_raw)
-        head_write(w, r->head, r->head_len);
-    else if (http_parse_request(r->head, r->head_len, &h) == HTTP_OK)
-        write_fields(w, &h, r->open);
-    else
-        w->bad = true; /* it was good before */
+    if (r->head_raw)
+        return http_parse_request(r->head, r->head_len, h) == HTTP_OK;
+    struct head_writer w = {text, 0, room, false};
+    head_text(&w, "GET / HTTP/1.1\r\nHost: x\r\n");
+    head_write(&w, r->head, r->head_len);
+    head_text(&w, "\r\n");
+    return !w.bad && http_parse_request(text, w.len, h) == HTTP_OK;
 }
 
-/* A request that went through a node of ours, but is not from one that knows the cluster's key. */
-static bool is_loop(const struct http_head *h)
+void request_write_fields(const struct request *r, const struct fill *f, struct head_writer *w)
 {
-    static const char product[] = "(" PROXY_PRODUCT ")", agent[] = PROXY_PRODUCT "/";
-    for (unsigned i = 0; i < h->fields; i++) {
-        const struct http_field *f = &h->field[i];
-        if (f->known == HTTP_VIA && memmem(f->value.p, f->value.len, product, sizeof(product) - 1))
-            return true;
-        if (f->known == HTTP_USER_AGENT && f->value.len >= sizeof(agent) - 1 &&
-            memcmp(f->value.p, agent, sizeof(agent) - 1) == 0)
-            return true;
-    }
-    return false;
+    char text[PROXY_REQUEST_HEAD + 64];
+    struct http_head h;
+    if (request_head_parse(r, text, sizeof(text), &h))
+        write_fields(w, &h, r->open, f);
+    else
+        w->bad = true; /* it was good before */
 }
 
 /* What the client says about caching. In open mode anybody may name the origin, which must not be
@@ -364,9 +365,8 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
     if (r->url_len == 0)
         return 400;
     r->peer = take_peer(p, r, h);
-    *why = "this request has been through this network already";
-    if (!r->peer && is_loop(h))
-        return 508;
+    if (!r->peer && loop_suspect(h) && (refused = loop_refuse(p, h, why)))
+        return refused;
     *why = "this URL is on the deny list";
     if (deny_match(p->policy->deny, p->scratch, r->url, r->url_len)) {
         counter_inc(&p->counters.proxy_denied_total);
@@ -381,6 +381,11 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
     r->authorized = route.site && http_known(h, HTTP_AUTHORIZATION);
     r->has_cookie = route.site && http_known(h, HTTP_COOKIE);
     r->verified = r->peer;
+    if (route.site && route.site->tells) {
+        r->tells = route.site->tells & (r->peer ? PROXY_REQUEST_ID : 0xff);
+        forward_take(p, r, h, route.site);
+    }
+    r->looped = h->known[HTTP_CDN_LOOP] && !r->peer;
     return 0;
 }
 
@@ -409,8 +414,9 @@ static void on_request(void *ctx, struct http_conn *c, const struct http_head *h
     if (!r) {
         why = "too many requests in flight; try again";
         counter_inc(&p->counters.proxy_busy_total);
-        access_refused(p, c, h, now.mono_us, false, 503, respond_bytes(why, head_only));
-        respond_conn(p, c, head_only, true, 503, why, now);
+        access_refused(p, c, h, now.mono_us, false, 503, ACCESS_NO_REASON,
+                       respond_bytes(why, head_only));
+        respond_conn(p, c, head_only, true, 503, why, "", now);
         return;
     }
     unsigned status = take_request(p, r, h, &why);
@@ -419,19 +425,21 @@ static void on_request(void *ctx, struct http_conn *c, const struct http_head *h
         status = 503;
     }
     if (status) {
+        enum access_reason reason = status == 508 ? ACCESS_LOOP : ACCESS_NO_REASON;
         counter_inc(&p->counters.proxy_refused_total);
+        counter_add(&p->counters.proxy_loops_total, reason == ACCESS_LOOP);
         bool open = r->open, peer = r->peer;
         r->state = REQUEST_OVER;
         r->conn = NULL;
         request_release(p, r);
-        access_refused(p, c, h, now.mono_us, peer, status, respond_bytes(why, head_only));
-        respond_conn(p, c, head_only, open, status, why, now);
+        access_refused(p, c, h, now.mono_us, peer, status, reason, respond_bytes(why, head_only));
+        respond_conn(p, c, head_only, open, status, why, "", now);
         return;
     }
     if (r->peer)
         counter_inc(&p->counters.proxy_peer_requests_total);
     if (p->access && (!r->peer || p->access & ACCESS_WANT_PEERS)) {
-        access_begin(p, &r->access, c, h, now.mono_us);
+        access_begin(p, &r->access, c, h, r->tells & PROXY_REQUEST_ID ? r->id : "", now.mono_us);
         r->logged = true;
     }
     http_conn_set_request(c, r);
@@ -495,7 +503,7 @@ static void on_refused(void *ctx, struct http_conn *c, const struct http_head *h
 {
     struct proxy *p = ctx;
     p->now = now;
-    access_refused(p, c, h, since_us, false, status, bytes);
+    access_refused(p, c, h, since_us, false, status, ACCESS_NO_REASON, bytes);
 }
 
 struct http_handler proxy_handler(struct proxy *p)

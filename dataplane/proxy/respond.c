@@ -55,7 +55,7 @@ static void write_via(const struct proxy *p, struct head_writer *w)
 }
 
 void respond_conn(struct proxy *p, struct http_conn *c, bool head_only, bool open, unsigned status,
-                  const char *text, struct now now)
+                  const char *text, const char *lines, struct now now)
 {
     char head[1024], date[30];
     struct head_writer w = {head, 0, sizeof(head), false};
@@ -70,7 +70,7 @@ void respond_conn(struct proxy *p, struct http_conn *c, bool head_only, bool ope
     if (status == 503)
         head_printf(&w, "Retry-After: 1\r\n");
     write_via(p, &w);
-    head_printf(&w, "Cache-Status: coral; detail=proxy\r\nCache-Control: no-store\r\n");
+    head_printf(&w, "Cache-Status: coral; detail=proxy\r\nCache-Control: no-store\r\n%s", lines);
     write_framing(&w, c, (int64_t)n);
     http_conn_set_request(c, NULL);
     if (w.bad || !http_respond_head(c, head, w.len, head_only ? 0 : (int64_t)n) ||
@@ -95,6 +95,7 @@ void respond_status(struct proxy *p, struct request *r, unsigned status, const c
 {
     struct http_conn *c = r->conn;
     bool head_only = r->head_only, open = r->open;
+    char lines[64] = "";
     if (!c)
         return;
     if (r->head_sent) { /* there is no second one */
@@ -114,8 +115,10 @@ void respond_status(struct proxy *p, struct request *r, unsigned status, const c
     r->made = r->whole = true;
     r->status = (uint16_t)status;
     r->body_out = respond_bytes(text, head_only);
+    if (r->tells & PROXY_REQUEST_ID && !r->peer)
+        snprintf(lines, sizeof(lines), "X-Request-ID: %s\r\n", r->id);
     request_over(p, r);
-    respond_conn(p, c, head_only, open, status, text, now);
+    respond_conn(p, c, head_only, open, status, text, lines, now);
 }
 
 /* If-None-Match (RFC 9110 13.1.2, weak comparison) and If-Modified-Since (13.1.3). */
@@ -184,18 +187,27 @@ static void write_304_fields(struct head_writer *w, const char *head, size_t len
                 head_write(w, line.p, line.len);
 }
 
-/* Tags are for those who purge: other nodes of ours, not clients. A Content-Range that came with
- * the whole means nothing, and goes with no part of it. */
-static void write_stored(struct head_writer *w, const char *head, size_t len, bool peer, bool part)
+/* A Content-Range that came with the whole means nothing, and goes with no part of it; an ID is of
+ * the request that was then. */
+static void write_some(struct head_writer *w, const char *head, size_t len, bool part, bool id)
 {
-    size_t at = peer ? 0 : cache_tag_lines(head, len);
     struct http_text name, line;
-    if (!part)
-        head_write(w, head + at, len - at);
+    for (size_t at = 0; head_line(head, len, &at, &name, &line);)
+        if (!(part && text_equals(name, "Content-Range")) &&
+            !(id && text_equals(name, "X-Request-ID")))
+            head_write(w, line.p, line.len);
+}
+
+/* Tags are for those who purge: other nodes of ours, not clients. */
+static inline void write_stored(struct head_writer *w, const struct request *r, const char *head,
+                                size_t len, bool part)
+{
+    size_t at = r->peer ? 0 : cache_tag_lines(head, len);
+    bool id = r->tells & PROXY_REQUEST_ID && !r->peer;
+    if (part || id)
+        write_some(w, head + at, len - at, part, id);
     else
-        while (head_line(head, len, &at, &name, &line))
-            if (!text_equals(name, "Content-Range"))
-                head_write(w, line.p, line.len);
+        head_write(w, head + at, len - at);
 }
 
 static const char *const forward_text[] = {
@@ -211,6 +223,11 @@ static const char *status_detail(const struct request *r)
     if (r->source != SOURCE_NONE)
         return "stale-if-error";
     return r->why == CACHE_WHY_STALE_REVALIDATE ? "stale-while-revalidate" : "max-stale";
+}
+
+static const char *status_word(const struct request *r)
+{
+    return r->source != SOURCE_NONE ? forward_text[r->forward] : r->stale ? "stale" : "hit";
 }
 
 /* RFC 9211, as far as the head's object is concerned: the caches in order, the origin's side
@@ -316,7 +333,7 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
     if (status == 304)
         write_304_fields(&w, head, len);
     else if (status != 416)
-        write_stored(&w, head, len, r->peer, part || status == 206);
+        write_stored(&w, r, head, len, part || status == 206);
     if (status == 206)
         head_printf(&w, "Content-Range: bytes %llu-%llu/%lld\r\n", (unsigned long long)first,
                     (unsigned long long)last, (long long)length);
@@ -326,6 +343,8 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
         head_number(&w, "Age: ", cache_age(o, now), "\r\n");
     write_via(p, &w);
     write_cache_status(&w, r, o, now);
+    if (r->tells && !r->peer)
+        forward_answer(&w, r, status_word(r), r->source == SOURCE_NONE ? NULL : r->o.spent_us, now);
     if (r->peer)
         write_peer(p, &w, r, length, status, head, len);
 
@@ -356,17 +375,19 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
 }
 
 bool respond_pass_head(struct proxy *p, struct request *r, const struct pass_head *ph,
-                       const char *lines, size_t len)
+                       const char *lines, size_t len, struct now now)
 {
     char out[PROXY_HEAD_ROOM + 2048];
     struct head_writer w = {out, 0, sizeof(out), false};
     bool none = r->head_only || ph->status == 304 || ph->status == 204;
 
     head_printf(&w, "HTTP/1.1 %u %s\r\n", ph->status, http_reason(ph->status));
-    write_stored(&w, lines, len, false, false);
+    write_stored(&w, r, lines, len, false);
     write_via(p, &w);
     head_printf(&w, "Cache-Status: coral; fwd=%s; stored=?0; detail=pass\r\n",
                 forward_text[r->forward]);
+    if (r->tells)
+        forward_answer(&w, r, forward_text[r->forward], ph->spent_us, now);
     if (ph->status == 304 || ph->status == 204)
         head_printf(&w, http_conn_keeps_alive(r->conn) ? "\r\n" : "Connection: close\r\n\r\n");
     else

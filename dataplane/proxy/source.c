@@ -132,6 +132,7 @@ static bool on_head(void *user, struct http_exchange *x, const struct http_head 
     }
     f->proxy->now = now;
     f->progress_us = now.mono_us;
+    forward_phase(f, SOURCE_NONE, now);
     f->x = NULL; /* while we are inside it, it is not ours to abort: `false` does that */
     if (f->kind == SOURCE_PEER)
         ok = peer_head(f, h, now) && fill_head(f, h, now);

@@ -135,6 +135,7 @@ void index_get(struct fill *f, struct now now)
     struct proxy *p = f->proxy;
     f->state = FILL_GET;
     f->kind = SOURCE_INDEX;
+    forward_phase(f, SOURCE_INDEX, now);
     alarm_set(p, &f->alarm, now.mono_us + PROXY_INDEX_US);
     uint64_t ticket = dht_get(p->parts.asker, &f->key, DHT_ALL_LEVELS, on_get, f, now);
     if (ticket) /* else it is over, and the fill further on */
@@ -209,6 +210,7 @@ bool index_get_again(struct fill *f, struct now now)
     f->again = true;
     f->state = FILL_AGAIN;
     f->kind = SOURCE_INDEX;
+    forward_phase(f, SOURCE_INDEX, now);
     counter_inc(&p->counters.proxy_index_again_total);
     alarm_set(p, &f->alarm, now.mono_us + PROXY_INDEX_US);
     uint64_t ticket =
@@ -273,6 +275,7 @@ void index_put(struct fill *f, struct now now)
         f->put_us = now.mono_us;
     f->kind = SOURCE_INDEX;
     f->state = FILL_PUT;
+    forward_phase(f, SOURCE_INDEX, now);
     alarm_set(p, &f->renew, now.mono_us + (uint64_t)ttl * 500);
     if (!wait) {
         dht_put(p->parts.asker, &f->key, DHT_ALL_LEVELS, ttl, on_renewed, NULL, now);

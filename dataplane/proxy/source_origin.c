@@ -64,7 +64,7 @@ static void write_conditions(const struct fill *f, struct head_writer *w)
 static bool origin_send(struct fill *f, struct now now)
 {
     struct proxy *p = f->proxy;
-    char head[HTTP_URL_MAX + PROXY_REQUEST_HEAD + CACHE_HEAD_MAX];
+    char head[HTTP_URL_MAX + PROXY_REQUEST_HEAD + PROXY_FORWARD + CACHE_HEAD_MAX];
     struct head_writer w = {head, 0, sizeof(head), false};
     struct url_parts url;
     const struct request *r = f->pass ? f->streaming : NULL;
@@ -81,11 +81,12 @@ static bool origin_send(struct fill *f, struct now now)
                 "User-Agent: " PROXY_PRODUCT "/" CORAL_VERSION "\r\n"
                 "Via: 1.1 %s (" PROXY_PRODUCT ")\r\n",
                 p->config.node_name);
+    head_write(&w, f->forward, f->forward_len);
     if (r && r->resumed) {
         head_printf(&w, "Range: %.*s\r\nIf-Range: %.*s\r\n", r->range_len, r->range,
                     r->if_range_len, r->if_range);
     } else if (r) {
-        request_write_fields(r, &w);
+        request_write_fields(r, f, &w);
     } else {
         vary_write_fields(f, &w);
         vary_write_others(f, &w);
@@ -266,6 +267,7 @@ void origin_start(struct fill *f, struct now now)
         return;
     }
     f->kind = SOURCE_ORIGIN;
+    forward_phase(f, SOURCE_ORIGIN, now);
     for (;;) {
         if (ask_addresses(f, site, now))
             return;

@@ -31,6 +31,7 @@ bool peer_start(struct fill *f, struct candidate *c, struct now now)
     struct head_writer w = {head, 0, sizeof(head), false};
     struct head_writer rw = {range, 0, sizeof(range), false};
     struct url_parts url;
+    const struct http_text id = head_field(f->forward, f->forward_len, "X-Request-ID");
 
     url_split(f->url, f->url_len, &url);
     bool ranged = slice_write_range(f, &rw);
@@ -47,6 +48,8 @@ bool peer_start(struct fill *f, struct candidate *c, struct now now)
                 "Via: 1.1 %s (" PROXY_PRODUCT ")\r\n",
                 p->config.node_name);
     head_write(&w, line, peer_field_write(&field, line, sizeof(line)));
+    if (f->tells & PROXY_REQUEST_ID)
+        head_printf(&w, "X-Request-ID: %.*s\r\n", (int)id.len, id.p);
     vary_write_fields(f, &w);
     if (ranged)
         head_printf(&w, "Range: %.*s\r\n", (int)rw.len, range);
@@ -57,6 +60,7 @@ bool peer_start(struct fill *f, struct candidate *c, struct now now)
     counter_inc(&p->counters.proxy_peer_asks_total);
     f->kind = SOURCE_PEER;
     f->state = FILL_HEAD;
+    forward_phase(f, SOURCE_PEER, now);
     f->source = c->http;
     f->source_node = c->node;
     f->request_s = now.wall_s;

@@ -28,24 +28,12 @@ static const char accept_encoding[] = "accept-encoding";
 
 /* --- what requests and fills say -------------------------------------------------------------- */
 
-/* What is kept of a long head are the lines alone: with a request line they are read as any. */
-static bool parse_kept(const struct request *r, char *text, size_t room, struct http_head *h)
-{
-    if (r->head_raw)
-        return http_parse_request(r->head, r->head_len, h) == HTTP_OK;
-    struct head_writer w = {text, 0, room, false};
-    head_text(&w, "GET / HTTP/1.1\r\nHost: x\r\n");
-    head_write(&w, r->head, r->head_len);
-    head_text(&w, "\r\n");
-    return !w.bad && http_parse_request(text, w.len, h) == HTTP_OK;
-}
-
 bool vary_is_secret(const struct request *r)
 {
     char text[PROXY_REQUEST_HEAD + 64];
     struct http_head h;
     return !r->open && !r->peer &&
-           (!parse_kept(r, text, sizeof(text), &h) || request_is_secret(&h));
+           (!request_head_parse(r, text, sizeof(text), &h) || request_is_secret(&h));
 }
 
 static bool name_is_coding(const struct cache_name *name)
@@ -87,7 +75,7 @@ static bool request_values(const struct request *r, const struct cache_vary *v, 
         slice_write_value(out, r->slice);
         return !out->bad;
     }
-    if (!parse_kept(r, text, sizeof(text), &h))
+    if (!request_head_parse(r, text, sizeof(text), &h))
         return false;
     for (size_t at = 0; cache_vary_next(v, &at, &name);) {
         struct writer w = writer_of(lines, sizeof(lines));
@@ -140,7 +128,7 @@ static void keep_others(struct fill *f, const struct request *r)
     char text[PROXY_REQUEST_HEAD + 64];
     struct http_head h;
     struct head_writer w = {f->fields, 0, sizeof(f->fields), false};
-    if (r->open || !parse_kept(r, text, sizeof(text), &h))
+    if (r->open || !request_head_parse(r, text, sizeof(text), &h))
         return;
     for (unsigned i = 0; i < h.fields; i++)
         if (request_field_shared(&h, &h.field[i]) &&
@@ -153,7 +141,7 @@ void vary_write_others(const struct fill *f, struct head_writer *w)
 {
     struct http_text name, line;
     for (size_t at = 0; head_line(f->fields, f->fields_len, &at, &name, &line);)
-        if (!is_named(&f->vary, name))
+        if (!is_named(&f->vary, name) && !forward_makes(f, name))
             head_write(w, line.p, line.len);
 }
 
@@ -223,7 +211,7 @@ void vary_write_fields(const struct fill *f, struct head_writer *w)
         return;
     while (cache_vary_next(&f->vary, &at, &name) &&
            cache_value_next(f->url + f->url_len, f->values_len, &i, &value))
-        if (value.present)
+        if (value.present && !forward_makes(f, (struct http_text){name.p, (uint32_t)name.len}))
             head_printf(w, "%.*s: %.*s\r\n", (int)name.len, name.p, (int)value.len, value.p);
 }
 

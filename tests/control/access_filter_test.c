@@ -40,6 +40,17 @@ Test(access_filter, each)
     cr_expect(!matches(ACCESS_FILTER_SLOWER, "1ms", &a));
     cr_expect(matches(ACCESS_FILTER_SERVED, "hit", &a));
     cr_expect(!matches(ACCESS_FILTER_SERVED, "origin", &a));
+    cr_expect(!matches(ACCESS_FILTER_ID, "00112233445566778899aabbccddeeff", &a));
+}
+
+Test(access_filter, by_id)
+{
+    static const char *const text[ACCESS_TEXTS] = {"GET", "h", "/",
+                                                   "",    "",  "00112233445566778899aabbccddeeff"};
+    static const size_t len[ACCESS_TEXTS] = {3, 1, 1, 0, 0, 32};
+    struct access_record a = access_hand_n(text, len);
+    cr_expect(matches(ACCESS_FILTER_ID, text[ACCESS_ID], &a));
+    cr_expect(!matches(ACCESS_FILTER_ID, "00112233445566778899aabbccddeefe", &a));
 }
 
 Test(access_filter, targets_that_are_no_path)
@@ -68,6 +79,8 @@ Test(access_filter, words_that_are_none_are_told_why)
         {ACCESS_FILTER_STATUS, "2000", "is no status"},
         {ACCESS_FILTER_STATUS, "2a0", "is no status"},
         {ACCESS_FILTER_STATUS, "-20", "is no status"},
+        {ACCESS_FILTER_ID, "0011", "is no ID"},
+        {ACCESS_FILTER_ID, "00112233445566778899AABBCCDDEEFF", "is no ID"},
         {ACCESS_FILTER_CLIENT, "", "is no client"},
         {ACCESS_FILTER_CLIENT, "here", "is no client"},
         {ACCESS_FILTER_CLIENT, "192.0.2.0/33", "is no client"},

@@ -65,6 +65,15 @@ Test(access_format, marks)
     cr_expect(strstr(line, ",\"peer\":true,\"left\":true,\"broken\":true,\"cut\":true}\n"));
 }
 
+Test(access_format, an_id_if_there_is_one)
+{
+    static const char *const text[ACCESS_TEXTS] = {"GET", "h", "/", "", "", "0123"};
+    static const size_t len[ACCESS_TEXTS] = {3, 1, 1, 0, 0, 4};
+    struct access_record a = access_hand_n(text, len);
+    cr_expect(strstr(write_line(ACCESS_JSON, &a), ",\"worker\":0,\"request_id\":\"0123\"}\n"));
+    cr_expect(strstr(write_line(ACCESS_COMBINED, &a), "\"GET / HTTP/1.1\" 200 1024 \"-\" \"-\"\n"));
+}
+
 Test(access_format, time_goes_on)
 {
     struct access_record a = access_hand("GET", "h", "/", "", "");
@@ -85,7 +94,7 @@ Test(access_format, no_byte_forges_a_line)
     for (unsigned which = 0; which < ACCESS_TEXTS; which++)
         for (unsigned c = 0; c < 256; c++) {
             const char one[2] = {(char)c, '"'};
-            const char *text[ACCESS_TEXTS] = {"", "", "", "", ""};
+            const char *text[ACCESS_TEXTS] = {"", "", "", "", "", ""};
             size_t len[ACCESS_TEXTS] = {0};
             text[which] = one;
             len[which] = 2;
@@ -125,11 +134,11 @@ Test(access_format, the_longest_line_has_room)
 {
     static char all[ACCESS_TEXT_MAX];
     memset(all, 0x01, sizeof(all));
-    const char *const text[ACCESS_TEXTS] = {all, all, all, all, all};
-    const size_t len[ACCESS_TEXTS] = {ACCESS_METHOD_MAX, ACCESS_HOST_MAX, ACCESS_TARGET_MAX,
-                                      ACCESS_REFERER_MAX, ACCESS_AGENT_MAX};
+    const char *const text[ACCESS_TEXTS] = {all, all, all, all, all, all};
+    const size_t len[ACCESS_TEXTS] = {ACCESS_METHOD_MAX,  ACCESS_HOST_MAX,  ACCESS_TARGET_MAX,
+                                      ACCESS_REFERER_MAX, ACCESS_AGENT_MAX, ACCESS_ID_MAX};
     struct access_record a = access_hand_n(text, len);
-    a.cut = 0x1f;
+    a.cut = 0x3f;
     a.flags = 7;
     a.bytes = a.duration_us = UINT64_MAX;
     a.status = UINT16_MAX;

@@ -32,7 +32,7 @@ static inline struct access_record access_hand(const char *method, const char *h
                                                const char *target, const char *referer,
                                                const char *agent)
 {
-    const char *const text[ACCESS_TEXTS] = {method, host, target, referer, agent};
+    const char *const text[ACCESS_TEXTS] = {method, host, target, referer, agent, ""};
     size_t len[ACCESS_TEXTS];
     for (unsigned i = 0; i < ACCESS_TEXTS; i++)
         len[i] = strlen(text[i]);

@@ -343,6 +343,22 @@ Test(config_mistakes, media_types)
         "      |                                           ^~~~\n");
 }
 
+Test(config_mistakes, what_origins_are_told)
+{
+    golden_bad(
+        GOLDEN_PORT "sites:\n"
+                    "  a.test: {origin: [192.0.2.1], client_address: x-forwarded}\n"
+                    "  b.test: {origin: [192.0.2.1], trusted_proxies: [10.0.0.0/8]}\n",
+        "corald.yaml:3:49: sites.a.test.client_address: \"x-forwarded\" is not a field for the "
+        "client's address; did you mean \"x-forwarded-for\"?\n"
+        "    3 |   a.test: {origin: [192.0.2.1], client_address: x-forwarded}\n"
+        "      |                                                 ^~~~~~~~~~~\n"
+        "corald.yaml:4:3: sites.b.test.trusted_proxies: nobody is told what they say; choose "
+        "\"client_address: x-forwarded-for\" or forwarded, or leave it out\n"
+        "    4 |   b.test: {origin: [192.0.2.1], trusted_proxies: [10.0.0.0/8]}\n"
+        "      |   ^~~~~~\n");
+}
+
 Test(config_mistakes, open_mode_needs_zone_and_resolver)
 {
     golden_bad("open: {enabled: true}\n" GOLDEN_PORT,

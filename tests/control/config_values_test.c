@@ -77,7 +77,8 @@ Test(config_values, ten_lines_are_enough)
         "  www.example.com: {origin: [\"in.example.com:8080\", 10.0.0.1, \"[::1]:81\"], "
         "ttl_override: 12h, allow: 10.0.0.0/8}\n"
         "  A.example.com: {origin: in.example.com, ttl_override: none, compress: [Text/*, "
-        "application/*+json]}\n"
+        "application/*+json], client_address: x-forwarded-for, trusted_proxies: [0.0.0.0/0, "
+        "\"::/0\"], request_id: true, cache_status_key: true}\n"
         "resolver: [192.0.2.53, \"[2001:db8::53]:5353\"]\n"
         "tcp: {congestion_control: reno}\n"
         "drain_timeout: 500ms\n",
@@ -97,7 +98,12 @@ Test(config_values, ten_lines_are_enough)
     cr_expect(c.site[0].compress.n == 2 && c.site[1].compress.n == 0);
     cr_expect_str_eq(c.site[0].compress.item[0], "text/*");
     cr_expect_str_eq(c.site[0].compress.item[1], "application/*+json");
-    const struct config_site *s = &c.site[1];
+    const struct config_site *s = &c.site[0];
+    cr_expect_eq(s->client_address, (unsigned)CONFIG_ADDRESS_X_FORWARDED_FOR);
+    cr_expect(s->trusted_proxies.n == 2 && s->trusted_proxies.item[1].bits == 0);
+    cr_expect(s->request_id && !s->server_timing && s->cache_status_key);
+    s = &c.site[1];
+    cr_expect(s->client_address == CONFIG_ADDRESS_NONE && !s->trusted_proxies.n && !s->request_id);
     cr_expect_eq(s->ttl_override_s, 12 * 3600);
     cr_expect_eq(s->origin.n, 3u);
     cr_expect_str_eq(s->origin.item[0].host, "in.example.com");

@@ -16,7 +16,8 @@
     "resolver: 192.0.2.53\n"                                                                       \
     "sites:\n"                                                                                     \
     "  b.test: {origin: [\"o.test:81\", 10.9.0.2], allow: [10.9.1.0/24]}\n"                        \
-    "  a.test: {origin: [10.9.0.1], ttl_override: 90s, compress: text/*}\n"
+    "  a.test: {origin: [10.9.0.1], ttl_override: 90s, compress: text/*,\n"                        \
+    "    client_address: forwarded, trusted_proxies: 10.0.0.0/8, server_timing: true}\n"
 
 static struct addr ip(const char *text)
 {
@@ -164,6 +165,9 @@ Test(view, the_policy_is_the_configuration)
     cr_expect(!b->allow_special && b->ttl_override_s == -1 && b->origins == 2);
     cr_expect(a->compress == 1 && strcmp(a->compress_type[0], "text/*") == 0 && !b->compress);
     cr_expect(b->origin[0].port == 81 && !b->origin[0].is_address);
+    cr_expect(a->tells == (PROXY_FORWARDED | PROXY_SERVER_TIMING) && a->trusted == 1 &&
+              a->trusted_prefix[0].bits == 8);
+    cr_expect(b->tells == 0 && b->trusted == 0);
     /* what it lists, and the one address that it names */
     cr_expect(b->allow == 2 && b->allow_prefix[0].bits == 24 && b->allow_prefix[1].bits == 32);
     view_policy_free(p);

@@ -198,7 +198,8 @@ class Lab:
 user root; # reads and writes in the lab's own folder only
 events {{ worker_connections 512; }}
 http {{
-  log_format lab '$msec $remote_addr "$request_method $request_uri" $status $body_bytes_sent "$http_range" "$http_via"';
+  log_format lab '$msec $remote_addr "$request_method $request_uri" $status $body_bytes_sent "$http_range" "$http_via" '
+    '"$http_cdn_loop" "$http_x_forwarded_for" "$http_x_request_id"';
   access_log {base}/access.log lab;
   client_body_temp_path {base}/t1; proxy_temp_path {base}/t2; fastcgi_temp_path {base}/t3;
   uwsgi_temp_path {base}/t4; scgi_temp_path {base}/t5;
@@ -266,7 +267,7 @@ zone:
                     method, path = part[1].split(" ", 1)
                     out.append({"t": float(msec), "from": addr, "method": method, "path": path,
                                 "status": int(status), "bytes": int(sent), "range": part[3],
-                                "via": part[5]})
+                                "via": part[5], "loop": part[7], "for": part[9], "id": part[11]})
         except FileNotFoundError:
             pass
         return out

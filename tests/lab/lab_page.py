@@ -1,7 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """curl gets pages through nodes: with one worker and with two on a one-queue port, over AF_XDP and
 AF_PACKET, over both families; ranges, HEAD, the kernel's own idea of a connection's end."""
-from story import HOST, Lab, run, tell
+import json
+import os
+import re
+import time
+
+from story import HOST, SITE, ZONE, Lab, run, tell
+
+
+TELLS = ('{origin: ["origin.site.test:80"], allow: [10.9.0.0/24, "fd00:9::/64"], compress: text/html, '
+         'client_address: x-forwarded-for, request_id: true, server_timing: true, cache_status_key: true}')
 
 
 def fetch_all(s, node, files):
@@ -45,7 +54,7 @@ def seeks(s, film):
     for node in (1, 2, 3):
         status, body, _ = s.curl("c1", node, "/film", "-r", "5000000-6500000")
         s.expect(status == 206 and body == part, f"n{node} a seek: {status}, {len(body)} bytes")
-    asked = [x["range"] for x in s.lab.origin_log() if x["path"] == "/film"]
+    asked = sorted(x["range"] for x in s.lab.origin_log() if x["path"] == "/film")
     s.expect(asked == [f"bytes={i << 20}-{((i + 1) << 20) - 1}" for i in (4, 5, 6)],
              f"three slices in all: {asked}")
     status, body, _ = s.curl("c1", 1, "/film")
@@ -73,6 +82,37 @@ def compressed(s, page):
              f"{asked} origin requests for two variants; {sizes} bytes of {len(page)}")
 
 
+def told(s):
+    """What a site has origins and clients told; through two nodes it is one story, by one ID."""
+    ctl = os.path.join(s.lab.build, "tools", "coralctl")
+    heads = []
+    for node in (1, 2, 2):
+        run(ctl, "-n", s.lab.node_name(node), "log", "--no-wait")  # for some seconds it is noted then
+        time.sleep(0.3)
+        s.curl("c1", node, "/told", "-D", f"{s.lab.folder}/head", "-H", "X-Forwarded-For: 1.2.3.4",
+               "-H", "X-Request-ID: mine", "-H", "CDN-Loop: other.test; a=b")
+        with open(f"{s.lab.folder}/head") as f:
+            heads.append(dict(x.strip().lower().split(": ", 1) for x in f if ": " in x))
+    ids = [x.get("x-request-id", "") for x in heads]
+    asked = [x for x in s.lab.origin_log() if x["path"] == "/told"]
+    s.expect(len(asked) == 1 and asked[0]["for"] == "10.1.0.101" and asked[0]["id"] == ids[0] and
+             asked[0]["loop"] == f"other.test; a=b, {ZONE}", f"the origin is told: {asked}")
+    s.expect(len(set(ids)) == 3 and all(re.fullmatch("[0-9a-f]{32}", x) for x in ids), f"IDs: {ids}")
+    timing = [x.get("server-timing", "") for x in heads]
+    s.expect("origin;dur=" in timing[0] and "peer;dur=" in timing[1] and
+             re.fullmatch(r"cache;desc=hit;dur=\d+\.\d{3}", timing[2]), f"timings: {timing}")
+    s.expect(all(f'; key="http://{SITE}/told"' in x["cache-status"] for x in heads), "keys")
+    for node, which in ((1, 0), (2, 1), (2, 2)):
+        noted = lambda: [json.loads(x) for x in run(
+            ctl, "-n", s.lab.node_name(node), "--json", "log", "--no-wait", "--id",
+            ids[which]).stdout.splitlines()]
+        s.lab.wait(noted, 5, f"n{node} has not noted {ids[which]}")
+        s.expect([(x["target"], x["request_id"]) for x in noted()] == [("/told", ids[which])],
+                 f"n{node} has noted it: {noted()}")
+    status, _, _ = s.curl("c1", 1, "/told", "-H", f"CDN-Loop: other.test, {ZONE}")
+    s.expect(status == 508 and counter(s, 1, "proxy_loops_total") == 1, f"a loop: {status}")
+
+
 def story(s):
     lab = s.lab
     files = {"/1k": s.rng.randbytes(1024), "/100k": s.rng.randbytes(100 << 10),
@@ -80,10 +120,10 @@ def story(s):
     page = b"<p>the same words again and again</p>" * 3000
     lab.router()
     film = s.rng.randbytes(8 << 20)
-    lab.origin({**files, "/page.html": page, "/film": film})
+    lab.origin({**files, "/page.html": page, "/film": film, "/told": b"a story"})
     lab.client(1, 1)
-    lab.node(1, workers=1)
-    lab.node(2, workers=2)
+    lab.node(1, workers=1, sites=TELLS)
+    lab.node(2, workers=2, sites=TELLS)
     lab.driver = "af_packet"
     lab.node(3, workers=2)
     lab.node_wait((1, 2, 3), members=2)
@@ -125,6 +165,7 @@ def story(s):
     purge_all(s, files)
     compressed(s, page)
     seeks(s, film)
+    told(s)
     lab.nodes[1].terminate()
     s.expect(lab.nodes[1].wait(15) == 0, f"SIGTERM: status {lab.nodes[1].returncode}")
 

@@ -50,7 +50,8 @@ static const struct stream_events client_events = {on_nothing, on_received, on_n
 void client_send(struct world *w, struct client *c, unsigned node, unsigned worker,
                  const char *request)
 {
-    struct endpoint from = {addr_v4(0x0a640001), 50000}, to = {w->node[node].self.v4, 80};
+    struct endpoint from = {addr_is_zero(&w->client) ? addr_v4(0x0a640001) : w->client, 50000},
+                    to = {w->node[node].self.v4, 80};
     memset(c, 0, sizeof(*c));
     c->world = w;
     c->to_head = strncmp(request, "HEAD", 4) == 0;

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What an origin is told of the request that a fill is for, and a client of its response, where the
+ * site wants it.
+ *
+ * To origins: field lines made here, in place of what the client says in fields of these names.
+ * They are made when the fill begins, of its first request, and go with every question of the fill
+ * to an origin: they are in no key, no variant is selected by them, and what an origin says to vary
+ * by one of them is for one request alone.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "dataplane/proxy/proxy_internal.h"
+
+static const char for_field[] = "X-Forwarded-For", forwarded_field[] = "Forwarded";
+
+/* --- to origins ----------------------------------------------------------- */
+
+static bool is_address_field(struct http_text name)
+{
+    return text_equals(name, for_field) || text_equals(name, forwarded_field);
+}
+
+bool forward_makes(const struct fill *f, struct http_text field)
+{
+    struct http_text name, line;
+    for (size_t at = 0; head_line(f->forward, f->forward_len, &at, &name, &line);)
+        if (name.len == field.len && strncasecmp(name.p, field.p, name.len) == 0)
+            return true;
+    return f->tells & PROXY_ADDRESS && is_address_field(field); /* nor the other of the two */
+}
+
+/* What a proxy that the site trusts says, before ours. What is too long is left out. */
+static void write_before(struct head_writer *w, const struct http_head *h, const char *name)
+{
+    size_t len = 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (unsigned i = 0; i < h->fields && (pass == 0 || len <= FORWARD_BEFORE); i++) {
+            const struct http_field *f = &h->field[i];
+            if (f->value.len == 0 || !text_equals(f->name, name))
+                continue;
+            if (pass == 0) {
+                len += f->value.len + 2;
+                continue;
+            }
+            head_write(w, f->value.p, f->value.len);
+            head_text(w, ", ");
+        }
+}
+
+static void write_address(struct head_writer *w, const struct request *r, const struct http_head *h)
+{
+    char text[ADDR_TEXT];
+    bool forwarded = r->tells & PROXY_FORWARDED, v4 = addr_is_v4(&r->client);
+    const char *name = forwarded ? forwarded_field : for_field;
+    head_text(w, name);
+    head_text(w, ": ");
+    if (r->trusted && h)
+        write_before(w, h, name);
+    addr_text(&r->client, text);
+    if (!forwarded)
+        head_printf(w, "%s\r\n", text);
+    else /* RFC 7239 6: an IPv6 address has brackets, and so the value quotation marks */
+        head_printf(w, v4 ? "for=%s\r\n" : "for=\"[%s]\"\r\n", text);
+}
+
+void forward_begin(struct fill *f, const struct request *r)
+{
+    char text[PROXY_REQUEST_HEAD + 64];
+    struct http_head head, *h = NULL;
+    struct head_writer w = {f->forward, 0, sizeof(f->forward), false};
+    if ((r->looped || r->trusted) && request_head_parse(r, text, sizeof(text), &head))
+        h = &head;
+    f->looped = r->looped;
+    f->tells = r->tells;
+    loop_write(f->proxy, h, &w);
+    if (r->tells & PROXY_ADDRESS)
+        write_address(&w, r, h);
+    if (r->tells & PROXY_REQUEST_ID)
+        head_printf(&w, "X-Request-ID: %s\r\n", r->id);
+    f->forward_len = (uint16_t)(w.bad ? 0 : w.len);
+}
+
+void forward_said(struct fill *f)
+{
+    struct cache_name name;
+    for (size_t at = 0; cache_vary_next(&f->said, &at, &name);)
+        if (forward_makes(f, (struct http_text){name.p, (uint32_t)name.len}))
+            f->said.any = true;
+}
+
+bool forward_doubtful(const struct fill *f, unsigned status)
+{
+    if (f->kind != SOURCE_ORIGIN || status < 400 || status == 404 || status == 410)
+        return false;
+    return f->looped || (f->tells & PROXY_ADDRESS && (status < 500 || status == 503));
+}
+
+/* --- of a request --------------------------------------------------------- */
+
+static bool is_trusted(const struct proxy_site *site, const struct addr *a)
+{
+    for (unsigned i = 0; i < site->trusted; i++)
+        if (addr_in_prefix(a, &site->trusted_prefix[i].net, site->trusted_prefix[i].bits))
+            return true;
+    return false;
+}
+
+/* A node of ours gives the ID of the request that it asks for. */
+static bool take_id(struct request *r, const struct http_head *h)
+{
+    for (unsigned i = 0; i < h->fields; i++) {
+        const struct http_text v = h->field[i].value;
+        if (!text_equals(h->field[i].name, "X-Request-ID") || v.len != PROXY_ID)
+            continue;
+        memcpy(r->id, v.p, PROXY_ID);
+        r->id[PROXY_ID] = '\0';
+        return strspn(r->id, "0123456789abcdef") == PROXY_ID;
+    }
+    return false;
+}
+
+void forward_take(struct proxy *p, struct request *r, const struct http_head *h,
+                  const struct proxy_site *site)
+{
+    static const char digit[] = "0123456789abcdef";
+    uint8_t random[PROXY_ID / 2];
+    r->client = http_conn_peer(r->conn)->ip;
+    r->trusted = r->tells & PROXY_ADDRESS && is_trusted(site, &r->client);
+    if (!(r->tells & PROXY_REQUEST_ID) || (r->peer && take_id(r, h)))
+        return;
+    rng_bytes(&p->rng, random, sizeof(random));
+    for (unsigned i = 0; i < sizeof(random); i++) {
+        r->id[2 * i] = digit[random[i] >> 4];
+        r->id[2 * i + 1] = digit[random[i] & 15];
+    }
+    r->id[PROXY_ID] = '\0';
+}
+
+/* --- to clients ----------------------------------------------------------- */
+
+void forward_phase(struct fill *f, enum source_kind phase, struct now now)
+{
+    f->spent_us[f->phase] += (uint32_t)(now.mono_us - f->phase_us);
+    f->phase = (uint8_t)phase;
+    f->phase_us = now.mono_us;
+}
+
+/* RFC 9211 2.7, an sf-string (RFC 9651 3.3.3); goes on with the line that was written last. */
+static void write_key(struct head_writer *w, const struct request *r)
+{
+    for (unsigned i = 0; i < r->url_len; i++)
+        if (r->url[i] < 0x20 || r->url[i] > 0x7e) /* it can't be said */
+            return;
+    w->len -= w->bad ? 0 : 2;
+    head_text(w, "; key=\"");
+    for (unsigned i = 0; i < r->url_len; i++) {
+        if (r->url[i] == '"' || r->url[i] == '\\')
+            head_text(w, "\\");
+        head_write(w, &r->url[i], 1);
+    }
+    head_text(w, "\"\r\n");
+}
+
+static void write_time(struct head_writer *w, uint64_t us)
+{
+    head_printf(w, ";dur=%llu.%03u", (unsigned long long)us / 1000, (unsigned)(us % 1000));
+}
+
+/* Milliseconds, of what was waited for by this request itself. */
+static void write_timing(struct head_writer *w, const struct request *r, const char *how,
+                         const uint32_t *spent_us, struct now now)
+{
+    static const char *const name[] = {
+        [SOURCE_INDEX] = "index", [SOURCE_PEER] = "peer", [SOURCE_ORIGIN] = "origin"};
+    head_printf(w, "Server-Timing: cache;desc=%s", how);
+    write_time(w, now.mono_us - r->started_us);
+    for (unsigned i = SOURCE_INDEX; spent_us && i <= SOURCE_ORIGIN; i++)
+        if (spent_us[i]) {
+            head_printf(w, ", %s", name[i]);
+            write_time(w, spent_us[i]);
+        }
+    head_text(w, "\r\n");
+}
+
+void forward_answer(struct head_writer *w, const struct request *r, const char *how,
+                    const uint32_t *spent_us, struct now now)
+{
+    if (r->tells & PROXY_CACHE_KEY)
+        write_key(w, r);
+    if (r->tells & PROXY_SERVER_TIMING)
+        write_timing(w, r, how, spent_us, now);
+    if (r->tells & PROXY_REQUEST_ID)
+        head_printf(w, "X-Request-ID: %s\r\n", r->id);
+}
