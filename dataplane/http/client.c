@@ -288,7 +288,7 @@ static size_t body_step(struct http_exchange *x, const uint8_t *data, size_t len
         struct http_text span;
         enum http_error e = http_chunked_next(&x->chunked, data, len, &used, &span);
         *end = e == HTTP_OK;
-        *bad = e == HTTP_BAD;
+        *bad = e == HTTP_BAD_BODY;
         if (span.len == 0)
             return used;
         n = hand_out(x, (const uint8_t *)span.p, span.len, now);

@@ -326,7 +326,9 @@ void access_begin(const struct proxy *p, struct access_record *a, const struct h
 void access_end(struct proxy *p, struct request *r);
 /* A whole record at once, if one is wanted, of what never was a request. */
 void access_refused(struct proxy *p, const struct http_conn *c, const struct http_head *h,
-                    uint64_t start_us, bool peer, unsigned status, uint64_t bytes);
+                    uint64_t start_us, bool peer, unsigned status, enum access_reason why,
+                    uint64_t bytes);
+enum access_reason access_reason_of(enum http_error e);
 
 /* --- requests for the origin alone (upload.c) ----------------------------- */
 

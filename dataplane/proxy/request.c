@@ -358,6 +358,7 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
     r->head_only = h->method == HTTP_HEAD_METHOD;
     policy_name(p->policy, h->host, &route);
     *why = route.why;
+    r->reason = ACCESS_BAD_HOST;
     if (route.status)
         return route.status;
     unsigned refused = take_method(r, h, route.site != NULL, why);
@@ -366,6 +367,7 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
     struct http_text host = {route.host, (uint32_t)strlen(route.host)};
     r->url_len = (uint16_t)http_url_write(host, route.port, h->path, r->url, sizeof(r->url));
     *why = "the request target is no valid URL";
+    r->reason = ACCESS_BAD_TARGET;
     if (r->url_len == 0)
         return 400;
     r->peer = take_peer(p, r, h);
@@ -378,6 +380,7 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
         return 403;
     }
     *why = "the request's fields are too large";
+    r->reason = ACCESS_LARGE_HEAD;
     if (!take_head(r, h, !route.site))
         return 431;
     take_conditions(r, h);
@@ -386,6 +389,7 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
     r->authorized = route.site && http_known(h, HTTP_AUTHORIZATION);
     r->has_cookie = route.site && http_known(h, HTTP_COOKIE);
     r->verified = r->peer;
+    r->reason = ACCESS_NO_REASON;
     return 0;
 }
 
@@ -414,7 +418,8 @@ static void on_request(void *ctx, struct http_conn *c, const struct http_head *h
     if (!r) {
         why = "too many requests in flight; try again";
         counter_inc(&p->counters.proxy_busy_total);
-        access_refused(p, c, h, now.mono_us, false, 503, respond_bytes(why, head_only));
+        access_refused(p, c, h, now.mono_us, false, 503, ACCESS_NO_REASON,
+                       respond_bytes(why, head_only));
         respond_conn(p, c, head_only, true, 503, why, now);
         return;
     }
@@ -426,10 +431,15 @@ static void on_request(void *ctx, struct http_conn *c, const struct http_head *h
     if (status) {
         counter_inc(&p->counters.proxy_refused_total);
         bool open = r->open, peer = r->peer;
+        /* the other statuses say it themselves */
+        unsigned reason = status == 400 || status == 431 ? r->reason : ACCESS_NO_REASON;
+        if (reason)
+            http_conn_last(c);
         r->state = REQUEST_OVER;
         r->conn = NULL;
         request_release(p, r);
-        access_refused(p, c, h, now.mono_us, peer, status, respond_bytes(why, head_only));
+        access_refused(p, c, h, now.mono_us, peer, status, (enum access_reason)reason,
+                       respond_bytes(why, head_only));
         respond_conn(p, c, head_only, open, status, why, now);
         return;
     }
@@ -467,12 +477,14 @@ static void on_gone(void *ctx, struct http_conn *c, void *request, struct now no
     if (!r)
         return;
     counter_inc(&p->counters.proxy_gone_total);
-    unsigned status = http_conn_refused(c);
-    if (status) { /* not gone, but answered by the server */
+    enum http_error e = http_conn_refused(c);
+    if (e) { /* not gone, but answered by the server */
         r->made = r->whole = true;
-        r->status = (uint16_t)status;
+        r->status = (uint16_t)http_error_status(e);
+        r->reason = (uint8_t)access_reason_of(e);
+        r->body_out = r->head_only ? 0 : sizeof(HTTP_BODY_REFUSED) - 1;
     }
-    r->gone = !status;
+    r->gone = !e;
     r->conn = NULL;
     request_over(p, r);
 }
@@ -496,11 +508,11 @@ static void on_body_end(void *ctx, struct http_conn *c, void *request, struct no
 }
 
 static void on_refused(void *ctx, struct http_conn *c, const struct http_head *h, uint64_t since_us,
-                       unsigned status, size_t bytes, struct now now)
+                       enum http_error why, size_t bytes, struct now now)
 {
     struct proxy *p = ctx;
     p->now = now;
-    access_refused(p, c, h, since_us, false, status, bytes);
+    access_refused(p, c, h, since_us, false, http_error_status(why), access_reason_of(why), bytes);
 }
 
 struct http_handler proxy_handler(struct proxy *p)

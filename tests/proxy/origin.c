@@ -131,7 +131,7 @@ static size_t take_body(struct origin_conn *c, const uint8_t *data, size_t len)
         enum http_error e = http_chunked_next(&c->chunks, data, len, &used, &span);
         if (span.len)
             take_bytes(c, (const uint8_t *)span.p, span.len);
-        c->into->body_wrong += e == HTTP_BAD;
+        c->into->body_wrong += e == HTTP_BAD_BODY;
         whole = e == HTTP_OK;
     } else {
         used = len < c->to_take ? len : (size_t)c->to_take;
