@@ -47,6 +47,7 @@
     X(http_client_idle_timeouts_total, "connections", "Pooled connections closed as idle")         \
     X(http_client_reused_total, "exchanges", "Exchanges on a pooled connection")                   \
     X(http_client_retries_total, "exchanges", "Exchanges moved from a dead pooled connection")     \
+    X(http_client_unasked_total, "connections", "Pooled connections that sent what nobody asked")  \
     X(http_client_idle, "connections", "Idle connections pooled")                                  \
     X(http_client_evicted_total, "connections", "Idle connections closed: pool full")              \
     X(http_client_full_total, "exchanges", "Exchanges refused: no memory for them")                \
