@@ -256,8 +256,11 @@ static enum http_error find_framing(struct http_head *h, bool none)
                  : length     ? HTTP_BODY_LENGTH
                  : h->request ? HTTP_BODY_NONE
                               : HTTP_BODY_CLOSE;
-    /* RFC 9112 9.3 */
-    h->keep_alive = h->framing != HTTP_BODY_CLOSE && !http_list_has(h, HTTP_CONNECTION, "close") &&
+    /* RFC 9112 9.3; and who sends CONNECT may send what is for the tunnel right behind it, which is
+     * no request: without a path */
+    bool connect = h->request && !h->path.p;
+    h->keep_alive = !connect && h->framing != HTTP_BODY_CLOSE &&
+                    !http_list_has(h, HTTP_CONNECTION, "close") &&
                     (h->minor > 0 || http_list_has(h, HTTP_CONNECTION, "keep-alive"));
     return HTTP_OK;
 }

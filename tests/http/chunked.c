@@ -73,7 +73,8 @@ Test(chunked, wrong_ones)
         for (size_t step = 1; step < 9; step += 7) {
             char out[2048];
             size_t used;
-            cr_expect_eq(decode(bad[i], strlen(bad[i]), step, out, &used), HTTP_BAD_BODY, "%s", bad[i]);
+            cr_expect_eq(decode(bad[i], strlen(bad[i]), step, out, &used), HTTP_BAD_BODY, "%s",
+                         bad[i]);
         }
 }
 
