@@ -147,8 +147,7 @@ bool odd_base(unsigned i, struct odd *out)
     return false;
 }
 
-/* --- changes ------------------------------------------------------------------------------------
- */
+/* --- changes ---------------------------------------------------------------------------------- */
 
 static void cut(struct odd *o, size_t at, size_t n)
 {

@@ -19,8 +19,7 @@ static struct now now = {5000000, 784111777};
 static struct fake_stream f[2];
 static unsigned opened;
 
-/* --- requests: what a handler is told, and the client ------------------------------------------
- */
+/* --- requests: what a handler is told, and the client ----------------------------------------- */
 
 static char seen[SEEN];
 static size_t seen_len;
@@ -184,8 +183,7 @@ Test(smuggling, chunks_of_requests)
         }
 }
 
-/* --- responses: what an exchange ends with, and its connection ----------------------------------
- */
+/* --- responses: what an exchange ends with, and its connection -------------------------------- */
 
 static char got[SEEN];
 static size_t got_len;

@@ -464,6 +464,8 @@ const struct vector_chunks vector_chunks[] = {
            "5\r\nhello\n0\r\n\r\n"),
     CHUNKS("bare CR behind the data", "Funky chunks 2025", "hello", "5\r\nhello\r0\r\n\r\n"),
     CHUNKS("two other bytes behind the data", "CVE-2025-43859", "hello", "5\r\nhelloXX0\r\n\r\n"),
+    CHUNKS("another byte for the CR behind the data", "CVE-2025-43859", "hello",
+           "5\r\nhelloX\n0\r\n\r\n"),
     CHUNKS("LF CR behind the data", "HTTP Garbage 2024", "hello", "5\r\nhello\n\r0\r\n\r\n"),
     CHUNKS("an empty line behind the data", "Funky chunks 2025", "hello",
            "5\r\nhello\r\n\r\n0\r\n\r\n"),
