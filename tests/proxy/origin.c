@@ -78,6 +78,8 @@ static void answer(struct origin_conn *c, const struct http_head *h, const char 
     const struct http_field *range = http_known(h, HTTP_RANGE);
     const struct http_field *if_range = http_known(h, HTTP_IF_RANGE);
     c->origin->requests++;
+    if (c->origin->hears)
+        c->origin->hears(text, h->head_len);
     if (!f)
         f = &missing;
     f->requests++;
@@ -255,6 +257,15 @@ static void conn_step(struct origin_conn *c, struct now now)
         return;
     if (c->cut && f->mode == ORIGIN_SILENT)
         return;
+    if (f->raw) {
+        stream_copy(c->s, f->raw, f->raw_len);
+        if (f->raw_end)
+            stream_shut(c->s);
+        c->ended = f->raw_end;
+        c->file = NULL;
+        stream_resume(c->s);
+        return;
+    }
     if (c->cut && f->mode == ORIGIN_GARBAGE) {
         stream_copy(c->s, "220 mail.example ESMTP\r\n\r\n", 26);
         c->ended = true;
