@@ -15,7 +15,7 @@ struct odd {
     bool request, to_head; /* to_head: a response to a HEAD */
     bool plain;            /* valid by the RFCs: every parser must take it */
     size_t len;
-    char text[ODD_MAX];
+    char text[ODD_MAX + 1]; /* never filled: a NUL ends it */
 };
 
 /* Number i of those that are made of nothing; false: there are no more. */
