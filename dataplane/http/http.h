@@ -245,8 +245,9 @@ const struct endpoint *http_conn_peer(const struct http_conn *c);
 enum http_error http_conn_refused(const struct http_conn *c);
 #define HTTP_BODY_REFUSED "The request's body did not come whole.\n" /* the text of that answer */
 bool http_conn_keeps_alive(const struct http_conn *c);
-/* Before the answer's head: the connection ends with it. */
-void http_conn_last(struct http_conn *c);
+/* Before the answer's head: the handler, too, finds that malformed. It is counted, and the
+ * connection ends with the answer. */
+void http_conn_malformed(struct http_conn *c, enum http_error why);
 static inline bool http_has_body(const struct http_head *h)
 {
     return h->framing == HTTP_BODY_CHUNKED ||

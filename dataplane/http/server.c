@@ -515,8 +515,9 @@ enum http_error http_conn_refused(const struct http_conn *c)
     return (enum http_error)c->refused;
 }
 
-void http_conn_last(struct http_conn *c)
+void http_conn_malformed(struct http_conn *c, enum http_error why)
 {
+    http_server_count(c->server, why);
     c->keep_alive = false;
 }
 

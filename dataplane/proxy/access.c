@@ -106,6 +106,11 @@ enum access_reason access_reason_of(enum http_error e)
     return (enum access_reason)(e - HTTP_BAD_LINE + ACCESS_BAD_LINE);
 }
 
+enum http_error access_error(enum access_reason why)
+{
+    return (enum http_error)(why - ACCESS_BAD_LINE + HTTP_BAD_LINE);
+}
+
 void access_refused(struct proxy *p, const struct http_conn *c, const struct http_head *h,
                     uint64_t start_us, bool peer, unsigned status, enum access_reason why,
                     uint64_t bytes)

@@ -334,6 +334,10 @@ static unsigned take_method(struct request *r, const struct http_head *h, bool s
         *why = "no further, as Max-Forwards says";
         return 200;
     }
+    if (other && site && text_equals(h->path, "*")) { /* OPTIONS (9.3.7): of the server itself */
+        *why = "this server is there";
+        return 200;
+    }
     if (other && (!site || http_known(h, HTTP_CORAL_PEER) ||
                   text_equals(h->method_text, "CONNECT") || text_equals(h->method_text, "TRACE"))) {
         *why = site ? "this method is not served" : "only GET and HEAD are served";
@@ -432,14 +436,14 @@ static void on_request(void *ctx, struct http_conn *c, const struct http_head *h
         counter_inc(&p->counters.proxy_refused_total);
         bool open = r->open, peer = r->peer;
         /* the other statuses say it themselves */
-        unsigned reason = status == 400 || status == 431 ? r->reason : ACCESS_NO_REASON;
+        enum access_reason reason =
+            status == 400 || status == 431 ? (enum access_reason)r->reason : ACCESS_NO_REASON;
         if (reason)
-            http_conn_last(c);
+            http_conn_malformed(c, access_error(reason));
         r->state = REQUEST_OVER;
         r->conn = NULL;
         request_release(p, r);
-        access_refused(p, c, h, now.mono_us, peer, status, (enum access_reason)reason,
-                       respond_bytes(why, head_only));
+        access_refused(p, c, h, now.mono_us, peer, status, reason, respond_bytes(why, head_only));
         respond_conn(p, c, head_only, open, status, why, now);
         return;
     }

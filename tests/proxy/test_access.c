@@ -189,6 +189,11 @@ Test(access, what_is_malformed_is_noted_with_its_reason)
                   n->access.reason, n->access.bytes);
         client_free(&c);
     }
+    const struct http_counters *counters = http_server_counters(n->worker[0].server);
+    cr_expect(counters->http_bad_target_total == 2 && counters->http_bad_host_total == 2 &&
+              counters->http_bad_request_total == 8 && counters->http_bad_version_total == 1 &&
+              counters->http_uri_too_long_total == 1 && counters->http_bad_body_total == 1 &&
+              counters->http_body_broken_total == 2 && counters->http_body_timeouts_total == 1);
     struct client c;
     client_send(&w, &c, 0, 0, PUT "Content-Length: 2\r\n\r\nx");
     world_run(&w, 50);
