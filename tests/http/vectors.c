@@ -66,8 +66,7 @@ const struct vector_request vector_requests[] = {
     BAD("digits of another script", "HTTP Garbage 2024", 400,
         POST("Content-Length: \xd9\xa5\r\n") "hello"),
     BAD("2^63", "9110 8.6", 400, POST("Content-Length: 9223372036854775808\r\n") "hello"),
-    BAD("2^64 and 5", "CVE-2013-2028", 400,
-        POST("Content-Length: 18446744073709551621\r\n") "hello"),
+    BAD("2^64 and 5", "9110 8.6", 400, POST("Content-Length: 18446744073709551621\r\n") "hello"),
     BAD("vertical tab before", "CVE-2019-16789", 400,
         POST("Content-Length: \x0b"
              "5\r\n") "hello"),
