@@ -36,6 +36,21 @@ const char *const access_reason_words[ACCESS_REASONS] = {
     [ACCESS_TIMEOUT] = "timeout",
     [ACCESS_BACKOFF] = "backoff",
     [ACCESS_LOOP] = "loop",
+    [ACCESS_BAD_LINE] = "bad-line",
+    [ACCESS_BAD_TARGET] = "bad-target",
+    [ACCESS_BAD_FIELD] = "bad-field",
+    [ACCESS_BAD_HOST] = "bad-host",
+    [ACCESS_BAD_LENGTH] = "bad-length",
+    [ACCESS_BAD_FRAMING] = "bad-framing",
+    [ACCESS_BAD_BODY] = "bad-body",
+    [ACCESS_SHORT_BODY] = "short-body",
+    [ACCESS_SLOW_HEAD] = "slow-head",
+    [ACCESS_SLOW_BODY] = "slow-body",
+    [ACCESS_LONG_TARGET] = "long-target",
+    [ACCESS_BAD_EXPECT] = "bad-expect",
+    [ACCESS_LARGE_HEAD] = "large-head",
+    [ACCESS_BAD_CODING] = "bad-coding",
+    [ACCESS_BAD_VERSION] = "bad-version",
 };
 
 const char *access_text(const struct access_record *a, enum access_text which)

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "control/access_format.h"
 #include "control/units.h"
 
 void log_option(struct coralctl_log *l, unsigned key, const char *text)
@@ -78,6 +79,15 @@ static const char *text(const json_t *o, const char *key, const char *none)
     return s ? s : none;
 }
 
+/* Whose fault it says: the request's, or an origin's. */
+static const char *at_fault(const char *reason)
+{
+    for (unsigned i = ACCESS_BAD_LINE; reason && i < ACCESS_REASONS; i++)
+        if (strcmp(reason, access_reason_words[i]) == 0)
+            return ", request ";
+    return reason ? ", origin " : "";
+}
+
 /* 02:13:04.123Z 192.0.2.1 GET www.example.com/a 200 1024 B 0.12 ms hit */
 static void show_record(const json_t *o, FILE *out)
 {
@@ -95,9 +105,8 @@ static void show_record(const json_t *o, FILE *out)
     fprintf(out, " %lld %lld B %s %s%s%s%s%s%s\n",
             (long long)json_integer_value(json_object_get(o, "status")),
             (long long)json_integer_value(json_object_get(o, "bytes")),
-            units_latency_round((uint64_t)us, latency), text(o, "served", "-"),
-            reason ? ", origin " : "", reason ? reason : "",
-            json_object_get(o, "peer") ? ", to a peer" : "",
+            units_latency_round((uint64_t)us, latency), text(o, "served", "-"), at_fault(reason),
+            reason ? reason : "", json_object_get(o, "peer") ? ", to a peer" : "",
             json_object_get(o, "left") ? ", the client left" : "",
             json_object_get(o, "broken") ? ", broken off" : "");
 }

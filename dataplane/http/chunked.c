@@ -11,6 +11,7 @@
 enum state {
     SIZE_FIRST, /* the first digit of a size */
     SIZE,
+    SPACE, /* before an extension's ';' (RFC 9112 7.1.1), and nothing else */
     EXTENSION,
     SIZE_LF,
     DATA,
@@ -36,36 +37,37 @@ void http_chunked_unread(struct http_chunked *c, size_t n)
         c->state = DATA;
 }
 
+static bool step_digit(struct http_chunked *c, int digit)
+{
+    if (c->left >> 59) /* the next digit would make it 2^63 or more */
+        return false;
+    c->left = c->left << 4 | (unsigned)digit;
+    c->state = SIZE;
+    return true;
+}
+
 /* A byte of a size line. */
 static bool step_size(struct http_chunked *c, char b)
 {
     if (++c->line > CHUNK_LINE_MAX)
         return false;
     if (c->state == SIZE_LF) {
-        if (b != '\n')
-            return false;
         c->state = c->left ? DATA : TRAILER_START;
         c->line = 0;
-        return true;
+        return b == '\n';
     }
-    if (c->state != EXTENSION) {
-        int digit = http_hex(b);
-        if (digit >= 0) {
-            if (c->left >> 59) /* the next digit would make it 2^63 or more */
-                return false;
-            c->left = c->left << 4 | (unsigned)digit;
-            c->state = SIZE;
-            return true;
-        }
-        if (c->state == SIZE_FIRST || (b != ';' && b != '\r'))
-            return false;
-    }
-    if (b == '\r') {
+    if (c->state <= SIZE && http_hex(b) >= 0)
+        return step_digit(c, http_hex(b));
+    if (c->state == SIZE_FIRST)
+        return false;
+    if (b == '\r' && c->state != SPACE) {
         c->state = SIZE_LF;
         return true;
     }
-    c->state = EXTENSION;
-    return http_is(b, HTTP_CH_VALUE);
+    if (c->state == EXTENSION)
+        return http_is(b, HTTP_CH_VALUE);
+    c->state = b == ';' ? EXTENSION : SPACE;
+    return b == ';' || b == ' ' || b == '\t';
 }
 
 static bool step_trailer(struct http_chunked *c, char b)
@@ -117,7 +119,7 @@ enum http_error http_chunked_next(struct http_chunked *c, const uint8_t *data, s
     while (at < len && c->state != DATA && c->state != END) {
         if (!step(c, (char)data[at])) {
             *consumed = at;
-            return HTTP_BAD;
+            return HTTP_BAD_BODY;
         }
         at++;
     }

@@ -219,7 +219,7 @@ static void complete(struct http_client_conn *k, bool rest, struct now now)
 {
     struct http_exchange *x = k->exchange;
     bool reusable =
-        x->keep_alive && !rest && !k->eof && x->sent == x->request_len && http_client_body_sent(x);
+        !x->last && !rest && !k->eof && x->sent == x->request_len && http_client_body_sent(x);
     detach(x);
     k->unread = 0;
     if (reusable)
@@ -246,12 +246,12 @@ static size_t take_head(struct http_client_conn *k, const uint8_t *data, size_t 
             return len;
         }
         at += h->head_len;
+        x->last |= !h->keep_alive;
         if (h->status >= 200)
             break;
         if (x->events->interim)
             x->events->interim(x->user, x, h);
     }
-    x->keep_alive = h->keep_alive;
     x->framing = (uint8_t)h->framing;
     x->left = h->framing == HTTP_BODY_LENGTH ? h->content_length : 0;
     http_chunked_init(&x->chunked);
@@ -293,7 +293,7 @@ static size_t body_step(struct http_exchange *x, const uint8_t *data, size_t len
         struct http_text span;
         enum http_error e = http_chunked_next(&x->chunked, data, len, &used, &span);
         *end = e == HTTP_OK;
-        *bad = e == HTTP_BAD;
+        *bad = e == HTTP_BAD_BODY;
         if (span.len == 0)
             return used;
         n = hand_out(x, (const uint8_t *)span.p, span.len, now);
@@ -361,6 +361,12 @@ static void on_opened(struct stream *s, struct now now)
     }
 }
 
+/*
+ * What comes on a pooled connection before a byte of the request was acknowledged was sent before
+ * that request was read: it is no answer to it, but what is left of another exchange, or was put
+ * there by who made the server say more than one response (response queue poisoning). So the
+ * request goes to a new connection, as when the old one is found closed.
+ */
 static size_t on_received(struct stream *s, const uint8_t *data, size_t len, struct now now)
 {
     struct http_client_conn *k = s->user;
@@ -368,6 +374,7 @@ static size_t on_received(struct stream *s, const uint8_t *data, size_t len, str
     size_t at = 0;
     if (!x) { /* nobody asked: a pooled connection is spoilt */
         if (k->phase == HTTP_CLIENT_IDLE) {
+            counter_inc(&k->client->counters.http_client_unasked_total);
             http_client_pool_remove(k);
             http_client_conn_kill(k);
         }
@@ -375,6 +382,11 @@ static size_t on_received(struct stream *s, const uint8_t *data, size_t len, str
     }
     if (len == 0)
         return 0;
+    if (x->reused && stream_queued(s) >= x->sent) {
+        counter_inc(&k->client->counters.http_client_unasked_total);
+        retry(x, false, now);
+        return len;
+    }
     x->reused = false;
     if (k->phase == HTTP_CLIENT_HEAD) {
         at = take_head(k, data, len, now);

@@ -81,7 +81,7 @@ struct http_exchange {
     bool patient;  /* http_exchange_patient */
     bool in_event; /* inside an event of the owner's: freed after it */
     bool aborted;
-    bool keep_alive;
+    bool last; /* no exchange follows on this connection: the server says so, or is in doubt */
     uint8_t framing, interim;
     uint64_t left;
     struct http_chunked chunked;

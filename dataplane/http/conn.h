@@ -64,7 +64,7 @@ struct http_conn {
     /* the response in progress */
     bool minor0, to_head, head_sent, until_close, chunked, chunks_begun, last_chunk, ended, wants;
     uint8_t frame_at, frame_len;
-    uint16_t refused;    /* what http_conn_refused tells */
+    uint8_t refused;     /* what http_conn_refused tells: enum http_error */
     uint64_t left;       /* bytes to come by the declared length */
     uint64_t chunk_left; /* bytes to come of the chunk that was begun */
     struct http_spill *spill;
@@ -102,8 +102,9 @@ void http_response_drop(struct http_conn *c);
 /* upload.c. Takes what it can of the body that is being read, and may end it; `c` may be dead
  * after it. Returns the bytes consumed. */
 size_t http_upload_read(struct http_conn *c, const uint8_t *data, size_t len, struct now now);
-/* No byte came for too long, or never will: 408, 400, or the connection ends. */
-void http_upload_fail(struct http_conn *c, unsigned status, struct now now);
+/* The rest is no body, or does not come: that is answered, or the connection ends. */
+void http_upload_fail(struct http_conn *c, enum http_error why, struct now now);
+void http_server_count(struct http_server *s, enum http_error why);
 void http_upload_drop(struct http_conn *c);
 /* The response is queued whole: next request, or close. */
 void http_conn_answered(struct http_conn *c, struct now now);

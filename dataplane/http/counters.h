@@ -12,7 +12,13 @@
     X(http_connections_evicted_total, "connections", "Idle connections closed to make room")       \
     X(http_requests_total, "requests", "Requests parsed and handed on")                            \
     X(http_responses_total, "responses", "Responses sent whole")                                   \
-    X(http_bad_request_total, "requests", "Requests refused as malformed (400)")                   \
+    X(http_bad_request_total, "requests", "Requests whose head was refused as malformed (400)")    \
+    X(http_bad_line_total, "requests", "Requests refused for their request line (400)")            \
+    X(http_bad_target_total, "requests", "Requests refused for their target (400)")                \
+    X(http_bad_field_total, "requests", "Requests refused for a line that is no field (400)")      \
+    X(http_bad_host_total, "requests", "Requests refused for their Host (400)")                    \
+    X(http_bad_length_total, "requests", "Requests refused for their Content-Length (400)")        \
+    X(http_bad_framing_total, "requests", "Requests refused for their Transfer-Encoding (400)")    \
     X(http_uri_too_long_total, "requests", "Requests refused for their URL's length (414)")        \
     X(http_head_too_large_total, "requests", "Requests refused for their head's size (431)")       \
     X(http_bad_version_total, "requests", "Requests of another HTTP version (505)")                \
@@ -20,7 +26,9 @@
     X(http_bodies_total, "requests", "Requests whose body was read")                               \
     X(http_body_bytes_total, "bytes", "Bytes of requests' bodies")                                 \
     X(http_body_timeouts_total, "requests", "Requests whose body stalled (408)")                   \
-    X(http_body_broken_total, "requests", "Requests whose body broke off or was badly framed")     \
+    X(http_body_broken_total, "requests", "Requests whose body did not come whole")                \
+    X(http_bad_body_total, "requests", "Requests whose body was badly framed (400)")               \
+    X(http_short_body_total, "requests", "Requests whose body ended early (400)")                  \
     X(http_body_full_total, "requests", "Requests refused: too many bodies being read (503)")      \
     X(http_expect_refused_total, "requests", "Requests with an unknown expectation (417)")         \
     X(http_head_timeouts_total, "connections", "Request heads that did not end in time (408)")     \
@@ -39,6 +47,7 @@
     X(http_client_idle_timeouts_total, "connections", "Pooled connections closed as idle")         \
     X(http_client_reused_total, "exchanges", "Exchanges on a pooled connection")                   \
     X(http_client_retries_total, "exchanges", "Exchanges moved from a dead pooled connection")     \
+    X(http_client_unasked_total, "connections", "Pooled connections that sent what nobody asked")  \
     X(http_client_idle, "connections", "Idle connections pooled")                                  \
     X(http_client_evicted_total, "connections", "Idle connections closed: pool full")              \
     X(http_client_full_total, "exchanges", "Exchanges refused: no memory for them")                \

@@ -14,16 +14,16 @@ struct scan {
 };
 
 /* A line's end is CR LF and nothing else (a bare LF, RFC 9112 2.2, is a smuggler's tool). */
-static enum http_error line_end(struct scan *s)
+static enum http_error line_end(struct scan *s, enum http_error bad)
 {
     if (s->p == s->end)
         return HTTP_AGAIN;
     if (*s->p != '\r')
-        return HTTP_BAD;
+        return bad;
     if (s->p + 1 == s->end)
         return HTTP_AGAIN;
     if (s->p[1] != '\n')
-        return HTTP_BAD;
+        return bad;
     s->p += 2;
     return HTTP_OK;
 }
@@ -40,7 +40,7 @@ static enum http_error parse_field(struct scan *s, struct http_head *h)
         return HTTP_AGAIN;
     /* RFC 9112 5.1: no space before the colon; 5.2: no obs-fold */
     if (*p != ':' || p == name)
-        return HTTP_BAD;
+        return HTTP_BAD_FIELD;
     if (h->fields == HTTP_FIELDS)
         return HTTP_HEAD_TOO_LARGE;
 
@@ -53,7 +53,7 @@ static enum http_error parse_field(struct scan *s, struct http_head *h)
         p++;
     const char *value = p, *value_end = scan_value(p, s->end);
     s->p = value_end;
-    enum http_error e = line_end(s);
+    enum http_error e = line_end(s, HTTP_BAD_FIELD);
     if (e)
         return e;
     while (value_end > value && is_blank(value_end[-1]))
@@ -67,8 +67,10 @@ static enum http_error parse_field(struct scan *s, struct http_head *h)
         return HTTP_OK;
     if (!h->known[which])
         h->known[which] = h->fields;
-    else if (which == HTTP_CONTENT_LENGTH || (which == HTTP_HOST && h->request))
-        return HTTP_BAD; /* RFC 9112 6.3 and 3.2: two of them, even alike */
+    else if (which == HTTP_CONTENT_LENGTH) /* RFC 9112 6.3 and 3.2: two of them, even alike */
+        return HTTP_BAD_LENGTH;
+    else if (which == HTTP_HOST && h->request)
+        return HTTP_BAD_HOST;
     return HTTP_OK;
 }
 
@@ -78,7 +80,7 @@ static enum http_error parse_fields(struct scan *s, struct http_head *h)
         if (s->p == s->end)
             return HTTP_AGAIN;
         if (*s->p == '\r')
-            return line_end(s);
+            return line_end(s, HTTP_BAD_FIELD);
         enum http_error e = parse_field(s, h);
         if (e)
             return e;
@@ -98,7 +100,7 @@ static enum http_error parse_version(struct scan *s, char *major, char *minor)
         if (s->p + i == s->end)
             return HTTP_AGAIN;
         if (form[i] == '0' ? !http_is_digit(s->p[i]) : s->p[i] != form[i])
-            return HTTP_BAD;
+            return HTTP_BAD_LINE;
     }
     *major = s->p[5];
     *minor = s->p[7];
@@ -121,27 +123,27 @@ static enum http_error split_target(struct http_head *h)
         h->path = t;
     } else if (text_eq(t, "*")) {
         if (!text_eq(h->method_text, "OPTIONS"))
-            return HTTP_BAD;
+            return HTTP_BAD_TARGET;
         h->path = t;
     } else {
         if (t.len <= 7 || !http_text_is((struct http_text){t.p, 7}, "http://"))
-            return HTTP_BAD;
+            return HTTP_BAD_TARGET;
         uint32_t at = 7;
-        while (at < t.len && t.p[at] != '/' && t.p[at] != '?' && t.p[at] != '#')
+        while (at < t.len && t.p[at] != '/' && t.p[at] != '?')
             at++;
         h->authority = (struct http_text){t.p + 7, at - 7};
         h->path =
             at < t.len ? (struct http_text){t.p + at, t.len - at} : (struct http_text){"/", 1};
     }
     if (h->authority.p && !http_authority(h->authority, h->host, &h->port))
-        return HTTP_BAD;
+        return HTTP_BAD_TARGET;
     return HTTP_OK;
 }
 
 static enum http_error parse_request_line(struct scan *s, struct http_head *h)
 {
     if (s->p < s->end && *s->p == '\r') { /* RFC 9112 2.2: one empty line before is forgiven */
-        enum http_error e = line_end(s);
+        enum http_error e = line_end(s, HTTP_BAD_LINE);
         if (e)
             return e;
     }
@@ -149,11 +151,11 @@ static enum http_error parse_request_line(struct scan *s, struct http_head *h)
     s->p = scan_token(s->p, s->end);
     h->method_text = (struct http_text){method, (uint32_t)(s->p - method)};
     if (h->method_text.len > METHOD_MAX)
-        return HTTP_BAD;
+        return HTTP_BAD_LINE;
     if (s->p == s->end)
         return HTTP_AGAIN;
     if (*s->p != ' ' || h->method_text.len == 0)
-        return HTTP_BAD;
+        return HTTP_BAD_LINE;
     s->p++;
 
     const char *target = s->p;
@@ -163,14 +165,16 @@ static enum http_error parse_request_line(struct scan *s, struct http_head *h)
         return HTTP_URI_TOO_LONG;
     if (s->p == s->end)
         return HTTP_AGAIN;
+    if (*s->p == '#') /* RFC 9112 3.2 has no fragment: who strips it and who does not disagree */
+        return HTTP_BAD_TARGET;
     if (*s->p != ' ' || h->target.len == 0)
-        return HTTP_BAD;
+        return HTTP_BAD_LINE;
     s->p++;
 
     char major, minor;
     enum http_error e = parse_version(s, &major, &minor);
     if (!e)
-        e = line_end(s);
+        e = line_end(s, HTTP_BAD_LINE);
     if (e)
         return e;
     if (major != '1')
@@ -192,19 +196,19 @@ static enum http_error parse_status_line(struct scan *s, struct http_head *h)
         if (s->p == s->end)
             return HTTP_AGAIN;
         if (i == 0 ? *s->p != ' ' : !http_is_digit(*s->p))
-            return HTTP_BAD;
+            return HTTP_BAD_LINE;
         if (i > 0)
             h->status = (uint16_t)(h->status * 10 + (*s->p - '0'));
     }
-    if (h->status < 100)
-        return HTTP_BAD;
+    if (h->status < 100 || h->status > 599) /* RFC 9110 15 */
+        return HTTP_BAD_LINE;
     if (s->p < s->end && *s->p == ' ') { /* RFC 9112 4: the reason may be empty, some omit SP */
         s->p++;
         h->reason.p = s->p;
         s->p = scan_value(s->p, s->end);
         h->reason.len = (uint32_t)(s->p - h->reason.p);
     }
-    e = line_end(s);
+    e = line_end(s, HTTP_BAD_LINE);
     if (e)
         return e;
     if (major != '1')
@@ -223,7 +227,7 @@ static enum http_error check_coding(const struct http_head *h)
         struct http_text rest = h->field[i].value, member;
         while (http_list_next(&rest, &member)) {
             if (member.len == 0 || chunked)
-                return HTTP_BAD;
+                return HTTP_BAD_FRAMING;
             if (http_text_is(member, "chunked"))
                 chunked = true;
             else
@@ -240,20 +244,23 @@ static enum http_error find_framing(struct http_head *h, bool none)
     const struct http_field *coding = http_known(h, HTTP_TRANSFER_ENCODING);
     if (coding) {
         if (length || h->minor == 0) /* 6.1: the two ways to smuggle */
-            return HTTP_BAD;
+            return HTTP_BAD_FRAMING;
         enum http_error e = check_coding(h);
         if (e)
             return e;
     }
     if (length && !http_text_number(length->value, &h->content_length))
-        return HTTP_BAD;
+        return HTTP_BAD_LENGTH;
     h->framing = none         ? HTTP_BODY_NONE
                  : coding     ? HTTP_BODY_CHUNKED
                  : length     ? HTTP_BODY_LENGTH
                  : h->request ? HTTP_BODY_NONE
                               : HTTP_BODY_CLOSE;
-    /* RFC 9112 9.3 */
-    h->keep_alive = h->framing != HTTP_BODY_CLOSE && !http_list_has(h, HTTP_CONNECTION, "close") &&
+    /* RFC 9112 9.3; and who sends CONNECT may send what is for the tunnel right behind it, which is
+     * no request: without a path */
+    bool connect = h->request && !h->path.p;
+    h->keep_alive = !connect && h->framing != HTTP_BODY_CLOSE &&
+                    !http_list_has(h, HTTP_CONNECTION, "close") &&
                     (h->minor > 0 || http_list_has(h, HTTP_CONNECTION, "keep-alive"));
     return HTTP_OK;
 }
@@ -263,14 +270,14 @@ static enum http_error check_host(struct http_head *h)
 {
     const struct http_field *f = http_known(h, HTTP_HOST);
     if (!f)
-        return h->minor > 0 ? HTTP_BAD : HTTP_OK;
+        return h->minor > 0 ? HTTP_BAD_HOST : HTTP_OK;
     if (h->authority.p) { /* 3.2.2: the target's own goes before it */
         char host[256];
         uint16_t port;
-        return http_authority(f->value, host, &port) ? HTTP_OK : HTTP_BAD;
+        return http_authority(f->value, host, &port) ? HTTP_OK : HTTP_BAD_HOST;
     }
     h->authority = f->value;
-    return http_authority(f->value, h->host, &h->port) ? HTTP_OK : HTTP_BAD;
+    return http_authority(f->value, h->host, &h->port) ? HTTP_OK : HTTP_BAD_HOST;
 }
 
 /* everything but field[], which `fields` bounds, and the rest of host[] */

@@ -4,7 +4,8 @@
  * functions of (pointer, length); nothing is copied, fields are spans of the input. What could
  * be read two ways is refused, never guessed (smuggling: RFC 9112 11.2): both Content-Length
  * and Transfer-Encoding, several lengths, bare LF, obs-fold, space before the colon, bad chunk
- * sizes, NUL and control characters.
+ * sizes, NUL and control characters. tests/http/vectors.c has every such trick that is known, and
+ * our answer.
  */
 #ifndef CORAL_HTTP_H
 #define CORAL_HTTP_H
@@ -74,14 +75,26 @@ enum http_known {
 
 enum http_method { HTTP_GET, HTTP_HEAD_METHOD, HTTP_OTHER_METHOD };
 
+/* What a message is refused for, and the status that says so to a client. */
 enum http_error {
     HTTP_OK,
-    HTTP_AGAIN,          /* incomplete: come back with more */
-    HTTP_BAD,            /* 400 */
-    HTTP_URI_TOO_LONG,   /* 414 */
+    HTTP_AGAIN,        /* incomplete: come back with more */
+    HTTP_BAD_LINE,     /* 400: no request line, or no status line */
+    HTTP_BAD_TARGET,   /* 400: none of RFC 9112 3.2's forms, or of a bad host */
+    HTTP_BAD_FIELD,    /* 400: a line that is no field */
+    HTTP_BAD_HOST,     /* 400: no Host, two, or one that is none */
+    HTTP_BAD_LENGTH,   /* 400: Content-Length twice, or no number */
+    HTTP_BAD_FRAMING,  /* 400: a coding with a length, in HTTP/1.0, or not chunked once and last */
+    HTTP_BAD_BODY,     /* 400: what follows is not as its framing says */
+    HTTP_SHORT_BODY,   /* 400: it ended early */
+    HTTP_SLOW_HEAD,    /* 408 */
+    HTTP_SLOW_BODY,    /* 408 */
+    HTTP_URI_TOO_LONG, /* 414 */
+    HTTP_BAD_EXPECT,   /* 417: an expectation that is not known */
     HTTP_HEAD_TOO_LARGE, /* 431 */
+    HTTP_BAD_CODING,     /* 501: a transfer coding that is not known */
     HTTP_BAD_VERSION,    /* 505 */
-    HTTP_BAD_CODING,     /* 501: a transfer coding we do not know */
+    HTTP_ERRORS
 };
 
 enum http_framing {
@@ -120,6 +133,8 @@ enum http_error http_parse_request(const char *data, size_t len, struct http_hea
 /* A response head; `to_head` when it answers a HEAD (no body follows). */
 enum http_error http_parse_response(const char *data, size_t len, bool to_head,
                                     struct http_head *out);
+/* The status that answers it: 400 and more. */
+unsigned http_error_status(enum http_error e);
 /* First field of a known name, or NULL. */
 const struct http_field *http_known(const struct http_head *h, enum http_known which);
 /* True when a comma list has the member `token` (any case), over all fields of that name. */
@@ -135,7 +150,7 @@ struct http_chunked {
 };
 void http_chunked_init(struct http_chunked *c);
 /* Consumes some of data; sets `span` to the body bytes among what it consumed (maybe 0). Returns
- * HTTP_OK when the body is complete, HTTP_AGAIN for more, HTTP_BAD. */
+ * HTTP_OK when the body is complete, HTTP_AGAIN for more, HTTP_BAD_BODY. */
 enum http_error http_chunked_next(struct http_chunked *c, const uint8_t *data, size_t len,
                                   size_t *consumed, struct http_text *span);
 
@@ -205,9 +220,10 @@ struct http_handler {
     /* The client is gone before the response ended: forget `request`. */
     void (*gone)(void *ctx, struct http_conn *c, void *request, struct now now);
     /* Optional: the server answers by itself what never came to request(), begun at `since_us`,
-     * with this status and a body of so many bytes. `h`: NULL where it could not be read. */
+     * with http_error_status(why) and a body of so many bytes. `h`: NULL where it could not be
+     * read. */
     void (*refused)(void *ctx, struct http_conn *c, const struct http_head *h, uint64_t since_us,
-                    unsigned status, size_t bytes, struct now now);
+                    enum http_error why, size_t bytes, struct now now);
 };
 
 struct http_server *http_server_create(const struct http_server_config *config,
@@ -227,10 +243,14 @@ const struct http_counters *http_server_counters(const struct http_server *s);
 /* The handler's own pointer for the request in progress. */
 void http_conn_set_request(struct http_conn *c, void *request);
 const struct endpoint *http_conn_peer(const struct http_conn *c);
-/* In gone(): the status by which the server answers in the handler's place, since the request's
- * body did not come whole; 0: the client is gone. */
-unsigned http_conn_refused(const struct http_conn *c);
+/* In gone(): why the server answers in the handler's place, since the request's body did not come
+ * whole; HTTP_OK: the client is gone. */
+enum http_error http_conn_refused(const struct http_conn *c);
+#define HTTP_BODY_REFUSED "The request's body did not come whole.\n" /* the text of that answer */
 bool http_conn_keeps_alive(const struct http_conn *c);
+/* Before the answer's head: the handler, too, finds that malformed. It is counted, and the
+ * connection ends with the answer. */
+void http_conn_malformed(struct http_conn *c, enum http_error why);
 static inline bool http_has_body(const struct http_head *h)
 {
     return h->framing == HTTP_BODY_CHUNKED ||

@@ -96,11 +96,12 @@ static inline const char *scan_value(const char *p, const char *end)
     }
 }
 
-/* Visible ASCII. */
+/* Visible ASCII, but '#'. */
 static inline const char *scan_target(const char *p, const char *end)
 {
     for (;; p += SCAN_STEP) {
-        unsigned stop = scan_not(scan_between(scan_load(p, end), 0x21, 0x7e));
+        __m128i x = scan_load(p, end);
+        unsigned stop = scan_not(_mm_andnot_si128(scan_is(x, '#'), scan_between(x, 0x21, 0x7e)));
         if (stop)
             return p + __builtin_ctz(stop);
     }

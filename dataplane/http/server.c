@@ -61,14 +61,42 @@ static struct http_conn *idlest(struct http_server *s)
     return best;
 }
 
+void http_server_count(struct http_server *s, enum http_error why)
+{
+    struct http_counters *n = &s->counters;
+    static const size_t at[HTTP_ERRORS] = {
+#define AT(name) offsetof(struct http_counters, name)
+        [HTTP_BAD_LINE] = AT(http_bad_line_total),
+        [HTTP_BAD_TARGET] = AT(http_bad_target_total),
+        [HTTP_BAD_FIELD] = AT(http_bad_field_total),
+        [HTTP_BAD_HOST] = AT(http_bad_host_total),
+        [HTTP_BAD_LENGTH] = AT(http_bad_length_total),
+        [HTTP_BAD_FRAMING] = AT(http_bad_framing_total),
+        [HTTP_BAD_BODY] = AT(http_bad_body_total),
+        [HTTP_SHORT_BODY] = AT(http_short_body_total),
+        [HTTP_SLOW_HEAD] = AT(http_head_timeouts_total),
+        [HTTP_SLOW_BODY] = AT(http_body_timeouts_total),
+        [HTTP_URI_TOO_LONG] = AT(http_uri_too_long_total),
+        [HTTP_BAD_EXPECT] = AT(http_expect_refused_total),
+        [HTTP_HEAD_TOO_LARGE] = AT(http_head_too_large_total),
+        [HTTP_BAD_CODING] = AT(http_bad_coding_total),
+        [HTTP_BAD_VERSION] = AT(http_bad_version_total),
+#undef AT
+    };
+    counter_inc((uint64_t *)(void *)((char *)n + at[why]));
+    if (why <= HTTP_BAD_FRAMING)
+        counter_inc(&n->http_bad_request_total);
+}
+
 /* Answers in the handler's place, who only hears of it. */
 static void refuse(struct http_conn *c, const struct http_head *h, uint64_t since_us,
-                   unsigned status, const char *text, struct now now)
+                   enum http_error why, const char *text, struct now now)
 {
     const struct http_handler *to = &c->server->handler;
+    http_server_count(c->server, why);
     if (to->refused)
-        to->refused(to->ctx, c, h, since_us, status, c->to_head ? 0 : strlen(text), now);
-    http_respond_error(c, status, text, 0, true, now);
+        to->refused(to->ctx, c, h, since_us, why, c->to_head ? 0 : strlen(text), now);
+    http_respond_error(c, http_error_status(why), text, 0, true, now);
 }
 
 /* --- phases ----------------------------------------------------------------------------------- */
@@ -135,15 +163,13 @@ static void time_out(struct http_conn *c, struct now now)
         counter_inc(&s->counters.http_idle_timeouts_total);
         close_gently(c, now);
     } else if (c->phase == HTTP_CONN_HEAD && passed >= ms(s->config.head_ms)) {
-        counter_inc(&s->counters.http_head_timeouts_total);
         uint64_t since_us = c->since_us;
         enter(c, HTTP_CONN_BUSY, now);
         http_response_begin(c, NULL);
-        refuse(c, NULL, since_us, 408, "The request did not arrive in time.\n", now);
+        refuse(c, NULL, since_us, HTTP_SLOW_HEAD, "The request did not arrive in time.\n", now);
     } else if (c->upload && !c->upload->paused &&
                now.mono_us - c->upload->progress_us >= ms(s->config.stall_ms)) {
-        counter_inc(&s->counters.http_body_timeouts_total);
-        http_upload_fail(c, 408, now);
+        http_upload_fail(c, HTTP_SLOW_BODY, now);
     } else if (c->phase == HTTP_CONN_CLOSING && passed >= HTTP_LINGER_US) {
         http_conn_kill(c);
     } else if (c->phase == HTTP_CONN_IDLE) {
@@ -201,22 +227,26 @@ static void fire(void *ctx, struct timer *t)
 /* Answers what can't be read and closes; everything offered is dropped. */
 static void refuse_malformed(struct http_conn *c, enum http_error e, struct now now)
 {
-    struct http_counters *n = &c->server->counters;
     uint64_t since_us = c->phase == HTTP_CONN_HEAD ? c->since_us : now.mono_us;
     enter(c, HTTP_CONN_BUSY, now);
-    counter_inc(e == HTTP_URI_TOO_LONG     ? &n->http_uri_too_long_total
-                : e == HTTP_HEAD_TOO_LARGE ? &n->http_head_too_large_total
-                : e == HTTP_BAD_VERSION    ? &n->http_bad_version_total
-                : e == HTTP_BAD_CODING     ? &n->http_bad_coding_total
-                                           : &n->http_bad_request_total);
     http_response_begin(c, NULL);
-    refuse(c, NULL, since_us, http_error_status(e), "The request could not be read.\n", now);
+    refuse(c, NULL, since_us, e, "The request could not be read.\n", now);
+}
+
+/* RFC 9110 10.1.1: of HTTP/1.1 and later, "100-continue" and nothing beside it. */
+static bool expects_more(const struct http_head *h)
+{
+    bool more = false;
+    if (h->minor > 0 && http_known(h, HTTP_EXPECT))
+        for (unsigned i = 0; i < h->fields; i++)
+            more |= h->field[i].known == HTTP_EXPECT &&
+                    !http_text_is(h->field[i].value, "100-continue");
+    return more;
 }
 
 static void dispatch(struct http_conn *c, const struct http_head *h, struct now now)
 {
     struct http_server *s = c->server;
-    const struct http_field *expect = http_known(h, HTTP_EXPECT);
 
     counter_inc(&s->counters.http_requests_total);
     enter(c, HTTP_CONN_BUSY, now);
@@ -224,9 +254,8 @@ static void dispatch(struct http_conn *c, const struct http_head *h, struct now 
     c->persists = c->keep_alive;
     if (http_has_body(h)) /* where it is not read, what follows it can't be found */
         c->keep_alive = false;
-    if (expect && h->minor > 0 && !http_text_is(expect->value, "100-continue")) {
-        counter_inc(&s->counters.http_expect_refused_total);
-        refuse(c, h, now.mono_us, 417, "This expectation is not known.\n", now);
+    if (expects_more(h)) {
+        refuse(c, h, now.mono_us, HTTP_BAD_EXPECT, "This expectation is not known.\n", now);
     } else {
         c->handed = true;
         s->handler.request(s->handler.ctx, c, h, now);
@@ -239,7 +268,7 @@ static void no_more(struct http_conn *c, struct now now)
     if (c->phase == HTTP_CONN_HEAD || (c->phase == HTTP_CONN_IDLE && c->unread == 0))
         close_gently(c, now); /* this is no request */
     else if (c->upload && c->unread == 0 && !c->upload->paused)
-        http_upload_fail(c, 400, now);
+        http_upload_fail(c, HTTP_SHORT_BODY, now);
 }
 
 static size_t on_received(struct stream *stream, const uint8_t *data, size_t len, struct now now)
@@ -481,9 +510,15 @@ void http_conn_set_request(struct http_conn *c, void *request)
     c->request = request;
 }
 
-unsigned http_conn_refused(const struct http_conn *c)
+enum http_error http_conn_refused(const struct http_conn *c)
 {
-    return c->refused;
+    return (enum http_error)c->refused;
+}
+
+void http_conn_malformed(struct http_conn *c, enum http_error why)
+{
+    http_server_count(c->server, why);
+    c->keep_alive = false;
 }
 
 const struct endpoint *http_conn_peer(const struct http_conn *c)

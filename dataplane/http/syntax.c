@@ -164,21 +164,12 @@ enum http_known http_known_find(struct http_text name)
 
 unsigned http_error_status(enum http_error e)
 {
-    switch (e) {
-    case HTTP_OK:
-    case HTTP_AGAIN:
-    case HTTP_BAD:
-        break;
-    case HTTP_URI_TOO_LONG:
-        return 414;
-    case HTTP_HEAD_TOO_LARGE:
-        return 431;
-    case HTTP_BAD_VERSION:
-        return 505;
-    case HTTP_BAD_CODING:
-        return 501;
-    }
-    return 400;
+    static const uint16_t status[HTTP_ERRORS] = {
+        [HTTP_SLOW_HEAD] = 408,   [HTTP_SLOW_BODY] = 408,      [HTTP_URI_TOO_LONG] = 414,
+        [HTTP_BAD_EXPECT] = 417,  [HTTP_HEAD_TOO_LARGE] = 431, [HTTP_BAD_CODING] = 501,
+        [HTTP_BAD_VERSION] = 505,
+    };
+    return status[e] ? status[e] : 400;
 }
 
 const char *http_reason(unsigned status)

@@ -43,8 +43,6 @@ bool http_text_number(struct http_text t, uint64_t *out);
 bool http_list_next(struct http_text *rest, struct http_text *member);
 /* Which field it is by name, HTTP_OTHER when it is none of ours. */
 enum http_known http_known_find(struct http_text name);
-/* The status that answers a parse error. */
-unsigned http_error_status(enum http_error e);
 /* A chunk's size line with what goes before it, or the last chunk; `begun`: it is not the first. */
 #define HTTP_FRAME_MAX 24 /* CR LF, 16 digits, CR LF */
 int http_chunk_line(char out[static HTTP_FRAME_MAX], uint64_t size, bool begun);

@@ -37,14 +37,15 @@ void http_upload_drop(struct http_conn *c)
     c->server->upload_free = u;
 }
 
-void http_upload_fail(struct http_conn *c, unsigned status, struct now now)
+void http_upload_fail(struct http_conn *c, enum http_error why, struct now now)
 {
     struct http_server *s = c->server;
     counter_inc(&s->counters.http_body_broken_total);
+    http_server_count(s, why);
     c->keep_alive = false;
     if (c->handed) {
         c->handed = false;
-        c->refused = c->head_sent || c->phase != HTTP_CONN_BUSY ? 0 : (uint16_t)status;
+        c->refused = c->head_sent || c->phase != HTTP_CONN_BUSY ? HTTP_OK : (uint8_t)why;
         s->handler.gone(s->handler.ctx, c, c->request, now);
         c->request = NULL;
     }
@@ -52,7 +53,7 @@ void http_upload_fail(struct http_conn *c, unsigned status, struct now now)
         http_conn_kill(c);
         return;
     }
-    http_respond_error(c, status, "The request's body did not come whole.\n", 0, true, now);
+    http_respond_error(c, http_error_status(why), HTTP_BODY_REFUSED, 0, true, now);
 }
 
 /* Hands out; returns what was taken. The connection may be dead after it, or its answer over. */
@@ -74,8 +75,8 @@ static size_t read_chunks(struct http_conn *c, const uint8_t *data, size_t len, 
     size_t used;
     struct http_text span;
     enum http_error e = http_chunked_next(&u->chunks, data, len, &used, &span);
-    if (e == HTTP_BAD) {
-        http_upload_fail(c, 400, now);
+    if (e == HTTP_BAD_BODY) {
+        http_upload_fail(c, e, now);
         return len;
     }
     *end = e == HTTP_OK;

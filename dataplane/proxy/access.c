@@ -103,8 +103,19 @@ void access_end(struct proxy *p, struct request *r)
     give(p, a);
 }
 
+enum access_reason access_reason_of(enum http_error e)
+{
+    static_assert(ACCESS_REASONS - ACCESS_BAD_LINE == HTTP_ERRORS - HTTP_BAD_LINE, "the same ones");
+    return (enum access_reason)(e - HTTP_BAD_LINE + ACCESS_BAD_LINE);
+}
+
+enum http_error access_error(enum access_reason why)
+{
+    return (enum http_error)(why - ACCESS_BAD_LINE + HTTP_BAD_LINE);
+}
+
 void access_refused(struct proxy *p, const struct http_conn *c, const struct http_head *h,
-                    uint64_t start_us, bool peer, unsigned status, enum access_reason reason,
+                    uint64_t start_us, bool peer, unsigned status, enum access_reason why,
                     uint64_t bytes)
 {
     struct access_record a;
@@ -114,7 +125,7 @@ void access_refused(struct proxy *p, const struct http_conn *c, const struct htt
     a.served = ACCESS_ERROR;
     a.flags = peer ? ACCESS_OF_PEER : 0;
     a.status = (uint16_t)status;
-    a.reason = (uint8_t)reason;
+    a.reason = (uint8_t)why;
     a.bytes = bytes;
     a.duration_us = p->now.mono_us - start_us;
     give(p, &a);

@@ -50,7 +50,8 @@ enum access_served {
     ACCESS_SERVED
 };
 
-/* Why no origin helped: of the last one that was tried; or why none was tried. */
+/* Why no origin helped, of the last one that was tried, or why none was tried; or what was wrong with
+ * the request. */
 enum access_reason {
     ACCESS_NO_REASON,
     ACCESS_NO_NAME,   /* its name does not exist, or has no address */
@@ -64,6 +65,22 @@ enum access_reason {
     ACCESS_TIMEOUT,   /* it did not answer, or go on, in time */
     ACCESS_BACKOFF,   /* not asked: it failed a moment ago */
     ACCESS_LOOP,      /* none was to be: the request has been through this network */
+    /* of the request, in the order of enum http_error */
+    ACCESS_BAD_LINE,
+    ACCESS_BAD_TARGET,
+    ACCESS_BAD_FIELD,
+    ACCESS_BAD_HOST,
+    ACCESS_BAD_LENGTH,
+    ACCESS_BAD_FRAMING,
+    ACCESS_BAD_BODY,
+    ACCESS_SHORT_BODY,
+    ACCESS_SLOW_HEAD,
+    ACCESS_SLOW_BODY,
+    ACCESS_LONG_TARGET,
+    ACCESS_BAD_EXPECT,
+    ACCESS_LARGE_HEAD,
+    ACCESS_BAD_CODING,
+    ACCESS_BAD_VERSION,
     ACCESS_REASONS
 };
 

@@ -340,8 +340,11 @@ void access_begin(const struct proxy *p, struct access_record *a, const struct h
 void access_end(struct proxy *p, struct request *r);
 /* A whole record at once, if one is wanted, of what never was a request. */
 void access_refused(struct proxy *p, const struct http_conn *c, const struct http_head *h,
-                    uint64_t start_us, bool peer, unsigned status, enum access_reason reason,
+                    uint64_t start_us, bool peer, unsigned status, enum access_reason why,
                     uint64_t bytes);
+/* Of what is wrong with a request, there and back. */
+enum access_reason access_reason_of(enum http_error e);
+enum http_error access_error(enum access_reason why);
 
 /* --- requests for the origin alone (upload.c) ----------------------------- */
 

@@ -330,6 +330,10 @@ static unsigned take_method(struct request *r, const struct http_head *h, bool s
         *why = "no further, as Max-Forwards says";
         return 200;
     }
+    if (other && site && text_equals(h->path, "*")) { /* OPTIONS (9.3.7): of the server itself */
+        *why = "this server is there";
+        return 200;
+    }
     if (other && (!site || http_known(h, HTTP_CORAL_PEER) ||
                   text_equals(h->method_text, "CONNECT") || text_equals(h->method_text, "TRACE"))) {
         *why = site ? "this method is not served" : "only GET and HEAD are served";
@@ -354,6 +358,7 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
     r->head_only = h->method == HTTP_HEAD_METHOD;
     policy_name(p->policy, h->host, &route);
     *why = route.why;
+    r->reason = ACCESS_BAD_HOST;
     if (route.status)
         return route.status;
     unsigned refused = take_method(r, h, route.site != NULL, why);
@@ -362,9 +367,11 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
     struct http_text host = {route.host, (uint32_t)strlen(route.host)};
     r->url_len = (uint16_t)http_url_write(host, route.port, h->path, r->url, sizeof(r->url));
     *why = "the request target is no valid URL";
+    r->reason = ACCESS_BAD_TARGET;
     if (r->url_len == 0)
         return 400;
     r->peer = take_peer(p, r, h);
+    r->reason = ACCESS_LARGE_HEAD;
     if (!r->peer && loop_suspect(h) && (refused = loop_refuse(p, h, why)))
         return refused;
     *why = "this URL is on the deny list";
@@ -381,6 +388,7 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
     r->authorized = route.site && http_known(h, HTTP_AUTHORIZATION);
     r->has_cookie = route.site && http_known(h, HTTP_COOKIE);
     r->verified = r->peer;
+    r->reason = ACCESS_NO_REASON;
     if (route.site && route.site->tells) {
         r->tells = route.site->tells & (r->peer ? PROXY_REQUEST_ID : 0xff);
         forward_take(p, r, h, route.site);
@@ -425,10 +433,16 @@ static void on_request(void *ctx, struct http_conn *c, const struct http_head *h
         status = 503;
     }
     if (status) {
-        enum access_reason reason = status == 508 ? ACCESS_LOOP : ACCESS_NO_REASON;
         counter_inc(&p->counters.proxy_refused_total);
-        counter_add(&p->counters.proxy_loops_total, reason == ACCESS_LOOP);
+        counter_add(&p->counters.proxy_loops_total, status == 508);
         bool open = r->open, peer = r->peer;
+        /* the other statuses say it themselves */
+        enum access_reason reason =
+            status == 400 || status == 431 ? (enum access_reason)r->reason : ACCESS_NO_REASON;
+        if (reason)
+            http_conn_malformed(c, access_error(reason));
+        else if (status == 508)
+            reason = ACCESS_LOOP;
         r->state = REQUEST_OVER;
         r->conn = NULL;
         request_release(p, r);
@@ -470,12 +484,14 @@ static void on_gone(void *ctx, struct http_conn *c, void *request, struct now no
     if (!r)
         return;
     counter_inc(&p->counters.proxy_gone_total);
-    unsigned status = http_conn_refused(c);
-    if (status) { /* not gone, but answered by the server */
+    enum http_error e = http_conn_refused(c);
+    if (e) { /* not gone, but answered by the server */
         r->made = r->whole = true;
-        r->status = (uint16_t)status;
+        r->status = (uint16_t)http_error_status(e);
+        r->reason = (uint8_t)access_reason_of(e);
+        r->body_out = r->head_only ? 0 : sizeof(HTTP_BODY_REFUSED) - 1;
     }
-    r->gone = !status;
+    r->gone = !e;
     r->conn = NULL;
     request_over(p, r);
 }
@@ -499,11 +515,11 @@ static void on_body_end(void *ctx, struct http_conn *c, void *request, struct no
 }
 
 static void on_refused(void *ctx, struct http_conn *c, const struct http_head *h, uint64_t since_us,
-                       unsigned status, size_t bytes, struct now now)
+                       enum http_error why, size_t bytes, struct now now)
 {
     struct proxy *p = ctx;
     p->now = now;
-    access_refused(p, c, h, since_us, false, status, ACCESS_NO_REASON, bytes);
+    access_refused(p, c, h, since_us, false, http_error_status(why), access_reason_of(why), bytes);
 }
 
 struct http_handler proxy_handler(struct proxy *p)

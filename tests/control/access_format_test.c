@@ -58,6 +58,8 @@ Test(access_format, marks)
     struct access_record a = access_hand("GET", "h", "/", "", "");
     a.reason = ACCESS_NO_NAME;
     cr_expect(strstr(write_line(ACCESS_JSON, &a), ",\"reason\":\"no-name\",\"worker\":"));
+    for (unsigned i = 0; i < ACCESS_REASONS; i++)
+        cr_expect_not_null(access_reason_words[i], "%u has no word", i);
     a.flags = ACCESS_OF_PEER | ACCESS_LEFT | ACCESS_BROKEN;
     a.cut = 1u << ACCESS_TARGET;
     cr_expect(strstr(write_line(ACCESS_COMMON, &a), "\"GET /... HTTP/1.1\""));

@@ -359,6 +359,9 @@ try:
     expect(code == 0 and json.loads(out) == noted and out.count("\n") == 1 and
            n.asked == {"verb": "log", "slower": "1ms"}, f"log --no-wait --json: a record a line\n{out}")
     n.close()
+    n = Node("n1", [dict(first, begun=True, records=[dict(bad, reason="bad-field")])])
+    expect("error, request bad-field" in run("log", "--no-wait")[1], "log says whose fault it was")
+    n.close()
     for begun, records, hint in ((True, [], True), (False, [], False), (True, [bad], False)):
         n = Node("n1", [dict(first, begun=begun, records=records)])
         code, out, err = run("log", "--no-wait")

@@ -73,7 +73,8 @@ Test(chunked, wrong_ones)
         for (size_t step = 1; step < 9; step += 7) {
             char out[2048];
             size_t used;
-            cr_expect_eq(decode(bad[i], strlen(bad[i]), step, out, &used), HTTP_BAD, "%s", bad[i]);
+            cr_expect_eq(decode(bad[i], strlen(bad[i]), step, out, &used), HTTP_BAD_BODY, "%s",
+                         bad[i]);
         }
 }
 
@@ -94,7 +95,7 @@ Test(chunked, the_largest_size_and_a_bounded_trailer)
     unsigned lines = 0;
     while (e == HTTP_AGAIN && lines++ < 100000)
         e = http_chunked_next(&c, (const uint8_t *)"X: y\r\n", 6, &used, &span);
-    cr_expect_eq(e, HTTP_BAD);
+    cr_expect_eq(e, HTTP_BAD_BODY);
     cr_expect_lt(lines, 2000);
 }
 

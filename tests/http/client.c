@@ -593,6 +593,54 @@ Test(client, the_place_of_body_bytes_is_known_up_to_the_end_of_the_body)
     }
 }
 
+/* Response queue poisoning: an answer that came before the request can't be to it. */
+Test(client, what_nobody_asked_for_is_no_answer)
+{
+    start(4, 4);
+    exchange(OK_X);
+    cr_assert(seen.done == 1 && http_client_counters(client)->http_client_idle == 1);
+    fake_stream_feed_text(&f[0], OK_X); /* on an idle connection */
+    cr_expect(f[0].aborted && http_client_counters(client)->http_client_idle == 0);
+
+    exchange(OK_X);
+    cr_assert(seen.done == 2 && opened == 2);
+    f[1].slow = true; /* this was on its way when the next request was sent */
+    cr_assert_not_null(send_one());
+    cr_assert_eq(opened, 2);
+    fake_stream_feed_text(&f[1], "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+    cr_assert(f[1].aborted && opened == 3, "asked again on a new connection");
+    fake_stream_poll(&f[1]);
+    fake_stream_open(&f[2]);
+    cr_expect_str_eq(fake_stream_text(&f[2]), REQUEST);
+    fake_stream_feed_text(&f[2], OK_X);
+    cr_expect(seen.done == 3 && seen.failed == 0 && strstr(seen.body, "evil") == NULL);
+    cr_expect_eq(http_client_counters(client)->http_client_unasked_total, 2);
+
+    f[2].slow = true; /* one byte of it was read: it may be the answer */
+    cr_assert_not_null(send_one());
+    fake_stream_read(&f[2], 1);
+    fake_stream_feed_text(&f[2], OK_X);
+    cr_expect(seen.done == 4 && opened == 3);
+    stop();
+}
+
+Test(client, an_interim_response_in_doubt_is_the_last_of_its_connection)
+{
+    static const char *const interim[] = {
+        "HTTP/1.1 100 Continue\r\nContent-Length: 5\r\n\r\n",
+        "HTTP/1.1 103 E\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 103 E\r\nConnection: close\r\n\r\n",
+    };
+    for (unsigned i = 0; i < 3; i++) {
+        char text[256];
+        snprintf(text, sizeof(text), "%s%s", interim[i], OK_X);
+        start(4, 4);
+        exchange(text);
+        cr_expect(seen.done == 1 && f[0].aborted, "%s", interim[i]);
+        stop();
+    }
+}
+
 /* --- bodies of requests ----------------------------------------------------------------------- */
 
 #define UPLOAD (HTTP_SEND_ONCE | HTTP_SEND_BODY)

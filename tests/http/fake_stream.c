@@ -193,6 +193,8 @@ void fake_stream_feed(struct fake_stream *f, const void *data, size_t len)
 {
     if (f->closed || f->aborted || len == 0)
         return;
+    if (!f->slow) /* who answers has read */
+        fake_stream_read(f, SIZE_MAX);
     f->in = grow(f->in, &f->in_room, f->in_len + len);
     memcpy(f->in + f->in_len, data, len);
     f->in_len += len;

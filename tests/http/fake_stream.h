@@ -35,7 +35,7 @@ struct fake_stream {
 void fake_stream_init(struct fake_stream *f, struct now now);
 /* Releases what is held; a stream that is not closed yet gets no further event. */
 void fake_stream_free(struct fake_stream *f);
-/* Bytes from the peer, offered at once. */
+/* Bytes from the peer, offered at once; they acknowledge what it was sent, unless it is slow. */
 void fake_stream_feed(struct fake_stream *f, const void *data, size_t len);
 void fake_stream_feed_text(struct fake_stream *f, const char *text);
 void fake_stream_open(struct fake_stream *f);                       /* an active open succeeds */

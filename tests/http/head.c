@@ -63,7 +63,7 @@ Test(head, forms_of_a_target)
     for (unsigned i = 0; bad[i]; i++) {
         char text[128];
         snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: b\r\n\r\n", bad[i]);
-        cr_expect_eq(request(text), strcmp(bad[i], "//") ? HTTP_BAD : HTTP_OK, "%s", bad[i]);
+        cr_expect_eq(request(text), strcmp(bad[i], "//") ? HTTP_BAD_TARGET : HTTP_OK, "%s", bad[i]);
     }
 }
 
@@ -105,7 +105,7 @@ Test(head, a_request_of_1_0_may_name_no_host)
 Test(head, one_empty_line_before_a_request_is_forgiven)
 {
     cr_expect_eq(request("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"), HTTP_OK);
-    cr_expect_eq(request("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"), HTTP_BAD);
+    cr_expect_eq(request("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"), HTTP_BAD_LINE);
 }
 
 Test(head, every_known_field_is_found_in_any_case)

@@ -1,140 +1,310 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What could be read in two ways is refused (RFC 9112 11.2), with its status. */
+/*
+ * The tricks of vectors.c against a server and a client as they are, whole and byte by byte: what
+ * could be read in two ways is refused (RFC 9112 11.2), and nothing that follows it on the
+ * connection is taken for a message.
+ */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "dataplane/http/syntax.h"
+#include "dataplane/http/http.h"
+#include "tests/http/fake_stream.h"
+#include "tests/http/vectors.h"
 
-struct vector {
-    const char *what, *text;
-    size_t len; /* 0: strlen */
-    unsigned status;
-};
+#define SEEN 65536
 
-#define GET(fields)  "GET / HTTP/1.1\r\nHost: a\r\n" fields "\r\n"
-#define POST(fields) "POST / HTTP/1.1\r\nHost: a\r\n" fields "\r\n"
-#define BYTES(text)  text, sizeof(text) - 1
+static struct now now = {5000000, 784111777};
+static struct fake_stream f[2];
+static unsigned opened;
 
-static const struct vector requests[] = {
-    {"length and coding", POST("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), 0, 400},
-    {"coding and length", POST("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), 0, 400},
-    {"two lengths", POST("Content-Length: 5\r\nContent-Length: 6\r\n"), 0, 400},
-    {"the same length twice", POST("Content-Length: 5\r\nContent-Length: 5\r\n"), 0, 400},
-    {"a list of lengths", POST("Content-Length: 5, 5\r\n"), 0, 400},
-    {"signed length", POST("Content-Length: +5\r\n"), 0, 400},
-    {"negative length", POST("Content-Length: -5\r\n"), 0, 400},
-    {"hexadecimal length", POST("Content-Length: 0x5\r\n"), 0, 400},
-    {"empty length", POST("Content-Length:\r\n"), 0, 400},
-    {"length with a space", POST("Content-Length: 1 2\r\n"), 0, 400},
-    {"length beyond 64 bits", POST("Content-Length: 18446744073709551621\r\n"), 0, 400},
-    {"bare LF in the request line", "GET / HTTP/1.1\nHost: a\r\n\r\n", 0, 400},
-    {"bare LF in a field", GET("X: y\nTransfer-Encoding: chunked\r\n"), 0, 400},
-    {"bare LF at the end", "GET / HTTP/1.1\r\nHost: a\r\n\n", 0, 400},
-    {"bare CR in a field", GET("X: y\rZ: 1\r\n"), 0, 400},
-    {"CR CR LF", GET("X: y\r\r\n"), 0, 400},
-    {"obs-fold", GET("X: y\r\n z\r\n"), 0, 400},
-    {"obs-fold of the coding", POST("Transfer-Encoding:\r\n chunked\r\n"), 0, 400},
-    {"space before the colon", POST("Content-Length : 5\r\n"), 0, 400},
-    {"tab before the colon", POST("Content-Length\t: 5\r\n"), 0, 400},
-    {"space before a name", "GET / HTTP/1.1\r\n Host: a\r\n\r\n", 0, 400},
-    {"a line of white space", GET(" \r\n"), 0, 400},
-    {"no colon", GET("Host\r\n"), 0, 400},
-    {"no name", GET(": x\r\n"), 0, 400},
-    {"NUL in a value", BYTES("GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n"), 400},
-    {"NUL in a name", BYTES("GET / HTTP/1.1\r\nHost: a\r\nX\0: ab\r\n\r\n"), 400},
-    {"NUL in the target", BYTES("GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n"), 400},
-    {"DEL in a value",
-     GET("X: a\x7f"
-         "b\r\n"),
-     0, 400},
-    {"vertical tab in the coding",
-     POST("Transfer-Encoding: \x0b"
-          "chunked\r\n"),
-     0, 400},
-    {"control far inside a long value", GET("X: 0123456789abcdef0123\x01zzzzzzzzzzzzzzzz\r\n"), 0,
-     400},
-    {"byte above 127 in a name", GET("X\xff: a\r\n"), 0, 400},
-    {"byte above 127 in the target", "GET /\xc3\xa4 HTTP/1.1\r\nHost: a\r\n\r\n", 0, 400},
-    {"unknown coding", POST("Transfer-Encoding: gzip\r\n"), 0, 501},
-    {"another before chunked", POST("Transfer-Encoding: gzip, chunked\r\n"), 0, 501},
-    {"chunked not last", POST("Transfer-Encoding: chunked, gzip\r\n"), 0, 400},
-    {"chunked twice", POST("Transfer-Encoding: chunked, chunked\r\n"), 0, 400},
-    {"chunked in two fields", POST("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
-     0, 400},
-    {"nearly chunked", POST("Transfer-Encoding: xchunked\r\n"), 0, 501},
-    {"quoted chunked", POST("Transfer-Encoding: \"chunked\"\r\n"), 0, 501},
-    {"identity", POST("Transfer-Encoding: identity\r\n"), 0, 501},
-    {"empty coding", POST("Transfer-Encoding:\r\n"), 0, 400},
-    {"coding in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 0, 400},
-    {"no Host", "GET / HTTP/1.1\r\n\r\n", 0, 400},
-    {"two Hosts", GET("Host: b\r\n"), 0, 400},
-    {"the same Host twice", GET("Host: a\r\n"), 0, 400},
-    {"two Hosts in HTTP/1.0", "GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", 0, 400},
-    {"two Hosts behind a full target", "GET http://a/ HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 0,
-     400},
-    {"empty Host", "GET / HTTP/1.1\r\nHost:\r\n\r\n", 0, 400},
-    {"Host with a path", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 0, 400},
-    {"Host with a user", "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", 0, 400},
-    {"Host with a bad port", "GET / HTTP/1.1\r\nHost: a:99999\r\n\r\n", 0, 400},
-    {"list in Host", "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", 0, 400},
-    {"two spaces after the method", "GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 0, 400},
-    {"space in the target", "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 0, 400},
-    {"tab for a space", "GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n", 0, 400},
-    {"space after the version", "GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 0, 400},
-    {"lower-case version", "GET / http/1.1\r\nHost: a\r\n\r\n", 0, 400},
-    {"long version", "GET / HTTP/1.10\r\nHost: a\r\n\r\n", 0, 400},
-    {"no version", "GET /\r\n\r\n", 0, 400},
-    {"bad method", "G@T / HTTP/1.1\r\nHost: a\r\n\r\n", 0, 400},
-    {"endless method", "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJ", 0, 400},
-    {"HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0, 505},
-    {"HTTP/0.9 by number", "GET / HTTP/0.9\r\n\r\n", 0, 505},
-    {"TLS", "\x16\x03\x01\x02", 0, 400},
-};
+/* --- requests: what a handler is told, and the client ----------------------------------------- */
 
-static struct http_head head;
+static char seen[SEEN];
+static size_t seen_len;
+static bool reads; /* the handler wants bodies */
+static struct http_server *server;
 
-/* The error must come whole or byte by byte, and never be HTTP_OK in between. */
+static void see(const void *text, size_t len)
+{
+    cr_assert_lt(seen_len + len, SEEN);
+    memcpy(seen + seen_len, text, len);
+    seen_len += len;
+    seen[seen_len] = 0;
+}
+
+static void answer(struct http_conn *c, struct now at)
+{
+    http_respond_error(c, 200, "here", 0, false, at);
+}
+
+static void on_request(void *ctx, struct http_conn *c, const struct http_head *h, struct now at)
+{
+    (void)ctx;
+    see(" ", seen_len ? 1 : 0);
+    see(h->method_text.p, h->method_text.len);
+    see(" ", 1);
+    see(h->target.p, h->target.len);
+    if (http_has_body(h) && reads) {
+        see(":", 1);
+        cr_assert(http_conn_read_body(c, h, at));
+    } else {
+        answer(c, at);
+    }
+}
+
+static size_t on_body(void *ctx, struct http_conn *c, void *request, const uint8_t *data,
+                      size_t len, struct now at)
+{
+    (void)ctx, (void)c, (void)request, (void)at;
+    see(data, len);
+    return len;
+}
+
+static void on_body_end(void *ctx, struct http_conn *c, void *request, struct now at)
+{
+    (void)ctx, (void)request;
+    see(".", 1);
+    answer(c, at);
+}
+
+static void on_writable(void *ctx, struct http_conn *c, void *request, struct now at)
+{
+    (void)ctx, (void)c, (void)request, (void)at;
+}
+
+static void on_gone(void *ctx, struct http_conn *c, void *request, struct now at)
+{
+    (void)ctx, (void)c, (void)request, (void)at;
+    see("!", 1);
+}
+
+/* A client sends `text` and VECTOR_NEXT in pieces. What it gets is in f[0] until serve_end. */
+static void serve(const char *text, size_t len, size_t step, bool read)
+{
+    static const struct http_handler handler = {.request = on_request,
+                                                .body = on_body,
+                                                .body_end = on_body_end,
+                                                .writable = on_writable,
+                                                .gone = on_gone};
+    static const struct http_server_config config = {2, 60000, 10000, 20000};
+    server = http_server_create(&config, &handler, now);
+    char *all = malloc(len + sizeof(VECTOR_NEXT));
+    memcpy(all, text, len);
+    memcpy(all + len, VECTOR_NEXT, sizeof(VECTOR_NEXT));
+    len += sizeof(VECTOR_NEXT) - 1;
+    seen_len = 0;
+    seen[0] = 0;
+    reads = read;
+    fake_stream_init(&f[0], now);
+    cr_assert(http_server_accept(server, &f[0].s, now));
+    for (size_t at = 0; at < len; at += step) {
+        fake_stream_feed(&f[0], all + at, len - at < step ? len - at : step);
+        fake_stream_poll(&f[0]);
+    }
+    free(all);
+}
+
+static void serve_end(void)
+{
+    fake_stream_close(&f[0], STREAM_RESET);
+    fake_stream_free(&f[0]);
+    http_server_destroy(server);
+}
+
+/* The first status, and how many there are. */
+static unsigned statuses(unsigned *n)
+{
+    unsigned first = 0;
+    *n = 0;
+    for (const char *p = fake_stream_text(&f[0]); (p = strstr(p, "HTTP/1.1 ")); p += 9)
+        if (++*n == 1)
+            first = (unsigned)atoi(p + 9);
+    return first;
+}
+
+static void expect_served(const struct vector_request *v, size_t step)
+{
+    static char want[SEEN];
+    unsigned n, requests;
+    serve(v->text, v->len, step, true);
+    snprintf(want, sizeof(want), "%s%s", v->seen, v->open ? " GET /next" : "");
+    unsigned status = statuses(&n);
+    requests = 1 + v->open;
+    cr_expect_str_eq(seen, want, "%s, by %zu: \"%s\"", v->what, step, seen);
+    cr_expect_eq(status, v->status ? v->status : 200, "%s, by %zu: %u", v->what, step, status);
+    cr_expect_eq(n, requests, "%s, by %zu: %u answers", v->what, step, n);
+    cr_expect_eq(f[0].shut, !v->open, "%s, by %zu", v->what, step);
+    serve_end();
+}
+
 Test(smuggling, requests)
 {
-    for (unsigned i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
-        const struct vector *v = &requests[i];
-        size_t len = v->len ? v->len : strlen(v->text);
-        enum http_error whole = http_parse_request(v->text, len, &head), e = HTTP_AGAIN;
-        cr_expect(whole != HTTP_OK && whole != HTTP_AGAIN, "%s: accepted", v->what);
-        cr_expect_eq(http_error_status(whole), v->status, "%s: %u", v->what,
-                     http_error_status(whole));
-        for (size_t n = 0; n <= len && e == HTTP_AGAIN; n++) {
-            char *part = malloc(n ? n : 1);
-            memcpy(part, v->text, n);
-            e = http_parse_request(part, n, &head);
-            free(part);
-        }
-        cr_expect_eq(e, whole, "%s: bit by bit", v->what);
+    for (unsigned i = 0; i < vector_requests_n; i++) {
+        expect_served(&vector_requests[i], SIZE_MAX);
+        expect_served(&vector_requests[i], 1);
+        expect_served(&vector_requests[i], 7);
     }
+}
+
+/* What nobody reads is not taken for the next request: CL.0, 0.CL, an early answer. */
+Test(smuggling, bodies_that_nobody_reads)
+{
+    for (unsigned i = 0; i < vector_requests_n; i++) {
+        const struct vector_request *v = &vector_requests[i];
+        const char *body = strrchr(v->seen, ':');
+        if (!body || v->seen[strlen(v->seen) - 1] != '.')
+            continue;
+        for (size_t step = 1; step; step = step == 1 ? SIZE_MAX : 0) {
+            unsigned n;
+            serve(v->text, v->len, step, false);
+            cr_expect(strlen(seen) == (size_t)(body - v->seen) &&
+                          strncmp(seen, v->seen, strlen(seen)) == 0,
+                      "%s: \"%s\"", v->what, seen);
+            cr_expect(statuses(&n) == 200 && n == 1 && f[0].shut, "%s", v->what);
+            serve_end();
+        }
+    }
+}
+
+Test(smuggling, chunks_of_requests)
+{
+    static char text[SEEN], want[SEEN];
+    for (unsigned i = 0; i < vector_chunks_n; i++)
+        for (size_t step = 1; step; step = step == 1 ? 7 : step == 7 ? SIZE_MAX : 0) {
+            const struct vector_chunks *v = &vector_chunks[i];
+            unsigned n;
+            serve(text, vector_chunked_request(v, text, sizeof(text)), step, true);
+            snprintf(want, sizeof(want), "POST /x:%s!", v->body);
+            cr_expect_str_eq(seen, want, "%s, by %zu: \"%s\"", v->what, step, seen);
+            cr_expect(statuses(&n) == 400 && n == 1 && f[0].shut, "%s, by %zu", v->what, step);
+            serve_end();
+        }
+}
+
+/* --- responses: what an exchange ends with, and its connection -------------------------------- */
+
+static char got[SEEN];
+static size_t got_len;
+
+static void note(const char *text)
+{
+    snprintf(got, sizeof(got), "%s", text);
+    got_len = strlen(got);
+}
+
+static bool on_head(void *user, struct http_exchange *x, const struct http_head *h, struct now at)
+{
+    char status[16];
+    (void)user, (void)x, (void)at;
+    snprintf(status, sizeof(status), "%u:", h->status);
+    note(status);
+    return true;
+}
+
+static size_t on_data(void *user, struct http_exchange *x, const uint8_t *data, size_t len,
+                      struct now at)
+{
+    (void)user, (void)x, (void)at;
+    cr_assert_lt(got_len + len, SEEN);
+    memcpy(got + got_len, data, len);
+    got_len += len;
+    got[got_len] = 0;
+    return len;
+}
+
+static void on_done(void *user, struct http_exchange *x, struct now at)
+{
+    (void)user, (void)x, (void)at;
+}
+
+static void on_failed(void *user, struct http_exchange *x, enum http_failure why, struct now at)
+{
+    (void)user, (void)x, (void)at;
+    note(why == HTTP_FAIL_MALFORMED ? "malformed" : why == HTTP_FAIL_TRUNCATED ? "truncated" : "-");
+}
+
+static struct stream *do_connect(void *ctx, const struct endpoint *to,
+                                 const struct stream_events *events, void *user, struct now at)
+{
+    (void)ctx;
+    if (opened == 2)
+        return NULL;
+    struct fake_stream *s = &f[opened++];
+    fake_stream_init(s, at);
+    s->s.events = events;
+    s->s.user = user;
+    s->s.remote = *to;
+    return &s->s;
+}
+
+static void ask(struct http_client *c, unsigned how)
+{
+    static const struct http_exchange_events events = {
+        .head = on_head, .body = on_data, .done = on_done, .failed = on_failed};
+    static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    struct http_upstream to = {7, 1, {{addr_v4(0xc0000201), 80}}};
+    unsigned before = opened;
+    note("nothing");
+    cr_assert_not_null(
+        http_client_send(c, &to, request, sizeof(request) - 1, how, &events, NULL, now));
+    if (opened > before)
+        fake_stream_open(&f[opened - 1]);
+}
+
+static void feed(struct fake_stream *s, const char *text, size_t len, size_t step)
+{
+    for (size_t at = 0; at < len; at += step) {
+        fake_stream_feed(s, text + at, len - at < step ? len - at : step);
+        fake_stream_poll(s);
+    }
+}
+
+/* The exchange gets what it should, and the next one what is its own: on the same connection if
+ * that is as good as new. */
+static void expect_got(const struct vector_response *v, size_t step)
+{
+    static const struct http_client_config config = {2, 2, 3000, 10000, 5000, 20000};
+    static const struct http_client_host host = {NULL, do_connect};
+    static const char next[] = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext";
+    struct http_client *c = http_client_create(&config, &host, now);
+    opened = 0;
+    ask(c, v->how & VECTOR_HEAD ? HTTP_SEND_HEAD : 0);
+    feed(&f[0], v->text, v->len, step);
+    if (v->how & VECTOR_FIN)
+        fake_stream_fin(&f[0]);
+    fake_stream_poll(&f[0]);
+    cr_expect_str_eq(got, v->got, "%s, by %zu: \"%s\"", v->what, step, got);
+    ask(c, 0);
+    cr_expect_eq(opened, v->open ? 1 : 2, "%s, by %zu", v->what, step);
+    feed(&f[opened - 1], next, sizeof(next) - 1, step);
+    cr_expect_str_eq(got, "200:next", "%s, by %zu, the next: \"%s\"", v->what, step, got);
+    for (unsigned i = 0; i < opened; i++) {
+        fake_stream_close(&f[i], STREAM_RESET);
+        fake_stream_free(&f[i]);
+    }
+    http_client_destroy(c);
 }
 
 Test(smuggling, responses)
 {
-    static const char *const bad[] = {
-        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
-        "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-        "HTTP/1.1 200 OK\nContent-Length: 5\n\n",
-        "HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nX : a\r\n\r\n",
-        "HTTP/1.1 20 OK\r\n\r\n",
-        "HTTP/1.1 2000 OK\r\n\r\n",
-        "HTTP/1.1 099 OK\r\n\r\n",
-        "HTTP/1.1  200 OK\r\n\r\n",
-        "HTTP/2.0 200 OK\r\n\r\n",
-        "ICY 200 OK\r\n\r\n",
-        "<html>",
-        "\r\nHTTP/1.1 200 OK\r\n\r\n",
-    };
-    for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        enum http_error e = http_parse_response(bad[i], strlen(bad[i]), false, &head);
-        cr_expect(e != HTTP_OK && e != HTTP_AGAIN, "%s: %d", bad[i], e);
+    for (unsigned i = 0; i < vector_responses_n; i++) {
+        expect_got(&vector_responses[i], SIZE_MAX);
+        expect_got(&vector_responses[i], 1);
+        expect_got(&vector_responses[i], 7);
     }
+}
+
+Test(smuggling, chunks_of_responses)
+{
+    static char text[SEEN];
+    for (unsigned i = 0; i < vector_chunks_n; i++)
+        for (size_t step = 1; step; step = step == 1 ? 7 : step == 7 ? SIZE_MAX : 0) {
+            const struct vector_chunks *v = &vector_chunks[i];
+            struct vector_response r = {
+                .what = v->what, .text = text, .how = VECTOR_FIN, .got = "malformed"};
+            r.len = vector_chunked_response(v, text, sizeof(text));
+            expect_got(&r, step);
+        }
 }

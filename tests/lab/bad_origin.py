@@ -54,6 +54,10 @@ def answer(c, path):
             COUNT[path] = COUNT.get(path, 0) + 1
             n = COUNT[path]
         c.sendall(b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 8\r\n\r\n%08d" % n)
+    elif name == "/twice":      # a second response, that nobody asked for
+        c.sendall(b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 5\r\n\r\nfirst")
+        time.sleep(0.1)
+        c.sendall(b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 4\r\n\r\nevil")
     elif name == "/private":
         c.sendall(b"HTTP/1.1 200 OK\r\nCache-Control: private\r\nContent-Length: 200000\r\n\r\n" +
                   b"p" * 200000)

@@ -37,6 +37,9 @@ def story(s):
         status, body, code = s.curl("c1", 1, path, host=host)
         return status, body, code, time.time() - start
 
+    def counter(name):
+        return lab.ctl(1, "stats")["counters"][name]["value"]
+
     status, body, code, _ = get("/good")
     s.expect((status, body) == (200, b"hello"), f"a good answer: {status}")
     for path, why in (("/garbage", "garbage"), ("/reset", "a reset"), ("/close", "an early close"),
@@ -56,6 +59,11 @@ def story(s):
     s.expect((status, len(body), code) == (200, 10000, 0), f"until close: {status} {len(body)}")
     seen = [get("/nostore")[1] for _ in range(3)]
     s.expect(len(set(seen)) == 3, f"no-store is fetched each time: {seen}")
+    reused, unasked = counter("http_client_reused_total"), counter("http_client_unasked_total")
+    s.expect(reused > 0 and unasked == 0, f"{reused} requests on pooled connections, {unasked} that were spoilt")
+    seen = [get("/twice")[1], time.sleep(0.3), get("/nostore")[1]]
+    s.expect(seen[0] == b"first" and seen[2].isdigit(), f"a second response is nobody's: {seen}")
+    s.expect(counter("http_client_unasked_total") == 1, "and is counted")
     status, body, code, _ = get("/private")
     s.expect((status, len(body)) == (200, 200000), f"private, passed through: {status} {len(body)}")
     status, body, code, _ = get("/fail")

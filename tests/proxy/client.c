@@ -96,7 +96,7 @@ static bool take_chunked(struct client *c, const uint8_t *data, size_t len)
         at += used;
         if (e == HTTP_OK)
             return true;
-        if (e == HTTP_BAD || used == 0)
+        if (e == HTTP_BAD_BODY || used == 0)
             return false;
     }
     return false;

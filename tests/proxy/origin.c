@@ -78,6 +78,8 @@ static void answer(struct origin_conn *c, const struct http_head *h, const char 
     const struct http_field *range = http_known(h, HTTP_RANGE);
     const struct http_field *if_range = http_known(h, HTTP_IF_RANGE);
     c->origin->requests++;
+    if (c->origin->hears)
+        c->origin->hears(text, h->head_len);
     if (!f)
         f = &missing;
     f->requests++;
@@ -131,7 +133,7 @@ static size_t take_body(struct origin_conn *c, const uint8_t *data, size_t len)
         enum http_error e = http_chunked_next(&c->chunks, data, len, &used, &span);
         if (span.len)
             take_bytes(c, (const uint8_t *)span.p, span.len);
-        c->into->body_wrong += e == HTTP_BAD;
+        c->into->body_wrong += e == HTTP_BAD_BODY;
         whole = e == HTTP_OK;
     } else {
         used = len < c->to_take ? len : (size_t)c->to_take;
@@ -255,6 +257,15 @@ static void conn_step(struct origin_conn *c, struct now now)
         return;
     if (c->cut && f->mode == ORIGIN_SILENT)
         return;
+    if (f->raw) {
+        stream_copy(c->s, f->raw, f->raw_len);
+        if (f->raw_end)
+            stream_shut(c->s);
+        c->ended = f->raw_end;
+        c->file = NULL;
+        stream_resume(c->s);
+        return;
+    }
     if (c->cut && f->mode == ORIGIN_GARBAGE) {
         stream_copy(c->s, "220 mail.example ESMTP\r\n\r\n", 26);
         c->ended = true;

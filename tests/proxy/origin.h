@@ -27,6 +27,9 @@ struct origin_file {
     unsigned rate; /* bytes a millisecond, 0: as fast as it goes */
     unsigned delay_ms;
     bool chunked, no_range;
+    const char *raw; /* instead of an answer: `raw_len` bytes as they stand */
+    size_t raw_len;
+    bool raw_end;           /* and the connection's end */
     bool early;             /* answers before a request's body has come */
     bool any_range;         /* also of another version than If-Range says */
     const char *says_range; /* instead of a part's Content-Range */
@@ -45,6 +48,7 @@ struct origin {
     unsigned files;
     struct origin_file file[32]; /* the first that fits is sent */
     unsigned requests;
+    void (*hears)(const char *head, size_t len); /* optional: each request's head */
     struct origin_conn *conns;
 };
 

@@ -122,7 +122,7 @@ Test(access, what_is_refused_is_noted_too)
     client_send(&w, &c, 0, 0, "GET nonsense\r\n\r\n");
     client_wait(&c, 5000);
     cr_expect(n->accesses == 2 && n->access.minor == ACCESS_NO_VERSION && n->access.status == 400 &&
-              n->access.bytes == 31);
+              n->access.bytes == 31 && n->access.reason == ACCESS_BAD_LINE);
     cr_expect_str_eq(text(ACCESS_METHOD), "");
     client_free(&c);
     client_send(&w, &c, 0, 0, "GET / HTTP/1.1\r\nHost: " HOST "\r\nExpect: wonders\r\n\r\n");
@@ -138,9 +138,68 @@ Test(access, what_is_refused_is_noted_too)
                 "POST /a HTTP/1.1\r\nHost: " HOST "\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n");
     client_wait(&c, 5000);
     cr_expect(n->accesses == 5 && n->access.status == 400 && n->access.flags == 0 &&
-                  n->access.served == ACCESS_ERROR,
+                  n->access.served == ACCESS_ERROR && n->access.reason == ACCESS_BAD_BODY &&
+                  n->access.bytes == c.body_len && c.body_len > 0,
               "%u %u", n->accesses, n->access.status);
     cr_expect_str_eq(text(ACCESS_METHOD), "POST");
+    client_free(&c);
+}
+
+/* Why a request was refused; the connection ends with the answer. */
+Test(access, what_is_malformed_is_noted_with_its_reason)
+{
+#define GET "GET / HTTP/1.1\r\nHost: " HOST "\r\n"
+#define PUT "PUT /a HTTP/1.1\r\nHost: " HOST "\r\n"
+    static char target[HTTP_URL_MAX + 64], large[HTTP_HEAD_MAX + 64];
+    static const struct {
+        const char *text;
+        unsigned status, reason;
+    } is[] = {
+        {"GET  / HTTP/1.1\r\n\r\n", 400, ACCESS_BAD_LINE},
+        {"GET x HTTP/1.1\r\n\r\n", 400, ACCESS_BAD_TARGET},
+        {"GET /%zz HTTP/1.1\r\nHost: " HOST "\r\n\r\n", 400, ACCESS_BAD_TARGET},
+        {GET "a : b\r\n\r\n", 400, ACCESS_BAD_FIELD},
+        {"GET / HTTP/1.1\r\n\r\n", 400, ACCESS_BAD_HOST},
+        {"GET / HTTP/1.0\r\n\r\n", 400, ACCESS_BAD_HOST},
+        {PUT "Content-Length: 1a\r\n\r\n", 400, ACCESS_BAD_LENGTH},
+        {PUT "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n", 400, ACCESS_BAD_FRAMING},
+        {PUT "Transfer-Encoding: chunked\r\n\r\nx", 400, ACCESS_BAD_BODY},
+        {GET "Expect: wonders\r\n\r\n", 417, ACCESS_BAD_EXPECT},
+        {PUT "Transfer-Encoding: gzip\r\n\r\n", 501, ACCESS_BAD_CODING},
+        {"GET / HTTP/3.0\r\n\r\n", 505, ACCESS_BAD_VERSION},
+        {target, 414, ACCESS_LONG_TARGET},
+        {large, 431, ACCESS_LARGE_HEAD},
+        {"GET / HT", 408, ACCESS_SLOW_HEAD},
+        {PUT "Content-Length: 2\r\n\r\nx", 408, ACCESS_SLOW_BODY},
+    };
+    memset(target, 'a', HTTP_URL_MAX + 8);
+    memcpy(target, "GET /", 5);
+    memset(large, 'a', HTTP_HEAD_MAX + 8);
+    memcpy(large, "GET / HTTP/1.1\r\nA: ", 19);
+    for (unsigned i = 0; i < sizeof(is) / sizeof(is[0]); i++) {
+        struct client c;
+        client_send(&w, &c, 0, 0, is[i].text);
+        client_wait(&c, 40000);
+        world_run(&w, 50);
+        cr_expect(c.head.status == is[i].status && c.eof, "%u: %u", i, c.head.status);
+        cr_expect(n->accesses == i + 1 && n->access.status == is[i].status &&
+                      n->access.reason == is[i].reason && n->access.bytes == c.body_len &&
+                      n->access.served == ACCESS_ERROR,
+                  "%u: %u accesses, %u for reason %u, %lu bytes", i, n->accesses, n->access.status,
+                  n->access.reason, n->access.bytes);
+        client_free(&c);
+    }
+    const struct http_counters *counters = http_server_counters(n->worker[0].server);
+    cr_expect(counters->http_bad_target_total == 2 && counters->http_bad_host_total == 2 &&
+              counters->http_bad_request_total == 8 && counters->http_bad_version_total == 1 &&
+              counters->http_uri_too_long_total == 1 && counters->http_bad_body_total == 1 &&
+              counters->http_body_broken_total == 2 && counters->http_body_timeouts_total == 1);
+    struct client c;
+    client_send(&w, &c, 0, 0, PUT "Content-Length: 2\r\n\r\nx");
+    world_run(&w, 50);
+    stream_shut(&c.pipe->a.s);
+    client_wait(&c, 1000);
+    cr_expect(c.head.status == 400 && n->access.reason == ACCESS_SHORT_BODY);
     client_free(&c);
 }
 

@@ -294,6 +294,10 @@ Test(upload, an_options_goes_as_far_as_it_says)
     cr_assert(client_wait(&c, 1000));
     cr_assert(strstr(f->last_request, "Max-Forwards: 6\r\n"));
     client_free(&c);
+    client_send(&w, &c, 0, 0, "OPTIONS * HTTP/1.1\r\n" SITE "\r\n");
+    cr_assert(client_wait(&c, 1000));
+    cr_assert(c.head.status == 200 && c.head.keep_alive && client_field(&c, "Allow")[0]);
+    client_free(&c);
 }
 
 Test(upload, a_slow_client_is_waited_for_and_its_origin_not_blamed)
