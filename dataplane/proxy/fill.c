@@ -430,8 +430,11 @@ static void exchange_timer(struct fill *f, uint64_t peer_us, struct now now)
     }
     counter_inc(f->kind == SOURCE_PEER ? &f->proxy->counters.proxy_peer_failures_total
                                        : &f->proxy->counters.proxy_origin_failures_total);
-    if (f->kind == SOURCE_ORIGIN)
+    if (f->kind == SOURCE_ORIGIN) {
         origin_trouble(f, ACCESS_TIMEOUT, now);
+        if (f->state == FILL_HEAD)
+            backend_failed(f, BACKEND_NO_ANSWER, now);
+    }
     f->source_holds = true; /* it took our request */
     source_failed(f, 504, now);
 }

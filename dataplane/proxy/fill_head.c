@@ -244,7 +244,7 @@ static bool not_a_slice(struct fill *f, const struct http_head *h, const struct 
         return release(f, h->status, true, now);
     f->part = f->negotiated = false;
     f->base = 0;
-    f->addresses = f->tried = f->next_origin = 0;
+    origin_anew(f);
     source_failed(f, 502, now);
     return false;
 }
@@ -312,7 +312,7 @@ static bool refresh(struct fill *f, const struct http_head *h, struct now now)
         /* purged or evicted meanwhile, not to be stored, or not here: a whole one is needed */
         cache_unpin(f->stale, p->config.worker);
         f->stale = NULL;
-        f->addresses = f->tried = f->next_origin = 0;
+        origin_anew(f);
         source_failed(f, 502, now);
         return false;
     }

@@ -74,17 +74,22 @@ static bool take_memory(struct proxy *p)
     uint32_t fills = table_size(p->config.fills), grips = table_size(p->grips);
     p->fill_mask = fills - 1;
     p->grip_mask = grips - 1;
+    p->backends = 2 * p->config.fills;
+    p->backend_mask = table_size(p->backends) - 1;
     p->requests = memory_new(p->config.requests, sizeof(*p->requests));
     p->grip_pool = calloc(p->grips, sizeof(*p->grip_pool));
     p->grip_table = calloc(grips, sizeof(struct grip *));
     p->fill_pool = calloc(p->config.fills, sizeof(*p->fill_pool));
     p->fill_table = calloc(fills, sizeof(struct fill *));
+    p->backend_pool = calloc(p->backends, sizeof(*p->backend_pool));
+    p->backend_table = calloc(p->backend_mask + 1, sizeof(struct backend *));
     p->block_pool = calloc(PROXY_BLOCKS, sizeof(*p->block_pool));
     p->ref_pool = calloc(PROXY_REFS, sizeof(*p->ref_pool));
     p->ref_table = calloc(PROXY_REFS, sizeof(struct reference *));
     p->forget_pool = calloc(PROXY_FORGETS, sizeof(*p->forget_pool));
     return p->requests && p->grip_pool && p->grip_table && p->fill_pool && p->fill_table &&
-           p->block_pool && p->ref_pool && p->ref_table && p->forget_pool;
+           p->backend_pool && p->backend_table && p->block_pool && p->ref_pool && p->ref_table &&
+           p->forget_pool;
 }
 
 static void make_lists(struct proxy *p)
@@ -157,6 +162,8 @@ void proxy_destroy(struct proxy *p)
     free(p->grip_table);
     free(p->fill_pool);
     free(p->fill_table);
+    free(p->backend_pool);
+    free(p->backend_table);
     free(p->block_pool);
     free(p->ref_pool);
     free(p->ref_table);

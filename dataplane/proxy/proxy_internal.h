@@ -48,7 +48,7 @@ enum {
     PROXY_DROPPED_KNOWN = 4096, /* URLs whose copies elsewhere may be what was purged here */
     PROXY_BEHIND_KNOWN = 256,   /* URLs that were revalidated behind a stale copy a moment ago */
     PROXY_TROUBLE_KNOWN = 64,   /* failures of sites' origins that the operator was told of */
-    PROXY_NEGATIVE = 1024,      /* origins remembered as failing */
+    PROXY_BREAKER_FAILURES = 5, /* in a row, of an origin that can be connected to */
     PROXY_INLINE = 512,         /* a body up to this is cheaper copied than referred to */
     PROXY_VIA = 128,
     PROXY_HEAD_ROOM = CACHE_HEAD_MAX + 2048,
@@ -79,10 +79,12 @@ enum {
 #define PROXY_DROPPED_US      (3600ull * 1000000) /* as long as others may be named as holders */
 #define PROXY_TROUBLE_US      (60ull * 1000000)   /* between two words of the same trouble */
 #define PROXY_BEHIND_US       1000000ull          /* between two fills behind a stale copy */
-#define PROXY_BACKOFF_FIRST_US                                                                     \
+#define PROXY_OPEN_FIRST_US                                                                        \
     (1ull * 1000000) /* CORAL.md 4 has 15 s; one lost SYN must not                                 \
                         take an origin away for that long */
-#define PROXY_BACKOFF_LAST_US (900ull * 1000000)
+#define PROXY_OPEN_LAST_US (900ull * 1000000)
+#define PROXY_OPEN_SITE_US (30ull * 1000000) /* of a site's origin, whose operator wants it back   \
+                                              */
 /* The index is not asked again later: half of what a client waits is the origin's. */
 #define PROXY_AGAIN_US (PROXY_WAIT_US / 2)
 
@@ -477,11 +479,17 @@ struct fill {
     bool named, again;  /* the first get named holders, `teller` did; a second one was made */
     bool removed;
     uint8_t rounds, barren, candidates;
-    uint8_t addresses, next_origin;
-    uint8_t tried;       /* bits: of address[], those that need no further try */
-    uint8_t lost_family; /* 4, 6: all of it failed and the other was not known; 0 */
-    bool by_name;        /* address[] came from the resolver */
-    bool ask_again;      /* the resolver, which may know the other family by now */
+    uint8_t addresses;
+    uint8_t taken;           /* bits: of the site's origins, those that were in hand */
+    uint8_t unwilling;       /* those of them that were refused but are better than none */
+    bool last_resort;        /* so they are asked */
+    bool of_site;            /* not of the open mode */
+    bool probe;              /* that a half-open breaker waits for */
+    struct backend *backend; /* the origin in hand; NULL: none */
+    uint8_t tried;           /* bits: of address[], those that need no further try */
+    uint8_t lost_family;     /* 4, 6: all of it failed and the other was not known; 0 */
+    bool by_name;            /* address[] came from the resolver */
+    bool ask_again;          /* the resolver, which may know the other family by now */
     uint16_t port;
     uint16_t failure; /* status when nothing helps */
     uint8_t reason;   /* and why: enum access_reason */
@@ -709,7 +717,11 @@ void origin_failed(struct fill *f, const struct http_exchange *x, enum http_fail
 /* Notes why the origin in hand does not help, for the access log and, if it is a site's, for its
  * operator. */
 void origin_trouble(struct fill *f, enum access_reason why, struct now now);
-void origin_answered(struct fill *f, struct http_exchange *x, struct now now);
+/* The final head has come from it. */
+void origin_answered(struct fill *f, struct http_exchange *x, const struct http_head *h,
+                     struct now now);
+/* Begins anew with the first of the origins. */
+void origin_anew(struct fill *f);
 /* Splits the URL of a fill. */
 struct url_parts {
     char host[256];
@@ -879,17 +891,39 @@ void refs_add_later(struct proxy *p, const struct cache_object *o, const struct 
 void refs_forget(struct proxy *p, const struct cache_object *o, bool withdraw);
 void refs_renew(struct proxy *p, struct reference *ref, struct now now);
 
-/* --- origins that fail (negative.c) --------------------------------------- */
+/* --- what is known of origins (backend.c) --------------------------------- */
 
-struct negative_entry {
+enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
+
+struct backend {
+    struct backend *next; /* chain of the table */
     uint64_t tag;
-    uint64_t until_us, step_us;
+    uint8_t state;      /* enum breaker_state, */
+    uint64_t since_us;  /* since when */
+    bool answers;       /* OPEN: it was opened by answers */
+    uint8_t failures;   /* CLOSED: in a row */
+    uint32_t in_flight; /* fills that have it in hand */
+    uint64_t until_us;  /* OPEN: then one may try */
+    uint64_t open_us; /* for how long it was opened last, jitter aside; 0: it has answered since */
 };
-bool negative_blocked(struct proxy *p, const char *host, uint16_t port, struct now now);
-void negative_failed(struct proxy *p, const char *host, uint16_t port, struct now now);
-void negative_ok(struct proxy *p, const char *host, uint16_t port);
+enum backend_admission {
+    BACKEND_ADMITTED,
+    BACKEND_REFUSED,
+    BACKEND_UNWILLING, /* refused, but better than none */
+};
+enum backend_failure {
+    BACKEND_NO_CONNECTION, /* to any of its addresses */
+    BACKEND_NO_ANSWER,     /* in time, or none that is HTTP */
+    BACKEND_BAD_ANSWER,    /* it, or what is behind it, is overloaded or gone */
+};
 /* What an origin is known by, here and in the HTTP client; never 0. */
-uint64_t negative_tag(const struct proxy *p, const char *host, uint16_t port);
+uint64_t backend_tag(const struct proxy *p, const char *host, uint16_t port);
+/* May the fill ask f->origin_name, f->port? If so it has it in hand until backend_release. */
+enum backend_admission backend_admit(struct fill *f, struct now now);
+void backend_release(struct fill *f);
+/* What became of it, of one in hand; none of them where that says nothing about the origin. */
+void backend_ok(struct fill *f, struct now now);
+void backend_failed(struct fill *f, enum backend_failure why, struct now now);
 
 /* --- policy, deny list ---------------------------------------------------- */
 
@@ -965,6 +999,9 @@ struct proxy {
     uint32_t blocks_free;
     uint32_t starved; /* fills that wait for blocks */
 
+    uint32_t backends, backend_mask, backend_hand;
+    struct backend *backend_pool, **backend_table;
+
     struct coder *coder_free;
     unsigned coders; /* made */
 
@@ -980,7 +1017,6 @@ struct proxy {
     struct known dropped_known[PROXY_DROPPED_KNOWN];
     struct known trouble_known[PROXY_TROUBLE_KNOWN];
     uint32_t uploads; /* requests for the origin alone, and those of slice_seek */
-    struct negative_entry negative[PROXY_NEGATIVE];
 
     struct post_queue out[PROXY_WORKERS];
     uint32_t posts; /* kept in `out` */

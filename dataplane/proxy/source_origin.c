@@ -94,7 +94,7 @@ static bool origin_send(struct fill *f, struct now now)
     if (f->once)
         upload_write_fields(r, &w);
     head_write(&w, "\r\n", 2);
-    struct http_upstream to = {.tag = negative_tag(p, f->origin_name, f->port), .n = f->addresses};
+    struct http_upstream to = {.tag = backend_tag(p, f->origin_name, f->port), .n = f->addresses};
     for (unsigned i = 0; i < to.n; i++)
         to.at[i] = (struct endpoint){f->address[i], f->port};
     f->source = to.at[0];
@@ -119,7 +119,7 @@ static bool origin_send(struct fill *f, struct now now)
 void origin_trouble(struct fill *f, enum access_reason why, struct now now)
 {
     struct proxy *p = f->proxy;
-    struct hash128 what = {.lo = negative_tag(p, f->origin_name, f->port), .hi = why};
+    struct hash128 what = {.lo = backend_tag(p, f->origin_name, f->port), .hi = why};
     struct known *told = &p->trouble_known[((what.lo >> 32) + why) % PROXY_TROUBLE_KNOWN];
     struct url_parts url;
     bool served;
@@ -153,7 +153,7 @@ static void on_resolved(void *ctx, enum resolver_result result, const struct add
             if (!is_lost(f, &addresses[i]))
                 f->address[f->addresses++] = addresses[i];
         if (f->lost_family && !f->addresses) /* nothing new: as if all had refused */
-            negative_failed(f->proxy, f->origin_name, f->port, now);
+            backend_failed(f, BACKEND_NO_CONNECTION, now);
     } else {
         f->reason = ACCESS_NO_REASON;
         if (result != RESOLVER_BUSY)
@@ -226,30 +226,66 @@ static bool ask_addresses(struct fill *f, const struct proxy_site *site, struct 
     return false;
 }
 
-/* Takes the site's next origin, or in open mode the host itself, once. False: there is none. */
-static bool next_origin(struct fill *f, const struct url_parts *url, const struct proxy_site *site)
+/* Of the site's origins, or in open mode the host itself, the next one that was not in hand; -1:
+ * there is none. */
+static int origin_pick(const struct fill *f, const struct proxy_site *site)
 {
+    for (unsigned i = 0; i < (site ? site->origins : 1); i++)
+        if (!(f->taken >> i & 1))
+            return (int)i;
+    return -1;
+}
+
+static void origin_take(struct fill *f, const struct url_parts *url, const struct proxy_site *site,
+                        unsigned i)
+{
+    f->taken |= (uint8_t)(1u << i);
     f->addresses = f->tried = f->lost_family = 0;
     f->by_name = false;
     if (!site) {
-        if (f->next_origin++ > 0)
-            return false;
         memcpy(f->origin_name, url->host, sizeof(f->origin_name));
         f->port = url->port;
-        if (addr_parse(url->host, &f->address[0]))
-            f->addresses = 1;
-        return true;
+        f->addresses = addr_parse(url->host, &f->address[0]);
+        return;
     }
-    if (f->next_origin >= site->origins)
-        return false;
-    const struct proxy_origin *o = &site->origin[f->next_origin++];
+    const struct proxy_origin *o = &site->origin[i];
     memcpy(f->origin_name, o->host, sizeof(f->origin_name));
     f->port = o->port;
-    if (o->is_address) {
-        f->address[0] = o->address;
-        f->addresses = 1;
+    f->address[0] = o->address;
+    f->addresses = o->is_address;
+}
+
+/* Takes the next origin that may be asked. False: there is none. */
+static bool next_origin(struct fill *f, const struct url_parts *url, const struct proxy_site *site,
+                        struct now now)
+{
+    for (;;) {
+        int i = origin_pick(f, site);
+        if (i < 0 && f->unwilling && !f->last_resort) { /* rather one of these than none */
+            f->last_resort = true;
+            f->taken &= (uint8_t)~f->unwilling;
+            continue;
+        }
+        if (i < 0)
+            return false;
+        origin_take(f, url, site, (unsigned)i);
+        enum backend_admission may = backend_admit(f, now);
+        if (may == BACKEND_ADMITTED)
+            return true;
+        f->addresses = 0;
+        if (may == BACKEND_UNWILLING)
+            f->unwilling |= (uint8_t)(1u << i);
+        else
+            counter_inc(&f->proxy->counters.proxy_origin_backoff_total);
+        if (may == BACKEND_REFUSED && !f->reason)
+            f->reason = ACCESS_BACKOFF;
     }
-    return true;
+}
+
+void origin_anew(struct fill *f)
+{
+    f->addresses = f->tried = f->taken = f->unwilling = 0;
+    f->last_resort = false;
 }
 
 /* Goes on with the origin: the next address of the one in hand, then the next one. */
@@ -266,38 +302,36 @@ void origin_start(struct fill *f, struct now now)
         return;
     }
     f->kind = SOURCE_ORIGIN;
-    for (;;) {
-        if (ask_addresses(f, site, now))
-            return;
-        if (f->ask_again) {
-            f->ask_again = false;
-            resolve(f, now);
-            return;
-        }
-        if (!next_origin(f, &url, site))
-            break;
-        if (negative_blocked(p, f->origin_name, f->port, now)) {
-            counter_inc(&p->counters.proxy_origin_backoff_total);
-            if (!f->reason)
-                f->reason = ACCESS_BACKOFF;
-            f->addresses = 0;
-            continue;
+    f->of_site = site != NULL;
+    if (f->addresses && !f->backend && backend_admit(f, now) != BACKEND_ADMITTED)
+        f->addresses = 0;
+    while (!ask_addresses(f, site, now)) {
+        bool again = f->ask_again;
+        f->ask_again = false;
+        if (!again) {
+            backend_release(f);
+            if (!next_origin(f, &url, site, now)) {
+                fill_give_up(f, now);
+                return;
+            }
         }
         if (!f->addresses) {
             resolve(f, now);
             return;
         }
     }
-    fill_give_up(f, now);
 }
 
-void origin_answered(struct fill *f, struct http_exchange *x, struct now now)
+void origin_answered(struct fill *f, struct http_exchange *x, const struct http_head *h,
+                     struct now now)
 {
-    (void)now;
     f->source = *http_exchange_remote(x);
     f->tried |= (uint8_t)http_exchange_tried(x); /* whatever it says: not this one again */
     f->reason = ACCESS_NO_REASON;
-    negative_ok(f->proxy, f->origin_name, f->port);
+    if (h->status >= 502 && h->status <= 504) /* a 500 is the page's own matter */
+        backend_failed(f, BACKEND_BAD_ANSWER, now);
+    else
+        backend_ok(f, now);
     alarm_set(f->proxy, &f->alarm, f->progress_us + PROXY_ORIGIN_US);
 }
 
@@ -342,18 +376,21 @@ void origin_failed(struct fill *f, const struct http_exchange *x, enum http_fail
         source_failed(f, status, now);
         return;
     }
-    /* no head: the next address; when they all refuse, leave this origin alone for a moment */
+    /* no head: the next address */
     bool none_left = (f->tried & ((1u << f->addresses) - 1)) == (1u << f->addresses) - 1;
     f->failure = (uint16_t)status;
     if (f->once && why != HTTP_FAIL_CONNECT) { /* it may have had an effect */
+        backend_failed(f, BACKEND_NO_ANSWER, now);
         f->broken = true;
         fill_agenda(f);
         return;
     }
     if (why == HTTP_FAIL_CONNECT && none_left && other_family_may_help(f))
         f->ask_again = true;
-    else if ((why == HTTP_FAIL_CONNECT || why == HTTP_FAIL_TIMEOUT) && none_left)
-        negative_failed(p, f->origin_name, f->port, now);
+    else if (why != HTTP_FAIL_CONNECT)
+        backend_failed(f, BACKEND_NO_ANSWER, now);
+    else if (none_left)
+        backend_failed(f, BACKEND_NO_CONNECTION, now);
     f->find_origin = true;
     fill_agenda(f);
 }

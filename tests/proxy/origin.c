@@ -42,7 +42,9 @@ static struct origin_file *find(struct origin *o, const struct http_head *h, con
 {
     for (unsigned i = 0; i < o->files; i++) {
         struct origin_file *f = &o->file[i];
-        if (strlen(f->path) == h->path.len && memcmp(f->path, h->path.p, h->path.len) == 0 &&
+        bool any = strcmp(f->path, "*") == 0;
+        if ((any ||
+             (strlen(f->path) == h->path.len && memcmp(f->path, h->path.p, h->path.len) == 0)) &&
             (!f->when || memmem(text, h->head_len, f->when, strlen(f->when))))
             return f;
     }

@@ -15,7 +15,7 @@ enum origin_mode {
 };
 
 struct origin_file {
-    const char *path;
+    const char *path; /* "*": any */
     const char *when; /* this file only if it is in the request's head; NULL: always */
     uint64_t length, salt;
     unsigned status;    /* 0: 200 */

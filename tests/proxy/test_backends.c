@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Which of a site's origins is asked, which is left alone and for how long. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "world.h"
+
+static struct world w;
+static uint64_t seed = 4711;
+static unsigned pages; /* each one's path is new */
+
+#define SITE "www.site.test"
+
+static struct proxy_site *site(void)
+{
+    return &w.node[0].site[0];
+}
+
+static struct origin_file *serve(unsigned origin, unsigned status)
+{
+    w.origin[origin].files = 0;
+    return origin_add(&w.origin[origin], (struct origin_file){.path = "*",
+                                                              .length = 100 + origin,
+                                                              .salt = 7,
+                                                              .status = status,
+                                                              .fields = "Cache-Control: "
+                                                                        "max-age=60\r\n"});
+}
+
+/* Origins 0 and 2, of which the site has the first. */
+static void open_world(void)
+{
+    world_open(&w, 1, 1, seed);
+    pages = 0;
+    w.origin[2].at.ip = addr_v4(0x0a090002);
+    serve(0, 200);
+    serve(2, 200);
+    site()->origin[1] = site()->origin[0];
+    site()->origin[1].address = w.origin[2].at.ip;
+    memcpy(site()->origin[1].host, "10.9.0.2", 9);
+}
+
+static void close_world(void)
+{
+    world_close(&w);
+}
+
+static void begin(struct client *c)
+{
+    char path[32];
+    snprintf(path, sizeof(path), "/page%u", pages++);
+    client_get(&w, c, 0, 0, SITE, path, "");
+}
+
+static unsigned end(struct client *c)
+{
+    unsigned status = client_wait(c, 60000) && client_parse(c) ? c->head.status : 0;
+    client_free(c);
+    return status;
+}
+
+/* The status of a page that is not in the cache. */
+static unsigned get(void)
+{
+    struct client c;
+    begin(&c);
+    return end(&c);
+}
+
+static uint64_t connects(void)
+{
+    return counter_read(
+        &http_client_counters(w.node[0].worker[0].client)->http_client_connects_total);
+}
+
+TestSuite(backends, .init = open_world, .fini = close_world);
+
+/* --- the breaker -------------------------------------------------------------------------- */
+
+Test(backends, one_that_refuses_is_left_alone_for_longer_each_time)
+{
+    uint64_t last = 0;
+    w.origin[0].up = false;
+    cr_expect_eq(get(), 502);
+    for (unsigned i = 0; i < 9; i++) { /* 1, 2, 4, 8, 16, then 30 s, from half of it on */
+        static const unsigned step_ms[] = {1000, 2000, 4000, 8000, 16000, 30000, 30000};
+        unsigned step = step_ms[i < 6 ? i : 6];
+        uint64_t from = w.now.mono_us, before = connects();
+        while (connects() == before) {
+            cr_expect_eq(get(), 502);
+            world_run(&w, 50);
+        }
+        last = (w.now.mono_us - from) / 1000;
+        cr_expect(last >= step / 2 && last <= step + 200, "%u: %u ms", i, (unsigned)last);
+        cr_expect_eq(connects(), before + 1);
+    }
+    w.origin[0].up = true;
+    world_run(&w, 30000);
+    cr_expect_eq(get(), 200);
+    cr_expect_eq(get(), 200);
+    w.origin[0].up = false; /* and it begins anew, with the connection that is kept gone */
+    world_run(&w, 10);
+    cr_expect_eq(get(), 502);
+    world_run(&w, 1000);
+    w.origin[0].up = true;
+    cr_expect_eq(get(), 200);
+}
+
+Test(backends, open_times_differ)
+{
+    unsigned seen[3] = {0};
+    for (unsigned i = 0; i < 30; i++) {
+        uint64_t from = 0, before;
+        world_close(&w);
+        seed++;
+        open_world();
+        w.origin[0].up = false;
+        get();
+        from = w.now.mono_us;
+        for (before = connects(); connects() == before;)
+            get();
+        uint64_t ms = (w.now.mono_us - from) / 1000;
+        cr_assert(ms >= 490 && ms <= 1020, "%u ms", (unsigned)ms);
+        seen[ms < 660 ? 0 : ms < 830 ? 1 : 2]++;
+    }
+    cr_expect(seen[0] >= 3 && seen[1] >= 3 && seen[2] >= 3, "%u %u %u", seen[0], seen[1], seen[2]);
+}
+
+Test(backends, half_open_lets_one_through)
+{
+    struct client c[5];
+    w.origin[0].up = false;
+    cr_expect_eq(get(), 502);
+    world_run(&w, 1000);
+    w.origin[0].up = true;
+    w.origin[0].file[0].delay_ms = 300;
+    unsigned before = w.origin[0].requests;
+    for (unsigned i = 0; i < 5; i++)
+        begin(&c[i]);
+    world_run(&w, 100);
+    cr_expect_eq(w.origin[0].requests, before + 1);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_backoff_total), 4);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_probes_total), 1);
+    unsigned good = 0;
+    for (unsigned i = 0; i < 5; i++)
+        good += end(&c[i]) == 200;
+    cr_expect_eq(good, 1);
+    for (unsigned i = 0; i < 5; i++)
+        begin(&c[i]);
+    for (unsigned i = 0; i < 5; i++)
+        cr_expect_eq(end(&c[i]), 200);
+}
+
+/* Who was to find out has left: the next one goes. */
+Test(backends, a_probe_without_an_end_is_made_again)
+{
+    struct client c;
+    char path[32];
+    w.origin[0].up = false;
+    cr_expect_eq(get(), 502);
+    world_run(&w, 1000);
+    w.origin[0].up = true;
+    w.origin[0].file[0].delay_ms = 5000;
+    snprintf(path, sizeof(path), "/page%u", pages++);
+    client_send(&w, &c, 0, 0,
+                "POST /x HTTP/1.1\r\nHost: " SITE "\r\nContent-Length: 10\r\n\r\nabc");
+    world_run(&w, 100);
+    cr_expect_eq(get(), 502);
+    client_leave(&c);
+    world_run(&w, 10);
+    client_free(&c);
+    w.origin[0].file[0].delay_ms = 0;
+    cr_expect_eq(get(), 200);
+}
+
+Test(backends, silence_five_times_in_a_row_opens)
+{
+    struct client c[5];
+    w.origin[0].file[0].mode = ORIGIN_SILENT;
+    for (unsigned i = 0; i < 4; i++)
+        begin(&c[i]);
+    for (unsigned i = 0; i < 4; i++)
+        cr_expect_eq(end(&c[i]), 504);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_opened_total), 0);
+    w.origin[0].file[0].mode = ORIGIN_WELL; /* an answer between them: not in a row */
+    cr_expect_eq(get(), 200);
+    w.origin[0].file[0].mode = ORIGIN_SILENT;
+    for (unsigned i = 0; i < 5; i++)
+        begin(&c[i]);
+    for (unsigned i = 0; i < 5; i++)
+        cr_expect_eq(end(&c[i]), 504);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_opened_total), 1);
+    cr_expect_eq(get(), 502);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_backoff_total), 1);
+}
+
+Test(backends, who_answers_503_is_left_for_another_alone)
+{
+    serve(0, 503);
+    for (unsigned i = 0; i < 9; i++)
+        cr_expect_eq(get(), 503, "%u", i);
+    cr_expect_eq(w.origin[0].requests, 9, "there is no other");
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_opened_total), 1);
+
+    site()->origins = 2;
+    cr_expect_eq(get(), 200);
+    cr_expect_eq(w.origin[0].requests, 9);
+    w.origin[2].up = false; /* now there is none again */
+    world_run(&w, 10);
+    cr_expect_eq(get(), 503);
+    w.origin[2].up = true;
+    serve(0, 200);
+    world_run(&w, 1000);
+    unsigned before = w.origin[0].requests;
+    cr_expect_eq(get(), 200);
+    cr_expect_eq(w.origin[0].requests, before + 1, "the first one again");
+}
+
+Test(backends, a_500_is_the_page_s_own_matter)
+{
+    serve(0, 500);
+    site()->origins = 2;
+    for (unsigned i = 0; i < 12; i++)
+        cr_expect_eq(get(), 500);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_opened_total), 0);
+}
+
+/* More origins than are remembered, in open mode. */
+Test(backends, of_many_the_least_worth_knowing_is_forgotten)
+{
+    struct client c;
+    char host[64];
+    w.origin[0].up = false;
+    cr_expect_eq(get(), 502);
+    for (unsigned i = 0; i < 300; i++) {
+        snprintf(host, sizeof(host), "h%u.example.com.coral.test", i);
+        world_get(&w, &c, 0, host, "/", "");
+        client_free(&c);
+        world_run(&w, 1);
+    }
+    world_run(&w, 1000);
+    cr_expect_eq(get(), 502);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_probes_total), 1, "it is known yet");
+}
