@@ -33,6 +33,8 @@ struct config_origin {
     bool is_address;
     struct addr address;
     uint16_t port;
+    uint16_t weight; /* 0: none is written */
+    bool backup;
 };
 
 struct config_file {

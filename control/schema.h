@@ -142,7 +142,8 @@ X(NODE, "dns.negative_ttl", TIME, negative_ttl_ms, "60s", 1 * SCHEMA_S, 3 * SCHE
   "TTL of \"no such record\".") \
 L(SITE, "sites.*.origin[]", ORIGIN, origin, "", 1, 4, LIVE, \
   "Where the site's content comes from, HOST, HOST:PORT or [IPV6]:PORT, plain HTTP, port 80 " \
-  "by default. Needed. Several are tried in order.") \
+  "by default. Needed. Several are tried in order, unless weight=N or backup stands behind one of " \
+  "them: see SEVERAL ORIGINS.") \
 X(SITE, "sites.*.ttl_override", TTL, ttl_override_s, "none", 0, 0, LIVE, \
   "How long responses stay fresh, whatever the origin says; none: as it says.") \
 L(SITE, "sites.*.allow[]", PREFIX, allow, "", 0, 8, LIVE, \

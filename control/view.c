@@ -75,6 +75,9 @@ static void site_fill(struct proxy_site *to, const struct config_site *from)
     to->compress = from->compress.n;
     memcpy(to->compress_type, from->compress.item, sizeof(to->compress_type));
     to->allow_special = true;
+    bool in_order = true;
+    for (unsigned i = 0; i < from->origin.n; i++)
+        in_order &= !from->origin.item[i].weight && !from->origin.item[i].backup;
     for (unsigned i = 0; i < from->origin.n; i++) {
         const struct config_origin *o = &from->origin.item[i];
         struct proxy_origin *p = &to->origin[i];
@@ -82,6 +85,7 @@ static void site_fill(struct proxy_site *to, const struct config_site *from)
         p->is_address = o->is_address;
         p->address = o->address;
         p->port = o->port;
+        p->weight = in_order || o->backup ? 0 : o->weight ? o->weight : 1;
         to->allow_special = to->allow_special && o->is_address;
     }
     /* beside a name, an address that the site lists is allowed by itself: the name must not

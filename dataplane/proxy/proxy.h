@@ -36,6 +36,8 @@ struct proxy_origin {
     bool is_address;
     struct addr address;
     uint16_t port;
+    /* Its share of the requests. 0: it is asked where none that has one helps, in order */
+    uint16_t weight;
 };
 
 struct proxy_prefix {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Fetching from the origin: its name, its addresses, which of them are allowed, what it says. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -226,14 +227,39 @@ static bool ask_addresses(struct fill *f, const struct proxy_site *site, struct 
     return false;
 }
 
+/* Weighted rendezvous hashing (Schindelhauer and Schomaker): the least of these has it, each origin
+ * as often as its weight says, and who is not there moves nobody else's. A URL's origin is the same
+ * on all nodes: what one says of a representation (ETag, what is a part of what) need not be true
+ * of another's, and an origin that caches has each URL once. What is not for the cache has no such
+ * reason, and may be one URL; it goes by chance. */
+static double rank(const struct fill *f, const struct proxy_origin *o)
+{
+    uint64_t h = f->pass && !f->streaming->resumed
+                     ? rng_u64(&f->proxy->rng)
+                     : XXH3_64bits_withSeed(f->url, f->url_len,
+                                            XXH3_64bits(o->host, strlen(o->host)) + o->port);
+    return -log(((double)(h >> 11) + 0.5) * 0x1p-53) / o->weight;
+}
+
 /* Of the site's origins, or in open mode the host itself, the next one that was not in hand; -1:
  * there is none. */
 static int origin_pick(const struct fill *f, const struct proxy_site *site)
 {
-    for (unsigned i = 0; i < (site ? site->origins : 1); i++)
-        if (!(f->taken >> i & 1))
-            return (int)i;
-    return -1;
+    int best = -1, in_order = -1;
+    double least = 0;
+    for (unsigned i = site ? site->origins : 1; i-- > 0;) {
+        if (f->taken >> i & 1)
+            continue;
+        in_order = (int)i;
+        if (!site || !site->origin[i].weight)
+            continue;
+        double r = rank(f, &site->origin[i]);
+        if (best < 0 || r < least) {
+            best = (int)i;
+            least = r;
+        }
+    }
+    return best >= 0 ? best : in_order;
 }
 
 static void origin_take(struct fill *f, const struct url_parts *url, const struct proxy_site *site,

@@ -83,6 +83,25 @@ static bool is_named(const struct dns_zone *z, const char *v4)
     return false;
 }
 
+/* 0: in order, behind those that have one. */
+Test(view, weights_of_origins)
+{
+    struct report report = {0};
+    struct config c;
+    golden_good("ports: [{device: a, addresses: [192.0.2.10/24]}]\n"
+                "sites:\n"
+                "  a.test: {origin: [10.9.0.1, 10.9.0.2]}\n"
+                "  b.test: {origin: [10.9.0.1 backup, 10.9.0.2, 10.9.0.3 weight=7]}\n",
+                &c);
+    struct proxy_policy *p = view_policy(&c, &report);
+    cr_assert(p && p->sites == 2);
+    cr_expect(p->site[0].origin[0].weight == 0 && p->site[0].origin[1].weight == 0);
+    cr_expect(p->site[1].origin[0].weight == 0 && p->site[1].origin[1].weight == 1 &&
+              p->site[1].origin[2].weight == 7);
+    view_policy_free(p);
+    config_free(&c);
+}
+
 Test(view, a_node_is_known_by_its_first_address_and_serves_on_the_first_of_each_family)
 {
     struct config c;

@@ -242,3 +242,98 @@ Test(backends, of_many_the_least_worth_knowing_is_forgotten)
     cr_expect_eq(get(), 502);
     cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_probes_total), 1, "it is known yet");
 }
+
+/* --- order and weights -------------------------------------------------------------------- */
+
+Test(backends, without_weights_the_first_one_has_all)
+{
+    site()->origins = 2;
+    for (unsigned i = 0; i < 20; i++)
+        cr_expect_eq(get(), 200);
+    cr_expect_eq(w.origin[0].requests, 20);
+    w.origin[0].up = false;
+    world_run(&w, 10);
+    for (unsigned i = 0; i < 20; i++)
+        cr_expect_eq(get(), 200);
+    cr_expect_eq(w.origin[2].requests, 20);
+}
+
+/* Which origin has a page is asked of its length. */
+static unsigned origin_of(unsigned page)
+{
+    struct client c;
+    char path[32];
+    snprintf(path, sizeof(path), "/page%u", page);
+    unsigned status = world_get(&w, &c, 0, SITE, path, "Cache-Control: no-cache\r\n");
+    cr_assert_eq(status, 200);
+    unsigned at = (unsigned)c.head.content_length - 100;
+    client_free(&c);
+    return at;
+}
+
+Test(backends, weights_share_urls_and_who_fails_moves_its_own_alone)
+{
+    unsigned at[200], n[3] = {0};
+    site()->origins = 2;
+    site()->origin[0].weight = 3;
+    site()->origin[1].weight = 1;
+    for (unsigned i = 0; i < 200; i++)
+        n[at[i] = origin_of(i)]++;
+    cr_expect(n[0] > 125 && n[0] < 175, "3 of 4: %u, %u", n[0], n[2]);
+    for (unsigned i = 0; i < 200; i++)
+        cr_assert_eq(origin_of(i), at[i], "a URL stays where it is");
+    cr_assert_eq(w.origin[0].requests + w.origin[2].requests, 400);
+
+    w.origin[1].at.ip = addr_v4(0x0a090003); /* a third one */
+    serve(1, 200);
+    site()->origins = 3;
+    site()->origin[2] = site()->origin[1];
+    site()->origin[2].address = w.origin[1].at.ip;
+    memcpy(site()->origin[2].host, "10.9.0.3", 9);
+    unsigned moved = 0;
+    for (unsigned i = 0; i < 200; i++) {
+        unsigned now = origin_of(i);
+        cr_assert(now == at[i] || now == 1, "it takes some, and nothing moves between the others");
+        moved += now != at[i];
+        at[i] = now;
+    }
+    cr_expect(moved > 20 && moved < 65, "1 of 5: %u", moved);
+    w.origin[2].up = false;
+    world_run(&w, 10);
+    for (unsigned i = 0; i < 200; i++)
+        cr_assert(at[i] == 2 ? origin_of(i) != 2 : origin_of(i) == at[i]);
+}
+
+Test(backends, what_is_not_for_the_cache_goes_by_chance)
+{
+    struct client c;
+    site()->origins = 2;
+    site()->origin[0].weight = site()->origin[1].weight = 1;
+    for (unsigned i = 0; i < 60; i++) {
+        client_send(&w, &c, 0, 0,
+                    "POST /one HTTP/1.1\r\nHost: " SITE "\r\nContent-Length: 0\r\n\r\n");
+        cr_expect_eq(end(&c), 200);
+    }
+    cr_expect_eq(w.origin[0].requests + w.origin[2].requests, 60);
+    cr_expect(w.origin[0].requests > 15 && w.origin[2].requests > 15, "%u", w.origin[0].requests);
+}
+
+Test(backends, a_backup_serves_when_all_others_fail)
+{
+    site()->origins = 2;
+    site()->origin[0].weight = 0; /* the backup is written first */
+    site()->origin[1].weight = 2;
+    for (unsigned i = 0; i < 10; i++)
+        cr_expect_eq(get(), 200);
+    cr_expect_eq(w.origin[2].requests, 10);
+    w.origin[2].up = false;
+    world_run(&w, 10);
+    for (unsigned i = 0; i < 10; i++)
+        cr_expect_eq(get(), 200);
+    cr_expect_eq(w.origin[0].requests, 10);
+    w.origin[2].up = true;
+    world_run(&w, 30000);
+    for (unsigned i = 0; i < 10; i++)
+        cr_expect_eq(get(), 200);
+    cr_expect_eq(w.origin[2].requests, 20, "and no longer than that");
+}
