@@ -45,6 +45,8 @@
     X(proxy_index_again_found_total, "fills", "Of them, those that then had it from a peer")       \
     X(proxy_origin_forbidden_total, "addresses", "Origin addresses refused after resolution")      \
     X(proxy_origin_backoff_total, "requests", "Origin requests not made: it failed just before")   \
+    X(proxy_origin_retries_total, "requests", "Requests to origins after one that failed")         \
+    X(proxy_origin_retries_refused_total, "fills", "Fills that failed: too many retries already")  \
     X(proxy_origin_opened_total, "origins", "Times that an origin was left alone for a while")     \
     X(proxy_origin_probes_total, "requests", "Requests to find out whether it is good again")      \
     X(proxy_fills_total, "fills", "Fills begun")                                                   \

@@ -368,7 +368,8 @@ void fill_complete(struct fill *f, struct now now)
     }
     if (!f->refreshed) {
         if (f->length >= 0 && fill_taken(f) != (uint64_t)f->length) {
-            source_failed(f, 502, now); /* closed early: the rest from somebody else */
+            f->asked = false;           /* a whole answer of a part is no failure */
+            source_failed(f, 502, now); /* the rest from somebody else */
             return;
         }
         if (f->coder && !coder_end(f->coder, p, f->object)) {

@@ -48,6 +48,8 @@ enum {
     PROXY_DROPPED_KNOWN = 4096, /* URLs whose copies elsewhere may be what was purged here */
     PROXY_BEHIND_KNOWN = 256,   /* URLs that were revalidated behind a stale copy a moment ago */
     PROXY_TROUBLE_KNOWN = 64,   /* failures of sites' origins that the operator was told of */
+    PROXY_RETRIES = 1024,       /* places to count a host's retries in */
+    PROXY_RETRY_LEAST = 10,     /* of a host, beside a fifth of its first tries */
     PROXY_BREAKER_FAILURES = 5, /* in a row, of an origin that can be connected to */
     PROXY_INLINE = 512,         /* a body up to this is cheaper copied than referred to */
     PROXY_VIA = 128,
@@ -79,12 +81,14 @@ enum {
 #define PROXY_DROPPED_US      (3600ull * 1000000) /* as long as others may be named as holders */
 #define PROXY_TROUBLE_US      (60ull * 1000000)   /* between two words of the same trouble */
 #define PROXY_BEHIND_US       1000000ull          /* between two fills behind a stale copy */
+#define PROXY_RETRY_US        (10ull * 1000000)   /* in which tries are counted */
 #define PROXY_OPEN_FIRST_US                                                                        \
     (1ull * 1000000) /* CORAL.md 4 has 15 s; one lost SYN must not                                 \
                         take an origin away for that long */
 #define PROXY_OPEN_LAST_US (900ull * 1000000)
-#define PROXY_OPEN_SITE_US (30ull * 1000000) /* of a site's origin, whose operator wants it back   \
-                                              */
+#define PROXY_OPEN_SITE_US                                                                         \
+    (30ull * 1000000) /* of a site's origin, whose operator wants it back                          \
+                       */
 /* The index is not asked again later: half of what a client waits is the origin's. */
 #define PROXY_AGAIN_US (PROXY_WAIT_US / 2)
 
@@ -483,6 +487,7 @@ struct fill {
     uint8_t taken;           /* bits: of the site's origins, those that were in hand */
     uint8_t unwilling;       /* those of them that were refused but are better than none */
     bool last_resort;        /* so they are asked */
+    bool asked;              /* an origin: what follows is a retry */
     bool of_site;            /* not of the open mode */
     bool probe;              /* that a half-open breaker waits for */
     struct backend *backend; /* the origin in hand; NULL: none */
@@ -925,6 +930,15 @@ void backend_release(struct fill *f);
 void backend_ok(struct fill *f, struct now now);
 void backend_failed(struct fill *f, enum backend_failure why, struct now now);
 
+/* --- how often an origin is asked once more (retry.c) --------------------- */
+
+struct retries {
+    uint64_t window;             /* number of the one that [0] is of */
+    uint32_t first[2], again[2]; /* of it, and of the one before */
+};
+/* May the fill send a request to an origin of this URL's host? Counts it if so. */
+bool retry_allowed(struct fill *f, const char *host, struct now now);
+
 /* --- policy, deny list ---------------------------------------------------- */
 
 /* What a request's host means. status 0: served. */
@@ -999,6 +1013,7 @@ struct proxy {
     uint32_t blocks_free;
     uint32_t starved; /* fills that wait for blocks */
 
+    struct retries retries[PROXY_RETRIES];
     uint32_t backends, backend_mask, backend_hand;
     struct backend *backend_pool, **backend_table;
 

@@ -213,12 +213,18 @@ static void addresses_choose(struct fill *f, const struct proxy_site *site, stru
     f->tried = 0;
 }
 
-/* Asks the addresses in hand: the first that stands (RFC 8305). False: there is none. */
-static bool ask_addresses(struct fill *f, const struct proxy_site *site, struct now now)
+/* Asks the addresses in hand: the first that stands (RFC 8305); or gives up, if that would be one
+ * retry too many. False: there is none. */
+static bool ask_addresses(struct fill *f, const char *host, const struct proxy_site *site,
+                          struct now now)
 {
     addresses_choose(f, site, now);
     if (!f->addresses)
         return false;
+    if (!retry_allowed(f, host, now)) {
+        fill_give_up(f, now);
+        return true;
+    }
     if (origin_send(f, now))
         return true;
     f->failure = 503; /* no exchange free, no way to any of them */
@@ -331,7 +337,7 @@ void origin_start(struct fill *f, struct now now)
     f->of_site = site != NULL;
     if (f->addresses && !f->backend && backend_admit(f, now) != BACKEND_ADMITTED)
         f->addresses = 0;
-    while (!ask_addresses(f, site, now)) {
+    while (!ask_addresses(f, url.host, site, now)) {
         bool again = f->ask_again;
         f->ask_again = false;
         if (!again) {

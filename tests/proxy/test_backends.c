@@ -337,3 +337,32 @@ Test(backends, a_backup_serves_when_all_others_fail)
         cr_expect_eq(get(), 200);
     cr_expect_eq(w.origin[2].requests, 20, "and no longer than that");
 }
+
+/* --- retries ------------------------------------------------------------------------------ */
+
+/* Both origins answer nonsense: 50 fills would ask 100 times. */
+Test(backends, retries_are_a_fifth_of_the_tries_and_ten)
+{
+    struct client c[50];
+    site()->origins = 2;
+    for (unsigned i = 0; i < 50; i++) /* 50 first tries, that are good */
+        cr_expect_eq(get(), 200);
+    unsigned before = w.origin[0].requests + w.origin[2].requests;
+    w.origin[0].file[0].mode = w.origin[2].file[0].mode = ORIGIN_GARBAGE;
+    for (unsigned i = 0; i < 50;
+         i++) /* and 50 that are not: nobody is left alone before they end */
+        begin(&c[i]);
+    for (unsigned i = 0; i < 50; i++)
+        cr_expect_eq(end(&c[i]), 502);
+    unsigned n = w.origin[0].requests + w.origin[2].requests - before;
+    cr_expect_eq(n, 50 + 100 / 5 + 10, "%u", n);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_retries_total), 30);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_retries_refused_total), 20);
+
+    w.origin[2].file[0].mode = ORIGIN_WELL; /* nor is a good one asked now */
+    world_run(&w, 1100);
+    cr_expect_eq(get(), 502);
+    world_run(&w, 20000); /* but later: ten, for those with little to do */
+    cr_expect_eq(get(), 200);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_retries_total), 31);
+}
