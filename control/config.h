@@ -66,6 +66,7 @@ struct config_site {
         unsigned n;
         struct config_origin item[4];
     } origin;
+    uint64_t connect_ms, first_byte_ms, between_bytes_ms;
     int64_t ttl_override_s;
     struct {
         unsigned n;

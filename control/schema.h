@@ -144,6 +144,13 @@ L(SITE, "sites.*.origin[]", ORIGIN, origin, "", 1, 4, LIVE, \
   "Where the site's content comes from, HOST, HOST:PORT or [IPV6]:PORT, plain HTTP, port 80 " \
   "by default. Needed. Several are tried in order, unless weight=N or backup stands behind one of " \
   "them: see SEVERAL ORIGINS.") \
+X(SITE, "sites.*.connect_timeout", TIME, connect_ms, "1500ms", 10, 60 * SCHEMA_S, LIVE, \
+  "How long connecting to one address of an origin may take.") \
+X(SITE, "sites.*.first_byte_timeout", TIME, first_byte_ms, "10s", 10, 600 * SCHEMA_S, LIVE, \
+  "How long an origin may take from the request to the head of its answer. A client waits for it " \
+  "for 20 s at least.") \
+X(SITE, "sites.*.between_bytes_timeout", TIME, between_bytes_ms, "10s", 10, 600 * SCHEMA_S, LIVE, \
+  "How long an origin may pause in its answer.") \
 X(SITE, "sites.*.ttl_override", TTL, ttl_override_s, "none", 0, 0, LIVE, \
   "How long responses stay fresh, whatever the origin says; none: as it says.") \
 L(SITE, "sites.*.allow[]", PREFIX, allow, "", 0, 8, LIVE, \

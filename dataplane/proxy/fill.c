@@ -420,10 +420,18 @@ static void memory_timer(struct fill *f, struct now now)
         fill_complete(f, now);
 }
 
+/* Behind the HTTP client's time-outs. */
+uint64_t fill_origin_us(const struct fill *f)
+{
+    return f->limit_ms * 1000ull > PROXY_ORIGIN_US ? f->limit_ms * 1000ull : PROXY_ORIGIN_US;
+}
+
 static void exchange_timer(struct fill *f, uint64_t peer_us, struct now now)
 {
     bool client = f->streaming && upload_pending(f->streaming); /* he may be who is slow */
-    uint64_t limit_us = f->kind == SOURCE_PEER ? peer_us : client ? PROXY_BODY_US : PROXY_ORIGIN_US;
+    uint64_t limit_us = f->kind == SOURCE_PEER ? peer_us
+                        : client               ? PROXY_BODY_US
+                                               : fill_origin_us(f);
     if (f->starved || now.mono_us - f->progress_us < limit_us) {
         uint64_t from = f->starved ? now.mono_us : f->progress_us;
         alarm_set(f->proxy, &f->alarm, from + limit_us);

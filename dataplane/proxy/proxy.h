@@ -52,9 +52,10 @@ struct proxy_site {
     char host[256]; /* lower case */
     unsigned origins;
     struct proxy_origin origin[4];
-    int64_t ttl_override_s; /* -1: none */
-    bool allow_special;     /* its origins are listed by address: those may be private ones */
-    unsigned allow;         /* networks that it lists: an origin's name may resolve into them */
+    struct http_timeouts timeouts; /* of its origins */
+    int64_t ttl_override_s;        /* -1: none */
+    bool allow_special; /* its origins are listed by address: those may be private ones */
+    unsigned allow;     /* networks that it lists: an origin's name may resolve into them */
     struct proxy_prefix allow_prefix[8];
     unsigned compress; /* types of bodies that are gzipped, lower case; one '*' matches any text */
     char compress_type[PROXY_TYPES][PROXY_TYPE];

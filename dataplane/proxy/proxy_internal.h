@@ -70,6 +70,7 @@ enum {
 #define PROXY_PEER_HEAD_US    (5ull * 1000000)  /* a peer may itself wait for the origin's head */
 #define PROXY_PEER_STALL_US   (10ull * 1000000) /* a live peer may be without progress itself */
 #define PROXY_ORIGIN_US       (60ull * 1000000) /* backstop behind the HTTP client's time-outs */
+#define PROXY_MARGIN_MS       10000u            /* where a site's time-outs move such a limit */
 #define PROXY_BODY_US         (90ull * 1000000) /* and behind the server's, for a request's body */
 #define PROXY_MEMORY_US       (5ull * 1000)     /* between tries to append to a full cache */
 #define PROXY_MEMORY_LIMIT_US (2ull * 1000000)  /* then the fill fails */
@@ -212,6 +213,8 @@ struct request {
     bool open;     /* by the open mode's rules */
     bool other;    /* for the origin alone (upload.c): `method`, and a body if it has one */
     bool safe, has_body, expects, counted;
+    uint32_t wait_ms;     /* for a head, */
+    uint32_t stall_ms;    /* between bytes: what its origin may take, and something */
     uint8_t framing;      /* enum http_framing, of the body */
     int64_t max_forwards; /* of an OPTIONS, -1: none */
     uint64_t body_length;
@@ -302,6 +305,14 @@ static inline struct http_text request_key(const struct request *r)
     return r->varies ? (struct http_text){r->variant, (uint32_t)CACHE_VARIANT_PREFIX + r->url_len +
                                                           r->values_len}
                      : (struct http_text){r->url, r->url_len};
+}
+static inline uint64_t request_wait_us(const struct request *r)
+{
+    return r->wait_ms * 1000ull > PROXY_WAIT_US ? r->wait_ms * 1000ull : PROXY_WAIT_US;
+}
+static inline uint64_t request_stall_us(const struct request *r)
+{
+    return r->stall_ms * 1000ull > PROXY_STALL_US ? r->stall_ms * 1000ull : PROXY_STALL_US;
 }
 struct request *request_new(struct proxy *p, struct http_conn *c, struct now now);
 /* The client's part is over: detaches everything; frees when O and the queues let go. */
@@ -491,6 +502,7 @@ struct fill {
     bool of_site;            /* not of the open mode */
     bool probe;              /* that a half-open breaker waits for */
     struct backend *backend; /* the origin in hand; NULL: none */
+    uint32_t limit_ms;       /* what its time-outs allow, at most */
     uint8_t tried;           /* bits: of address[], those that need no further try */
     uint8_t lost_family;     /* 4, 6: all of it failed and the other was not known; 0 */
     bool by_name;            /* address[] came from the resolver */
@@ -593,6 +605,8 @@ void fill_agenda(struct fill *f);
 void fill_step(struct fill *f, struct now now);
 void fill_timer(struct fill *f, struct now now);
 void fill_notify(struct fill *f);
+/* How long an origin may be without progress. */
+uint64_t fill_origin_us(const struct fill *f);
 void fill_got(struct fill *f);
 /* The old copy, when the origin fails, unless it has been purged since. */
 bool fill_stale_usable(const struct fill *f, struct now now);

@@ -386,6 +386,11 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
     r->authorized = route.site && http_known(h, HTTP_AUTHORIZATION);
     r->has_cookie = route.site && http_known(h, HTTP_COOKIE);
     r->verified = r->peer;
+    if (route.site) {
+        const struct http_timeouts *t = &route.site->timeouts;
+        r->wait_ms = t->connect_ms + t->first_byte_ms + PROXY_MARGIN_MS / 2;
+        r->stall_ms = t->between_bytes_ms + PROXY_MARGIN_MS;
+    }
     return 0;
 }
 

@@ -62,7 +62,7 @@ static void write_conditions(const struct fill *f, struct head_writer *w)
         head_printf(w, "If-Modified-Since: %.*s\r\n", (int)modified.len, modified.p);
 }
 
-static bool origin_send(struct fill *f, struct now now)
+static bool origin_send(struct fill *f, const struct proxy_site *site, struct now now)
 {
     struct proxy *p = f->proxy;
     char head[HTTP_URL_MAX + PROXY_REQUEST_HEAD + CACHE_HEAD_MAX];
@@ -96,6 +96,12 @@ static bool origin_send(struct fill *f, struct now now)
         upload_write_fields(r, &w);
     head_write(&w, "\r\n", 2);
     struct http_upstream to = {.tag = backend_tag(p, f->origin_name, f->port), .n = f->addresses};
+    if (site)
+        to.timeouts = site->timeouts;
+    f->limit_ms =
+        PROXY_MARGIN_MS + to.timeouts.connect_ms +
+        (to.timeouts.first_byte_ms > to.timeouts.between_bytes_ms ? to.timeouts.first_byte_ms
+                                                                  : to.timeouts.between_bytes_ms);
     for (unsigned i = 0; i < to.n; i++)
         to.at[i] = (struct endpoint){f->address[i], f->port};
     f->source = to.at[0];
@@ -113,7 +119,7 @@ static bool origin_send(struct fill *f, struct now now)
     if (!f->x)
         return false;
     f->source = *http_exchange_remote(f->x);
-    alarm_set(p, &f->alarm, now.mono_us + PROXY_ORIGIN_US);
+    alarm_set(p, &f->alarm, now.mono_us + fill_origin_us(f));
     return true;
 }
 
@@ -225,7 +231,7 @@ static bool ask_addresses(struct fill *f, const char *host, const struct proxy_s
         fill_give_up(f, now);
         return true;
     }
-    if (origin_send(f, now))
+    if (origin_send(f, site, now))
         return true;
     f->failure = 503; /* no exchange free, no way to any of them */
     f->reason = ACCESS_NO_REASON;
@@ -364,7 +370,7 @@ void origin_answered(struct fill *f, struct http_exchange *x, const struct http_
         backend_failed(f, BACKEND_BAD_ANSWER, now);
     else
         backend_ok(f, now);
-    alarm_set(f->proxy, &f->alarm, f->progress_us + PROXY_ORIGIN_US);
+    alarm_set(f->proxy, &f->alarm, f->progress_us + fill_origin_us(f));
 }
 
 /* All that the resolver knew is of one family and does not connect: the answer for the other may

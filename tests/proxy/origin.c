@@ -233,7 +233,10 @@ static void send_body(struct origin_conn *c, struct now now)
         c->at += n;
         c->sent += n;
         if (c->cut && c->sent == f->cut && f->mode != ORIGIN_LONG) {
-            f->mode == ORIGIN_RESETS ? stream_abort(c->s) : stream_shut(c->s);
+            if (f->mode == ORIGIN_RESETS)
+                stream_abort(c->s);
+            else if (f->mode != ORIGIN_STALLS)
+                stream_shut(c->s);
             c->ended = true;
             return;
         }

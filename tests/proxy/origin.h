@@ -11,6 +11,7 @@ enum origin_mode {
     ORIGIN_RESETS,  /* RST after `cut` bytes */
     ORIGIN_GARBAGE, /* what is no HTTP */
     ORIGIN_SILENT,  /* never answers */
+    ORIGIN_STALLS,  /* sends nothing more after `cut` bytes */
     ORIGIN_LONG,    /* sends more than its Content-Length says */
 };
 

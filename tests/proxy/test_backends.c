@@ -366,3 +366,55 @@ Test(backends, retries_are_a_fifth_of_the_tries_and_ten)
     cr_expect_eq(get(), 200);
     cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_retries_total), 31);
 }
+
+/* --- time-outs ---------------------------------------------------------------------------- */
+
+static unsigned timed(unsigned *ms)
+{
+    uint64_t from = w.now.mono_us;
+    unsigned status = get();
+    *ms = (unsigned)((w.now.mono_us - from) / 1000);
+    return status;
+}
+
+Test(backends, each_phase_has_its_own_time)
+{
+    unsigned ms;
+    site()->timeouts = (struct http_timeouts){200, 700, 1500};
+    w.hole = w.origin[0].at.ip;
+    cr_expect_eq(timed(&ms), 502);
+    cr_expect(ms >= 200 && ms < 260, "connect: %u ms", ms);
+    w.hole = (struct addr){0};
+    world_run(&w, 1000);
+    w.origin[0].file[0].delay_ms = 600;
+    cr_expect_eq(timed(&ms), 200);
+    w.origin[0].file[0].delay_ms = 800;
+    cr_expect_eq(timed(&ms), 504);
+    cr_expect(ms >= 700 && ms < 760, "first byte: %u ms", ms);
+    w.origin[0].file[0].delay_ms = 0;
+
+    struct client c; /* a pause in the body, which nobody can go on with */
+    w.origin[0].file[0].mode = ORIGIN_STALLS;
+    w.origin[0].file[0].cut = 50;
+    begin(&c);
+    uint64_t from = w.now.mono_us;
+    cr_expect(!client_wait(&c, 5000) && c.closed);
+    ms = (unsigned)((w.now.mono_us - from) / 1000);
+    cr_expect(ms >= 1500 && ms < 1560, "between bytes: %u ms", ms);
+    client_free(&c);
+}
+
+/* Longer than what a client waits otherwise, and than the backstops. */
+Test(backends, a_patient_site_has_patient_clients)
+{
+    unsigned ms;
+    site()->timeouts = (struct http_timeouts){1500, 90000, 10000};
+    w.origin[0].file[0].delay_ms = 80000;
+    struct client c;
+    begin(&c);
+    uint64_t from = w.now.mono_us;
+    cr_expect(client_wait(&c, 100000));
+    ms = (unsigned)((w.now.mono_us - from) / 1000);
+    cr_expect(client_parse(&c) && c.head.status == 200 && ms >= 80000, "%u ms", ms);
+    client_free(&c);
+}
