@@ -66,7 +66,7 @@ struct config_site {
         unsigned n;
         struct config_origin item[4];
     } origin;
-    uint64_t connect_ms, first_byte_ms, between_bytes_ms;
+    uint64_t connect_ms, first_byte_ms, between_bytes_ms, origin_connections;
     int64_t ttl_override_s;
     struct {
         unsigned n;

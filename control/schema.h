@@ -151,6 +151,10 @@ X(SITE, "sites.*.first_byte_timeout", TIME, first_byte_ms, "10s", 10, 600 * SCHE
   "for 20 s at least.") \
 X(SITE, "sites.*.between_bytes_timeout", TIME, between_bytes_ms, "10s", 10, 600 * SCHEMA_S, LIVE, \
   "How long an origin may pause in its answer.") \
+X(SITE, "sites.*.origin_connections", UINT, origin_connections, "0", 0, 1000000, LIVE, \
+  "Connections that this node may have in use to each of the site's origins at once, split evenly " \
+  "between workers, at least one each. What is fetched beyond that waits for its turn, for 10 s at " \
+  "most; then it is 503. 0: any number.") \
 X(SITE, "sites.*.ttl_override", TTL, ttl_override_s, "none", 0, 0, LIVE, \
   "How long responses stay fresh, whatever the origin says; none: as it says.") \
 L(SITE, "sites.*.allow[]", PREFIX, allow, "", 0, 8, LIVE, \

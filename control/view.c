@@ -67,6 +67,7 @@ static void site_fill(struct proxy_site *to, const struct config_site *from)
     memcpy(to->host, from->host, sizeof(to->host));
     to->ttl_override_s = from->ttl_override_s;
     to->origins = from->origin.n;
+    to->connections = (uint32_t)from->origin_connections;
     to->timeouts = (struct http_timeouts){.connect_ms = (uint32_t)from->connect_ms,
                                           .first_byte_ms = (uint32_t)from->first_byte_ms,
                                           .between_bytes_ms = (uint32_t)from->between_bytes_ms};

@@ -17,6 +17,10 @@
  * as one, since an open breaker listens to its probe alone. Open times have jitter, half of each,
  * or all workers and nodes would come back together.
  *
+ * Where a site says how many connections an origin may have in use, fills beyond that wait, first
+ * come, first served: who releases one hands it to the first who waits. When the breaker opens all
+ * who wait are judged anew.
+ *
  * Who answers, if badly, is left for another origin alone: where a site has no other (that is not
  * open, too), its 503 is better than ours.
  */
@@ -53,7 +57,7 @@ static struct backend *least_worth(struct proxy *p)
     struct backend *idle = NULL;
     for (uint32_t i = 0; i < p->backends && !(idle && i >= 16); i++) {
         struct backend *b = &p->backend_pool[p->backend_hand++ % p->backends];
-        if (b->in_flight)
+        if (b->in_flight || b->waiting)
             continue;
         if (b->state == BREAKER_CLOSED && b->failures == 0)
             return b;
@@ -74,6 +78,7 @@ static struct backend *backend_of(struct proxy *p, uint64_t tag, struct now now)
     if (b->tag)
         unlink_backend(p, b);
     *b = (struct backend){.next = *bucket, .tag = tag, .since_us = now.mono_us};
+    b->wait_tail = &b->wait_first;
     *bucket = b;
     return b;
 }
@@ -85,6 +90,54 @@ static void move(struct backend *b, enum breaker_state to, struct now now)
     b->state = (uint8_t)to;
     b->since_us = now.mono_us;
     b->failures = 0;
+}
+
+static struct fill *queue_take(struct backend *b)
+{
+    struct fill *f = b->wait_first;
+    b->wait_first = f->wait_next;
+    if (!b->wait_first)
+        b->wait_tail = &b->wait_first;
+    b->waiting--;
+    f->queued = false;
+    f->find_origin = true;
+    fill_agenda(f);
+    return f;
+}
+
+static void queue_leave(struct fill *f)
+{
+    struct backend *b = f->backend;
+    struct fill **at = &b->wait_first;
+    while (*at != f)
+        at = &(*at)->wait_next;
+    *at = f->wait_next;
+    if (!f->wait_next)
+        b->wait_tail = at;
+    b->waiting--;
+    f->queued = false;
+}
+
+static bool queue_join(struct fill *f, struct backend *b)
+{
+    struct proxy *p = f->proxy;
+    if (b->waiting >= p->config.fills / 4) { /* one origin may not have all fills */
+        counter_inc(&p->counters.proxy_origin_queue_full_total);
+        return false;
+    }
+    counter_inc(&p->counters.proxy_origin_queued_total);
+    f->queued = true;
+    f->backend = b;
+    f->wait_next = NULL;
+    *b->wait_tail = f;
+    b->wait_tail = &f->wait_next;
+    b->waiting++;
+    return true;
+}
+
+static bool is_full(const struct backend *b)
+{
+    return b->limit && b->in_flight >= b->limit;
 }
 
 static void trip(struct fill *f, bool answers, struct now now)
@@ -99,18 +152,28 @@ static void trip(struct fill *f, bool answers, struct now now)
     move(b, BREAKER_OPEN, now);
     f->probe = false;
     counter_inc(&p->counters.proxy_origin_opened_total);
+    while (b->wait_first) {
+        struct fill *next = queue_take(b);
+        next->backend = NULL;
+        next->taken &= (uint8_t) ~(1u << next->in_hand);
+    }
 }
 
-enum backend_admission backend_admit(struct fill *f, struct now now)
+enum backend_admission backend_admit(struct fill *f, uint32_t limit, struct now now)
 {
     struct proxy *p = f->proxy;
     struct backend *b = backend_of(p, backend_tag(p, f->origin_name, f->port), now);
-    bool refused =
-        b->state == BREAKER_HALF_OPEN || (b->state == BREAKER_OPEN && now.mono_us < b->until_us);
+    bool due = b->state == BREAKER_OPEN && now.mono_us >= b->until_us;
+    bool refused = b->state != BREAKER_CLOSED && !due;
     assert(!f->backend);
     if (refused && !(b->answers && f->last_resort))
         return b->answers ? BACKEND_UNWILLING : BACKEND_REFUSED;
-    if (b->state == BREAKER_OPEN && !refused) {
+    b->limit = limit;
+    if (is_full(b) && due && !b->answers) /* what waited would find out nothing */
+        return BACKEND_REFUSED;
+    if (is_full(b))
+        return queue_join(f, b) ? BACKEND_QUEUED : BACKEND_FULL;
+    if (due) {
         move(b, BREAKER_HALF_OPEN, now);
         f->probe = true;
         counter_inc(&p->counters.proxy_origin_probes_total);
@@ -125,6 +188,11 @@ void backend_release(struct fill *f)
     struct backend *b = f->backend;
     if (!b)
         return;
+    if (f->queued) {
+        queue_leave(f);
+        f->backend = NULL;
+        return;
+    }
     b->in_flight--;
     if (f->probe) { /* it has not found out */
         b->state = BREAKER_OPEN;
@@ -132,6 +200,10 @@ void backend_release(struct fill *f)
     }
     f->backend = NULL;
     f->probe = false;
+    while (b->wait_first && !is_full(b)) {
+        queue_take(b)->backend = b;
+        b->in_flight++;
+    }
 }
 
 void backend_ok(struct fill *f, struct now now)

@@ -45,6 +45,10 @@
     X(proxy_index_again_found_total, "fills", "Of them, those that then had it from a peer")       \
     X(proxy_origin_forbidden_total, "addresses", "Origin addresses refused after resolution")      \
     X(proxy_origin_backoff_total, "requests", "Origin requests not made: it failed just before")   \
+    X(proxy_origin_queued_total, "fills",                                                          \
+      "Fills that waited for their origin: as many as may ran")                                    \
+    X(proxy_origin_queue_full_total, "fills", "Fills that might not: too many waited")             \
+    X(proxy_origin_queue_timeouts_total, "fills", "Fills that waited in vain")                     \
     X(proxy_origin_retries_total, "requests", "Requests to origins after one that failed")         \
     X(proxy_origin_retries_refused_total, "fills", "Fills that failed: too many retries already")  \
     X(proxy_origin_opened_total, "origins", "Times that an origin was left alone for a while")     \

@@ -462,6 +462,13 @@ void fill_timer(struct fill *f, struct now now)
         else
             source_begin(f, now);
         break;
+    case FILL_QUEUE:
+        counter_inc(&f->proxy->counters.proxy_origin_queue_timeouts_total);
+        source_drop(f);
+        f->failure = 503;
+        f->find_origin = true;
+        fill_agenda(f);
+        break;
     case FILL_RESOLVE:
         source_drop(f);
         origin_trouble(f, ACCESS_DNS, now);

@@ -53,6 +53,7 @@ struct proxy_site {
     unsigned origins;
     struct proxy_origin origin[4];
     struct http_timeouts timeouts; /* of its origins */
+    uint32_t connections;          /* of the node to each of them, in use at once; 0: any number */
     int64_t ttl_override_s;        /* -1: none */
     bool allow_special; /* its origins are listed by address: those may be private ones */
     unsigned allow;     /* networks that it lists: an origin's name may resolve into them */

@@ -82,6 +82,7 @@ enum {
 #define PROXY_DROPPED_US      (3600ull * 1000000) /* as long as others may be named as holders */
 #define PROXY_TROUBLE_US      (60ull * 1000000)   /* between two words of the same trouble */
 #define PROXY_BEHIND_US       1000000ull          /* between two fills behind a stale copy */
+#define PROXY_QUEUE_US        (PROXY_WAIT_US / 2) /* a fill waits for its turn at an origin */
 #define PROXY_RETRY_US        (10ull * 1000000)   /* in which tries are counted */
 #define PROXY_OPEN_FIRST_US                                                                        \
     (1ull * 1000000) /* CORAL.md 4 has 15 s; one lost SYN must not                                 \
@@ -433,6 +434,7 @@ enum fill_state {
     FILL_GET,     /* index get */
     FILL_PUT,     /* short reference, and who is older? */
     FILL_AGAIN,   /* index get once more: who was named has nothing */
+    FILL_QUEUE,   /* its origin has as many as it may have */
     FILL_RESOLVE, /* the origin's name */
     FILL_HEAD,    /* an exchange runs, no head yet */
     FILL_BODY,
@@ -502,11 +504,14 @@ struct fill {
     bool of_site;            /* not of the open mode */
     bool probe;              /* that a half-open breaker waits for */
     struct backend *backend; /* the origin in hand; NULL: none */
-    uint32_t limit_ms;       /* what its time-outs allow, at most */
-    uint8_t tried;           /* bits: of address[], those that need no further try */
-    uint8_t lost_family;     /* 4, 6: all of it failed and the other was not known; 0 */
-    bool by_name;            /* address[] came from the resolver */
-    bool ask_again;          /* the resolver, which may know the other family by now */
+    uint8_t in_hand;         /* which of the site's */
+    bool queued;             /* `backend` is yet to be admitted */
+    struct fill *wait_next;
+    uint32_t limit_ms;   /* what its time-outs allow, at most */
+    uint8_t tried;       /* bits: of address[], those that need no further try */
+    uint8_t lost_family; /* 4, 6: all of it failed and the other was not known; 0 */
+    bool by_name;        /* address[] came from the resolver */
+    bool ask_again;      /* the resolver, which may know the other family by now */
     uint16_t port;
     uint16_t failure; /* status when nothing helps */
     uint8_t reason;   /* and why: enum access_reason */
@@ -921,14 +926,19 @@ struct backend {
     uint64_t since_us;  /* since when */
     bool answers;       /* OPEN: it was opened by answers */
     uint8_t failures;   /* CLOSED: in a row */
-    uint32_t in_flight; /* fills that have it in hand */
-    uint64_t until_us;  /* OPEN: then one may try */
-    uint64_t open_us; /* for how long it was opened last, jitter aside; 0: it has answered since */
+    uint32_t in_flight; /* fills that have it in hand, */
+    uint32_t limit;     /* at most; 0: any number */
+    uint32_t waiting;   /* those that wait for that, the first one first */
+    struct fill *wait_first, **wait_tail;
+    uint64_t until_us; /* OPEN: then one may try */
+    uint64_t open_us;  /* for how long it was opened last, jitter aside; 0: it has answered since */
 };
 enum backend_admission {
     BACKEND_ADMITTED,
     BACKEND_REFUSED,
     BACKEND_UNWILLING, /* refused, but better than none */
+    BACKEND_QUEUED,    /* find_origin comes when it is admitted, or to be judged anew */
+    BACKEND_FULL,      /* too many wait */
 };
 enum backend_failure {
     BACKEND_NO_CONNECTION, /* to any of its addresses */
@@ -937,8 +947,9 @@ enum backend_failure {
 };
 /* What an origin is known by, here and in the HTTP client; never 0. */
 uint64_t backend_tag(const struct proxy *p, const char *host, uint16_t port);
-/* May the fill ask f->origin_name, f->port? If so it has it in hand until backend_release. */
-enum backend_admission backend_admit(struct fill *f, struct now now);
+/* May the fill ask f->origin_name, f->port? If so it has it in hand until backend_release, as one
+ * of `limit`. */
+enum backend_admission backend_admit(struct fill *f, uint32_t limit, struct now now);
 void backend_release(struct fill *f);
 /* What became of it, of one in hand; none of them where that says nothing about the origin. */
 void backend_ok(struct fill *f, struct now now);

@@ -278,6 +278,7 @@ static void origin_take(struct fill *f, const struct url_parts *url, const struc
                         unsigned i)
 {
     f->taken |= (uint8_t)(1u << i);
+    f->in_hand = (uint8_t)i;
     f->addresses = f->tried = f->lost_family = 0;
     f->by_name = false;
     if (!site) {
@@ -293,7 +294,38 @@ static void origin_take(struct fill *f, const struct url_parts *url, const struc
     f->addresses = o->is_address;
 }
 
-/* Takes the next origin that may be asked. False: there is none. */
+/* This worker's part of the connections that a site's origins may have; 0: any number. At least
+ * one, or nobody would ever ask. */
+static uint32_t share_of(const struct proxy *p, const struct proxy_site *site)
+{
+    uint32_t n = site ? site->connections : 0, workers = p->config.workers;
+    uint32_t share = n / workers + (p->config.worker < n % workers);
+    return n && !share ? 1 : share;
+}
+
+/* Waits until it has its turn at the origin in hand. */
+static void queue(struct fill *f, struct now now)
+{
+    f->state = FILL_QUEUE;
+    alarm_set(f->proxy, &f->alarm, now.mono_us + PROXY_QUEUE_US);
+}
+
+/* Why the origin in hand is none. */
+static void refused(struct fill *f, enum backend_admission why)
+{
+    f->addresses = 0;
+    if (why == BACKEND_UNWILLING) {
+        f->unwilling |= (uint8_t)(1u << f->in_hand);
+    } else if (why == BACKEND_FULL) {
+        f->failure = 503;
+    } else {
+        counter_inc(&f->proxy->counters.proxy_origin_backoff_total);
+        if (!f->reason)
+            f->reason = ACCESS_BACKOFF;
+    }
+}
+
+/* Takes the next origin that may be asked, now or, then f->queued, later. False: there is none. */
 static bool next_origin(struct fill *f, const struct url_parts *url, const struct proxy_site *site,
                         struct now now)
 {
@@ -307,16 +339,10 @@ static bool next_origin(struct fill *f, const struct url_parts *url, const struc
         if (i < 0)
             return false;
         origin_take(f, url, site, (unsigned)i);
-        enum backend_admission may = backend_admit(f, now);
-        if (may == BACKEND_ADMITTED)
+        enum backend_admission may = backend_admit(f, share_of(f->proxy, site), now);
+        if (may == BACKEND_ADMITTED || may == BACKEND_QUEUED)
             return true;
-        f->addresses = 0;
-        if (may == BACKEND_UNWILLING)
-            f->unwilling |= (uint8_t)(1u << i);
-        else
-            counter_inc(&f->proxy->counters.proxy_origin_backoff_total);
-        if (may == BACKEND_REFUSED && !f->reason)
-            f->reason = ACCESS_BACKOFF;
+        refused(f, may);
     }
 }
 
@@ -326,7 +352,8 @@ void origin_anew(struct fill *f)
     f->last_resort = false;
 }
 
-/* Goes on with the origin: the next address of the one in hand, then the next one. */
+/* Goes on with the origin: the next address of the one in hand, then the next one. One that was
+ * released meanwhile is not taken again. */
 void origin_start(struct fill *f, struct now now)
 {
     struct proxy *p = f->proxy;
@@ -341,11 +368,12 @@ void origin_start(struct fill *f, struct now now)
     }
     f->kind = SOURCE_ORIGIN;
     f->of_site = site != NULL;
-    if (f->addresses && !f->backend && backend_admit(f, now) != BACKEND_ADMITTED)
+    bool turn = f->state == FILL_QUEUE && f->backend; /* has come */
+    if (!f->backend)
         f->addresses = 0;
-    while (!ask_addresses(f, url.host, site, now)) {
-        bool again = f->ask_again;
-        f->ask_again = false;
+    while (!f->queued && !ask_addresses(f, url.host, site, now)) {
+        bool again = f->ask_again || turn;
+        f->ask_again = turn = false;
         if (!again) {
             backend_release(f);
             if (!next_origin(f, &url, site, now)) {
@@ -353,11 +381,13 @@ void origin_start(struct fill *f, struct now now)
                 return;
             }
         }
-        if (!f->addresses) {
+        if (!f->addresses && !f->queued) {
             resolve(f, now);
             return;
         }
     }
+    if (f->queued)
+        queue(f, now);
 }
 
 void origin_answered(struct fill *f, struct http_exchange *x, const struct http_head *h,

@@ -84,13 +84,14 @@ static bool is_named(const struct dns_zone *z, const char *v4)
 }
 
 /* 0: in order, behind those that have one. */
-Test(view, weights_and_time_outs_of_origins)
+Test(view, weights_and_limits_of_origins)
 {
     struct report report = {0};
     struct config c;
     golden_good("ports: [{device: a, addresses: [192.0.2.10/24]}]\n"
                 "sites:\n"
-                "  a.test: {origin: [10.9.0.1, 10.9.0.2], between_bytes_timeout: 30s}\n"
+                "  a.test: {origin: [10.9.0.1, 10.9.0.2], between_bytes_timeout: 30s,\n"
+                "    origin_connections: 20}\n"
                 "  b.test: {origin: [10.9.0.1 backup, 10.9.0.2, 10.9.0.3 weight=7]}\n",
                 &c);
     struct proxy_policy *p = view_policy(&c, &report);
@@ -100,6 +101,7 @@ Test(view, weights_and_time_outs_of_origins)
               p->site[1].origin[2].weight == 7);
     cr_expect(p->site[0].timeouts.connect_ms == 1500 && p->site[0].timeouts.first_byte_ms == 10000);
     cr_expect_eq(p->site[0].timeouts.between_bytes_ms, 30000u);
+    cr_expect(p->site[0].connections == 20 && p->site[1].connections == 0);
     view_policy_free(p);
     config_free(&c);
 }

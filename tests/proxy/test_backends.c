@@ -418,3 +418,100 @@ Test(backends, a_patient_site_has_patient_clients)
     cr_expect(client_parse(&c) && c.head.status == 200 && ms >= 80000, "%u ms", ms);
     client_free(&c);
 }
+
+/* --- connections in use ------------------------------------------------------------------- */
+
+Test(backends, a_full_origin_is_waited_for_in_order)
+{
+    struct client c[7];
+    site()->connections = 2;
+    w.origin[0].file[0].delay_ms = 100;
+    for (unsigned i = 0; i < 7; i++) {
+        begin(&c[i]);
+        world_run(&w, 2);
+    }
+    for (unsigned i = 0; i < 4; i++) { /* two at a time, the first two first */
+        world_run(&w, 50);
+        cr_expect_eq(w.origin[0].requests, i < 3 ? 2 * i + 2 : 7, "%u", w.origin[0].requests);
+        for (unsigned k = 0; k < 7; k++)
+            cr_expect_eq(client_parse(&c[k]), k < 2 * i, "%u %u", i, k);
+        world_run(&w, 60);
+    }
+    for (unsigned i = 0; i < 7; i++)
+        client_free(&c[i]);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_queued_total), 5);
+    cr_expect_leq(connects(), 2);
+}
+
+Test(backends, who_waits_too_long_or_with_too_many_gets_503_or_the_next_origin)
+{
+    struct client c[19];
+    unsigned bad = 0;
+    site()->connections = 2;
+    site()->timeouts.first_byte_ms = 15000;
+    w.origin[0].file[0].delay_ms = 12000;
+    for (unsigned i = 0; i < 19; i++)
+        begin(&c[i]); /* 2 run, 16 wait: a quarter of the fills */
+    world_run(&w, 100);
+    for (unsigned i = 0; i < 19; i++)
+        bad += client_parse(&c[i]) && c[i].head.status == 503;
+    cr_expect_eq(bad, 1);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_queue_full_total), 1);
+    world_run(&w, 10000);
+    bad = 0;
+    for (unsigned i = 0; i < 19; i++)
+        bad += client_parse(&c[i]) && c[i].head.status == 503;
+    cr_expect_eq(bad, 17);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_queue_timeouts_total), 16);
+    for (unsigned i = 0; i < 19; i++)
+        client_free(&c[i]);
+    world_run(&w, 3000);
+    cr_expect_eq(w.origin[0].requests, 2);
+
+    site()->origins = 2; /* and now the second one serves who has waited */
+    for (unsigned i = 0; i < 4; i++)
+        begin(&c[i]);
+    for (unsigned i = 0; i < 4; i++)
+        cr_expect_eq(end(&c[i]), 200);
+    cr_expect_eq(w.origin[2].requests, 2);
+}
+
+Test(backends, who_waits_for_one_that_breaks_down_goes_on_at_once)
+{
+    struct client c[6];
+    unsigned status[6];
+    site()->connections = 1;
+    site()->origins = 2;
+    w.hole = w.origin[0].at.ip; /* 500 ms until that is known */
+    uint64_t from = w.now.mono_us;
+    for (unsigned i = 0; i < 6; i++)
+        begin(&c[i]);
+    for (unsigned i = 0; i < 6; i++)
+        status[i] = end(&c[i]);
+    for (unsigned i = 0; i < 6; i++)
+        cr_expect_eq(status[i], 200);
+    cr_expect_lt(w.now.mono_us - from, 700000);
+    cr_expect_eq(w.origin[2].requests, 6);
+}
+
+Test(backends, who_leaves_the_queue_holds_nobody_up)
+{
+    struct client c[4];
+    site()->connections = 1;
+    w.origin[0].file[0].delay_ms = 100;
+    for (unsigned i = 0; i < 4; i++) {
+        client_send(&w, &c[i], 0, 0,
+                    "POST /x HTTP/1.1\r\nHost: " SITE "\r\nContent-Length: 1\r\n\r\n");
+        if (i == 0 || i == 3)
+            client_more(&c[i], "x");
+    }
+    world_run(&w, 20);
+    client_leave(&c[1]); /* in the middle of their bodies */
+    client_leave(&c[2]);
+    cr_expect_eq(end(&c[0]), 200);
+    cr_expect_eq(end(&c[3]), 200);
+    cr_expect_eq(w.origin[0].requests, 2);
+    client_free(&c[1]);
+    client_free(&c[2]);
+    cr_expect_eq(get(), 200);
+}
