@@ -35,6 +35,8 @@ const char *const access_reason_words[ACCESS_REASONS] = {
     [ACCESS_BROKE_OFF] = "broke-off",
     [ACCESS_TIMEOUT] = "timeout",
     [ACCESS_BACKOFF] = "backoff",
+    [ACCESS_DOWN] = "down",
+    [ACCESS_UP] = "up",
 };
 
 const char *access_text(const struct access_record *a, enum access_text which)

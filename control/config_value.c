@@ -325,6 +325,19 @@ static bool origin_value(const struct schema_option *o, const char *text, struct
            origin_role(role + strspn(role, " "), out, why, len);
 }
 
+/* RFC 9112 3.2.1 */
+static bool target_value(const struct schema_option *o, const char *text, char *out, char *why,
+                         size_t len)
+{
+    size_t n = 0;
+    while (isgraph((unsigned char)text[n]) && text[n] != '#')
+        n++;
+    if (text[0] != '/' || text[n] != '\0' || n >= CONFIG_TEXT)
+        return is_not(o, text, why, len);
+    snprintf(out, CONFIG_TEXT, "%s", text);
+    return true;
+}
+
 /* RFC 9110 8.3.1, without parameters: they say nothing about what it is worth to compress. */
 static bool media_type_value(const struct schema_option *o, const char *text,
                              char out[CONFIG_MEDIA_TYPE], char *why, size_t len)
@@ -389,6 +402,8 @@ bool config_value(const struct schema_option *o, const char *text, void *field, 
         return endpoint_parse(text, 0, field) || is_not(o, text, why, len);
     case OPTION_ORIGIN:
         return origin_value(o, text, field, why, len);
+    case OPTION_TARGET:
+        return target_value(o, text, field, why, len);
     case OPTION_MEDIA_TYPE:
         return media_type_value(o, text, field, why, len);
     case OPTION_TYPES:

@@ -19,6 +19,9 @@ static const char *sentence(unsigned why)
         [ACCESS_NONSENSE] = "what it answers is no HTTP/1",
         [ACCESS_BROKE_OFF] = "it breaks off its answers",
         [ACCESS_TIMEOUT] = "it does not answer in time",
+        [ACCESS_DOWN] =
+            "down: health.path is not answered well; it is left alone while another is up",
+        [ACCESS_UP] = "up again: health.path is answered well",
     };
     return why < ACCESS_REASONS && text[why] ? text[why] : "it fails";
 }
@@ -38,5 +41,8 @@ void origins_failed(struct control *c, const struct node_origin *o, uint64_t now
     if (!place)
         return;
     *place = (struct origin_told){*o, now_us + TOLD_US};
-    log_warning("site %s: origin %s:%u: %s", o->site, o->host, o->port, sentence(o->why));
+    if (o->why == ACCESS_UP)
+        log_info("site %s: origin %s:%u: %s", o->site, o->host, o->port, sentence(o->why));
+    else
+        log_warning("site %s: origin %s:%u: %s", o->site, o->host, o->port, sentence(o->why));
 }

@@ -68,6 +68,12 @@ static void site_fill(struct proxy_site *to, const struct config_site *from)
     to->ttl_override_s = from->ttl_override_s;
     to->origins = from->origin.n;
     to->connections = (uint32_t)from->origin_connections;
+    static_assert(CONFIG_HEALTHS == PROXY_HEALTHS, "checked there, so that all are asked");
+    to->health = (struct proxy_health){.interval_ms = (uint32_t)from->health_interval_ms,
+                                       .timeout_ms = (uint32_t)from->health_timeout_ms,
+                                       .fall = (uint8_t)from->health_fall,
+                                       .rise = (uint8_t)from->health_rise};
+    memcpy(to->health.path, from->health_path, sizeof(to->health.path));
     to->timeouts = (struct http_timeouts){.connect_ms = (uint32_t)from->connect_ms,
                                           .first_byte_ms = (uint32_t)from->first_byte_ms,
                                           .between_bytes_ms = (uint32_t)from->between_bytes_ms};

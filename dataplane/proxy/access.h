@@ -61,6 +61,8 @@ enum access_reason {
     ACCESS_BROKE_OFF, /* its answer ended before its end */
     ACCESS_TIMEOUT,   /* it did not answer, or go on, in time */
     ACCESS_BACKOFF,   /* not asked: it failed a moment ago */
+    ACCESS_DOWN,      /* its health probes fail: for the operator, as is */
+    ACCESS_UP,        /* they don't any more */
     ACCESS_REASONS
 };
 

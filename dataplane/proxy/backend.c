@@ -206,6 +206,16 @@ void backend_release(struct fill *f)
     }
 }
 
+void backend_recovered(struct proxy *p, const char *host, uint16_t port)
+{
+    uint64_t tag = backend_tag(p, host, port);
+    struct backend *b = *bucket_of(p, tag);
+    while (b && b->tag != tag)
+        b = b->next;
+    if (b && b->state == BREAKER_OPEN)
+        b->until_us = 0;
+}
+
 void backend_ok(struct fill *f, struct now now)
 {
     struct backend *b = f->backend;

@@ -181,6 +181,7 @@ void proxy_view(struct proxy *p, const struct proxy_policy *policy, const struct
     if (policy != p->policy) {
         p->policy = policy;
         deny_scratch(&p->scratch, policy ? policy->deny : NULL);
+        health_view(p);
     }
     if (routes == p->routes)
         return;
@@ -208,6 +209,9 @@ static void fire(void *ctx, struct timer *t)
         break;
     case ALARM_RENEW:
         index_renew(PROXY_OF(a, struct fill, renew), p->now);
+        break;
+    case ALARM_HEALTH:
+        health_timer(PROXY_OF(a, struct health, alarm), p->now);
         break;
     case ALARM_REF:
         refs_renew(p, PROXY_OF(a, struct reference, alarm), p->now);

@@ -48,15 +48,24 @@ struct proxy_prefix {
 #define PROXY_TYPES 12
 #define PROXY_TYPE  48 /* bytes of a media type, its NUL included */
 
+/* Origins of a site that has a path are asked for it (health.c). */
+struct proxy_health {
+    char path[256]; /* "": they are not */
+    uint32_t interval_ms, timeout_ms;
+    uint8_t fall, rise; /* bad ones in a row until it is down, good ones until it is up */
+};
+#define PROXY_HEALTHS 256 /* origins that a node asks so */
+
 struct proxy_site {
     char host[256]; /* lower case */
     unsigned origins;
     struct proxy_origin origin[4];
     struct http_timeouts timeouts; /* of its origins */
     uint32_t connections;          /* of the node to each of them, in use at once; 0: any number */
-    int64_t ttl_override_s;        /* -1: none */
-    bool allow_special; /* its origins are listed by address: those may be private ones */
-    unsigned allow;     /* networks that it lists: an origin's name may resolve into them */
+    struct proxy_health health;
+    int64_t ttl_override_s; /* -1: none */
+    bool allow_special;     /* its origins are listed by address: those may be private ones */
+    unsigned allow;         /* networks that it lists: an origin's name may resolve into them */
     struct proxy_prefix allow_prefix[8];
     unsigned compress; /* types of bodies that are gzipped, lower case; one '*' matches any text */
     char compress_type[PROXY_TYPES][PROXY_TYPE];

@@ -48,6 +48,7 @@ enum {
     PROXY_DROPPED_KNOWN = 4096, /* URLs whose copies elsewhere may be what was purged here */
     PROXY_BEHIND_KNOWN = 256,   /* URLs that were revalidated behind a stale copy a moment ago */
     PROXY_TROUBLE_KNOWN = 64,   /* failures of sites' origins that the operator was told of */
+    PROXY_DOWN_KNOWN = 1024,    /* origins that are down by their probes */
     PROXY_RETRIES = 1024,       /* places to count a host's retries in */
     PROXY_RETRY_LEAST = 10,     /* of a host, beside a fifth of its first tries */
     PROXY_BREAKER_FAILURES = 5, /* in a row, of an origin that can be connected to */
@@ -88,9 +89,7 @@ enum {
     (1ull * 1000000) /* CORAL.md 4 has 15 s; one lost SYN must not                                 \
                         take an origin away for that long */
 #define PROXY_OPEN_LAST_US (900ull * 1000000)
-#define PROXY_OPEN_SITE_US                                                                         \
-    (30ull * 1000000) /* of a site's origin, whose operator wants it back                          \
-                       */
+#define PROXY_OPEN_SITE_US (30ull * 1000000) /* of a site's origin: it is wanted back */
 /* The index is not asked again later: half of what a client waits is the origin's. */
 #define PROXY_AGAIN_US (PROXY_WAIT_US / 2)
 
@@ -120,6 +119,7 @@ enum proxy_message_type {
     PROXY_FORGET,    /* R->O forget: its URL may have changed at the origin */
     PROXY_FORGOTTEN, /* O->R forget: yours again */
     PROXY_LET_GO,    /* O->R object: it is gone, and only readers keep its memory */
+    PROXY_HEALTH,    /* to all, health_note: an origin is down, or up again */
 };
 
 struct request;
@@ -169,7 +169,7 @@ bool post_waiting(const struct proxy *p);
 
 /* --- timers --------------------------------------------------------------- */
 
-enum alarm_kind { ALARM_REQUEST, ALARM_FILL, ALARM_RENEW, ALARM_REF };
+enum alarm_kind { ALARM_REQUEST, ALARM_FILL, ALARM_RENEW, ALARM_REF, ALARM_HEALTH };
 struct alarm {
     struct timer timer;
     uint8_t kind;
@@ -954,6 +954,27 @@ void backend_release(struct fill *f);
 /* What became of it, of one in hand; none of them where that says nothing about the origin. */
 void backend_ok(struct fill *f, struct now now);
 void backend_failed(struct fill *f, enum backend_failure why, struct now now);
+/* It is known to be good again: if its breaker is open, the next fill goes to find out. */
+void backend_recovered(struct proxy *p, const char *host, uint16_t port);
+
+/* --- probes of origins' health (health.c) --------------------------------- */
+
+struct health {
+    struct alarm alarm; /* until the next probe, or the end of this one */
+    struct proxy *proxy;
+    uint32_t site;
+    uint8_t origin;
+    uint8_t streak; /* results in a row that are not as `down` has it */
+    bool down, good, resolving;
+    struct http_exchange *x;
+    uint64_t ticket;
+};
+/* Bits: the site's origins that are not to be asked. Never all of them. */
+unsigned health_down(struct proxy *p, const struct proxy_site *site, struct now now);
+void health_told(struct proxy *p, const struct message *m, struct now now);
+void health_timer(struct health *h, struct now now);
+/* The policy has changed. */
+void health_view(struct proxy *p);
 
 /* --- how often an origin is asked once more (retry.c) --------------------- */
 
@@ -1037,8 +1058,10 @@ struct proxy {
     struct block *block_pool, *block_free;
     uint32_t blocks_free;
     uint32_t starved; /* fills that wait for blocks */
-
     struct retries retries[PROXY_RETRIES];
+    struct known down_known[PROXY_DOWN_KNOWN];
+    struct health health[PROXY_HEALTHS];
+    uint32_t healths;
     uint32_t backends, backend_mask, backend_hand;
     struct backend *backend_pool, **backend_table;
 

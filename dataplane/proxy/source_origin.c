@@ -255,12 +255,13 @@ static double rank(const struct fill *f, const struct proxy_origin *o)
 
 /* Of the site's origins, or in open mode the host itself, the next one that was not in hand; -1:
  * there is none. */
-static int origin_pick(const struct fill *f, const struct proxy_site *site)
+static int origin_pick(const struct fill *f, const struct proxy_site *site, struct now now)
 {
     int best = -1, in_order = -1;
+    unsigned left_out = f->taken | (site ? health_down(f->proxy, site, now) : 0);
     double least = 0;
     for (unsigned i = site ? site->origins : 1; i-- > 0;) {
-        if (f->taken >> i & 1)
+        if (left_out >> i & 1)
             continue;
         in_order = (int)i;
         if (!site || !site->origin[i].weight)
@@ -330,7 +331,7 @@ static bool next_origin(struct fill *f, const struct url_parts *url, const struc
                         struct now now)
 {
     for (;;) {
-        int i = origin_pick(f, site);
+        int i = origin_pick(f, site, now);
         if (i < 0 && f->unwilling && !f->last_resort) { /* rather one of these than none */
             f->last_resort = true;
             f->taken &= (uint8_t)~f->unwilling;

@@ -259,6 +259,9 @@ void want_deliver(struct proxy *p, const struct message *m, struct now now)
     case PROXY_BLOCK:
         pass_credit(p, n.block);
         break;
+    case PROXY_HEALTH:
+        health_told(p, m, now);
+        break;
     case PROXY_LET_GO:
         let_go_asked(p, n.object, now);
         break;

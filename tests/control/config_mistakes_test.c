@@ -301,6 +301,24 @@ Test(config_mistakes, what_stands_behind_an_origin)
         "^~~~~~~~~~~~~~~~~~~~\n");
 }
 
+Test(config_mistakes, health)
+{
+    golden_bad(
+        GOLDEN_PORT "sites:\n"
+                    "  a.test: {origin: 192.0.2.1, health: {path: up, fall: 0, paht: /x}}\n",
+        "corald.yaml:3:46: sites.a.test.health.path: \"up\" is not the path of a URL; write it "
+        "like /healthz\n"
+        "    3 |   a.test: {origin: 192.0.2.1, health: {path: up, fall: 0, paht: /x}}\n"
+        "      |                                              ^~\n"
+        "corald.yaml:3:56: sites.a.test.health.fall: \"0\" is out of range: 1 to 100\n"
+        "    3 |   a.test: {origin: 192.0.2.1, health: {path: up, fall: 0, paht: /x}}\n"
+        "      |                                                        ^\n"
+        "corald.yaml:3:59: sites.a.test.health.paht: no such key; did you mean "
+        "\"path\"?\n"
+        "    3 |   a.test: {origin: 192.0.2.1, health: {path: up, fall: 0, paht: /x}}\n"
+        "      |                                                           ^~~~\n");
+}
+
 Test(config_mistakes, a_site_twice_however_written)
 {
     golden_bad(GOLDEN_PORT "resolver: [nobody]\n"

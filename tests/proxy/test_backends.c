@@ -515,3 +515,161 @@ Test(backends, who_leaves_the_queue_holds_nobody_up)
     client_free(&c[2]);
     cr_expect_eq(get(), 200);
 }
+
+/* --- health ------------------------------------------------------------------------------- */
+
+static struct proxy_policy other;
+
+/* The site's origins are asked for /up by one of two workers, each second. */
+static void open_with_health(void)
+{
+    world_open(&w, 1, 2, seed);
+    pages = 0;
+    w.origin[2].at.ip = addr_v4(0x0a090002);
+    serve(0, 200);
+    serve(2, 200);
+    site()->origin[1] = site()->origin[0];
+    site()->origin[1].address = w.origin[2].at.ip;
+    memcpy(site()->origin[1].host, "10.9.0.2", 9);
+    site()->origins = 2;
+    site()->health = (struct proxy_health){"/up", 1000, 300, 3, 2};
+    other = w.node[0].policy;
+    for (unsigned i = 0; i < 2; i++)
+        proxy_view(w.node[0].worker[i].proxy, &other, w.node[0].routes);
+}
+
+/* How /up is answered from now on. */
+static void answer_up(unsigned origin, unsigned status)
+{
+    struct origin_file *f = serve(origin, 200);
+    f[1] = f[0];
+    f[0].path = "/up";
+    f[0].status = status;
+    w.origin[origin].files = 2;
+}
+
+static unsigned probed(unsigned origin)
+{
+    return w.origin[origin].file[0].requests;
+}
+
+static unsigned asked(unsigned origin)
+{
+    return w.origin[origin].file[1].requests;
+}
+
+TestSuite(health, .init = open_with_health, .fini = close_world);
+
+Test(health, down_after_three_and_up_after_two)
+{
+    answer_up(0, 200);
+    answer_up(2, 200);
+    world_run(&w, 10000);
+    cr_expect(probed(0) >= 9 && probed(0) <= 11, "by one worker: %u", probed(0));
+    cr_expect(probed(2) >= 9 && probed(2) <= 11, "%u", probed(2));
+    answer_up(0, 404);
+    while (probed(0) < 2)
+        world_step(&w);
+    world_run(&w, 100);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 0);
+    cr_expect_eq(get(), 200);
+    cr_expect_eq(asked(0), 1, "it is up yet");
+    while (probed(0) < 3)
+        world_step(&w);
+    world_run(&w, 100);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 1);
+    cr_expect_str_eq(w.node[0].trouble, "www.site.test 10.9.0.1:80 11");
+    for (unsigned i = 0; i < 20; i++) /* of both workers' keys */
+        cr_expect_eq(get(), 200);
+    cr_expect(asked(0) == 1 && asked(2) == 20);
+    world_run(&w, 20000); /* it stays so */
+    for (unsigned i = 0; i < 20; i++)
+        cr_expect_eq(get(), 200);
+    cr_expect(asked(0) == 1 && asked(2) == 40);
+    w.origin[0].file[0].status = 302;
+    unsigned before = probed(0);
+    while (probed(0) < before + 1)
+        world_step(&w);
+    world_run(&w, 100);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 1);
+    while (probed(0) < before + 2)
+        world_step(&w);
+    world_run(&w, 100);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 0);
+    cr_expect_str_eq(w.node[0].trouble, "www.site.test 10.9.0.1:80 12");
+    for (unsigned i = 0; i < 20; i++)
+        cr_expect_eq(get(), 200);
+    cr_expect_eq(asked(0), 21);
+}
+
+Test(health, silence_and_refusal_are_bad)
+{
+    answer_up(0, 200);
+    answer_up(2, 200);
+    w.origin[0].file[0].mode = ORIGIN_SILENT;
+    world_run(&w, 6000);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 1);
+    w.origin[2].up = false;
+    world_run(&w, 6000);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 2);
+    for (unsigned i = 0; i < 10; i++) /* all are down: as if none were */
+        cr_expect_eq(get(), 200);
+    cr_expect_eq(asked(0), 10);
+}
+
+Test(health, one_that_is_well_is_tried_again_at_once)
+{
+    answer_up(0, 200);
+    answer_up(2, 200);
+    world_run(&w, 100);
+    w.origin[0].up = false;
+    for (unsigned i = 0; i < 200; i++) { /* its breaker is open, for long by now */
+        cr_expect_eq(get(), 200);
+        world_run(&w, 200);
+    }
+    w.origin[0].up = true;
+    world_run(&w, 3500);
+    for (unsigned i = 0; i < 20; i++)
+        cr_expect_eq(get(), 200);
+    cr_expect_eq(asked(0), 20);
+}
+
+/* Who is told nothing any more does not believe it for ever. */
+Test(health, what_is_not_asked_any_more_is_not_down)
+{
+    answer_up(0, 500);
+    answer_up(2, 200);
+    world_run(&w, 6000);
+    cr_expect_eq(get(), 200);
+    cr_expect_eq(asked(0), 0);
+    site()->health.path[0] = 0;
+    for (unsigned i = 0; i < 2; i++)
+        proxy_view(w.node[0].worker[i].proxy, &w.node[0].policy, w.node[0].routes);
+    unsigned before = probed(0);
+    world_run(&w, 5000);
+    cr_expect_eq(probed(0), before);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 0);
+    cr_expect_eq(get(), 200);
+    cr_expect_eq(asked(0), 1);
+    strcpy(site()->health.path, "/up");
+    for (unsigned i = 0; i < 2; i++)
+        proxy_view(w.node[0].worker[i].proxy, &other, w.node[0].routes);
+    cr_expect_eq(get(), 200);
+    cr_expect_eq(asked(0), 2, "and what was known has ended");
+}
+
+Test(health, names_are_resolved)
+{
+    site()->origins = 1;
+    memcpy(site()->origin[0].host, "o.site.test", 12);
+    site()->origin[0].is_address = false;
+    answer_up(0, 200);
+    proxy_view(w.node[0].worker[0].proxy, &w.node[0].policy, w.node[0].routes);
+    proxy_view(w.node[0].worker[1].proxy, &w.node[0].policy, w.node[0].routes);
+    world_run(&w, 5000);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 1, "there is no such name");
+    world_name(&w, (struct name){"o.site.test", RESOLVER_OK, 1, {w.origin[0].at.ip}});
+    world_run(&w, 4000);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 0);
+    cr_expect_gt(probed(0), 1);
+}
