@@ -59,7 +59,7 @@ static struct backend *least_worth(struct proxy *p)
         struct backend *b = &p->backend_pool[p->backend_hand++ % p->backends];
         if (b->in_flight || b->waiting)
             continue;
-        if (b->state == BREAKER_CLOSED && b->failures == 0)
+        if (b->state == PROXY_CLOSED && b->failures == 0)
             return b;
         idle = b;
     }
@@ -85,7 +85,7 @@ static struct backend *backend_of(struct proxy *p, uint64_t tag, struct now now)
 
 /* --- the breaker -------------------------------------------------------------------------- */
 
-static void move(struct backend *b, enum breaker_state to, struct now now)
+static void move(struct backend *b, enum proxy_breaker to, struct now now)
 {
     b->state = (uint8_t)to;
     b->since_us = now.mono_us;
@@ -149,7 +149,7 @@ static void trip(struct fill *f, bool answers, struct now now)
     b->open_us = next_us < limit_us ? next_us : limit_us;
     b->until_us = now.mono_us + b->open_us / 2 + rng_below(&p->rng, (uint32_t)(b->open_us / 2));
     b->answers = answers;
-    move(b, BREAKER_OPEN, now);
+    move(b, PROXY_OPEN, now);
     f->probe = false;
     counter_inc(&p->counters.proxy_origin_opened_total);
     while (b->wait_first) {
@@ -163,8 +163,8 @@ enum backend_admission backend_admit(struct fill *f, uint32_t limit, struct now 
 {
     struct proxy *p = f->proxy;
     struct backend *b = backend_of(p, backend_tag(p, f->origin_name, f->port), now);
-    bool due = b->state == BREAKER_OPEN && now.mono_us >= b->until_us;
-    bool refused = b->state != BREAKER_CLOSED && !due;
+    bool due = b->state == PROXY_OPEN && now.mono_us >= b->until_us;
+    bool refused = b->state != PROXY_CLOSED && !due;
     assert(!f->backend);
     if (refused && !(b->answers && f->last_resort))
         return b->answers ? BACKEND_UNWILLING : BACKEND_REFUSED;
@@ -174,7 +174,7 @@ enum backend_admission backend_admit(struct fill *f, uint32_t limit, struct now 
     if (is_full(b))
         return queue_join(f, b) ? BACKEND_QUEUED : BACKEND_FULL;
     if (due) {
-        move(b, BREAKER_HALF_OPEN, now);
+        move(b, PROXY_HALF_OPEN, now);
         f->probe = true;
         counter_inc(&p->counters.proxy_origin_probes_total);
     }
@@ -195,7 +195,7 @@ void backend_release(struct fill *f)
     }
     b->in_flight--;
     if (f->probe) { /* it has not found out */
-        b->state = BREAKER_OPEN;
+        b->state = PROXY_OPEN;
         b->until_us = 0;
     }
     f->backend = NULL;
@@ -206,14 +206,34 @@ void backend_release(struct fill *f)
     }
 }
 
-void backend_recovered(struct proxy *p, const char *host, uint16_t port)
+static struct backend *backend_find(const struct proxy *p, const char *host, uint16_t port)
 {
     uint64_t tag = backend_tag(p, host, port);
-    struct backend *b = *bucket_of(p, tag);
+    struct backend *b = p->backend_table[(tag >> 32) & p->backend_mask];
     while (b && b->tag != tag)
         b = b->next;
-    if (b && b->state == BREAKER_OPEN)
+    return b;
+}
+
+void backend_recovered(struct proxy *p, const char *host, uint16_t port)
+{
+    struct backend *b = backend_find(p, host, port);
+    if (b && b->state == PROXY_OPEN)
         b->until_us = 0;
+}
+
+void backend_show(const struct proxy *p, struct proxy_origin_info *out, struct now now)
+{
+    const struct backend *b = backend_find(p, out->host, out->port);
+    if (!b)
+        return;
+    out->breaker = b->state;
+    out->since_us = now.mono_us - b->since_us + 1;
+    out->retry_us =
+        b->state == PROXY_OPEN && b->until_us > now.mono_us ? b->until_us - now.mono_us : 0;
+    out->failures = b->failures;
+    out->in_flight = b->in_flight;
+    out->waiting = b->waiting;
 }
 
 void backend_ok(struct fill *f, struct now now)
@@ -221,8 +241,8 @@ void backend_ok(struct fill *f, struct now now)
     struct backend *b = f->backend;
     b->failures = 0;
     b->open_us = 0;
-    if (b->state != BREAKER_CLOSED)
-        move(b, BREAKER_CLOSED, now);
+    if (b->state != PROXY_CLOSED)
+        move(b, PROXY_CLOSED, now);
     f->probe = false;
 }
 
@@ -230,7 +250,7 @@ void backend_failed(struct fill *f, enum backend_failure why, struct now now)
 {
     struct backend *b = f->backend;
     bool enough = why == BACKEND_NO_CONNECTION ||
-                  (b->state == BREAKER_CLOSED && ++b->failures >= PROXY_BREAKER_FAILURES);
-    if (f->probe || (b->state == BREAKER_CLOSED && enough))
+                  (b->state == PROXY_CLOSED && ++b->failures >= PROXY_BREAKER_FAILURES);
+    if (f->probe || (b->state == PROXY_CLOSED && enough))
         trip(f, why == BACKEND_BAD_ANSWER, now);
 }

@@ -38,15 +38,21 @@ static struct known *place_of(struct proxy *p, struct hash128 name)
     return &p->down_known[name.lo % PROXY_DOWN_KNOWN];
 }
 
-unsigned health_down(struct proxy *p, const struct proxy_site *site, struct now now)
+unsigned health_bits(struct proxy *p, const struct proxy_site *site, struct now now)
 {
-    unsigned down = 0, all = (1u << site->origins) - 1;
+    unsigned down = 0;
     if (!*site->health.path)
         return 0;
     for (unsigned i = 0; i < site->origins; i++) {
         struct hash128 name = name_of(p, site, i);
         down |= (unsigned)known_is(place_of(p, name), name, now) << i;
     }
+    return down;
+}
+
+unsigned health_down(struct proxy *p, const struct proxy_site *site, struct now now)
+{
+    unsigned down = health_bits(p, site, now), all = (1u << site->origins) - 1;
     return down == all ? 0 : down;
 }
 

@@ -342,6 +342,32 @@ unsigned proxy_fills(const struct proxy *p, struct proxy_fill_info *out, unsigne
     return n;
 }
 
+static void origin_info(struct proxy *p, const struct proxy_site *site, unsigned i,
+                        struct proxy_origin_info *out, struct now now)
+{
+    const struct proxy_origin *o = &site->origin[i];
+    *out = (struct proxy_origin_info){.port = o->port,
+                                      .weight = o->weight,
+                                      .probed = *site->health.path,
+                                      .down = health_bits(p, site, now) >> i & 1};
+    memcpy(out->site, site->host, sizeof(out->site));
+    memcpy(out->host, o->host, sizeof(out->host));
+    backend_show(p, out, now);
+}
+
+unsigned proxy_origins(struct proxy *p, const char *host, struct proxy_origin_info *out,
+                       unsigned room, struct now now)
+{
+    const struct proxy_policy *policy = p->policy;
+    const struct proxy_site *only = host && policy ? proxy_site_find(policy, host) : NULL;
+    unsigned first = only ? (unsigned)(only - policy->site) : 0, n = 0;
+    unsigned end = only ? first + 1 : host || !policy ? 0 : policy->sites;
+    for (unsigned s = first; s < end && n < room; s++)
+        for (unsigned i = 0; i < policy->site[s].origins && n < room; i++)
+            origin_info(p, &policy->site[s], i, &out[n++], now);
+    return n;
+}
+
 const struct proxy_counters *proxy_counters(const struct proxy *p)
 {
     return &p->counters;

@@ -208,6 +208,22 @@ struct proxy_fill_info {
 };
 unsigned proxy_fills(const struct proxy *p, struct proxy_fill_info *out, unsigned room);
 
+/* How this worker sees an origin of a site, for `coralctl origins`. */
+enum proxy_breaker { PROXY_CLOSED, PROXY_OPEN, PROXY_HALF_OPEN }; /* backend.c */
+struct proxy_origin_info {
+    char site[256], host[256];
+    uint16_t port, weight; /* as of struct proxy_origin */
+    uint8_t breaker;       /* enum proxy_breaker, */
+    uint64_t since_us;     /* for so long; 0: it was not asked yet */
+    uint64_t retry_us;     /* PROXY_OPEN: until one may try */
+    uint32_t failures;     /* in a row */
+    uint32_t in_flight, waiting;
+    bool probed, down; /* health.c */
+};
+/* Of this site, NULL: of all in order of their names, as far as there is room; returns how many. */
+unsigned proxy_origins(struct proxy *p, const char *site, struct proxy_origin_info *out,
+                       unsigned room, struct now now);
+
 const struct proxy_counters *proxy_counters(const struct proxy *p);
 const struct hist *proxy_latency(const struct proxy *p); /* request head to last byte queued */
 

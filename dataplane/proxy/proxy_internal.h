@@ -917,12 +917,10 @@ void refs_renew(struct proxy *p, struct reference *ref, struct now now);
 
 /* --- what is known of origins (backend.c) --------------------------------- */
 
-enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
-
 struct backend {
     struct backend *next; /* chain of the table */
     uint64_t tag;
-    uint8_t state;      /* enum breaker_state, */
+    uint8_t state;      /* enum proxy_breaker, */
     uint64_t since_us;  /* since when */
     bool answers;       /* OPEN: it was opened by answers */
     uint8_t failures;   /* CLOSED: in a row */
@@ -956,6 +954,7 @@ void backend_ok(struct fill *f, struct now now);
 void backend_failed(struct fill *f, enum backend_failure why, struct now now);
 /* It is known to be good again: if its breaker is open, the next fill goes to find out. */
 void backend_recovered(struct proxy *p, const char *host, uint16_t port);
+void backend_show(const struct proxy *p, struct proxy_origin_info *out, struct now now);
 
 /* --- probes of origins' health (health.c) --------------------------------- */
 
@@ -969,7 +968,8 @@ struct health {
     struct http_exchange *x;
     uint64_t ticket;
 };
-/* Bits: the site's origins that are not to be asked. Never all of them. */
+/* Bits: the site's origins that are down, and those that are not to be asked: never all. */
+unsigned health_bits(struct proxy *p, const struct proxy_site *site, struct now now);
 unsigned health_down(struct proxy *p, const struct proxy_site *site, struct now now);
 void health_told(struct proxy *p, const struct message *m, struct now now);
 void health_timer(struct health *h, struct now now);

@@ -673,3 +673,35 @@ Test(health, names_are_resolved)
     cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 0);
     cr_expect_gt(probed(0), 1);
 }
+
+/* --- what is shown of them ---------------------------------------------------------------- */
+
+Test(backends, what_coralctl_shows)
+{
+    struct proxy_origin_info o[3];
+    struct client c[3];
+    struct proxy *p = w.node[0].worker[0].proxy;
+    site()->origins = 2;
+    site()->connections = 1;
+    site()->origin[1].weight = 5;
+    cr_assert_eq(proxy_origins(p, NULL, o, 3, w.now), 2);
+    cr_expect_str_eq(o[0].site, SITE);
+    cr_expect_str_eq(o[1].host, "10.9.0.2");
+    cr_expect(o[1].port == 80 && o[1].weight == 5 && o[1].since_us == 0 && !o[1].probed);
+    w.origin[2].file[0].delay_ms = 1000;
+    for (unsigned i = 0; i < 3; i++)
+        begin(&c[i]);
+    world_run(&w, 500);
+    cr_assert_eq(proxy_origins(p, SITE, o, 3, w.now), 2);
+    cr_expect(o[1].breaker == PROXY_CLOSED && o[1].in_flight == 1 && o[1].waiting == 2);
+    for (unsigned i = 0; i < 3; i++)
+        cr_expect_eq(end(&c[i]), 200);
+    w.origin[2].up = false;
+    world_run(&w, 10);
+    cr_expect_eq(get(), 200);
+    cr_assert_eq(proxy_origins(p, SITE, o, 3, w.now), 2);
+    cr_expect(o[1].breaker == PROXY_OPEN && o[1].in_flight == 0 && o[1].retry_us > 400000 &&
+              o[1].retry_us < 1000000);
+    cr_expect_eq(proxy_origins(p, SITE, o, 1, w.now), 1);
+    cr_expect_eq(proxy_origins(p, "other.test", o, 3, w.now), 0);
+}
