@@ -90,6 +90,7 @@ static void move(struct backend *b, enum proxy_breaker to, struct now now)
     b->state = (uint8_t)to;
     b->since_us = now.mono_us;
     b->failures = 0;
+    b->probe = NULL;
 }
 
 static struct fill *queue_take(struct backend *b)
@@ -150,7 +151,6 @@ static void trip(struct fill *f, bool answers, struct now now)
     b->until_us = now.mono_us + b->open_us / 2 + rng_below(&p->rng, (uint32_t)(b->open_us / 2));
     b->answers = answers;
     move(b, PROXY_OPEN, now);
-    f->probe = false;
     counter_inc(&p->counters.proxy_origin_opened_total);
     while (b->wait_first) {
         struct fill *next = queue_take(b);
@@ -175,7 +175,7 @@ enum backend_admission backend_admit(struct fill *f, uint32_t limit, struct now 
         return queue_join(f, b) ? BACKEND_QUEUED : BACKEND_FULL;
     if (due) {
         move(b, PROXY_HALF_OPEN, now);
-        f->probe = true;
+        b->probe = f;
         counter_inc(&p->counters.proxy_origin_probes_total);
     }
     b->in_flight++;
@@ -194,12 +194,12 @@ void backend_release(struct fill *f)
         return;
     }
     b->in_flight--;
-    if (f->probe) { /* it has not found out */
+    if (b->probe == f) { /* it has not found out */
         b->state = PROXY_OPEN;
         b->until_us = 0;
+        b->probe = NULL;
     }
     f->backend = NULL;
-    f->probe = false;
     while (b->wait_first && !is_full(b)) {
         queue_take(b)->backend = b;
         b->in_flight++;
@@ -243,7 +243,6 @@ void backend_ok(struct fill *f, struct now now)
     b->open_us = 0;
     if (b->state != PROXY_CLOSED)
         move(b, PROXY_CLOSED, now);
-    f->probe = false;
 }
 
 void backend_failed(struct fill *f, enum backend_failure why, struct now now)
@@ -251,6 +250,6 @@ void backend_failed(struct fill *f, enum backend_failure why, struct now now)
     struct backend *b = f->backend;
     bool enough = why == BACKEND_NO_CONNECTION ||
                   (b->state == PROXY_CLOSED && ++b->failures >= PROXY_BREAKER_FAILURES);
-    if (f->probe || (b->state == PROXY_CLOSED && enough))
+    if (b->probe == f || (b->state == PROXY_CLOSED && enough))
         trip(f, why == BACKEND_BAD_ANSWER, now);
 }

@@ -502,7 +502,6 @@ struct fill {
     bool last_resort;        /* so they are asked */
     bool asked;              /* an origin: what follows is a retry */
     bool of_site;            /* not of the open mode */
-    bool probe;              /* that a half-open breaker waits for */
     struct backend *backend; /* the origin in hand; NULL: none */
     uint8_t in_hand;         /* which of the site's */
     bool queued;             /* `backend` is yet to be admitted */
@@ -920,13 +919,14 @@ void refs_renew(struct proxy *p, struct reference *ref, struct now now);
 struct backend {
     struct backend *next; /* chain of the table */
     uint64_t tag;
-    uint8_t state;      /* enum proxy_breaker, */
-    uint64_t since_us;  /* since when */
-    bool answers;       /* OPEN: it was opened by answers */
-    uint8_t failures;   /* CLOSED: in a row */
-    uint32_t in_flight; /* fills that have it in hand, */
-    uint32_t limit;     /* at most; 0: any number */
-    uint32_t waiting;   /* those that wait for that, the first one first */
+    uint8_t state;            /* enum proxy_breaker, */
+    uint64_t since_us;        /* since when */
+    bool answers;             /* OPEN: it was opened by answers */
+    const struct fill *probe; /* HALF_OPEN: who is to find out */
+    uint8_t failures;         /* CLOSED: in a row */
+    uint32_t in_flight;       /* fills that have it in hand, */
+    uint32_t limit;           /* at most; 0: any number */
+    uint32_t waiting;         /* those that wait for that, the first one first */
     struct fill *wait_first, **wait_tail;
     uint64_t until_us; /* OPEN: then one may try */
     uint64_t open_us;  /* for how long it was opened last, jitter aside; 0: it has answered since */

@@ -173,6 +173,31 @@ Test(backends, a_probe_without_an_end_is_made_again)
     cr_expect_eq(get(), 200);
 }
 
+/* What was asked before has found out meanwhile. */
+Test(backends, a_probe_that_is_not_needed_any_more_changes_nothing)
+{
+    struct client old, probe;
+    w.origin[0].file[0].delay_ms = 3000;
+    begin(&old);
+    world_run(&w, 100);
+    w.hole = w.origin[0].at.ip;
+    cr_expect_eq(get(), 502);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_opened_total), 1);
+    world_run(&w, 1000);
+    w.hole = (struct addr){0};
+    client_send(&w, &probe, 0, 0,
+                "POST /x HTTP/1.1\r\nHost: " SITE "\r\nContent-Length: 10\r\n\r\nabc");
+    world_run(&w, 100);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_probes_total), 1);
+    cr_expect_eq(end(&old), 200);
+    w.origin[0].file[0].delay_ms = 0;
+    client_leave(&probe);
+    world_run(&w, 10);
+    client_free(&probe);
+    cr_expect_eq(get(), 200);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_probes_total), 1, "it was closed");
+}
+
 Test(backends, silence_five_times_in_a_row_opens)
 {
     struct client c[5];
