@@ -16,9 +16,10 @@
 #define CONFIG_ADDRESSES   16 /* of all ports */
 #define CONFIG_KEYS        2
 #define CONFIG_SITES       65536
-#define CONFIG_MEDIA_TYPES 12 /* of a site */
-#define CONFIG_OPTIONS     96 /* room for those of schema.h */
-#define CONFIG_MEDIA_TYPE  48 /* bytes of one, its NUL included */
+#define CONFIG_MEDIA_TYPES 12  /* of a site */
+#define CONFIG_OPTIONS     96  /* room for those of schema.h */
+#define CONFIG_HEALTHS     256 /* origins, of all sites, that are asked how they are */
+#define CONFIG_MEDIA_TYPE  48  /* bytes of one, its NUL included */
 
 enum config_driver { CONFIG_AUTO, CONFIG_AF_XDP, CONFIG_AF_PACKET, CONFIG_TAP };
 enum config_client_address {
@@ -38,6 +39,8 @@ struct config_origin {
     bool is_address;
     struct addr address;
     uint16_t port;
+    uint16_t weight; /* 0: none is written */
+    bool backup;
 };
 
 struct config_file {
@@ -69,6 +72,9 @@ struct config_site {
         unsigned n;
         struct config_origin item[4];
     } origin;
+    uint64_t connect_ms, first_byte_ms, between_bytes_ms, origin_connections;
+    char health_path[CONFIG_TEXT]; /* "": none */
+    uint64_t health_interval_ms, health_timeout_ms, health_fall, health_rise;
     int64_t ttl_override_s;
     struct {
         unsigned n;

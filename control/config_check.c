@@ -141,6 +141,24 @@ static void check_sites(const struct config *c, struct report *report)
     }
 }
 
+static void check_health(const struct config *c, struct report *report)
+{
+    char path[REPORT_PATH];
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < c->sites; i++) {
+        const struct config_site *s = &c->site[i];
+        unsigned before = n;
+        n += *s->health_path ? s->origin.n : 0;
+        if (n <= CONFIG_HEALTHS || before > CONFIG_HEALTHS)
+            continue;
+        snprintf(path, sizeof(path), "sites.%s.health.path", s->host);
+        report_add(report, s->place, path,
+                   "so many origins cannot be asked how they are: %d of all sites at most",
+                   CONFIG_HEALTHS);
+    }
+}
+
 static void check_open(const struct config *c, struct report *report)
 {
     struct place at = key_place(c, "open.enabled");
@@ -254,6 +272,7 @@ void config_check(struct config *c, struct report *report)
 {
     check_ports(c, report);
     check_sites(c, report);
+    check_health(c, report);
     check_open(c, report);
     check_levels(c, report);
     check_log(c, report);

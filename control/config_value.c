@@ -251,8 +251,32 @@ static bool prefix_value(const struct schema_option *o, const char *text, struct
     return true;
 }
 
-static bool origin_value(const struct schema_option *o, const char *text, struct config_origin *out,
-                         char *why, size_t len)
+/* What stands behind an origin: weight=N or backup. */
+static bool origin_role(const char *role, struct config_origin *out, char *why, size_t len)
+{
+    static const char weight[] = "weight=";
+    const struct schema_option number = {.type = OPTION_UINT, .min = 1, .max = 256};
+    size_t n = sizeof(weight) - 1;
+    uint64_t w = 0;
+    char ignored[1];
+
+    out->backup = strcmp(role, "backup") == 0;
+    out->weight = 0;
+    if (!out->backup && strncmp(role, weight, n) != 0) {
+        snprintf(why, len, "\"%.60s\" may not stand behind an origin; weight=N or backup may",
+                 role);
+        return false;
+    }
+    if (!out->backup && !uint_value(&number, role + n, &w, ignored, sizeof(ignored))) {
+        snprintf(why, len, "\"%.60s\" is a wrong weight: weight=1 to weight=256", role);
+        return false;
+    }
+    out->weight = (uint16_t)w;
+    return true;
+}
+
+static bool host_value(const struct schema_option *o, const char *text, struct config_origin *out,
+                       char *why, size_t len)
 {
     struct endpoint e;
 
@@ -281,6 +305,37 @@ static bool origin_value(const struct schema_option *o, const char *text, struct
     }
     out->is_address = false;
     out->port = (uint16_t)port;
+    return true;
+}
+
+static bool origin_value(const struct schema_option *o, const char *text, struct config_origin *out,
+                         char *why, size_t len)
+{
+    char host[CONFIG_TEXT + 16];
+    const char *role = strchr(text, ' ');
+    size_t n = role ? (size_t)(role - text) : strlen(text);
+
+    *out = (struct config_origin){0};
+    if (!role)
+        return host_value(o, text, out, why, len);
+    if (n >= sizeof(host))
+        return is_not(o, text, why, len);
+    memcpy(host, text, n);
+    host[n] = '\0';
+    return host_value(o, host, out, why, len) &&
+           origin_role(role + strspn(role, " "), out, why, len);
+}
+
+/* RFC 9112 3.2.1 */
+static bool target_value(const struct schema_option *o, const char *text, char *out, char *why,
+                         size_t len)
+{
+    size_t n = 0;
+    while (isgraph((unsigned char)text[n]) && text[n] != '#')
+        n++;
+    if (text[0] != '/' || text[n] != '\0' || n >= CONFIG_TEXT)
+        return is_not(o, text, why, len);
+    snprintf(out, CONFIG_TEXT, "%s", text);
     return true;
 }
 
@@ -350,6 +405,8 @@ bool config_value(const struct schema_option *o, const char *text, void *field, 
         return endpoint_parse(text, 0, field) || is_not(o, text, why, len);
     case OPTION_ORIGIN:
         return origin_value(o, text, field, why, len);
+    case OPTION_TARGET:
+        return target_value(o, text, field, why, len);
     case OPTION_MEDIA_TYPE:
         return media_type_value(o, text, field, why, len);
     case OPTION_TYPES:

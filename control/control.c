@@ -118,6 +118,9 @@ static void handle_event(struct control *c, const struct node_event *e, struct n
     case NODE_TCP_SHOWN:
         control_tcp_shown(c, e->ptr);
         break;
+    case NODE_ORIGINS_SHOWN:
+        control_origins_shown(c, e->ptr);
+        break;
     case NODE_PROBED:
         hints_probed(c, e);
         break;
@@ -247,6 +250,8 @@ int control_run(struct control *c)
             control_filled(c, e.ptr);
         else if (e.type == NODE_TCP_SHOWN)
             control_tcp_shown(c, e.ptr);
+        else if (e.type == NODE_ORIGINS_SHOWN)
+            control_origins_shown(c, e.ptr);
     restart_stop(c, signals);
     control_jobs_end(c);
     member_save(c, control_now());

@@ -62,6 +62,12 @@ struct lent_tcp {
     struct node_tcp tcp;
 };
 
+struct lent_origins {
+    uint32_t job;
+    bool back;
+    struct node_origins origins;
+};
+
 struct lent_ping {
     struct dht_ping ping;
     bool lent;
@@ -98,6 +104,7 @@ struct job {
     uint32_t ticket;    /* log: of the file's opening */
     struct lent_fills *fills[NODE_WORKERS];
     struct lent_tcp *tcp[NODE_WORKERS];
+    struct lent_origins *origins[NODE_WORKERS];
 };
 
 /* Rates are of the last second. */
@@ -209,6 +216,11 @@ bool control_command(struct control *c, unsigned worker, const struct message *m
 /* origins.c */
 void origins_failed(struct control *c, const struct node_origin *o,
                     uint64_t now_us); /* NODE_ORIGIN */
+
+/* `origins` */
+void origins_begin(struct control *c, uint32_t client, const struct request *r);
+void control_origins_shown(struct control *c, struct node_origins *origins);
+json_t *origins_json(const struct control *c, const struct job *job);
 
 /* purge.c */
 void control_purged(struct control *c, struct node_purge *purge); /* NODE_PURGED */

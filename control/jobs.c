@@ -65,6 +65,8 @@ void job_end(struct control *c, struct job *j, json_t *answer)
             free(j->fills[i]);
         if (j->tcp[i] && (j->tcp[i]->back || c->stopped))
             free(j->tcp[i]);
+        if (j->origins[i] && (j->origins[i]->back || c->stopped))
+            free(j->origins[i]);
     }
     if (j->answer)
         json_decref(j->answer);
@@ -386,6 +388,9 @@ void control_request(void *ctx, uint32_t client, const char *line, size_t len)
     case REQUEST_TCP:
         tcp_begin(c, client, &r);
         break;
+    case REQUEST_ORIGINS:
+        origins_begin(c, client, &r);
+        break;
     case REQUEST_PEERS:
         server_reply(c->server, client, index_peers_json(c));
         break;
@@ -443,6 +448,8 @@ uint64_t control_jobs_poll(struct control *c, uint64_t now_us)
             job_end(c, j, status_json(c, j));
         else if (j->request.verb == REQUEST_TCP)
             job_end(c, j, tcp_connections_json(j));
+        else if (j->request.verb == REQUEST_ORIGINS)
+            job_end(c, j, origins_json(c, j));
         else if (j->request.verb == REQUEST_NEAR)
             job_end(c, j, near_json(c, &j->target, NULL));
         else

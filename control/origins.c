@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the log says of sites' origins that fail. */
+/* Sites' origins: what the log says of those that fail, and how the workers see each. */
+#include <stdlib.h>
 #include <string.h>
 
-#include "control/control.h"
+#include "control/jobs.h"
 #include "control/log.h"
 
-#define TOLD_US 60000000u
+#define TOLD_US    60000000u
+#define ORIGINS_US 1000000u
 
 static const char *sentence(unsigned why)
 {
@@ -19,6 +21,9 @@ static const char *sentence(unsigned why)
         [ACCESS_NONSENSE] = "what it answers is no HTTP/1",
         [ACCESS_BROKE_OFF] = "it breaks off its answers",
         [ACCESS_TIMEOUT] = "it does not answer in time",
+        [ACCESS_DOWN] =
+            "down: health.path is not answered well; it is left alone while another is up",
+        [ACCESS_UP] = "up again: health.path is answered well",
     };
     return why < ACCESS_REASONS && text[why] ? text[why] : "it fails";
 }
@@ -38,5 +43,122 @@ void origins_failed(struct control *c, const struct node_origin *o, uint64_t now
     if (!place)
         return;
     *place = (struct origin_told){*o, now_us + TOLD_US};
-    log_warning("site %s: origin %s:%u: %s", o->site, o->host, o->port, sentence(o->why));
+    if (o->why == ACCESS_UP)
+        log_info("site %s: origin %s:%u: %s", o->site, o->host, o->port, sentence(o->why));
+    else
+        log_warning("site %s: origin %s:%u: %s", o->site, o->host, o->port, sentence(o->why));
+}
+
+/* --- coralctl origins ---------------------------------------------------------------------- */
+
+void origins_begin(struct control *c, uint32_t client, const struct request *r)
+{
+    if (*r->url && !proxy_site_find(c->view->policy, r->url)) {
+        server_refuse(c->server, client,
+                      "there is no such site; sites in corald.yaml(5) lists them");
+        return;
+    }
+    struct job *j = job_new(c, client, r, control_now().mono_us + ORIGINS_US);
+    if (!j) {
+        server_refuse(c->server, client, "too many requests at once; try again");
+        return;
+    }
+    for (unsigned i = 0; i < c->workers; i++) {
+        struct message m = {.type = NODE_ORIGINS, .from = 0xffff};
+        struct lent_origins *lent = calloc(1, sizeof(*lent));
+        if (!lent)
+            continue;
+        lent->job = j->serial;
+        snprintf(lent->origins.site, sizeof(lent->origins.site), "%.255s", r->url);
+        m.ptr[0] = &lent->origins;
+        if (!control_command(c, i, &m)) {
+            free(lent);
+            continue;
+        }
+        j->origins[i] = lent;
+        j->waiting++;
+    }
+    if (j->waiting == 0)
+        job_end(c, j, origins_json(c, j));
+}
+
+void control_origins_shown(struct control *c, struct node_origins *origins)
+{
+    struct lent_origins *lent =
+        (struct lent_origins *)(void *)((char *)origins - offsetof(struct lent_origins, origins));
+    struct job *j = job_find(c, lent->job);
+
+    if (!j) {
+        free(lent);
+        return;
+    }
+    lent->back = true;
+    if (--j->waiting == 0)
+        job_end(c, j, origins_json(c, j));
+}
+
+/* One origin as all workers see it: the sums, and what the worst off says of its breaker. */
+static json_t *origin_json(const struct job *job, unsigned first, unsigned k)
+{
+    static const char *const words[] = {
+        [PROXY_CLOSED] = "closed", [PROXY_OPEN] = "open", [PROXY_HALF_OPEN] = "half-open"};
+    static const uint8_t worse[] = {[PROXY_CLOSED] = 0, [PROXY_HALF_OPEN] = 1, [PROXY_OPEN] = 2};
+    const struct proxy_origin_info *worst = &job->origins[first]->origins.info[k];
+    json_int_t in_flight = 0, waiting = 0, failures = 0, closed = 0, workers = 0;
+    bool down = false;
+    char at[300];
+
+    for (unsigned i = first; i < NODE_WORKERS; i++) {
+        const struct lent_origins *lent = job->origins[i];
+        if (!lent || !lent->back || k >= lent->origins.n)
+            continue;
+        const struct proxy_origin_info *o = &lent->origins.info[k];
+        in_flight += o->in_flight;
+        waiting += o->waiting;
+        failures += o->failures;
+        closed += o->breaker == PROXY_CLOSED;
+        workers++;
+        down |= o->down;
+        if (worse[o->breaker] > worse[worst->breaker] || !worst->since_us)
+            worst = o;
+    }
+    snprintf(at, sizeof(at), strchr(worst->host, ':') ? "[%s]:%u" : "%s:%u", worst->host,
+             worst->port);
+    return json_pack("{s:s, s:s, s:i, s:s, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:I}", "site",
+                     worst->site, "origin", at, "weight", (int)worst->weight, "breaker",
+                     words[worst->breaker], "since_us", (json_int_t)worst->since_us, "retry_us",
+                     (json_int_t)worst->retry_us, "workers", workers, "workers_closed", closed,
+                     "health",
+                     !worst->probed ? "-"
+                     : down         ? "down"
+                                    : "up",
+                     "in_flight", in_flight, "waiting", waiting, "failures", failures);
+}
+
+/* All that there are, of which workers show the first. */
+static json_int_t origins_count(const struct control *c, const char *host)
+{
+    const struct proxy_policy *policy = c->view->policy;
+    const struct proxy_site *only = *host ? proxy_site_find(policy, host) : NULL;
+    json_int_t n = 0;
+
+    for (unsigned i = 0; i < policy->sites; i++)
+        if (!only || only == &policy->site[i])
+            n += policy->site[i].origins;
+    return n;
+}
+
+json_t *origins_json(const struct control *c, const struct job *job)
+{
+    json_t *all = json_array();
+    unsigned first = 0, n = 0;
+
+    while (first < NODE_WORKERS && !(job->origins[first] && job->origins[first]->back))
+        first++;
+    if (first < NODE_WORKERS)
+        n = job->origins[first]->origins.n;
+    for (unsigned k = 0; k < n; k++)
+        json_array_append_new(all, origin_json(job, first, k));
+    return json_pack("{s:b, s:I, s:o}", "ok", 1, "matched", origins_count(c, job->request.url),
+                     "origins", all);
 }

@@ -7,9 +7,9 @@
 
 #include "control/nearest.h"
 
-const char *const request_words[REQUEST_VERBS] = {"status",   "stats",  "tcp",  "peers",
-                                                  "clusters", "lookup", "near", "purge",
-                                                  "log",      "drain",  "stop"};
+const char *const request_words[REQUEST_VERBS] = {"status", "stats",    "tcp",    "origins",
+                                                  "peers",  "clusters", "lookup", "near",
+                                                  "purge",  "log",      "drain",  "stop"};
 
 const char *const request_purge_words[REQUEST_PURGES] = {"", "url", "prefix", "tag", "host", "all"};
 
@@ -115,6 +115,8 @@ static bool member(struct request *r, const char *key, const json_t *value, char
         memcpy(r->address, json_string_value(value), n + 1);
         return true;
     }
+    if (strcmp(key, "site") == 0 && r->verb == REQUEST_ORIGINS && json_is_string(value))
+        return text_take(r, key, value, error, len);
     if (strcmp(key, "key") == 0 && r->verb == REQUEST_LOOKUP && json_is_string(value))
         return text_take(r, key, value, error, len);
     if (r->verb == REQUEST_PURGE || r->verb == REQUEST_LOG) {

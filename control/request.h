@@ -5,6 +5,7 @@
  *   {"verb": "status"}
  *   {"verb": "stats", "workers": true}
  *   {"verb": "tcp", "address": "192.0.2.1:80"}
+ *   {"verb": "origins", "site": "www.example.com"}
  *   {"verb": "peers"}
  *   {"verb": "clusters"}
  *   {"verb": "lookup", "key": "http://www.example.com/page"}
@@ -37,6 +38,7 @@ enum request_verb {
     REQUEST_STATUS,
     REQUEST_STATS,
     REQUEST_TCP,
+    REQUEST_ORIGINS,
     REQUEST_PEERS,
     REQUEST_CLUSTERS,
     REQUEST_LOOKUP,
@@ -49,7 +51,7 @@ enum request_verb {
 };
 /* All of them in a sentence. */
 #define REQUEST_VERBS_TEXT                                                                         \
-    "status, stats, tcp, peers, clusters, lookup, near, purge, log, drain and stop"
+    "status, stats, tcp, origins, peers, clusters, lookup, near, purge, log, drain and stop"
 
 /* What a purge names. */
 #define REQUEST_PURGES_TEXT "url, prefix, tag, host and all"
@@ -75,8 +77,8 @@ struct request {
     struct access_filter filter;
     char
         address[REQUEST_ADDRESS]; /* tcp: ADDRESS or ADDRESS:PORT; empty: counters. near: ADDRESS */
-    char url[REQUEST_URL]; /* purge: what it names; lookup: a URL, or a key's 40 hexadecimal digits
-                            */
+    char url[REQUEST_URL]; /* purge: what it names; lookup: a URL, or a key's 40 hexadecimal digits;
+                              origins: a site, or empty */
 };
 
 /* The verbs' words, in enum order: coralctl's too. */

@@ -66,6 +66,7 @@ static const struct {
     [OPTION_ENDPOINT] = {"an address", "192.0.2.53 or 192.0.2.53:PORT", sizeof(struct endpoint)},
     [OPTION_ORIGIN] = {"an origin", "origin.example.net:80, 192.0.2.1 or [2001:db8::1]:80",
                        sizeof(struct config_origin)},
+    [OPTION_TARGET] = {"the path of a URL", "/healthz", CONFIG_TEXT},
     [OPTION_MEDIA_TYPE] = {"a media type", "text/html, text/* or application/*+json",
                            CONFIG_MEDIA_TYPE},
 };

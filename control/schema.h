@@ -145,7 +145,31 @@ X(NODE, "dns.negative_ttl", TIME, negative_ttl_ms, "60s", 1 * SCHEMA_S, 3 * SCHE
   "TTL of \"no such record\".") \
 L(SITE, "sites.*.origin[]", ORIGIN, origin, "", 1, 4, LIVE, \
   "Where the site's content comes from, HOST, HOST:PORT or [IPV6]:PORT, plain HTTP, port 80 " \
-  "by default. Needed. Several are tried in order.") \
+  "by default. Needed. Several are tried in order, unless weight=N or backup stands behind one of " \
+  "them: see SEVERAL ORIGINS.") \
+X(SITE, "sites.*.connect_timeout", TIME, connect_ms, "1500ms", 10, 60 * SCHEMA_S, LIVE, \
+  "How long connecting to one address of an origin may take.") \
+X(SITE, "sites.*.first_byte_timeout", TIME, first_byte_ms, "10s", 10, 600 * SCHEMA_S, LIVE, \
+  "How long an origin may take from the request to the head of its answer. A client waits for it " \
+  "for 20 s at least.") \
+X(SITE, "sites.*.between_bytes_timeout", TIME, between_bytes_ms, "10s", 10, 600 * SCHEMA_S, LIVE, \
+  "How long an origin may pause in its answer.") \
+X(SITE, "sites.*.origin_connections", UINT, origin_connections, "0", 0, 1000000, LIVE, \
+  "Connections that this node may have in use to each of the site's origins at once, split evenly " \
+  "between workers, at least one each. What is fetched beyond that waits for its turn, for 10 s at " \
+  "most; then it is 503. 0: any number.") \
+X(SITE, "sites.*.health.path", TARGET, health_path, "", 0, 0, LIVE, \
+  "What each of the site's origins is asked for now and then, like /healthz; it is well if it answers " \
+  "with 2xx or 3xx. One that is down is left alone while another is up. None by default; at most 256 " \
+  "origins of a node are asked.") \
+X(SITE, "sites.*.health.interval", TIME, health_interval_ms, "5s", 100, 1 * SCHEMA_H, LIVE, \
+  "How often each of them is asked.") \
+X(SITE, "sites.*.health.timeout", TIME, health_timeout_ms, "2s", 10, 60 * SCHEMA_S, LIVE, \
+  "How long the whole answer may take.") \
+X(SITE, "sites.*.health.fall", UINT, health_fall, "3", 1, 100, LIVE, \
+  "Bad answers, or none, in a row until an origin is down.") \
+X(SITE, "sites.*.health.rise", UINT, health_rise, "2", 1, 100, LIVE, \
+  "Good ones in a row until it is up again.") \
 X(SITE, "sites.*.ttl_override", TTL, ttl_override_s, "none", 0, 0, LIVE, \
   "How long responses stay fresh, whatever the origin says; none: as it says.") \
 L(SITE, "sites.*.allow[]", PREFIX, allow, "", 0, 8, LIVE, \
@@ -225,6 +249,7 @@ enum option_type {
     OPTION_PREFIX,          /* struct config_prefix, host bits zero */
     OPTION_ENDPOINT,        /* struct endpoint; port 0 where none is written */
     OPTION_ORIGIN,          /* struct config_origin */
+    OPTION_TARGET,          /* char[CONFIG_TEXT]: the path of a URL, perhaps with a query */
     OPTION_MEDIA_TYPE,      /* char[CONFIG_MEDIA_TYPE], lower case, at most one '*' */
     OPTION_TYPES,
 };

@@ -81,6 +81,16 @@ static void site_fill(struct proxy_site *to, const struct config_site *from)
     memcpy(to->host, from->host, sizeof(to->host));
     to->ttl_override_s = from->ttl_override_s;
     to->origins = from->origin.n;
+    to->connections = (uint32_t)from->origin_connections;
+    static_assert(CONFIG_HEALTHS == PROXY_HEALTHS, "checked there, so that all are asked");
+    to->health = (struct proxy_health){.interval_ms = (uint32_t)from->health_interval_ms,
+                                       .timeout_ms = (uint32_t)from->health_timeout_ms,
+                                       .fall = (uint8_t)from->health_fall,
+                                       .rise = (uint8_t)from->health_rise};
+    memcpy(to->health.path, from->health_path, sizeof(to->health.path));
+    to->timeouts = (struct http_timeouts){.connect_ms = (uint32_t)from->connect_ms,
+                                          .first_byte_ms = (uint32_t)from->first_byte_ms,
+                                          .between_bytes_ms = (uint32_t)from->between_bytes_ms};
     to->allow = from->allow.n;
     for (unsigned i = 0; i < from->allow.n; i++)
         to->allow_prefix[i] =
@@ -90,6 +100,9 @@ static void site_fill(struct proxy_site *to, const struct config_site *from)
     memcpy(to->compress_type, from->compress.item, sizeof(to->compress_type));
     tells_fill(to, from);
     to->allow_special = true;
+    bool in_order = true;
+    for (unsigned i = 0; i < from->origin.n; i++)
+        in_order &= !from->origin.item[i].weight && !from->origin.item[i].backup;
     for (unsigned i = 0; i < from->origin.n; i++) {
         const struct config_origin *o = &from->origin.item[i];
         struct proxy_origin *p = &to->origin[i];
@@ -97,6 +110,7 @@ static void site_fill(struct proxy_site *to, const struct config_site *from)
         p->is_address = o->is_address;
         p->address = o->address;
         p->port = o->port;
+        p->weight = in_order || o->backup ? 0 : o->weight ? o->weight : 1;
         to->allow_special = to->allow_special && o->is_address;
     }
     /* beside a name, an address that the site lists is allowed by itself: the name must not

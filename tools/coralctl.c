@@ -176,6 +176,8 @@ static char *question_make(enum request_verb verb, const struct options *o)
         purge_question(&o->purge, q);
     if (verb == REQUEST_LOG)
         log_question(&o->log, q);
+    if (verb == REQUEST_ORIGINS && o->argc > 1)
+        json_object_set_new(q, "site", json_string(o->argv[1]));
     if (verb == REQUEST_LOOKUP)
         json_object_set_new(q, "key", json_string(o->argv[1]));
     char *line = json_dumps(q, JSON_COMPACT), *out = NULL;
@@ -213,6 +215,9 @@ static int answer_show(enum request_verb verb, const struct options *o, const js
                 table_tcp(answer, stdout);
             else
                 table_tcp_counters(answer, o->all, stdout);
+            break;
+        case REQUEST_ORIGINS:
+            table_origins(answer, stdout);
             break;
         case REQUEST_PEERS:
             table_peers(answer, stdout);
@@ -271,7 +276,7 @@ static int option_foreign(const struct options *o, enum request_verb verb)
 
 static int verb_find(struct options *o, enum request_verb *verb)
 {
-    static const int most[REQUEST_VERBS] = {1, 2, 2, 1, 1, 2, 2, 2, 2, 1, 1};
+    static const int most[REQUEST_VERBS] = {1, 2, 2, 2, 1, 1, 2, 2, 2, 2, 1, 1};
     const char *word = o->argc ? o->argv[0] : NULL;
 
     if (!word)

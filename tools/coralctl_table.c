@@ -217,6 +217,56 @@ void table_stats(const json_t *answer, const char *word, bool all, FILE *to)
                 word ? (all ? "\"" : "\" and is not 0; --all shows the others too") : "");
 }
 
+static void origin_breaker(const json_t *o, FILE *to)
+{
+    char since[UNITS_TEXT], retry[UNITS_TEXT];
+    uint64_t open = number(o, "workers") - number(o, "workers_closed");
+
+    if (number(o, "since_us") == 0) {
+        fprintf(to, "not asked yet");
+        return;
+    }
+    fprintf(to, "%s for %s", text(o, "breaker"),
+            units_span_round(number(o, "since_us") / 1000000, since));
+    if (open && number(o, "workers") > 1)
+        fprintf(to, " at %llu of %llu workers", (unsigned long long)open,
+                (unsigned long long)number(o, "workers"));
+    if (number(o, "retry_us"))
+        fprintf(to, ", tried again in %s", units_latency_round(number(o, "retry_us"), retry));
+}
+
+void table_origins(const json_t *answer, FILE *to)
+{
+    const json_t *all = json_object_get(answer, "origins"), *o;
+    const char *site = "";
+    size_t i;
+
+    json_array_foreach(all, i, o)
+    {
+        if (strcmp(site, text(o, "site")) != 0)
+            fprintf(to, "%s\n", text(o, "site"));
+        site = text(o, "site");
+        fprintf(to, "  %-32s ", text(o, "origin"));
+        if (number(o, "weight"))
+            fprintf(to, "weight %llu  ", (unsigned long long)number(o, "weight"));
+        if (strcmp(text(o, "health"), "-") != 0)
+            fprintf(to, "%s  ", text(o, "health"));
+        origin_breaker(o, to);
+        fprintf(to, "  %llu in flight", (unsigned long long)number(o, "in_flight"));
+        if (number(o, "waiting"))
+            fprintf(to, ", %llu waiting", (unsigned long long)number(o, "waiting"));
+        if (number(o, "failures"))
+            fprintf(to, ", %llu failure%s in a row", (unsigned long long)number(o, "failures"),
+                    plural(number(o, "failures")));
+        fputc('\n', to);
+    }
+    if (number(answer, "matched") > json_array_size(all))
+        fprintf(to, "and %llu more; name a site\n",
+                (unsigned long long)(number(answer, "matched") - json_array_size(all)));
+    else if (json_array_size(all) == 0)
+        fprintf(to, "no sites; there is open mode alone\n");
+}
+
 void table_stop(const json_t *answer, FILE *to)
 {
     uint64_t cut = number(answer, "cut");

@@ -115,7 +115,7 @@ static void wait_for_head(struct http_client_conn *k, struct now now)
 {
     k->phase = HTTP_CLIENT_HEAD;
     k->since_us = now.mono_us;
-    http_client_conn_arm(k, now.mono_us + (uint64_t)k->client->config.first_byte_ms * 1000);
+    http_client_conn_arm(k, now.mono_us + http_first_byte_us(k->exchange));
     send_request(k, now);
 }
 
@@ -396,7 +396,7 @@ static size_t on_received(struct stream *s, const uint8_t *data, size_t len, str
         k->since_us = now.mono_us;
     }
     if (k->exchange == x && k->phase == HTTP_CLIENT_BODY && !x->paused) {
-        http_client_conn_arm(k, now.mono_us + (uint64_t)k->client->config.between_bytes_ms * 1000);
+        http_client_conn_arm(k, now.mono_us + http_between_bytes_us(x));
         at += take_body(k, data + at, len - at, now);
     }
     if (k->exchange != x)
@@ -493,17 +493,14 @@ static void fire(void *ctx, struct timer *t)
     struct http_client_conn *k = (struct http_client_conn *)t;
     struct http_exchange *x = k->exchange;
     struct now now = c->now;
-    const uint32_t limit_ms[] = {
-        [HTTP_CLIENT_HEAD] = c->config.first_byte_ms,
-        [HTTP_CLIENT_BODY] = c->config.between_bytes_ms,
-        [HTTP_CLIENT_IDLE] = c->config.idle_ms,
-    };
     if (k->phase == HTTP_CLIENT_CONNECT) {
         if (!http_race_timer(k, now))
             report(x, HTTP_FAIL_CONNECT, now);
         return;
     }
-    uint64_t limit = (uint64_t)limit_ms[k->phase] * 1000;
+    uint64_t limit = k->phase == HTTP_CLIENT_IDLE   ? (uint64_t)c->config.idle_ms * 1000
+                     : k->phase == HTTP_CLIENT_HEAD ? http_first_byte_us(x)
+                                                    : http_between_bytes_us(x);
 
     if (x && k->phase == HTTP_CLIENT_BODY && (x->paused || x->resumed || x->patient)) {
         k->since_us = now.mono_us; /* it is our side that did not want more, or is in no hurry */

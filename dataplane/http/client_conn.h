@@ -120,6 +120,23 @@ void http_client_conn_free(struct http_client_conn *k);
 void http_client_conn_kill(struct http_client_conn *k);
 void http_client_conn_arm(struct http_client_conn *k, uint64_t due_us);
 
+static inline uint64_t http_limit_us(uint32_t upstream_ms, uint32_t config_ms)
+{
+    return (uint64_t)(upstream_ms ? upstream_ms : config_ms) * 1000;
+}
+static inline uint64_t http_connect_us(const struct http_exchange *x)
+{
+    return http_limit_us(x->to.timeouts.connect_ms, x->client->config.connect_ms);
+}
+static inline uint64_t http_first_byte_us(const struct http_exchange *x)
+{
+    return http_limit_us(x->to.timeouts.first_byte_ms, x->client->config.first_byte_ms);
+}
+static inline uint64_t http_between_bytes_us(const struct http_exchange *x)
+{
+    return http_limit_us(x->to.timeouts.between_bytes_ms, x->client->config.between_bytes_ms);
+}
+
 /* client_body.c. Is the stream given the whole of the request's body? Moves its end on. */
 bool http_client_body_sent(struct http_exchange *x);
 

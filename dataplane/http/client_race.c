@@ -80,9 +80,8 @@ static bool attempt(struct http_exchange *x, unsigned i, struct now now)
     x->attempts++;
     x->latest = (uint8_t)i;
     counter_inc(&c->counters.http_client_connects_total);
-    http_client_conn_arm(k, now.mono_us + (x->next_at < x->to.n
-                                               ? HTTP_ATTEMPT_US
-                                               : (uint64_t)c->config.connect_ms * 1000));
+    bool last = x->next_at == x->to.n;
+    http_client_conn_arm(k, now.mono_us + (last ? http_connect_us(x) : HTTP_ATTEMPT_US));
     return true;
 }
 
@@ -123,7 +122,7 @@ bool http_race_lost(struct http_client_conn *k, bool gone, struct now now)
 bool http_race_timer(struct http_client_conn *k, struct now now)
 {
     struct http_exchange *x = k->exchange;
-    uint64_t limit = (uint64_t)k->client->config.connect_ms * 1000;
+    uint64_t limit = http_connect_us(x);
     uint64_t age = now.mono_us - k->since_us;
     if (age >= limit) {
         counter_inc(&k->client->counters.http_client_connect_timeouts_total);

@@ -341,12 +341,18 @@ struct http_client_config {
     uint32_t connect_ms; /* of one attempt */
     uint32_t first_byte_ms, between_bytes_ms, idle_ms;
 };
+/* For how long what may last; 0: as the client's configuration has it. */
+struct http_timeouts {
+    uint32_t connect_ms; /* of one attempt */
+    uint32_t first_byte_ms, between_bytes_ms;
+};
 #define HTTP_UPSTREAM_ADDRESSES 8
 /* Where a request may go: any of the addresses will do. */
 struct http_upstream {
     uint64_t tag; /* whose addresses these are: what was learned of them is kept by it; 0: not */
     unsigned n;
     struct endpoint at[HTTP_UPSTREAM_ADDRESSES];
+    struct http_timeouts timeouts;
 };
 static inline struct http_upstream http_upstream_one(const struct endpoint *to)
 {

@@ -46,6 +46,17 @@
     X(proxy_index_again_found_total, "fills", "Of them, those that then had it from a peer")       \
     X(proxy_origin_forbidden_total, "addresses", "Origin addresses refused after resolution")      \
     X(proxy_origin_backoff_total, "requests", "Origin requests not made: it failed just before")   \
+    X(proxy_origin_queued_total, "fills",                                                          \
+      "Fills that waited for their origin: as many as may ran")                                    \
+    X(proxy_origin_queue_full_total, "fills", "Fills that might not: too many waited")             \
+    X(proxy_origin_queue_timeouts_total, "fills", "Fills that waited in vain")                     \
+    X(proxy_origin_retries_total, "requests", "Requests to origins after one that failed")         \
+    X(proxy_origin_retries_refused_total, "fills", "Fills that failed: too many retries already")  \
+    X(proxy_origin_opened_total, "origins", "Times that an origin was left alone for a while")     \
+    X(proxy_origin_probes_total, "requests", "Requests to find out whether it is good again")      \
+    X(proxy_health_probes_total, "requests", "Requests to origins to find out how they are")       \
+    X(proxy_health_bad_total, "requests", "Of them, those that found out nothing good")            \
+    X(proxy_health_down, "origins", "Origins that are down by these, asked by this worker")        \
     X(proxy_fills_total, "fills", "Fills begun")                                                   \
     X(proxy_fills_complete_total, "fills", "Fills that ended with a whole object")                 \
     X(proxy_fills_failed_total, "fills", "Fills that failed")                                      \

@@ -371,7 +371,8 @@ void fill_complete(struct fill *f, struct now now)
     }
     if (!f->refreshed) {
         if (f->length >= 0 && fill_taken(f) != (uint64_t)f->length) {
-            source_failed(f, 502, now); /* closed early: the rest from somebody else */
+            f->asked = false;           /* a whole answer of a part is no failure */
+            source_failed(f, 502, now); /* the rest from somebody else */
             return;
         }
         if (f->coder && !coder_end(f->coder, p, f->object)) {
@@ -422,10 +423,18 @@ static void memory_timer(struct fill *f, struct now now)
         fill_complete(f, now);
 }
 
+/* Behind the HTTP client's time-outs. */
+uint64_t fill_origin_us(const struct fill *f)
+{
+    return f->limit_ms * 1000ull > PROXY_ORIGIN_US ? f->limit_ms * 1000ull : PROXY_ORIGIN_US;
+}
+
 static void exchange_timer(struct fill *f, uint64_t peer_us, struct now now)
 {
     bool client = f->streaming && upload_pending(f->streaming); /* he may be who is slow */
-    uint64_t limit_us = f->kind == SOURCE_PEER ? peer_us : client ? PROXY_BODY_US : PROXY_ORIGIN_US;
+    uint64_t limit_us = f->kind == SOURCE_PEER ? peer_us
+                        : client               ? PROXY_BODY_US
+                                               : fill_origin_us(f);
     if (f->starved || now.mono_us - f->progress_us < limit_us) {
         uint64_t from = f->starved ? now.mono_us : f->progress_us;
         alarm_set(f->proxy, &f->alarm, from + limit_us);
@@ -433,8 +442,11 @@ static void exchange_timer(struct fill *f, uint64_t peer_us, struct now now)
     }
     counter_inc(f->kind == SOURCE_PEER ? &f->proxy->counters.proxy_peer_failures_total
                                        : &f->proxy->counters.proxy_origin_failures_total);
-    if (f->kind == SOURCE_ORIGIN)
+    if (f->kind == SOURCE_ORIGIN) {
         origin_trouble(f, ACCESS_TIMEOUT, now);
+        if (f->state == FILL_HEAD)
+            backend_failed(f, BACKEND_NO_ANSWER, now);
+    }
     f->source_holds = f->x && http_exchange_connected(f->x); /* it took our request */
     source_failed(f, 504, now);
 }
@@ -452,6 +464,13 @@ void fill_timer(struct fill *f, struct now now)
             index_put(f, now);
         else
             source_begin(f, now);
+        break;
+    case FILL_QUEUE:
+        counter_inc(&f->proxy->counters.proxy_origin_queue_timeouts_total);
+        source_drop(f);
+        f->failure = 503;
+        f->find_origin = true;
+        fill_agenda(f);
         break;
     case FILL_RESOLVE:
         source_drop(f);

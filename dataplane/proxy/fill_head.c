@@ -223,6 +223,15 @@ static bool release(struct fill *f, uint16_t status, bool remember, struct now n
     return false;
 }
 
+/* The source is good, the question was not: the next one is no retry. */
+static bool ask_otherwise(struct fill *f, struct now now)
+{
+    origin_anew(f);
+    f->asked = false;
+    source_failed(f, 502, now);
+    return false;
+}
+
 /* No slice can be made of this. The whole can be had from the origin at its next question, if it
  * may be kept; nobody gets what was the answer to another's range. */
 static bool not_a_slice(struct fill *f, const struct http_head *h, const struct slice *s,
@@ -244,9 +253,7 @@ static bool not_a_slice(struct fill *f, const struct http_head *h, const struct 
         return release(f, h->status, true, now);
     f->part = f->negotiated = false;
     f->base = 0;
-    f->addresses = f->tried = f->next_origin = 0;
-    source_failed(f, 502, now);
-    return false;
+    return ask_otherwise(f, now);
 }
 
 /* The first who may have it gets this response, the others fetch for themselves. A request with a
@@ -312,9 +319,7 @@ static bool refresh(struct fill *f, const struct http_head *h, struct now now)
         /* purged or evicted meanwhile, not to be stored, or not here: a whole one is needed */
         cache_unpin(f->stale, p->config.worker);
         f->stale = NULL;
-        f->addresses = f->tried = f->next_origin = 0;
-        source_failed(f, 502, now);
-        return false;
+        return ask_otherwise(f, now);
     }
     struct cache_meta meta = *was;
     meta.response_s = (uint32_t)now.wall_s;

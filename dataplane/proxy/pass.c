@@ -75,7 +75,8 @@ void pass_start(struct proxy *p, struct request *r, struct now now)
     }
     r->state = REQUEST_WAITING;
     if (!r->waited)
-        alarm_set(p, &r->alarm, now.mono_us + (upload_pending(r) ? PROXY_BODY_US : PROXY_WAIT_US));
+        alarm_set(p, &r->alarm,
+                  now.mono_us + (upload_pending(r) ? PROXY_BODY_US : request_wait_us(r)));
     r->waited = true;
     r->owned = true;
     memset(&r->o, 0, sizeof(r->o));
@@ -374,7 +375,7 @@ void pass_writable(struct proxy *p, struct request *r, struct now now)
 {
     if (r->forgetting) /* the client hears of it when it is in force */
         return;
-    alarm_set(p, &r->alarm, now.mono_us + PROXY_STALL_US);
+    alarm_set(p, &r->alarm, now.mono_us + request_stall_us(r));
     while (r->blocks) {
         struct block *b = r->blocks;
         bool bodiless = false;

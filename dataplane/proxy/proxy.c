@@ -74,17 +74,22 @@ static bool take_memory(struct proxy *p)
     uint32_t fills = table_size(p->config.fills), grips = table_size(p->grips);
     p->fill_mask = fills - 1;
     p->grip_mask = grips - 1;
+    p->backends = 2 * p->config.fills;
+    p->backend_mask = table_size(p->backends) - 1;
     p->requests = memory_new(p->config.requests, sizeof(*p->requests));
     p->grip_pool = calloc(p->grips, sizeof(*p->grip_pool));
     p->grip_table = calloc(grips, sizeof(struct grip *));
     p->fill_pool = calloc(p->config.fills, sizeof(*p->fill_pool));
     p->fill_table = calloc(fills, sizeof(struct fill *));
+    p->backend_pool = calloc(p->backends, sizeof(*p->backend_pool));
+    p->backend_table = calloc(p->backend_mask + 1, sizeof(struct backend *));
     p->block_pool = calloc(PROXY_BLOCKS, sizeof(*p->block_pool));
     p->ref_pool = calloc(PROXY_REFS, sizeof(*p->ref_pool));
     p->ref_table = calloc(PROXY_REFS, sizeof(struct reference *));
     p->forget_pool = calloc(PROXY_FORGETS, sizeof(*p->forget_pool));
     return p->requests && p->grip_pool && p->grip_table && p->fill_pool && p->fill_table &&
-           p->block_pool && p->ref_pool && p->ref_table && p->forget_pool;
+           p->backend_pool && p->backend_table && p->block_pool && p->ref_pool && p->ref_table &&
+           p->forget_pool;
 }
 
 static void make_lists(struct proxy *p)
@@ -158,6 +163,8 @@ void proxy_destroy(struct proxy *p)
     free(p->grip_table);
     free(p->fill_pool);
     free(p->fill_table);
+    free(p->backend_pool);
+    free(p->backend_table);
     free(p->block_pool);
     free(p->ref_pool);
     free(p->ref_table);
@@ -175,6 +182,7 @@ void proxy_view(struct proxy *p, const struct proxy_policy *policy, const struct
     if (policy != p->policy) {
         p->policy = policy;
         deny_scratch(&p->scratch, policy ? policy->deny : NULL);
+        health_view(p);
     }
     if (routes == p->routes)
         return;
@@ -202,6 +210,9 @@ static void fire(void *ctx, struct timer *t)
         break;
     case ALARM_RENEW:
         index_renew(PROXY_OF(a, struct fill, renew), p->now);
+        break;
+    case ALARM_HEALTH:
+        health_timer(PROXY_OF(a, struct health, alarm), p->now);
         break;
     case ALARM_REF:
         refs_renew(p, PROXY_OF(a, struct reference, alarm), p->now);
@@ -335,6 +346,32 @@ unsigned proxy_fills(const struct proxy *p, struct proxy_fill_info *out, unsigne
         i->bytes = f->object ? cache_ready(f->object) : 0;
         i->length = f->length;
     }
+    return n;
+}
+
+static void origin_info(struct proxy *p, const struct proxy_site *site, unsigned i,
+                        struct proxy_origin_info *out, struct now now)
+{
+    const struct proxy_origin *o = &site->origin[i];
+    *out = (struct proxy_origin_info){.port = o->port,
+                                      .weight = o->weight,
+                                      .probed = *site->health.path,
+                                      .down = health_bits(p, site, now) >> i & 1};
+    memcpy(out->site, site->host, sizeof(out->site));
+    memcpy(out->host, o->host, sizeof(out->host));
+    backend_show(p, out, now);
+}
+
+unsigned proxy_origins(struct proxy *p, const char *host, struct proxy_origin_info *out,
+                       unsigned room, struct now now)
+{
+    const struct proxy_policy *policy = p->policy;
+    const struct proxy_site *only = host && policy ? proxy_site_find(policy, host) : NULL;
+    unsigned first = only ? (unsigned)(only - policy->site) : 0, n = 0;
+    unsigned end = only ? first + 1 : host || !policy ? 0 : policy->sites;
+    for (unsigned s = first; s < end && n < room; s++)
+        for (unsigned i = 0; i < policy->site[s].origins && n < room; i++)
+            origin_info(p, &policy->site[s], i, &out[n++], now);
     return n;
 }
 

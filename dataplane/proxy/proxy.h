@@ -36,6 +36,8 @@ struct proxy_origin {
     bool is_address;
     struct addr address;
     uint16_t port;
+    /* Its share of the requests. 0: it is asked where none that has one helps, in order */
+    uint16_t weight;
 };
 
 struct proxy_prefix {
@@ -56,10 +58,21 @@ enum proxy_tells {
     PROXY_CACHE_KEY = 16 /* in Cache-Status */
 };
 
+/* Origins of a site that has a path are asked for it (health.c). */
+struct proxy_health {
+    char path[256]; /* "": they are not */
+    uint32_t interval_ms, timeout_ms;
+    uint8_t fall, rise; /* bad ones in a row until it is down, good ones until it is up */
+};
+#define PROXY_HEALTHS 256 /* origins that a node asks so */
+
 struct proxy_site {
     char host[256]; /* lower case */
     unsigned origins;
     struct proxy_origin origin[4];
+    struct http_timeouts timeouts; /* of its origins */
+    uint32_t connections;          /* of the node to each of them, in use at once; 0: any number */
+    struct proxy_health health;
     int64_t ttl_override_s; /* -1: none */
     bool allow_special;     /* its origins are listed by address: those may be private ones */
     unsigned allow;         /* networks that it lists: an origin's name may resolve into them */
@@ -209,6 +222,22 @@ struct proxy_fill_info {
     int64_t length;
 };
 unsigned proxy_fills(const struct proxy *p, struct proxy_fill_info *out, unsigned room);
+
+/* How this worker sees an origin of a site, for `coralctl origins`. */
+enum proxy_breaker { PROXY_CLOSED, PROXY_OPEN, PROXY_HALF_OPEN }; /* backend.c */
+struct proxy_origin_info {
+    char site[256], host[256];
+    uint16_t port, weight; /* as of struct proxy_origin */
+    uint8_t breaker;       /* enum proxy_breaker, */
+    uint64_t since_us;     /* for so long; 0: it was not asked yet */
+    uint64_t retry_us;     /* PROXY_OPEN: until one may try */
+    uint32_t failures;     /* in a row */
+    uint32_t in_flight, waiting;
+    bool probed, down; /* health.c */
+};
+/* Of this site, NULL: of all in order of their names, as far as there is room; returns how many. */
+unsigned proxy_origins(struct proxy *p, const char *site, struct proxy_origin_info *out,
+                       unsigned room, struct now now);
 
 const struct proxy_counters *proxy_counters(const struct proxy *p);
 const struct hist *proxy_latency(const struct proxy *p); /* request head to last byte queued */

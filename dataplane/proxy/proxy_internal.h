@@ -53,7 +53,10 @@ enum {
     PROXY_DROPPED_KNOWN = 4096, /* URLs whose copies elsewhere may be what was purged here */
     PROXY_BEHIND_KNOWN = 256,   /* URLs that were revalidated behind a stale copy a moment ago */
     PROXY_TROUBLE_KNOWN = 64,   /* failures of sites' origins that the operator was told of */
-    PROXY_NEGATIVE = 1024,      /* origins remembered as failing */
+    PROXY_DOWN_KNOWN = 1024,    /* origins that are down by their probes */
+    PROXY_RETRIES = 1024,       /* places to count a host's retries in */
+    PROXY_RETRY_LEAST = 10,     /* of a host, beside a fifth of its first tries */
+    PROXY_BREAKER_FAILURES = 5, /* in a row, of an origin that can be connected to */
     PROXY_INLINE = 512,         /* a body up to this is cheaper copied than referred to */
     PROXY_VIA = 128,
     PROXY_HEAD_ROOM = CACHE_HEAD_MAX + 2048,
@@ -74,6 +77,7 @@ enum {
 #define PROXY_PEER_HURRY_US   (300ull * 1000) /* where another has it whole, and some round trips */
 #define PROXY_PEER_STALL_US   (10ull * 1000000) /* a live peer may be without progress itself */
 #define PROXY_ORIGIN_US       (60ull * 1000000) /* backstop behind the HTTP client's time-outs */
+#define PROXY_MARGIN_MS       10000u            /* where a site's time-outs move such a limit */
 #define PROXY_BODY_US         (90ull * 1000000) /* and behind the server's, for a request's body */
 #define PROXY_MEMORY_US       (5ull * 1000)     /* between tries to append to a full cache */
 #define PROXY_MEMORY_LIMIT_US (2ull * 1000000)  /* then the fill fails */
@@ -85,10 +89,13 @@ enum {
 #define PROXY_DROPPED_US      (3600ull * 1000000) /* as long as others may be named as holders */
 #define PROXY_TROUBLE_US      (60ull * 1000000)   /* between two words of the same trouble */
 #define PROXY_BEHIND_US       1000000ull          /* between two fills behind a stale copy */
-#define PROXY_BACKOFF_FIRST_US                                                                     \
+#define PROXY_QUEUE_US        (PROXY_WAIT_US / 2) /* a fill waits for its turn at an origin */
+#define PROXY_RETRY_US        (10ull * 1000000)   /* in which tries are counted */
+#define PROXY_OPEN_FIRST_US                                                                        \
     (1ull * 1000000) /* CORAL.md 4 has 15 s; one lost SYN must not                                 \
                         take an origin away for that long */
-#define PROXY_BACKOFF_LAST_US (900ull * 1000000)
+#define PROXY_OPEN_LAST_US (900ull * 1000000)
+#define PROXY_OPEN_SITE_US (30ull * 1000000) /* of a site's origin: it is wanted back */
 /* The index is not asked again later: half of what a client waits is the origin's. */
 #define PROXY_AGAIN_US (PROXY_WAIT_US / 2)
 
@@ -118,6 +125,7 @@ enum proxy_message_type {
     PROXY_FORGET,    /* R->O forget: its URL may have changed at the origin */
     PROXY_FORGOTTEN, /* O->R forget: yours again */
     PROXY_LET_GO,    /* O->R object: it is gone, and only readers keep its memory */
+    PROXY_HEALTH,    /* to all, health_note: an origin is down, or up again */
 };
 
 struct request;
@@ -167,7 +175,7 @@ bool post_waiting(const struct proxy *p);
 
 /* --- timers --------------------------------------------------------------- */
 
-enum alarm_kind { ALARM_REQUEST, ALARM_FILL, ALARM_RENEW, ALARM_REF };
+enum alarm_kind { ALARM_REQUEST, ALARM_FILL, ALARM_RENEW, ALARM_REF, ALARM_HEALTH };
 struct alarm {
     struct timer timer;
     uint8_t kind;
@@ -215,6 +223,8 @@ struct request {
     uint8_t tells; /* enum proxy_tells */
     bool other;    /* for the origin alone (upload.c): `method`, and a body if it has one */
     bool safe, has_body, expects, counted;
+    uint32_t wait_ms;     /* for a head, */
+    uint32_t stall_ms;    /* between bytes: what its origin may take, and something */
     uint8_t framing;      /* enum http_framing, of the body */
     int64_t max_forwards; /* of an OPTIONS, -1: none */
     uint64_t body_length;
@@ -308,6 +318,14 @@ static inline struct http_text request_key(const struct request *r)
     return r->varies ? (struct http_text){r->variant, (uint32_t)CACHE_VARIANT_PREFIX + r->url_len +
                                                           r->values_len}
                      : (struct http_text){r->url, r->url_len};
+}
+static inline uint64_t request_wait_us(const struct request *r)
+{
+    return r->wait_ms * 1000ull > PROXY_WAIT_US ? r->wait_ms * 1000ull : PROXY_WAIT_US;
+}
+static inline uint64_t request_stall_us(const struct request *r)
+{
+    return r->stall_ms * 1000ull > PROXY_STALL_US ? r->stall_ms * 1000ull : PROXY_STALL_US;
 }
 struct request *request_new(struct proxy *p, struct http_conn *c, struct now now);
 /* The client's part is over: detaches everything; frees when O and the queues let go. */
@@ -434,6 +452,7 @@ enum fill_state {
     FILL_GET,     /* index get */
     FILL_PUT,     /* short reference, and who is older? */
     FILL_AGAIN,   /* index get once more: who was named has nothing */
+    FILL_QUEUE,   /* its origin has as many as it may have */
     FILL_RESOLVE, /* the origin's name */
     FILL_HEAD,    /* an exchange runs, no head yet */
     FILL_BODY,
@@ -497,7 +516,17 @@ struct fill {
     bool named, again;  /* the first get named holders, `teller` did; a second one was made */
     bool removed;
     uint8_t rounds, barren, candidates;
-    uint8_t addresses, next_origin;
+    uint8_t addresses;
+    uint8_t taken;           /* bits: of the site's origins, those that were in hand */
+    uint8_t unwilling;       /* those of them that were refused but are better than none */
+    bool last_resort;        /* so they are asked */
+    bool asked;              /* an origin: what follows is a retry */
+    bool of_site;            /* not of the open mode */
+    struct backend *backend; /* the origin in hand; NULL: none */
+    uint8_t in_hand;         /* which of the site's */
+    bool queued;             /* `backend` is yet to be admitted */
+    struct fill *wait_next;
+    uint32_t limit_ms;   /* what its time-outs allow, at most */
     uint8_t tried;       /* bits: of address[], those that need no further try */
     uint8_t lost_family; /* 4, 6: all of it failed and the other was not known; 0 */
     bool by_name;        /* address[] came from the resolver */
@@ -613,6 +642,8 @@ void fill_agenda(struct fill *f);
 void fill_step(struct fill *f, struct now now);
 void fill_timer(struct fill *f, struct now now);
 void fill_notify(struct fill *f);
+/* How long an origin may be without progress. */
+uint64_t fill_origin_us(const struct fill *f);
 void fill_got(struct fill *f);
 /* The old copy, when the origin fails, unless it has been purged since. */
 bool fill_stale_usable(const struct fill *f, struct now now);
@@ -793,7 +824,11 @@ void origin_failed(struct fill *f, const struct http_exchange *x, enum http_fail
 /* Notes why the origin in hand does not help, for the access log and, if it is a site's, for its
  * operator. */
 void origin_trouble(struct fill *f, enum access_reason why, struct now now);
-void origin_answered(struct fill *f, struct http_exchange *x, struct now now);
+/* The final head has come from it. */
+void origin_answered(struct fill *f, struct http_exchange *x, const struct http_head *h,
+                     struct now now);
+/* Begins anew with the first of the origins. */
+void origin_anew(struct fill *f);
 /* Splits the URL of a fill. */
 struct url_parts {
     char host[256];
@@ -964,17 +999,76 @@ void refs_add_later(struct proxy *p, const struct cache_object *o, const struct 
 void refs_forget(struct proxy *p, const struct cache_object *o, bool withdraw);
 void refs_renew(struct proxy *p, struct reference *ref, struct now now);
 
-/* --- origins that fail (negative.c) --------------------------------------- */
+/* --- what is known of origins (backend.c) --------------------------------- */
 
-struct negative_entry {
+struct backend {
+    struct backend *next; /* chain of the table */
     uint64_t tag;
-    uint64_t until_us, step_us;
+    uint8_t state;            /* enum proxy_breaker, */
+    uint64_t since_us;        /* since when */
+    bool answers;             /* OPEN: it was opened by answers */
+    const struct fill *probe; /* HALF_OPEN: who is to find out */
+    uint8_t failures;         /* CLOSED: in a row */
+    uint32_t in_flight;       /* fills that have it in hand, */
+    uint32_t limit;           /* at most; 0: any number */
+    uint32_t waiting;         /* those that wait for that, the first one first */
+    struct fill *wait_first, **wait_tail;
+    uint64_t until_us; /* OPEN: then one may try */
+    uint64_t open_us;  /* for how long it was opened last, jitter aside; 0: it has answered since */
 };
-bool negative_blocked(struct proxy *p, const char *host, uint16_t port, struct now now);
-void negative_failed(struct proxy *p, const char *host, uint16_t port, struct now now);
-void negative_ok(struct proxy *p, const char *host, uint16_t port);
+enum backend_admission {
+    BACKEND_ADMITTED,
+    BACKEND_REFUSED,
+    BACKEND_UNWILLING, /* refused, but better than none */
+    BACKEND_QUEUED,    /* find_origin comes when it is admitted, or to be judged anew */
+    BACKEND_FULL,      /* too many wait */
+};
+enum backend_failure {
+    BACKEND_NO_CONNECTION, /* to any of its addresses */
+    BACKEND_NO_ANSWER,     /* in time, or none that is HTTP */
+    BACKEND_BAD_ANSWER,    /* it, or what is behind it, is overloaded or gone */
+};
 /* What an origin is known by, here and in the HTTP client; never 0. */
-uint64_t negative_tag(const struct proxy *p, const char *host, uint16_t port);
+uint64_t backend_tag(const struct proxy *p, const char *host, uint16_t port);
+/* May the fill ask f->origin_name, f->port? If so it has it in hand until backend_release, as one
+ * of `limit`. */
+enum backend_admission backend_admit(struct fill *f, uint32_t limit, struct now now);
+void backend_release(struct fill *f);
+/* What became of it, of one in hand; none of them where that says nothing about the origin. */
+void backend_ok(struct fill *f, struct now now);
+void backend_failed(struct fill *f, enum backend_failure why, struct now now);
+/* It is known to be good again: if its breaker is open, the next fill goes to find out. */
+void backend_recovered(struct proxy *p, const char *host, uint16_t port);
+void backend_show(const struct proxy *p, struct proxy_origin_info *out, struct now now);
+
+/* --- probes of origins' health (health.c) --------------------------------- */
+
+struct health {
+    struct alarm alarm; /* until the next probe, or the end of this one */
+    struct proxy *proxy;
+    uint32_t site;
+    uint8_t origin;
+    uint8_t streak; /* results in a row that are not as `down` has it */
+    bool down, good, resolving;
+    struct http_exchange *x;
+    uint64_t ticket;
+};
+/* Bits: the site's origins that are down, and those that are not to be asked: never all. */
+unsigned health_bits(struct proxy *p, const struct proxy_site *site, struct now now);
+unsigned health_down(struct proxy *p, const struct proxy_site *site, struct now now);
+void health_told(struct proxy *p, const struct message *m, struct now now);
+void health_timer(struct health *h, struct now now);
+/* The policy has changed. */
+void health_view(struct proxy *p);
+
+/* --- how often an origin is asked once more (retry.c) --------------------- */
+
+struct retries {
+    uint64_t window;             /* number of the one that [0] is of */
+    uint32_t first[2], again[2]; /* of it, and of the one before */
+};
+/* May the fill send a request to an origin of this URL's host? Counts it if so. */
+bool retry_allowed(struct fill *f, const char *host, struct now now);
 
 /* --- policy, deny list ---------------------------------------------------- */
 
@@ -1048,6 +1142,12 @@ struct proxy {
     struct block *block_pool, *block_free;
     uint32_t blocks_free;
     uint32_t starved; /* fills that wait for blocks */
+    struct retries retries[PROXY_RETRIES];
+    struct known down_known[PROXY_DOWN_KNOWN];
+    struct health health[PROXY_HEALTHS];
+    uint32_t healths;
+    uint32_t backends, backend_mask, backend_hand;
+    struct backend *backend_pool, **backend_table;
 
     struct coder *coder_free;
     unsigned coders; /* made */
@@ -1064,7 +1164,6 @@ struct proxy {
     struct known dropped_known[PROXY_DROPPED_KNOWN];
     struct known trouble_known[PROXY_TROUBLE_KNOWN];
     uint32_t uploads; /* requests for the origin alone, and those of slice_seek */
-    struct negative_entry negative[PROXY_NEGATIVE];
 
     struct post_queue out[PROXY_WORKERS];
     uint32_t posts; /* kept in `out` */

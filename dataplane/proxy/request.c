@@ -350,6 +350,22 @@ static unsigned take_method(struct request *r, const struct http_head *h, bool s
     return upload_take(r, h) ? 0 : 501;
 }
 
+/* What open mode, where anybody names the origin, has none of. */
+static void take_site(struct proxy *p, struct request *r, const struct http_head *h,
+                      const struct proxy_site *site)
+{
+    const struct http_timeouts *t = &site->timeouts;
+    r->asks.no_transform &= site->compress > 0;
+    r->authorized = http_known(h, HTTP_AUTHORIZATION);
+    r->has_cookie = http_known(h, HTTP_COOKIE);
+    r->wait_ms = t->connect_ms + t->first_byte_ms + PROXY_MARGIN_MS / 2;
+    r->stall_ms = t->between_bytes_ms + PROXY_MARGIN_MS;
+    if (site->tells) {
+        r->tells = site->tells & (r->peer ? PROXY_REQUEST_ID : 0xff);
+        forward_take(p, r, h, site);
+    }
+}
+
 /* Fills a request from its head; the status of a refusal, 0 when it is served. */
 static unsigned take_request(struct proxy *p, struct request *r, const struct http_head *h,
                              const char **why)
@@ -384,16 +400,13 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
         return 431;
     take_conditions(r, h);
     take_directives(r, h, !route.site);
-    r->asks.no_transform &= route.site && route.site->compress;
-    r->authorized = route.site && http_known(h, HTTP_AUTHORIZATION);
-    r->has_cookie = route.site && http_known(h, HTTP_COOKIE);
     r->verified = r->peer;
     r->reason = ACCESS_NO_REASON;
-    if (route.site && route.site->tells) {
-        r->tells = route.site->tells & (r->peer ? PROXY_REQUEST_ID : 0xff);
-        forward_take(p, r, h, route.site);
-    }
     r->looped = h->known[HTTP_CDN_LOOP] && !r->peer;
+    if (route.site)
+        take_site(p, r, h, route.site);
+    else
+        r->asks.no_transform = false;
     return 0;
 }
 

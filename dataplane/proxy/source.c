@@ -21,6 +21,7 @@ void source_drop(struct fill *f)
     if (f->put_ticket)
         dht_cancel(p->parts.asker, f->put_ticket);
     f->resolve_ticket = f->get_ticket = f->put_ticket = 0;
+    backend_release(f);
 }
 
 void source_failed(struct fill *f, unsigned status, struct now now)
@@ -91,7 +92,7 @@ void source_next(struct fill *f, struct now now)
         return;
     }
     counter_inc(&f->proxy->counters.proxy_fills_resumed_total);
-    f->addresses = f->tried = f->next_origin = 0;
+    origin_anew(f);
     if (f->proxy->parts.asker)
         index_put(f, now);
     else
@@ -137,7 +138,7 @@ static bool on_head(void *user, struct http_exchange *x, const struct http_head 
     if (f->kind == SOURCE_PEER)
         ok = peer_head(f, h, now) && fill_head(f, h, now);
     else {
-        origin_answered(f, x, now);
+        origin_answered(f, x, h, now);
         ok = fill_head(f, h, now);
     }
     if (ok)

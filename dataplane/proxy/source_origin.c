@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Fetching from the origin: its name, its addresses, which of them are allowed, what it says. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,7 +62,7 @@ static void write_conditions(const struct fill *f, struct head_writer *w)
         head_printf(w, "If-Modified-Since: %.*s\r\n", (int)modified.len, modified.p);
 }
 
-static bool origin_send(struct fill *f, struct now now)
+static bool origin_send(struct fill *f, const struct proxy_site *site, struct now now)
 {
     struct proxy *p = f->proxy;
     char head[HTTP_URL_MAX + PROXY_REQUEST_HEAD + PROXY_FORWARD + CACHE_HEAD_MAX];
@@ -95,7 +96,13 @@ static bool origin_send(struct fill *f, struct now now)
     if (f->once)
         upload_write_fields(r, &w);
     head_write(&w, "\r\n", 2);
-    struct http_upstream to = {.tag = negative_tag(p, f->origin_name, f->port), .n = f->addresses};
+    struct http_upstream to = {.tag = backend_tag(p, f->origin_name, f->port), .n = f->addresses};
+    if (site)
+        to.timeouts = site->timeouts;
+    f->limit_ms =
+        PROXY_MARGIN_MS + to.timeouts.connect_ms +
+        (to.timeouts.first_byte_ms > to.timeouts.between_bytes_ms ? to.timeouts.first_byte_ms
+                                                                  : to.timeouts.between_bytes_ms);
     for (unsigned i = 0; i < to.n; i++)
         to.at[i] = (struct endpoint){f->address[i], f->port};
     f->source = to.at[0];
@@ -113,14 +120,14 @@ static bool origin_send(struct fill *f, struct now now)
     if (!f->x)
         return false;
     f->source = *http_exchange_remote(f->x);
-    alarm_set(p, &f->alarm, now.mono_us + PROXY_ORIGIN_US);
+    alarm_set(p, &f->alarm, now.mono_us + fill_origin_us(f));
     return true;
 }
 
 void origin_trouble(struct fill *f, enum access_reason why, struct now now)
 {
     struct proxy *p = f->proxy;
-    struct hash128 what = {.lo = negative_tag(p, f->origin_name, f->port), .hi = why};
+    struct hash128 what = {.lo = backend_tag(p, f->origin_name, f->port), .hi = why};
     struct known *told = &p->trouble_known[((what.lo >> 32) + why) % PROXY_TROUBLE_KNOWN];
     struct url_parts url;
     bool served;
@@ -154,7 +161,7 @@ static void on_resolved(void *ctx, enum resolver_result result, const struct add
             if (!is_lost(f, &addresses[i]))
                 f->address[f->addresses++] = addresses[i];
         if (f->lost_family && !f->addresses) /* nothing new: as if all had refused */
-            negative_failed(f->proxy, f->origin_name, f->port, now);
+            backend_failed(f, BACKEND_NO_CONNECTION, now);
     } else {
         f->reason = ACCESS_NO_REASON;
         if (result != RESOLVER_BUSY)
@@ -213,13 +220,19 @@ static void addresses_choose(struct fill *f, const struct proxy_site *site, stru
     f->tried = 0;
 }
 
-/* Asks the addresses in hand: the first that stands (RFC 8305). False: there is none. */
-static bool ask_addresses(struct fill *f, const struct proxy_site *site, struct now now)
+/* Asks the addresses in hand: the first that stands (RFC 8305); or gives up, if that would be one
+ * retry too many. False: there is none. */
+static bool ask_addresses(struct fill *f, const char *host, const struct proxy_site *site,
+                          struct now now)
 {
     addresses_choose(f, site, now);
     if (!f->addresses)
         return false;
-    if (origin_send(f, now))
+    if (!retry_allowed(f, host, now)) {
+        fill_give_up(f, now);
+        return true;
+    }
+    if (origin_send(f, site, now))
         return true;
     f->failure = 503; /* no exchange free, no way to any of them */
     f->reason = ACCESS_NO_REASON;
@@ -227,33 +240,122 @@ static bool ask_addresses(struct fill *f, const struct proxy_site *site, struct 
     return false;
 }
 
-/* Takes the site's next origin, or in open mode the host itself, once. False: there is none. */
-static bool next_origin(struct fill *f, const struct url_parts *url, const struct proxy_site *site)
+/* Weighted rendezvous hashing (Schindelhauer and Schomaker): the least of these has it, each origin
+ * as often as its weight says, and who is not there moves nobody else's. A URL's origin is the same
+ * on all nodes: what one says of a representation (ETag, what is a part of what) need not be true
+ * of another's, and an origin that caches has each URL once. What is not for the cache has no such
+ * reason, and may be one URL; it goes by chance. */
+static double rank(const struct fill *f, const struct proxy_origin *o)
 {
+    uint64_t h = f->pass && !f->streaming->resumed
+                     ? rng_u64(&f->proxy->rng)
+                     : XXH3_64bits_withSeed(f->url, f->url_len,
+                                            XXH3_64bits(o->host, strlen(o->host)) + o->port);
+    return -log(((double)(h >> 11) + 0.5) * 0x1p-53) / o->weight;
+}
+
+/* Of the site's origins, or in open mode the host itself, the next one that was not in hand; -1:
+ * there is none. */
+static int origin_pick(const struct fill *f, const struct proxy_site *site, struct now now)
+{
+    int best = -1, in_order = -1;
+    unsigned left_out = f->taken | (site ? health_down(f->proxy, site, now) : 0);
+    double least = 0;
+    for (unsigned i = site ? site->origins : 1; i-- > 0;) {
+        if (left_out >> i & 1)
+            continue;
+        in_order = (int)i;
+        if (!site || !site->origin[i].weight)
+            continue;
+        double r = rank(f, &site->origin[i]);
+        if (best < 0 || r < least) {
+            best = (int)i;
+            least = r;
+        }
+    }
+    return best >= 0 ? best : in_order;
+}
+
+static void origin_take(struct fill *f, const struct url_parts *url, const struct proxy_site *site,
+                        unsigned i)
+{
+    f->taken |= (uint8_t)(1u << i);
+    f->in_hand = (uint8_t)i;
     f->addresses = f->tried = f->lost_family = 0;
     f->by_name = false;
     if (!site) {
-        if (f->next_origin++ > 0)
-            return false;
         memcpy(f->origin_name, url->host, sizeof(f->origin_name));
         f->port = url->port;
-        if (addr_parse(url->host, &f->address[0]))
-            f->addresses = 1;
-        return true;
+        f->addresses = addr_parse(url->host, &f->address[0]);
+        return;
     }
-    if (f->next_origin >= site->origins)
-        return false;
-    const struct proxy_origin *o = &site->origin[f->next_origin++];
+    const struct proxy_origin *o = &site->origin[i];
     memcpy(f->origin_name, o->host, sizeof(f->origin_name));
     f->port = o->port;
-    if (o->is_address) {
-        f->address[0] = o->address;
-        f->addresses = 1;
-    }
-    return true;
+    f->address[0] = o->address;
+    f->addresses = o->is_address;
 }
 
-/* Goes on with the origin: the next address of the one in hand, then the next one. */
+/* This worker's part of the connections that a site's origins may have; 0: any number. At least
+ * one, or nobody would ever ask. */
+static uint32_t share_of(const struct proxy *p, const struct proxy_site *site)
+{
+    uint32_t n = site ? site->connections : 0, workers = p->config.workers;
+    uint32_t share = n / workers + (p->config.worker < n % workers);
+    return n && !share ? 1 : share;
+}
+
+/* Waits until it has its turn at the origin in hand. */
+static void queue(struct fill *f, struct now now)
+{
+    f->state = FILL_QUEUE;
+    alarm_set(f->proxy, &f->alarm, now.mono_us + PROXY_QUEUE_US);
+}
+
+/* Why the origin in hand is none. */
+static void refused(struct fill *f, enum backend_admission why)
+{
+    f->addresses = 0;
+    if (why == BACKEND_UNWILLING) {
+        f->unwilling |= (uint8_t)(1u << f->in_hand);
+    } else if (why == BACKEND_FULL) {
+        f->failure = 503;
+    } else {
+        counter_inc(&f->proxy->counters.proxy_origin_backoff_total);
+        if (!f->reason)
+            f->reason = ACCESS_BACKOFF;
+    }
+}
+
+/* Takes the next origin that may be asked, now or, then f->queued, later. False: there is none. */
+static bool next_origin(struct fill *f, const struct url_parts *url, const struct proxy_site *site,
+                        struct now now)
+{
+    for (;;) {
+        int i = origin_pick(f, site, now);
+        if (i < 0 && f->unwilling && !f->last_resort) { /* rather one of these than none */
+            f->last_resort = true;
+            f->taken &= (uint8_t)~f->unwilling;
+            continue;
+        }
+        if (i < 0)
+            return false;
+        origin_take(f, url, site, (unsigned)i);
+        enum backend_admission may = backend_admit(f, share_of(f->proxy, site), now);
+        if (may == BACKEND_ADMITTED || may == BACKEND_QUEUED)
+            return true;
+        refused(f, may);
+    }
+}
+
+void origin_anew(struct fill *f)
+{
+    f->addresses = f->tried = f->taken = f->unwilling = 0;
+    f->last_resort = false;
+}
+
+/* Goes on with the origin: the next address of the one in hand, then the next one. One that was
+ * released meanwhile is not taken again. */
 void origin_start(struct fill *f, struct now now)
 {
     struct proxy *p = f->proxy;
@@ -268,39 +370,40 @@ void origin_start(struct fill *f, struct now now)
     }
     f->kind = SOURCE_ORIGIN;
     forward_phase(f, SOURCE_ORIGIN, now);
-    for (;;) {
-        if (ask_addresses(f, site, now))
-            return;
-        if (f->ask_again) {
-            f->ask_again = false;
-            resolve(f, now);
-            return;
+    f->of_site = site != NULL;
+    bool turn = f->state == FILL_QUEUE && f->backend; /* has come */
+    if (!f->backend)
+        f->addresses = 0;
+    while (!f->queued && !ask_addresses(f, url.host, site, now)) {
+        bool again = f->ask_again || turn;
+        f->ask_again = turn = false;
+        if (!again) {
+            backend_release(f);
+            if (!next_origin(f, &url, site, now)) {
+                fill_give_up(f, now);
+                return;
+            }
         }
-        if (!next_origin(f, &url, site))
-            break;
-        if (negative_blocked(p, f->origin_name, f->port, now)) {
-            counter_inc(&p->counters.proxy_origin_backoff_total);
-            if (!f->reason)
-                f->reason = ACCESS_BACKOFF;
-            f->addresses = 0;
-            continue;
-        }
-        if (!f->addresses) {
+        if (!f->addresses && !f->queued) {
             resolve(f, now);
             return;
         }
     }
-    fill_give_up(f, now);
+    if (f->queued)
+        queue(f, now);
 }
 
-void origin_answered(struct fill *f, struct http_exchange *x, struct now now)
+void origin_answered(struct fill *f, struct http_exchange *x, const struct http_head *h,
+                     struct now now)
 {
-    (void)now;
     f->source = *http_exchange_remote(x);
     f->tried |= (uint8_t)http_exchange_tried(x); /* whatever it says: not this one again */
     f->reason = ACCESS_NO_REASON;
-    negative_ok(f->proxy, f->origin_name, f->port);
-    alarm_set(f->proxy, &f->alarm, f->progress_us + PROXY_ORIGIN_US);
+    if (h->status >= 502 && h->status <= 504) /* a 500 is the page's own matter */
+        backend_failed(f, BACKEND_BAD_ANSWER, now);
+    else
+        backend_ok(f, now);
+    alarm_set(f->proxy, &f->alarm, f->progress_us + fill_origin_us(f));
 }
 
 /* All that the resolver knew is of one family and does not connect: the answer for the other may
@@ -344,18 +447,21 @@ void origin_failed(struct fill *f, const struct http_exchange *x, enum http_fail
         source_failed(f, status, now);
         return;
     }
-    /* no head: the next address; when they all refuse, leave this origin alone for a moment */
+    /* no head: the next address */
     bool none_left = (f->tried & ((1u << f->addresses) - 1)) == (1u << f->addresses) - 1;
     f->failure = (uint16_t)status;
     if (f->once && why != HTTP_FAIL_CONNECT) { /* it may have had an effect */
+        backend_failed(f, BACKEND_NO_ANSWER, now);
         f->broken = true;
         fill_agenda(f);
         return;
     }
     if (why == HTTP_FAIL_CONNECT && none_left && other_family_may_help(f))
         f->ask_again = true;
-    else if ((why == HTTP_FAIL_CONNECT || why == HTTP_FAIL_TIMEOUT) && none_left)
-        negative_failed(p, f->origin_name, f->port, now);
+    else if (why != HTTP_FAIL_CONNECT)
+        backend_failed(f, BACKEND_NO_ANSWER, now);
+    else if (none_left)
+        backend_failed(f, BACKEND_NO_CONNECTION, now);
     f->find_origin = true;
     fill_agenda(f);
 }

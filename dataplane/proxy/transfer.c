@@ -120,7 +120,7 @@ static bool transfer_object(struct proxy *p, struct request *r, struct now now)
             return false;
         }
         grip_wait(p, r->grip, r);
-        alarm_set(p, &r->alarm, now.mono_us + PROXY_STALL_US);
+        alarm_set(p, &r->alarm, now.mono_us + request_stall_us(r));
         return false;
     }
     transfer_end(p, r, now);

@@ -55,7 +55,8 @@ static struct fill *upload_fill(const struct request *r)
 /* For the origin; or for the client, whom the server gives up before this alarm goes off. */
 static void upload_wait(struct proxy *p, struct request *r, uint64_t wait_us, struct now now)
 {
-    alarm_set(p, &r->alarm, now.mono_us + (r->state == REQUEST_WAITING ? wait_us : PROXY_STALL_US));
+    alarm_set(p, &r->alarm,
+              now.mono_us + (r->state == REQUEST_WAITING ? wait_us : request_stall_us(r)));
 }
 
 bool upload_pending(const struct request *r)
@@ -73,7 +74,7 @@ size_t upload_body(struct proxy *p, struct request *r, const uint8_t *data, size
     size_t n = f->x ? http_exchange_body(f->x, data, len, now) : 0; /* no connection stands yet */
     if (n)
         f->progress_us = now.mono_us;
-    upload_wait(p, r, n == len ? PROXY_BODY_US : PROXY_WAIT_US, now);
+    upload_wait(p, r, n == len ? PROXY_BODY_US : request_wait_us(r), now);
     return n;
 }
 
@@ -82,7 +83,7 @@ void upload_body_end(struct proxy *p, struct request *r, struct now now)
     struct fill *f = upload_fill(r);
     r->body_ended = true;
     if (f)
-        upload_wait(p, r, PROXY_WAIT_US, now);
+        upload_wait(p, r, request_wait_us(r), now);
     if (f && f->x)
         http_exchange_body_end(f->x);
 }

@@ -10,7 +10,7 @@ void want_send(struct proxy *p, struct request *r, const struct cache_object *se
 {
     r->state = REQUEST_WAITING;
     if (!r->waited)
-        alarm_set(p, &r->alarm, now.mono_us + PROXY_WAIT_US);
+        alarm_set(p, &r->alarm, now.mono_us + request_wait_us(r));
     r->waited = true;
     r->owned = true;
     post_send(p, &r->post, r->owner, PROXY_WANT, 0,
@@ -261,6 +261,9 @@ void want_deliver(struct proxy *p, const struct message *m, struct now now)
         break;
     case PROXY_BLOCK:
         pass_credit(p, n.block);
+        break;
+    case PROXY_HEALTH:
+        health_told(p, m, now);
         break;
     case PROXY_LET_GO:
         let_go_asked(p, n.object, now);

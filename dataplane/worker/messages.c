@@ -189,6 +189,13 @@ static void command(struct worker *w, const struct message *m)
         answer(w, NODE_FILLED, fills);
         break;
     }
+    case NODE_ORIGINS: {
+        struct node_origins *o = m->ptr[0];
+        o->n =
+            proxy_origins(w->proxy, *o->site ? o->site : NULL, o->info, NODE_ORIGIN_INFO, w->now);
+        answer(w, NODE_ORIGINS_SHOWN, o);
+        break;
+    }
     case NODE_DRAIN:
         tcp_listen_stop(w->tcp);
         http_server_drain(w->server);

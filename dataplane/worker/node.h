@@ -62,18 +62,19 @@ struct node;
 /* Commands: control -> a worker, MESSAGE_CONTROL + these. */
 enum node_command {
     NODE_PING = MESSAGE_CONTROL, /* ptr[0]: struct dht_ping, answered by NODE_PINGED: it is sent */
-    NODE_FIND,   /* ptr[0]: struct node_find, answered by NODE_FOUND at the walk's end */
-    NODE_LOOKUP, /* ptr[0]: struct node_lookup, answered by NODE_LOOKED_UP */
-    NODE_PUT,    /* body: struct node_put; nobody is told what came of it */
-    NODE_FORGET, /* body: struct dht_id: a node is dead, its values are not told of */
-    NODE_PURGE,  /* ptr[0]: struct node_purge, answered by NODE_PURGED with the same pointer */
-    NODE_FILLS,  /* ptr[0]: struct node_fills, answered by NODE_FILLED */
-    NODE_DRAIN,  /* accept no more, finish what runs */
-    NODE_CUT,    /* reset the client connections that are left */
-    NODE_TCP,    /* ptr[0]: struct node_tcp, answered by NODE_TCP_SHOWN */
-    NODE_PROBE,  /* body: struct node_probe; NODE_PROBED comes, or nothing */
-    NODE_SAVE,   /* ptr[0]: struct node_save, answered by NODE_SAVED */
-    NODE_LOAD,   /* ptr[0]: struct node_load, to all workers; each answers NODE_LOADED */
+    NODE_FIND,    /* ptr[0]: struct node_find, answered by NODE_FOUND at the walk's end */
+    NODE_LOOKUP,  /* ptr[0]: struct node_lookup, answered by NODE_LOOKED_UP */
+    NODE_PUT,     /* body: struct node_put; nobody is told what came of it */
+    NODE_FORGET,  /* body: struct dht_id: a node is dead, its values are not told of */
+    NODE_PURGE,   /* ptr[0]: struct node_purge, answered by NODE_PURGED with the same pointer */
+    NODE_FILLS,   /* ptr[0]: struct node_fills, answered by NODE_FILLED */
+    NODE_ORIGINS, /* ptr[0]: struct node_origins, answered by NODE_ORIGINS_SHOWN */
+    NODE_DRAIN,   /* accept no more, finish what runs */
+    NODE_CUT,     /* reset the client connections that are left */
+    NODE_TCP,     /* ptr[0]: struct node_tcp, answered by NODE_TCP_SHOWN */
+    NODE_PROBE,   /* body: struct node_probe; NODE_PROBED comes, or nothing */
+    NODE_SAVE,    /* ptr[0]: struct node_save, answered by NODE_SAVED */
+    NODE_LOAD,    /* ptr[0]: struct node_load, to all workers; each answers NODE_LOADED */
 };
 struct node_put { /* this node, under a key of the index */
     struct dht_id key;
@@ -110,6 +111,12 @@ struct node_purge { /* of a URL */
 struct node_fills {
     unsigned n;
     struct proxy_fill_info fill[32];
+};
+#define NODE_ORIGIN_INFO 64
+struct node_origins {
+    char site[256]; /* "": of all */
+    unsigned n;
+    struct proxy_origin_info info[NODE_ORIGIN_INFO];
 };
 #define NODE_TCP_INFO 64
 struct node_tcp {
@@ -153,20 +160,21 @@ struct node_load {
 
 /* Events: a worker -> control. */
 enum node_event_type {
-    NODE_ANSWERED,  /* heard; tidings.rtt_us */
-    NODE_TIMED_OUT, /* id */
-    NODE_HEARD,     /* heard */
-    NODE_PINGED,    /* ptr */
-    NODE_FOUND,     /* ptr */
-    NODE_LOOKED_UP, /* ptr */
-    NODE_PURGED,    /* ptr */
-    NODE_FILLED,    /* ptr */
-    NODE_TCP_SHOWN, /* ptr */
-    NODE_PROBED,    /* probed */
-    NODE_DAMAGED,   /* damaged */
-    NODE_SAVED,     /* ptr */
-    NODE_LOADED,    /* ptr */
-    NODE_ORIGIN,    /* origin */
+    NODE_ANSWERED,      /* heard; tidings.rtt_us */
+    NODE_TIMED_OUT,     /* id */
+    NODE_HEARD,         /* heard */
+    NODE_PINGED,        /* ptr */
+    NODE_FOUND,         /* ptr */
+    NODE_LOOKED_UP,     /* ptr */
+    NODE_PURGED,        /* ptr */
+    NODE_FILLED,        /* ptr */
+    NODE_TCP_SHOWN,     /* ptr */
+    NODE_ORIGINS_SHOWN, /* ptr */
+    NODE_PROBED,        /* probed */
+    NODE_DAMAGED,       /* damaged */
+    NODE_SAVED,         /* ptr */
+    NODE_LOADED,        /* ptr */
+    NODE_ORIGIN,        /* origin */
 };
 struct node_heard {
     struct dht_sender who;

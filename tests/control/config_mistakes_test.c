@@ -277,6 +277,48 @@ Test(config_mistakes, sites_and_origins)
         "      |   ^~~~~~\n");
 }
 
+Test(config_mistakes, what_stands_behind_an_origin)
+{
+    golden_bad(
+        GOLDEN_PORT
+        "sites:\n"
+        "  a.test: {origin: [192.0.2.1 wieght=2, 192.0.2.2 weight=0, 192.0.2.3 weight=257]}\n",
+        "corald.yaml:3:21: sites.a.test.origin[0]: \"wieght=2\" may not stand behind an origin; "
+        "weight=N or backup may\n"
+        "    3 |   a.test: {origin: [192.0.2.1 wieght=2, 192.0.2.2 weight=0, 192.0.2.3 "
+        "weight=257]}\n"
+        "      |                     ^~~~~~~~~~~~~~~~~~\n"
+        "corald.yaml:3:41: sites.a.test.origin[1]: \"weight=0\" is a wrong weight: weight=1 to "
+        "weight=256\n"
+        "    3 |   a.test: {origin: [192.0.2.1 wieght=2, 192.0.2.2 weight=0, 192.0.2.3 "
+        "weight=257]}\n"
+        "      |                                         ^~~~~~~~~~~~~~~~~~\n"
+        "corald.yaml:3:61: sites.a.test.origin[2]: \"weight=257\" is a wrong weight: weight=1 to "
+        "weight=256\n"
+        "    3 |   a.test: {origin: [192.0.2.1 wieght=2, 192.0.2.2 weight=0, 192.0.2.3 "
+        "weight=257]}\n"
+        "      |                                                             "
+        "^~~~~~~~~~~~~~~~~~~~\n");
+}
+
+Test(config_mistakes, health)
+{
+    golden_bad(
+        GOLDEN_PORT "sites:\n"
+                    "  a.test: {origin: 192.0.2.1, health: {path: up, fall: 0, paht: /x}}\n",
+        "corald.yaml:3:46: sites.a.test.health.path: \"up\" is not the path of a URL; write it "
+        "like /healthz\n"
+        "    3 |   a.test: {origin: 192.0.2.1, health: {path: up, fall: 0, paht: /x}}\n"
+        "      |                                              ^~\n"
+        "corald.yaml:3:56: sites.a.test.health.fall: \"0\" is out of range: 1 to 100\n"
+        "    3 |   a.test: {origin: 192.0.2.1, health: {path: up, fall: 0, paht: /x}}\n"
+        "      |                                                        ^\n"
+        "corald.yaml:3:59: sites.a.test.health.paht: no such key; did you mean "
+        "\"path\"?\n"
+        "    3 |   a.test: {origin: 192.0.2.1, health: {path: up, fall: 0, paht: /x}}\n"
+        "      |                                                           ^~~~\n");
+}
+
 Test(config_mistakes, a_site_twice_however_written)
 {
     golden_bad(GOLDEN_PORT "resolver: [nobody]\n"

@@ -117,6 +117,23 @@ Test(config_values, ten_lines_are_enough)
     config_free(&c);
 }
 
+Test(config_values, origins_with_weights)
+{
+    struct config c;
+
+    golden_good(GOLDEN_PORT "resolver: 192.0.2.53\n"
+                            "sites:\n"
+                            "  a.test: {origin: [a.example.com:81 weight=3, \"[::1]:82  backup\", "
+                            "192.0.2.9]}\n",
+                &c);
+    const struct config_origin *o = c.site[0].origin.item;
+    cr_expect_str_eq(o[0].host, "a.example.com");
+    cr_expect(o[0].port == 81 && o[0].weight == 3 && !o[0].backup);
+    cr_expect(o[1].port == 82 && o[1].weight == 0 && o[1].backup);
+    cr_expect(o[2].is_address && o[2].weight == 0 && !o[2].backup);
+    config_free(&c);
+}
+
 Test(config_values, the_access_log)
 {
     struct config c;

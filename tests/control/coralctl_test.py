@@ -280,6 +280,27 @@ try:
     n = Node("n1", {"ok": True, "peers": []})
     expect(run("peers") == (0, "no other node is known\n", ""), "peers of a node that is alone")
     n.close()
+    origin = {"site": "a.test", "weight": 0, "breaker": "closed", "since_us": 7200000001, "retry_us": 0, "workers": 2,
+              "workers_closed": 2, "health": "-", "in_flight": 4, "waiting": 0, "failures": 0}
+    n = Node("n1", {"ok": True, "matched": 5, "origins": [
+        dict(origin, origin="10.9.0.1:80"),
+        dict(origin, origin="o.a.test:8080", since_us=0, in_flight=0),
+        dict(origin, site="b.test", origin="[fd00::1]:80", weight=3, breaker="open", since_us=12000000, retry_us=800000,
+             workers_closed=1, health="down", in_flight=1, waiting=2, failures=1)]})
+    code, out, err = run("origins")
+    expect(code == 0 and n.asked == {"verb": "origins"} and out == (
+        "a.test\n"
+        "  10.9.0.1:80                      closed for 2 h 0 min  4 in flight\n"
+        "  o.a.test:8080                    not asked yet  0 in flight\n"
+        "b.test\n"
+        "  [fd00::1]:80                     weight 3  down  open for 12 s at 1 of 2 workers, tried again in 800 ms"
+        "  1 in flight, 2 waiting, 1 failure in a row\n"
+        "and 2 more; name a site\n"), f"origins\n{out}")
+    n.close()
+    n = Node("n1", {"ok": True, "matched": 0, "origins": []})
+    expect(run("origins", "a.test")[1] == "no sites; there is open mode alone\n" and
+           n.asked == {"verb": "origins", "site": "a.test"}, "origins of a site")
+    n.close()
     n = Node("n1", {"ok": True, "clusters": [
         {"level": 2, "cluster": "00f312aa00f312aa", "size": 3, "known": 2, "threshold_us": 20000, "age_s": 7200,
          "last_switch": {"from": "11f312aa00f312aa", "to": "00f312aa00f312aa", "reason": "lower cluster ID",

@@ -84,6 +84,34 @@ static bool is_named(const struct dns_zone *z, const char *v4)
     return false;
 }
 
+/* 0: in order, behind those that have one. */
+Test(view, weights_and_limits_of_origins)
+{
+    struct report report = {0};
+    struct config c;
+    golden_good("ports: [{device: a, addresses: [192.0.2.10/24]}]\n"
+                "sites:\n"
+                "  a.test: {origin: [10.9.0.1, 10.9.0.2], between_bytes_timeout: 30s,\n"
+                "    origin_connections: 20,\n"
+                "    health: {path: /up?x, interval: 1s, rise: 4}}\n"
+                "  b.test: {origin: [10.9.0.1 backup, 10.9.0.2, 10.9.0.3 weight=7]}\n",
+                &c);
+    struct proxy_policy *p = view_policy(&c, &report);
+    cr_assert(p && p->sites == 2);
+    cr_expect(p->site[0].origin[0].weight == 0 && p->site[0].origin[1].weight == 0);
+    cr_expect(p->site[1].origin[0].weight == 0 && p->site[1].origin[1].weight == 1 &&
+              p->site[1].origin[2].weight == 7);
+    cr_expect(p->site[0].timeouts.connect_ms == 1500 && p->site[0].timeouts.first_byte_ms == 10000);
+    cr_expect_eq(p->site[0].timeouts.between_bytes_ms, 30000u);
+    const struct proxy_health *h = &p->site[0].health;
+    cr_expect_str_eq(h->path, "/up?x");
+    cr_expect(h->interval_ms == 1000 && h->timeout_ms == 2000 && h->fall == 3 && h->rise == 4);
+    cr_expect(!*p->site[1].health.path);
+    cr_expect(p->site[0].connections == 20 && p->site[1].connections == 0);
+    view_policy_free(p);
+    config_free(&c);
+}
+
 Test(view, a_node_is_known_by_its_first_address_and_serves_on_the_first_of_each_family)
 {
     struct config c;

@@ -95,6 +95,10 @@ Test(words, requests)
     cr_expect(parse("{\"verb\": \"log\", \"reopen\": true}", &r, why) && r.reopen);
     cr_expect(parse("{\"verb\": \"peers\"}", &r, why) && r.verb == REQUEST_PEERS);
     cr_expect(parse("{\"verb\": \"clusters\"}", &r, why) && r.verb == REQUEST_CLUSTERS);
+    cr_expect(parse("{\"verb\": \"origins\"}", &r, why) && r.verb == REQUEST_ORIGINS && !*r.url);
+    cr_expect(parse("{\"verb\": \"origins\", \"site\": \"a.test\"}", &r, why));
+    cr_expect_str_eq(r.url, "a.test");
+    cr_expect(!parse("{\"verb\": \"origins\", \"host\": \"a.test\"}", &r, why));
     cr_expect(parse("{\"verb\": \"lookup\", \"key\": \"http://a/\"}", &r, why) &&
               r.verb == REQUEST_LOOKUP);
     cr_expect_str_eq(r.url, "http://a/");
@@ -114,8 +118,8 @@ Test(words, requests_that_are_none_are_told_why)
         {"{}", "a request is an object with a \"verb\""},
         {"{\"verb\": 1}", "a request is an object with a \"verb\""},
         {"{\"verb\": \"statsu\"}", "\"statsu\" is no verb; did you mean \"status\"?"},
-        {"{\"verb\": \"explode\"}",
-         "there are status, stats, tcp, peers, clusters, lookup, near, purge, log, drain and stop"},
+        {"{\"verb\": \"explode\"}", "there are status, stats, tcp, origins, peers, clusters, "
+                                    "lookup, near, purge, log, drain and stop"},
         {"{\"verb\": \"status\", \"verb\": \"stop\"}", "not JSON"},
         {"{\"verb\": \"status\", \"url\": \"x\"}", "status does not take \"url\""},
         {"{\"verb\": \"stats\", \"workers\": 1}", "stats does not take \"workers\""},

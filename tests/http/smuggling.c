@@ -244,7 +244,7 @@ static void ask(struct http_client *c, unsigned how)
     static const struct http_exchange_events events = {
         .head = on_head, .body = on_data, .done = on_done, .failed = on_failed};
     static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-    struct http_upstream to = {7, 1, {{addr_v4(0xc0000201), 80}}};
+    struct http_upstream to = {.tag = 7, .n = 1, .at = {{addr_v4(0xc0000201), 80}}};
     unsigned before = opened;
     note("nothing");
     cr_assert_not_null(

@@ -20,6 +20,8 @@ def story(s):
   nohost.test: {origin: ["10.9.0.77:80"], allow: [10.9.0.0/24]}
   evil.test: {origin: ["evil.site.test:8080"]}
   unknown.test: {origin: ["nobody.site.test:80"], allow: [10.9.0.0/24]}
+  pair.test: {origin: ["10.9.0.2:8083 weight=2", "10.9.0.2:8084 backup"]}
+  asked.test: {origin: ["10.9.0.2:8083", "10.9.0.2:8084"], health: {path: /good, interval: 500ms, rise: 1}}
 """
     path = lab.node_config(1)
     with open(path) as f:
@@ -80,6 +82,7 @@ def story(s):
     s.expect(status in (403, 502), f"a name that resolves to loopback and private addresses: {status}")
     status, body, code, _ = get("/x", host="unknown.test")
     s.expect(status in (502, 504), f"a name that does not exist: {status}")
+    pair(s)
     log = lab.log_tail("n1", 1000)
     for site, why in (("bad.test: origin 10.9.0.2:8080", "no HTTP/1"), ("bad.test: origin 10.9.0.2:8080", "closes before"),
                       ("down.test: origin 10.9.0.2:8081", "refuses"), ("nohost.test: origin 10.9.0.77:80", ""),
@@ -91,6 +94,38 @@ def story(s):
     s.expect(status == 504, f"a silent origin: {status} after {took:.1f} s")
     status, body, code, _ = get("/good")
     s.expect((status, body) == (200, b"hello"), f"and the good one is still good: {status}")
+
+
+def pair(s):
+    """One of two origins is killed and comes back: no client sees it."""
+    def start(port):
+        return s.lab.spawn("origin", f"pair{port}", "/usr/bin/python3", os.path.join(HERE, "bad_origin.py"), str(port))
+
+    def ask(n, first):
+        return [s.curl("c1", 1, f"/good?{first + i}", host="pair.test")[0] for i in range(n)]
+
+    def seen(site, port):
+        return next(o for o in s.lab.ctl(1, "origins", site)["origins"] if o["origin"] == f"10.9.0.2:{port}")
+
+    def becomes(site, port, key, value, seconds=6):
+        end = time.time() + seconds
+        while time.time() < end and seen(site, port)[key] != value:
+            time.sleep(0.1)
+        return seen(site, port)[key] == value
+
+    first = start(8083)
+    start(8084)
+    s.expect(becomes("asked.test", 8083, "health", "up"), "probed, and up")
+    time.sleep(1)
+    s.expect(ask(10, 0) == [200] * 10 and seen("pair.test", 8084)["since_us"] == 0, "the backup is not asked")
+    first.kill()
+    first.wait()
+    s.expect(ask(30, 100) == [200] * 30, "one is killed: 30 of 30 requests are answered, by the backup")
+    s.expect(seen("pair.test", 8083)["breaker"] != "closed", f"it is left alone: {seen('pair.test', 8083)}")
+    s.expect(becomes("asked.test", 8083, "health", "down"), "and its health says so")
+    start(8083)
+    s.expect(becomes("asked.test", 8083, "health", "up"), "it is back, and up")
+    s.expect(ask(10, 200) == [200] * 10 and seen("pair.test", 8083)["breaker"] == "closed", "and it is asked again")
 
 
 tell("origin", story)

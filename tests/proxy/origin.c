@@ -42,7 +42,9 @@ static struct origin_file *find(struct origin *o, const struct http_head *h, con
 {
     for (unsigned i = 0; i < o->files; i++) {
         struct origin_file *f = &o->file[i];
-        if (strlen(f->path) == h->path.len && memcmp(f->path, h->path.p, h->path.len) == 0 &&
+        bool any = strcmp(f->path, "*") == 0;
+        if ((any ||
+             (strlen(f->path) == h->path.len && memcmp(f->path, h->path.p, h->path.len) == 0)) &&
             (!f->when || memmem(text, h->head_len, f->when, strlen(f->when))))
             return f;
     }
@@ -233,7 +235,10 @@ static void send_body(struct origin_conn *c, struct now now)
         c->at += n;
         c->sent += n;
         if (c->cut && c->sent == f->cut && f->mode != ORIGIN_LONG) {
-            f->mode == ORIGIN_RESETS ? stream_abort(c->s) : stream_shut(c->s);
+            if (f->mode == ORIGIN_RESETS)
+                stream_abort(c->s);
+            else if (f->mode != ORIGIN_STALLS)
+                stream_shut(c->s);
             c->ended = true;
             return;
         }

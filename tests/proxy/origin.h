@@ -11,11 +11,12 @@ enum origin_mode {
     ORIGIN_RESETS,  /* RST after `cut` bytes */
     ORIGIN_GARBAGE, /* what is no HTTP */
     ORIGIN_SILENT,  /* never answers */
+    ORIGIN_STALLS,  /* sends nothing more after `cut` bytes */
     ORIGIN_LONG,    /* sends more than its Content-Length says */
 };
 
 struct origin_file {
-    const char *path;
+    const char *path; /* "*": any */
     const char *when; /* this file only if it is in the request's head; NULL: always */
     uint64_t length, salt;
     unsigned status;    /* 0: 200 */
