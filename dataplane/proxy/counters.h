@@ -24,6 +24,7 @@
     X(proxy_invalidations_total, "URLs", "URLs invalidated by unsafe requests")                    \
     X(proxy_not_modified_total, "requests", "Requests answered 304 from the cache")                \
     X(proxy_ranges_total, "requests", "Requests answered 206 from the cache")                      \
+    X(proxy_multipart_total, "requests", "Of them, those with several parts")                      \
     X(proxy_refused_total, "requests", "Requests refused by policy: host, method, loop")           \
     X(proxy_denied_total, "requests", "Requests refused by the deny list")                         \
     X(proxy_busy_total, "requests", "Requests answered 503: a table was full")                     \

@@ -256,6 +256,9 @@ struct request {
     uint64_t version;      /* of what its head said */
     uint64_t base;         /* where the object of `grip` begins in it: a slice; 0: the whole */
     uint64_t ahead;        /* the last slice that was asked for early */
+    uint8_t parts, part;   /* of a multipart response, 0: it is none; the one at hand */
+    bool part_text;        /* what stands before it is being sent, */
+    uint16_t text_out;     /* so much of it is out */
     uint16_t pass_fill_worker;
     struct grip *grip;
     uint64_t offset, end;                   /* end: UINT64_MAX while the length is unknown */
@@ -285,7 +288,13 @@ struct request {
             char url[HTTP_URL_MAX]; /* and the values */
         };
     };
-    char range[64], if_range[128], none_match[512];
+    struct multipart {
+        struct http_span span[HTTP_RANGES];
+        uint64_t boundary, total; /* total: bytes of the whole */
+        uint8_t type_len;
+        char type[128]; /* its Content-Type; one that is longer is not told */
+    } multipart;
+    char range[255], if_range[128], none_match[512];
     char head[PROXY_REQUEST_HEAD];
     struct access_record access; /* last: no page of it is touched while nobody wants one */
 };
@@ -652,9 +661,10 @@ struct slice {
 };
 /* Is it a slice, and which one? */
 bool slice_read(const struct cache_object *o, struct slice *s);
-/* What a request wants of a representation of that version and length; HTTP_RANGE_NONE: all. */
+/* What a request wants of a representation of that version and length, as http_ranges has it;
+ * HTTP_RANGE_NONE: all. */
 enum http_range slice_range(const struct request *r, uint64_t version, int64_t total,
-                            uint64_t *first, uint64_t *last);
+                            struct http_span span[static HTTP_RANGES], unsigned *n);
 /* The slice that a request needs of what stands in them. False: a peer wants more than one. */
 bool slice_select(struct request *r, const struct cache_vary *v);
 void slice_write_value(struct writer *w, uint64_t number);
@@ -834,6 +844,17 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
                          struct now now);
 bool respond_pass_head(struct proxy *p, struct request *r, const struct pass_head *ph,
                        const char *lines, size_t len);
+
+/* --- several ranges at once (multipart.c) --------------------------------- */
+
+/* Begins with the first of r->multipart.span, of a whole of that type and length. Returns the
+ * length of the body. */
+int64_t multipart_begin(struct proxy *p, struct request *r, unsigned parts, struct http_text type,
+                        int64_t total);
+void multipart_write_type(const struct request *r, struct head_writer *w);
+/* Goes on to the next part when one is out, and sends what stands before it. False: no room now.
+ * Else the bytes of a part are next, or there is no more. */
+bool multipart_next(struct request *r);
 
 /* --- transfers (transfer.c) ----------------------------------------------- */
 

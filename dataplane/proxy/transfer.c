@@ -66,10 +66,11 @@ static bool transfer_span(struct proxy *p, struct request *r, struct cache_span 
     return true;
 }
 
-/* Is this a slice, and the next byte behind it? */
+/* Is this a slice, and the next byte not in it? */
 static bool slice_over(const struct request *r, const struct cache_object *o)
 {
-    return cache_meta(o)->status == 206 && r->offset >= r->base + (uint64_t)cache_length(o);
+    return cache_meta(o)->status == 206 &&
+           (r->offset < r->base || r->offset >= r->base + (uint64_t)cache_length(o));
 }
 
 /* Sends what there is of the object. True: it is out, and the response goes on with another. */
@@ -78,8 +79,14 @@ static bool transfer_object(struct proxy *p, struct request *r, struct now now)
     const struct cache_object *o = r->grip->object;
     if (r->sliced)
         slice_ahead(p, r);
-    while (r->offset != r->end) {
+    while (r->offset != r->end || r->parts) {
         bool damaged = false;
+        if (r->parts && !multipart_next(r))
+            return false; /* at writable */
+        if (r->offset == r->end)
+            break;
+        if (r->parts && slice_over(r, o))
+            return true;
         enum cache_state state = cache_state(o); /* before the bytes: then they are final too */
         uint64_t at = r->offset - r->base;
         struct cache_span span =

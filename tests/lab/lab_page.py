@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """curl gets pages through nodes: with one worker and with two on a one-queue port, over AF_XDP and
 AF_PACKET, over both families; ranges, HEAD, the kernel's own idea of a connection's end."""
+import re
+
 from story import HOST, Lab, run, tell
 
 
@@ -96,6 +98,10 @@ def story(s):
     s.expect(status == 206 and body == files["/100k"][1000:2000], f"a range from cache: {status}")
     status, body, _ = s.curl("c1", 2, "/100k", "-r", "200000-")
     s.expect(status == 416, f"a range beyond the end: {status}")
+    status, body, _ = s.curl("c1", 2, "/100k", "-r", "0-9,1000-1999")
+    parts = [x.split(b"\r\n\r\n", 1)[1] for x in re.split(rb"(?:\r\n)?--[0-9a-f]{16}", body)[1:-1]]
+    s.expect(status == 206 and parts == [files["/100k"][:10], files["/100k"][1000:2000]],
+             f"two ranges: {status}")
     status, body, _ = s.curl("c1", 1, "/100k", "-I", text=True)
     s.expect(status == 200 and "content-length: 102400" in body.lower(), f"HEAD: {status}")
     status, _, _ = s.curl("c1", 1, "/1k", "-X", "POST", "-d", "x")
