@@ -120,8 +120,10 @@ enum http_range http_ranges(struct http_text value, uint64_t length,
             continue;
         enum http_range is =
             ++specs > HTTP_RANGES ? HTTP_RANGE_NONE : spec_read(spec, length, &span);
-        if (is == HTTP_RANGE_NONE)
+        if (is == HTTP_RANGE_NONE) {
+            *n = 0;
             return HTTP_RANGE_NONE;
+        }
         if (is == HTTP_RANGE_OK)
             span_add(out, n, span);
     }

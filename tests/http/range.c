@@ -57,6 +57,7 @@ static const char *asked(const char *value, uint64_t length)
     struct http_span s[HTTP_RANGES];
     unsigned n;
     enum http_range is = http_ranges(text(value), length, s, &n);
+    cr_expect_eq(n > 0, is == HTTP_RANGE_OK);
     if (is != HTTP_RANGE_OK)
         return is == HTTP_RANGE_NONE ? "none" : "unsatisfiable";
     size_t at = 0;
