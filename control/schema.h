@@ -149,8 +149,9 @@ L(SITE, "sites.*.allow[]", PREFIX, allow, "", 0, 8, LIVE, \
   "Networks, as 10.9.0.0/16, that the names in origin may resolve into although they are " \
   "private, loopback or link-local. An address written in origin needs none.") \
 L(SITE, "sites.*.compress[]", MEDIA_TYPE, compress, "", 0, CONFIG_MEDIA_TYPES, LIVE, \
-  "Media types of bodies that are gzipped once, when they come, for clients that accept it, as " \
-  "text/*, application/json or application/*+xml. None by default.") \
+  "Media types of bodies that are gzipped once, when they come, for clients that accept it, and " \
+  "unpacked for those that don't, as text/*, application/json or application/*+xml. None by " \
+  "default.") \
 X(NODE, "open.enabled", BOOL, open, "false", 0, 0, LIVE, \
   "Serve any host's pages under dns.zone, for anyone, as CoralCDN did.") \
 X(NODE, "open.default_lifetime", TIME, open_default_ms, "12h", 1 * SCHEMA_S, 365 * SCHEMA_D, LIVE, \

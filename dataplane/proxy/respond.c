@@ -324,13 +324,20 @@ static int64_t write_extent(struct proxy *p, struct head_writer *w, struct reque
 bool respond_object_head(struct proxy *p, struct request *r, const struct cache_object *o,
                          struct now now)
 {
-    char out[PROXY_HEAD_ROOM];
+    char out[PROXY_HEAD_ROOM], plain[PROXY_HEAD_ROOM];
     struct head_writer w = {out, 0, sizeof(out), false};
     size_t len;
     const char *head = cache_head(o, &len);
     struct slice slice;
     bool part = slice_read(o, &slice);
     int64_t length = part ? slice.total : cache_length(o);
+    if (r->varies && !r->gunzip && !(r->accepts & CODING_GZIP))
+        gunzip_begin(p, r, o);
+    if (r->gunzip) { /* the ranges that are meant are not of what is stored */
+        len = coder_head_undone(head, len, plain, sizeof(plain));
+        head = plain;
+        length = -1;
+    }
     unsigned parts = 0, status = choose_status(r, o, head, len, length, &parts);
     bool several = status == 206 && parts > 1;
     write_status(&w, status);
@@ -364,6 +371,8 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
         counter_inc(&p->counters.proxy_ranges_total);
     if (r->parts)
         counter_inc(&p->counters.proxy_multipart_total);
+    if (r->gunzip)
+        counter_inc(&p->counters.proxy_decoded_total);
     return true;
 }
 

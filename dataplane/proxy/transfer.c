@@ -49,6 +49,8 @@ static void transfer_damaged(struct proxy *p, struct request *r, struct now now)
 /* Queues one span; false when the stream is full. */
 static bool transfer_span(struct proxy *p, struct request *r, struct cache_span span)
 {
+    if (r->gunzip)
+        return gunzip_put(r, span);
     uint64_t left = r->end - r->offset;
     uint32_t n = span.len < left ? span.len : (uint32_t)left;
     if (n == left && n <= PROXY_INLINE) {
@@ -73,6 +75,17 @@ static bool slice_over(const struct request *r, const struct cache_object *o)
            (r->offset < r->base || r->offset >= r->base + (uint64_t)cache_length(o));
 }
 
+/* What stands before the object's next bytes: of an earlier span, or of a part. False: no room. */
+static bool transfer_before(struct proxy *p, struct request *r, struct now now)
+{
+    if (!r->gunzip)
+        return multipart_next(r);
+    enum gunzip_is is = gunzip_send(p, r);
+    if (is == GUNZIP_BAD)
+        transfer_break(p, r, now);
+    return is == GUNZIP_READY;
+}
+
 /* Sends what there is of the object. True: it is out, and the response goes on with another. */
 static bool transfer_object(struct proxy *p, struct request *r, struct now now)
 {
@@ -81,7 +94,7 @@ static bool transfer_object(struct proxy *p, struct request *r, struct now now)
         slice_ahead(p, r);
     while (r->offset != r->end || r->parts) {
         bool damaged = false;
-        if (r->parts && !multipart_next(r))
+        if ((r->parts || r->gunzip) && !transfer_before(p, r, now))
             return false; /* at writable */
         if (r->offset == r->end)
             break;
@@ -105,7 +118,7 @@ static bool transfer_object(struct proxy *p, struct request *r, struct now now)
             continue;
         }
         if (state == CACHE_COMPLETE && r->end == UINT64_MAX &&
-            (int64_t)r->offset == cache_length(o))
+            (int64_t)r->offset == cache_length(o) && (!r->gunzip || gunzip_ended(r)))
             break;
         if (slice_over(r, o))
             return true;
