@@ -148,8 +148,6 @@ void gunzip_drop(struct request *r)
 {
     struct gunzip *g = r->gunzip;
     r->gunzip = NULL;
-    if (!g)
-        return;
     buffer_drop(g);
     g->request = NULL;
     g->waits = false;

@@ -583,7 +583,7 @@ size_t coder_head_undone(const char *head, size_t len, char *out, size_t room);
 /* Does the request get this object without its coding? Then r->gunzip is for it, until gunzip_drop.
  * False: no, or there is no decoder left. */
 bool gunzip_begin(struct proxy *p, struct request *r, const struct cache_object *o);
-void gunzip_drop(struct request *r);
+void gunzip_drop(struct request *r); /* of one that has it */
 void gunzips_free(struct proxy *p);
 /* Those that go on. */
 void gunzips_poll(struct proxy *p, struct now now);

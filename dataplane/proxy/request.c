@@ -55,7 +55,8 @@ void request_over(struct proxy *p, struct request *r)
         grip_drop(r->grip);
     r->grip = NULL;
     pass_drop_blocks(p, r);
-    gunzip_drop(r);
+    if (r->gunzip)
+        gunzip_drop(r);
     if (r->logged)
         access_end(p, r);
     if (r->conn)
@@ -603,7 +604,8 @@ const struct cache_object *request_look(struct proxy *p, struct request *r, stru
 {
     struct cache_probe probe = {.key = r->url, .key_len = r->url_len};
     r->varies = r->sliced = r->vary_miss = r->alone = false;
-    gunzip_drop(r);
+    if (r->gunzip)
+        gunzip_drop(r);
     cache_prepare(p->cache, &probe, 1);
     cache_touch(p->cache, &probe, 1);
     cache_act(p->cache, &probe, 1);

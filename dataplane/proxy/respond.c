@@ -295,8 +295,9 @@ static void write_status(struct head_writer *w, unsigned status)
 
 /* What of the object is sent, and its Content-Range or that of nothing; returns the length of the
  * body, -1: not known, -2: none by its status. */
-static int64_t write_extent(struct proxy *p, struct head_writer *w, struct request *r,
-                            unsigned status, unsigned parts, struct http_text type, int64_t length)
+static inline int64_t write_extent(struct proxy *p, struct head_writer *w, struct request *r,
+                                   unsigned status, unsigned parts, struct http_text type,
+                                   int64_t length)
 {
     const struct http_span s = status == 206 ? r->multipart.span[0] : (struct http_span){0, 0};
     r->offset = r->end = s.first;

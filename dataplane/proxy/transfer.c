@@ -94,12 +94,14 @@ static bool transfer_object(struct proxy *p, struct request *r, struct now now)
         slice_ahead(p, r);
     while (r->offset != r->end || r->parts) {
         bool damaged = false;
-        if ((r->parts || r->gunzip) && !transfer_before(p, r, now))
-            return false; /* at writable */
-        if (r->offset == r->end)
-            break;
-        if (r->parts && slice_over(r, o))
-            return true;
+        if (r->parts || r->gunzip) {
+            if (!transfer_before(p, r, now))
+                return false; /* at writable */
+            if (r->offset == r->end)
+                break;
+            if (slice_over(r, o))
+                return true;
+        }
         enum cache_state state = cache_state(o); /* before the bytes: then they are final too */
         uint64_t at = r->offset - r->base;
         struct cache_span span =
