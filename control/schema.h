@@ -176,8 +176,9 @@ L(SITE, "sites.*.allow[]", PREFIX, allow, "", 0, 8, LIVE, \
   "Networks, as 10.9.0.0/16, that the names in origin may resolve into although they are " \
   "private, loopback or link-local. An address written in origin needs none.") \
 L(SITE, "sites.*.compress[]", MEDIA_TYPE, compress, "", 0, CONFIG_MEDIA_TYPES, LIVE, \
-  "Media types of bodies that are gzipped once, when they come, for clients that accept it, as " \
-  "text/*, application/json or application/*+xml. None by default.") \
+  "Media types of bodies that are gzipped once, when they come, for clients that accept it, and " \
+  "unpacked for those that don't, as text/*, application/json or application/*+xml. None by " \
+  "default.") \
 X(SITE, "sites.*.client_address", CLIENT_ADDRESS, client_address, "none", 0, 0, LIVE, \
   "The field in which origins are told the client's address, in place of what clients say in either: " \
   "x-forwarded-for, forwarded (RFC 7239) or none. See WHAT AN ORIGIN IS TOLD.") \

@@ -159,6 +159,16 @@ enum http_error http_chunked_next(struct http_chunked *c, const uint8_t *data, s
 enum http_range { HTTP_RANGE_NONE, HTTP_RANGE_OK, HTTP_RANGE_UNSATISFIABLE };
 enum http_range http_range(struct http_text value, uint64_t length, uint64_t *first,
                            uint64_t *last);
+/* All that a Range field asks for: the satisfiable ones in its order, at least one if
+ * HTTP_RANGE_OK. Those that overlap, or have less between them than a part of a multipart response
+ * costs, are one (RFC 9110 15.3.7.2), where the first of them stood: so no byte is in two. More
+ * than HTTP_RANGES, HTTP_RANGE_NONE (14.2). */
+struct http_span {
+    uint64_t first, last;
+};
+enum { HTTP_RANGES = 16, HTTP_RANGE_GAP = 80 };
+enum http_range http_ranges(struct http_text value, uint64_t length,
+                            struct http_span out[static HTTP_RANGES], unsigned *n);
 /* "bytes 5-9/100" of a 206; length -1 for '*'. */
 bool http_content_range(struct http_text value, uint64_t *first, uint64_t *last, int64_t *length);
 

@@ -27,33 +27,107 @@ static bool position(struct http_text t, uint64_t *out)
     return true;
 }
 
-enum http_range http_range(struct http_text value, uint64_t length, uint64_t *first, uint64_t *last)
+/* "5-9", "5-" or "-5". */
+static enum http_range spec_read(struct http_text spec, uint64_t length, struct http_span *out)
 {
-    struct http_text unit, spec, from, to;
-    uint64_t a, b;
-    if (!split(value, '=', &unit, &spec) || !http_text_is(unit, "bytes") ||
-        !split(spec, '-', &from, &to))
+    struct http_text from, to;
+    uint64_t a, b = INT64_MAX;
+    if (!split(spec, '-', &from, &to))
         return HTTP_RANGE_NONE;
-
     if (from.len == 0) { /* the last b bytes */
         if (!position(to, &b))
             return HTTP_RANGE_NONE;
         if (b == 0 || length == 0)
             return HTTP_RANGE_UNSATISFIABLE;
-        *first = b < length ? length - b : 0;
-        *last = length - 1;
+        *out = (struct http_span){b < length ? length - b : 0, length - 1};
         return HTTP_RANGE_OK;
     }
-    if (!position(from, &a))
-        return HTTP_RANGE_NONE;
-    b = INT64_MAX;
-    if (to.len && (!position(to, &b) || b < a))
+    if (!position(from, &a) || (to.len && (!position(to, &b) || b < a)))
         return HTTP_RANGE_NONE;
     if (a >= length)
         return HTTP_RANGE_UNSATISFIABLE;
-    *first = a;
-    *last = b < length ? b : length - 1;
+    *out = (struct http_span){a, b < length ? b : length - 1};
     return HTTP_RANGE_OK;
+}
+
+enum http_range http_range(struct http_text value, uint64_t length, uint64_t *first, uint64_t *last)
+{
+    struct http_text unit, spec;
+    struct http_span span;
+    if (!split(value, '=', &unit, &spec) || !http_text_is(unit, "bytes"))
+        return HTTP_RANGE_NONE;
+    enum http_range is = spec_read(spec, length, &span);
+    if (is == HTTP_RANGE_OK) {
+        *first = span.first;
+        *last = span.last;
+    }
+    return is;
+}
+
+static bool is_near(const struct http_span *a, const struct http_span *b)
+{
+    return a->first <= b->last + HTTP_RANGE_GAP && b->first <= a->last + HTTP_RANGE_GAP;
+}
+
+/* Puts one more to the others, together with those that it is near to: it stands where the first of
+ * them did. */
+static void span_add(struct http_span *out, unsigned *n, struct http_span s)
+{
+    unsigned at = *n;
+    for (unsigned i = 0; i < *n;) {
+        if (!is_near(&out[i], &s)) {
+            i++;
+            continue;
+        }
+        s.first = s.first < out[i].first ? s.first : out[i].first;
+        s.last = s.last > out[i].last ? s.last : out[i].last;
+        at = at < i ? at : i;
+        memmove(&out[i], &out[i + 1], (--*n - i) * sizeof(*out));
+        i = 0; /* it has grown */
+    }
+    memmove(&out[at + 1], &out[at], (*n - at) * sizeof(*out));
+    out[at] = s;
+    ++*n;
+}
+
+/* The next element of a list (RFC 9110 5.6.1), without the blanks about it; it may be empty. */
+static struct http_text element(struct http_text *list)
+{
+    struct http_text rest, t = *list;
+    if (split(*list, ',', &t, &rest))
+        *list = rest;
+    else
+        list->len = 0;
+    while (t.len && (*t.p == ' ' || *t.p == '\t'))
+        t.p++, t.len--;
+    while (t.len && (t.p[t.len - 1] == ' ' || t.p[t.len - 1] == '\t'))
+        t.len--;
+    return t;
+}
+
+enum http_range http_ranges(struct http_text value, uint64_t length,
+                            struct http_span out[static HTTP_RANGES], unsigned *n)
+{
+    struct http_text unit, list;
+    unsigned specs = 0;
+    *n = 0;
+    if (!split(value, '=', &unit, &list) || !http_text_is(unit, "bytes"))
+        return HTTP_RANGE_NONE;
+    while (list.len) {
+        struct http_text spec = element(&list);
+        struct http_span span;
+        if (!spec.len)
+            continue;
+        enum http_range is =
+            ++specs > HTTP_RANGES ? HTTP_RANGE_NONE : spec_read(spec, length, &span);
+        if (is == HTTP_RANGE_NONE) {
+            *n = 0;
+            return HTTP_RANGE_NONE;
+        }
+        if (is == HTTP_RANGE_OK)
+            span_add(out, n, span);
+    }
+    return !specs ? HTTP_RANGE_NONE : *n ? HTTP_RANGE_OK : HTTP_RANGE_UNSATISFIABLE;
 }
 
 bool http_content_range(struct http_text value, uint64_t *first, uint64_t *last, int64_t *length)

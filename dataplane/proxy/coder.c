@@ -43,6 +43,12 @@ struct coder {
 
 /* --- what is coded ---------------------------------------------------------------------------- */
 
+/* Of a stored line, "name: value CR LF". */
+static struct http_text line_value(struct http_text name, struct http_text line)
+{
+    return (struct http_text){name.p + name.len + 2, line.len - name.len - 4};
+}
+
 /* "text/css; charset=x" by a pattern with at most one "*", in lower case. */
 static bool type_matches(struct http_text type, const char *pattern)
 {
@@ -57,31 +63,38 @@ static bool type_matches(struct http_text type, const char *pattern)
            strncasecmp(type.p + len - behind, star + 1, behind) == 0;
 }
 
-static bool type_listed(const struct proxy_site *site, const struct http_head *h)
+static bool type_listed(const struct proxy_site *site, struct http_text type)
 {
-    for (unsigned i = 0; i < h->fields; i++)
-        if (text_equals(h->field[i].name, "Content-Type"))
-            for (unsigned k = 0; k < site->compress; k++)
-                if (type_matches(h->field[i].value, site->compress_type[k]))
-                    return true;
+    for (unsigned k = 0; k < site->compress; k++)
+        if (type_matches(type, site->compress_type[k]))
+            return true;
     return false;
 }
 
-/* Is it coded already, or does it say that nobody may, or something that would be false then? */
-static bool is_fixed(const struct http_head *h)
+/* Says that nobody may recode it, or something that would be false then? */
+static bool fixes(struct http_text name, struct http_text value)
 {
-    static const char *const fixing[] = {"Content-Encoding", "Content-MD5", "Digest",
-                                         "Content-Digest", "Repr-Digest"};
+    static const char *const fixing[] = {"Content-MD5", "Digest", "Content-Digest", "Repr-Digest"};
     struct cache_directives d = {0};
+    for (size_t k = 0; k < sizeof(fixing) / sizeof(fixing[0]); k++)
+        if (text_equals(name, fixing[k]))
+            return true;
+    if (text_equals(name, "Cache-Control"))
+        cache_control_parse(&d, value.p, value.len);
+    return d.no_transform;
+}
+
+/* Of such a type, not coded yet, and not fixed? */
+static bool is_codable(const struct proxy_site *site, const struct http_head *h)
+{
+    bool listed = false;
     for (unsigned i = 0; i < h->fields; i++) {
         const struct http_field *f = &h->field[i];
-        for (size_t k = 0; k < sizeof(fixing) / sizeof(fixing[0]); k++)
-            if (text_equals(f->name, fixing[k]))
-                return true;
-        if (f->known == HTTP_CACHE_CONTROL)
-            cache_control_parse(&d, f->value.p, f->value.len);
+        if (text_equals(f->name, "Content-Encoding") || fixes(f->name, f->value))
+            return false;
+        listed |= text_equals(f->name, "Content-Type") && type_listed(site, f->value);
     }
-    return d.no_transform;
+    return listed;
 }
 
 bool coder_suits(const struct fill *f, const struct http_head *h)
@@ -93,7 +106,25 @@ bool coder_suits(const struct fill *f, const struct http_head *h)
     return site && site->compress && (h->status == 200 || h->status == 206) &&
            (h->framing == HTTP_BODY_CHUNKED || h->framing == HTTP_BODY_CLOSE ||
             (h->framing == HTTP_BODY_LENGTH && h->content_length >= CODER_LEAST)) &&
-           type_listed(site, h) && !is_fixed(h);
+           is_codable(site, h);
+}
+
+bool coder_undoes(const struct proxy *p, struct http_text url, const char *head, size_t len)
+{
+    struct url_parts parts;
+    struct http_text name, line;
+    bool served, listed = false;
+    url_split(url.p, url.len, &parts);
+    const struct proxy_site *site = policy_site(p->policy, parts.host, parts.port, &served);
+    if (!site || !site->compress)
+        return false;
+    for (size_t at = 0; head_line(head, len, &at, &name, &line);) {
+        struct http_text value = line_value(name, line);
+        if (fixes(name, value))
+            return false;
+        listed |= text_equals(name, "Content-Type") && type_listed(site, value);
+    }
+    return listed;
 }
 
 /* --- coders ----------------------------------------------------------------------------------- */
@@ -230,24 +261,64 @@ static bool says_vary(const char *head, size_t len)
     return false;
 }
 
+/* A weak ETag in the place of a strong one. */
+static void write_weakened(struct head_writer *w, struct http_text name, struct http_text line)
+{
+    const char *value = name.p + name.len + 2;
+    if (text_equals(name, "ETag") && *value == '"') {
+        head_text(w, "ETag: W/");
+        head_write(w, value, (size_t)(line.p + line.len - value));
+    } else {
+        head_write(w, line.p, line.len);
+    }
+}
+
 size_t coder_head(const char *head, size_t len, bool coded, char *out, size_t room)
 {
     struct head_writer w = {out, 0, room, false};
     struct http_text name, line;
-    for (size_t at = 0; head_line(head, len, &at, &name, &line);) {
-        const char *value = name.p + name.len + 2;
-        if (coded && text_equals(name, "ETag") && *value == '"') {
-            head_text(&w, "ETag: W/");
-            head_write(&w, value, (size_t)(line.p + line.len - value));
-        } else {
+    for (size_t at = 0; head_line(head, len, &at, &name, &line);)
+        if (coded)
+            write_weakened(&w, name, line);
+        else
             head_write(&w, line.p, line.len);
-        }
-    }
     if (!says_vary(head, len))
         head_text(&w, "Vary: Accept-Encoding\r\n");
     if (coded)
         head_text(&w, "Content-Encoding: gzip\r\n");
     return w.bad ? 0 : w.len;
+}
+
+size_t coder_head_undone(const char *head, size_t len, char *out, size_t room)
+{
+    struct head_writer w = {out, 0, room, false};
+    struct http_text name, line;
+    for (size_t at = 0; head_line(head, len, &at, &name, &line);)
+        if (!text_equals(name, "Content-Encoding") && !text_equals(name, "Accept-Ranges"))
+            write_weakened(&w, name, line);
+    if (!says_vary(head, len))
+        head_text(&w, "Vary: Accept-Encoding\r\n");
+    return w.bad ? 0 : w.len;
+}
+
+enum coding coding_of(const char *head, size_t len)
+{
+    struct http_text name, line;
+    enum coding is = CODING_NONE;
+    for (size_t at = 0; head_line(head, len, &at, &name, &line);) {
+        if (!text_equals(name, "Content-Encoding"))
+            continue;
+        struct http_text value = line_value(name, line);
+        if (is != CODING_NONE)
+            return CODING_OTHER;
+        if (text_equals(value, "gzip") || text_equals(value, "x-gzip"))
+            is = CODING_GZIP;
+        else if (text_equals(value, "br"))
+            is = CODING_BR;
+        else if (value.len && !text_equals(value, "identity"))
+            is = CODING_OTHER;
+    }
+    return is;
 }
 
 size_t coder_confirmed(const char *old, size_t old_len, char *fresh, size_t len, size_t room)

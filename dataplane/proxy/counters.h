@@ -17,6 +17,8 @@
     X(proxy_pass_total, "requests", "Requests answered with an uncacheable response")              \
     X(proxy_vary_again_total, "requests", "Requests sent back: the response varies by theirs")     \
     X(proxy_variants_full_total, "responses", "Variants not stored: their URL has the most")       \
+    X(proxy_variants_shared_total, "requests",                                                     \
+      "Requests answered with a variant of who accepts more codings")                              \
     X(proxy_slices_total, "slices", "Slices of large objects that were fetched")                   \
     X(proxy_slices_ahead_total, "fills",                                                           \
       "Fills of a slice begun while the one before it was sent")                                   \
@@ -24,6 +26,7 @@
     X(proxy_invalidations_total, "URLs", "URLs invalidated by unsafe requests")                    \
     X(proxy_not_modified_total, "requests", "Requests answered 304 from the cache")                \
     X(proxy_ranges_total, "requests", "Requests answered 206 from the cache")                      \
+    X(proxy_multipart_total, "requests", "Of them, those with several parts")                      \
     X(proxy_refused_total, "requests", "Requests refused by policy: host, method, loop")           \
     X(proxy_loops_total, "requests", "Requests refused: they have been through this network")      \
     X(proxy_denied_total, "requests", "Requests refused by the deny list")                         \
@@ -67,6 +70,8 @@
     X(proxy_coded_in_bytes_total, "bytes", "Their body bytes as the source sent them")             \
     X(proxy_coded_out_bytes_total, "bytes", "And as they were stored")                             \
     X(proxy_coders_full_total, "fills", "Fills not gzipped: so many were at once")                 \
+    X(proxy_decoded_total, "requests", "Answered with what is stored as gzip, unpacked")           \
+    X(proxy_decoders_full_total, "requests", "Not unpacked: so many were at once")                 \
     X(proxy_pins_total, "pins", "Times that a worker pinned an object to send from it")            \
     X(proxy_let_go_copied_total, "connections", "Unsent bytes copied: their object was let go")    \
     X(proxy_let_go_resumed_total, "requests", "Rests fetched from the origin: likewise")           \

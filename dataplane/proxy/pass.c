@@ -50,10 +50,11 @@ bool pass_keep(struct request *r, const struct cache_object *o)
 }
 
 /* The rest of a response that has begun: its validators are kept, its end is known. False: it can't
- * be had. Slow readers may not have all fills. */
+ * be had, as of several ranges. Slow readers may not have all fills. */
 static bool take_rest(struct proxy *p, struct request *r)
 {
-    if (r->peer || !r->if_range_len || r->end == UINT64_MAX || p->resumed >= p->config.fills / 4)
+    if (r->peer || r->parts || !r->if_range_len || r->end == UINT64_MAX ||
+        p->resumed >= p->config.fills / 4)
         return false;
     r->range_len = (uint8_t)snprintf(r->range, sizeof(r->range), "bytes=%llu-%llu",
                                      (unsigned long long)r->offset, (unsigned long long)r->end - 1);

@@ -158,6 +158,7 @@ void proxy_destroy(struct proxy *p)
         if (f->coder)
             coder_give(p, f->coder);
     coders_free(p);
+    gunzips_free(p);
     memory_free(p->requests, p->config.requests, sizeof(*p->requests));
     free(p->grip_pool);
     free(p->grip_table);
@@ -240,6 +241,8 @@ void proxy_poll(struct proxy *p, struct now now)
     grips_poll(p, now);
     let_go_ask(p, now);
     let_go_poll(p, now);
+    if (p->gunzip_due)
+        gunzips_poll(p, now);
     wheel_advance(&p->wheel, now.mono_us, 256, fire, p);
     if (post_waiting(p))
         post_flush(p, now);
@@ -254,7 +257,7 @@ void proxy_poll(struct proxy *p, struct now now)
 
 uint64_t proxy_deadline_us(const struct proxy *p)
 {
-    if (p->burst || p->agenda || p->out[p->config.worker].head)
+    if (p->burst || p->agenda || p->gunzip_due || p->out[p->config.worker].head)
         return p->now.mono_us;
     uint64_t next = let_go_deadline_us(p), timers = wheel_next_us(&p->wheel);
     next = timers < next ? timers : next;

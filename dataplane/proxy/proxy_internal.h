@@ -183,6 +183,9 @@ struct alarm {
 
 /* --- requests ------------------------------------------------------------- */
 
+/* A bit each, of those that are told apart (cache/vary.h). */
+enum coding { CODING_NONE, CODING_BR = 1, CODING_GZIP = 2, CODING_OTHER = 4 };
+
 enum request_state {
     REQUEST_FREE,
     REQUEST_QUEUED,  /* in the burst */
@@ -237,6 +240,9 @@ struct request {
     bool sliced;    /* it is a slice's, */
     uint64_t slice; /* the number of which is this */
     uint16_t values_len;
+    uint16_t coding_at; /* where in the values Accept-Encoding's begins, */
+    uint8_t coding_len; /* and how long it is; 0: it is not among them */
+    uint8_t accepts;    /* what that says of the client, of enum coding */
     uint16_t none_match_len;
     uint8_t range_len, if_range_len;
     bool asked;                /* `asks` says something */
@@ -275,7 +281,11 @@ struct request {
     uint64_t version;      /* of what its head said */
     uint64_t base;         /* where the object of `grip` begins in it: a slice; 0: the whole */
     uint64_t ahead;        /* the last slice that was asked for early */
+    uint8_t parts, part;   /* of a multipart response, 0: it is none; the one at hand */
+    bool part_text;        /* what stands before it is being sent, */
+    uint16_t text_out;     /* so much of it is out */
     uint16_t pass_fill_worker;
+    struct gunzip *gunzip; /* undoes the object's coding for it; NULL: it goes as it is */
     struct grip *grip;
     uint64_t offset, end;                   /* end: UINT64_MAX while the length is unknown */
     struct request *wait_next, **wait_prev; /* grip's list of those that wait for progress */
@@ -307,7 +317,13 @@ struct request {
             char url[HTTP_URL_MAX]; /* and the values */
         };
     };
-    char range[64], if_range[128], none_match[512];
+    struct multipart {
+        struct http_span span[HTTP_RANGES];
+        uint64_t boundary, total; /* total: bytes of the whole */
+        uint8_t type_len;
+        char type[128]; /* its Content-Type; one that is longer is not told */
+    } multipart;
+    char range[255], if_range[128], none_match[512];
     char head[PROXY_REQUEST_HEAD];
     struct access_record access; /* last: no page of it is touched while nobody wants one */
 };
@@ -616,6 +632,34 @@ size_t coder_head(const char *head, size_t len, bool coded, char *out, size_t ro
  * replace it, nor a Vary without Accept-Encoding one that names it. Its length; 0: no room, or it
  * has the strong ETag of something else than these coded bytes. */
 size_t coder_confirmed(const char *old, size_t old_len, char *fresh, size_t len, size_t room);
+/* The coding of a stored response; several are CODING_OTHER. */
+enum coding coding_of(const char *head, size_t len);
+/* May gzip be undone in what has this stored head? That is so where it would be done. */
+bool coder_undoes(const struct proxy *p, struct http_text url, const char *head, size_t len);
+/* The head to be sent then: of another representation (RFC 9110 8.8.3.3), of which there are no
+ * ranges. 0: it does not fit. */
+size_t coder_head_undone(const char *head, size_t len, char *out, size_t room);
+
+/* --- gzip undone (gunzip.c) ----------------------------------------------- */
+
+/* Does the request get this object without its coding? Then r->gunzip is for it, until gunzip_drop.
+ * False: no, or there is no decoder left. */
+bool gunzip_begin(struct proxy *p, struct request *r, const struct cache_object *o);
+void gunzip_drop(struct request *r); /* of one that has it */
+void gunzips_free(struct proxy *p);
+/* Those that go on. */
+void gunzips_poll(struct proxy *p, struct now now);
+/* Sends what has been decoded. */
+enum gunzip_is {
+    GUNZIP_READY, /* for more */
+    GUNZIP_WAITS, /* for room; transfer_run follows */
+    GUNZIP_BAD,   /* it is no gzip */
+};
+enum gunzip_is gunzip_send(struct proxy *p, struct request *r);
+/* Decodes some of the object's bytes at r->offset, and moves that. False: as GUNZIP_WAITS. */
+bool gunzip_put(struct request *r, struct cache_span span);
+/* Does what has been decoded end where gzip may? */
+bool gunzip_ended(const struct request *r);
 
 /* fill.c: the table, waiters, ends */
 /* Bytes of the source's body that the object has, or its coder. */
@@ -678,6 +722,9 @@ static inline void vary_select(struct proxy *p, struct request **batch, struct c
 /* Makes the variant's key of a request; of no names, it is the URL. False: its values are too long,
  * its own alone, or those of several slices. */
 bool vary_key(struct request *r, const struct cache_vary *v);
+/* R: the variant is not there, but what one who accepts more codings was answered may do for this
+ * request, too: as it is, or undone. Then the request is that one's. NULL: there is none. */
+const struct cache_object *vary_other(struct proxy *p, struct request *r, struct now now);
 /* O: the names under which the URL's variants stand. False: it has none. */
 bool vary_names(struct proxy *p, struct http_text url, struct cache_vary *v);
 /* O: are the request's names those that the URL has now? Then `v` has those of its fill. */
@@ -763,9 +810,10 @@ bool slice_sane(const struct cache_meta *meta, struct cache_name values, const c
 struct dht_id slice_key(struct http_text url, uint64_t base);
 /* Is it a slice, and which one? */
 bool slice_read(const struct cache_object *o, struct slice *s);
-/* What a request wants of a representation of that version and length; HTTP_RANGE_NONE: all. */
+/* What a request wants of a representation of that version and length, as http_ranges has it;
+ * HTTP_RANGE_NONE: all. */
 enum http_range slice_range(const struct request *r, uint64_t version, int64_t total,
-                            uint64_t *first, uint64_t *last);
+                            struct http_span span[static HTTP_RANGES], unsigned *n);
 /* The slice that a request needs of what stands in them. False: a peer wants more than one. */
 bool slice_select(struct request *r, const struct cache_vary *v);
 void slice_write_value(struct writer *w, uint64_t number);
@@ -954,6 +1002,17 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
                          struct now now);
 bool respond_pass_head(struct proxy *p, struct request *r, const struct pass_head *ph,
                        const char *lines, size_t len, struct now now);
+
+/* --- several ranges at once (multipart.c) --------------------------------- */
+
+/* Begins with the first of r->multipart.span, of a whole of that type and length. Returns the
+ * length of the body. */
+int64_t multipart_begin(struct proxy *p, struct request *r, unsigned parts, struct http_text type,
+                        int64_t total);
+void multipart_write_type(const struct request *r, struct head_writer *w);
+/* Goes on to the next part when one is out, and sends what stands before it. False: no room now.
+ * Else the bytes of a part are next, or there is no more. */
+bool multipart_next(struct request *r);
 
 /* --- transfers (transfer.c) ----------------------------------------------- */
 
@@ -1151,6 +1210,8 @@ struct proxy {
 
     struct coder *coder_free;
     unsigned coders; /* made */
+    struct gunzip *gunzip_free, *gunzip_made, *gunzip_due;
+    unsigned gunzips; /* made */
 
     struct reference *ref_pool, *ref_free, **ref_table;
     struct forget *forget_pool, *forget_free;

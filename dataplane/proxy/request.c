@@ -55,6 +55,8 @@ void request_over(struct proxy *p, struct request *r)
         grip_drop(r->grip);
     r->grip = NULL;
     pass_drop_blocks(p, r);
+    if (r->gunzip)
+        gunzip_drop(r);
     if (r->logged)
         access_end(p, r);
     if (r->conn)
@@ -595,6 +597,8 @@ static const struct cache_object *request_act(struct proxy *p, struct request *r
         }
         return NULL;
     }
+    if (!o && r->vary_miss && !r->peer)
+        o = vary_other(p, r, now);
     if (!o)
         r->forward = !r->vary_miss ? FORWARD_MISS : r->sliced ? FORWARD_PARTIAL : FORWARD_VARY_MISS;
     struct cache_reuse u = request_judge(r, o, now);
@@ -632,6 +636,8 @@ const struct cache_object *request_look(struct proxy *p, struct request *r, stru
 {
     struct cache_probe probe = {.key = r->url, .key_len = r->url_len};
     r->varies = r->sliced = r->vary_miss = r->alone = false;
+    if (r->gunzip)
+        gunzip_drop(r);
     cache_prepare(p->cache, &probe, 1);
     cache_touch(p->cache, &probe, 1);
     cache_act(p->cache, &probe, 1);

@@ -187,27 +187,35 @@ static void write_304_fields(struct head_writer *w, const char *head, size_t len
                 head_write(w, line.p, line.len);
 }
 
-/* A Content-Range that came with the whole means nothing, and goes with no part of it; an ID is of
- * the request that was then. */
-static void write_some(struct head_writer *w, const char *head, size_t len, bool part, bool id)
+/* Lines that some responses go without. */
+enum stored_drop {
+    DROP_PLACE = 1, /* a Content-Range that came with the whole, and means nothing of a part */
+    DROP_TYPE = 2,  /* Content-Type: that of several parts is not the whole's */
+    DROP_ID = 4,    /* X-Request-ID: it is of the request that was then */
+};
+
+static bool is_dropped(struct http_text name, unsigned drop)
 {
-    struct http_text name, line;
-    for (size_t at = 0; head_line(head, len, &at, &name, &line);)
-        if (!(part && text_equals(name, "Content-Range")) &&
-            !(id && text_equals(name, "X-Request-ID")))
-            head_write(w, line.p, line.len);
+    return (drop & DROP_PLACE && text_equals(name, "Content-Range")) ||
+           (drop & DROP_TYPE && text_equals(name, "Content-Type")) ||
+           (drop & DROP_ID && text_equals(name, "X-Request-ID"));
 }
 
 /* Tags are for those who purge: other nodes of ours, not clients. */
 static inline void write_stored(struct head_writer *w, const struct request *r, const char *head,
-                                size_t len, bool part)
+                                size_t len, unsigned drop)
 {
     size_t at = r->peer ? 0 : cache_tag_lines(head, len);
-    bool id = r->tells & PROXY_REQUEST_ID && !r->peer;
-    if (part || id)
-        write_some(w, head + at, len - at, part, id);
-    else
+    struct http_text name, line;
+    if (r->tells & PROXY_REQUEST_ID && !r->peer)
+        drop |= DROP_ID;
+    if (!drop) {
         head_write(w, head + at, len - at);
+        return;
+    }
+    while (head_line(head, len, &at, &name, &line))
+        if (!is_dropped(name, drop))
+            head_write(w, line.p, line.len);
 }
 
 static const char *const forward_text[] = {
@@ -267,28 +275,27 @@ static void write_peer(struct proxy *p, struct head_writer *w, const struct requ
     head_write(w, line, peer_field_write(&f, line, sizeof(line)));
 }
 
-/* The part of the object that is asked for; a slice's is one of the whole. */
-static enum http_range choose_range(const struct request *r, const struct cache_object *o,
-                                    const char *head, size_t len, int64_t length, uint64_t *first,
-                                    uint64_t *last)
+/* The parts of the object that are asked for; a slice's are those of the whole. */
+static enum http_range choose_range(struct request *r, const struct cache_object *o,
+                                    const char *head, size_t len, int64_t length, unsigned *n)
 {
     if (cache_meta(o)->status == 206)
-        return slice_range(r, cache_version(o), length, first, last);
+        return slice_range(r, cache_version(o), length, r->multipart.span, n);
     if (cache_meta(o)->status != 200 || !r->range_len || length < 0 || !range_holds(r, head, len))
         return HTTP_RANGE_NONE;
-    return http_range((struct http_text){r->range, r->range_len}, (uint64_t)length, first, last);
+    return http_ranges((struct http_text){r->range, r->range_len}, (uint64_t)length,
+                       r->multipart.span, n);
 }
 
-static unsigned choose_status(const struct request *r, const struct cache_object *o,
-                              const char *head, size_t len, int64_t length, uint64_t *first,
-                              uint64_t *last)
+static unsigned choose_status(struct request *r, const struct cache_object *o, const char *head,
+                              size_t len, int64_t length, unsigned *n)
 {
     unsigned status = cache_meta(o)->status;
     if (status == 206)
         status = 200;
     if (status == 200 && not_modified(r, head, len))
         return 304;
-    switch (choose_range(r, o, head, len, length, first, last)) {
+    switch (choose_range(r, o, head, len, length, n)) {
     case HTTP_RANGE_OK:
         return 206;
     case HTTP_RANGE_UNSATISFIABLE:
@@ -317,28 +324,62 @@ static void write_unsatisfied(struct head_writer *w, int64_t length, struct now 
     head_printf(w, "Date: %s\r\nContent-Range: bytes */%lld\r\n", date, (long long)length);
 }
 
+/* What of the object is sent, and its Content-Range or that of nothing; returns the length of the
+ * body, -1: not known, -2: none by its status. */
+static inline int64_t write_extent(struct proxy *p, struct head_writer *w, struct request *r,
+                                   unsigned status, unsigned parts, struct http_text type,
+                                   int64_t length)
+{
+    const struct http_span s = status == 206 ? r->multipart.span[0] : (struct http_span){0, 0};
+    r->offset = r->end = s.first;
+    r->parts = 0;
+    if (status == 416) {
+        write_unsatisfied(w, length, p->now);
+        return 0;
+    }
+    if (status == 304 || status == 204)
+        return -2;
+    if (status == 206 && parts > 1) {
+        int64_t body = multipart_begin(p, r, parts, type, length);
+        multipart_write_type(r, w);
+        return body;
+    }
+    if (status == 206) {
+        head_printf(w, "Content-Range: bytes %llu-%llu/%lld\r\n", (unsigned long long)s.first,
+                    (unsigned long long)s.last, (long long)length);
+        length = (int64_t)(s.last - s.first + 1);
+    }
+    r->end = length >= 0 ? s.first + (uint64_t)length : UINT64_MAX;
+    return length;
+}
+
 bool respond_object_head(struct proxy *p, struct request *r, const struct cache_object *o,
                          struct now now)
 {
-    char out[PROXY_HEAD_ROOM];
+    char out[PROXY_HEAD_ROOM], plain[PROXY_HEAD_ROOM];
     struct head_writer w = {out, 0, sizeof(out), false};
     size_t len;
     const char *head = cache_head(o, &len);
     struct slice slice;
     bool part = slice_read(o, &slice);
-    int64_t length = part ? slice.total : cache_length(o), body;
-    uint64_t first = 0, last = 0;
-    unsigned status = choose_status(r, o, head, len, length, &first, &last);
+    int64_t length = part ? slice.total : cache_length(o);
+    if (r->varies && !r->gunzip && !(r->accepts & CODING_GZIP))
+        gunzip_begin(p, r, o);
+    if (r->gunzip) { /* the ranges that are meant are not of what is stored */
+        len = coder_head_undone(head, len, plain, sizeof(plain));
+        head = plain;
+        length = -1;
+    }
+    unsigned parts = 0, status = choose_status(r, o, head, len, length, &parts);
+    bool several = status == 206 && parts > 1;
     write_status(&w, status);
     if (status == 304)
         write_304_fields(&w, head, len);
     else if (status != 416)
-        write_stored(&w, r, head, len, part || status == 206);
-    if (status == 206)
-        head_printf(&w, "Content-Range: bytes %llu-%llu/%lld\r\n", (unsigned long long)first,
-                    (unsigned long long)last, (long long)length);
-    else if (status == 416)
-        write_unsatisfied(&w, length, now);
+        write_stored(&w, r, head, len,
+                     (part || status == 206 ? DROP_PLACE : 0) | (several ? DROP_TYPE : 0));
+    struct http_text type = several ? head_field(head, len, "Content-Type") : (struct http_text){0};
+    int64_t body = write_extent(p, &w, r, status, parts, type, length);
     if (status != 416)
         head_number(&w, "Age: ", cache_age(o, now), "\r\n");
     write_via(p, &w);
@@ -349,15 +390,7 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
         write_peer(p, &w, r, length, status, head, len);
 
     r->version = cache_version(o);
-    r->offset = first;
-    if (status == 304 || status == 416 || status == 204) {
-        r->end = r->offset;
-        body = status == 416 ? 0 : -2;
-    } else {
-        body = status == 206 ? (int64_t)(last - first + 1) : length;
-        r->end = body >= 0 ? first + (uint64_t)body : UINT64_MAX;
-    }
-    if (body == -2) /* has no body by its status, and says no length */
+    if (body == -2) /* and says no length */
         head_printf(&w, http_conn_keeps_alive(r->conn) ? "\r\n" : "Connection: close\r\n\r\n");
     else
         write_framing(&w, r->conn, body);
@@ -371,6 +404,10 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
         counter_inc(&p->counters.proxy_not_modified_total);
     else if (status == 206)
         counter_inc(&p->counters.proxy_ranges_total);
+    if (r->parts)
+        counter_inc(&p->counters.proxy_multipart_total);
+    if (r->gunzip)
+        counter_inc(&p->counters.proxy_decoded_total);
     return true;
 }
 
@@ -382,7 +419,7 @@ bool respond_pass_head(struct proxy *p, struct request *r, const struct pass_hea
     bool none = r->head_only || ph->status == 304 || ph->status == 204;
 
     head_printf(&w, "HTTP/1.1 %u %s\r\n", ph->status, http_reason(ph->status));
-    write_stored(&w, r, lines, len, false);
+    write_stored(&w, r, lines, len, 0);
     write_via(p, &w);
     head_printf(&w, "Cache-Status: coral; fwd=%s; stored=?0; detail=pass\r\n",
                 forward_text[r->forward]);

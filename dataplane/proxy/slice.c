@@ -7,8 +7,8 @@
  *   O: fill for `Range: bytes=N-`, N > 0, nothing known of the URL: asks for the slice that has N
  *      206, exactly that, strong ETag: a primary {version, length}, and the fill is the slice's
  *      206 that is the whole, 200: an object as ever;  else: the whole, as if nobody had said Range
- *   R: URL --primary--> slice of the first byte wanted --> head; at its end the next one is looked
- *      up, under the same version or the response is reset
+ *   R: URL --primary--> slice of the first byte wanted --> head; at its end, or that of a range
+ *      among several, the next one is looked up, under the same version or the response is reset
  *
  * So a seek costs the slices that it reads, whatever lies before them, and each slice is fetched
  * once. From the head on a response is of one version: the primary names it, each slice has it.
@@ -23,7 +23,7 @@
 /* --- what is wanted --------------------------------------------------------------------------- */
 
 enum http_range slice_range(const struct request *r, uint64_t version, int64_t total,
-                            uint64_t *first, uint64_t *last)
+                            struct http_span span[static HTTP_RANGES], unsigned *n)
 {
     static const struct http_text none = {"", 0};
     const struct http_text condition = {r->if_range, r->if_range_len};
@@ -32,17 +32,18 @@ enum http_range slice_range(const struct request *r, uint64_t version, int64_t t
     /* If-Range (RFC 9110 13.1.5): by the ETag, which it has; a date is no match */
     if (condition.len && head_version(head_validators(condition, none), total) != version)
         return HTTP_RANGE_NONE;
-    return http_range((struct http_text){r->range, r->range_len}, (uint64_t)total, first, last);
+    return http_ranges((struct http_text){r->range, r->range_len}, (uint64_t)total, span, n);
 }
 
 bool slice_select(struct request *r, const struct cache_vary *v)
 {
-    uint64_t first, last;
+    struct http_span s[HTTP_RANGES];
+    unsigned n = 0;
     if (r->head_sent) /* it goes on with the one that it needs */
         return true;
-    bool part = slice_range(r, v->version, (int64_t)v->total, &first, &last) == HTTP_RANGE_OK;
-    r->slice = part ? first / PROXY_SLICE_BYTES : 0;
-    return !r->peer || (part && first / PROXY_SLICE_BYTES == last / PROXY_SLICE_BYTES);
+    bool part = slice_range(r, v->version, (int64_t)v->total, s, &n) == HTTP_RANGE_OK;
+    r->slice = part ? s[0].first / PROXY_SLICE_BYTES : 0;
+    return !r->peer || (n == 1 && r->slice == s[0].last / PROXY_SLICE_BYTES);
 }
 
 void slice_write_value(struct writer *w, uint64_t number)
@@ -119,19 +120,29 @@ void slice_name(struct fill *f)
     f->part_named = f->part;
 }
 
-/* Where a part alone is wanted of what nobody knows: its first byte's slice. What goes from the
- * first byte to the end is the whole, and a suffix is somewhere in what has an end. */
+static bool has_suffix(struct http_text range)
+{
+    for (uint32_t i = 1; i < range.len; i++)
+        if (range.p[i] == '-' && (range.p[i - 1] < '0' || range.p[i - 1] > '9'))
+            return true;
+    return false;
+}
+
+/* Where parts alone are wanted of what nobody knows: the first one's first byte's slice. What goes
+ * from the first byte to the end is the whole, and a suffix is somewhere in what has an end. */
 static bool slice_wanted(const struct request *r, uint64_t *number)
 {
-    uint64_t first, last, end = INT64_MAX;
+    struct http_span s[HTTP_RANGES];
+    unsigned n;
     const struct http_text range = {r->range, r->range_len};
     *number = r->slice;
     if (r->head_sent)
         return true;
-    if (r->open || r->head_only || memmem(range.p, range.len, "=-", 2) ||
-        http_range(range, end, &first, &last) != HTTP_RANGE_OK || (first == 0 && last == end - 1))
+    if (r->open || r->head_only || has_suffix(range) ||
+        http_ranges(range, INT64_MAX, s, &n) != HTTP_RANGE_OK ||
+        (s[0].first == 0 && s[0].last == INT64_MAX - 1))
         return false;
-    *number = first / PROXY_SLICE_BYTES;
+    *number = s[0].first / PROXY_SLICE_BYTES;
     return true;
 }
 
@@ -190,12 +201,17 @@ bool slice_confirms(const struct fill *f, const struct http_head *h)
 /* Does it want what is far from having come of a whole? */
 static bool is_far(const struct request *r, const struct cache_object *o)
 {
-    uint64_t first, last;
-    return r->range_len && !r->head_only && !r->head_sent && cache_state(o) == CACHE_FILLING &&
-           cache_meta(o)->status == 200 && cache_length(o) > PROXY_FAR_BYTES &&
-           http_range((struct http_text){r->range, r->range_len}, (uint64_t)cache_length(o), &first,
-                      &last) == HTTP_RANGE_OK &&
-           first > cache_ready(o) + PROXY_FAR_BYTES;
+    struct http_span s[HTTP_RANGES];
+    unsigned n;
+    if (!r->range_len || r->head_only || r->head_sent || cache_state(o) != CACHE_FILLING ||
+        cache_meta(o)->status != 200 || cache_length(o) <= PROXY_FAR_BYTES ||
+        http_ranges((struct http_text){r->range, r->range_len}, (uint64_t)cache_length(o), s, &n) !=
+            HTTP_RANGE_OK)
+        return false;
+    for (unsigned i = 0; i < n; i++)
+        if (s[i].first > cache_ready(o) + PROXY_FAR_BYTES)
+            return true;
+    return false;
 }
 
 bool slice_seek(struct proxy *p, struct request *r, const struct cache_object *o, struct now now)

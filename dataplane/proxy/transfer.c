@@ -49,6 +49,8 @@ static void transfer_damaged(struct proxy *p, struct request *r, struct now now)
 /* Queues one span; false when the stream is full. */
 static bool transfer_span(struct proxy *p, struct request *r, struct cache_span span)
 {
+    if (r->gunzip)
+        return gunzip_put(r, span);
     uint64_t left = r->end - r->offset;
     uint32_t n = span.len < left ? span.len : (uint32_t)left;
     if (n == left && n <= PROXY_INLINE) {
@@ -66,10 +68,22 @@ static bool transfer_span(struct proxy *p, struct request *r, struct cache_span 
     return true;
 }
 
-/* Is this a slice, and the next byte behind it? */
+/* Is this a slice, and the next byte not in it? */
 static bool slice_over(const struct request *r, const struct cache_object *o)
 {
-    return cache_meta(o)->status == 206 && r->offset >= r->base + (uint64_t)cache_length(o);
+    return cache_meta(o)->status == 206 &&
+           (r->offset < r->base || r->offset >= r->base + (uint64_t)cache_length(o));
+}
+
+/* What stands before the object's next bytes: of an earlier span, or of a part. False: no room. */
+static bool transfer_before(struct proxy *p, struct request *r, struct now now)
+{
+    if (!r->gunzip)
+        return multipart_next(r);
+    enum gunzip_is is = gunzip_send(p, r);
+    if (is == GUNZIP_BAD)
+        transfer_break(p, r, now);
+    return is == GUNZIP_READY;
 }
 
 /* Peers get what is verified, and no byte else; a client of a node that verifies for it gets what
@@ -92,8 +106,16 @@ static bool transfer_object(struct proxy *p, struct request *r, struct now now)
     const struct cache_object *o = r->grip->object;
     if (r->sliced)
         slice_ahead(p, r);
-    while (r->offset != r->end) {
+    while (r->offset != r->end || r->parts) {
         bool damaged = false;
+        if (r->parts || r->gunzip) {
+            if (!transfer_before(p, r, now))
+                return false; /* at writable */
+            if (r->offset == r->end)
+                break;
+            if (slice_over(r, o))
+                return true;
+        }
         enum cache_state state = cache_state(o); /* before the bytes: then they are final too */
         uint64_t at = r->offset - r->base;
         struct cache_span span = next_bytes(p, r, at, &damaged);
@@ -111,7 +133,7 @@ static bool transfer_object(struct proxy *p, struct request *r, struct now now)
             continue;
         }
         if (state == CACHE_COMPLETE && r->end == UINT64_MAX &&
-            (int64_t)r->offset == cache_length(o))
+            (int64_t)r->offset == cache_length(o) && (!r->gunzip || gunzip_ended(r)))
             break;
         if (slice_over(r, o))
             return true;

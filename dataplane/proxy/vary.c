@@ -4,6 +4,8 @@
  * the origin selects, and what a response's Vary makes of the fill and of those who wait for it.
  *
  *   R: look-up of the URL --primary?--> key of the names, the nonce and the request --> look-up
+ *   R: nothing there, and Accept-Encoding among the names: look-up of what was answered to those
+ * who accept more. An origin that chose what this one accepts, too, would not choose another for it
  *   O: fill of a URL of which nothing is known: sends what its first request has
  *      head with Vary: a primary, and the fill goes on under its variant's key; who waits and has
  *      other values is sent back to look again, and finds the primary
@@ -95,11 +97,38 @@ static size_t values_room(size_t url_len)
     return left < CACHE_VALUES_MAX ? left : CACHE_VALUES_MAX;
 }
 
+static const struct {
+    const char *text;
+    unsigned accepts;
+} wider[] = {{"gzip", CODING_GZIP}, {"br, gzip", CODING_BR | CODING_GZIP}};
+
+/* Where Accept-Encoding's value is in the key, and what it says. */
+static void find_coding(struct request *r, const struct cache_vary *v)
+{
+    const char *values = r->url + r->url_len;
+    struct cache_name name;
+    struct cache_value value;
+    size_t at = 0, i = 0;
+    while (cache_vary_next(v, &at, &name) && cache_value_next(values, r->values_len, &i, &value)) {
+        if (!name_is_coding(&name))
+            continue;
+        r->coding_at = (uint16_t)(value.p - values);
+        r->coding_len = (uint8_t)value.len;
+        r->accepts = (value.len == 2 || value.len == 8 ? memcmp(value.p, "br", 2) == 0 : 0)
+                         ? CODING_BR
+                         : CODING_NONE;
+        if (value.len >= 4 && memcmp(value.p + value.len - 4, "gzip", 4) == 0)
+            r->accepts |= CODING_GZIP;
+    }
+}
+
 bool vary_key(struct request *r, const struct cache_vary *v)
 {
     size_t room = values_room(r->url_len);
     struct writer w = writer_of(r->url + r->url_len, room);
     r->varies = r->sliced = false;
+    r->coding_len = 0;
+    r->accepts = CODING_BR | CODING_GZIP; /* it makes no difference */
     if (v->names == 0)
         return true;
     if (v->total && !slice_select(r, v))
@@ -109,6 +138,8 @@ bool vary_key(struct request *r, const struct cache_vary *v)
         return false;
     r->sliced = v->total > 0;
     r->values_len = (uint16_t)(room - writer_left(&w));
+    if (!r->sliced)
+        find_coding(r, v);
     cache_variant_begin(r->prefix, r->url_len, v->nonce);
     return true;
 }
@@ -282,6 +313,61 @@ void vary_select_all(struct proxy *p, struct request **batch, struct cache_probe
         probe[which[i]] = second[i];
         batch[which[i]]->vary_miss = !second[i].found;
     }
+}
+
+/* Puts another value of Accept-Encoding into the key. False: it has no room. */
+static bool set_coding(struct request *r, const char *text, size_t len)
+{
+    char *at = r->url + r->url_len + r->coding_at;
+    size_t others = r->values_len - (size_t)r->coding_len;
+    if (others + len > values_room(r->url_len))
+        return false;
+    memmove(at + len, at + r->coding_len, others - r->coding_at);
+    memcpy(at, text, len);
+    r->values_len = (uint16_t)(others + len);
+    r->coding_len = (uint8_t)len;
+    return true;
+}
+
+/* A fresh one under the key that the request has now, which it can have. */
+static const struct cache_object *look_other(struct proxy *p, struct request *r, struct now now)
+{
+    struct http_text key = request_key(r);
+    struct cache_probe probe = {.key = key.p, .key_len = key.len};
+    size_t len;
+    cache_prepare(p->cache, &probe, 1);
+    cache_touch(p->cache, &probe, 1);
+    cache_act(p->cache, &probe, 1);
+    const struct cache_object *o = probe.found;
+    if (!o || !cache_fresh(o, now) ||
+        cache_reuse(cache_meta(o), &r->asks, now.wall_s).use != CACHE_USE_FRESH)
+        return NULL;
+    const char *head = cache_head(o, &len);
+    unsigned coding = coding_of(head, len);
+    if ((coding & ~r->accepts) && (r->range_len || !gunzip_begin(p, r, o)))
+        return NULL;
+    r->hash = probe.hash;
+    counter_inc(&p->counters.proxy_variants_shared_total);
+    return o;
+}
+
+const struct cache_object *vary_other(struct proxy *p, struct request *r, struct now now)
+{
+    char own[16];
+    size_t len = r->coding_len;
+    if (len == 0 || len > sizeof(own))
+        return NULL;
+    memcpy(own, r->url + r->url_len + r->coding_at, len);
+    for (size_t i = 0; i < sizeof(wider) / sizeof(wider[0]); i++) {
+        if (wider[i].accepts == r->accepts || (r->accepts & ~wider[i].accepts) ||
+            !set_coding(r, wider[i].text, strlen(wider[i].text)))
+            continue;
+        const struct cache_object *o = look_other(p, r, now);
+        if (o)
+            return o;
+        set_coding(r, own, len);
+    }
+    return NULL;
 }
 
 /* --- O ---------------------------------------------------------------------------------------- */

@@ -226,7 +226,7 @@ static void send_body(struct origin_conn *c, struct now now)
         if (c->cut && f->mode != ORIGIN_LONG && c->sent + n > f->cut)
             n = f->cut - c->sent;
         for (uint64_t i = 0; i < n; i++)
-            data[i] = origin_byte(c->salt, c->at + i);
+            data[i] = f->body ? f->body[c->at + i] : origin_byte(c->salt, c->at + i);
         if (n && f->chunked && !c->ranged)
             stream_copy(c->s, size, (size_t)snprintf(size, sizeof(size), "%x\r\n", (unsigned)n));
         stream_copy(c->s, data, n);

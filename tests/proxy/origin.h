@@ -19,9 +19,10 @@ struct origin_file {
     const char *path; /* "*": any */
     const char *when; /* this file only if it is in the request's head; NULL: always */
     uint64_t length, salt;
-    unsigned status;    /* 0: 200 */
-    const char *fields; /* further lines, each with CRLF */
-    const char *etag;   /* NULL: none */
+    const uint8_t *body; /* instead of origin_byte's */
+    unsigned status;     /* 0: 200 */
+    const char *fields;  /* further lines, each with CRLF */
+    const char *etag;    /* NULL: none */
     enum origin_mode mode;
     uint64_t cut;
     unsigned cuts; /* answers that are cut; 0: all */

@@ -267,6 +267,23 @@ Test(pins, without_a_validator_a_response_is_cut_visibly)
     client_free(&slow);
 }
 
+/* Several ranges are not one rest: likewise. */
+Test(pins, a_response_of_several_ranges_is_cut_visibly)
+{
+    struct client slow;
+    page("/large", LARGE, "\"1\"");
+    fetch("/large");
+    client_get(&w, &slow, 0, 0, HOST, "/large", "Range: bytes=0-999999,2000000-3999999\r\n");
+    slow.paused = true;
+    world_run(&w, 20);
+    purge("/large");
+    run_slowly(&slow, 20000);
+    cr_assert_eq(slow.why, STREAM_RESET);
+    cr_assert(!client_parse(&slow));
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_let_go_resumed_total), 0);
+    client_free(&slow);
+}
+
 /* The origin has another version by now: likewise. */
 Test(pins, a_rest_of_another_version_is_not_taken_for_it)
 {

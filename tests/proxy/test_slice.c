@@ -49,7 +49,7 @@ Test(slice, the_whole_is_made_of_what_is_there_and_what_is_missing)
     cr_assert_str_eq(f->last_range, "bytes=5242880-6291455");
     cr_assert_gt(WORLD_COUNT(&w, 0, proxy_slices_ahead_total), 2);
     expect_whole(NULL, 9, LARGE);
-    expect_whole("Range: bytes=5-6,9-10\r\n", 9, LARGE); /* as ever */
+    expect_whole("Range: bytes=5-6,9-x\r\n", 9, LARGE);
     expect(100, LARGE - 1);
     cr_assert_eq(f->requests, 6);
     cr_assert_eq(WORLD_COUNT(&w, 0, proxy_origin_in_bytes_total), LARGE);

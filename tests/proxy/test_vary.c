@@ -190,7 +190,8 @@ Test(vary, pairs_of_requests)
 Test(vary, what_a_fill_sends_is_what_it_is_stored_by)
 {
     struct origin_file *de =
-        page("anguage: de\r\n", 1, "Cache-Control: max-age=60\r\nVary: Accept-Language\r\n");
+        page("anguage: de\r\n", 1,
+             "Cache-Control: max-age=60\r\nVary: Accept-Language\r\nContent-Encoding: br\r\n");
     struct origin_file *none =
         page(NULL, 2, "Cache-Control: max-age=60\r\nVary: Accept-Language\r\n");
     expect("Accept-Language: de\r\nX-Other: 1\r\nAccept: text/html\r\nCookie: a=b\r\n"
@@ -223,6 +224,67 @@ Test(vary, what_is_coded_is_told_apart_though_the_origin_does_not_say_so)
     world_run(&w, 100);
     expect(PLAIN, 2, "fwd=miss"); /* not coded, and no Vary: for everybody */
     expect(CHROME, 2, "coral; hit");
+    nothing_is_left();
+}
+
+/* --- what is shared though it says Vary --------------------------------------------------------
+ */
+
+Test(vary, who_accepts_fewer_codings_shares_what_is_in_none)
+{
+    struct origin_file *f = page(NULL, 1, "Cache-Control: max-age=60\r\nVary: Accept-Encoding\r\n");
+    expect(CHROME, 1, "fwd=miss");
+    expect(ONLY_GZIP, 1, "coral; hit");
+    expect(PLAIN, 1, "coral; hit");
+    expect("Accept-Encoding: br\r\n", 1, "coral; hit");
+    struct client c;
+    client_get(&w, &c, 0, 0, "www.site.test", "/a", PLAIN "Range: bytes=10-19,4000-\r\n");
+    cr_assert(client_wait(&c, 1000) && c.head.status == 206);
+    client_free(&c);
+    cr_assert_eq(f->requests, 1);
+    cr_assert_eq(cached(0), 2);
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_variants_shared_total), 4);
+    nothing_is_left();
+}
+
+Test(vary, who_accepts_fewer_codings_shares_what_he_can_read)
+{
+    page(BR, 1, "Cache-Control: max-age=60\r\nContent-Encoding: gzip\r\n");
+    struct origin_file *others = page(NULL, 2, "Cache-Control: max-age=60\r\n");
+    expect(CHROME, 1, "fwd=miss");
+    expect(ONLY_GZIP, 1, "coral; hit");
+    expect("Accept-Encoding: br\r\n", 2, "fwd=vary-miss");
+    expect(PLAIN, 2, "fwd=vary-miss");
+    expect(PLAIN, 2, "coral; hit");
+    cr_assert_eq(others->requests, 2);
+    nothing_is_left();
+}
+
+Test(vary, who_accepts_more_codings_does_not_share)
+{
+    struct origin_file *f = page(NULL, 1, "Cache-Control: max-age=60\r\nVary: Accept-Encoding\r\n");
+    expect(PLAIN, 1, "fwd=miss");
+    expect(ONLY_GZIP, 1, "fwd=vary-miss");
+    expect(CHROME, 1, "fwd=vary-miss");
+    expect(ONLY_GZIP, 1, "coral; hit");
+    cr_assert_eq(f->requests, 3);
+}
+
+/* Nor a peer, what is stale, what is of other values elsewhere, or who will not have it stored. */
+Test(vary, what_is_not_shared)
+{
+    struct origin_file *f = page(
+        NULL, 1, "Cache-Control: max-age=60\r\nVary: Accept-Language, Accept-Encoding, Foo\r\n");
+    expect("Accept-Language: de\r\nFoo: 1\r\n" CHROME, 1, "fwd=miss");
+    expect("Accept-Language: de\r\n" PLAIN "Foo: 1\r\n", 1, "coral; hit");
+    expect("Accept-Language: en\r\n" PLAIN "Foo: 1\r\n", 1, "fwd=vary-miss");
+    expect("Accept-Language: de\r\n" PLAIN "Foo: 2\r\n", 1, "fwd=vary-miss");
+    cr_assert_eq(f->requests, 3);
+    expect("Accept-Language: de\r\nFoo: 1\r\nCache-Control: no-cache\r\n" ONLY_GZIP, 1, "fwd=");
+    cr_assert_eq(f->requests, 4);
+    world_run(&w, 61000);
+    expect("Accept-Language: de\r\nFoo: 1\r\n" PLAIN, 1, "fwd=vary-miss");
+    cr_assert_eq(f->requests, 5);
     nothing_is_left();
 }
 
@@ -410,8 +472,8 @@ Test(vary, the_names_of_a_url_grow)
     struct origin_file *f = page(NULL, 1, "Cache-Control: max-age=60\r\nVary: Accept-Encoding\r\n");
     expect(CHROME, 1, NULL);
     expect("Foo: 1\r\n" CHROME, 1, "coral; hit"); /* nobody said that it counts */
-    expect(PLAIN, 1, "fwd=vary-miss");
-    cr_assert_eq(cached(0), 3);
+    expect(PLAIN, 1, "coral; hit");               /* it is not coded */
+    cr_assert_eq(cached(0), 2);
     world_run(&w, 61000);
     f->fields = "Cache-Control: max-age=60\r\nVary: Foo\r\n";
     f->etag = "\"x\"";
