@@ -229,7 +229,7 @@ static bool take_head(struct request *r, const struct http_head *h, bool open)
     const char *begin = h->method_text.p;
     size_t len = (size_t)(h->end - begin);
     r->open = open;
-    r->head_raw = len <= sizeof(r->head);
+    r->head_raw = len <= sizeof(r->head) && !r->bare;
     if (r->head_raw) {
         memcpy(r->head, begin, len);
         r->head_len = (uint16_t)len;
@@ -355,6 +355,7 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
                              const char **why)
 {
     struct policy_route route;
+    struct http_head bare;
     r->head_only = h->method == HTTP_HEAD_METHOD;
     policy_name(p->policy, h->host, &route);
     *why = route.why;
@@ -377,13 +378,19 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
         counter_inc(&p->counters.proxy_denied_total);
         return 403;
     }
+    if (p->policy->rules && !r->peer) {
+        refused = obey_rules(p, r, &route, why);
+        if (refused)
+            return refused;
+        h = obey_bare(r, h, &bare);
+    }
     *why = "the request's fields are too large";
     if (!take_head(r, h, !route.site))
         return 431;
     take_conditions(r, h);
     take_directives(r, h, !route.site);
     r->asks.no_transform &= route.site && route.site->compress;
-    r->authorized = route.site && http_known(h, HTTP_AUTHORIZATION);
+    r->authorized = r->passes || (route.site && http_known(h, HTTP_AUTHORIZATION));
     r->has_cookie = route.site && http_known(h, HTTP_COOKIE);
     r->verified = r->peer;
     return 0;

@@ -57,7 +57,7 @@ static void write_via(const struct proxy *p, struct head_writer *w)
 void respond_conn(struct proxy *p, struct http_conn *c, bool head_only, bool open, unsigned status,
                   const char *text, struct now now)
 {
-    char head[1024], date[30];
+    char head[1024 + sizeof(p->answer_lines)], date[30];
     struct head_writer w = {head, 0, sizeof(head), false};
     size_t n = strlen(text) + 1;
 
@@ -69,6 +69,8 @@ void respond_conn(struct proxy *p, struct http_conn *c, bool head_only, bool ope
                     open ? "" : ", POST, PUT, PATCH, DELETE, OPTIONS");
     if (status == 503)
         head_printf(&w, "Retry-After: 1\r\n");
+    head_write(&w, p->answer_lines, p->answer_lines_len);
+    p->answer_lines_len = 0;
     write_via(p, &w);
     head_printf(&w, "Cache-Status: coral; detail=proxy\r\nCache-Control: no-store\r\n");
     write_framing(&w, c, (int64_t)n);
@@ -305,6 +307,7 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
     uint64_t first = 0, last = 0;
     unsigned status = choose_status(r, o, head, len, length, &first, &last);
     write_status(&w, status);
+    size_t fields = w.len;
     if (status == 304)
         write_304_fields(&w, head, len);
     else if (status != 416)
@@ -320,6 +323,8 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
     write_cache_status(&w, r, o, now);
     if (r->peer)
         write_peer(p, &w, r, length, status, head, len);
+    else if (p->policy->rules)
+        obey_response(p, r, &w, fields);
 
     r->version = cache_version(o);
     r->offset = first;
@@ -355,10 +360,13 @@ bool respond_pass_head(struct proxy *p, struct request *r, const struct pass_hea
     bool none = r->head_only || ph->status == 304 || ph->status == 204;
 
     head_printf(&w, "HTTP/1.1 %u %s\r\n", ph->status, http_reason(ph->status));
+    size_t fields = w.len;
     write_stored(&w, lines, len, false, false);
     write_via(p, &w);
     head_printf(&w, "Cache-Status: coral; fwd=%s; stored=?0; detail=pass\r\n",
                 forward_text[r->forward]);
+    if (p->policy->rules)
+        obey_response(p, r, &w, fields);
     if (ph->status == 304 || ph->status == 204)
         head_printf(&w, http_conn_keeps_alive(r->conn) ? "\r\n" : "Connection: close\r\n\r\n");
     else

@@ -176,6 +176,11 @@ bool rules_build(struct parse *p)
     return true;
 }
 
+uint64_t rules_print(const struct rules_set *s)
+{
+    return s->print;
+}
+
 struct rules_size rules_size(const struct rules_set *s)
 {
     return (struct rules_size){s->rules, s->hosts, s->prefixes, s->expressions, s->rates};

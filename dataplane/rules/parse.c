@@ -291,6 +291,7 @@ struct rules_set *rules_parse(const char *text, size_t len, rules_tell *tell, vo
         memcpy(s->text, text, len);
     s->text[len] = 0;
     s->len = len;
+    s->print = XXH3_64bits(s->text, len) | 1;
     parse_lines(&p, s->text, len);
     if (!p.no_memory)
         find_rates(&p);

@@ -54,6 +54,8 @@ struct rules_size {
     unsigned rules, hosts, prefixes, expressions, rates;
 };
 struct rules_size rules_size(const struct rules_set *s);
+/* A number for the text: sets of the same one number their actions alike. Never 0. */
+uint64_t rules_print(const struct rules_set *s);
 
 /* --- expressions ---------------------------------------------------------- */
 

@@ -72,6 +72,7 @@ struct rate {
 struct rules_set {
     char *text;
     size_t len;
+    uint64_t print;
     struct rule *rule;
     struct action *action;
     struct host *host;
