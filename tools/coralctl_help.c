@@ -11,14 +11,14 @@ static const char general[] =
     "verbs\n"
     "  status               what the node does: ports, requests, cache, index, fills\n"
     "  stats [WORD]         counters (that hold WORD); --workers, --all: more\n"
-    "  tcp [ADDRESS[:PORT]] TCP counters by what they tell (--all as above), or the\n"
-    "                       connections to that address with all that drives them\n"
+    "  tcp [ADDRESS[:PORT]] TCP counters (--all as above), or connections to there\n"
     "  peers                the other nodes in the index's routing table\n"
     "  clusters             the clusters of near nodes that it is in, level by level\n"
     "  lookup KEY           ask the index for a URL or a key, hop by hop\n"
     "  near ADDRESS         nodes near an address, found by the routers before it\n"
     "  purge URL            take it out of the cache; --prefix, --tag, --host, --all\n"
     "  log                  requests as they end; --status 5xx and others choose\n"
+    "  rules [WORD [FILE]]  rules about requests: status, check, load\n"
     "  drain                finish what runs, the node stays; --no-wait: only begin\n"
     "  stop                 finish what runs, then end; --no-wait: say so and return\n"
     "\n"
@@ -61,6 +61,16 @@ static const char *const of_verb[REQUEST_VERBS] = {
         "      --no-wait        show the latest and end\n"
         "\n"
         "reopen: the access log's file is opened anew. More: coralctl(1).\n",
+    [REQUEST_RULES] =
+        "usage: coralctl [-n NAME] [--json] rules [status]\n"
+        "       coralctl [-n NAME] [--json] rules check|load [FILE]\n"
+        "\n"
+        "  status               which rules are in force, and since when\n"
+        "  check                tell all mistakes in FILE\n"
+        "  load                 take FILE over; with a mistake in it those in force stay\n"
+        "\n"
+        "FILE is read by corald; it is rules.file of the configuration where none is named,\n"
+        "and that is what the next start takes. More: coral-rules(5).\n",
     [REQUEST_STATS] =
         "usage: coralctl [-n NAME] [--json] stats [WORD] [--workers] [--all]\n"
         "\n"

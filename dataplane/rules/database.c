@@ -9,14 +9,22 @@
 /* Once each is enough: whether it matches is all there is to know. */
 #define FLAGS (HS_FLAG_SINGLEMATCH | HS_FLAG_DOTALL)
 
+static void unload(struct rules_set *s)
+{
+    for (unsigned i = 0; i < RULES_WORKERS; i++) {
+        if (s->scratch[i])
+            hs_free_scratch(s->scratch[i]);
+        s->scratch[i] = NULL;
+    }
+    hs_free_database(s->database);
+    s->database = NULL;
+}
+
 void rules_free(struct rules_set *s)
 {
     if (!s)
         return;
-    for (unsigned i = 0; i < RULES_WORKERS; i++)
-        if (s->scratch[i])
-            hs_free_scratch(s->scratch[i]);
-    hs_free_database(s->database);
+    unload(s);
     free(s->text);
     free(s->rule);
     free(s->action);
@@ -114,7 +122,9 @@ bool rules_load(struct rules_set *s, const char *bytes, size_t len, unsigned wor
     if (workers > RULES_WORKERS || hs_deserialize_database(bytes, len, &s->database) != HS_SUCCESS)
         return false;
     for (unsigned i = 0; i < workers; i++)
-        if (hs_alloc_scratch(s->database, &s->scratch[i]) != HS_SUCCESS)
+        if (hs_alloc_scratch(s->database, &s->scratch[i]) != HS_SUCCESS) {
+            unload(s);
             return false;
+        }
     return true;
 }
