@@ -33,7 +33,8 @@ static bool take_target(struct parse *p, struct action *a)
         !(redirect && (strncmp(w->p, "http://", 7) == 0 || strncmp(w->p, "https://", 8) == 0)))
         return parse_wrong(p, w, "\"%.100s\" is no %s; it begins with a slash%s", w->p,
                            redirect ? "URL" : "path", redirect ? ", http:// or https://" : "");
-    const char *wrong = target_wrong(w->p, p->rule->where == WHERE_PATH);
+    const char *wrong =
+        target_wrong(w->p, p->rule->where == WHERE_PATH ? text_at(p->set, p->rule->text) : NULL);
     if (wrong)
         return parse_wrong(p, w, "\"%.100s\": %s", w->p, wrong);
     a->text = w->at;

@@ -149,7 +149,8 @@ struct rules_url {
 };
 bool rules_url_split(const char *url, size_t len, struct rules_url *out);
 
-/* target.c: what is written in `redirect` and `rewrite`. NULL: good; else a sentence about it. */
-const char *target_wrong(const char *target, bool has_prefix);
+/* target.c: what is written in `redirect` and `rewrite`. NULL: good; else a sentence about it.
+ * `prefix`: of the rule's path, NULL: it has none. */
+const char *target_wrong(const char *target, const char *prefix);
 
 #endif

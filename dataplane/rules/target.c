@@ -17,7 +17,26 @@ static unsigned name_find(const char *at, const char **end)
     return NAMES;
 }
 
-const char *target_wrong(const char *target, bool has_prefix)
+/* Where a client could choose the host by his path: no redirection may lead just anywhere. */
+static bool is_open(const char *target, const char *prefix)
+{
+    const char *at = strstr(target, "://"), *end = "";
+    if (strncmp(target, "http", 4) != 0 || !at)
+        return false;
+    at += 3;
+    if (strchr("/?", *at) || (*at == '$' && name_find(at + 1, &end) != NAME_HOST))
+        return true;
+    size_t n = prefix ? strlen(prefix) : 0;
+    for (; *at && !strchr("/?", *at); at++)
+        if (*at == '$') {
+            unsigned name = name_find(at + 1, &end);
+            if (name != NAME_HOST) /* what $rest begins with, unless a slash is there before it */
+                return name == NAME_REST && n > 0 && prefix[n - 1] == '/';
+        }
+    return false;
+}
+
+const char *target_wrong(const char *target, const char *prefix)
 {
     const char *end;
     for (const char *c = target; *c; c++) {
@@ -30,10 +49,12 @@ const char *target_wrong(const char *target, bool has_prefix)
         unsigned name = name_find(c + 1, &end);
         if (name == NAMES)
             return "what follows $ is none of host, path, query, uri and rest; $$ is the sign";
-        if (name == NAME_REST && !has_prefix)
+        if (name == NAME_REST && !prefix)
             return "$rest is what follows the path of a rule with one; this has none";
         c = end - 1;
     }
+    if (is_open(target, prefix))
+        return "who asks could choose the host; write a slash behind it";
     return NULL;
 }
 
@@ -96,7 +117,14 @@ size_t rules_location(const struct rules_verdict *v, const char *url, size_t len
     if (!rules_url_split(url, len, &u))
         return 0;
     expand(v->set, &v->set->action[v->one[RULES_ANSWER]], &u, &o);
-    return o.bad ? 0 : o.len;
+    if (o.bad)
+        return 0;
+    /* "//x" and, to browsers, "/\\x" would be another host's (RFC 3986 4.2) */
+    size_t more = 0;
+    while (o.len > 1 + more && *out == '/' && strchr("/\\", out[1 + more]))
+        more++;
+    memmove(out + 1, out + 1 + more, o.len - 1 - more);
+    return o.len - more;
 }
 
 /* "utm_*" and the like. */

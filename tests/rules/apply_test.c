@@ -134,7 +134,16 @@ Test(rules_apply, redirections)
     struct rules_set *s = set("a path /old/ redirect 301 https://new/$rest\n"
                               "a path /q redirect 302 /p$query\n"
                               "a path /cash redirect 307 /$$5\n"
+                              "a path /rel/ redirect 302 /$rest\n"
+                              "a path /abs redirect 302 https://b.c$rest\n"
                               "* redirect 308 https://$host$uri\n");
+    /* nobody chooses the host by his path */
+    cr_assert_str_eq(location(s, "http://a/rel//evil.test/x"), "/evil.test/x");
+    cr_assert_str_eq(location(s, "http://a/rel/\\evil.test"), "/evil.test");
+    cr_assert_str_eq(location(s, "http://a/rel///\\//"), "/");
+    cr_assert_str_eq(location(s, "http://a/rel/x//y"), "/x//y");
+    cr_assert_str_eq(location(s, "http://a/abs/x"), "https://b.c/x");
+    cr_assert_str_eq(location(s, "http://a/abs?x"), "https://b.c?x");
     cr_assert_str_eq(location(s, "http://a/old/x/y?z"), "https://new/x/y?z");
     cr_assert_eq(rules_answer(&v, &status), RULES_REDIRECT);
     cr_assert_eq(status, 301);

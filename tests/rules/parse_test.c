@@ -18,6 +18,8 @@ static const struct {
     {"a.b redirect 301 /$rest\n", "1:18: \"/$rest\": $rest is what follows the path"},
     {"a.b redirect 301 /$nix\n", "1:18: \"/$nix\": what follows $ is none of"},
     {"a.b redirect 301 \"/a b\"\n", "1:18: \"/a b\": there is a sign in it that no URL has"},
+    {"a.b redirect 301 https://$uri\n", "1:18: \"https://$uri\": who asks could choose the host"},
+    {"a.b path /x/ redirect 301 https://b.c$rest\n", "1:27: \"https://b.c$rest\": who asks could"},
     {"a.b rewrite http://x/\n", "1:13: \"http://x/\" is no path; it begins with a slash"},
     {"a.b path old deny 403\n", "1:10: \"old\" is no path; it begins with a slash"},
     {"a.b path /old?x deny 403\n", "1:10: a path has no \"?\"; use match for queries"},
