@@ -30,27 +30,31 @@ static inline void hand_wrong(void *ctx, unsigned i, const char *why)
     rules_expression_wrong(w->set, i, why, hand_tell, w->out);
 }
 
+/* The bytes of its expressions' database, freed by free(). */
+static inline bool hand_compile(const struct rules_set *s, char *told, char **bytes, size_t *len)
+{
+    unsigned n = rules_size(s).expressions;
+    const char **e = calloc(n + 1, sizeof(*e));
+    struct hand_wrong w = {s, told};
+    for (unsigned i = 0; i < n; i++)
+        e[i] = rules_expression(s, i);
+    bool good = n == 0 || rules_compile(e, n, bytes, len, hand_wrong, &w);
+    free(e);
+    return good;
+}
+
 /* NULL: `told` (4096 bytes) has the mistakes. */
 static inline struct rules_set *hand_set(const char *text, char *told)
 {
     struct rules_set *s = rules_parse(text, strlen(text), hand_tell, told);
-    if (!s)
-        return NULL;
-    unsigned n = rules_size(s).expressions;
-    const char **e = calloc(n + 1, sizeof(*e));
     char *bytes = NULL;
     size_t len = 0;
-    struct hand_wrong w = {s, told};
-    for (unsigned i = 0; i < n; i++)
-        e[i] = rules_expression(s, i);
-    bool good = n == 0 || rules_compile(e, n, &bytes, &len, hand_wrong, &w);
-    good = good && rules_load(s, bytes, len, 2);
-    free(e);
+    if (s && (!hand_compile(s, told, &bytes, &len) || !rules_load(s, bytes, len, 2))) {
+        rules_free(s);
+        s = NULL;
+    }
     free(bytes);
-    if (good)
-        return s;
-    rules_free(s);
-    return NULL;
+    return s;
 }
 
 #endif
