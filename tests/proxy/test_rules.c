@@ -189,7 +189,7 @@ Test(rules, tags_are_for_purges)
     cr_assert_eq(f->requests, 4);
 }
 
-Test(rules, tags_stay_when_the_origin_confirms)
+Test(rules, tags_are_there_when_the_origin_confirms)
 {
     struct origin_file *f = page("/a", "Cache-Control: max-age=1\r\nCache-Tag: theirs\r\n");
     rules(0, HOST " tag ours\n");
@@ -202,6 +202,14 @@ Test(rules, tags_stay_when_the_origin_confirms)
     world_run(&w, 10);
     expect("/a", NULL, 200, "fwd=miss");
     cr_assert_eq(f->not_modified, 1);
+    rules(0, HOST " tag newer\n"); /* and one that has come meanwhile is added */
+    world_run(&w, 3000);
+    expect("/a", NULL, 200, "fwd-status=304");
+    what.text = "newer";
+    what.len = 5;
+    cr_assert_eq(cache_purge(w.node[0].cache, &what, &token), CACHE_PURGE_TAKEN);
+    world_run(&w, 10);
+    expect("/a", NULL, 200, "fwd=miss");
 }
 
 Test(rules, fields_of_requests_to_the_origin)
