@@ -155,7 +155,9 @@ bool cache_tags_purged_since(const struct cache *c, uint32_t born);
 /* Does any purge since its birth fit it? Out of the way of hits, which need no stack for it. */
 __attribute__((cold)) bool cache_object_purged(const struct cache *c, const struct cache_object *o);
 
-/* A field of a head that names tags: Surrogate-Key, Cache-Tag. In stored heads they come first. */
+/* A field of a head that names tags: Surrogate-Key, Cache-Tag, and one of ours for those that the
+ * operator gives. In stored heads they come first. */
+#define CACHE_TAG_OURS "Coral-Tag"
 bool cache_tag_field(const char *name, size_t len);
 /* Bytes that they take at the begin of a stored head. */
 size_t cache_tag_lines(const char *head, size_t len);

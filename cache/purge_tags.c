@@ -11,9 +11,11 @@
 
 bool cache_tag_field(const char *name, size_t len)
 {
-    static const char key[] = "Surrogate-Key", tag[] = "Cache-Tag";
+    static const char key[] = "Surrogate-Key", tag[] = "Cache-Tag", ours[] = CACHE_TAG_OURS;
+    static_assert(sizeof(tag) == sizeof(ours), "one length for both");
     return (len == sizeof(key) - 1 && strncasecmp(name, key, len) == 0) ||
-           (len == sizeof(tag) - 1 && strncasecmp(name, tag, len) == 0);
+           (len == sizeof(tag) - 1 &&
+            (strncasecmp(name, tag, len) == 0 || strncasecmp(name, ours, len) == 0));
 }
 
 /* Bytes of the line at the begin of `head` that names tags; 0: it is another. `value` is behind the

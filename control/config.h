@@ -127,7 +127,8 @@ struct config {
     struct config_site *site; /* sorted by host */
     bool open;
     uint64_t open_default_ms, open_min_ms, stale_ms;
-    struct config_file deny_file;
+    struct config_file deny_file, rules_file;
+    uint64_t rules_limit_ms;
     struct {
         unsigned n;
         struct config_prefix item[16];

@@ -561,6 +561,7 @@ void config_free(struct config *c)
 {
     free(c->key_file.text);
     free(c->deny_file.text);
+    free(c->rules_file.text);
     free(c->site);
     memset(c, 0, sizeof(*c));
 }

@@ -162,6 +162,7 @@ static uint64_t next_deadline(const struct control *c, uint64_t jobs_us, uint64_
     at = earlier(at, near_deadline_us(c, now_us));
     at = earlier(at, server_deadline_us(c->server));
     at = earlier(at, restart_deadline_us(c));
+    at = earlier(at, control_rules_deadline_us(c, now_us));
     if (c->retirements || dht_member_changed(c->member) || (c->draining && !c->drained))
         at = earlier(at, now_us + RECLAIM_US);
     return at;
@@ -178,6 +179,7 @@ static void turn(struct control *c)
     hints_poll(c, now);
     near_poll(c);
     restart_poll(c, now);
+    control_rules_poll(c, now.mono_us);
     if (dht_member_changed(c->member))
         control_publish(c);
     if (c->retirements)
@@ -253,6 +255,7 @@ int control_run(struct control *c)
         else if (e.type == NODE_ORIGINS_SHOWN)
             control_origins_shown(c, e.ptr);
     restart_stop(c, signals);
+    control_rules_stop(c);
     control_jobs_end(c);
     member_save(c, control_now());
     if (c->cut)

@@ -17,6 +17,8 @@
  *   restart.c   what the cache had, over restarts; restart_file.c  its file
  *   access*.c   the access log: a thread, its file, the answer to `log`
  *   near.c      who is near an address: the answer to `near`
+ *   rules.c     the operator's rules: at the start, the answers to `rules`; rules_child.c,
+ *               rules_compile.c  the process that compiles expressions; rules_image.c  its bytes
  *   config*.c   the configuration's reader, by schema.h; report.c prints its mistakes
  */
 #ifndef CORAL_CONTROL_CONTROL_H
@@ -27,6 +29,7 @@
 #include "control/near.h"
 #include "control/request.h"
 #include "control/restart.h"
+#include "control/rules.h"
 #include "control/server.h"
 #include "control/view.h"
 #include "dataplane/worker/node.h"
@@ -169,6 +172,7 @@ struct control {
     uint64_t hints_wait_us;  /* from then to the next time */
     struct near near;
     struct restart *restart; /* NULL: the cache starts cold */
+    struct control_rules rules;
 
     bool draining; /* takes no new connections, finishes what runs */
     bool drained;  /* has finished, or cut what did not */
@@ -192,6 +196,10 @@ struct view *control_view_first(const struct config *config, struct proxy_policy
                                 struct dht_routes *routes, uint32_t serial);
 /* Takes over the membership's table, if it changed, in a new view. */
 void control_publish(struct control *c);
+/* Has workers judge by another set, which is the view's then. False: no memory, or too many
+ * replaced parts wait; `set` is the caller's yet. *token: node_view_done says when none uses the
+ * one before. */
+bool control_publish_rules(struct control *c, struct rules_set *set, uint64_t *token);
 /* Frees what no worker can see any more. */
 void control_reclaim(struct control *c);
 

@@ -406,6 +406,9 @@ void control_request(void *ctx, uint32_t client, const char *line, size_t len)
     case REQUEST_LOG:
         log_begin(c, client, &r);
         break;
+    case REQUEST_RULES:
+        control_rules_begin(c, client, &r);
+        break;
     case REQUEST_DRAIN:
         control_drain(c, "asked by coralctl", false);
         server_reply(c->server, client, status_drain_json(c));

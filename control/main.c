@@ -118,6 +118,8 @@ static int read_config(const struct options *o, struct config *c, struct proxy_p
     if (good)
         files_check(c, report);
     *policy = good ? view_policy(c, report) : NULL;
+    if (*policy)
+        rules_at_start(c, *policy, report);
     if (!good)
         view_deny_check(c, report);
     report_print(report, stderr);
@@ -277,6 +279,7 @@ static int run(const struct config *config, struct proxy_policy *policy, const s
     c.workers = plan->workers;
     c.self = plan->self;
     c.started_us = now.mono_us;
+    control_rules_started(&c, policy, now.wall_s);
     c.zone_serial = (uint32_t)now.wall_s; /* grows over restarts (RFC 1912 2.2) */
     state_path(r, c.state_path, sizeof(c.state_path));
     bool started = member_start(&c, plan, now) && hints_start(&c, plan, now);
@@ -342,6 +345,9 @@ int main(int argc, char **argv)
     static struct config config;
     struct proxy_policy *policy = NULL;
 
+    /* the process that a node starts to compile expressions; nobody else calls it so */
+    if (argc > 1 && strcmp(argv[1], RULES_CHILD_OPTION) == 0)
+        return rules_child_main(argc - 2, argv + 2);
     int status = options_read(argc, argv, &o);
     if (status != DONE)
         return status;

@@ -18,10 +18,15 @@ struct view *control_view_first(const struct config *config, struct proxy_policy
     return v;
 }
 
-static void retire(struct control *c, uint64_t token, const void *part)
+static void retire_by(struct control *c, uint64_t token, const void *part, void (*give)(void *))
 {
     if (part)
-        c->retired[c->retirements++] = (struct retired){token, (void *)(uintptr_t)part, free};
+        c->retired[c->retirements++] = (struct retired){token, (void *)(uintptr_t)part, give};
+}
+
+static void retire(struct control *c, uint64_t token, const void *part)
+{
+    retire_by(c, token, part, free);
 }
 
 void control_reclaim(struct control *c)
@@ -82,4 +87,33 @@ void control_publish(struct control *c)
     if (v->zone != old->zone)
         retire(c, token, old->zone);
     retire(c, token, old);
+}
+
+static void rules_give(void *set)
+{
+    rules_free(set);
+}
+
+bool control_publish_rules(struct control *c, struct rules_set *set, uint64_t *token)
+{
+    const struct view *old = c->view;
+    struct proxy_policy *policy = malloc(sizeof(*policy));
+    struct view *v = malloc(sizeof(*v));
+
+    if (!policy || !v || c->retirements + 3 > CONTROL_RETIRED) {
+        free(policy);
+        free(v);
+        return false;
+    }
+    *policy = *old->policy; /* sites and deny list go on */
+    policy->rules = set;
+    *v = *old;
+    v->version++;
+    v->policy = policy;
+    c->view = v;
+    *token = node_view_publish(c->node, v);
+    retire_by(c, *token, old->policy->rules, rules_give);
+    retire(c, *token, old->policy);
+    retire(c, *token, old);
+    return true;
 }

@@ -7,11 +7,13 @@
 
 #include "control/nearest.h"
 
-const char *const request_words[REQUEST_VERBS] = {"status", "stats",    "tcp",    "origins",
-                                                  "peers",  "clusters", "lookup", "near",
-                                                  "purge",  "log",      "drain",  "stop"};
+const char *const request_words[REQUEST_VERBS] = {"status",   "stats",  "tcp",  "origins", "peers",
+                                                  "clusters", "lookup", "near", "purge",   "log",
+                                                  "rules",    "drain",  "stop"};
 
 const char *const request_purge_words[REQUEST_PURGES] = {"", "url", "prefix", "tag", "host", "all"};
+
+const char *const request_rules_words[REQUEST_RULES_WORDS] = {"status", "check", "load"};
 
 static bool verb_parse(const char *word, enum request_verb *out, char *error, size_t len)
 {
@@ -92,6 +94,30 @@ static int log_member(struct request *r, const char *key, const json_t *value, c
     return -1;
 }
 
+/* As purge_member. */
+static int rules_member(struct request *r, const char *key, const json_t *value, char *error,
+                        size_t len)
+{
+    if (strcmp(key, "file") == 0 && json_is_string(value)) {
+        if (!text_take(r, "file's name", value, error, len))
+            return 0;
+        if (*r->url == '/')
+            return 1;
+        snprintf(error, len, "\"%.100s\" is no absolute path", r->url);
+        return 0;
+    }
+    if (strcmp(key, "do") != 0 || !json_is_string(value))
+        return -1;
+    for (unsigned i = 0; i < REQUEST_RULES_WORDS; i++)
+        if (strcmp(json_string_value(value), request_rules_words[i]) == 0) {
+            r->rules = (enum request_rules)i;
+            return 1;
+        }
+    snprintf(error, len, "rules does no \"%.40s\"; there are " REQUEST_RULES_TEXT,
+             json_string_value(value));
+    return 0;
+}
+
 /* One member; unknown ones and wrong types are refused, so that a misspelt one is noticed. */
 static bool member(struct request *r, const char *key, const json_t *value, char *error, size_t len)
 {
@@ -119,9 +145,10 @@ static bool member(struct request *r, const char *key, const json_t *value, char
         return text_take(r, key, value, error, len);
     if (strcmp(key, "key") == 0 && r->verb == REQUEST_LOOKUP && json_is_string(value))
         return text_take(r, key, value, error, len);
-    if (r->verb == REQUEST_PURGE || r->verb == REQUEST_LOG) {
-        int taken = r->verb == REQUEST_LOG ? log_member(r, key, value, error, len)
-                                           : purge_member(r, key, value, error, len);
+    if (r->verb == REQUEST_PURGE || r->verb == REQUEST_LOG || r->verb == REQUEST_RULES) {
+        int taken = r->verb == REQUEST_LOG     ? log_member(r, key, value, error, len)
+                    : r->verb == REQUEST_RULES ? rules_member(r, key, value, error, len)
+                                               : purge_member(r, key, value, error, len);
         if (taken >= 0)
             return taken;
     }

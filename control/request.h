@@ -15,6 +15,7 @@
  *       "host": "www.example.com", "all": true in its place; each may be soft
  *   {"verb": "log", "after": 1234, "most": 100, "status": "5xx"}, or other filters of
  *       control/access_filter.h; or "reopen": true
+ *   {"verb": "rules", "do": "load", "file": "/etc/coral/rules"}, or "check" or "status"
  *   {"verb": "drain"}
  *   {"verb": "stop", "wait": false}
  *
@@ -45,13 +46,15 @@ enum request_verb {
     REQUEST_NEAR,
     REQUEST_PURGE,
     REQUEST_LOG,
+    REQUEST_RULES,
     REQUEST_DRAIN,
     REQUEST_STOP,
     REQUEST_VERBS
 };
 /* All of them in a sentence. */
 #define REQUEST_VERBS_TEXT                                                                         \
-    "status, stats, tcp, origins, peers, clusters, lookup, near, purge, log, drain and stop"
+    "status, stats, tcp, origins, peers, clusters, lookup, near, purge, log, rules, drain and "    \
+    "stop"
 
 /* What a purge names. */
 #define REQUEST_PURGES_TEXT "url, prefix, tag, host and all"
@@ -65,8 +68,18 @@ enum request_purge {
     REQUEST_PURGES
 };
 
+/* What is done with rules. */
+enum request_rules {
+    REQUEST_RULES_STATUS,
+    REQUEST_RULES_CHECK,
+    REQUEST_RULES_LOAD,
+    REQUEST_RULES_WORDS
+};
+#define REQUEST_RULES_TEXT "status, check and load"
+
 struct request {
     enum request_verb verb;
+    enum request_rules rules;
     bool workers; /* stats: of each worker too */
     bool soft;    /* purge: make it stale */
     enum request_purge purge;
@@ -78,13 +91,15 @@ struct request {
     char
         address[REQUEST_ADDRESS]; /* tcp: ADDRESS or ADDRESS:PORT; empty: counters. near: ADDRESS */
     char url[REQUEST_URL]; /* purge: what it names; lookup: a URL, or a key's 40 hexadecimal digits;
-                              origins: a site, or empty */
+                              origins: a site, or empty;
+                              rules: an absolute path, empty: the one of the configuration */
 };
 
 /* The verbs' words, in enum order: coralctl's too. */
 extern const char *const request_words[REQUEST_VERBS];
 /* What a purge names, likewise: members of requests, and coralctl's options. */
 extern const char *const request_purge_words[REQUEST_PURGES];
+extern const char *const request_rules_words[REQUEST_RULES_WORDS];
 
 /* Parses a line without its newline. False with a sentence in `error`. */
 bool request_parse(const char *line, size_t len, struct request *out, char *error,

@@ -192,6 +192,11 @@ X(SITE, "sites.*.server_timing", BOOL, server_timing, "false", 0, 0, LIVE, \
   "Tell clients what a response waited for, in Server-Timing.") \
 X(SITE, "sites.*.cache_status_key", BOOL, cache_status_key, "false", 0, 0, LIVE, \
   "Tell clients under which URL a response is cached, in Cache-Status (RFC 9211).") \
+X(NODE, "rules.file", FILE, rules_file, "", 0, 0, LIVE, \
+  "File of rules about requests: what is denied, redirected, passed by the cache and so on, by " \
+  "host, path and expression; see coral-rules(5). coralctl rules load takes it over while the node runs.") \
+X(NODE, "rules.compile_timeout", TIME, rules_limit_ms, "10s", 100, 3600 * SCHEMA_S, LIVE, \
+  "How long the expressions in it may take to be compiled; then the rules are refused.") \
 X(NODE, "open.enabled", BOOL, open, "false", 0, 0, LIVE, \
   "Serve any host's pages under dns.zone, for anyone, as CoralCDN did.") \
 X(NODE, "open.default_lifetime", TIME, open_default_ms, "12h", 1 * SCHEMA_S, 365 * SCHEMA_D, LIVE, \

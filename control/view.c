@@ -192,6 +192,7 @@ void view_policy_free(struct proxy_policy *p)
         return;
     if (p->deny)
         proxy_deny_free(p->deny);
+    rules_free((struct rules_set *)(uintptr_t)p->rules);
     free(p->site);
     free(p);
 }

@@ -18,7 +18,7 @@
 enum status { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
 static const char usage[] =
-    "Usage: coral-perf echo|http|tcp|mac|dht|cache [options]\n"
+    "Usage: coral-perf echo|http|tcp|mac|dht|cache|rules [options]\n"
     "\n"
     "One worker on one core, a load generator on another, an in-memory link between them.\n"
     "\n"
@@ -38,6 +38,7 @@ static const char usage[] =
     "  cache --op memory    what a chunk, a run of lines and a head cost to give back and take\n"
     "  cache --op churn     how much of the memory is useful while the mix of sizes changes\n"
     "  cache --op purge     purges by tag, gets after them, the walk of the owner\n"
+    "  rules                the operator's rules alone: ten thousand of them, asked about URLs\n"
     "\n"
     "  --seconds S          measured time (default 3)\n"
     "  --connections N      http, tcp: live connections (default 1000)\n"
@@ -183,10 +184,10 @@ static int check_options(struct perf_options *o)
 {
     bool echo = strcmp(o->name, "echo") == 0, tcp = strcmp(o->name, "tcp") == 0;
     bool mac = strcmp(o->name, "mac") == 0, dht = strcmp(o->name, "dht") == 0;
-    bool cache = strcmp(o->name, "cache") == 0;
-    if (!echo && !tcp && !mac && !dht && !cache && strcmp(o->name, "http") != 0)
+    bool cache = strcmp(o->name, "cache") == 0, rules = strcmp(o->name, "rules") == 0;
+    if (!echo && !tcp && !mac && !dht && !cache && !rules && strcmp(o->name, "http") != 0)
         return refuse("run", o->name,
-                      "is not known; there are echo, http, tcp, mac, dht and cache");
+                      "is not known; there are echo, http, tcp, mac, dht, cache and rules");
     if (tcp && o->op_name && strcmp(o->op_name, "idle") == 0)
         o->op = PERF_IDLE;
     if (tcp && o->op_name && strcmp(o->op_name, "connect") == 0)
@@ -316,9 +317,10 @@ int main(int argc, char **argv)
     int status = read_options(argc, argv, &o);
     if (status >= 0)
         return status;
-    if (o.name[0] == 'm' || o.name[0] == 'd' || o.name[0] == 'c') {
+    if (strchr("mdcr", o.name[0])) {
         if ((o.name[0] == 'm'   ? mac_run
              : o.name[0] == 'd' ? dht_run
+             : o.name[0] == 'r' ? rules_run
                                 : cache_run)(&o, command, error, sizeof(error)))
             return STATUS_DONE;
         fprintf(stderr, "coral-perf: %s\n", error);

@@ -9,6 +9,7 @@
  *   tcp.c      the TCP engine alone         mac.c    the index's tags alone, on one core
  *                                           dht.h    the index alone, on one core
  *                                           cache.h  the cache alone
+ *                                           rules.c  the operator's rules alone
  */
 #ifndef CORAL_PERF_H
 #define CORAL_PERF_H
@@ -23,7 +24,7 @@
 enum perf_op { PERF_NONE, PERF_IDLE, PERF_CONNECT };
 
 struct perf_options {
-    const char *name;    /* "echo", "http", "tcp", "mac", "dht", "cache" */
+    const char *name;    /* "echo", "http", "tcp", "mac", "dht", "cache", "rules" */
     const char *op_name; /* NULL: not given */
     enum perf_op op;     /* tcp: of that name */
     uint32_t keys;       /* dht: in the store */
@@ -101,6 +102,7 @@ bool http_run(const struct perf_options *o, struct perf_result *r, char *error, 
 bool mac_run(const struct perf_options *o, const char *command, char *error, size_t error_len);
 bool dht_run(const struct perf_options *o, const char *command, char *error, size_t error_len);
 bool cache_run(const struct perf_options *o, const char *command, char *error, size_t error_len);
+bool rules_run(const struct perf_options *o, const char *command, char *error, size_t error_len);
 
 /* --- host.c ----------------------------------------------------------------------------------- */
 

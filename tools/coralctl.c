@@ -21,6 +21,7 @@
 #include "tools/coralctl_log.h"
 #include "tools/coralctl_node.h"
 #include "tools/coralctl_purge.h"
+#include "tools/coralctl_rules.h"
 #include "tools/coralctl_table.h"
 #include "version.h"
 
@@ -178,6 +179,8 @@ static char *question_make(enum request_verb verb, const struct options *o)
         log_question(&o->log, q);
     if (verb == REQUEST_ORIGINS && o->argc > 1)
         json_object_set_new(q, "site", json_string(o->argv[1]));
+    if (verb == REQUEST_RULES)
+        rules_question(o->argc, o->argv, q);
     if (verb == REQUEST_LOOKUP)
         json_object_set_new(q, "key", json_string(o->argv[1]));
     char *line = json_dumps(q, JSON_COMPACT), *out = NULL;
@@ -237,6 +240,9 @@ static int answer_show(enum request_verb verb, const struct options *o, const js
         case REQUEST_PURGE:
             purge_show(&o->purge, stdout);
             break;
+        case REQUEST_RULES:
+            rules_show(o->argc > 1 ? o->argv[1] : NULL, answer, stdout);
+            break;
         case REQUEST_STOP:
             table_stop(answer, stdout);
             break;
@@ -276,7 +282,7 @@ static int option_foreign(const struct options *o, enum request_verb verb)
 
 static int verb_find(struct options *o, enum request_verb *verb)
 {
-    static const int most[REQUEST_VERBS] = {1, 2, 2, 2, 1, 1, 2, 2, 2, 2, 1, 1};
+    static const int most[REQUEST_VERBS] = {1, 2, 2, 2, 1, 1, 2, 2, 2, 2, 3, 1, 1};
     const char *word = o->argc ? o->argv[0] : NULL;
 
     if (!word)
@@ -310,6 +316,8 @@ static int verb_find(struct options *o, enum request_verb *verb)
     if (why)
         return complain(o, USAGE, "%s" USAGE_MORE, why);
     char wrong[256];
+    if (*verb == REQUEST_RULES && !rules_words(o->argc, o->argv, wrong, sizeof(wrong)))
+        return complain(o, USAGE, "%s" USAGE_MORE, wrong);
     if (*verb == REQUEST_LOG &&
         !log_words(&o->log, o->argc > 1 ? o->argv[1] : NULL, wrong, sizeof(wrong)))
         return complain(o, USAGE, "%s", wrong);

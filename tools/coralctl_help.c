@@ -19,12 +19,12 @@ static const char general[] =
     "  near ADDRESS         nodes near an address, found by the routers before it\n"
     "  purge URL            take it out of the cache; --prefix, --tag, --host, --all\n"
     "  log                  requests as they end; --status 5xx and others choose\n"
+    "  rules [WORD [FILE]]  rules about requests: status, check, load\n"
     "  drain                finish what runs, the node stays; --no-wait: only begin\n"
     "  stop                 finish what runs, then end; --no-wait: say so and return\n"
     "\n"
     "options\n"
-    "  -n, --name NAME      the node with this name; needed where several run\n"
-    "      --socket PATH    its control socket\n"
+    "  -n, --name NAME      the node with this name, where several run; or --socket\n"
     "      --json           the answer as JSON, for scripts\n"
     "      --help, --version   this text, or a verb's; version, revision, DPDK\n"
     "\n"
@@ -62,6 +62,16 @@ static const char *const of_verb[REQUEST_VERBS] = {
         "      --no-wait        show the latest and end\n"
         "\n"
         "reopen: the access log's file is opened anew. More: coralctl(1).\n",
+    [REQUEST_RULES] =
+        "usage: coralctl [-n NAME] [--json] rules [status]\n"
+        "       coralctl [-n NAME] [--json] rules check|load [FILE]\n"
+        "\n"
+        "  status               which rules are in force, and since when\n"
+        "  check                tell all mistakes in FILE\n"
+        "  load                 take FILE over; with a mistake in it those in force stay\n"
+        "\n"
+        "FILE is read by corald; it is rules.file of the configuration where none is named,\n"
+        "and that is what the next start takes. More: coral-rules(5).\n",
     [REQUEST_STATS] =
         "usage: coralctl [-n NAME] [--json] stats [WORD] [--workers] [--all]\n"
         "\n"

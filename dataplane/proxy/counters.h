@@ -30,6 +30,9 @@
     X(proxy_refused_total, "requests", "Requests refused by policy: host, method, loop")           \
     X(proxy_loops_total, "requests", "Requests refused: they have been through this network")      \
     X(proxy_denied_total, "requests", "Requests refused by the deny list")                         \
+    X(proxy_rules_denied_total, "requests", "Requests denied by rules")                            \
+    X(proxy_rules_redirected_total, "requests", "Requests redirected by rules")                    \
+    X(proxy_rules_limited_total, "requests", "Requests answered 429: beyond a rule's rate")        \
     X(proxy_busy_total, "requests", "Requests answered 503: a table was full")                     \
     X(proxy_bad_gateway_total, "requests", "Requests answered 502")                                \
     X(proxy_timeouts_total, "requests", "Requests answered 504")                                   \

@@ -109,6 +109,7 @@ static struct cache_verdict judge(struct fill *f, const struct http_head *h,
         l.negative_s = SITE_NEGATIVE_S;
         l.override_s = site->ttl_override_s;
     }
+    obey_store(f, &r, &l);
     return cache_judge(&r, &l);
 }
 
@@ -155,7 +156,7 @@ static bool begin_object(struct fill *f, const struct http_head *h, const struct
 {
     char head[CACHE_HEAD_MAX], coded[CACHE_HEAD_MAX];
     const char *stored = head;
-    size_t len = head_store(h, false, now, head, sizeof(head));
+    size_t len = obey_tags(f, head, head_store(h, false, now, head, sizeof(head)), sizeof(head));
     struct slice s;
     bool answers = f->part && slice_answers(f, h, &s);
     int64_t length = body_length(h);
@@ -309,6 +310,7 @@ static bool refresh(struct fill *f, const struct http_head *h, struct now now)
     size_t old_len, n = head_store(h, false, now, fresh, sizeof(fresh));
     const struct cache_meta *was = cache_meta(f->stale);
     const char *old = cache_head(f->stale, &old_len);
+    n = obey_tags(f, fresh, n, sizeof(fresh));
     n = coder_confirmed(old, old_len, fresh, n, sizeof(fresh));
     size_t len = n ? head_merge(old, old_len, fresh, n, merged, sizeof(merged)) : 0;
 

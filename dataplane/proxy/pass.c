@@ -189,7 +189,8 @@ bool pass_head_begin(struct fill *f, const struct http_head *h, struct now now)
     memcpy(b->data, &head, sizeof(head));
     struct head_writer w = {(char *)b->data + sizeof(head), 0, sizeof(b->data) - sizeof(head),
                             false};
-    w.len = head_store(h, site, now, w.p, w.room); /* cookies never cross sites in open mode */
+    bool cookies = site && !obey_strips_cookies(f); /* they never cross sites in open mode */
+    w.len = head_store(h, cookies, now, w.p, w.room);
     const struct http_field *age = http_known(h, HTTP_AGE); /* it may come from another cache */
     if (age)
         head_field_write(&w, age);

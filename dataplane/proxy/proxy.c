@@ -87,9 +87,10 @@ static bool take_memory(struct proxy *p)
     p->ref_pool = calloc(PROXY_REFS, sizeof(*p->ref_pool));
     p->ref_table = calloc(PROXY_REFS, sizeof(struct reference *));
     p->forget_pool = calloc(PROXY_FORGETS, sizeof(*p->forget_pool));
-    return p->requests && p->grip_pool && p->grip_table && p->fill_pool && p->fill_table &&
-           p->backend_pool && p->backend_table && p->block_pool && p->ref_pool && p->ref_table &&
-           p->forget_pool;
+    p->meter = rules_meter_new(&p->secret);
+    return p->meter && p->requests && p->grip_pool && p->grip_table && p->fill_pool &&
+           p->fill_table && p->backend_pool && p->backend_table && p->block_pool && p->ref_pool &&
+           p->ref_table && p->forget_pool;
 }
 
 static void make_lists(struct proxy *p)
@@ -170,6 +171,7 @@ void proxy_destroy(struct proxy *p)
     free(p->ref_pool);
     free(p->ref_table);
     free(p->forget_pool);
+    rules_meter_free(p->meter);
     free(p);
 }
 

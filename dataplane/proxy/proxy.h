@@ -26,6 +26,7 @@
 #include "dataplane/http/http.h"
 #include "dataplane/proxy/access.h"
 #include "dataplane/proxy/counters.h"
+#include "dataplane/rules/rules.h"
 #include "dht/dht.h"
 #include "dns/dns.h"
 
@@ -97,7 +98,8 @@ struct proxy_policy {
     struct proxy_prefix allow_prefix[16];
     unsigned own; /* our own addresses: never an origin */
     struct addr own_address[64];
-    void *deny; /* hs_database_t: URLs refused with 403; NULL: none */
+    void *deny;                    /* hs_database_t: URLs refused with 403; NULL: none */
+    const struct rules_set *rules; /* the operator's, loaded for all workers; NULL: none */
 };
 
 const struct proxy_site *proxy_site_find(const struct proxy_policy *p, const char *host);

@@ -228,6 +228,9 @@ struct request {
     bool safe, has_body, expects, counted;
     uint32_t wait_ms;     /* for a head, */
     uint32_t stall_ms;    /* between bytes: what its origin may take, and something */
+    bool passes, bare;    /* by the rules: not from the cache; without its cookies */
+    uint8_t edits;        /* fields of its response that they change: edit[] */
+    uint64_t edits_by;    /* rules_print of the set that says so */
     uint8_t framing;      /* enum http_framing, of the body */
     int64_t max_forwards; /* of an OPTIONS, -1: none */
     uint64_t body_length;
@@ -297,6 +300,7 @@ struct request {
     /* from here on nothing is cleared for a new request: posts are never queued then, the rest is
      * set before it is used, texts are as long as their lengths say */
     struct post post;             /* R's messages */
+    uint32_t edit[RULES_LIST];    /* numbers of actions */
     struct peer_field peer_field; /* of a peer */
     struct addr client;           /* if it `tells` anything, */
     char id[PROXY_ID + 1];        /* and that */
@@ -1151,6 +1155,25 @@ bool deny_scratch(void **scratch, void *deny);
 void deny_scratch_free(void *scratch);
 bool deny_match(void *deny, void *scratch, const char *url, size_t len);
 
+/* --- the operator's rules (obey.c) ---------------------------------------- */
+
+/* Of a client's request whose URL stands: the status of an answer, with its sentence and, in
+ * p->answer_lines, its fields; 0: it goes on, maybe to another URL. */
+unsigned obey_rules(struct proxy *p, struct request *r, const struct policy_route *route,
+                    const char **why);
+/* Its head without cookies, in `copy`, where the rules want that. */
+const struct http_head *obey_bare(const struct request *r, const struct http_head *h,
+                                  struct http_head *copy);
+/* Edits the field lines that have been written from `from` on: of a request to an origin, */
+void obey_origin(const struct fill *f, struct head_writer *w, size_t from);
+/* and, where there are rules, of a response to a client. */
+void obey_response(struct proxy *p, struct request *r, struct head_writer *w, size_t from);
+/* What a fill's response is judged by: how long it is fresh, whether cookies count. */
+void obey_store(struct fill *f, struct cache_response *response, struct cache_lifetimes *lifetimes);
+bool obey_strips_cookies(const struct fill *f);
+/* A head that is to be stored gets its tags; its new length, 0: no room. */
+size_t obey_tags(const struct fill *f, char *head, size_t len, size_t room);
+
 /* --- the whole ------------------------------------------------------------ */
 
 /* Unlinks what stands under a key (its owner only), withdraws its reference, and lets nobody who
@@ -1171,7 +1194,9 @@ struct proxy {
     struct wheel wheel;
     char via[PROXY_VIA]; /* the line of each response */
     size_t via_len;
-    char pseudonym[24]; /* loop.c */
+    char pseudonym[24];                   /* loop.c */
+    struct rules_meter *meter;            /* who asks how often, where rules say how often */
+    char answer_lines[HTTP_URL_MAX + 32]; /* fields of the refusal that rules ask for, or "" */
     struct proxy_counters counters;
     struct hist latency;
 

@@ -229,7 +229,7 @@ static bool take_head(struct request *r, const struct http_head *h, bool open)
     const char *begin = h->method_text.p;
     size_t len = (size_t)(h->end - begin);
     r->open = open;
-    r->head_raw = len <= sizeof(r->head);
+    r->head_raw = len <= sizeof(r->head) && !r->bare;
     if (r->head_raw) {
         memcpy(r->head, begin, len);
         r->head_len = (uint16_t)len;
@@ -358,7 +358,7 @@ static void take_site(struct proxy *p, struct request *r, const struct http_head
 {
     const struct http_timeouts *t = &site->timeouts;
     r->asks.no_transform &= site->compress > 0;
-    r->authorized = http_known(h, HTTP_AUTHORIZATION);
+    r->authorized |= http_known(h, HTTP_AUTHORIZATION) != NULL;
     r->has_cookie = http_known(h, HTTP_COOKIE);
     r->wait_ms = t->connect_ms + t->first_byte_ms + PROXY_MARGIN_MS / 2;
     r->stall_ms = t->between_bytes_ms + PROXY_MARGIN_MS;
@@ -373,6 +373,7 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
                              const char **why)
 {
     struct policy_route route;
+    struct http_head bare;
     r->head_only = h->method == HTTP_HEAD_METHOD;
     policy_name(p->policy, h->host, &route);
     *why = route.why;
@@ -397,11 +398,18 @@ static unsigned take_request(struct proxy *p, struct request *r, const struct ht
         counter_inc(&p->counters.proxy_denied_total);
         return 403;
     }
+    if (p->policy->rules && !r->peer) {
+        refused = obey_rules(p, r, &route, why);
+        if (refused)
+            return refused;
+        h = obey_bare(r, h, &bare);
+    }
     *why = "the request's fields are too large";
     if (!take_head(r, h, !route.site))
         return 431;
     take_conditions(r, h);
     take_directives(r, h, !route.site);
+    r->authorized = r->passes;
     r->verified = r->peer;
     r->reason = ACCESS_NO_REASON;
     r->looped = h->known[HTTP_CDN_LOOP] && !r->peer;
@@ -462,7 +470,8 @@ static void on_request(void *ctx, struct http_conn *c, const struct http_head *h
         r->conn = NULL;
         request_release(p, r);
         access_refused(p, c, h, now.mono_us, peer, status, reason, respond_bytes(why, head_only));
-        respond_conn(p, c, head_only, open, status, why, "", now);
+        respond_conn(p, c, head_only, open, status, why, p->answer_lines, now);
+        p->answer_lines[0] = 0;
         return;
     }
     if (r->peer)

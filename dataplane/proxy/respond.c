@@ -57,7 +57,7 @@ static void write_via(const struct proxy *p, struct head_writer *w)
 void respond_conn(struct proxy *p, struct http_conn *c, bool head_only, bool open, unsigned status,
                   const char *text, const char *lines, struct now now)
 {
-    char head[1024], date[30];
+    char head[1024 + sizeof(p->answer_lines)], date[30];
     struct head_writer w = {head, 0, sizeof(head), false};
     size_t n = strlen(text) + 1;
 
@@ -373,6 +373,7 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
     unsigned parts = 0, status = choose_status(r, o, head, len, length, &parts);
     bool several = status == 206 && parts > 1;
     write_status(&w, status);
+    size_t fields = w.len;
     if (status == 304)
         write_304_fields(&w, head, len);
     else if (status != 416)
@@ -388,6 +389,8 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
         forward_answer(&w, r, status_word(r), r->source == SOURCE_NONE ? NULL : r->o.spent_us, now);
     if (r->peer)
         write_peer(p, &w, r, length, status, head, len);
+    else if (p->policy->rules)
+        obey_response(p, r, &w, fields);
 
     r->version = cache_version(o);
     if (body == -2) /* and says no length */
@@ -419,12 +422,15 @@ bool respond_pass_head(struct proxy *p, struct request *r, const struct pass_hea
     bool none = r->head_only || ph->status == 304 || ph->status == 204;
 
     head_printf(&w, "HTTP/1.1 %u %s\r\n", ph->status, http_reason(ph->status));
+    size_t fields = w.len;
     write_stored(&w, r, lines, len, 0);
     write_via(p, &w);
     head_printf(&w, "Cache-Status: coral; fwd=%s; stored=?0; detail=pass\r\n",
                 forward_text[r->forward]);
     if (r->tells)
         forward_answer(&w, r, forward_text[r->forward], ph->spent_us, now);
+    if (p->policy->rules)
+        obey_response(p, r, &w, fields);
     if (ph->status == 304 || ph->status == 204)
         head_printf(&w, http_conn_keeps_alive(r->conn) ? "\r\n" : "Connection: close\r\n\r\n");
     else

@@ -78,6 +78,7 @@ static bool origin_send(struct fill *f, const struct proxy_site *site, struct no
                           : "GET",
                 (int)url.path_len, url.path, url.host);
     head_printf(&w, url.port == 80 ? "\r\n" : ":%u\r\n", url.port);
+    size_t fields = w.len;
     head_printf(&w,
                 "User-Agent: " PROXY_PRODUCT "/" CORAL_VERSION "\r\n"
                 "Via: 1.1 %s (" PROXY_PRODUCT ")\r\n",
@@ -95,6 +96,7 @@ static bool origin_send(struct fill *f, const struct proxy_site *site, struct no
     }
     if (f->once)
         upload_write_fields(r, &w);
+    obey_origin(f, &w, fields);
     head_write(&w, "\r\n", 2);
     struct http_upstream to = {.tag = backend_tag(p, f->origin_name, f->port), .n = f->addresses};
     if (site)

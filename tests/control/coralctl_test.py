@@ -114,6 +114,9 @@ try:
                        (["stop", "--soft"], "stop does not take --soft"),
                        (["tcp", "here"], "no address"),
                        (["near"], "needs an address"), (["near", "192.0.2.1:80"], "no address"),
+                       (["rules", "laod"], 'rules does no "laod"; did you mean "load"?'),
+                       (["rules", "status", "x"], "one word too many"), (["rules", "load", "a", "b"], "one word too many"),
+                       (["rules", "load", "--all"], "rules does not take --all"),
                        (["log", "again"], 'log takes "reopen" and nothing else'),
                        (["log", "--status", "700"], '"700" is no status; write it like 404 or 5xx'),
                        (["log", "--client", "me"], "is no client"), (["log", "--slower", "9"], "no time"),
@@ -189,6 +192,25 @@ try:
     n = Node("n1", counters)
     code, out, err = run("stats", "dns", "--all")
     expect(code == 0 and "Dropped" in out and "Requests" not in out, "stats of a word")
+    n.close()
+
+    known = {"ok": True, "file": "/etc/coral/rules", "rules": 3, "hosts": 2, "prefixes": 1, "expressions": 1, "rates": 0,
+             "since": 1767225600, "compile_s": 0.25}
+    for args, asked, want in (
+            ([], {"do": "status"}, "/etc/coral/rules: 3 rules, in force since 2"),
+            (["status"], {"do": "status"}, " 2 hosts  1 path prefixes  1 expressions  0 rates  compiled in 0.25 s\n"),
+            (["check", "/x"], {"do": "check", "file": "/x"}, "/etc/coral/rules: fine, 3 rules\n"),
+            (["load", "x"], {"do": "load", "file": os.path.join(os.getcwd(), "x")}, "3 rules, in force since 2")):
+        n = Node("n1", known)
+        code, out, err = run("rules", *args)
+        expect(code == 0 and want in out and n.asked == dict(asked, verb="rules"), f"rules {args}: {out!r} {n.asked}")
+        n.close()
+    n = Node("n1", dict(known, file=""))
+    expect("there are no rules" in run("rules")[1], "no rules")
+    n.close()
+    n = Node("n1", {"ok": False, "error": "/x:1:2: bad", "mistakes": []})
+    code, out, err = run("rules", "load")
+    expect(code == 1 and err == "coralctl: /x:1:2: bad\n" and not out, f"rules that are wrong: {code} {err!r}")
     n.close()
 
     n = Node("n1", {"ok": True, "url": "http://a/"})

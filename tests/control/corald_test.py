@@ -47,6 +47,29 @@ try:
     expect(code == 2 and err.count("node.yaml:4:19: open.deny_file:") == 2 and "line 3" in err and
            "line 5" in err and "2 errors" in err, f"patterns that are none, all of them: {err!r}")
 
+    with open(os.path.join(base, "rules"), "w") as f:
+        f.write("www.example.com match ^/x[0-9]+ deny 403\n")
+    rules = good + "rules: {file: rules}\n"
+    state = os.path.join(base, "state")
+    os.mkdir(state)
+    expect(run("--check", text=rules) == (0, "node.yaml: fine\n", "") and not os.listdir(state), "rules")
+    env["STATE_DIRECTORY"] = state
+    expect(run("--check", text=rules)[0] == 0 and len(os.listdir(state)) == 1, "compiled expressions are kept")
+    del env["STATE_DIRECTORY"]
+    with open(os.path.join(base, "rules"), "a") as f:
+        f.write("a.b match (unclosed pass\na.b match [a- pass\n")
+    code, out, err = run("--check", text=rules)
+    expect(code == 2 and "rules.file: ./rules:2:11: \"(unclosed\": " in err and "./rules:3:11: " in err and
+           "2 errors" in err, f"expressions that are none, all of them: {err!r}")
+    with open(os.path.join(base, "rules"), "a") as f:
+        f.write("a.b denny\n")
+    code, out, err = run("--check", text=rules)
+    expect(code == 2 and "./rules:4:5: \"denny\" is no action" in err, f"a word that is none: {err!r}")
+    with open(os.path.join(base, "rules"), "w") as f:
+        f.writelines(f"h{i}.t match ^/dir{i}/[^/]+\\.(jpg|png|css)$ pass\n" for i in range(5000))
+    code, out, err = run("--check", text=good + "rules: {file: rules, compile_timeout: 100ms}\n")
+    expect(code == 2 and "took longer than 0.1 s to compile" in err, f"a time limit: {err!r}")
+
     for key, text in (("log.access.file", "log: {access: {file: /nope/dir/access.log}}"),
                       ("log.access.file", "log: {access: {file: /dev/null}}"),
                       ("cache.restart_file", "cache: {restart_file: /nope/dir/restart}"),

@@ -93,6 +93,11 @@ Test(words, requests)
               r.follow && r.after == 0 && r.most == 500 && r.filter.status_from == 500 &&
               r.filter.bits == 24 && r.filter.slower_us == 1000000);
     cr_expect(parse("{\"verb\": \"log\", \"reopen\": true}", &r, why) && r.reopen);
+    cr_expect(parse("{\"verb\": \"rules\"}", &r, why) && r.verb == REQUEST_RULES &&
+              r.rules == REQUEST_RULES_STATUS);
+    cr_expect(parse("{\"verb\": \"rules\", \"do\": \"load\", \"file\": \"/etc/x\"}", &r, why) &&
+              r.rules == REQUEST_RULES_LOAD);
+    cr_expect_str_eq(r.url, "/etc/x");
     cr_expect(parse("{\"verb\": \"peers\"}", &r, why) && r.verb == REQUEST_PEERS);
     cr_expect(parse("{\"verb\": \"clusters\"}", &r, why) && r.verb == REQUEST_CLUSTERS);
     cr_expect(parse("{\"verb\": \"origins\"}", &r, why) && r.verb == REQUEST_ORIGINS && !*r.url);
@@ -119,7 +124,7 @@ Test(words, requests_that_are_none_are_told_why)
         {"{\"verb\": 1}", "a request is an object with a \"verb\""},
         {"{\"verb\": \"statsu\"}", "\"statsu\" is no verb; did you mean \"status\"?"},
         {"{\"verb\": \"explode\"}", "there are status, stats, tcp, origins, peers, clusters, "
-                                    "lookup, near, purge, log, drain and stop"},
+                                    "lookup, near, purge, log, rules, drain and stop"},
         {"{\"verb\": \"status\", \"verb\": \"stop\"}", "not JSON"},
         {"{\"verb\": \"status\", \"url\": \"x\"}", "status does not take \"url\""},
         {"{\"verb\": \"stats\", \"workers\": 1}", "stats does not take \"workers\""},
@@ -130,6 +135,11 @@ Test(words, requests_that_are_none_are_told_why)
         {"{\"verb\": \"purge\", \"soft\": 1, \"all\": true}", "purge does not take \"soft\""},
         {"{\"verb\": \"purge\", \"tag\": \"\"}", "a tag has 1 to 4095 bytes"},
         {"{\"verb\": \"lookup\", \"tag\": \"a\"}", "lookup does not take \"tag\""},
+        {"{\"verb\": \"rules\", \"do\": \"laod\"}",
+         "rules does no \"laod\"; there are status, check"},
+        {"{\"verb\": \"rules\", \"file\": \"x\"}", "\"x\" is no absolute path"},
+        {"{\"verb\": \"rules\", \"file\": \"\"}", "a file's name has 1 to 4095 bytes"},
+        {"{\"verb\": \"rules\", \"url\": \"x\"}", "rules does not take \"url\""},
         {"{\"verb\": \"lookup\"}", "lookup needs \"key\""},
         {"{\"verb\": \"lookup\", \"url\": \"http://a/\"}", "lookup does not take \"url\""},
         {"{\"verb\": \"lookup\", \"key\": \"\"}", "a key has 1 to 4095 bytes"},

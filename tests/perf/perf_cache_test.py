@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""coral-perf cache: short runs of each operation, their JSON and its sums; wrong usage.
+"""coral-perf cache, and rules: short runs of each operation, their JSON and its sums; wrong usage.
 usage: perf_cache_test.py CORAL-PERF"""
 import json
 import subprocess
@@ -68,6 +68,11 @@ def main():
         expect("there is room for all", r[lengths]["refused"] * 100 < r[lengths]["gets"], r)
         for mix, share in r[lengths]["useful"].items():
             expect(f"useful memory, lengths {lengths}, {mix}", share > 0.9, r)
+    p = subprocess.run((PERF, "rules", "--seconds", "0.2", "--json"), capture_output=True, text=True, timeout=100)
+    r = json.loads(p.stdout)
+    expect("rules", p.returncode == 0 and r["rules"] == 10000 and r["expressions"] == 1000 and r["rounds"] > 0, r)
+    expect("each host's rules are found", [c["matched"] for c in r["costs"]] == [1, 1, 0] and
+           all(c["cycles_per_op"] > 0 and c["ns"] > 0 for c in r["costs"]), r)
     for args, words in REFUSED:
         p = subprocess.run((PERF,) + args, capture_output=True, text=True, timeout=10)
         expect(args, p.returncode == 2 and not p.stdout and all(w in p.stderr for w in words),

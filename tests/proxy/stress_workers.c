@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Two workers of one node on two threads, each with clients of its own that fetch, check, leave and
- * purge: what the workers hand each other must not be touched by both. Run it under TSan:
+ * purge: what the workers hand each other must not be touched by both. A third swaps the rules that
+ * both judge by, and frees those before, dozens of times a second. Run it under TSan:
  * stress-proxy-workers SECONDS [SEED]
  */
 #include <pthread.h>
@@ -13,8 +14,10 @@
 
 #include <rte_rcu_qsbr.h>
 
+#include "base/grace.h"
 #include "base/rng.h"
 #include "dataplane/proxy/proxy.h"
+#include "../rules/hand.h"
 #include "origin.h"
 #include "pipe.h"
 
@@ -57,6 +60,7 @@ struct side { /* a worker and its world */
 };
 
 static struct side side[WORKERS];
+static struct proxy_policy *_Atomic current;
 static struct cache *cache;
 static void *memory;
 static struct rte_rcu_qsbr *qsbr;
@@ -268,6 +272,7 @@ static void step(struct side *s, bool calm)
     proxy_poll(s->proxy, now);
     cache_reclaim(cache, s->number, now);
     rte_rcu_qsbr_quiescent(qsbr, s->number);
+    proxy_view(s->proxy, atomic_load(&current), NULL); /* the one before may be gone from here on */
     for (unsigned i = 0; i < SLEEPY; i++)
         if (s->visitor[i].pipe && now.mono_us >= s->visitor[i].awake_us)
             stream_resume(&s->visitor[i].pipe->a.s);
@@ -304,6 +309,43 @@ static void *run(void *arg)
             idle_us = now_us;
     }
     return NULL;
+}
+
+static struct rules_set *make_rules(uint64_t n, char **bytes, size_t *len)
+{
+    static char told[4096];
+    char text[256];
+    snprintf(text, sizeof(text),
+             "www.site.test match ^/f[0-9]+$ set-response X-Set %llu tag t%llu\n"
+             "www.site.test path /old rewrite /f1\n* match denied deny 403\n",
+             (unsigned long long)n, (unsigned long long)n % 3);
+    struct rules_set *s = rules_parse(text, strlen(text), hand_tell, told);
+    if (!s || (!*bytes && !hand_compile(s, told, bytes, len)) ||
+        !rules_load(s, *bytes, *len, WORKERS))
+        abort();
+    return s;
+}
+
+/* As control does it: a new policy for a new set, and the old ones go when no worker sees them. */
+static uint64_t swap_rules(const struct proxy_policy *base, unsigned seconds)
+{
+    uint64_t swaps = 0, end_us = time_now().mono_us + seconds * 1000000ull;
+    char *bytes = NULL;
+    size_t len = 0;
+    while (time_now().mono_us < end_us) {
+        struct proxy_policy *p = malloc(sizeof(*p));
+        *p = *base;
+        p->rules = swaps % 4 ? make_rules(swaps, &bytes, &len) : NULL;
+        struct proxy_policy *old = atomic_exchange(&current, p);
+        for (uint64_t token = grace_start(qsbr); !grace_over(qsbr, token);)
+            nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+        rules_free((struct rules_set *)(uintptr_t)old->rules);
+        free(old);
+        swaps++;
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    }
+    free(bytes);
+    return swaps;
 }
 
 static void *aligned(size_t alignment, size_t bytes)
@@ -371,7 +413,7 @@ static void make_side(unsigned i, uint64_t seed)
     if (!s->client || !s->proxy || !s->server)
         abort();
     proxy_serve(s->proxy, s->server);
-    proxy_view(s->proxy, &policy, NULL);
+    proxy_view(s->proxy, atomic_load(&current), NULL);
 }
 
 static void make_world(uint64_t seed)
@@ -403,6 +445,9 @@ static void make_world(uint64_t seed)
                                    .site = &site,
                                    .short_ttl_ms = 20000,
                                    .long_ttl_ms = 3600000};
+    struct proxy_policy *first = malloc(sizeof(*first));
+    *first = policy;
+    atomic_store(&current, first);
     for (unsigned f = 0; f < FILES; f++)
         snprintf(path[f], sizeof(path[f]), "/f%u", f);
     for (unsigned i = 0; i < WORKERS; i++)
@@ -432,7 +477,7 @@ int main(int argc, char **argv)
     make_world(seed);
     for (unsigned i = 0; i < WORKERS; i++)
         pthread_create(&thread[i], NULL, run, &side[i]);
-    nanosleep(&(struct timespec){.tv_sec = seconds}, NULL);
+    uint64_t swaps = swap_rules(&policy, seconds);
     atomic_store(&stop, true);
     for (unsigned i = 0; i < WORKERS; i++)
         pthread_join(thread[i], NULL);
@@ -452,13 +497,15 @@ int main(int argc, char **argv)
     }
     for (unsigned i = 0; i < WORKERS; i++)
         proxy_destroy(side[i].proxy);
+    rules_free((struct rules_set *)(uintptr_t)atomic_load(&current)->rules);
+    free(atomic_load(&current));
     cache_destroy(cache);
     free(qsbr);
     free(memory);
-    printf("seed %llu: %llu right, %llu wrong, %llu refused, %llu let go, %llu slices, "
+    printf("seed %llu: %llu right, %llu wrong, %llu refused, %llu let go, %llu slices, %llu swaps, "
            "%llu in flight at the end, %llu pinned\n",
            (unsigned long long)seed, (unsigned long long)good, (unsigned long long)wrong,
            (unsigned long long)busy, (unsigned long long)let_go, (unsigned long long)slices,
-           (unsigned long long)left, (unsigned long long)held);
-    return good > 100 && slices > 0 && wrong == 0 && left == 0 && held == 0 ? 0 : 1;
+           (unsigned long long)swaps, (unsigned long long)left, (unsigned long long)held);
+    return good > 100 && slices > 0 && swaps > 4 && wrong == 0 && left == 0 && held == 0 ? 0 : 1;
 }

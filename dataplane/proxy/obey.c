@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the operator's rules (dataplane/rules) do with a request. They are asked twice at most: when
+ * it comes, about the URL that the client names, and when something is fetched, about the URL that
+ * is fetched, which is another one after `rewrite` and `strip-query`. What is in between is not
+ * kept: it may be in another worker, or for others, too. Nodes of ours are not judged: their
+ * clients were.
+ */
+#include <string.h>
+
+#include "dataplane/proxy/proxy_internal.h"
+
+/* What of a request's verdict is for its response. Another set may be in force by then. */
+static void keep_fields(struct request *r, const struct rules_verdict *v)
+{
+    r->edits = v->any ? v->many[RULES_RESPONSE] : 0;
+    r->edits_by = rules_print(v->set);
+    memcpy(r->edit, v->list[RULES_RESPONSE], r->edits * sizeof(r->edit[0]));
+}
+
+static unsigned redirect(struct proxy *p, const struct request *r, const struct rules_verdict *v,
+                         unsigned status, const char **why)
+{
+    char to[HTTP_URL_MAX];
+    size_t n = rules_location(v, r->url, r->url_len, to, sizeof(to));
+    *why = "the URL that this one leads to is too long";
+    if (n == 0)
+        return 414;
+    struct head_writer w = {p->answer_lines, 0, sizeof(p->answer_lines), false};
+    head_text(&w, "Location: ");
+    head_write(&w, to, n);
+    head_write(&w, "\r\n", 3); /* and the NUL */
+    *why = "it is elsewhere; Location says where";
+    counter_inc(&p->counters.proxy_rules_redirected_total);
+    return status;
+}
+
+static unsigned limit(struct proxy *p, const struct request *r, const struct rules_verdict *v,
+                      const char **why)
+{
+    unsigned after = rules_take(p->meter, v, &http_conn_peer(r->conn)->ip, p->now);
+    if (!after)
+        return 0;
+    struct head_writer w = {p->answer_lines, 0, sizeof(p->answer_lines), false};
+    head_printf(&w, "Retry-After: %u\r\n", after);
+    *why = "too many requests; try again later";
+    counter_inc(&p->counters.proxy_rules_limited_total);
+    return 429;
+}
+
+/* The request is for another URL from here on. */
+static bool move(struct request *r, const struct policy_route *route, const struct rules_verdict *v)
+{
+    char path[HTTP_URL_MAX];
+    struct http_text host = {route->host, (uint32_t)strlen(route->host)};
+    size_t n = rules_path(v, r->url, r->url_len, path, sizeof(path));
+    if (n)
+        n = http_url_write(host, route->port, (struct http_text){path, (uint32_t)n}, r->url,
+                           sizeof(r->url));
+    r->url_len = (uint16_t)n;
+    return n > 0;
+}
+
+unsigned obey_rules(struct proxy *p, struct request *r, const struct policy_route *route,
+                    const char **why)
+{
+    const struct rules_set *rules = p->policy->rules;
+    struct rules_verdict v;
+    unsigned status;
+    *why = "the rules can't be looked at; try again later";
+    if (!rules_apply(rules, p->config.worker, r->url, r->url_len, &v))
+        return 503;
+    if (!v.any)
+        return 0;
+    *why = "denied by a rule";
+    enum rules_answer answer = rules_answer(&v, &status);
+    if (answer == RULES_DENY) {
+        counter_inc(&p->counters.proxy_rules_denied_total);
+        return status;
+    }
+    if (answer == RULES_REDIRECT)
+        return redirect(p, r, &v, status, why);
+    status = limit(p, r, &v, why);
+    if (status)
+        return status;
+    r->passes = rules_passes(&v);
+    r->bare = rules_strips_cookies(&v);
+    if (rules_moves(&v)) {
+        *why = "the rules make no valid URL of this one";
+        if (!move(r, route, &v))
+            return 400;
+        if (rules_edits(rules, RULES_RESPONSE))
+            rules_apply(rules, p->config.worker, r->url, r->url_len, &v);
+    }
+    keep_fields(r, &v);
+    return 0;
+}
+
+const struct http_head *obey_bare(const struct request *r, const struct http_head *h,
+                                  struct http_head *copy)
+{
+    if (!r->bare || !http_known(h, HTTP_COOKIE))
+        return h;
+    uint8_t n = 0;
+    *copy = *h;
+    memset(copy->known, 0, sizeof(copy->known));
+    for (unsigned i = 0; i < h->fields; i++) {
+        const struct http_field *f = &h->field[i];
+        if (f->known == HTTP_COOKIE)
+            continue;
+        copy->field[n++] = *f;
+        if (f->known != HTTP_OTHER && !copy->known[f->known])
+            copy->known[f->known] = n;
+    }
+    copy->fields = n;
+    return copy;
+}
+
+/* --- about what is fetched ------------------------------------------------ */
+
+static bool ask(struct proxy *p, const char *url, size_t len, struct rules_verdict *v)
+{
+    return p->policy->rules && rules_apply(p->policy->rules, p->config.worker, url, len, v) &&
+           v->any;
+}
+
+/* Edits the lines from `from` on. */
+static void edit(struct head_writer *w, size_t from, const struct rules_set *s,
+                 const uint32_t *list, unsigned n)
+{
+    if (n == 0 || w->bad)
+        return;
+    size_t had = w->len - from, len = rules_edit(s, list, n, w->p + from, had, w->room - from);
+    w->bad = len == 0 && had > 0;
+    w->len = from + len;
+}
+
+void obey_origin(const struct fill *f, struct head_writer *w, size_t from)
+{
+    struct proxy *p = f->proxy;
+    struct rules_verdict v;
+    if (p->policy->rules && rules_edits(p->policy->rules, RULES_REQUEST) &&
+        ask(p, f->url, f->url_len, &v))
+        edit(w, from, v.set, v.list[RULES_REQUEST], v.many[RULES_REQUEST]);
+}
+
+void obey_response(struct proxy *p, struct request *r, struct head_writer *w, size_t from)
+{
+    const struct rules_set *rules = p->policy->rules;
+    struct rules_verdict v = {.set = rules};
+    if (!rules_edits(rules, RULES_RESPONSE))
+        return;
+    if (r->edits_by != rules_print(rules)) {
+        rules_apply(rules, p->config.worker, r->url, r->url_len, &v);
+        keep_fields(r, &v);
+    }
+    edit(w, from, rules, r->edit, r->edits);
+}
+
+void obey_store(struct fill *f, struct cache_response *response, struct cache_lifetimes *lifetimes)
+{
+    struct rules_verdict v;
+    if (!ask(f->proxy, f->url, f->url_len, &v))
+        return;
+    if (rules_strips_cookies(&v))
+        response->has_set_cookie = false;
+    if (rules_ttl_s(&v) >= 0)
+        lifetimes->override_s = rules_ttl_s(&v);
+}
+
+bool obey_strips_cookies(const struct fill *f)
+{
+    struct rules_verdict v;
+    return ask(f->proxy, f->url, f->url_len, &v) && rules_strips_cookies(&v);
+}
+
+size_t obey_tags(const struct fill *f, char *head, size_t len, size_t room)
+{
+    char line[RULES_LIST * 132 + 16];
+    struct head_writer w = {line, 0, sizeof(line), false};
+    struct http_text name, text;
+    struct rules_verdict v;
+    size_t kept = 0;
+    if (!len || !ask(f->proxy, f->url, f->url_len, &v) || v.many[RULES_TAG] == 0)
+        return len;
+    for (size_t at = 0;
+         head_line(head, len, &at, &name, &text);) { /* a peer's, of the same rules */
+        if (text_equals(name, CACHE_TAG_OURS))
+            continue;
+        memmove(head + kept, text.p, text.len);
+        kept += text.len;
+    }
+    head_text(&w, CACHE_TAG_OURS ":");
+    for (unsigned i = 0; i < v.many[RULES_TAG]; i++) {
+        head_text(&w, " ");
+        head_text(&w, rules_tag(&v, i));
+    }
+    head_text(&w, "\r\n");
+    if (w.bad || w.len > room - kept)
+        return 0;
+    memmove(head + w.len, head, kept);
+    memcpy(head, line, w.len);
+    return w.len + kept;
+}
