@@ -125,6 +125,8 @@ static int read_config(const struct options *o, struct config *c, struct proxy_p
     report_print(report, stderr);
     if (report->errors && report->errors == report->denied)
         status = NOT_PERMITTED;
+    if (report->errors && report->errors == report->failed)
+        status = FAILED;
     if (report->errors)
         fprintf(stderr, "%u error%s%s\n", report->errors, report->errors == 1 ? "" : "s",
                 o->check ? "" : "; nothing was started");

@@ -28,6 +28,7 @@ struct report {
     size_t len;
     unsigned n, errors, warnings; /* kept; found */
     unsigned denied;              /* errors that are files which we may not read */
+    unsigned failed;              /* errors that are no mistakes: another try may not have them */
     bool broken;                  /* no YAML: what is there can't be known */
     struct report_error error[REPORT_ERRORS];
 };

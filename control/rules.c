@@ -58,8 +58,10 @@ void rules_at_start(const struct config *c, struct proxy_policy *policy, struct 
         return;
     }
     rules_free(set);
-    if (report->errors == before)
+    if (report->errors == before) {
         report_add(report, f->place, "rules.file", "%s: %s", f->path, error);
+        report->failed++;
+    }
 }
 
 void control_rules_started(struct control *c, const struct proxy_policy *policy, int64_t wall_s)

@@ -50,8 +50,8 @@ enum access_served {
     ACCESS_SERVED
 };
 
-/* Why no origin helped, of the last one that was tried, or why none was tried; or what was wrong with
- * the request. */
+/* Why no origin helped, of the last one that was tried, or why none was tried; or what was wrong
+ * with the request. */
 enum access_reason {
     ACCESS_NO_REASON,
     ACCESS_NO_NAME,   /* its name does not exist, or has no address */

@@ -19,7 +19,7 @@
 
 /* Of PROXY_HEALTH. */
 struct health_note {
-    const struct proxy_policy *policy; /* which `site` is of: compared, not followed */
+    const struct proxy_site *sites; /* which `site` is of: compared, not followed */
     uint32_t site;
     uint32_t for_ms; /* it counts for so long; 0: it is up again */
     uint8_t origin;
@@ -60,7 +60,7 @@ void health_told(struct proxy *p, const struct message *m, struct now now)
 {
     struct health_note n;
     memcpy(&n, m->body, sizeof(n));
-    if (n.policy != p->policy || n.site >= p->policy->sites)
+    if (n.sites != p->policy->site || n.site >= p->policy->sites)
         return;
     const struct proxy_site *site = &p->policy->site[n.site];
     if (n.origin >= site->origins)
@@ -88,7 +88,7 @@ static void tell(struct health *h, bool changed, struct now now)
     const struct proxy_origin *o = &site->origin[h->origin];
     struct message m = {.type = PROXY_HEALTH, .from = (uint16_t)p->config.worker};
     uint32_t for_ms = 3 * (site->health.interval_ms + site->health.timeout_ms);
-    struct health_note n = {p->policy, h->site, h->down ? for_ms : 0, h->origin};
+    struct health_note n = {p->policy->site, h->site, h->down ? for_ms : 0, h->origin};
     memcpy(m.body, &n, sizeof(n));
     for (unsigned w = 0; w < p->config.workers; w++)
         if (w == p->config.worker)

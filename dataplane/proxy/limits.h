@@ -34,11 +34,11 @@ enum {
     PROXY_BREAKER_FAILURES = 5, /* in a row, of an origin that can be connected to */
     PROXY_INLINE = 512,         /* a body up to this is cheaper copied than referred to */
     PROXY_VIA = 128,
-    PROXY_HEAD_ROOM = CACHE_HEAD_MAX + 2048,
-    PROXY_LINGERING = 256,       /* pins that nobody uses, a worker's */
-    PROXY_ASKS = 16,             /* objects that a poll asks others to let go of */
-    PROXY_LOOKS = 64,            /* connections that a poll looks at for those */
-    PROXY_OWN_BYTES = 65536,     /* copied at once for who is to let go */
+    PROXY_HEAD_ROOM = CACHE_HEAD_MAX + 8192, /* with a key, and what rules add */
+    PROXY_LINGERING = 256,                   /* pins that nobody uses, a worker's */
+    PROXY_ASKS = 16,                         /* objects that a poll asks others to let go of */
+    PROXY_LOOKS = 64,                        /* connections that a poll looks at for those */
+    PROXY_OWN_BYTES = 65536,                 /* copied at once for who is to let go */
     PROXY_SLICE_BYTES = 1 << 20, /* the same on all nodes, which give each other slices */
     PROXY_FAR_BYTES = 8 << 20,   /* ahead of what has come of a whole: not waited for */
 };

@@ -359,14 +359,17 @@ static void pass_finish(struct proxy *p, struct request *r, struct now now)
     http_respond_end(c, now);
 }
 
-/* The head block. False: no room now. */
+/* The head block. False: no room now, or it can't be sent. */
 static bool pass_send_head(struct proxy *p, struct request *r, const struct block *b,
                            bool *bodiless)
 {
     struct pass_head head;
     memcpy(&head, b->data, sizeof(head));
-    if (!respond_pass_head(p, r, &head, (const char *)b->data + sizeof(head), b->len - sizeof(head),
-                           p->now))
+    enum respond_end end = respond_pass_head(p, r, &head, (const char *)b->data + sizeof(head),
+                                             b->len - sizeof(head), p->now);
+    if (end == RESPOND_TOO_LARGE)
+        respond_status(p, r, 502, RESPOND_TOO_LARGE_WHY, p->now);
+    if (end != RESPOND_SENT)
         return false;
     r->head_sent = true;
     *bodiless = r->head_only || head.status == 204 || head.status == 304;

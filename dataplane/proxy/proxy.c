@@ -183,9 +183,11 @@ void proxy_serve(struct proxy *p, struct http_server *server)
 void proxy_view(struct proxy *p, const struct proxy_policy *policy, const struct dht_routes *routes)
 {
     if (policy != p->policy) {
+        bool same = policy && p->policy && policy->site == p->policy->site; /* other rules alone */
         p->policy = policy;
         deny_scratch(&p->scratch, policy ? policy->deny : NULL);
-        health_view(p);
+        if (!same)
+            health_view(p);
     }
     if (routes == p->routes)
         return;

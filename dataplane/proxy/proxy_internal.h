@@ -93,11 +93,17 @@ static inline uint64_t respond_bytes(const char *text, bool head_only)
 {
     return head_only ? 0 : strlen(text) + 1;
 }
-/* The head for the object of r->grip; decides the range. False: no room now. */
-bool respond_object_head(struct proxy *p, struct request *r, const struct cache_object *o,
-                         struct now now);
-bool respond_pass_head(struct proxy *p, struct request *r, const struct pass_head *ph,
-                       const char *lines, size_t len, struct now now);
+enum respond_end {
+    RESPOND_SENT,
+    RESPOND_NO_ROOM,   /* now: again at writable */
+    RESPOND_TOO_LARGE, /* nothing is out yet */
+};
+#define RESPOND_TOO_LARGE_WHY "the response's head is too large"
+/* The head for the object of r->grip; decides the range. */
+enum respond_end respond_object_head(struct proxy *p, struct request *r,
+                                     const struct cache_object *o, struct now now);
+enum respond_end respond_pass_head(struct proxy *p, struct request *r, const struct pass_head *ph,
+                                   const char *lines, size_t len, struct now now);
 
 /* --- policy, deny list ---------------------------------------------------- */
 

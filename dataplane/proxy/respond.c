@@ -353,8 +353,8 @@ static inline int64_t write_extent(struct proxy *p, struct head_writer *w, struc
     return length;
 }
 
-bool respond_object_head(struct proxy *p, struct request *r, const struct cache_object *o,
-                         struct now now)
+enum respond_end respond_object_head(struct proxy *p, struct request *r,
+                                     const struct cache_object *o, struct now now)
 {
     char out[PROXY_HEAD_ROOM], plain[PROXY_HEAD_ROOM];
     struct head_writer w = {out, 0, sizeof(out), false};
@@ -400,8 +400,10 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
     if (r->head_only)
         r->end = r->offset;
     bool none = r->end == r->offset;
-    if (w.bad || !http_respond_head(r->conn, out, w.len, none ? 0 : body))
-        return false;
+    if (w.bad)
+        return RESPOND_TOO_LARGE;
+    if (!http_respond_head(r->conn, out, w.len, none ? 0 : body))
+        return RESPOND_NO_ROOM;
     r->status = (uint16_t)status;
     if (status == 304)
         counter_inc(&p->counters.proxy_not_modified_total);
@@ -411,13 +413,13 @@ bool respond_object_head(struct proxy *p, struct request *r, const struct cache_
         counter_inc(&p->counters.proxy_multipart_total);
     if (r->gunzip)
         counter_inc(&p->counters.proxy_decoded_total);
-    return true;
+    return RESPOND_SENT;
 }
 
-bool respond_pass_head(struct proxy *p, struct request *r, const struct pass_head *ph,
-                       const char *lines, size_t len, struct now now)
+enum respond_end respond_pass_head(struct proxy *p, struct request *r, const struct pass_head *ph,
+                                   const char *lines, size_t len, struct now now)
 {
-    char out[PROXY_HEAD_ROOM + 2048];
+    char out[PROXY_HEAD_ROOM];
     struct head_writer w = {out, 0, sizeof(out), false};
     bool none = r->head_only || ph->status == 304 || ph->status == 204;
 
@@ -435,7 +437,11 @@ bool respond_pass_head(struct proxy *p, struct request *r, const struct pass_hea
         head_printf(&w, http_conn_keeps_alive(r->conn) ? "\r\n" : "Connection: close\r\n\r\n");
     else
         write_framing(&w, r->conn, ph->length);
+    if (w.bad)
+        return RESPOND_TOO_LARGE;
+    if (!http_respond_head(r->conn, out, w.len, none ? 0 : ph->length))
+        return RESPOND_NO_ROOM;
     r->status = (uint16_t)ph->status;
     r->passed = true;
-    return !w.bad && http_respond_head(r->conn, out, w.len, none ? 0 : ph->length);
+    return RESPOND_SENT;
 }

@@ -157,7 +157,12 @@ static bool transfer_head(struct proxy *p, struct request *r, struct now now)
         transfer_break(p, r, now);
         return false;
     }
-    r->head_sent = respond_object_head(p, r, o, now);
+    enum respond_end end = respond_object_head(p, r, o, now);
+    if (end == RESPOND_TOO_LARGE) {
+        respond_status(p, r, 502, RESPOND_TOO_LARGE_WHY, now);
+        return false;
+    }
+    r->head_sent = end == RESPOND_SENT;
     return r->head_sent; /* at writable */
 }
 

@@ -546,6 +546,13 @@ Test(backends, who_leaves_the_queue_holds_nobody_up)
 static struct proxy_policy other;
 
 /* The site's origins are asked for /up by one of two workers, each second. */
+/* A view with other sites. */
+static void see(unsigned worker, const struct proxy_policy *policy)
+{
+    proxy_view(w.node[0].worker[worker].proxy, NULL, w.node[0].routes);
+    proxy_view(w.node[0].worker[worker].proxy, policy, w.node[0].routes);
+}
+
 static void open_with_health(void)
 {
     world_open(&w, 1, 2, seed);
@@ -560,7 +567,7 @@ static void open_with_health(void)
     site()->health = (struct proxy_health){"/up", 1000, 300, 3, 2};
     other = w.node[0].policy;
     for (unsigned i = 0; i < 2; i++)
-        proxy_view(w.node[0].worker[i].proxy, &other, w.node[0].routes);
+        see(i, &other);
 }
 
 /* How /up is answered from now on. */
@@ -634,6 +641,22 @@ Test(health, down_after_three_and_up_after_two)
     cr_expect_eq(asked(0), 21);
 }
 
+/* Other rules are no other sites: what is known of origins stays. */
+Test(health, goes_on_over_a_change_of_rules)
+{
+    static struct proxy_policy same;
+    answer_up(0, 404);
+    answer_up(2, 200);
+    for (unsigned i = 0; i < 10; i++) {
+        world_run(&w, 1000);
+        same = w.node[0].policy;
+        for (unsigned k = 0; k < w.node[0].workers; k++)
+            proxy_view(w.node[0].worker[k].proxy, i % 2 ? &w.node[0].policy : &same,
+                       w.node[0].routes);
+    }
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 1);
+}
+
 Test(health, silence_and_refusal_are_bad)
 {
     answer_up(0, 200);
@@ -654,7 +677,7 @@ Test(health, one_that_is_well_is_tried_again_at_once)
 {
     site()->origins = 1;
     for (unsigned i = 0; i < 2; i++)
-        proxy_view(w.node[0].worker[i].proxy, &w.node[0].policy, w.node[0].routes);
+        see(i, &w.node[0].policy);
     answer_up(0, 200);
     world_run(&w, 100);
     w.origin[0].up = false;
@@ -679,7 +702,7 @@ Test(health, what_is_not_asked_any_more_is_not_down)
     cr_expect_eq(asked(0), 0);
     site()->health.path[0] = 0;
     for (unsigned i = 0; i < 2; i++)
-        proxy_view(w.node[0].worker[i].proxy, &w.node[0].policy, w.node[0].routes);
+        see(i, &w.node[0].policy);
     unsigned before = probed(0);
     world_run(&w, 5000);
     cr_expect_eq(probed(0), before);
@@ -688,7 +711,7 @@ Test(health, what_is_not_asked_any_more_is_not_down)
     cr_expect_eq(asked(0), 1);
     strcpy(site()->health.path, "/up");
     for (unsigned i = 0; i < 2; i++)
-        proxy_view(w.node[0].worker[i].proxy, &other, w.node[0].routes);
+        see(i, &other);
     cr_expect_eq(get(), 200);
     cr_expect_eq(asked(0), 2, "and what was known has ended");
 }
@@ -699,8 +722,8 @@ Test(health, names_are_resolved)
     memcpy(site()->origin[0].host, "o.site.test", 12);
     site()->origin[0].is_address = false;
     answer_up(0, 200);
-    proxy_view(w.node[0].worker[0].proxy, &w.node[0].policy, w.node[0].routes);
-    proxy_view(w.node[0].worker[1].proxy, &w.node[0].policy, w.node[0].routes);
+    see(0, &w.node[0].policy);
+    see(1, &w.node[0].policy);
     world_run(&w, 5000);
     cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 1, "there is no such name");
     world_name(&w, (struct name){"o.site.test", RESOLVER_OK, 1, {w.origin[0].at.ip}});
