@@ -128,12 +128,13 @@ static void count_tags(struct cache_worker *w, const struct cache_object *o, con
 
 /* What fills can't be evicted. If more of it were promised than there is, all of it would come to a
  * halt, and be broken off. So one of a known length begins alone, or where half as much again is
- * left beside it: what is large may have to pass through, what is small finds room. A sixteenth is
- * for maps, and for what readers hold. */
+ * left beside it: what is large may have to pass through. What is small begins always, or some
+ * large ones that never end would keep it out. A sixteenth is for maps, and for what readers hold.
+ */
 static bool has_place(struct cache_worker *w, uint32_t length)
 {
     uint64_t n = length == CACHE_LENGTH_UNKNOWN ? 0 : chunks_for(length);
-    if (n == 0 || w->promised == 0 ||
+    if (n <= w->total.chunks / 256 || w->promised == 0 ||
         w->promised + n + n / 2 <= w->total.chunks - w->total.chunks / 16)
         return true;
     counter_inc(&w->counters.cache_crowded_total);

@@ -302,6 +302,8 @@ enum http_range slice_range(const struct request *r, uint64_t version, int64_t t
 /* The slice that a request needs of what stands in them. False: a peer wants more than one. */
 bool slice_select(struct request *r, const struct cache_vary *v);
 void slice_write_value(struct writer *w, uint64_t number);
+/* R: the key of a sliced request is that slice's from now on. False: too long. */
+bool slice_aim(struct proxy *p, struct request *r, uint64_t number);
 /* O: whether a new fill, of which the names are known, asks for a slice, and for which one. */
 void slice_begin(struct fill *f, const struct request *r);
 /* What the fill's next question says as its Range; false: nothing. */

@@ -265,6 +265,19 @@ void slice_go_on(struct proxy *p, struct request *r, struct now now)
         transfer_run(p, r, now);
 }
 
+bool slice_aim(struct proxy *p, struct request *r, uint64_t number)
+{
+    struct writer w = writer_of(r->url + r->url_len, sizeof(r->url) - r->url_len);
+    slice_write_value(&w, number);
+    if (w.bad)
+        return false;
+    r->values_len = (uint16_t)(w.p - (uint8_t *)r->url - r->url_len);
+    struct http_text key = request_key(r);
+    r->slice = number;
+    r->hash = cache_hash(p->cache, key.p, key.len);
+    return true;
+}
+
 /* Who says what he wants of a cache, or would not share a fill, has each fetched in its turn. */
 void slice_ahead(struct proxy *p, struct request *r)
 {
@@ -273,20 +286,13 @@ void slice_ahead(struct proxy *p, struct request *r)
         r->offset % PROXY_SLICE_BYTES < PROXY_SLICE_BYTES / 2 || next * PROXY_SLICE_BYTES >= r->end)
         return;
     r->ahead = next;
-    if (vary_is_secret(r))
+    if (vary_is_secret(r) || !slice_aim(p, r, next))
         return;
-    struct writer w = writer_of(r->url + r->url_len, sizeof(r->url) - r->url_len);
-    slice_write_value(&w, next);
-    if (w.bad)
-        return;
-    r->values_len = (uint16_t)(w.p - (uint8_t *)r->url - r->url_len);
     struct http_text key = request_key(r);
     struct cache_probe probe = {.key = key.p, .key_len = key.len};
     cache_prepare(p->cache, &probe, 1);
     cache_touch(p->cache, &probe, 1);
     cache_act(p->cache, &probe, 1);
-    r->slice = next;
-    r->hash = probe.hash;
     if (!probe.found)
         want_ahead(p, r);
 }

@@ -38,6 +38,8 @@ static void transfer_damaged(struct proxy *p, struct request *r, struct now now)
 {
     const struct cache_object *o = r->grip->object;
     bool told = !r->post.queued && !r->owned;
+    if (told && r->sliced) /* the next one may have been asked for */
+        told = slice_aim(p, r, r->base / PROXY_SLICE_BYTES);
     if (told)
         r->owned = true; /* until DONE */
     transfer_break(p, r, now);

@@ -437,7 +437,7 @@ Test(body, begins_where_there_is_room_for_all_of_it)
     cr_assert_eq(WORLD_SUM(&w, cache_crowded_total), 1);
     cr_assert((p = world_begin(&w, "half of that", half)));
     cr_assert_null(world_begin(&w, "two thirds", limit / 3 * 2));
-    cr_assert((q = world_begin(&w, "small", 5000)));
+    cr_assert((q = world_begin(&w, "small", 4000)));
     cache_fail(w.c, o); /* of what has failed nothing more comes */
     cache_unpin(o, 0);
     cr_assert((o = world_begin(&w, "two thirds", limit / 3 * 2)));

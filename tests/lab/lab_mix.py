@@ -28,7 +28,7 @@ def clients(s):
         str(BYTES // CLIENTS), str(THINGS), str(LARGEST), HOST,
         *(Lab.node_v4(n) for n in (1, 2, 3))), stdout=subprocess.PIPE, text=True)
         for i in range(CLIENTS)]
-    count, size, wrong = collections.Counter(), 0, []
+    count, size, wrong, unpacked = collections.Counter(), 0, [], 0
     for p in running:
         out, _ = p.communicate(timeout=3000)
         if not s.expect(p.returncode == 0, f"a client ended with {p.returncode}"):
@@ -37,6 +37,8 @@ def clients(s):
         count.update(r["count"])
         size += r["bytes"]
         wrong += r["wrong"]
+        unpacked += r["unpacked"]
+    s.expect(unpacked > 0, f"{unpacked} were unpacked for who takes no gzip")
     return count, size, wrong
 
 

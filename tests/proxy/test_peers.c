@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cache/vary.h"
 #include "dataplane/proxy/peer.h"
 #include "world.h"
 
@@ -433,6 +434,31 @@ static void damage(uint64_t at)
     *(uint8_t *)(uintptr_t)cache_bytes(probe.found, at).data ^= 1;
 }
 
+/* The same of a slice of it, whose key is made of what its primary says (cache/vary.h). */
+static void damage_slice(unsigned number, uint64_t at)
+{
+    static const char url[] = "http://www.site.test/a";
+    struct cache *c = w.node[0].cache;
+    struct cache_probe probe = {.key = url, .key_len = 22};
+    struct cache_vary v;
+    char key[64];
+    size_t len;
+    for (unsigned i = 0; i < 2; i++) {
+        cache_prepare(c, &probe, 1);
+        cache_touch(c, &probe, 1);
+        cache_act(c, &probe, 1);
+        cr_assert_not_null(probe.found);
+        if (i)
+            break;
+        const char *head = cache_head(probe.found, &len);
+        cr_assert(cache_vary_read(&v, head, len));
+        cache_variant_begin(key, 22, v.nonce);
+        len = (size_t)snprintf(key + CACHE_VARIANT_PREFIX, 40, "%s\n=%u", url, number);
+        probe = (struct cache_probe){.key = key, .key_len = (uint32_t)(CACHE_VARIANT_PREFIX + len)};
+    }
+    *(uint8_t *)(uintptr_t)cache_bytes(probe.found, at).data ^= 1;
+}
+
 Test(peers, a_damaged_chunk_is_not_served_to_a_peer_and_the_object_goes)
 {
     struct client c;
@@ -472,6 +498,30 @@ Test(peers, a_damaged_chunk_is_not_served_to_a_client_who_gets_verified_ones)
         cr_assert_eq(w.node[0].damaged, 1 + at / 33333);
     }
     cr_assert_eq(f->requests, 4);
+    all_settled();
+    world_close(&w);
+}
+
+/* When half of a slice is out, the next one is looked up: it is the one that is damaged that goes.
+ */
+Test(peers, a_damaged_slice_goes_and_no_other)
+{
+    struct client c;
+    world_open_verifying(&w, 1, 2, SEED);
+    struct origin_file *f = page("/a", 3 * MIB, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        client_get(&w, &c, 0, 0, "www.site.test", "/a", "Range: bytes=1048576-3145727\r\n");
+        cr_assert(client_wait(&c, 3000) && c.head.status == 206);
+        cr_assert(client_body_is(&c, 5, MIB, 2 * MIB));
+        client_free(&c);
+        world_run(&w, 100);
+        cr_assert_eq(f->requests, 2 + i);
+        damage_slice(1, 900000);
+        client_get(&w, &c, 0, 0, "www.site.test", "/a", "Range: bytes=1048576-3145727\r\n");
+        cr_assert(!client_wait(&c, 3000));
+        client_free(&c);
+        cr_assert_eq(w.node[0].damaged, 1 + i);
+    }
     all_settled();
     world_close(&w);
 }
