@@ -225,8 +225,10 @@ static bool prefix_value(const struct schema_option *o, const char *text, struct
     if (!addr_parse(host, &out->ip))
         return is_not(o, text, why, len);
     if (!slash) {
+        const char *one = addr_is_v4(&out->ip) ? "32" : "128";
+        const char *net = addr_is_v4(&out->ip) ? "24" : "64";
         snprintf(why, len, "\"%.60s\" has no prefix length; write it like %s/%s", text, text,
-                 addr_is_v4(&out->ip) ? "24" : "64");
+                 o->type == OPTION_PREFIX ? one : net);
         return false;
     }
     unsigned most = addr_is_v4(&out->ip) ? 32 : 128;

@@ -31,18 +31,20 @@ static const char *sentence(unsigned why)
 void origins_failed(struct control *c, const struct node_origin *o, uint64_t now_us)
 {
     struct origin_told *place = NULL;
+    bool changed = o->why == ACCESS_DOWN || o->why == ACCESS_UP; /* the last word must be true */
 
     for (unsigned i = 0; i < CONTROL_ORIGINS; i++) {
         struct origin_told *t = &c->origin_told[i];
         if (t->until_us <= now_us)
             place = t;
-        else if (t->what.why == o->why && t->what.port == o->port &&
+        else if (!changed && t->what.why == o->why && t->what.port == o->port &&
                  strcmp(t->what.host, o->host) == 0 && strcmp(t->what.site, o->site) == 0)
             return;
     }
-    if (!place)
+    if (!place && !changed)
         return;
-    *place = (struct origin_told){*o, now_us + TOLD_US};
+    if (!changed)
+        *place = (struct origin_told){*o, now_us + TOLD_US};
     if (o->why == ACCESS_UP)
         log_info("site %s: origin %s:%u: %s", o->site, o->host, o->port, sentence(o->why));
     else

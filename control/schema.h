@@ -171,7 +171,8 @@ X(SITE, "sites.*.health.fall", UINT, health_fall, "3", 1, 100, LIVE, \
 X(SITE, "sites.*.health.rise", UINT, health_rise, "2", 1, 100, LIVE, \
   "Good ones in a row until it is up again.") \
 X(SITE, "sites.*.ttl_override", TTL, ttl_override_s, "none", 0, 0, LIVE, \
-  "How long responses stay fresh, whatever the origin says; none: as it says.") \
+  "How long responses that may be stored stay fresh, whatever the origin says of that; none: as it says. " \
+  "What has no-store or private, or sets a cookie, is not stored all the same.") \
 L(SITE, "sites.*.allow[]", PREFIX, allow, "", 0, 8, LIVE, \
   "Networks, as 10.9.0.0/16, that the names in origin may resolve into although they are " \
   "private, loopback or link-local. An address written in origin needs none.") \
@@ -204,7 +205,8 @@ X(NODE, "open.default_lifetime", TIME, open_default_ms, "12h", 1 * SCHEMA_S, 365
 X(NODE, "open.min_lifetime", TIME, open_min_ms, "5min", 0, 365 * SCHEMA_D, LIVE, \
   "Least freshness in open mode: shorter ones are raised to it.") \
 X(NODE, "open.stale", TIME, stale_ms, "24h", 0, 365 * SCHEMA_D, LIVE, \
-  "How long after its freshness ended an object is better than an error of the origin.") \
+  "How long after its freshness ended an object is better than an error of the origin, in open mode and " \
+  "at sites, where the origin does not say so itself (stale-if-error) or forbids it (must-revalidate).") \
 X(NODE, "open.deny_file", FILE, deny_file, "", 0, 0, LIVE, \
   "File of URL patterns that are refused with 403: a regular expression a line, # comments.") \
 L(NODE, "open.allow_origins[]", PREFIX, allow_origins, "", 0, 16, LIVE, \

@@ -70,7 +70,8 @@ void respond_conn(struct proxy *p, struct http_conn *c, bool head_only, bool ope
     if (status == 503)
         head_printf(&w, "Retry-After: 1\r\n");
     write_via(p, &w);
-    head_printf(&w, "Cache-Status: coral; detail=proxy\r\nCache-Control: no-store\r\n%s", lines);
+    head_printf(&w, "Cache-Status: coral; detail=proxy\r\n%s%s",
+                status == 301 || status == 308 ? "" : "Cache-Control: no-store\r\n", lines);
     write_framing(&w, c, (int64_t)n);
     http_conn_set_request(c, NULL);
     if (w.bad || !http_respond_head(c, head, w.len, head_only ? 0 : (int64_t)n) ||
