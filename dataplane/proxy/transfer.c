@@ -158,6 +158,8 @@ static bool transfer_head(struct proxy *p, struct request *r, struct now now)
         return false;
     }
     r->head_sent = respond_object_head(p, r, o, now);
+    if (r->head_sent && r->logged)
+        access_head(p, r);
     return r->head_sent; /* at writable */
 }
 
