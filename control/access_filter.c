@@ -11,7 +11,7 @@
 #include "control/units.h"
 
 const char *const access_filter_words[ACCESS_FILTER_KEYS] = {"status", "host",   "client", "path",
-                                                             "slower", "served", "id"};
+                                                             "slower", "served", "id",     "url"};
 
 /* --- from words ---------------------------------------------------------------------------- */
 
@@ -110,6 +110,27 @@ static bool id_set(struct access_filter *f, const char *text, char *why, size_t 
     return true;
 }
 
+/* A host is compared as policy does, a path byte by byte: nothing but :80 is made the same. */
+static bool url_set(struct access_filter *f, const char *text, char *why, size_t len)
+{
+    static const char scheme[] = "http://";
+    const char *host = text + sizeof(scheme) - 1;
+    bool good = strncasecmp(text, scheme, sizeof(scheme) - 1) == 0;
+    size_t n = good ? strcspn(host, "/?#") : 0, path = good ? strcspn(host + n, "#") : 0;
+
+    if (!n || n >= sizeof(f->host) || path + 1 >= sizeof(f->path)) {
+        snprintf(why, len,
+                 "\"%.60s\" is no URL up to %zu bytes; write it like http://www.example.com/a",
+                 text, sizeof(f->path) - 2);
+        return false;
+    }
+    snprintf(f->path, sizeof(f->path), "%s%.*s", host[n] == '/' ? "" : "/", (int)path, host + n);
+    if (n > 3 && memcmp(host + n - 3, ":80", 3) == 0)
+        n -= 3;
+    snprintf(f->host, sizeof(f->host), "%.*s", (int)n, host);
+    return f->whole_path = true;
+}
+
 bool access_filter_set(struct access_filter *f, enum access_filter_key key, const char *text,
                        char *why, size_t len)
 {
@@ -128,6 +149,8 @@ bool access_filter_set(struct access_filter *f, enum access_filter_key key, cons
         return served_set(f, text, why, len);
     case ACCESS_FILTER_ID:
         return id_set(f, text, why, len);
+    case ACCESS_FILTER_URL:
+        return url_set(f, text, why, len);
     case ACCESS_FILTER_KEYS:
         break;
     }
@@ -153,7 +176,8 @@ static bool path_begins(const struct access_filter *f, const struct access_recor
         target = memchr(scheme + 3, '/', (size_t)(end - scheme - 3));
         target = target ? target : end;
     }
-    return (size_t)(end - target) >= n && memcmp(target, f->path, n) == 0;
+    size_t most = (size_t)(end - target);
+    return (f->whole_path ? most == n : most >= n) && memcmp(target, f->path, n) == 0;
 }
 
 static bool id_is(const struct access_filter *f, const struct access_record *a)

@@ -8,7 +8,7 @@
 
 #include "dataplane/proxy/access.h"
 
-#define ACCESS_FILTERS_TEXT "status, host, client, path, slower, served and id"
+#define ACCESS_FILTERS_TEXT "status, host, client, path, slower, served, id and url"
 enum access_filter_key {
     ACCESS_FILTER_STATUS, /* "404", "5xx" */
     ACCESS_FILTER_HOST,   /* of any port, unless it names one */
@@ -17,9 +17,10 @@ enum access_filter_key {
     ACCESS_FILTER_SLOWER, /* "200ms" */
     ACCESS_FILTER_SERVED, /* of access_served_words */
     ACCESS_FILTER_ID,     /* of a request, all 32 digits */
+    ACCESS_FILTER_URL,    /* host and whole path, with its query, as the client named them */
     ACCESS_FILTER_KEYS
 };
-/* Members of requests, and coralctl's options, in enum order. */
+/* Members of requests, and but for the URL coralctl's options, in enum order. */
 extern const char *const access_filter_words[ACCESS_FILTER_KEYS];
 
 struct access_filter { /* zeros: any */
@@ -31,6 +32,7 @@ struct access_filter { /* zeros: any */
     unsigned served; /* bits of enum access_served; 0: any */
     char host[ACCESS_HOST_MAX];
     char path[1024];
+    bool whole_path; /* it is that, and does not only begin so */
     char id[ACCESS_ID_MAX + 1];
 };
 

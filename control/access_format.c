@@ -55,6 +55,21 @@ const char *const access_reason_words[ACCESS_REASONS] = {
     [ACCESS_BAD_VERSION] = "bad-version",
 };
 
+/* As Cache-Status has them (RFC 9211). */
+const char *const access_why_words[ACCESS_WHYS] = {
+    [ACCESS_NO_WHY] = "-",
+    [ACCESS_WHY_MISS] = "miss",
+    [ACCESS_WHY_VARY_MISS] = "vary-miss",
+    [ACCESS_WHY_PARTIAL] = "partial",
+    [ACCESS_WHY_STALE] = "stale",
+    [ACCESS_WHY_REQUEST] = "request",
+    [ACCESS_WHY_BYPASS] = "bypass",
+    [ACCESS_WHY_METHOD] = "method",
+    [ACCESS_WHY_REVALIDATE] = "stale-while-revalidate",
+    [ACCESS_WHY_MAX_STALE] = "max-stale",
+    [ACCESS_WHY_IF_ERROR] = "stale-if-error",
+};
+
 const char *access_text(const struct access_record *a, enum access_text which)
 {
     const char *p = a->text;
@@ -194,6 +209,11 @@ static char *put_member(char *p, const char *name, const struct access_record *a
     return put(put_json(p, a, which), "\"");
 }
 
+static char *put_wait(char *p, const char *name, uint32_t us)
+{
+    return us ? put_number(put(put(put(p, ",\""), name), "\":"), us) : p;
+}
+
 static char *line_json(char *p, const struct access_record *a, const struct access_clock *clock,
                        unsigned us)
 {
@@ -217,6 +237,12 @@ static char *line_json(char *p, const struct access_record *a, const struct acce
     if (a->reason)
         p = put(put(put(p, ",\"reason\":\""), access_reason_words[a->reason % ACCESS_REASONS]),
                 "\"");
+    if (a->why)
+        p = put(put(put(p, ",\"why\":\""), access_why_words[a->why % ACCESS_WHYS]), "\"");
+    p = put_wait(p, "head_us", a->head_us);
+    p = put_wait(p, "index_us", a->index_us);
+    p = put_wait(p, "peer_us", a->peer_us);
+    p = put_wait(p, "origin_us", a->origin_us);
     p = put_number(put(p, ",\"worker\":"), a->worker);
     p = put_member(p, "referer", a, ACCESS_REFERER);
     p = put_member(p, "agent", a, ACCESS_AGENT);
@@ -224,6 +250,7 @@ static char *line_json(char *p, const struct access_record *a, const struct acce
     p = put(p, a->flags & ACCESS_OF_PEER ? ",\"peer\":true" : "");
     p = put(p, a->flags & ACCESS_LEFT ? ",\"left\":true" : "");
     p = put(p, a->flags & ACCESS_BROKEN ? ",\"broken\":true" : "");
+    p = put(p, a->flags & ACCESS_REVALIDATED ? ",\"revalidated\":true" : "");
     return put(p, a->cut ? ",\"cut\":true}" : "}");
 }
 

@@ -29,5 +29,6 @@ size_t access_line(enum access_format format, const struct access_record *a,
 const char *access_text(const struct access_record *a, enum access_text which);
 extern const char *const access_served_words[ACCESS_SERVED];
 extern const char *const access_reason_words[ACCESS_REASONS];
+extern const char *const access_why_words[ACCESS_WHYS];
 
 #endif

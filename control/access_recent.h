@@ -14,7 +14,7 @@
 
 #define ACCESS_RECENT_UNITS ((8u << 20) / ACCESS_UNIT) /* a power of two */
 /* Who asks on is near the end: each so many records it is noted where one is. No more of these are
- * kept at a time than there are places, since a record has four units at least. */
+ * kept at a time than there are places, since a record has more than four units. */
 #define ACCESS_RECENT_STEP  256u
 #define ACCESS_RECENT_MARKS (ACCESS_RECENT_UNITS / 4 / ACCESS_RECENT_STEP)
 

@@ -14,7 +14,7 @@
  *   {"verb": "purge", "prefix": "http://www.example.com/shop/"}, or "tag": "news",
  *       "host": "www.example.com", "all": true in its place; each may be soft
  *   {"verb": "log", "after": 1234, "most": 100, "status": "5xx"}, or other filters of
- *       control/access_filter.h; or "reopen": true
+ *       control/access_filter.h; or "reopen": true. coralctl trace asks so, too, with a "url"
  *   {"verb": "rules", "do": "load", "file": "/etc/coral/rules"}, or "check" or "status"
  *   {"verb": "drain"}
  *   {"verb": "stop", "wait": false}

@@ -23,11 +23,13 @@
 #include "tools/coralctl_purge.h"
 #include "tools/coralctl_rules.h"
 #include "tools/coralctl_table.h"
+#include "tools/coralctl_trace.h"
 #include "version.h"
 
 #define LOG_OPTION 256 /* and enum access_filter_key: getopt's name of such an option */
 #define LOG_US     250000
-#define END_S      10 /* from a node's last answer until its process is gone: usually 50 ms */
+#define TRACE      "trace" /* our own verb: of what log says */
+#define END_S      10      /* from a node's last answer until its process is gone: usually 50 ms */
 
 enum { DONE = 0, FAILED = 1, USAGE = 2, PARTLY = 3, NOT_RUNNING = 4, NOT_PERMITTED = 5 };
 
@@ -195,7 +197,13 @@ static int answer_show(enum request_verb verb, const struct options *o, const js
 {
     bool ok = json_is_true(json_object_get(answer, "ok"));
 
-    if (ok && verb == REQUEST_LOG) {
+    if (ok && verb == REQUEST_LOG && o->log.trace) {
+        const json_t *record = trace_found(&o->log, answer);
+        if (record)
+            trace_show(record, o->json, stdout);
+        else if (o->no_wait)
+            return complain(o, FAILED, "%s", trace_none(answer));
+    } else if (ok && verb == REQUEST_LOG) {
         log_show(answer, o->json, stdout);
         if (o->no_wait && !o->json) /* a script may take both outputs as one */
             log_hint(answer);
@@ -280,6 +288,32 @@ static int option_foreign(const struct options *o, enum request_verb verb)
     return complain(o, USAGE, "%s does not take %s" USAGE_MORE, o->argv[0], option);
 }
 
+/* A trace asks as a log does. REQUEST_VERBS: it is none. */
+static enum request_verb verb_of(struct options *o, const char *word)
+{
+    unsigned verb = 0;
+
+    o->log.trace = strcmp(word, TRACE) == 0;
+    o->log.latest = o->no_wait;
+    if (o->log.trace)
+        return REQUEST_LOG;
+    while (verb < REQUEST_VERBS && strcmp(word, request_words[verb]) != 0)
+        verb++;
+    return (enum request_verb)verb;
+}
+
+static int verb_unknown(const struct options *o, const char *word)
+{
+    const char *all[REQUEST_VERBS + 1] = {TRACE};
+
+    memcpy(all + 1, request_words, sizeof(request_words));
+    const char *near = nearest_word(word, all, REQUEST_VERBS + 1);
+    if (near)
+        return complain(o, USAGE, "\"%.40s\" is no verb; did you mean \"%s\"?", word, near);
+    return complain(o, USAGE, "\"%.40s\" is no verb; there are " REQUEST_VERBS_TEXT ", and trace",
+                    word);
+}
+
 static int verb_find(struct options *o, enum request_verb *verb)
 {
     static const int most[REQUEST_VERBS] = {1, 2, 2, 2, 1, 1, 2, 2, 2, 2, 3, 1, 1};
@@ -287,15 +321,9 @@ static int verb_find(struct options *o, enum request_verb *verb)
 
     if (!word)
         return complain(o, USAGE, "%s is missing" USAGE_MORE, "a verb");
-    for (*verb = 0; *verb < REQUEST_VERBS; (*verb)++)
-        if (strcmp(word, request_words[*verb]) == 0)
-            break;
-    if (*verb == REQUEST_VERBS) {
-        const char *near = nearest_word(word, request_words, REQUEST_VERBS);
-        return near ? complain(o, USAGE, "\"%.40s\" is no verb; did you mean \"%s\"?", word, near)
-                    : complain(o, USAGE, "\"%.40s\" is no verb; there are " REQUEST_VERBS_TEXT,
-                               word);
-    }
+    *verb = verb_of(o, word);
+    if (*verb == REQUEST_VERBS)
+        return verb_unknown(o, word);
     bool wants_url = *verb == REQUEST_LOOKUP;
     if (wants_url && o->argc < 2)
         return complain(o, USAGE, "%s needs a URL or a key" USAGE_MORE, word);
@@ -416,7 +444,8 @@ static int options_read(int argc, char **argv, struct options *o)
     return DONE;
 }
 
-/* Asks and shows; a drain again each second until it is over, a log for as long as it is let. */
+/* Asks and shows; a drain again each second until it is over, a log for as long as it is let, a
+ * trace until there is one. */
 static int run(const struct options *given, enum request_verb verb, const char *path)
 {
     struct options o = *given;
@@ -448,7 +477,8 @@ static int run(const struct options *given, enum request_verb verb, const char *
         }
         const char *state = json_string_value(json_object_get(answer, "state"));
         bool more = verb == REQUEST_DRAIN && !o.no_wait && state && strcmp(state, "draining") == 0;
-        bool follow = verb == REQUEST_LOG && !o.no_wait && !o.log.reopen;
+        bool follow = verb == REQUEST_LOG && !o.no_wait && !o.log.reopen &&
+                      !(o.log.trace && trace_found(&o.log, answer));
         status = answer_show(verb, &o, answer);
         bool at_once = follow && log_next(&o.log, answer);
         json_decref(answer);

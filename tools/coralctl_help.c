@@ -19,14 +19,14 @@ static const char general[] =
     "  near ADDRESS         nodes near an address, found by the routers before it\n"
     "  purge URL            take it out of the cache; --prefix, --tag, --host, --all\n"
     "  log                  requests as they end; --status 5xx and others choose\n"
+    "  trace [URL]          one request's story: what it waited for, and how long\n"
     "  rules [WORD [FILE]]  rules about requests: status, check, load\n"
     "  drain                finish what runs, the node stays; --no-wait: only begin\n"
     "  stop                 finish what runs, then end; --no-wait: say so and return\n"
     "\n"
     "options\n"
     "  -n, --name NAME      the node with this name, where several run; or --socket\n"
-    "      --json           the answer as JSON, for scripts\n"
-    "      --help, --version   this text, or a verb's; version, revision, DPDK\n"
+    "      --json           for scripts; --help: this text, or a verb's; --version\n"
     "\n"
     "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 done in part,\n"
     "4 corald is not running, 5 not permitted. More: coralctl(1).\n";
@@ -80,8 +80,23 @@ static const char *const of_verb[REQUEST_VERBS] = {
         "      --all            also what is 0\n",
 };
 
+static const char trace[] =
+    "usage: coralctl [-n NAME] [--json] trace [FILTER...] [URL] [--no-wait]\n"
+    "\n"
+    "Waits for the next request that fits, and tells its story: what the cache had,\n"
+    "what it waited for and how long, how it ended. The URL is as the client has it,\n"
+    "like http://www.example.com/a?b=1; beside it or in its place, log's filters:\n"
+    "--status, --host, --client, --path, --slower, --served, --id. All must hold.\n"
+    "\n"
+    "      --no-wait        the latest that is remembered; none: exit status 1\n"
+    "      --json           its record, as in the access log\n"
+    "\n"
+    "More: coralctl(1).\n";
+
 const char *help_text(const char *verb)
 {
+    if (verb && strcmp(verb, "trace") == 0)
+        return trace;
     for (unsigned i = 0; verb && i < REQUEST_VERBS; i++)
         if (of_verb[i] && strcmp(verb, request_words[i]) == 0)
             return of_verb[i];

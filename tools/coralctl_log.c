@@ -22,9 +22,15 @@ bool log_words(struct coralctl_log *l, const char *word, char *why, size_t len)
 {
     struct access_filter f = {0};
 
-    l->reopen = word && strcmp(word, "reopen") == 0;
+    l->reopen = word && !l->trace && strcmp(word, "reopen") == 0;
     l->next = -1;
-    if (word && !l->reopen) {
+    if (l->trace && word && (l->filter[ACCESS_FILTER_HOST] || l->filter[ACCESS_FILTER_PATH])) {
+        snprintf(why, len, "trace takes a URL, or --host and --path, not both");
+        return false;
+    }
+    if (l->trace)
+        l->filter[ACCESS_FILTER_URL] = word;
+    else if (word && !l->reopen) {
         snprintf(why, len, "log takes \"reopen\" and nothing else, not \"%.40s\"", word);
         return false;
     }
@@ -33,7 +39,8 @@ bool log_words(struct coralctl_log *l, const char *word, char *why, size_t len)
         bool good = !l->filter[i] || text;
         json_decref(text);
         if (!good) {
-            snprintf(why, len, "--%s takes text in UTF-8", access_filter_words[i]);
+            snprintf(why, len, "%s%s takes text in UTF-8", i == ACCESS_FILTER_URL ? "" : "--",
+                     access_filter_words[i]);
             return false;
         }
         if (l->filter[i] &&
@@ -53,7 +60,9 @@ void log_question(const struct coralctl_log *l, json_t *question)
         json_object_set_new(question, "reopen", json_true());
     if (l->next >= 0) {
         json_object_set_new(question, "after", json_integer(l->next));
-        json_object_set_new(question, "most", json_integer(500));
+        json_object_set_new(question, "most", json_integer(l->trace ? 1 : 500));
+    } else if (l->trace) {
+        json_object_set_new(question, "most", json_integer(1));
     }
     for (unsigned i = 0; i < ACCESS_FILTER_KEYS; i++)
         if (l->filter[i])
@@ -62,8 +71,8 @@ void log_question(const struct coralctl_log *l, json_t *question)
 
 /* --- lines --------------------------------------------------------------------------------- */
 
-/* Clients wrote this: a terminal must not take it for its own commands, C0 or C1. */
-static void put_safely(const char *text, FILE *out)
+/* A terminal must not take it for its own commands, C0 or C1. */
+void log_put(const char *text, FILE *out)
 {
     const unsigned char *p = (const unsigned char *)text;
     for (; *p; p++) {
@@ -96,11 +105,11 @@ static void show_record(const json_t *o, FILE *out)
     json_int_t us = json_integer_value(json_object_get(o, "duration_us"));
 
     fprintf(out, "%.12sZ %s ", strlen(time) > 11 ? time + 11 : "-", text(o, "client", "-"));
-    put_safely(text(o, "method", "-"), out);
+    log_put(text(o, "method", "-"), out);
     fputc(' ', out);
     if (*target == '/')
-        put_safely(text(o, "host", ""), out);
-    put_safely(target, out);
+        log_put(text(o, "host", ""), out);
+    log_put(target, out);
     const char *reason = text(o, "reason", NULL);
     fprintf(out, " %lld %lld B %s %s%s%s%s%s%s\n",
             (long long)json_integer_value(json_object_get(o, "status")),

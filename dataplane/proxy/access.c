@@ -68,6 +68,26 @@ static void give(const struct proxy *p, const struct access_record *a)
         p->parts.log.access(p->parts.log.ctx, a);
 }
 
+static uint32_t since_us(const struct proxy *p, uint64_t start_us)
+{
+    uint64_t us = p->now.mono_us - start_us;
+    return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
+}
+
+void access_waited(struct request *r, const uint32_t *spent_us)
+{
+    r->access.index_us = spent_us[SOURCE_INDEX];
+    r->access.peer_us = spent_us[SOURCE_PEER];
+    r->access.origin_us = spent_us[SOURCE_ORIGIN];
+}
+
+void access_head(const struct proxy *p, struct request *r)
+{
+    r->access.head_us = since_us(p, r->started_us);
+    if (!r->passed && r->source != SOURCE_NONE)
+        access_waited(r, r->o.spent_us);
+}
+
 /* A response that was let go of and resumed is what it was before. */
 static enum access_served served_how(const struct request *r)
 {
@@ -86,6 +106,19 @@ static enum access_served served_how(const struct request *r)
     return r->collapsed ? ACCESS_COLLAPSED : (enum access_served)by_source[r->source];
 }
 
+/* A hit has looked in vain before, if it was told to look again. */
+static enum access_why why_so(const struct request *r, enum access_served served)
+{
+    static_assert((int)ACCESS_WHY_METHOD == (int)FORWARD_METHOD, "the same ones");
+    if (served == ACCESS_HIT)
+        return ACCESS_NO_WHY;
+    if (served != ACCESS_STALE)
+        return (enum access_why)r->forward;
+    if (r->source != SOURCE_NONE)
+        return ACCESS_WHY_IF_ERROR;
+    return r->why == CACHE_WHY_STALE_REVALIDATE ? ACCESS_WHY_REVALIDATE : ACCESS_WHY_MAX_STALE;
+}
+
 void access_end(struct proxy *p, struct request *r)
 {
     struct access_record *a = &r->access;
@@ -95,7 +128,12 @@ void access_end(struct proxy *p, struct request *r)
     a->reason = r->reason;
     a->bytes = r->body_out;
     a->duration_us = p->now.mono_us - r->started_us;
+    a->why = (uint8_t)why_so(r, (enum access_served)a->served);
     a->flags = r->peer ? ACCESS_OF_PEER : 0;
+    if (r->refreshed)
+        a->flags |= ACCESS_REVALIDATED;
+    if (r->made)
+        a->head_us = since_us(p, r->started_us);
     if (r->gone)
         a->flags |= ACCESS_LEFT;
     else if (!r->whole)
@@ -128,6 +166,7 @@ void access_refused(struct proxy *p, const struct http_conn *c, const struct htt
     a.reason = (uint8_t)why;
     a.bytes = bytes;
     a.duration_us = p->now.mono_us - start_us;
+    a.head_us = since_us(p, start_us);
     give(p, &a);
 }
 

@@ -7,8 +7,9 @@
  *    0 units status minor served flags cut
  *    8 start_us        16 duration_us       24 bytes
  *   32 client
- *   48 len[ACCESS_TEXTS]  60 worker reason
- *   64 text: the texts one behind the other, as they came; nothing in them is safe to print
+ *   48 len[ACCESS_TEXTS]  60 worker reason why none
+ *   64 head_us index_us peer_us origin_us
+ *   80 text: the texts one behind the other, as they came; nothing in them is safe to print
  */
 #ifndef CORAL_PROXY_ACCESS_H
 #define CORAL_PROXY_ACCESS_H
@@ -86,10 +87,27 @@ enum access_reason {
     ACCESS_REASONS
 };
 
+/* Why it was no hit (RFC 9211 2.2), or why one that is stale was sent all the same. */
+enum access_why {
+    ACCESS_NO_WHY,
+    ACCESS_WHY_MISS, /* the first ones in the order of enum forward_why */
+    ACCESS_WHY_VARY_MISS,
+    ACCESS_WHY_PARTIAL,
+    ACCESS_WHY_STALE,
+    ACCESS_WHY_REQUEST,
+    ACCESS_WHY_BYPASS,
+    ACCESS_WHY_METHOD,
+    ACCESS_WHY_REVALIDATE, /* stale-while-revalidate */
+    ACCESS_WHY_MAX_STALE,  /* the request takes it, or the origin lets it */
+    ACCESS_WHY_IF_ERROR,   /* nobody could be asked */
+    ACCESS_WHYS
+};
+
 enum access_flag {
-    ACCESS_OF_PEER = 1, /* a node of ours asked */
-    ACCESS_LEFT = 2,    /* the client was gone before the end */
-    ACCESS_BROKEN = 4   /* we reset the connection before the end */
+    ACCESS_OF_PEER = 1,    /* a node of ours asked */
+    ACCESS_LEFT = 2,       /* the client was gone before the end */
+    ACCESS_BROKEN = 4,     /* we reset the connection before the end */
+    ACCESS_REVALIDATED = 8 /* the origin said that what was stored still holds (304) */
 };
 
 #define ACCESS_NO_VERSION 255 /* of `minor`: the request could not be read */
@@ -109,11 +127,15 @@ struct access_record {
     uint16_t len[ACCESS_TEXTS];
     uint8_t worker;
     uint8_t reason; /* enum access_reason */
-    uint8_t none[2];
+    uint8_t why;    /* enum access_why */
+    uint8_t none;
+    uint32_t head_us; /* from then until the response's head was queued; 0: at once, or never */
+    uint32_t index_us, peer_us, origin_us; /* what it waited for, of a fill of its own; 0: did not,
+                                            * or not known */
     char text[ACCESS_TEXT_MAX];
 };
 #define ACCESS_UNIT 16
-static_assert(offsetof(struct access_record, text) == 64, "no holes");
+static_assert(offsetof(struct access_record, text) == 80, "no holes");
 static_assert(sizeof(struct access_record) % ACCESS_UNIT == 0, "whole units");
 
 /* What a host asks for, bits; 0: nothing is gathered. */

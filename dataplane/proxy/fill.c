@@ -131,6 +131,8 @@ void fill_answer(struct fill *f, struct request *r, uint16_t type, uint32_t tag)
         if (!r->o.joined)
             memcpy(r->o.spent_us, f->spent_us, sizeof(r->o.spent_us));
         f->unacked++;
+    } else if (type == PROXY_FAILED && !r->o.joined) {
+        forward_spent(f, r->o.spent_us);
     } else if (type == PROXY_RELEASE) {
         n.collapsed = tag != 0;
     }

@@ -147,6 +147,14 @@ void forward_phase(struct fill *f, enum source_kind phase, struct now now)
     f->phase_us = now.mono_us;
 }
 
+void forward_spent(const struct fill *f, uint32_t *spent_us)
+{
+    uint64_t now_us = f->proxy->now.mono_us;
+    memcpy(spent_us, f->spent_us, sizeof(f->spent_us));
+    if (now_us > f->phase_us)
+        spent_us[f->phase] += (uint32_t)(now_us - f->phase_us);
+}
+
 /* RFC 9211 2.7, an sf-string (RFC 9651 3.3.3); goes on with the line that was written last. */
 static void write_key(struct head_writer *w, const struct request *r)
 {

@@ -372,6 +372,10 @@ static bool pass_send_head(struct proxy *p, struct request *r, const struct bloc
     if (end != RESPOND_SENT)
         return false;
     r->head_sent = true;
+    if (r->logged) {
+        access_head(p, r);
+        access_waited(r, head.spent_us);
+    }
     *bodiless = r->head_only || head.status == 204 || head.status == 304;
     return true;
 }

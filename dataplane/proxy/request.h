@@ -26,6 +26,7 @@ enum source_kind { SOURCE_NONE, SOURCE_INDEX, SOURCE_PEER, SOURCE_ORIGIN, SOURCE
 
 /* Why a request is no hit (RFC 9211 2.2). */
 enum forward_why {
+    FORWARD_NONE, /* it is one, for all that is known */
     FORWARD_MISS,
     FORWARD_VARY_MISS, /* there is a primary, but not its variant, */
     FORWARD_PARTIAL,   /* or not its slice */
@@ -138,7 +139,7 @@ struct request {
         bool joined;     /* came while the fill ran */
         bool doubts;     /* ... and after a purge of tags, which may be the fill's */
         uint8_t path_len;
-        uint32_t spent_us[SOURCE_KINDS];  /* by its fill, of READY; 0 of what it has joined */
+        uint32_t spent_us[SOURCE_KINDS];  /* by its fill, of READY, FAILED; 0: it has joined it */
         struct dht_id path[DHT_PATH_MAX]; /* of the fill, for peers */
     } o;
     union {
@@ -205,6 +206,10 @@ void request_again(struct proxy *p, struct request *r, struct now now);
 /* Begins a record with what a head says; NULL: of none that could be read. `id`: or "". */
 void access_begin(const struct proxy *p, struct access_record *a, const struct http_conn *c,
                   const struct http_head *h, const char *id, uint64_t start_us);
+/* Of one that is `logged`: its head has been queued; */
+void access_head(const struct proxy *p, struct request *r);
+/* its fill has waited for this, by enum source_kind. */
+void access_waited(struct request *r, const uint32_t *spent_us);
 /* Of one that is `logged`: what became of it; gives the record away. */
 void access_end(struct proxy *p, struct request *r);
 /* A whole record at once, if one is wanted, of what never was a request. */
@@ -313,6 +318,8 @@ void forward_said(struct fill *f);
 bool forward_doubtful(const struct fill *f, unsigned status);
 /* From now on the fill waits for this; SOURCE_NONE: it has its head. */
 void forward_phase(struct fill *f, enum source_kind phase, struct now now);
+/* What it has waited for until now, by enum source_kind. */
+void forward_spent(const struct fill *f, uint32_t *spent_us);
 /* Lines of a response, behind Cache-Status; `spent_us`: by enum source_kind, NULL: unknown. */
 struct head_writer;
 void forward_answer(struct head_writer *w, const struct request *r, const char *how,

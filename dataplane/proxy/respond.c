@@ -220,9 +220,9 @@ static inline void write_stored(struct head_writer *w, const struct request *r, 
 }
 
 static const char *const forward_text[] = {
-    [FORWARD_MISS] = "miss",    [FORWARD_VARY_MISS] = "vary-miss", [FORWARD_PARTIAL] = "partial",
-    [FORWARD_STALE] = "stale",  [FORWARD_REQUEST] = "request",     [FORWARD_BYPASS] = "bypass",
-    [FORWARD_METHOD] = "method"};
+    [FORWARD_NONE] = "miss",       [FORWARD_MISS] = "miss",    [FORWARD_VARY_MISS] = "vary-miss",
+    [FORWARD_PARTIAL] = "partial", [FORWARD_STALE] = "stale",  [FORWARD_REQUEST] = "request",
+    [FORWARD_BYPASS] = "bypass",   [FORWARD_METHOD] = "method"};
 
 /* Who gave it, or why what is stale may be sent. */
 static const char *status_detail(const struct request *r)

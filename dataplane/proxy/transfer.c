@@ -165,6 +165,8 @@ static bool transfer_head(struct proxy *p, struct request *r, struct now now)
         return false;
     }
     r->head_sent = end == RESPOND_SENT;
+    if (r->head_sent && r->logged)
+        access_head(p, r);
     return r->head_sent; /* at writable */
 }
 

@@ -44,7 +44,7 @@ static void on_ready(struct proxy *p, struct request *r, const struct proxy_note
         r->stale = n->stale;
         r->refreshed = n->refreshed;
         /* softly purged, it was not to be found here, but by its owner */
-        if (r->refreshed && (r->forward == FORWARD_MISS || r->forward == FORWARD_VARY_MISS))
+        if (r->refreshed && r->forward <= FORWARD_VARY_MISS)
             r->forward = FORWARD_STALE;
     }
     r->path_known = true;
@@ -113,6 +113,8 @@ static void on_answer(struct proxy *p, const struct message *m, struct request *
         break;
     case PROXY_FAILED:
         r->reason = (uint8_t)(m->tag >> 16);
+        if (r->logged)
+            access_waited(r, r->o.spent_us);
         respond_status(p, r, m->tag & 0xffff, failure_text(m->tag & 0xffff, r->open), now);
         break;
     default: /* PASS_END before a head */

@@ -53,6 +53,26 @@ Test(access_filter, by_id)
     cr_expect(!matches(ACCESS_FILTER_ID, "00112233445566778899aabbccddeefe", &a));
 }
 
+Test(access_filter, by_url)
+{
+    struct access_record a = access_hand("GET", "WWW.Example.com", "/shop/a?b", "", ""),
+                         root = access_hand("GET", "h:8080", "/", "", ""),
+                         query = access_hand("GET", "h", "/?q", "", ""),
+                         whole = access_hand("GET", "h", "http://h/a", "", "");
+    cr_expect(matches(ACCESS_FILTER_URL, "http://www.example.com/shop/a?b", &a));
+    cr_expect(matches(ACCESS_FILTER_URL, "HTTP://www.example.com:80/shop/a?b#c", &a));
+    cr_expect(!matches(ACCESS_FILTER_URL, "http://www.example.com/shop/a", &a), "all of it");
+    cr_expect(!matches(ACCESS_FILTER_URL, "http://www.example.com/shop/a?bc", &a));
+    cr_expect(!matches(ACCESS_FILTER_URL, "http://www.example.co/shop/a?b", &a));
+    cr_expect(matches(ACCESS_FILTER_URL, "http://h:8080", &root));
+    cr_expect(matches(ACCESS_FILTER_URL, "http://h/", &root));
+    cr_expect(!matches(ACCESS_FILTER_URL, "http://h:8081/", &root));
+    cr_expect(matches(ACCESS_FILTER_URL, "http://h?q", &query));
+    cr_expect(!matches(ACCESS_FILTER_URL, "http://h", &query));
+    cr_expect(matches(ACCESS_FILTER_URL, "http://h/a", &whole));
+    cr_expect(!matches(ACCESS_FILTER_URL, "http://h/", &whole));
+}
+
 Test(access_filter, targets_that_are_no_path)
 {
     struct access_record whole = access_hand("GET", "h", "http://h/a", "", ""),
@@ -69,6 +89,9 @@ Test(access_filter, targets_that_are_no_path)
 
 Test(access_filter, words_that_are_none_are_told_why)
 {
+    static char long_url[1100];
+    memset(long_url, 'a', sizeof(long_url) - 1);
+    memcpy(long_url, "http://h/", 9);
     static const struct {
         enum access_filter_key key;
         const char *text, *why;
@@ -92,6 +115,11 @@ Test(access_filter, words_that_are_none_are_told_why)
          "is no client"},
         {ACCESS_FILTER_HOST, "", "has 1 to 263 bytes"},
         {ACCESS_FILTER_PATH, "", "has 1 to 1023 bytes"},
+        {ACCESS_FILTER_URL, "", "is no URL"},
+        {ACCESS_FILTER_URL, "www.example.com/a", "write it like http://www.example.com/a"},
+        {ACCESS_FILTER_URL, "http:///a", "is no URL"},
+        {ACCESS_FILTER_URL, "https://h/a", "is no URL"},
+        {ACCESS_FILTER_URL, long_url, "is no URL up to 1022 bytes"},
         {ACCESS_FILTER_SLOWER, "200", "is no time"},
         {ACCESS_FILTER_SLOWER, "fast", "is no time"},
         {ACCESS_FILTER_SLOWER, "99999999999999999999s", "is no time"},

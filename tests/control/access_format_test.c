@@ -67,6 +67,25 @@ Test(access_format, marks)
     cr_expect(strstr(line, ",\"peer\":true,\"left\":true,\"broken\":true,\"cut\":true}\n"));
 }
 
+Test(access_format, what_it_waited_for_if_it_did)
+{
+    struct access_record a = access_hand("GET", "h", "/", "", "");
+    a.served = ACCESS_ORIGIN;
+    a.why = ACCESS_WHY_STALE;
+    a.head_us = 9;
+    a.origin_us = 7;
+    cr_expect(strstr(write_line(ACCESS_JSON, &a), ",\"served\":\"origin\",\"why\":\"stale\","
+                                                  "\"head_us\":9,\"origin_us\":7,\"worker\":0}"));
+    a.index_us = 1;
+    a.peer_us = 2;
+    a.flags = ACCESS_REVALIDATED;
+    cr_expect(strstr(write_line(ACCESS_JSON, &a),
+                     "\"head_us\":9,\"index_us\":1,\"peer_us\":2,\"origin_us\":7,\"worker\":0,"
+                     "\"revalidated\":true}\n"));
+    for (unsigned i = 0; i < ACCESS_WHYS; i++)
+        cr_expect_not_null(access_why_words[i], "%u has no word", i);
+}
+
 Test(access_format, an_id_if_there_is_one)
 {
     static const char *const text[ACCESS_TEXTS] = {"GET", "h", "/", "", "", "0123"};
@@ -141,7 +160,10 @@ Test(access_format, the_longest_line_has_room)
                                       ACCESS_REFERER_MAX, ACCESS_AGENT_MAX, ACCESS_ID_MAX};
     struct access_record a = access_hand_n(text, len);
     a.cut = 0x3f;
-    a.flags = 7;
+    a.flags = 15;
+    a.why = ACCESS_WHY_REVALIDATE;
+    a.reason = ACCESS_BAD_FRAMING;
+    a.head_us = a.index_us = a.peer_us = a.origin_us = UINT32_MAX;
     a.bytes = a.duration_us = UINT64_MAX;
     a.status = UINT16_MAX;
     cr_expect_eq((size_t)a.units * ACCESS_UNIT, sizeof(a));

@@ -24,7 +24,8 @@ static inline struct access_record access_hand_n(const char *const text[ACCESS_T
         a.len[i] = (uint16_t)len[i];
         used += len[i];
     }
-    a.units = (uint16_t)((64 + used + ACCESS_UNIT - 1) / ACCESS_UNIT);
+    a.units =
+        (uint16_t)((offsetof(struct access_record, text) + used + ACCESS_UNIT - 1) / ACCESS_UNIT);
     return a;
 }
 

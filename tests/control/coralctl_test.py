@@ -123,6 +123,10 @@ try:
                        (["log", "--served", "hits"], 'did you mean "hit"?'),
                        (["log", "reopen", "--status", "404"], "log reopen does not take --status"),
                        (["log", "--host", "a", "--tag", "b"], "log does not take --tag"),
+                       (["trcae"], 'did you mean "trace"?'),
+                       (["trace", "www.example.com/a"], "is no URL"), (["trace", "http://a/", "b"], "one word too many"),
+                       (["trace", "http://a/", "--host", "a"], "a URL, or --host and --path, not both"),
+                       (["trace", "--served", "hits"], 'did you mean "hit"?'), (["trace", "--all"], "trace does not take --all"),
                        (["log", "--soft"], "log does not take --soft"),
                        (["purge", "http://a/", "--path", "/"], "purge does not take --path"),
                        (["stats", "--host", "a"], "stats does not take --host"),
@@ -144,7 +148,7 @@ try:
     code, out, err = run("--help")
     expect(code == 0 and out.count("\n") <= 24 and max(map(len, out.splitlines())) <= 80,
            "--help fits a screen")
-    for verb, option in (("purge", "--tag"), ("log", "--slower"), ("stats", "--workers")):
+    for verb, option in (("purge", "--tag"), ("log", "--slower"), ("trace", "--no-wait"), ("stats", "--workers")):
         for args in ((verb, "--help"), ("--help", verb)):
             code, out, err = run(*args)
             expect(code == 0 and out.startswith("usage: ") and verb in out.splitlines()[0] and option in out and
@@ -411,6 +415,89 @@ try:
         expect(code == 0 and bool(out) == bool(records) and ("no access log is configured" in err) == hint,
                f"log --no-wait, begun {begun}: {err.strip()!r}")
         n.close()
+    empty = dict(first, records=[])
+    n = Node("n1", [first, dict(empty, next=8), dict(first, next=9)])
+    code, out, err = run("trace", "http://a.test/x", "--client", "192.0.2.0/24")
+    expect(code == 0 and not err and out == (
+        "02:13:04.123Z 192.0.2.1 asked for http://a.test/x??[2J\u00e4 (GET, HTTP/?), worker 0\n"
+        "        +0.0 ms  in the cache, and fresh (hit)\n"
+        "        +0.0 ms  response 200 begins\n"
+        "        +1.2 ms  1024 bytes of the body sent\n") and
+        n.asked == {"verb": "log", "after": 8, "most": 1, "client": "192.0.2.0/24", "url": "http://a.test/x"},
+        f"trace waits for the next, not what was before\n{out}{err}{n.asked}")
+    n.close()
+    n = Node("n1", [first])
+    code, out, err = run("trace", "--no-wait", "--json")
+    expect(code == 0 and json.loads(out) == noted and n.asked == {"verb": "log", "most": 1}, f"trace --json\n{out}")
+    n.close()
+    for begun, why in ((True, "no access log is configured"), (False, "is remembered")):
+        n = Node("n1", [dict(empty, begun=begun)])
+        code, out, err = run("trace", "--no-wait", "--path", "/x")
+        expect(code == 1 and not out and why in err, f"trace --no-wait, nothing fits: {err.strip()!r}")
+        n.close()
+
+    def story(**is_too):
+        n = Node("n1", [dict(first, records=[dict(
+            {"time": "2026-11-29T02:13:04.123456Z", "client": "192.0.2.1", "method": "GET", "host": "a.test",
+             "target": "/a", "version": "1.1", "status": 200, "bytes": 1, "duration_us": 26000, "worker": 1}, **is_too)])])
+        code, out, err = run("trace", "--no-wait")
+        n.close()
+        expect(code == 0 and out.startswith("02:13:04.123Z 192.0.2.1"), f"a story {err}")
+        return [x.strip() for x in out.splitlines()]
+
+    asked = "02:13:04.123Z 192.0.2.1 asked for http://a.test/a (GET, HTTP/1.1), worker 1"
+    miss, begins = "+0.0 ms  not in the cache (miss)", "+24.8 ms  response 200 begins"
+    sent, now_in = "+26.0 ms  1 byte of the body sent", "+26.0 ms  1 byte of the body sent; it is in the cache now"
+    for is_too, want in (
+            ({"served": "origin", "why": "miss", "index_us": 7700, "origin_us": 17000, "head_us": 24800},
+             [asked, miss, "+7.7 ms  the index named nobody who has it, after 7.7 ms",
+              "+24.7 ms  the origin's head, after 17.0 ms", begins, now_in]),
+            ({"served": "peer", "why": "miss", "index_us": 7700, "peer_us": 17000, "head_us": 24800, "request_id": "ab"},
+             [asked + ", ID ab", miss, "+7.7 ms  the index named who has it, after 7.7 ms",
+              "+24.7 ms  a peer's head, after 17.0 ms", begins, now_in]),
+            ({"served": "origin", "why": "miss", "index_us": 700, "peer_us": 7000, "origin_us": 17000, "head_us": 24800},
+             [asked, miss, "+0.7 ms  the index named who has it, after 0.7 ms",
+              "+7.7 ms  asked peers, who did not help, for 7.0 ms", "+24.7 ms  the origin's head, after 17.0 ms",
+              begins, now_in]),
+            ({"served": "collapsed", "why": "vary-miss", "head_us": 24800},
+             [asked, "+0.0 ms  in the cache, but not the variant that it asks for (vary-miss)",
+              "+0.0 ms  a fetch of it for another request ran already: joined that (collapsed)", begins, now_in]),
+            ({"served": "stale", "why": "stale-while-revalidate", "head_us": 24800},
+             [asked, "+0.0 ms  in the cache, stale; sent while it is fetched anew (stale-while-revalidate)", begins, sent]),
+            ({"served": "stale", "why": "stale-if-error", "origin_us": 24000, "head_us": 24800},
+             [asked, "+0.0 ms  in the cache, but stale", "+24.0 ms  asked the origin, in vain, for 24.0 ms",
+              "+24.8 ms  nobody else helped: what is in the cache is sent (stale-if-error)", begins, sent]),
+            ({"served": "origin", "why": "stale", "origin_us": 24000, "head_us": 24800, "revalidated": True},
+             [asked, "+0.0 ms  in the cache, but stale (stale)",
+              "+24.0 ms  the origin says that what is in the cache still holds (304), after 24.0 ms", begins, now_in]),
+            ({"served": "pass", "why": "method", "origin_us": 24000, "head_us": 24800, "broken": True},
+             [asked, "+0.0 ms  not a plain GET or HEAD: it is for the origin (method)",
+              "+24.0 ms  the origin's head, after 24.0 ms", begins,
+              "+26.0 ms  broken off after 1 byte of the body: the rest could not be had"]),
+            ({"served": "pass", "why": "bypass", "head_us": 24800},
+             [asked, "+0.0 ms  it may not be answered from the cache (bypass)", begins,
+              sent + "; it is not kept for others"]),
+            ({"served": "error", "why": "miss", "status": 502, "reason": "refused", "origin_us": 24000, "head_us": 26000},
+             [asked, miss, "+24.0 ms  asked the origin, in vain, for 24.0 ms",
+              "+26.0 ms  this node answers 502 itself: the origin refuses to connect, or is unreachable", sent]),
+            ({"served": "hit", "left": True, "peer": True},
+             [asked.replace(" asked", ", a node of this cluster, asked"), "+0.0 ms  in the cache, and fresh (hit)",
+              "+0.0 ms  response 200 begins", "+26.0 ms  the client left before the end; 1 byte of the body had been sent"]),
+            ({"served": "origin", "method": "HEAD", "why": "miss", "head_us": 24800},
+             [asked.replace("GET", "HEAD"), miss, begins, sent]),
+            ({"served": "-", "status": 499, "left": True},
+             [asked, "+26.0 ms  the client left before there was an answer"]),
+            ({"served": "hit", "why": "\u009bnew"},
+             [asked, "+0.0 ms  in the cache, and fresh (hit)", "+0.0 ms  response 200 begins", sent]),
+            ({"served": "error", "reason": "\x1bnew", "why": "\u009bnew", "status": 500},
+             [asked, "+0.0 ms  ?new", "+0.0 ms  this node answers 500 itself: ?new", sent])):
+        got = story(**is_too)
+        expect(got == want, f"the story of {is_too}" + ("" if got == want else "\n" + "\n".join(got)))
+    n = Node("n1", [dict(first, records=[bad])])
+    code, out, err = run("trace", "--no-wait")
+    expect("192.0.2.2 sent what could not be read, worker 0\n" in out and
+           "answers 400 itself: the origin's name could not be resolved" in out, f"what could not be read\n{out}")
+    n.close()
     n = Node("n1", [{"ok": True, "file": "/var/log/access.log"}])
     code, out, err = run("log", "reopen")
     expect((code, out) == (0, "opened anew: /var/log/access.log\n") and n.asked == {"verb": "log", "reopen": True},

@@ -143,6 +143,28 @@ def as_json(s, path):
                           r"\S+ ms origin\n", line), f"live: {line!r}")
 
 
+def traced(s):
+    """coralctl trace waits for the request, whose story is that of a page from a slow origin."""
+    ctl = [os.path.join(s.lab.build, "tools", "coralctl"), "-n", s.lab.node_name(1), "trace"]
+    url = f"http://{HOST}/slow/page?a=1"
+    p = subprocess.Popen([*ctl, url], stdout=subprocess.PIPE, text=True)
+    time.sleep(0.5)
+    s.curl("c1", 1, "/slow/page?a=12")
+    s.curl("c1", 1, "/slow/page?a=1")
+    out, _ = p.communicate(timeout=10)
+    s.expect(p.returncode == 0 and re.fullmatch(
+        rf"\d\d:\d\d:\d\d\.\d\d\dZ 10\.1\.0\.101 asked for {re.escape(url)} \(GET, HTTP/1\.1\), worker \d\n"
+        r" +\+0\.0 ms  not in the cache \(miss\)\n"
+        r"( +\+\S+ ms  the index named nobody who has it, after \S+ ms\n)?"
+        r" +\+\S+ ms  the origin's head, after \S+ ms\n"
+        r" +\+\S+ ms  response 200 begins\n"
+        r" +\+\S+ ms  10240 bytes of the body sent; it is in the cache now\n", out), f"trace:\n{out}")
+    s.curl("c1", 1, "/slow/page?a=1")
+    s.lab.wait(lambda: "(hit)" in run(*ctl, url, "--no-wait").stdout, 5, "the latest is no hit")
+    p = run(*ctl, "--json", f"http://{HOST}/nobody/asked", "--no-wait", check=False)
+    s.expect(p.returncode == 1 and json.loads(p.stdout)["status"] == 1, "trace: nothing that fits: 1")
+
+
 def full(s, folder):
     """1 MiB of disk: lines are lost, not halved, and it goes on when there is room."""
     run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder)
@@ -200,7 +222,8 @@ def story(s):
     path = os.path.join(folder, "access.log")
     lab.router()
     lab.origin({"/1k": s.rng.randbytes(1024), "/100k": s.rng.randbytes(100 << 10),
-                "/slow/big": s.rng.randbytes(1 << 20)}, slow=("/slow",), rate="200k")
+                "/slow/big": s.rng.randbytes(1 << 20),
+                "/slow/page": s.rng.randbytes(10 << 10)}, slow=("/slow",), rate="200k")
     lab.client(1, 1)
     lab.node(1)
     lab.node_wait([1])
@@ -212,6 +235,7 @@ def story(s):
         os.unlink(os.path.join(folder, x))
     restart(s, f"file: {path}, format: json, max_size: 1MiB, keep: 2")
     as_json(s, path)
+    traced(s)
     rotated(s, path)
     shown(s, path)
     full(s, small)

@@ -295,3 +295,112 @@ Test(access, an_origin_that_fails_is_said_to_fail_and_why)
     client_free(&c);
     cr_expect(n->access.reason == ACCESS_NO_NAME && n->troubles == told + 1);
 }
+
+/* --- what it waited for --- */
+
+static void page(struct origin_file f)
+{
+    f.length = 1000;
+    f.fields = f.fields ? f.fields : "Cache-Control: max-age=60\r\n";
+    origin_add(&w.origin[0], f);
+}
+
+static bool waited_not(const struct access_record *a)
+{
+    return a->index_us == 0 && a->peer_us == 0 && a->origin_us == 0;
+}
+
+Test(access, says_what_was_waited_for_and_when_the_head_went)
+{
+    page((struct origin_file){.path = "/w", .delay_ms = 70});
+    const struct access_record *a = &n->access;
+    cr_assert_eq(get("/w", NULL), 200);
+    cr_expect(a->why == ACCESS_WHY_MISS && a->origin_us >= 70000 && a->origin_us < 90000 &&
+                  a->index_us > 0 && a->peer_us == 0,
+              "why %u, %u %u %u us", a->why, a->index_us, a->peer_us, a->origin_us);
+    cr_expect(a->head_us >= a->index_us + a->origin_us &&
+                  a->head_us < a->index_us + a->origin_us + 5000 && a->head_us <= a->duration_us,
+              "%u us", a->head_us);
+    cr_assert_eq(get("/w", NULL), 200);
+    cr_expect(a->served == ACCESS_HIT && a->why == ACCESS_NO_WHY && waited_not(a) &&
+              a->head_us == 0);
+    cr_assert_eq(get("/w", "Authorization: x\r\n"), 200);
+    cr_expect(a->served == ACCESS_PASS && a->why == ACCESS_WHY_BYPASS && a->origin_us >= 70000 &&
+              a->head_us >= a->origin_us && a->index_us == 0);
+    world_run(&w, 1000);
+    struct client c;
+    cr_assert_eq(world_get(&w, &c, 1, HOST, "/w", NULL), 200);
+    client_free(&c);
+    a = &w.node[1].access;
+    cr_expect(a->served == ACCESS_PEER && a->why == ACCESS_WHY_MISS && a->peer_us > 0 &&
+              a->index_us > 0 && a->origin_us == 0 && a->head_us >= a->peer_us + a->index_us);
+}
+
+Test(access, a_slow_body_is_not_in_the_time_of_the_head)
+{
+    page((struct origin_file){.path = "/w", .rate = 10});
+    cr_assert_eq(get("/w", NULL), 200);
+    cr_expect(n->access.duration_us >= n->access.head_us + 50000, "%u of %lu us", n->access.head_us,
+              n->access.duration_us);
+}
+
+Test(access, what_was_stale_and_what_became_of_it)
+{
+    const struct access_record *a = &n->access;
+    page((struct origin_file){
+        .path = "/s", .etag = "\"1\"", .fields = "Cache-Control: max-age=1\r\n"});
+    page((struct origin_file){.path = "/b",
+                              .fields = "Cache-Control: max-age=1, stale-while-revalidate=60\r\n"});
+    cr_assert_eq(get("/s", NULL), 200);
+    cr_expect_eq(a->flags, 0);
+    cr_assert_eq(get("/b", NULL), 200);
+    world_run(&w, 3000);
+    cr_assert_eq(get("/s", NULL), 200);
+    cr_expect(a->served == ACCESS_ORIGIN && a->why == ACCESS_WHY_STALE &&
+                  a->flags == ACCESS_REVALIDATED && a->origin_us > 0,
+              "served %u, why %u, flags %u", a->served, a->why, a->flags);
+    cr_assert_eq(get("/b", NULL), 200);
+    cr_expect(a->served == ACCESS_STALE && a->why == ACCESS_WHY_REVALIDATE && waited_not(a) &&
+                  a->flags == 0,
+              "served %u, why %u", a->served, a->why);
+    world_run(&w, 3000);
+    cr_assert_eq(get("/s", "Cache-Control: max-stale=600\r\n"), 200);
+    cr_expect(a->served == ACCESS_STALE && a->why == ACCESS_WHY_MAX_STALE, "served %u, why %u",
+              a->served, a->why);
+    w.hole = w.origin[0].at.ip;
+    world_run(&w, 61000); /* no connection is open any more */
+    cr_assert_eq(get("/s", NULL), 200);
+    cr_expect(a->served == ACCESS_STALE && a->why == ACCESS_WHY_IF_ERROR && a->origin_us > 0 &&
+                  a->head_us >= a->origin_us,
+              "served %u, why %u, %u us", a->served, a->why, a->origin_us);
+}
+
+Test(access, who_joins_a_fill_waited_for_none_of_his_own)
+{
+    struct client one, two;
+    page((struct origin_file){.path = "/w", .delay_ms = 100});
+    client_get(&w, &one, 0, 0, HOST, "/w", NULL);
+    world_run(&w, 60);
+    client_get(&w, &two, 0, 1, HOST, "/w", NULL);
+    client_wait(&one, 5000);
+    if (!two.whole)
+        client_wait(&two, 5000);
+    const struct access_record *a = &n->access; /* the later one's */
+    cr_expect(n->accesses == 2 && two.head.status == 200);
+    cr_expect(a->served == ACCESS_COLLAPSED ? waited_not(a) && a->head_us > 30000
+                                            : a->origin_us >= 100000);
+    client_free(&one);
+    client_free(&two);
+}
+
+Test(access, what_failed_was_waited_for_too)
+{
+    const struct access_record *a = &n->access;
+    w.hole = w.origin[0].at.ip;
+    cr_assert_eq(get("/never", NULL), 502);
+    cr_expect(a->reason == ACCESS_CONNECT && a->why == ACCESS_WHY_MISS && a->origin_us >= 500000 &&
+                  a->head_us >= a->origin_us && a->head_us == a->duration_us,
+              "reason %u, why %u, %u of %u us", a->reason, a->why, a->origin_us, a->head_us);
+    cr_assert_eq(get("/a", "Via: 1.1 x (Coral)\r\n"), 508);
+    cr_expect(a->why == ACCESS_NO_WHY && waited_not(a));
+}
