@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the operator's rules (dataplane/rules) do with a request. They are asked twice at most: when
- * it comes, about the URL that the client names, and when something is fetched, about the URL that
- * is fetched, which is another one after `rewrite` and `strip-query`. What is in between is not
- * kept: it may be in another worker, or for others, too. Nodes of ours are not judged: their
- * clients were.
+ * What the operator's rules (dataplane/rules) do with a request. They are asked when it comes,
+ * about the URL that the client names and the one that `rewrite` and `strip-query` make of it, and
+ * when something is fetched, about that one. What is in between is not kept: it may be in another
+ * worker, or for others, too. Nodes of ours are not judged: their clients were.
  */
 #include <string.h>
 
@@ -61,39 +60,66 @@ static bool move(struct request *r, const struct policy_route *route, const stru
     return n > 0;
 }
 
+/* Of a URL, and of how lax origins read it, where that is another one: no spelling may go round a
+ * rule that denies. */
+struct judgement {
+    struct rules_verdict v, loose;
+};
+
+/* The status of a refusal, 0: none. */
+static unsigned judge(struct proxy *p, const struct request *r, struct judgement *j,
+                      const char **why)
+{
+    const struct rules_set *rules = p->policy->rules;
+    char loose[HTTP_URL_MAX];
+    unsigned status;
+    size_t n = rules_loosen(r->url, r->url_len, loose, sizeof(loose));
+    j->loose.any = false;
+    *why = "the rules can't be looked at; try again later";
+    if (!rules_apply(rules, p->config.worker, r->url, r->url_len, &j->v) ||
+        (n && !rules_apply(rules, p->config.worker, loose, n, &j->loose)))
+        return 503;
+    if (rules_answer(&j->v, &status) != RULES_DENY &&
+        rules_answer(&j->loose, &status) != RULES_DENY)
+        return 0;
+    *why = "denied by a rule";
+    counter_inc(&p->counters.proxy_rules_denied_total);
+    return status;
+}
+
+/* From here on it is for another URL, which is not to be had by a detour where it is denied. */
+static unsigned move_on(struct proxy *p, struct request *r, const struct policy_route *route,
+                        struct judgement *j, const char **why)
+{
+    *why = "the rules make no valid URL of this one";
+    if (!move(r, route, &j->v))
+        return 400;
+    unsigned refused = request_denied(p, r, why);
+    return refused ? refused : judge(p, r, j, why);
+}
+
 unsigned obey_rules(struct proxy *p, struct request *r, const struct policy_route *route,
                     const char **why)
 {
-    const struct rules_set *rules = p->policy->rules;
-    struct rules_verdict v;
-    unsigned status;
-    *why = "the rules can't be looked at; try again later";
-    if (!rules_apply(rules, p->config.worker, r->url, r->url_len, &v))
-        return 503;
-    if (!v.any)
+    struct judgement j;
+    unsigned status, refused = judge(p, r, &j, why);
+    if (refused)
+        return refused;
+    if (!j.v.any && !j.loose.any)
         return 0;
-    *why = "denied by a rule";
-    enum rules_answer answer = rules_answer(&v, &status);
-    if (answer == RULES_DENY) {
-        counter_inc(&p->counters.proxy_rules_denied_total);
-        return status;
-    }
-    if (answer == RULES_REDIRECT)
-        return redirect(p, r, &v, status, why);
-    status = limit(p, r, &v, why);
-    if (status)
-        return status;
-    r->passes = rules_passes(&v);
-    r->bare = rules_strips_cookies(&v);
-    if (rules_moves(&v)) {
-        *why = "the rules make no valid URL of this one";
-        if (!move(r, route, &v))
-            return 400;
-        if (rules_edits(rules, RULES_RESPONSE))
-            rules_apply(rules, p->config.worker, r->url, r->url_len, &v);
-    }
-    keep_fields(r, &v);
-    return 0;
+    if (rules_answer(&j.v, &status) == RULES_REDIRECT)
+        return redirect(p, r, &j.v, status, why);
+    refused = limit(p, r, &j.v, why);
+    if (!refused && j.loose.any && !(j.v.any && j.v.one[RULES_RATE] == j.loose.one[RULES_RATE]))
+        refused = limit(p, r, &j.loose, why);
+    if (refused)
+        return refused;
+    r->passes = rules_passes(&j.v) || rules_passes(&j.loose);
+    r->bare = rules_strips_cookies(&j.v);
+    if (j.v.any && rules_moves(&j.v))
+        refused = move_on(p, r, route, &j, why);
+    keep_fields(r, &j.v);
+    return refused;
 }
 
 const struct http_head *obey_bare(const struct request *r, const struct http_head *h,

@@ -178,6 +178,8 @@ static inline uint64_t request_stall_us(const struct request *r)
  */
 unsigned request_take(struct proxy *p, struct request *r, const struct http_head *h,
                       const char **why);
+/* The same, of its URL alone by the deny list. */
+unsigned request_denied(struct proxy *p, const struct request *r, const char **why);
 struct request *request_new(struct proxy *p, struct http_conn *c, struct now now);
 /* The client's part is over: detaches everything; frees when O and the queues let go. */
 void request_over(struct proxy *p, struct request *r);

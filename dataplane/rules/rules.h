@@ -107,6 +107,11 @@ struct rules_verdict {
 bool rules_apply(const struct rules_set *s, unsigned worker, const char *url, size_t len,
                  struct rules_verdict *v);
 
+/* The same URL as lax origins read it: %XX of what need not be encoded (RFC 3986 3.3), of slashes
+ * and backslashes decoded, slashes in a row as one, then dot segments resolved. 0: it is no other,
+ * as most. */
+size_t rules_loosen(const char *url, size_t len, char *out, size_t room);
+
 enum rules_answer { RULES_ALLOW, RULES_DENY, RULES_REDIRECT };
 /* RULES_ALLOW where there is none. `status`: of the other two. */
 enum rules_answer rules_answer(const struct rules_verdict *v, unsigned *status);

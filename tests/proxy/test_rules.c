@@ -80,6 +80,68 @@ Test(rules, deny_and_allow)
     cr_assert_eq(WORLD_COUNT(&w, 0, proxy_requests), 0);
 }
 
+/* As an origin may read it that merges slashes and decodes before it resolves dots. */
+Test(rules, no_spelling_goes_round_a_rule_that_denies)
+{
+    static const char *const same[] = {"//admin/x",
+                                       "/admin%2Fx",
+                                       "/x/..%2Fadmin/x",
+                                       "/%2fadmin/x",
+                                       "/x/%2e%2e%2Fadmin/",
+
+                                       "/admin/open/..%2Fsecret",
+                                       "/admin%5Cx",
+                                       "/admin\\x",
+                                       "//a%28b%29/",
+                                       "/.%2Fadmin/x",
+                                       "/x?y=1/../&z=%2F&bad=1",
+                                       "/admin/open/%2e%2F..%2fsecret"};
+    rules(0, HOST " path /admin/open/ allow\n" HOST " path /admin/ deny 451\n" HOST
+                  " path /a(b)/ deny 451\n" HOST " match bad= deny 451\n" HOST
+                  " path /live/ pass\nrate slow 1/min burst 1\n" HOST " path /login rate slow\n");
+    for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
+        expect(same[i], NULL, 451, "detail=proxy");
+    page("/admin/open//a", "Cache-Control: max-age=60\r\n");
+    expect("/admin/open//a", NULL, 200, "detail=origin");
+    page("/other%2Fadmin", "Cache-Control: max-age=60\r\n");
+    expect("/other%2Fadmin", NULL, 200, "detail=origin");
+    page("//live/a", "Cache-Control: max-age=60\r\n");
+    expect("//live/a", NULL, 200, "fwd=bypass");
+    page("//login", NULL);
+    page("/%2Flogin", NULL);
+    expect("//login", NULL, 200, "coral");
+    expect("/%2Flogin", NULL, 429, "detail=proxy");
+}
+
+/* What strip-query and rewrite make is judged, too. */
+Test(rules, no_detour_leads_to_a_url_that_is_denied)
+{
+    char error[256];
+    static const char list[] = "^http://[^/]*/evil$\n";
+    page("/evil", "Cache-Control: max-age=60\r\n");
+    page("/bad", "Cache-Control: max-age=60\r\n");
+    page("/good", "Cache-Control: max-age=60\r\n");
+    rules(0, HOST " strip-query utm_*\n" HOST " match ^/bad$ deny 404\n" HOST
+                  " path /r/ rewrite /$rest\n");
+    struct proxy_policy with = w.node[0].policy;
+    with.deny = proxy_deny_compile(list, strlen(list), error, sizeof(error));
+    cr_assert(with.deny, "%s", error);
+    for (unsigned i = 0; i < 2; i++)
+        proxy_view(w.node[0].worker[i].proxy, &with, w.node[0].routes);
+    expect("/evil", NULL, 403, "detail=proxy");
+    expect("/evil?utm_x=1", NULL, 403, "detail=proxy");
+    expect("/r/evil", NULL, 403, "detail=proxy");
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_denied_total), 3);
+    expect("/bad?utm_x=1", NULL, 404, "detail=proxy");
+    expect("/r/bad", NULL, 404, "detail=proxy");
+    expect("/r//bad", NULL, 404, "detail=proxy");
+    expect("/r/good?utm_x=1", NULL, 200, "detail=origin");
+    cr_assert_eq(w.origin[0].requests, 1);
+    for (unsigned i = 0; i < 2; i++)
+        proxy_view(w.node[0].worker[i].proxy, &w.node[0].policy, w.node[0].routes);
+    proxy_deny_free(with.deny);
+}
+
 Test(rules, redirect)
 {
     rules(0,
@@ -115,14 +177,15 @@ Test(rules, a_peer_is_asked_for_the_new_url_and_does_not_judge)
 {
     struct origin_file *f = page("/new/a", "Cache-Control: max-age=60\r\n");
     rules(0, HOST " path /old/ rewrite /new/$rest\n" HOST " path /new/ rewrite /lost/$rest\n");
-    rules(1, HOST " path /new/ rewrite /lost/$rest\n" HOST " path /old/ rewrite /new/$rest\n"
-                  "* path /new/ deny 403\n");
+    rules(1, HOST " path /new/ rewrite /lost/$rest\n" HOST " path /old/ rewrite /new/$rest\n");
     expect("/old/a", NULL, 200, "detail=origin");
     world_run(&w, 3000);
+    rules(0, "* deny 403\n");
     cr_assert_eq(world_get(&w, &c, 1, HOST, "/old/a", NULL), 200);
     cr_assert(strstr(client_field(&c, "Cache-Status"), "detail=peer"));
     client_free(&c);
     cr_assert_eq(f->requests, 1);
+    rules(1, "* path /new/ deny 403\n");
     cr_assert_eq(world_get(&w, &c, 1, HOST, "/new/a", NULL), 403);
     client_free(&c);
 }

@@ -294,3 +294,32 @@ Test(rules_apply, tables_agree_with_the_words)
     rules_free(s);
     free(text);
 }
+
+Test(rules_apply, how_lax_origins_read_a_path)
+{
+    static const char *const pairs[][2] = {
+        {"/", ""},
+        {"/a/b.c?d=//&e=%2F", ""},
+        {"/%C3%A4%20%25%3F%23/x", ""},
+        {"/%", ""},
+        {"//", "/"},
+        {"//a///b//?c//d", "/a/b/?c//d"},
+        {"/a%2Fb%5Cc\\d", "/a/b/c/d"},
+        {"/x/..%2Fa/.%2Fb", "/a/b"},
+        {"/a/..%2F..%2F..", "/"},
+        {"/a%28%29%40%3A%20%25%3F%23", "/a()@:%20%25%3F%23"},
+        {"/a%252Fb", ""},
+    };
+    char out[64], in[64];
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+        for (int port = 0; port < 2; port++) {
+            const char *host = port ? "http://[::1]:81" : "http://a.b";
+            size_t at = strlen(host), want = strlen(pairs[i][1]);
+            snprintf(in, sizeof(in), "%s%s", host, pairs[i][0]);
+            size_t n = rules_loosen(in, strlen(in), out, sizeof(out));
+            cr_expect_eq(n, want ? at + want : 0, "%s", in);
+            cr_expect(n == 0 ||
+                          (memcmp(out, host, at) == 0 && memcmp(out + at, pairs[i][1], want) == 0),
+                      "%s: %.*s", in, (int)n, out);
+        }
+}
