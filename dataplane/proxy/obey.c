@@ -6,6 +6,7 @@
  * worker, or for others, too. Nodes of ours are not judged: their clients were.
  */
 #include <string.h>
+#include <strings.h>
 
 #include "dataplane/proxy/proxy_internal.h"
 
@@ -170,9 +171,21 @@ void obey_origin(const struct fill *f, struct head_writer *w, size_t from)
         edit(w, from, v.set, v.list[RULES_REQUEST], v.many[RULES_REQUEST]);
 }
 
+/* That of several parts has to name what is between them (RFC 9110 15.3.7.2). */
+static unsigned without_type(const struct rules_set *s, const struct request *r,
+                             uint32_t list[static RULES_LIST])
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < r->edits; i++)
+        if (strcasecmp(rules_field(s, r->edit[i]).name, "Content-Type") != 0)
+            list[n++] = r->edit[i];
+    return n;
+}
+
 void obey_response(struct proxy *p, struct request *r, struct head_writer *w, size_t from)
 {
     const struct rules_set *rules = p->policy->rules;
+    uint32_t list[RULES_LIST];
     struct rules_verdict v = {.set = rules};
     if (!rules_edits(rules, RULES_RESPONSE))
         return;
@@ -180,7 +193,10 @@ void obey_response(struct proxy *p, struct request *r, struct head_writer *w, si
         rules_apply(rules, p->config.worker, r->url, r->url_len, &v);
         keep_fields(r, &v);
     }
-    edit(w, from, rules, r->edit, r->edits);
+    if (r->parts)
+        edit(w, from, rules, list, without_type(rules, r, list));
+    else
+        edit(w, from, rules, r->edit, r->edits);
 }
 
 void obey_store(struct fill *f, struct cache_response *response, struct cache_lifetimes *lifetimes)
@@ -190,8 +206,7 @@ void obey_store(struct fill *f, struct cache_response *response, struct cache_li
         return;
     if (rules_strips_cookies(&v))
         response->has_set_cookie = false;
-    if (rules_ttl_s(&v) >= 0)
-        lifetimes->override_s = rules_ttl_s(&v);
+    rules_ttl(&v, &lifetimes->override_s); /* it stays as it is where no rule says */
 }
 
 bool obey_strips_cookies(const struct fill *f)

@@ -337,12 +337,14 @@ unsigned request_take(struct proxy *p, struct request *r, const struct http_head
         return refused;
     if ((refused = request_denied(p, r, why)))
         return refused;
+    r->reason = ACCESS_NO_REASON; /* whatever status a rule gives, the head is good */
     if (p->policy->rules && !r->peer) {
         refused = obey_rules(p, r, &route, why);
         if (refused)
             return refused;
         h = obey_bare(r, h, &bare);
     }
+    r->reason = ACCESS_LARGE_HEAD;
     *why = "the request's fields are too large";
     if (!take_head(r, h, !route.site))
         return 431;

@@ -127,8 +127,8 @@ size_t rules_path(const struct rules_verdict *v, const char *url, size_t len, ch
                   size_t room);
 bool rules_passes(const struct rules_verdict *v);
 bool rules_strips_cookies(const struct rules_verdict *v);
-/* -1: none. */
-int64_t rules_ttl_s(const struct rules_verdict *v);
+/* False: no rule says. Else `ttl_s` is what one says, -1 where that is none. */
+bool rules_ttl(const struct rules_verdict *v, int64_t *ttl_s);
 const char *rules_tag(const struct rules_verdict *v, unsigned i);
 
 /* A field that is set, or removed where `value` is NULL, in requests to origins (RULES_REQUEST) or

@@ -80,6 +80,17 @@ Test(rules, deny_and_allow)
     cr_assert_eq(WORLD_COUNT(&w, 0, proxy_requests), 0);
 }
 
+/* Its status is the rule's: nothing is wrong with the head. */
+Test(rules, denied_heads_are_no_malformed_ones)
+{
+    rules(0, HOST " path /a deny 400\n" HOST " path /b deny 431\n");
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(get(i ? "/b" : "/a", NULL), i ? 431 : 400);
+        cr_assert_str_empty(client_field(&c, "Connection"));
+        client_free(&c);
+    }
+}
+
 /* As an origin may read it that merges slashes and decodes before it resolves dots. */
 Test(rules, no_spelling_goes_round_a_rule_that_denies)
 {
@@ -215,6 +226,16 @@ Test(rules, ttl_overrides_what_the_origin_says)
     cr_assert_eq(f->requests, 1);
 }
 
+Test(rules, no_ttl_is_an_exception_from_the_sites)
+{
+    page("/a", "Cache-Control: max-age=60\r\n");
+    page("/b", "Cache-Control: max-age=60\r\n");
+    w.node[0].site[0].ttl_override_s = 600;
+    rules(0, HOST " path /a ttl none\n");
+    expect("/a", NULL, 200, "ttl=60;");
+    expect("/b", NULL, 200, "ttl=600");
+}
+
 Test(rules, without_cookies_one_answer_does_for_all)
 {
     struct origin_file *f =
@@ -316,6 +337,28 @@ Test(rules, fields_of_responses)
     cr_assert_str_eq(client_field(&c, "X-A"), "1");
     cr_assert(client_body_is(&c, 9, 0, 10));
     client_free(&c);
+}
+
+/* What stands between the parts is in it. */
+Test(rules, the_type_of_several_ranges_stays)
+{
+    static const char kind[] = "multipart/byteranges; boundary=";
+    page("/a", "Cache-Control: max-age=60\r\nContent-Type: text/html\r\n");
+    static const char *const edits[] = {"set-response content-type text/css set-response X-A 1",
+                                        "remove-response Content-Type set-response X-A 1"};
+    for (unsigned i = 0; i < 2; i++) {
+        char text[128];
+        snprintf(text, sizeof(text), HOST " %s\n", edits[i]);
+        rules(0, text);
+        cr_assert_eq(get("/a", NULL), 200);
+        cr_assert_str_eq(client_field(&c, "Content-Type"), i ? "" : "text/css");
+        client_free(&c);
+        cr_assert_eq(get("/a", "Range: bytes=0-9, 4000-4009\r\n"), 206);
+        cr_expect_eq(strncmp(client_field(&c, "Content-Type"), kind, strlen(kind)), 0, "%s",
+                     client_field(&c, "Content-Type"));
+        cr_assert_str_eq(client_field(&c, "X-A"), "1");
+        client_free(&c);
+    }
 }
 
 /* Another set has other numbers: what an answer waited with is not taken for them. */
