@@ -245,6 +245,36 @@ Test(rules_apply, rates_of_networks)
     rules_free(s);
 }
 
+/* Not who may ask again soonest: a slow rate's many would leave a quick one's nobody. */
+Test(rules_apply, who_has_been_quiet_for_longest_is_forgotten)
+{
+    enum { OLD = 65536, QUICK = 50, NEW = 2000 };
+    struct rules_set *s = set("rate quick 1/s burst 1\nrate rare 1/min burst 1\n"
+                              "a rate quick\nb rate rare\n");
+    struct hash_secret secret;
+    struct rng rng;
+    rng_init(&rng, (const uint8_t[32]){1});
+    rng_bytes(&rng, &secret, sizeof(secret));
+    struct rules_meter *m = rules_meter_new(&secret);
+    struct now now = {1000000, 0};
+    unsigned forgotten = 0;
+    apply(s, "http://b/");
+    for (uint32_t i = 0; i < OLD; i++)
+        rules_take(m, &v, &(struct addr){.b = {0, 1, (uint8_t)(i >> 8), (uint8_t)i}}, now);
+    apply(s, "http://a/");
+    for (uint32_t i = 0; i < QUICK; i++)
+        cr_assert_eq(rules_take(m, &v, &(struct addr){.b = {0, 2, 0, (uint8_t)i}}, now), 0);
+    apply(s, "http://b/");
+    for (uint32_t i = 0; i < NEW; i++)
+        rules_take(m, &v, &(struct addr){.b = {0, 3, (uint8_t)(i >> 8), (uint8_t)i}}, now);
+    apply(s, "http://a/");
+    for (uint32_t i = 0; i < QUICK; i++)
+        forgotten += rules_take(m, &v, &(struct addr){.b = {0, 2, 0, (uint8_t)i}}, now) == 0;
+    cr_assert_leq(forgotten, 2, "%u", forgotten);
+    rules_meter_free(m);
+    rules_free(s);
+}
+
 Test(rules_apply, bytes_of_another_machine_are_no_database)
 {
     struct rules_set *s = rules_parse("a match x pass", 14, hand_tell, told);
