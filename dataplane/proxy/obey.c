@@ -35,10 +35,10 @@ static unsigned redirect(struct proxy *p, const struct request *r, const struct 
     return status;
 }
 
-static unsigned limit(struct proxy *p, const struct request *r, const struct rules_verdict *v,
+static unsigned limit(struct proxy *p, const struct rules_verdict *v, const struct addr *who,
                       const char **why)
 {
-    unsigned after = rules_take(p->meter, v, &http_conn_peer(r->conn)->ip, p->now);
+    unsigned after = rules_take(p->meter, v, who, p->now);
     if (!after)
         return 0;
     struct head_writer w = {p->answer_lines, 0, sizeof(p->answer_lines), false};
@@ -59,6 +59,13 @@ static bool move(struct request *r, const struct policy_route *route, const stru
                            sizeof(r->url));
     r->url_len = (uint16_t)n;
     return n > 0;
+}
+
+static struct addr client_of(const struct request *r, const struct http_head *h,
+                             const struct proxy_site *site)
+{
+    const struct addr *peer = &http_conn_peer(r->conn)->ip;
+    return site && site->tells & PROXY_ADDRESS ? forward_client(site, h, peer) : *peer;
 }
 
 /* Of a URL, and of how lax origins read it, where that is another one: no spelling may go round a
@@ -88,6 +95,20 @@ static unsigned judge(struct proxy *p, const struct request *r, struct judgement
     return status;
 }
 
+/* By the rate of either. */
+static unsigned count(struct proxy *p, const struct request *r, const struct http_head *h,
+                      const struct proxy_site *site, const struct judgement *j, const char **why)
+{
+    bool rated = j->v.any && j->v.one[RULES_RATE] != RULES_NONE;
+    bool loose = j->loose.any && j->loose.one[RULES_RATE] != RULES_NONE &&
+                 !(rated && j->v.one[RULES_RATE] == j->loose.one[RULES_RATE]);
+    if (!rated && !loose)
+        return 0;
+    struct addr who = client_of(r, h, site);
+    unsigned refused = rated ? limit(p, &j->v, &who, why) : 0;
+    return !refused && loose ? limit(p, &j->loose, &who, why) : refused;
+}
+
 /* From here on it is for another URL, which is not to be had by a detour where it is denied. */
 static unsigned move_on(struct proxy *p, struct request *r, const struct policy_route *route,
                         struct judgement *j, const char **why)
@@ -99,8 +120,8 @@ static unsigned move_on(struct proxy *p, struct request *r, const struct policy_
     return refused ? refused : judge(p, r, j, why);
 }
 
-unsigned obey_rules(struct proxy *p, struct request *r, const struct policy_route *route,
-                    const char **why)
+unsigned obey_rules(struct proxy *p, struct request *r, const struct http_head *h,
+                    const struct policy_route *route, const char **why)
 {
     struct judgement j;
     unsigned status, refused = judge(p, r, &j, why);
@@ -110,9 +131,7 @@ unsigned obey_rules(struct proxy *p, struct request *r, const struct policy_rout
         return 0;
     if (rules_answer(&j.v, &status) == RULES_REDIRECT)
         return redirect(p, r, &j.v, status, why);
-    refused = limit(p, r, &j.v, why);
-    if (!refused && j.loose.any && !(j.v.any && j.v.one[RULES_RATE] == j.loose.one[RULES_RATE]))
-        refused = limit(p, r, &j.loose, why);
+    refused = count(p, r, h, route->site, &j, why);
     if (refused)
         return refused;
     r->passes = rules_passes(&j.v) || rules_passes(&j.loose);

@@ -125,8 +125,8 @@ bool deny_match(void *deny, void *scratch, const char *url, size_t len);
 
 /* Of a client's request whose URL stands: the status of an answer, with its sentence and, in
  * p->answer_lines, its fields; 0: it goes on, maybe to another URL. */
-unsigned obey_rules(struct proxy *p, struct request *r, const struct policy_route *route,
-                    const char **why);
+unsigned obey_rules(struct proxy *p, struct request *r, const struct http_head *h,
+                    const struct policy_route *route, const char **why);
 /* Its head without cookies, in `copy`, where the rules want that. */
 const struct http_head *obey_bare(const struct request *r, const struct http_head *h,
                                   struct http_head *copy);

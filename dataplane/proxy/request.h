@@ -303,6 +303,10 @@ uint64_t let_go_deadline_us(const struct proxy *p);
 /* A request of a site that `tells` something. */
 void forward_take(struct proxy *p, struct request *r, const struct http_head *h,
                   const struct proxy_site *site);
+/* Who asks: of a peer that the site trusts, the last address in its field of those that it does not
+ * trust; else the peer, or the farthest that is known. */
+struct addr forward_client(const struct proxy_site *site, const struct http_head *h,
+                           const struct addr *peer);
 /* The lines of a new fill. */
 void forward_begin(struct fill *f, const struct request *r);
 /* Is there a line of this name among them? Then the client's own is not sent. */

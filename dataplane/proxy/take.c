@@ -339,7 +339,7 @@ unsigned request_take(struct proxy *p, struct request *r, const struct http_head
         return refused;
     r->reason = ACCESS_NO_REASON; /* whatever status a rule gives, the head is good */
     if (p->policy->rules && !r->peer) {
-        refused = obey_rules(p, r, &route, why);
+        refused = obey_rules(p, r, h, &route, why);
         if (refused)
             return refused;
         h = obey_bare(r, h, &bare);

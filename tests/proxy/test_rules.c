@@ -431,6 +431,42 @@ Test(rules, a_rate_is_for_who_asks)
     cr_assert_eq(WORLD_COUNT(&w, 0, proxy_rules_limited_total), 2);
 }
 
+/* Each client once a minute: whom the proxy names that the site trusts, not who named himself. */
+Test(rules, a_rate_is_for_who_is_behind_a_trusted_proxy)
+{
+    static const struct {
+        const char *fields;
+        unsigned status;
+        uint8_t tells;
+    } asked[] = {
+        {"X-Forwarded-For: 1.2.3.4\r\n", 200, PROXY_X_FORWARDED_FOR},
+        {"X-Forwarded-For: 1.2.3.4\r\n", 429, PROXY_X_FORWARDED_FOR},
+        {"X-Forwarded-For: 9.9.9.9, 1.2.3.4 , 10.100.0.7\r\n", 429, PROXY_X_FORWARDED_FOR},
+        {"X-Forwarded-For: 9.9.9.9\r\nX-Forwarded-For: 1.2.3.4\r\n", 429, PROXY_X_FORWARDED_FOR},
+        {"X-Forwarded-For: 1.2.3.5:80\r\n", 200, PROXY_X_FORWARDED_FOR},
+        {"Forwarded: for=1.2.3.6\r\n", 200, PROXY_X_FORWARDED_FOR}, /* not that one: the peer */
+        {"X-Forwarded-For: 1.2.3.7, x\r\n", 429, PROXY_X_FORWARDED_FOR},
+        {NULL, 429, PROXY_X_FORWARDED_FOR},
+        {"Forwarded: for=\"x, For=1.2.3.4;proto=https\r\n", 429, PROXY_FORWARDED},
+        {"Forwarded: for=1.2.3.4, proto=https; for=\"[2001:db8::1]:8\"\r\n", 200, PROXY_FORWARDED},
+        {"Forwarded: for=\"[2001:db8::2]\"\r\n", 429, PROXY_FORWARDED},
+        {"X-Forwarded-For: 1.2.3.8\r\n", 429, 0},
+    };
+    struct proxy_site *site = &w.node[0].site[0];
+    page("/a", "Cache-Control: max-age=600\r\n");
+    rules(0, "rate once 1/min burst 1\n" HOST " path /a rate once\n");
+    site->trusted_prefix[site->trusted++] = (struct proxy_prefix){addr_v4(0x0a640000), 16};
+    for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+        site->tells = asked[i].tells;
+        cr_expect_eq(get("/a", asked[i].fields), asked[i].status, "%zu: %u", i, c.head.status);
+        client_free(&c);
+    }
+    site->tells = PROXY_X_FORWARDED_FOR;
+    w.client = addr_v4(0x0a650001); /* nobody trusts this one */
+    expect("/a", "X-Forwarded-For: 1.2.3.9\r\n", 200, "coral");
+    expect("/a", "X-Forwarded-For: 1.2.3.10\r\n", 429, "detail=proxy");
+}
+
 Test(rules, what_cannot_be_looked_at_is_refused)
 {
     static char told[4096];
