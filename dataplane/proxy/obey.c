@@ -181,12 +181,10 @@ static void edit(struct head_writer *w, size_t from, const struct rules_set *s,
     w->len = from + len;
 }
 
-void obey_origin(const struct fill *f, struct head_writer *w, size_t from)
+void obey_origin(struct proxy *p, const char *url, size_t len, struct head_writer *w, size_t from)
 {
-    struct proxy *p = f->proxy;
     struct rules_verdict v;
-    if (p->policy->rules && rules_edits(p->policy->rules, RULES_REQUEST) &&
-        ask(p, f->url, f->url_len, &v))
+    if (p->policy->rules && rules_edits(p->policy->rules, RULES_REQUEST) && ask(p, url, len, &v))
         edit(w, from, v.set, v.list[RULES_REQUEST], v.many[RULES_REQUEST]);
 }
 

@@ -130,8 +130,9 @@ unsigned obey_rules(struct proxy *p, struct request *r, const struct http_head *
 /* Its head without cookies, in `copy`, where the rules want that. */
 const struct http_head *obey_bare(const struct request *r, const struct http_head *h,
                                   struct http_head *copy);
-/* Edits the field lines that have been written from `from` on: of a request to an origin, */
-void obey_origin(const struct fill *f, struct head_writer *w, size_t from);
+/* Edits the field lines that have been written from `from` on: of a request to an origin
+ * for that URL, */
+void obey_origin(struct proxy *p, const char *url, size_t len, struct head_writer *w, size_t from);
 /* and, where there are rules, of a response to a client. */
 void obey_response(struct proxy *p, struct request *r, struct head_writer *w, size_t from);
 /* What a fill's response is judged by: how long it is fresh, whether cookies count. */

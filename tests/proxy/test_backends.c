@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+#include "../rules/hand.h"
 #include "world.h"
 
 static struct world w;
@@ -632,6 +633,34 @@ Test(health, down_after_three_and_up_after_two)
     for (unsigned i = 0; i < 20; i++)
         cr_expect_eq(get(), 200);
     cr_expect_eq(asked(0), 21);
+}
+
+/* What an origin is told with each request. */
+Test(health, probes_have_the_fields_that_rules_set)
+{
+    static char told[4096];
+    struct rules_set *rules =
+        hand_set("www.site.test set-request X-Key \"0b1a 77\" set-request Accept x/y\n"
+                 "www.site.test path /down set-request X-Not 1\n",
+                 told);
+    cr_assert(rules, "%s", told);
+    struct proxy_policy with = other;
+    with.rules = rules;
+    for (unsigned i = 0; i < 2; i++)
+        proxy_view(w.node[0].worker[i].proxy, &with, w.node[0].routes);
+    answer_up(0, 200);
+    answer_up(2, 200);
+    world_run(&w, 3000);
+    const struct origin_file *f = &w.origin[0].file[0];
+    cr_assert_gt(f->requests, 0);
+    cr_expect(strstr(f->last_request, "GET /up HTTP/1.1\r\nHost: www.site.test\r\n"));
+    cr_expect(strstr(f->last_request, "\r\nX-Key: 0b1a 77\r\nAccept: x/y\r\n\r\n"), "%s",
+              f->last_request);
+    cr_expect(strstr(f->last_request, "\r\nConnection: close\r\n"));
+    cr_expect(!strstr(f->last_request, "X-Not"));
+    for (unsigned i = 0; i < 2; i++)
+        proxy_view(w.node[0].worker[i].proxy, &other, w.node[0].routes);
+    rules_free(rules);
 }
 
 Test(health, silence_and_refusal_are_bad)
