@@ -216,6 +216,13 @@ void obey_response(struct proxy *p, struct request *r, struct head_writer *w, si
         edit(w, from, rules, r->edit, r->edits);
 }
 
+void obey_interim(const struct fill *f, struct head_writer *w, size_t from)
+{
+    struct rules_verdict v;
+    if (ask(f->proxy, f->url, f->url_len, &v))
+        edit(w, from, v.set, v.list[RULES_RESPONSE], v.many[RULES_RESPONSE]);
+}
+
 void obey_store(struct fill *f, struct cache_response *response, struct cache_lifetimes *lifetimes)
 {
     struct rules_verdict v;

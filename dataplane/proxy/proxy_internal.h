@@ -135,6 +135,8 @@ const struct http_head *obey_bare(const struct request *r, const struct http_hea
 void obey_origin(struct proxy *p, const char *url, size_t len, struct head_writer *w, size_t from);
 /* and, where there are rules, of a response to a client. */
 void obey_response(struct proxy *p, struct request *r, struct head_writer *w, size_t from);
+/* Of an interim response to a fill. */
+void obey_interim(const struct fill *f, struct head_writer *w, size_t from);
 /* What a fill's response is judged by: how long it is fresh, whether cookies count. */
 void obey_store(struct fill *f, struct cache_response *response, struct cache_lifetimes *lifetimes);
 bool obey_strips_cookies(const struct fill *f);

@@ -339,6 +339,22 @@ Test(rules, fields_of_responses)
     client_free(&c);
 }
 
+Test(rules, fields_of_interim_responses)
+{
+    static const char raw[] = "HTTP/1.1 103 Early Hints\r\nServer: x\r\nLink: </a>\r\n\r\n"
+                              "HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 0\r\n\r\n";
+    origin_add(&w.origin[0],
+               (struct origin_file){.path = "/a", .raw = raw, .raw_len = sizeof(raw) - 1});
+    rules(0, HOST " remove-response Server\n");
+    client_get(&w, &c, 0, 0, HOST, "/a", NULL);
+    world_run(&w, 500);
+    cr_assert(memmem(c.data, c.len, "HTTP/1.1 103 ", 13));
+    cr_assert(memmem(c.data, c.len, "Link: </a>\r\n", 12));
+    cr_assert(memmem(c.data, c.len, "HTTP/1.1 200 ", 13));
+    cr_assert(!memmem(c.data, c.len, "Server: x", 9));
+    client_free(&c);
+}
+
 /* What stands between the parts is in it. */
 Test(rules, the_type_of_several_ranges_stays)
 {
