@@ -350,6 +350,7 @@ int main(int argc, char **argv)
     /* the process that a node starts to compile expressions; nobody else calls it so */
     if (argc > 1 && strcmp(argv[1], RULES_CHILD_OPTION) == 0)
         return rules_child_main(argc - 2, argv + 2);
+    signal(SIGCHLD, SIG_DFL); /* whoever started us may ignore it: then nobody could wait for it */
     int status = options_read(argc, argv, &o);
     if (status != DONE)
         return status;

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define LOOK_US 2000
+#define STOP_US 20000
 
 /* "": nothing is kept. */
 static void file_path(const struct rules_set *s, const struct rules_maker *m,
@@ -120,16 +121,39 @@ static int spawn(pid_t *pid, const struct rules_maker *m, const char *path, int 
     return error;
 }
 
+/* One that is killed is gone in a moment, but for one that waits for a disk. */
+static void left_wait(struct rules_child *k)
+{
+    for (unsigned us = 0; k->left > 0; us += LOOK_US) {
+        pid_t done = waitpid(k->left, NULL, WNOHANG);
+        if (done > 0 || (done < 0 && errno != EINTR))
+            k->left = 0;
+        else if (us >= STOP_US)
+            return;
+        else
+            usleep(LOOK_US);
+    }
+}
+
 enum rules_end rules_make(struct rules_child *k, struct rules_set *s, const struct rules_maker *m,
                           uint64_t now_us, char *error, size_t error_len)
 {
     char path[RULES_CHILD_PATH];
-    *k = (struct rules_child){.out = -1, .until_us = now_us + m->limit_us};
+    left_wait(k);
+    *k = (struct rules_child){.out = -1, .until_us = now_us + m->limit_us, .left = k->left};
     if (rules_size(s).expressions == 0)
         return rules_load(s, NULL, 0, m->workers) ? RULES_LOADED : RULES_FAILED;
     file_path(s, m, path);
     if (kept(s, m, path))
         return RULES_LOADED;
+    if (k->left) {
+        snprintf(
+            error, error_len,
+            "the process that compiled other expressions has not ended yet (PID %d); try again "
+            "in a moment",
+            (int)k->left);
+        return RULES_FAILED;
+    }
     int in = job_write(s, m);
     k->out = memfd_create("database", MFD_CLOEXEC);
     int why = in < 0 || k->out < 0 ? errno : spawn(&k->pid, m, path, in, k->out);
@@ -148,12 +172,12 @@ void rules_make_stop(struct rules_child *k)
 {
     if (k->pid > 0) {
         kill(k->pid, SIGKILL);
-        while (waitpid(k->pid, NULL, 0) < 0 && errno == EINTR)
-            ;
+        k->left = k->pid;
     }
+    left_wait(k);
     if (k->out >= 0)
         close(k->out);
-    *k = (struct rules_child){.out = -1};
+    *k = (struct rules_child){.out = -1, .left = k->left};
 }
 
 /* A line each: "NUMBER WHY". */
@@ -188,7 +212,9 @@ enum rules_end rules_make_poll(struct rules_child *k, struct rules_set *s,
 
     if (done == 0 && now_us < k->until_us)
         return RULES_RUNS;
-    if (done == 0) {
+    if (done == 0 && image_from(k->out, s, m)) {
+        end = RULES_LOADED; /* it is whole: what takes its time is to keep it */
+    } else if (done == 0) {
         snprintf(error, error_len,
                  "expressions took longer than %.1f s to compile; make them simpler or fewer, or "
                  "rules.compile_timeout longer",
@@ -222,7 +248,7 @@ static uint64_t clock_us(void)
 enum rules_end rules_make_now(struct rules_set *s, const struct rules_maker *m, rules_tell *tell,
                               void *ctx, char *error, size_t error_len)
 {
-    struct rules_child k;
+    struct rules_child k = {.out = -1};
     enum rules_end end = rules_make(&k, s, m, clock_us(), error, error_len);
     while (end == RULES_RUNS) {
         usleep(LOOK_US);

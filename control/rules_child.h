@@ -30,8 +30,9 @@ struct rules_maker {
 };
 
 struct rules_child {
-    pid_t pid; /* 0: none runs */
-    int out;   /* memfd of the answer */
+    pid_t pid;  /* 0: none runs */
+    pid_t left; /* 0: none; was killed, and has not ended yet */
+    int out;    /* memfd of the answer */
     uint64_t until_us;
 };
 
@@ -42,15 +43,15 @@ enum rules_end {
     RULES_FAILED, /* a sentence in `error` */
 };
 
-/* Loads a set from its folder's file, or begins to compile it: RULES_LOADED, RULES_RUNS,
- * RULES_FAILED. */
+/* The child is zero, or as rules_make_stop left it. Loads a set from its folder's file, or begins
+ * to compile it: RULES_LOADED, RULES_RUNS, RULES_FAILED. */
 enum rules_end rules_make(struct rules_child *k, struct rules_set *s, const struct rules_maker *m,
                           uint64_t now_us, char *error, size_t error_len);
 /* To be called each few ms while it runs, with the same set. */
 enum rules_end rules_make_poll(struct rules_child *k, struct rules_set *s,
                                const struct rules_maker *m, uint64_t now_us, rules_tell *tell,
                                void *ctx, char *error, size_t error_len);
-/* Ends it and forgets it. */
+/* Ends it and forgets it; waits for that for 20 ms at most. */
 void rules_make_stop(struct rules_child *k);
 /* The same in one go: waits. */
 enum rules_end rules_make_now(struct rules_set *s, const struct rules_maker *m, rules_tell *tell,

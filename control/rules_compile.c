@@ -70,16 +70,16 @@ static int older(const void *a, const void *b)
     return x.st_mtime < y.st_mtime ? -1 : x.st_mtime > y.st_mtime;
 }
 
-/* Those that were made long ago go. */
-static void prune(const char *path)
+/* Of the folder's files that are named so all go but for the `most` newest. */
+static void prune(const char *path, const char *name, size_t most)
 {
     char pattern[RULES_CHILD_PATH + 32];
     glob_t found;
-    snprintf(pattern, sizeof(pattern), "%.*s/rules-*.hs", (int)(strrchr(path, '/') - path), path);
+    snprintf(pattern, sizeof(pattern), "%.*s/%s", (int)(strrchr(path, '/') - path), path, name);
     if (glob(pattern, 0, NULL, &found) != 0)
         return;
     qsort(found.gl_pathv, found.gl_pathc, sizeof(*found.gl_pathv), older);
-    for (size_t i = 0; i + RULES_CHILD_FILES < found.gl_pathc; i++)
+    for (size_t i = 0; i + most < found.gl_pathc; i++)
         unlink(found.gl_pathv[i]);
     globfree(&found);
 }
@@ -88,6 +88,7 @@ static void prune(const char *path)
 static void keep(const char *path, const uint8_t *head, const char *bytes, size_t len)
 {
     char beside[RULES_CHILD_PATH + 32];
+    prune(path, "rules-*.hs.*", 0); /* of processes that were ended while they wrote */
     snprintf(beside, sizeof(beside), "%s.%d", path, (int)getpid());
     int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
@@ -97,7 +98,7 @@ static void keep(const char *path, const uint8_t *head, const char *bytes, size_
     if (!good || rename(beside, path) < 0)
         unlink(beside);
     else
-        prune(path);
+        prune(path, "rules-*.hs", RULES_CHILD_FILES);
 }
 
 /* The first to go when memory is short, behind all others on the CPU, and not without a parent. */

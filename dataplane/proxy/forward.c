@@ -107,6 +107,73 @@ static bool is_trusted(const struct proxy_site *site, const struct addr *a)
     return false;
 }
 
+static struct http_text trimmed(struct http_text t)
+{
+    while (t.len && (*t.p == ' ' || *t.p == '\t'))
+        t.p++, t.len--;
+    while (t.len && (t.p[t.len - 1] == ' ' || t.p[t.len - 1] == '\t'))
+        t.len--;
+    return t;
+}
+
+/* Of an element of Forwarded (RFC 7239 4) what `for` says, without quotation marks; else nothing.
+ */
+static struct http_text said_for(struct http_text element)
+{
+    struct http_text none = {"", 0};
+    for (uint32_t at = 0, end; at < element.len; at = end + 1) {
+        for (end = at; end < element.len && element.p[end] != ';';)
+            end++;
+        struct http_text t = trimmed((struct http_text){element.p + at, end - at});
+        if (t.len < 4 || strncasecmp(t.p, "for=", 4) != 0)
+            continue;
+        t.p += 4, t.len -= 4;
+        if (t.len >= 2 && t.p[0] == '"' && t.p[t.len - 1] == '"')
+            t.p++, t.len -= 2;
+        return t;
+    }
+    return none;
+}
+
+static bool element_address(struct http_text element, bool forwarded, struct addr *out)
+{
+    char text[ENDPOINT_TEXT];
+    struct endpoint at;
+    struct http_text t = forwarded ? said_for(element) : trimmed(element);
+    if (t.len == 0 || t.len >= sizeof(text))
+        return false;
+    memcpy(text, t.p, t.len);
+    text[t.len] = '\0';
+    if (!endpoint_parse(text, 0, &at))
+        return false;
+    *out = at.ip;
+    return true;
+}
+
+/* From the end, where whom we trust has written; a comma in quotation marks ends it, too: what they
+ * have not written may begin with one that has no partner. */
+struct addr forward_client(const struct proxy_site *site, const struct http_head *h,
+                           const struct addr *peer)
+{
+    bool forwarded = site->tells & PROXY_FORWARDED;
+    const char *name = forwarded ? forwarded_field : for_field;
+    struct addr who = *peer;
+    for (unsigned i = h->fields; i-- > 0 && is_trusted(site, &who);) {
+        struct http_text left = h->field[i].value;
+        if (!text_equals(h->field[i].name, name))
+            continue;
+        while (left.len && is_trusted(site, &who)) {
+            const char *comma = memrchr(left.p, ',', left.len);
+            const char *begin = comma ? comma + 1 : left.p;
+            struct http_text element = {begin, (uint32_t)(left.p + left.len - begin)};
+            if (!element_address(element, forwarded, &who))
+                return who;
+            left.len = comma ? (uint32_t)(comma - left.p) : 0;
+        }
+    }
+    return who;
+}
+
 /* A node of ours gives the ID of the request that it asks for. */
 static bool take_id(struct request *r, const struct http_head *h)
 {

@@ -163,12 +163,27 @@ static void on_failed(void *user, struct http_exchange *x, enum http_failure why
 static const struct http_exchange_events health_events = {
     .head = on_head, .body = on_body, .done = on_done, .failed = on_failed};
 
+/* As any request for that path, by the operator's rules, too: an origin may want a field that they
+ * set. */
+static void write_probe(struct proxy *p, const struct proxy_site *site, struct head_writer *w)
+{
+    char url[HTTP_URL_MAX];
+    struct http_text host = {site->host, (uint32_t)strlen(site->host)};
+    struct http_text path = {site->health.path, (uint32_t)strlen(site->health.path)};
+    size_t n = http_url_write(host, 0, path, url, sizeof(url));
+    head_printf(w, "GET %s HTTP/1.1\r\nHost: %s\r\n", site->health.path, site->host);
+    size_t fields = w->len;
+    head_text(w, "User-Agent: " PROXY_PRODUCT "/" CORAL_VERSION "\r\nConnection: close\r\n");
+    obey_origin(p, url, n, w, fields);
+    head_text(w, "\r\n");
+}
+
 static void ask(struct health *h, const struct addr *address, unsigned n, struct now now)
 {
     struct proxy *p = h->proxy;
     const struct proxy_site *site = site_of(h);
     struct http_upstream to = {.timeouts = site->timeouts};
-    char head[sizeof(site->health.path) + sizeof(site->host) + 256];
+    char head[PROXY_REQUEST_HEAD + CACHE_HEAD_MAX];
     struct head_writer w = {head, 0, sizeof(head), false};
     for (unsigned i = 0; i < n && to.n < HTTP_UPSTREAM_ADDRESSES; i++)
         if (proxy_origin_allowed(p->policy, site, &address[i]))
@@ -177,15 +192,13 @@ static void ask(struct health *h, const struct addr *address, unsigned n, struct
         found(h, false, now);
         return;
     }
-    head_printf(&w,
-                "GET %s HTTP/1.1\r\nHost: %s\r\n"
-                "User-Agent: " PROXY_PRODUCT "/" CORAL_VERSION "\r\nConnection: close\r\n\r\n",
-                site->health.path, site->host);
+    write_probe(p, site, &w);
     counter_inc(&p->counters.proxy_health_probes_total);
     h->good = false;
-    h->x =
-        http_client_send(p->parts.client, &to, head, w.len, HTTP_SEND_ONCE, &health_events, h, now);
-    if (!h->x) /* no exchange free: nothing was found out */
+    h->x = w.bad ? NULL
+                 : http_client_send(p->parts.client, &to, head, w.len, HTTP_SEND_ONCE,
+                                    &health_events, h, now);
+    if (!h->x) /* no exchange free, or no room for what is set: nothing was found out */
         again(h, now);
 }
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the operator's rules (dataplane/rules) do with a request. They are asked twice at most: when
- * it comes, about the URL that the client names, and when something is fetched, about the URL that
- * is fetched, which is another one after `rewrite` and `strip-query`. What is in between is not
- * kept: it may be in another worker, or for others, too. Nodes of ours are not judged: their
- * clients were.
+ * What the operator's rules (dataplane/rules) do with a request. They are asked when it comes,
+ * about the URL that the client names and the one that `rewrite` and `strip-query` make of it, and
+ * when something is fetched, about that one. What is in between is not kept: it may be in another
+ * worker, or for others, too. Nodes of ours are not judged: their clients were.
  */
 #include <string.h>
+#include <strings.h>
 
 #include "dataplane/proxy/proxy_internal.h"
 
@@ -35,10 +35,10 @@ static unsigned redirect(struct proxy *p, const struct request *r, const struct 
     return status;
 }
 
-static unsigned limit(struct proxy *p, const struct request *r, const struct rules_verdict *v,
+static unsigned limit(struct proxy *p, const struct rules_verdict *v, const struct addr *who,
                       const char **why)
 {
-    unsigned after = rules_take(p->meter, v, &http_conn_peer(r->conn)->ip, p->now);
+    unsigned after = rules_take(p->meter, v, who, p->now);
     if (!after)
         return 0;
     struct head_writer w = {p->answer_lines, 0, sizeof(p->answer_lines), false};
@@ -61,39 +61,85 @@ static bool move(struct request *r, const struct policy_route *route, const stru
     return n > 0;
 }
 
-unsigned obey_rules(struct proxy *p, struct request *r, const struct policy_route *route,
-                    const char **why)
+static struct addr client_of(const struct request *r, const struct http_head *h,
+                             const struct proxy_site *site)
+{
+    const struct addr *peer = &http_conn_peer(r->conn)->ip;
+    return site && site->tells & PROXY_ADDRESS ? forward_client(site, h, peer) : *peer;
+}
+
+/* Of a URL, and of how lax origins read it, where that is another one: no spelling may go round a
+ * rule that denies. */
+struct judgement {
+    struct rules_verdict v, loose;
+};
+
+/* The status of a refusal, 0: none. */
+static unsigned judge(struct proxy *p, const struct request *r, struct judgement *j,
+                      const char **why)
 {
     const struct rules_set *rules = p->policy->rules;
-    struct rules_verdict v;
+    char loose[HTTP_URL_MAX];
     unsigned status;
+    size_t n = rules_loosen(r->url, r->url_len, loose, sizeof(loose));
+    j->loose.any = false;
     *why = "the rules can't be looked at; try again later";
-    if (!rules_apply(rules, p->config.worker, r->url, r->url_len, &v))
+    if (!rules_apply(rules, p->config.worker, r->url, r->url_len, &j->v) ||
+        (n && !rules_apply(rules, p->config.worker, loose, n, &j->loose)))
         return 503;
-    if (!v.any)
+    if (rules_answer(&j->v, &status) != RULES_DENY &&
+        rules_answer(&j->loose, &status) != RULES_DENY)
         return 0;
     *why = "denied by a rule";
-    enum rules_answer answer = rules_answer(&v, &status);
-    if (answer == RULES_DENY) {
-        counter_inc(&p->counters.proxy_rules_denied_total);
-        return status;
-    }
-    if (answer == RULES_REDIRECT)
-        return redirect(p, r, &v, status, why);
-    status = limit(p, r, &v, why);
-    if (status)
-        return status;
-    r->passes = rules_passes(&v);
-    r->bare = rules_strips_cookies(&v);
-    if (rules_moves(&v)) {
-        *why = "the rules make no valid URL of this one";
-        if (!move(r, route, &v))
-            return 400;
-        if (rules_edits(rules, RULES_RESPONSE))
-            rules_apply(rules, p->config.worker, r->url, r->url_len, &v);
-    }
-    keep_fields(r, &v);
-    return 0;
+    counter_inc(&p->counters.proxy_rules_denied_total);
+    return status;
+}
+
+/* By the rate of either. */
+static unsigned count(struct proxy *p, const struct request *r, const struct http_head *h,
+                      const struct proxy_site *site, const struct judgement *j, const char **why)
+{
+    bool rated = j->v.any && j->v.one[RULES_RATE] != RULES_NONE;
+    bool loose = j->loose.any && j->loose.one[RULES_RATE] != RULES_NONE &&
+                 !(rated && j->v.one[RULES_RATE] == j->loose.one[RULES_RATE]);
+    if (!rated && !loose)
+        return 0;
+    struct addr who = client_of(r, h, site);
+    unsigned refused = rated ? limit(p, &j->v, &who, why) : 0;
+    return !refused && loose ? limit(p, &j->loose, &who, why) : refused;
+}
+
+/* From here on it is for another URL, which is not to be had by a detour where it is denied. */
+static unsigned move_on(struct proxy *p, struct request *r, const struct policy_route *route,
+                        struct judgement *j, const char **why)
+{
+    *why = "the rules make no valid URL of this one";
+    if (!move(r, route, &j->v))
+        return 400;
+    unsigned refused = request_denied(p, r, why);
+    return refused ? refused : judge(p, r, j, why);
+}
+
+unsigned obey_rules(struct proxy *p, struct request *r, const struct http_head *h,
+                    const struct policy_route *route, const char **why)
+{
+    struct judgement j;
+    unsigned status, refused = judge(p, r, &j, why);
+    if (refused)
+        return refused;
+    if (!j.v.any && !j.loose.any)
+        return 0;
+    if (rules_answer(&j.v, &status) == RULES_REDIRECT)
+        return redirect(p, r, &j.v, status, why);
+    refused = count(p, r, h, route->site, &j, why);
+    if (refused)
+        return refused;
+    r->passes = rules_passes(&j.v) || rules_passes(&j.loose);
+    r->bare = rules_strips_cookies(&j.v);
+    if (j.v.any && rules_moves(&j.v))
+        refused = move_on(p, r, route, &j, why);
+    keep_fields(r, &j.v);
+    return refused;
 }
 
 const struct http_head *obey_bare(const struct request *r, const struct http_head *h,
@@ -135,18 +181,28 @@ static void edit(struct head_writer *w, size_t from, const struct rules_set *s,
     w->len = from + len;
 }
 
-void obey_origin(const struct fill *f, struct head_writer *w, size_t from)
+void obey_origin(struct proxy *p, const char *url, size_t len, struct head_writer *w, size_t from)
 {
-    struct proxy *p = f->proxy;
     struct rules_verdict v;
-    if (p->policy->rules && rules_edits(p->policy->rules, RULES_REQUEST) &&
-        ask(p, f->url, f->url_len, &v))
+    if (p->policy->rules && rules_edits(p->policy->rules, RULES_REQUEST) && ask(p, url, len, &v))
         edit(w, from, v.set, v.list[RULES_REQUEST], v.many[RULES_REQUEST]);
+}
+
+/* That of several parts has to name what is between them (RFC 9110 15.3.7.2). */
+static unsigned without_type(const struct rules_set *s, const struct request *r,
+                             uint32_t list[static RULES_LIST])
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < r->edits; i++)
+        if (strcasecmp(rules_field(s, r->edit[i]).name, "Content-Type") != 0)
+            list[n++] = r->edit[i];
+    return n;
 }
 
 void obey_response(struct proxy *p, struct request *r, struct head_writer *w, size_t from)
 {
     const struct rules_set *rules = p->policy->rules;
+    uint32_t list[RULES_LIST];
     struct rules_verdict v = {.set = rules};
     if (!rules_edits(rules, RULES_RESPONSE))
         return;
@@ -154,7 +210,17 @@ void obey_response(struct proxy *p, struct request *r, struct head_writer *w, si
         rules_apply(rules, p->config.worker, r->url, r->url_len, &v);
         keep_fields(r, &v);
     }
-    edit(w, from, rules, r->edit, r->edits);
+    if (r->parts)
+        edit(w, from, rules, list, without_type(rules, r, list));
+    else
+        edit(w, from, rules, r->edit, r->edits);
+}
+
+void obey_interim(const struct fill *f, struct head_writer *w, size_t from)
+{
+    struct rules_verdict v;
+    if (ask(f->proxy, f->url, f->url_len, &v))
+        edit(w, from, v.set, v.list[RULES_RESPONSE], v.many[RULES_RESPONSE]);
 }
 
 void obey_store(struct fill *f, struct cache_response *response, struct cache_lifetimes *lifetimes)
@@ -164,8 +230,7 @@ void obey_store(struct fill *f, struct cache_response *response, struct cache_li
         return;
     if (rules_strips_cookies(&v))
         response->has_set_cookie = false;
-    if (rules_ttl_s(&v) >= 0)
-        lifetimes->override_s = rules_ttl_s(&v);
+    rules_ttl(&v, &lifetimes->override_s); /* it stays as it is where no rule says */
 }
 
 bool obey_strips_cookies(const struct fill *f)

@@ -131,15 +131,18 @@ bool deny_match(void *deny, void *scratch, const char *url, size_t len);
 
 /* Of a client's request whose URL stands: the status of an answer, with its sentence and, in
  * p->answer_lines, its fields; 0: it goes on, maybe to another URL. */
-unsigned obey_rules(struct proxy *p, struct request *r, const struct policy_route *route,
-                    const char **why);
+unsigned obey_rules(struct proxy *p, struct request *r, const struct http_head *h,
+                    const struct policy_route *route, const char **why);
 /* Its head without cookies, in `copy`, where the rules want that. */
 const struct http_head *obey_bare(const struct request *r, const struct http_head *h,
                                   struct http_head *copy);
-/* Edits the field lines that have been written from `from` on: of a request to an origin, */
-void obey_origin(const struct fill *f, struct head_writer *w, size_t from);
+/* Edits the field lines that have been written from `from` on: of a request to an origin
+ * for that URL, */
+void obey_origin(struct proxy *p, const char *url, size_t len, struct head_writer *w, size_t from);
 /* and, where there are rules, of a response to a client. */
 void obey_response(struct proxy *p, struct request *r, struct head_writer *w, size_t from);
+/* Of an interim response to a fill. */
+void obey_interim(const struct fill *f, struct head_writer *w, size_t from);
 /* What a fill's response is judged by: how long it is fresh, whether cookies count. */
 void obey_store(struct fill *f, struct cache_response *response, struct cache_lifetimes *lifetimes);
 bool obey_strips_cookies(const struct fill *f);

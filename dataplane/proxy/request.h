@@ -179,6 +179,8 @@ static inline uint64_t request_stall_us(const struct request *r)
  */
 unsigned request_take(struct proxy *p, struct request *r, const struct http_head *h,
                       const char **why);
+/* The same, of its URL alone by the deny list. */
+unsigned request_denied(struct proxy *p, const struct request *r, const char **why);
 struct request *request_new(struct proxy *p, struct http_conn *c, struct now now);
 /* The client's part is over: detaches everything; frees when O and the queues let go. */
 void request_over(struct proxy *p, struct request *r);
@@ -306,6 +308,10 @@ uint64_t let_go_deadline_us(const struct proxy *p);
 /* A request of a site that `tells` something. */
 void forward_take(struct proxy *p, struct request *r, const struct http_head *h,
                   const struct proxy_site *site);
+/* Who asks: of a peer that the site trusts, the last address in its field of those that it does not
+ * trust; else the peer, or the farthest that is known. */
+struct addr forward_client(const struct proxy_site *site, const struct http_head *h,
+                           const struct addr *peer);
 /* The lines of a new fill. */
 void forward_begin(struct fill *f, const struct request *r);
 /* Is there a line of this name among them? Then the client's own is not sent. */

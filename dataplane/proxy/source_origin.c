@@ -96,7 +96,7 @@ static bool origin_send(struct fill *f, const struct proxy_site *site, struct no
     }
     if (f->once)
         upload_write_fields(r, &w);
-    obey_origin(f, &w, fields);
+    obey_origin(p, f->url, f->url_len, &w, fields);
     head_write(&w, "\r\n", 2);
     struct http_upstream to = {.tag = backend_tag(p, f->origin_name, f->port), .n = f->addresses};
     if (site)

@@ -301,6 +301,15 @@ static void take_site(struct proxy *p, struct request *r, const struct http_head
     }
 }
 
+unsigned request_denied(struct proxy *p, const struct request *r, const char **why)
+{
+    if (!deny_match(p->policy->deny, p->scratch, r->url, r->url_len))
+        return 0;
+    *why = "this URL is on the deny list";
+    counter_inc(&p->counters.proxy_denied_total);
+    return 403;
+}
+
 /* Fills a request from its head; the status of a refusal, 0 when it is served. */
 unsigned request_take(struct proxy *p, struct request *r, const struct http_head *h,
                       const char **why)
@@ -326,17 +335,16 @@ unsigned request_take(struct proxy *p, struct request *r, const struct http_head
     r->reason = ACCESS_LARGE_HEAD;
     if (!r->peer && loop_suspect(h) && (refused = loop_refuse(p, h, why)))
         return refused;
-    *why = "this URL is on the deny list";
-    if (deny_match(p->policy->deny, p->scratch, r->url, r->url_len)) {
-        counter_inc(&p->counters.proxy_denied_total);
-        return 403;
-    }
+    if ((refused = request_denied(p, r, why)))
+        return refused;
+    r->reason = ACCESS_NO_REASON; /* whatever status a rule gives, the head is good */
     if (p->policy->rules && !r->peer) {
-        refused = obey_rules(p, r, &route, why);
+        refused = obey_rules(p, r, h, &route, why);
         if (refused)
             return refused;
         h = obey_bare(r, h, &bare);
     }
+    r->reason = ACCESS_LARGE_HEAD;
     *why = "the request's fields are too large";
     if (!take_head(r, h, !route.site))
         return 431;

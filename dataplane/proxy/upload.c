@@ -116,9 +116,11 @@ void upload_interim(const struct fill *f, const struct http_head *h)
     char out[PROXY_REQUEST_HEAD];
     struct head_writer w = {out, 0, sizeof(out), false};
     head_printf(&w, "HTTP/1.1 %u %s\r\n", h->status, http_reason(h->status));
+    size_t fields = w.len;
     for (unsigned i = 0; i < h->fields; i++)
         if (!field_dropped(h, &h->field[i], false))
             head_field_write(&w, &h->field[i]);
+    obey_interim(f, &w, fields);
     head_text(&w, "\r\n");
     if (w.bad)
         return;

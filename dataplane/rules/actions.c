@@ -15,6 +15,8 @@ static bool take_status(struct parse *p, struct action *a)
     long n = strtol(w->p, &end, 10);
     bool whole = w->len == 3 && *end == 0;
     a->status = (uint16_t)n;
+    if (a->op == RULES_DENY && whole && (n == 401 || n == 405 || n == 407 || n == 426))
+        return parse_wrong(p, w, "%ld must come with a field that deny does not send; take 403", n);
     if (a->op == RULES_DENY)
         return (whole && n >= 400 && n <= 599) ||
                parse_wrong(p, w, "\"%.40s\" is no status of an error; there are 400 to 599", w->p);
@@ -96,15 +98,16 @@ static bool take_tag(struct parse *p, struct action *a)
            parse_wrong(p, w, "\"%.60s\" is no tag: 1 to 128 signs, no blank, no comma", w->p);
 }
 
-/* The node makes these itself, or they say how the bytes are framed. */
+/* The node makes these itself, or they say how the bytes are framed; CDN-Loop: RFC 8586 2. */
 static bool is_ours(const char *name, bool request)
 {
     static const char *const both[] = {
         "connection", "content-length", "keep-alive", "transfer-encoding", "te",
         "trailer",    "upgrade",        "via",        "coral-peer",        "proxy-connection"};
     static const char *const requests[] = {
-        "host",   "range",        "if-range",   "if-match",          "if-none-match",
-        "expect", "max-forwards", "user-agent", "if-modified-since", "if-unmodified-since"};
+        "host",    "range",        "if-range",   "if-match",          "if-none-match",
+        "expect",  "max-forwards", "user-agent", "if-modified-since", "if-unmodified-since",
+        "cdn-loop"};
     static const char *const responses[] = {"age", "content-range", "content-encoding", "date",
                                             "cache-status"};
     for (size_t i = 0; i < sizeof(both) / sizeof(both[0]); i++)

@@ -17,6 +17,7 @@ struct cell {
 
 struct rules_meter {
     struct hash_secret secret;
+    /* of a set who asked last is first */
     struct cell cell[METER_SETS][METER_WAYS];
 };
 
@@ -41,6 +42,18 @@ static uint64_t who_is(const struct rules_meter *m, const struct addr *a, uint64
     return hash64(&m->secret, key, sizeof(key)) | 1;
 }
 
+/* Brings it to the front; who has been quiet for longest makes room. */
+static struct cell *cell_of(struct cell *set, uint64_t who)
+{
+    unsigned i = 0;
+    while (i < METER_WAYS - 1 && set[i].who != who)
+        i++;
+    struct cell c = set[i].who == who ? set[i] : (struct cell){.who = who};
+    memmove(set + 1, set, i * sizeof(*set));
+    *set = c;
+    return set;
+}
+
 unsigned rules_take(struct rules_meter *m, const struct rules_verdict *v, const struct addr *who,
                     struct now now)
 {
@@ -50,17 +63,7 @@ unsigned rules_take(struct rules_meter *m, const struct rules_verdict *v, const 
         return 0;
     const struct rate *rate = &v->set->rate[a->number];
     uint64_t now_ns = now.mono_us * 1000, tag = who_is(m, who, rate->hash);
-    struct cell *set = m->cell[(tag >> 32) % METER_SETS], *c = &set[0];
-    for (unsigned i = 0; i < METER_WAYS; i++) {
-        if (set[i].who == tag) {
-            c = &set[i];
-            break;
-        }
-        if (set[i].due_ns < c->due_ns)
-            c = &set[i];
-    }
-    if (c->who != tag)
-        *c = (struct cell){.who = tag};
+    struct cell *c = cell_of(m->cell[(tag >> 32) % METER_SETS], tag);
     uint64_t due = c->due_ns > now_ns ? c->due_ns : now_ns;
     if (due - now_ns > rate->burst_ns)
         return (unsigned)((due - now_ns - rate->burst_ns + 999999999) / 1000000000);

@@ -107,6 +107,11 @@ struct rules_verdict {
 bool rules_apply(const struct rules_set *s, unsigned worker, const char *url, size_t len,
                  struct rules_verdict *v);
 
+/* The same URL as lax origins read it: %XX of what need not be encoded (RFC 3986 3.3), of slashes
+ * and backslashes decoded, slashes in a row as one, then dot segments resolved. 0: it is no other,
+ * as most. */
+size_t rules_loosen(const char *url, size_t len, char *out, size_t room);
+
 enum rules_answer { RULES_ALLOW, RULES_DENY, RULES_REDIRECT };
 /* RULES_ALLOW where there is none. `status`: of the other two. */
 enum rules_answer rules_answer(const struct rules_verdict *v, unsigned *status);
@@ -122,8 +127,8 @@ size_t rules_path(const struct rules_verdict *v, const char *url, size_t len, ch
                   size_t room);
 bool rules_passes(const struct rules_verdict *v);
 bool rules_strips_cookies(const struct rules_verdict *v);
-/* -1: none. */
-int64_t rules_ttl_s(const struct rules_verdict *v);
+/* False: no rule says. Else `ttl_s` is what one says, -1 where that is none. */
+bool rules_ttl(const struct rules_verdict *v, int64_t *ttl_s);
 const char *rules_tag(const struct rules_verdict *v, unsigned i);
 
 /* A field that is set, or removed where `value` is NULL, in requests to origins (RULES_REQUEST) or

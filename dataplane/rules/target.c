@@ -27,12 +27,20 @@ static bool is_open(const char *target, const char *prefix)
     if (strchr("/?", *at) || (*at == '$' && name_find(at + 1, &end) != NAME_HOST))
         return true;
     size_t n = prefix ? strlen(prefix) : 0;
-    for (; *at && !strchr("/?", *at); at++)
-        if (*at == '$') {
-            unsigned name = name_find(at + 1, &end);
-            if (name != NAME_HOST) /* what $rest begins with, unless a slash is there before it */
-                return name == NAME_REST && n > 0 && prefix[n - 1] == '/';
+    for (; *at && !strchr("/?", *at); at++) {
+        if (*at != '$')
+            continue;
+        if (at[1] == '$') {
+            at++;
+            continue;
         }
+        unsigned name = name_find(at + 1, &end);
+        if (name == NAME_REST) /* what it begins with, unless a slash is there before it */
+            return n > 0 && prefix[n - 1] == '/';
+        if (name == NAME_PATH || name == NAME_URI)
+            return false;
+        at = end - 1; /* $query may be empty: the host goes on behind it */
+    }
     return false;
 }
 

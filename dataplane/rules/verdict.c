@@ -27,10 +27,12 @@ bool rules_strips_cookies(const struct rules_verdict *v)
     return one(v, RULES_COOKIES) != NULL;
 }
 
-int64_t rules_ttl_s(const struct rules_verdict *v)
+bool rules_ttl(const struct rules_verdict *v, int64_t *ttl_s)
 {
     const struct action *a = one(v, RULES_TTL);
-    return a ? a->number : -1;
+    if (a)
+        *ttl_s = a->number;
+    return a != NULL;
 }
 
 const char *rules_tag(const struct rules_verdict *v, unsigned i)

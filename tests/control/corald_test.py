@@ -2,6 +2,7 @@
 """corald without a network: --check, usage, exit statuses, and corald.yaml(5) as it was built."""
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -53,6 +54,8 @@ try:
     state = os.path.join(base, "state")
     os.mkdir(state)
     expect(run("--check", text=rules) == (0, "node.yaml: fine\n", "") and not os.listdir(state), "rules")
+    expect(run("--check", text=rules, preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))[0] == 0,
+           "started by who ignores SIGCHLD")
     env["STATE_DIRECTORY"] = state
     expect(run("--check", text=rules)[0] == 0 and len(os.listdir(state)) == 1, "compiled expressions are kept")
     del env["STATE_DIRECTORY"]

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +69,7 @@ static enum rules_end make(struct rules_set *s)
 /* Did it take a child? */
 static bool runs(struct rules_set *s)
 {
-    struct rules_child k;
+    struct rules_child k = {.out = -1};
     enum rules_end end = rules_make(&k, s, &maker, 0, error, sizeof(error));
     cr_assert_neq(end, RULES_FAILED, "%s", error);
     rules_make_stop(&k);
@@ -187,16 +188,78 @@ Test(rules_child, each_wrong_expression_is_told_at_its_first_place)
     rules_free(s);
 }
 
-Test(rules_child, what_takes_too_long_is_ended)
+Test(rules_child, what_was_left_by_one_that_was_ended_goes)
 {
-    char path[300], line[64];
-    struct rules_child k;
-    snprintf(path, sizeof(path), "%s/slow", maker.folder);
+    char file[300];
+    snprintf(file, sizeof(file), "%s/rules-0123.hs.77", maker.folder);
+    fclose(fopen(file, "w"));
+    struct rules_set *s = parse("a.b match x pass\n");
+    cr_assert_eq(make(s), RULES_LOADED, "%s", error);
+    rules_free(s);
+    cr_assert_eq(files(file), 1);
+    cr_assert_str_eq(file + strlen(file) - 3, ".hs");
+}
+
+/* A program that is a line of a shell. */
+static void program(char path[static 300], const char *line)
+{
+    snprintf(path, 300, "%s/slow", maker.folder);
     FILE *f = fopen(path, "w");
-    fputs("#!/bin/sh\nexec sleep 1000\n", f);
+    fprintf(f, "#!/bin/sh\n%s\n", line);
     fclose(f);
     chmod(path, 0700);
     maker.program = path;
+}
+
+/* The disk is slow, or whatever comes after that. */
+Test(rules_child, an_answer_that_is_whole_is_in_time)
+{
+    char path[300], line[400];
+    struct rules_child k = {.out = -1};
+    struct stat st = {0};
+    snprintf(line, sizeof(line), "\"%s\" \"$@\"\nexec sleep 1000", getenv("CORALD"));
+    program(path, line);
+    struct rules_set *s = parse("a.b match x pass\n");
+    cr_assert_eq(rules_make(&k, s, &maker, 0, error, sizeof(error)), RULES_RUNS);
+    for (unsigned i = 0; i < 1000 && st.st_size == 0; i++) {
+        usleep(10000);
+        cr_assert_eq(fstat(k.out, &st), 0);
+    }
+    usleep(300000);
+    cr_assert_eq(rules_make_poll(&k, s, &maker, maker.limit_us, tell, NULL, error, sizeof(error)),
+                 RULES_LOADED, "%s", error);
+    cr_assert(matches(s, "http://a.b/x"));
+    cr_assert_eq(k.pid, 0);
+    rules_free(s);
+}
+
+/* As if it waited for a disk. */
+Test(rules_child, one_that_does_not_end_is_not_waited_for)
+{
+    struct rules_child k = {.out = -1};
+    struct rules_set *s = parse("a.b match x pass\n");
+    k.left = fork();
+    if (k.left == 0) {
+        pause();
+        _exit(0);
+    }
+    pid_t left = k.left;
+    rules_make_stop(&k);
+    cr_assert_eq(k.left, left);
+    cr_assert_eq(rules_make(&k, s, &maker, 0, error, sizeof(error)), RULES_FAILED);
+    cr_assert(strstr(error, "has not ended yet"), "%s", error);
+    kill(left, SIGKILL);
+    cr_assert_eq(rules_make(&k, s, &maker, 0, error, sizeof(error)), RULES_RUNS, "%s", error);
+    rules_make_stop(&k);
+    cr_assert_eq(k.left, 0);
+    rules_free(s);
+}
+
+Test(rules_child, what_takes_too_long_is_ended)
+{
+    char path[300], line[64];
+    struct rules_child k = {.out = -1};
+    program(path, "exec sleep 1000");
     maker.limit_us = 200000;
     struct rules_set *s = parse("a.b match x pass\n");
     cr_assert_eq(rules_make(&k, s, &maker, 0, error, sizeof(error)), RULES_RUNS);

@@ -80,6 +80,79 @@ Test(rules, deny_and_allow)
     cr_assert_eq(WORLD_COUNT(&w, 0, proxy_requests), 0);
 }
 
+/* Its status is the rule's: nothing is wrong with the head. */
+Test(rules, denied_heads_are_no_malformed_ones)
+{
+    rules(0, HOST " path /a deny 400\n" HOST " path /b deny 431\n");
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(get(i ? "/b" : "/a", NULL), i ? 431 : 400);
+        cr_assert_str_empty(client_field(&c, "Connection"));
+        client_free(&c);
+    }
+}
+
+/* As an origin may read it that merges slashes and decodes before it resolves dots. */
+Test(rules, no_spelling_goes_round_a_rule_that_denies)
+{
+    static const char *const same[] = {"//admin/x",
+                                       "/admin%2Fx",
+                                       "/x/..%2Fadmin/x",
+                                       "/%2fadmin/x",
+                                       "/x/%2e%2e%2Fadmin/",
+
+                                       "/admin/open/..%2Fsecret",
+                                       "/admin%5Cx",
+                                       "/admin\\x",
+                                       "//a%28b%29/",
+                                       "/.%2Fadmin/x",
+                                       "/x?y=1/../&z=%2F&bad=1",
+                                       "/admin/open/%2e%2F..%2fsecret"};
+    rules(0, HOST " path /admin/open/ allow\n" HOST " path /admin/ deny 451\n" HOST
+                  " path /a(b)/ deny 451\n" HOST " match bad= deny 451\n" HOST
+                  " path /live/ pass\nrate slow 1/min burst 1\n" HOST " path /login rate slow\n");
+    for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
+        expect(same[i], NULL, 451, "detail=proxy");
+    page("/admin/open//a", "Cache-Control: max-age=60\r\n");
+    expect("/admin/open//a", NULL, 200, "detail=origin");
+    page("/other%2Fadmin", "Cache-Control: max-age=60\r\n");
+    expect("/other%2Fadmin", NULL, 200, "detail=origin");
+    page("//live/a", "Cache-Control: max-age=60\r\n");
+    expect("//live/a", NULL, 200, "fwd=bypass");
+    page("//login", NULL);
+    page("/%2Flogin", NULL);
+    expect("//login", NULL, 200, "coral");
+    expect("/%2Flogin", NULL, 429, "detail=proxy");
+}
+
+/* What strip-query and rewrite make is judged, too. */
+Test(rules, no_detour_leads_to_a_url_that_is_denied)
+{
+    char error[256];
+    static const char list[] = "^http://[^/]*/evil$\n";
+    page("/evil", "Cache-Control: max-age=60\r\n");
+    page("/bad", "Cache-Control: max-age=60\r\n");
+    page("/good", "Cache-Control: max-age=60\r\n");
+    rules(0, HOST " strip-query utm_*\n" HOST " match ^/bad$ deny 404\n" HOST
+                  " path /r/ rewrite /$rest\n");
+    struct proxy_policy with = w.node[0].policy;
+    with.deny = proxy_deny_compile(list, strlen(list), error, sizeof(error));
+    cr_assert(with.deny, "%s", error);
+    for (unsigned i = 0; i < 2; i++)
+        proxy_view(w.node[0].worker[i].proxy, &with, w.node[0].routes);
+    expect("/evil", NULL, 403, "detail=proxy");
+    expect("/evil?utm_x=1", NULL, 403, "detail=proxy");
+    expect("/r/evil", NULL, 403, "detail=proxy");
+    cr_assert_eq(WORLD_COUNT(&w, 0, proxy_denied_total), 3);
+    expect("/bad?utm_x=1", NULL, 404, "detail=proxy");
+    expect("/r/bad", NULL, 404, "detail=proxy");
+    expect("/r//bad", NULL, 404, "detail=proxy");
+    expect("/r/good?utm_x=1", NULL, 200, "detail=origin");
+    cr_assert_eq(w.origin[0].requests, 1);
+    for (unsigned i = 0; i < 2; i++)
+        proxy_view(w.node[0].worker[i].proxy, &w.node[0].policy, w.node[0].routes);
+    proxy_deny_free(with.deny);
+}
+
 Test(rules, redirect)
 {
     rules(0,
@@ -115,14 +188,15 @@ Test(rules, a_peer_is_asked_for_the_new_url_and_does_not_judge)
 {
     struct origin_file *f = page("/new/a", "Cache-Control: max-age=60\r\n");
     rules(0, HOST " path /old/ rewrite /new/$rest\n" HOST " path /new/ rewrite /lost/$rest\n");
-    rules(1, HOST " path /new/ rewrite /lost/$rest\n" HOST " path /old/ rewrite /new/$rest\n"
-                  "* path /new/ deny 403\n");
+    rules(1, HOST " path /new/ rewrite /lost/$rest\n" HOST " path /old/ rewrite /new/$rest\n");
     expect("/old/a", NULL, 200, "detail=origin");
     world_run(&w, 3000);
+    rules(0, "* deny 403\n");
     cr_assert_eq(world_get(&w, &c, 1, HOST, "/old/a", NULL), 200);
     cr_assert(strstr(client_field(&c, "Cache-Status"), "detail=peer"));
     client_free(&c);
     cr_assert_eq(f->requests, 1);
+    rules(1, "* path /new/ deny 403\n");
     cr_assert_eq(world_get(&w, &c, 1, HOST, "/new/a", NULL), 403);
     client_free(&c);
 }
@@ -150,6 +224,16 @@ Test(rules, ttl_overrides_what_the_origin_says)
     expect("/a", NULL, 200, "hit; ttl=59");
     expect("/b", NULL, 200, "fwd=stale");
     cr_assert_eq(f->requests, 1);
+}
+
+Test(rules, no_ttl_is_an_exception_from_the_sites)
+{
+    page("/a", "Cache-Control: max-age=60\r\n");
+    page("/b", "Cache-Control: max-age=60\r\n");
+    w.node[0].site[0].ttl_override_s = 600;
+    rules(0, HOST " path /a ttl none\n");
+    expect("/a", NULL, 200, "ttl=60;");
+    expect("/b", NULL, 200, "ttl=600");
 }
 
 Test(rules, without_cookies_one_answer_does_for_all)
@@ -255,6 +339,44 @@ Test(rules, fields_of_responses)
     client_free(&c);
 }
 
+Test(rules, fields_of_interim_responses)
+{
+    static const char raw[] = "HTTP/1.1 103 Early Hints\r\nServer: x\r\nLink: </a>\r\n\r\n"
+                              "HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 0\r\n\r\n";
+    origin_add(&w.origin[0],
+               (struct origin_file){.path = "/a", .raw = raw, .raw_len = sizeof(raw) - 1});
+    rules(0, HOST " remove-response Server\n");
+    client_get(&w, &c, 0, 0, HOST, "/a", NULL);
+    world_run(&w, 500);
+    cr_assert(memmem(c.data, c.len, "HTTP/1.1 103 ", 13));
+    cr_assert(memmem(c.data, c.len, "Link: </a>\r\n", 12));
+    cr_assert(memmem(c.data, c.len, "HTTP/1.1 200 ", 13));
+    cr_assert(!memmem(c.data, c.len, "Server: x", 9));
+    client_free(&c);
+}
+
+/* What stands between the parts is in it. */
+Test(rules, the_type_of_several_ranges_stays)
+{
+    static const char kind[] = "multipart/byteranges; boundary=";
+    page("/a", "Cache-Control: max-age=60\r\nContent-Type: text/html\r\n");
+    static const char *const edits[] = {"set-response content-type text/css set-response X-A 1",
+                                        "remove-response Content-Type set-response X-A 1"};
+    for (unsigned i = 0; i < 2; i++) {
+        char text[128];
+        snprintf(text, sizeof(text), HOST " %s\n", edits[i]);
+        rules(0, text);
+        cr_assert_eq(get("/a", NULL), 200);
+        cr_assert_str_eq(client_field(&c, "Content-Type"), i ? "" : "text/css");
+        client_free(&c);
+        cr_assert_eq(get("/a", "Range: bytes=0-9, 4000-4009\r\n"), 206);
+        cr_expect_eq(strncmp(client_field(&c, "Content-Type"), kind, strlen(kind)), 0, "%s",
+                     client_field(&c, "Content-Type"));
+        cr_assert_str_eq(client_field(&c, "X-A"), "1");
+        client_free(&c);
+    }
+}
+
 /* Another set has other numbers: what an answer waited with is not taken for them. */
 Test(rules, a_swap_while_requests_wait)
 {
@@ -323,6 +445,42 @@ Test(rules, a_rate_is_for_who_asks)
     expect("/a", NULL, 200, "coral");
     expect("/a", NULL, 429, "detail=proxy");
     cr_assert_eq(WORLD_COUNT(&w, 0, proxy_rules_limited_total), 2);
+}
+
+/* Each client once a minute: whom the proxy names that the site trusts, not who named himself. */
+Test(rules, a_rate_is_for_who_is_behind_a_trusted_proxy)
+{
+    static const struct {
+        const char *fields;
+        unsigned status;
+        uint8_t tells;
+    } asked[] = {
+        {"X-Forwarded-For: 1.2.3.4\r\n", 200, PROXY_X_FORWARDED_FOR},
+        {"X-Forwarded-For: 1.2.3.4\r\n", 429, PROXY_X_FORWARDED_FOR},
+        {"X-Forwarded-For: 9.9.9.9, 1.2.3.4 , 10.100.0.7\r\n", 429, PROXY_X_FORWARDED_FOR},
+        {"X-Forwarded-For: 9.9.9.9\r\nX-Forwarded-For: 1.2.3.4\r\n", 429, PROXY_X_FORWARDED_FOR},
+        {"X-Forwarded-For: 1.2.3.5:80\r\n", 200, PROXY_X_FORWARDED_FOR},
+        {"Forwarded: for=1.2.3.6\r\n", 200, PROXY_X_FORWARDED_FOR}, /* not that one: the peer */
+        {"X-Forwarded-For: 1.2.3.7, x\r\n", 429, PROXY_X_FORWARDED_FOR},
+        {NULL, 429, PROXY_X_FORWARDED_FOR},
+        {"Forwarded: for=\"x, For=1.2.3.4;proto=https\r\n", 429, PROXY_FORWARDED},
+        {"Forwarded: for=1.2.3.4, proto=https; for=\"[2001:db8::1]:8\"\r\n", 200, PROXY_FORWARDED},
+        {"Forwarded: for=\"[2001:db8::2]\"\r\n", 429, PROXY_FORWARDED},
+        {"X-Forwarded-For: 1.2.3.8\r\n", 429, 0},
+    };
+    struct proxy_site *site = &w.node[0].site[0];
+    page("/a", "Cache-Control: max-age=600\r\n");
+    rules(0, "rate once 1/min burst 1\n" HOST " path /a rate once\n");
+    site->trusted_prefix[site->trusted++] = (struct proxy_prefix){addr_v4(0x0a640000), 16};
+    for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+        site->tells = asked[i].tells;
+        cr_expect_eq(get("/a", asked[i].fields), asked[i].status, "%zu: %u", i, c.head.status);
+        client_free(&c);
+    }
+    site->tells = PROXY_X_FORWARDED_FOR;
+    w.client = addr_v4(0x0a650001); /* nobody trusts this one */
+    expect("/a", "X-Forwarded-For: 1.2.3.9\r\n", 200, "coral");
+    expect("/a", "X-Forwarded-For: 1.2.3.10\r\n", 429, "detail=proxy");
 }
 
 Test(rules, what_cannot_be_looked_at_is_refused)

@@ -26,9 +26,13 @@ static void check(const char *p, size_t len)
 
 static void ask(const struct rules_set *s, const char *url, size_t len)
 {
-    char out[HTTP_URL_MAX];
+    char out[HTTP_URL_MAX], again[HTTP_URL_MAX];
     struct rules_verdict v;
     unsigned status;
+    size_t n = rules_loosen(url, len, out, sizeof(out));
+    check(out, n);
+    if (n > len || (n && rules_loosen(out, n, again, sizeof(again))))
+        abort(); /* there is no looser one */
     rules_apply(s, 0, url, len, &v);
     if (!v.any)
         return;
@@ -39,7 +43,8 @@ static void ask(const struct rules_set *s, const char *url, size_t len)
     char lines[256] = "A: b\r\nX: y\r\n";
     rules_edit(s, v.list[RULES_RESPONSE], v.many[RULES_RESPONSE], lines, strlen(lines),
                sizeof(lines));
-    rules_ttl_s(&v);
+    int64_t ttl_s;
+    rules_ttl(&v, &ttl_s);
     for (unsigned i = 0; i < v.many[RULES_TAG]; i++)
         check(rules_tag(&v, i), strlen(rules_tag(&v, i)));
 }
