@@ -656,137 +656,139 @@ Test(health, goes_on_over_a_change_of_rules)
                        w.node[0].routes);
     }
     cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 1);
-    /* What an origin is told with each request. */
-    Test(health, probes_have_the_fields_that_rules_set)
-    {
-        static char told[4096];
-        struct rules_set *rules =
-            hand_set("www.site.test set-request X-Key \"0b1a 77\" set-request Accept x/y\n"
-                     "www.site.test path /down set-request X-Not 1\n",
-                     told);
-        cr_assert(rules, "%s", told);
-        struct proxy_policy with = other;
-        with.rules = rules;
-        for (unsigned i = 0; i < 2; i++)
-            proxy_view(w.node[0].worker[i].proxy, &with, w.node[0].routes);
-        answer_up(0, 200);
-        answer_up(2, 200);
-        world_run(&w, 3000);
-        const struct origin_file *f = &w.origin[0].file[0];
-        cr_assert_gt(f->requests, 0);
-        cr_expect(strstr(f->last_request, "GET /up HTTP/1.1\r\nHost: www.site.test\r\n"));
-        cr_expect(strstr(f->last_request, "\r\nX-Key: 0b1a 77\r\nAccept: x/y\r\n\r\n"), "%s",
-                  f->last_request);
-        cr_expect(strstr(f->last_request, "\r\nConnection: close\r\n"));
-        cr_expect(!strstr(f->last_request, "X-Not"));
-        for (unsigned i = 0; i < 2; i++)
-            proxy_view(w.node[0].worker[i].proxy, &other, w.node[0].routes);
-        rules_free(rules);
-    }
+}
 
-    Test(health, silence_and_refusal_are_bad)
-    {
-        answer_up(0, 200);
-        answer_up(2, 200);
-        w.origin[0].file[0].mode = ORIGIN_SILENT;
-        world_run(&w, 6000);
-        cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 1);
-        w.origin[2].up = false;
-        world_run(&w, 6000);
-        cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 2);
-        for (unsigned i = 0; i < 10; i++) /* all are down: as if none were */
-            cr_expect_eq(get(), 200);
-        cr_expect_eq(asked(0), 10);
-    }
+/* What an origin is told with each request. */
+Test(health, probes_have_the_fields_that_rules_set)
+{
+    static char told[4096];
+    struct rules_set *rules =
+        hand_set("www.site.test set-request X-Key \"0b1a 77\" set-request Accept x/y\n"
+                 "www.site.test path /down set-request X-Not 1\n",
+                 told);
+    cr_assert(rules, "%s", told);
+    struct proxy_policy with = other;
+    with.rules = rules;
+    for (unsigned i = 0; i < 2; i++)
+        proxy_view(w.node[0].worker[i].proxy, &with, w.node[0].routes);
+    answer_up(0, 200);
+    answer_up(2, 200);
+    world_run(&w, 3000);
+    const struct origin_file *f = &w.origin[0].file[0];
+    cr_assert_gt(f->requests, 0);
+    cr_expect(strstr(f->last_request, "GET /up HTTP/1.1\r\nHost: www.site.test\r\n"));
+    cr_expect(strstr(f->last_request, "\r\nX-Key: 0b1a 77\r\nAccept: x/y\r\n\r\n"), "%s",
+              f->last_request);
+    cr_expect(strstr(f->last_request, "\r\nConnection: close\r\n"));
+    cr_expect(!strstr(f->last_request, "X-Not"));
+    for (unsigned i = 0; i < 2; i++)
+        proxy_view(w.node[0].worker[i].proxy, &other, w.node[0].routes);
+    rules_free(rules);
+}
 
-    /* Alone, so that it is asked though it is down. */
-    Test(health, one_that_is_well_is_tried_again_at_once)
-    {
-        site()->origins = 1;
-        for (unsigned i = 0; i < 2; i++)
-            see(i, &w.node[0].policy);
-        answer_up(0, 200);
-        world_run(&w, 100);
-        w.origin[0].up = false;
-        for (unsigned i = 0; i < 200; i++) { /* its breaker is open, for long by now */
-            cr_expect_eq(get(), 502);
-            world_run(&w, 200);
-        }
-        w.origin[0].up = true;
-        world_run(&w, 2500);
-        for (unsigned i = 0; i < 20; i++)
-            cr_expect_eq(get(), 200);
-        cr_expect_eq(asked(0), 20);
-    }
-
-    /* Who is told nothing any more does not believe it for ever. */
-    Test(health, what_is_not_asked_any_more_is_not_down)
-    {
-        answer_up(0, 500);
-        answer_up(2, 200);
-        world_run(&w, 6000);
+Test(health, silence_and_refusal_are_bad)
+{
+    answer_up(0, 200);
+    answer_up(2, 200);
+    w.origin[0].file[0].mode = ORIGIN_SILENT;
+    world_run(&w, 6000);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 1);
+    w.origin[2].up = false;
+    world_run(&w, 6000);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 2);
+    for (unsigned i = 0; i < 10; i++) /* all are down: as if none were */
         cr_expect_eq(get(), 200);
-        cr_expect_eq(asked(0), 0);
-        site()->health.path[0] = 0;
-        for (unsigned i = 0; i < 2; i++)
-            see(i, &w.node[0].policy);
-        unsigned before = probed(0);
-        world_run(&w, 5000);
-        cr_expect_eq(probed(0), before);
-        cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 0);
-        cr_expect_eq(get(), 200);
-        cr_expect_eq(asked(0), 1);
-        strcpy(site()->health.path, "/up");
-        for (unsigned i = 0; i < 2; i++)
-            see(i, &other);
-        cr_expect_eq(get(), 200);
-        cr_expect_eq(asked(0), 2, "and what was known has ended");
-    }
+    cr_expect_eq(asked(0), 10);
+}
 
-    Test(health, names_are_resolved)
-    {
-        site()->origins = 1;
-        memcpy(site()->origin[0].host, "o.site.test", 12);
-        site()->origin[0].is_address = false;
-        answer_up(0, 200);
-        see(0, &w.node[0].policy);
-        see(1, &w.node[0].policy);
-        world_run(&w, 5000);
-        cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 1, "there is no such name");
-        world_name(&w, (struct name){"o.site.test", RESOLVER_OK, 1, {w.origin[0].at.ip}});
-        world_run(&w, 4000);
-        cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 0);
-        cr_expect_gt(probed(0), 1);
+/* Alone, so that it is asked though it is down. */
+Test(health, one_that_is_well_is_tried_again_at_once)
+{
+    site()->origins = 1;
+    for (unsigned i = 0; i < 2; i++)
+        see(i, &w.node[0].policy);
+    answer_up(0, 200);
+    world_run(&w, 100);
+    w.origin[0].up = false;
+    for (unsigned i = 0; i < 200; i++) { /* its breaker is open, for long by now */
+        cr_expect_eq(get(), 502);
+        world_run(&w, 200);
     }
-
-    /* --- what is shown of them ---------------------------------------------------------------- */
-
-    Test(backends, what_coralctl_shows)
-    {
-        struct proxy_origin_info o[3];
-        struct client c[3];
-        struct proxy *p = w.node[0].worker[0].proxy;
-        site()->origins = 2;
-        site()->connections = 1;
-        site()->origin[1].weight = 5;
-        cr_assert_eq(proxy_origins(p, NULL, o, 3, w.now), 2);
-        cr_expect_str_eq(o[0].site, SITE);
-        cr_expect_str_eq(o[1].host, "10.9.0.2");
-        cr_expect(o[1].port == 80 && o[1].weight == 5 && o[1].since_us == 0 && !o[1].probed);
-        w.origin[2].file[0].delay_ms = 1000;
-        for (unsigned i = 0; i < 3; i++)
-            begin(&c[i]);
-        world_run(&w, 500);
-        cr_assert_eq(proxy_origins(p, SITE, o, 3, w.now), 2);
-        cr_expect(o[1].breaker == PROXY_CLOSED && o[1].in_flight == 1 && o[1].waiting == 2);
-        for (unsigned i = 0; i < 3; i++)
-            cr_expect_eq(end(&c[i]), 200);
-        w.origin[2].up = false;
-        world_run(&w, 10);
+    w.origin[0].up = true;
+    world_run(&w, 2500);
+    for (unsigned i = 0; i < 20; i++)
         cr_expect_eq(get(), 200);
-        cr_assert_eq(proxy_origins(p, SITE, o, 3, w.now), 2);
-        cr_expect(o[1].breaker == PROXY_OPEN && o[1].in_flight == 0 && o[1].retry_us > 400000 &&
-                  o[1].retry_us < 1000000);
-        cr_expect_eq(proxy_origins(p, SITE, o, 1, w.now), 1);
-        cr_expect_eq(proxy_origins(p, "other.test", o, 3, w.now), 0);
-    }
+    cr_expect_eq(asked(0), 20);
+}
+
+/* Who is told nothing any more does not believe it for ever. */
+Test(health, what_is_not_asked_any_more_is_not_down)
+{
+    answer_up(0, 500);
+    answer_up(2, 200);
+    world_run(&w, 6000);
+    cr_expect_eq(get(), 200);
+    cr_expect_eq(asked(0), 0);
+    site()->health.path[0] = 0;
+    for (unsigned i = 0; i < 2; i++)
+        see(i, &w.node[0].policy);
+    unsigned before = probed(0);
+    world_run(&w, 5000);
+    cr_expect_eq(probed(0), before);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 0);
+    cr_expect_eq(get(), 200);
+    cr_expect_eq(asked(0), 1);
+    strcpy(site()->health.path, "/up");
+    for (unsigned i = 0; i < 2; i++)
+        see(i, &other);
+    cr_expect_eq(get(), 200);
+    cr_expect_eq(asked(0), 2, "and what was known has ended");
+}
+
+Test(health, names_are_resolved)
+{
+    site()->origins = 1;
+    memcpy(site()->origin[0].host, "o.site.test", 12);
+    site()->origin[0].is_address = false;
+    answer_up(0, 200);
+    see(0, &w.node[0].policy);
+    see(1, &w.node[0].policy);
+    world_run(&w, 5000);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 1, "there is no such name");
+    world_name(&w, (struct name){"o.site.test", RESOLVER_OK, 1, {w.origin[0].at.ip}});
+    world_run(&w, 4000);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 0);
+    cr_expect_gt(probed(0), 1);
+}
+
+/* --- what is shown of them ---------------------------------------------------------------- */
+
+Test(backends, what_coralctl_shows)
+{
+    struct proxy_origin_info o[3];
+    struct client c[3];
+    struct proxy *p = w.node[0].worker[0].proxy;
+    site()->origins = 2;
+    site()->connections = 1;
+    site()->origin[1].weight = 5;
+    cr_assert_eq(proxy_origins(p, NULL, o, 3, w.now), 2);
+    cr_expect_str_eq(o[0].site, SITE);
+    cr_expect_str_eq(o[1].host, "10.9.0.2");
+    cr_expect(o[1].port == 80 && o[1].weight == 5 && o[1].since_us == 0 && !o[1].probed);
+    w.origin[2].file[0].delay_ms = 1000;
+    for (unsigned i = 0; i < 3; i++)
+        begin(&c[i]);
+    world_run(&w, 500);
+    cr_assert_eq(proxy_origins(p, SITE, o, 3, w.now), 2);
+    cr_expect(o[1].breaker == PROXY_CLOSED && o[1].in_flight == 1 && o[1].waiting == 2);
+    for (unsigned i = 0; i < 3; i++)
+        cr_expect_eq(end(&c[i]), 200);
+    w.origin[2].up = false;
+    world_run(&w, 10);
+    cr_expect_eq(get(), 200);
+    cr_assert_eq(proxy_origins(p, SITE, o, 3, w.now), 2);
+    cr_expect(o[1].breaker == PROXY_OPEN && o[1].in_flight == 0 && o[1].retry_us > 400000 &&
+              o[1].retry_us < 1000000);
+    cr_expect_eq(proxy_origins(p, SITE, o, 1, w.now), 1);
+    cr_expect_eq(proxy_origins(p, "other.test", o, 3, w.now), 0);
+}
