@@ -541,6 +541,62 @@ Test(backends, who_leaves_the_queue_holds_nobody_up)
     cr_expect_eq(get(), 200);
 }
 
+/* Anybody may name a site's origin in open mode, and is in the way of nobody. */
+Test(backends, open_mode_moves_nothing_of_a_site)
+{
+    struct client c[3], evil;
+    site()->connections = 1;
+    w.origin[0].file[0].delay_ms = 3000;
+    for (unsigned i = 0; i < 3; i++)
+        begin(&c[i]);
+    world_run(&w, 20);
+    cr_expect_eq(w.origin[0].requests, 1);
+    cr_expect_eq(world_get(&w, &evil, 0, "10.9.0.1.coral.test", "/x", ""), 403);
+    client_free(&evil);
+    world_run(&w, 50);
+    cr_expect_eq(w.origin[0].requests, 1, "the others wait yet");
+    for (unsigned i = 0; i < 3; i++)
+        cr_expect_eq(end(&c[i]), 200);
+}
+
+/* Nor do failures there count against it. */
+Test(backends, open_mode_opens_no_breaker_of_a_site)
+{
+    struct client c;
+    w.origin[1].up = false;
+    site()->origin[0].address = w.origin[1].at.ip;
+    snprintf(site()->origin[0].host, sizeof(site()->origin[0].host), "www.example.com");
+    world_name(&w, (struct name){"www.example.com", RESOLVER_OK, 1, {w.origin[1].at.ip}});
+    cr_expect_eq(world_get(&w, &c, 0, "www.example.com.coral.test", "/x", ""), 502);
+    client_free(&c);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_opened_total), 1);
+    w.origin[1].up = true;
+    serve(1, 200);
+    cr_expect_eq(get(), 200);
+}
+
+/* Two sites with one origin: the least of their numbers counts, whoever comes last. */
+Test(backends, of_two_sites_the_lesser_number_counts)
+{
+    struct client c[4];
+    struct proxy_site *other_site = &w.node[0].site[1];
+    *other_site = *site();
+    memcpy(other_site->host, "xxx", 3);
+    w.node[0].policy.sites = 2;
+    site()->connections = 1;
+    w.origin[0].file[0].delay_ms = 1000;
+    for (unsigned i = 0; i < 4; i++) {
+        char path[32];
+        snprintf(path, sizeof(path), "/both%u", i);
+        client_get(&w, &c[i], 0, 0, i == 2 ? other_site->host : SITE, path, "");
+        world_run(&w, 5);
+    }
+    world_run(&w, 100);
+    cr_expect_eq(w.origin[0].requests, 1);
+    for (unsigned i = 0; i < 4; i++)
+        cr_expect_eq(end(&c[i]), 200);
+}
+
 /* --- health ------------------------------------------------------------------------------- */
 
 static struct proxy_policy other;
