@@ -180,6 +180,7 @@ static void resolve(struct fill *f, struct now now)
     f->kind = SOURCE_ORIGIN;
     f->state = FILL_RESOLVE;
     alarm_set(p, &f->alarm, now.mono_us + PROXY_ORIGIN_US / 4);
+    f->find_origin = false; /* true if it is known already */
     uint64_t ticket = resolver_resolve(p->parts.resolver, f->origin_name, on_resolved, f, now);
     if (!f->find_origin)
         f->resolve_ticket = ticket;

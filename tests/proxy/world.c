@@ -39,6 +39,11 @@ uint64_t resolver_resolve(struct resolver *r, const char *name, resolver_done *d
     for (unsigned i = 0; i < w->names; i++)
         if (strcasecmp(w->name[i].name, name) == 0)
             x->name = w->name[i];
+    if (w->names_known) {
+        done(ctx, x->name.result, x->name.address, x->name.n, w->now);
+        free(x);
+        return 0;
+    }
     w->resolutions = x;
     return x->ticket;
 }
