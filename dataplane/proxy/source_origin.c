@@ -357,6 +357,19 @@ void origin_anew(struct fill *f)
     f->last_resort = false;
 }
 
+/* Have all gone who waited? For what is fetched ahead of them, or behind, nobody has. */
+static bool is_deserted(const struct fill *f)
+{
+    if (f->streaming)
+        return request_left(f->streaming);
+    const struct request *r = f->object ? NULL : f->waiting;
+    if (!r)
+        return false;
+    while (r && request_left(r))
+        r = r->o.next;
+    return !r;
+}
+
 /* Goes on with the origin: the next address of the one in hand, then the next one. One that was
  * released meanwhile is not taken again. */
 void origin_start(struct fill *f, struct now now)
@@ -368,6 +381,10 @@ void origin_start(struct fill *f, struct now now)
     const struct proxy_site *site = policy_site(p->policy, url.host, url.port, &served);
     if (!served) { /* a reload took it away */
         f->failure = 403;
+        fill_give_up(f, now);
+        return;
+    }
+    if (f->state == FILL_QUEUE && is_deserted(f)) { /* its turn is for who waits yet */
         fill_give_up(f, now);
         return;
     }

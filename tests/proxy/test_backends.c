@@ -597,6 +597,50 @@ Test(backends, of_two_sites_the_lesser_number_counts)
         cr_expect_eq(end(&c[i]), 200);
 }
 
+/* Nor who has asked, whole, and left: the origin is not asked in vain. */
+Test(backends, who_has_left_has_no_turn)
+{
+    struct client c[6];
+    site()->connections = 1;
+    w.origin[0].file[0].delay_ms = 3000;
+    for (unsigned i = 0; i < 5; i++) {
+        begin(&c[i]);
+        world_run(&w, 2);
+    }
+    client_send(&w, &c[5], 0, 0, "DELETE /x HTTP/1.1\r\nHost: " SITE "\r\n\r\n");
+    world_run(&w, 20);
+    for (unsigned i = 1; i < 6; i++)
+        client_leave(&c[i]);
+    world_run(&w, 10);
+    for (unsigned i = 1; i < 6; i++)
+        client_free(&c[i]);
+    begin(&c[1]);
+    cr_expect_eq(end(&c[0]), 200);
+    cr_expect_eq(end(&c[1]), 200);
+    world_run(&w, 10000);
+    cr_expect_eq(w.origin[0].requests, 2);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_fills), 0);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_requests), 0);
+}
+
+/* One of those who wait for a page has left, the other one gets it. */
+Test(backends, who_has_left_takes_nobody_along)
+{
+    struct client c[3];
+    site()->connections = 1;
+    w.origin[0].file[0].delay_ms = 1000;
+    begin(&c[0]);
+    world_run(&w, 2);
+    client_get(&w, &c[1], 0, 0, SITE, "/both", "");
+    client_get(&w, &c[2], 0, 0, SITE, "/both", "");
+    world_run(&w, 20);
+    client_leave(&c[1]);
+    world_run(&w, 10);
+    client_free(&c[1]);
+    cr_expect_eq(end(&c[0]), 200);
+    cr_expect_eq(end(&c[2]), 200);
+}
+
 /* --- health ------------------------------------------------------------------------------- */
 
 static struct proxy_policy other;
