@@ -22,8 +22,9 @@
  * come, first served: who releases one hands it to the first who waits. Of several sites' numbers
  * the least counts. When the breaker opens all who wait are judged anew.
  *
- * Who answers, if badly, is left for another origin alone: where a site has no other (that is not
- * open, too), its 503 is better than ours.
+ * Who can be connected to is left for another origin alone: where a site has no other (that is not
+ * open, too), its 503 is better than ours, and its silence may be one page's, which anybody may ask
+ * for five times.
  */
 #include <assert.h>
 #include <string.h>
@@ -269,5 +270,5 @@ void backend_failed(struct fill *f, enum backend_failure why, struct now now)
     bool enough = why == BACKEND_NO_CONNECTION ||
                   (b->state == PROXY_CLOSED && ++b->failures >= PROXY_BREAKER_FAILURES);
     if (b->probe == f || (b->state == PROXY_CLOSED && enough))
-        trip(f, why == BACKEND_BAD_ANSWER, now);
+        trip(f, why != BACKEND_NO_CONNECTION, now);
 }

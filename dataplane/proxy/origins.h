@@ -12,7 +12,7 @@ struct backend {
     uint64_t tag;
     uint8_t state;                     /* enum proxy_breaker, */
     uint64_t since_us;                 /* since when */
-    bool answers;                      /* OPEN: it was opened by answers */
+    bool answers;                      /* OPEN: it could be connected to */
     const struct fill *probe;          /* HALF_OPEN: who is to find out */
     uint8_t failures;                  /* CLOSED: in a row */
     uint32_t in_flight;                /* fills that have it in hand, */

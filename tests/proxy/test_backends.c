@@ -215,8 +215,31 @@ Test(backends, silence_five_times_in_a_row_opens)
     for (unsigned i = 0; i < 5; i++)
         cr_expect_eq(end(&c[i]), 504);
     cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_opened_total), 1);
-    cr_expect_eq(get(), 502);
-    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_backoff_total), 1);
+    site()->origins = 2;
+    unsigned before = w.origin[0].requests;
+    cr_expect_eq(get(), 200);
+    cr_expect_eq(w.origin[0].requests, before, "it is left for the other one");
+}
+
+/* Anybody may ask for one page again and again. */
+Test(backends, a_silent_page_does_not_take_its_site_along)
+{
+    struct client c[6];
+    struct origin_file *f = serve(0, 200);
+    f[1] = f[0];
+    f[0].when = "GET /silent";
+    f[0].mode = ORIGIN_SILENT;
+    w.origin[0].files = 2;
+    for (unsigned i = 0; i < 6; i++) {
+        char path[32];
+        snprintf(path, sizeof(path), "/silent?%u", i);
+        client_get(&w, &c[i], 0, 0, SITE, path, "");
+    }
+    for (unsigned i = 0; i < 6; i++)
+        cr_expect_eq(end(&c[i]), 504);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_opened_total), 1);
+    cr_expect_eq(get(), 200);
+    cr_expect_eq(get(), 200);
 }
 
 Test(backends, who_answers_503_is_left_for_another_alone)
