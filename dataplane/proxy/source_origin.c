@@ -467,8 +467,9 @@ void origin_failed(struct fill *f, const struct http_exchange *x, enum http_fail
         source_failed(f, status, now);
         return;
     }
-    /* no head: the next address */
-    bool none_left = (f->tried & ((1u << f->addresses) - 1)) == (1u << f->addresses) - 1;
+    /* no head: the next address; our own want of room says nothing of the origin */
+    unsigned all = (1u << f->addresses) - 1;
+    bool none_left = (f->tried & all) == all && !http_exchange_local(x);
     f->failure = (uint16_t)status;
     if (f->once && why != HTTP_FAIL_CONNECT) { /* it may have had an effect */
         backend_failed(f, BACKEND_NO_ANSWER, now);

@@ -150,3 +150,19 @@ Test(origins, a_failure_and_the_backstop_at_once_with_a_name_that_is_known)
 {
     stand_still(true);
 }
+
+/* It is the node that has no room, not the origin that is down. */
+Test(origins, our_own_want_of_connections_opens_no_breaker)
+{
+    w.hole = v6;
+    world_name(&w, (struct name){"www.example.com", RESOLVER_OK, 2, {v6, w.origin[1].at.ip}});
+    client_get(&w, &c, 0, 0, "www.example.com.coral.test", "/a", "");
+    world_run(&w, 100);
+    w.full = true;
+    cr_assert(client_wait(&c, 2000) && client_parse(&c));
+    cr_expect_eq(c.head.status, 502);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_opened_total), 0);
+    w.full = false;
+    client_free(&c);
+    cr_expect_gt(fetch("/b"), 0);
+}

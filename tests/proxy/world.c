@@ -126,6 +126,8 @@ static struct stream *host_connect(void *ctx, const struct endpoint *to,
     struct worker *k = ctx;
     struct endpoint from = {k->node->self.v4, 40000};
     (void)now;
+    if (k->node->world->full)
+        return NULL;
     return &world_connect(k->node->world, &from, &k->node->up, to, -1, events, user)->a.s;
 }
 

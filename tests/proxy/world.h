@@ -90,6 +90,7 @@ struct world {
     struct name name[8];
     struct resolution *resolutions;
     bool clients_up;
+    bool full;          /* no node has room for a connection to another */
     struct addr client; /* of those who ask; zero: 10.100.0.1 */
     struct addr hole;   /* what is sent there vanishes; zero: nowhere */
     /* Not NULL: changes what a node answers to another one's question about a key. */
