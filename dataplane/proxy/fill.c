@@ -475,6 +475,7 @@ void fill_timer(struct fill *f, struct now now)
         fill_agenda(f);
         break;
     case FILL_RESOLVE:
+        origin_lost(f, now);
         source_drop(f);
         origin_trouble(f, ACCESS_DNS, now);
         f->failure = 504;

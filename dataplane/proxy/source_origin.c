@@ -149,6 +149,12 @@ static bool is_lost(const struct fill *f, const struct addr *a)
     return f->lost_family == (addr_is_v4(a) ? 4 : 6);
 }
 
+void origin_lost(struct fill *f, struct now now)
+{
+    if (f->lost_family)
+        backend_failed(f, BACKEND_NO_CONNECTION, now);
+}
+
 static void on_resolved(void *ctx, enum resolver_result result, const struct addr *addresses,
                         unsigned n, struct now now)
 {
@@ -162,14 +168,14 @@ static void on_resolved(void *ctx, enum resolver_result result, const struct add
         for (unsigned i = 0; i < n && f->addresses < RESOLVER_ADDRESSES; i++)
             if (!is_lost(f, &addresses[i]))
                 f->address[f->addresses++] = addresses[i];
-        if (f->lost_family && !f->addresses) /* nothing new: as if all had refused */
-            backend_failed(f, BACKEND_NO_CONNECTION, now);
     } else {
         f->reason = ACCESS_NO_REASON;
         if (result != RESOLVER_BUSY)
             origin_trouble(f, result == RESOLVER_NONE ? ACCESS_NO_NAME : ACCESS_DNS, now);
         f->failure = result == RESOLVER_TIMEOUT ? 504 : result == RESOLVER_BUSY ? 503 : 502;
     }
+    if (!f->addresses)
+        origin_lost(f, now);
     f->find_origin = true;
     fill_agenda(f);
 }

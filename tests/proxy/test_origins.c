@@ -166,3 +166,28 @@ Test(origins, our_own_want_of_connections_opens_no_breaker)
     client_free(&c);
     cr_expect_gt(fetch("/b"), 0);
 }
+
+/* What was known has failed, and the resolver has no more to say: that is known of the origin. */
+Test(origins, a_family_that_fails_is_all_there_is_if_no_other_comes)
+{
+    w.hole = v6;
+    world_name(&w, (struct name){"www.example.com", RESOLVER_OK, 1, {v6}});
+    client_get(&w, &c, 0, 0, "www.example.com.coral.test", "/a", "");
+    world_run(&w, 100);
+    w.name[0].result = RESOLVER_TIMEOUT;
+    cr_assert(client_wait(&c, 2000) && client_parse(&c));
+    cr_expect_eq(c.head.status, 504);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_opened_total), 1);
+}
+
+Test(origins, and_if_the_resolver_is_silent)
+{
+    w.hole = v6;
+    world_name(&w, (struct name){"www.example.com", RESOLVER_OK, 1, {v6}});
+    client_get(&w, &c, 0, 0, "www.example.com.coral.test", "/a", "");
+    world_run(&w, 100);
+    w.names_silent = true;
+    cr_assert(client_wait(&c, 18000) && client_parse(&c));
+    cr_expect_eq(c.head.status, 504);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_opened_total), 1);
+}

@@ -64,6 +64,8 @@ void resolver_cancel(struct resolver *r, uint64_t ticket)
 static void resolve_all(struct world *w)
 {
     struct resolution *list = w->resolutions;
+    if (w->names_silent)
+        return;
     w->resolutions = NULL;
     while (list) {
         struct resolution *x = list;

@@ -86,7 +86,7 @@ struct world {
     struct pipe *pipes;
     struct packet *packets, **packets_tail;
     unsigned names;
-    bool names_known; /* the resolver answers at once */
+    bool names_known, names_silent; /* the resolver answers at once, never */
     struct name name[8];
     struct resolution *resolutions;
     bool clients_up;
