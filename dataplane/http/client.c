@@ -192,6 +192,11 @@ bool http_exchange_refused(const struct http_exchange *x)
     return x->refused;
 }
 
+bool http_exchange_local(const struct http_exchange *x)
+{
+    return x->local;
+}
+
 bool http_exchange_connected(const struct http_exchange *x)
 {
     return x->conn != NULL;

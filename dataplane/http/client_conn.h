@@ -74,7 +74,8 @@ struct http_exchange {
     uint32_t request_len, sent;
     uint8_t how;   /* of enum http_send */
     bool whole;    /* the request's body, too, or there is none */
-    bool refused;  /* an attempt to connect was */
+    bool refused;  /* an attempt to connect was, */
+    bool local;    /* or could not be begun here */
     bool reused;   /* on a pooled connection, no byte of a response yet: may move to a new one */
     bool paused;   /* the owner took less than given */
     bool resumed;  /* http_exchange_resume since the last look */

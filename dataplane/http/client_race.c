@@ -94,7 +94,8 @@ bool http_race_next(struct http_exchange *x, struct now now)
                 counter_inc(&x->client->counters.http_client_raced_total);
             return true;
         }
-        x->tried |= (uint8_t)(1u << i); /* no route, or no room: as good as refused */
+        x->tried |= (uint8_t)(1u << i); /* no route, or no room: as good as refused, */
+        x->local = true;                /* but not by it */
     }
     return false;
 }

@@ -409,6 +409,9 @@ unsigned http_exchange_tried(const struct http_exchange *x);
 /* Of one that failed to connect: an address refused, or was said to be unreachable, and did not
  * just keep silent. */
 bool http_exchange_refused(const struct http_exchange *x);
+/* Of one that failed to connect: to an address it was not even tried, for want of room or of a
+ * route here. */
+bool http_exchange_local(const struct http_exchange *x);
 /* Has it a connection that stands? */
 bool http_exchange_connected(const struct http_exchange *x);
 void http_client_poll(struct http_client *c, struct now now);

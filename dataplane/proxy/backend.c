@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What this worker knows of an origin: HOST and port, whatever sites have it, however many
- * addresses the name has. Above all whether it is asked: a circuit breaker.
+ * addresses the name has. In open mode, where anybody may name a site's origin, it is another one,
+ * with its own failures and in no queue. Above all whether it is asked: a circuit breaker.
  *
  *            it cannot be connected to, or
  *            fails PROXY_BREAKER_FAILURES times in a row         its time is over, a fill comes
@@ -18,11 +19,12 @@
  * or all workers and nodes would come back together.
  *
  * Where a site says how many connections an origin may have in use, fills beyond that wait, first
- * come, first served: who releases one hands it to the first who waits. When the breaker opens all
- * who wait are judged anew.
+ * come, first served: who releases one hands it to the first who waits. Of several sites' numbers
+ * the least counts. When the breaker opens all who wait are judged anew.
  *
- * Who answers, if badly, is left for another origin alone: where a site has no other (that is not
- * open, too), its 503 is better than ours.
+ * Who can be connected to is left for another origin alone: where a site has no other (that is not
+ * open, too), its 503 is better than ours, and its silence may be one page's, which anybody may ask
+ * for five times.
  */
 #include <assert.h>
 #include <string.h>
@@ -33,6 +35,12 @@ uint64_t backend_tag(const struct proxy *p, const char *host, uint16_t port)
 {
     uint64_t h = hash64(&p->secret, host, strlen(host)) ^ (uint64_t)port * 0x9e3779b97f4a7c15ull;
     return h | 1; /* 0: of none */
+}
+
+/* What the table has it under: whether it is a site's is in the last bit but one. */
+static uint64_t key_of(const struct proxy *p, const char *host, uint16_t port, bool of_site)
+{
+    return (backend_tag(p, host, port) & ~2ull) | (uint64_t)of_site << 1;
 }
 
 /* --- the table ---------------------------------------------------------------------------- */
@@ -136,6 +144,16 @@ static bool queue_join(struct fill *f, struct backend *b)
     return true;
 }
 
+/* `limit` of a site that has it; what sites said before a reload counts no more. */
+static void limit_note(struct backend *b, uint32_t limit, const struct proxy_policy *policy)
+{
+    if (b->policy != policy)
+        b->limit = 0;
+    b->policy = policy;
+    if (limit && (!b->limit || limit < b->limit))
+        b->limit = limit;
+}
+
 static bool is_full(const struct backend *b)
 {
     return b->limit && b->in_flight >= b->limit;
@@ -162,13 +180,13 @@ static void trip(struct fill *f, bool answers, struct now now)
 enum backend_admission backend_admit(struct fill *f, uint32_t limit, struct now now)
 {
     struct proxy *p = f->proxy;
-    struct backend *b = backend_of(p, backend_tag(p, f->origin_name, f->port), now);
+    struct backend *b = backend_of(p, key_of(p, f->origin_name, f->port, f->of_site), now);
     bool due = b->state == PROXY_OPEN && now.mono_us >= b->until_us;
     bool refused = b->state != PROXY_CLOSED && !due;
     assert(!f->backend);
     if (refused && !(b->answers && f->last_resort))
         return b->answers ? BACKEND_UNWILLING : BACKEND_REFUSED;
-    b->limit = limit;
+    limit_note(b, limit, p->policy);
     if (is_full(b) && due && !b->answers) /* what waited would find out nothing */
         return BACKEND_REFUSED;
     if (is_full(b))
@@ -206,9 +224,10 @@ void backend_release(struct fill *f)
     }
 }
 
+/* A site's. */
 static struct backend *backend_find(const struct proxy *p, const char *host, uint16_t port)
 {
-    uint64_t tag = backend_tag(p, host, port);
+    uint64_t tag = key_of(p, host, port, true);
     struct backend *b = p->backend_table[(tag >> 32) & p->backend_mask];
     while (b && b->tag != tag)
         b = b->next;
@@ -251,5 +270,5 @@ void backend_failed(struct fill *f, enum backend_failure why, struct now now)
     bool enough = why == BACKEND_NO_CONNECTION ||
                   (b->state == PROXY_CLOSED && ++b->failures >= PROXY_BREAKER_FAILURES);
     if (b->probe == f || (b->state == PROXY_CLOSED && enough))
-        trip(f, why == BACKEND_BAD_ANSWER, now);
+        trip(f, why != BACKEND_NO_CONNECTION, now);
 }

@@ -455,6 +455,8 @@ static void exchange_timer(struct fill *f, uint64_t peer_us, struct now now)
 
 void fill_timer(struct fill *f, struct now now)
 {
+    if (f->find_next || f->find_origin) /* what it was set for has ended in this very poll */
+        return;
     switch (f->state) {
     case FILL_GET:
     case FILL_PUT:
@@ -475,6 +477,7 @@ void fill_timer(struct fill *f, struct now now)
         fill_agenda(f);
         break;
     case FILL_RESOLVE:
+        origin_lost(f, now);
         source_drop(f);
         origin_trouble(f, ACCESS_DNS, now);
         f->failure = 504;

@@ -362,6 +362,8 @@ void origin_trouble(struct fill *f, enum access_reason why, struct now now);
 /* The final head has come from it. */
 void origin_answered(struct fill *f, struct http_exchange *x, const struct http_head *h,
                      struct now now);
+/* No more addresses came: if those of one family had all failed, that was all of them. */
+void origin_lost(struct fill *f, struct now now);
 /* Begins anew with the first of the origins. */
 void origin_anew(struct fill *f);
 /* Splits the URL of a fill. */

@@ -10,14 +10,15 @@
 struct backend {
     struct backend *next; /* chain of the table */
     uint64_t tag;
-    uint8_t state;            /* enum proxy_breaker, */
-    uint64_t since_us;        /* since when */
-    bool answers;             /* OPEN: it was opened by answers */
-    const struct fill *probe; /* HALF_OPEN: who is to find out */
-    uint8_t failures;         /* CLOSED: in a row */
-    uint32_t in_flight;       /* fills that have it in hand, */
-    uint32_t limit;           /* at most; 0: any number */
-    uint32_t waiting;         /* those that wait for that, the first one first */
+    uint8_t state;                     /* enum proxy_breaker, */
+    uint64_t since_us;                 /* since when */
+    bool answers;                      /* OPEN: it could be connected to */
+    const struct fill *probe;          /* HALF_OPEN: who is to find out */
+    uint8_t failures;                  /* CLOSED: in a row */
+    uint32_t in_flight;                /* fills that have it in hand, */
+    uint32_t limit;                    /* at most; 0: any number, */
+    const struct proxy_policy *policy; /* by the sites of that: compared, not followed */
+    uint32_t waiting;                  /* those that wait for that, the first one first */
     struct fill *wait_first, **wait_tail;
     uint64_t until_us; /* OPEN: then one may try */
     uint64_t open_us;  /* for how long it was opened last, jitter aside; 0: it has answered since */
@@ -43,7 +44,7 @@ void backend_release(struct fill *f);
 /* What became of it, of one in hand; none of them where that says nothing about the origin. */
 void backend_ok(struct fill *f, struct now now);
 void backend_failed(struct fill *f, enum backend_failure why, struct now now);
-/* It is known to be good again: if its breaker is open, the next fill goes to find out. */
+/* A site's is known to be good again: if its breaker is open, the next fill goes to find out. */
 void backend_recovered(struct proxy *p, const char *host, uint16_t port);
 void backend_show(const struct proxy *p, struct proxy_origin_info *out, struct now now);
 

@@ -47,6 +47,7 @@ void request_release(struct proxy *p, struct request *r)
 void request_over(struct proxy *p, struct request *r)
 {
     bool queued = r->state == REQUEST_QUEUED, passing = r->state == REQUEST_PASSING;
+    request_leave(r);
     alarm_stop(p, &r->alarm);
     grip_unwait(r);
     upload_gone(r);

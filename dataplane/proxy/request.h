@@ -42,6 +42,7 @@ struct request {
     uint64_t started_us;
     uint8_t state;
     bool owned; /* by O: between want and its terminal answer */
+    bool left;  /* its answer is nobody's any more: request_left */
 
     /* immutable from the handler on */
     bool head_only; /* HEAD */
@@ -166,6 +167,17 @@ static inline struct http_text request_key(const struct request *r)
     return r->varies ? (struct http_text){r->variant, (uint32_t)CACHE_VARIANT_PREFIX + r->url_len +
                                                           r->values_len}
                      : (struct http_text){r->url, r->url_len};
+}
+/* R says once that its client has gone, or was answered; O reads it while the request is its own,
+ * so that its memory is still this request's. Nothing else hangs on it: who reads it a little too
+ * early asks an origin in vain. */
+static inline void request_leave(struct request *r)
+{
+    __atomic_store_n(&r->left, true, __ATOMIC_RELAXED);
+}
+static inline bool request_left(const struct request *r)
+{
+    return __atomic_load_n(&r->left, __ATOMIC_RELAXED);
 }
 static inline uint64_t request_wait_us(const struct request *r)
 {

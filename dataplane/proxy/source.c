@@ -21,6 +21,7 @@ void source_drop(struct fill *f)
     if (f->put_ticket)
         dht_cancel(p->parts.asker, f->put_ticket);
     f->resolve_ticket = f->get_ticket = f->put_ticket = 0;
+    f->find_origin = f->ask_again = false;
     backend_release(f);
 }
 

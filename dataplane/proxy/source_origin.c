@@ -149,6 +149,12 @@ static bool is_lost(const struct fill *f, const struct addr *a)
     return f->lost_family == (addr_is_v4(a) ? 4 : 6);
 }
 
+void origin_lost(struct fill *f, struct now now)
+{
+    if (f->lost_family)
+        backend_failed(f, BACKEND_NO_CONNECTION, now);
+}
+
 static void on_resolved(void *ctx, enum resolver_result result, const struct addr *addresses,
                         unsigned n, struct now now)
 {
@@ -162,14 +168,14 @@ static void on_resolved(void *ctx, enum resolver_result result, const struct add
         for (unsigned i = 0; i < n && f->addresses < RESOLVER_ADDRESSES; i++)
             if (!is_lost(f, &addresses[i]))
                 f->address[f->addresses++] = addresses[i];
-        if (f->lost_family && !f->addresses) /* nothing new: as if all had refused */
-            backend_failed(f, BACKEND_NO_CONNECTION, now);
     } else {
         f->reason = ACCESS_NO_REASON;
         if (result != RESOLVER_BUSY)
             origin_trouble(f, result == RESOLVER_NONE ? ACCESS_NO_NAME : ACCESS_DNS, now);
         f->failure = result == RESOLVER_TIMEOUT ? 504 : result == RESOLVER_BUSY ? 503 : 502;
     }
+    if (!f->addresses)
+        origin_lost(f, now);
     f->find_origin = true;
     fill_agenda(f);
 }
@@ -180,6 +186,7 @@ static void resolve(struct fill *f, struct now now)
     f->kind = SOURCE_ORIGIN;
     f->state = FILL_RESOLVE;
     alarm_set(p, &f->alarm, now.mono_us + PROXY_ORIGIN_US / 4);
+    f->find_origin = false; /* true if it is known already */
     uint64_t ticket = resolver_resolve(p->parts.resolver, f->origin_name, on_resolved, f, now);
     if (!f->find_origin)
         f->resolve_ticket = ticket;
@@ -356,6 +363,19 @@ void origin_anew(struct fill *f)
     f->last_resort = false;
 }
 
+/* Have all gone who waited? For what is fetched ahead of them, or behind, nobody has. */
+static bool is_deserted(const struct fill *f)
+{
+    if (f->streaming)
+        return request_left(f->streaming);
+    const struct request *r = f->object ? NULL : f->waiting;
+    if (!r)
+        return false;
+    while (r && request_left(r))
+        r = r->o.next;
+    return !r;
+}
+
 /* Goes on with the origin: the next address of the one in hand, then the next one. One that was
  * released meanwhile is not taken again. */
 void origin_start(struct fill *f, struct now now)
@@ -367,6 +387,10 @@ void origin_start(struct fill *f, struct now now)
     const struct proxy_site *site = policy_site(p->policy, url.host, url.port, &served);
     if (!served) { /* a reload took it away */
         f->failure = 403;
+        fill_give_up(f, now);
+        return;
+    }
+    if (f->state == FILL_QUEUE && is_deserted(f)) { /* its turn is for who waits yet */
         fill_give_up(f, now);
         return;
     }
@@ -449,8 +473,9 @@ void origin_failed(struct fill *f, const struct http_exchange *x, enum http_fail
         source_failed(f, status, now);
         return;
     }
-    /* no head: the next address */
-    bool none_left = (f->tried & ((1u << f->addresses) - 1)) == (1u << f->addresses) - 1;
+    /* no head: the next address; our own want of room says nothing of the origin */
+    unsigned all = (1u << f->addresses) - 1;
+    bool none_left = (f->tried & all) == all && !http_exchange_local(x);
     f->failure = (uint16_t)status;
     if (f->once && why != HTTP_FAIL_CONNECT) { /* it may have had an effect */
         backend_failed(f, BACKEND_NO_ANSWER, now);

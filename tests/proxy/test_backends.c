@@ -216,8 +216,31 @@ Test(backends, silence_five_times_in_a_row_opens)
     for (unsigned i = 0; i < 5; i++)
         cr_expect_eq(end(&c[i]), 504);
     cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_opened_total), 1);
-    cr_expect_eq(get(), 502);
-    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_backoff_total), 1);
+    site()->origins = 2;
+    unsigned before = w.origin[0].requests;
+    cr_expect_eq(get(), 200);
+    cr_expect_eq(w.origin[0].requests, before, "it is left for the other one");
+}
+
+/* Anybody may ask for one page again and again. */
+Test(backends, a_silent_page_does_not_take_its_site_along)
+{
+    struct client c[6];
+    struct origin_file *f = serve(0, 200);
+    f[1] = f[0];
+    f[0].when = "GET /silent";
+    f[0].mode = ORIGIN_SILENT;
+    w.origin[0].files = 2;
+    for (unsigned i = 0; i < 6; i++) {
+        char path[32];
+        snprintf(path, sizeof(path), "/silent?%u", i);
+        client_get(&w, &c[i], 0, 0, SITE, path, "");
+    }
+    for (unsigned i = 0; i < 6; i++)
+        cr_expect_eq(end(&c[i]), 504);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_opened_total), 1);
+    cr_expect_eq(get(), 200);
+    cr_expect_eq(get(), 200);
 }
 
 Test(backends, who_answers_503_is_left_for_another_alone)
@@ -540,6 +563,106 @@ Test(backends, who_leaves_the_queue_holds_nobody_up)
     client_free(&c[1]);
     client_free(&c[2]);
     cr_expect_eq(get(), 200);
+}
+
+/* Anybody may name a site's origin in open mode, and is in the way of nobody. */
+Test(backends, open_mode_moves_nothing_of_a_site)
+{
+    struct client c[3], evil;
+    site()->connections = 1;
+    w.origin[0].file[0].delay_ms = 3000;
+    for (unsigned i = 0; i < 3; i++)
+        begin(&c[i]);
+    world_run(&w, 20);
+    cr_expect_eq(w.origin[0].requests, 1);
+    cr_expect_eq(world_get(&w, &evil, 0, "10.9.0.1.coral.test", "/x", ""), 403);
+    client_free(&evil);
+    world_run(&w, 50);
+    cr_expect_eq(w.origin[0].requests, 1, "the others wait yet");
+    for (unsigned i = 0; i < 3; i++)
+        cr_expect_eq(end(&c[i]), 200);
+}
+
+/* Nor do failures there count against it. */
+Test(backends, open_mode_opens_no_breaker_of_a_site)
+{
+    struct client c;
+    w.origin[1].up = false;
+    site()->origin[0].address = w.origin[1].at.ip;
+    snprintf(site()->origin[0].host, sizeof(site()->origin[0].host), "www.example.com");
+    world_name(&w, (struct name){"www.example.com", RESOLVER_OK, 1, {w.origin[1].at.ip}});
+    cr_expect_eq(world_get(&w, &c, 0, "www.example.com.coral.test", "/x", ""), 502);
+    client_free(&c);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_opened_total), 1);
+    w.origin[1].up = true;
+    serve(1, 200);
+    cr_expect_eq(get(), 200);
+}
+
+/* Two sites with one origin: the least of their numbers counts, whoever comes last. */
+Test(backends, of_two_sites_the_lesser_number_counts)
+{
+    struct client c[4];
+    struct proxy_site *other_site = &w.node[0].site[1];
+    *other_site = *site();
+    memcpy(other_site->host, "xxx", 3);
+    w.node[0].policy.sites = 2;
+    site()->connections = 1;
+    w.origin[0].file[0].delay_ms = 1000;
+    for (unsigned i = 0; i < 4; i++) {
+        char path[32];
+        snprintf(path, sizeof(path), "/both%u", i);
+        client_get(&w, &c[i], 0, 0, i == 2 ? other_site->host : SITE, path, "");
+        world_run(&w, 5);
+    }
+    world_run(&w, 100);
+    cr_expect_eq(w.origin[0].requests, 1);
+    for (unsigned i = 0; i < 4; i++)
+        cr_expect_eq(end(&c[i]), 200);
+}
+
+/* Nor who has asked, whole, and left: the origin is not asked in vain. */
+Test(backends, who_has_left_has_no_turn)
+{
+    struct client c[6];
+    site()->connections = 1;
+    w.origin[0].file[0].delay_ms = 3000;
+    for (unsigned i = 0; i < 5; i++) {
+        begin(&c[i]);
+        world_run(&w, 2);
+    }
+    client_send(&w, &c[5], 0, 0, "DELETE /x HTTP/1.1\r\nHost: " SITE "\r\n\r\n");
+    world_run(&w, 20);
+    for (unsigned i = 1; i < 6; i++)
+        client_leave(&c[i]);
+    world_run(&w, 10);
+    for (unsigned i = 1; i < 6; i++)
+        client_free(&c[i]);
+    begin(&c[1]);
+    cr_expect_eq(end(&c[0]), 200);
+    cr_expect_eq(end(&c[1]), 200);
+    world_run(&w, 10000);
+    cr_expect_eq(w.origin[0].requests, 2);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_fills), 0);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_requests), 0);
+}
+
+/* One of those who wait for a page has left, the other one gets it. */
+Test(backends, who_has_left_takes_nobody_along)
+{
+    struct client c[3];
+    site()->connections = 1;
+    w.origin[0].file[0].delay_ms = 1000;
+    begin(&c[0]);
+    world_run(&w, 2);
+    client_get(&w, &c[1], 0, 0, SITE, "/both", "");
+    client_get(&w, &c[2], 0, 0, SITE, "/both", "");
+    world_run(&w, 20);
+    client_leave(&c[1]);
+    world_run(&w, 10);
+    client_free(&c[1]);
+    cr_expect_eq(end(&c[0]), 200);
+    cr_expect_eq(end(&c[2]), 200);
 }
 
 /* --- health ------------------------------------------------------------------------------- */

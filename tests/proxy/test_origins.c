@@ -122,3 +122,72 @@ Test(origins, all_dead_is_502_and_then_left_alone)
     cr_expect_eq(CLIENT_COUNT(http_client_connects_total), 1);
     cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_backoff_total), 1);
 }
+
+/* A worker that stood still for longer than the backstop: the failure to connect and the fill's own
+ * alarm come in one poll. */
+static void stand_still(bool names_known)
+{
+    w.hole = v6;
+    w.names_known = names_known;
+    world_name(&w, (struct name){"www.example.com", RESOLVER_OK, 1, {v6}});
+    world_name(&w, (struct name){"b.example.com", RESOLVER_OK, 1, {w.origin[1].at.ip}});
+    client_get(&w, &c, 0, 0, "www.example.com.coral.test", "/a", "");
+    world_run(&w, 100);
+    w.now.mono_us += 61 * 1000000ull;
+    world_run(&w, 100);
+    cr_expect(client_parse(&c) && c.head.status >= 502, "%u", c.head.status);
+    client_free(&c);
+    cr_expect_eq(world_get(&w, &c, 0, "b.example.com.coral.test", "/b", ""), 200);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_opened_total), 1);
+}
+
+Test(origins, a_failure_and_the_backstop_at_once)
+{
+    stand_still(false);
+}
+
+Test(origins, a_failure_and_the_backstop_at_once_with_a_name_that_is_known)
+{
+    stand_still(true);
+}
+
+/* It is the node that has no room, not the origin that is down. */
+Test(origins, our_own_want_of_connections_opens_no_breaker)
+{
+    w.hole = v6;
+    world_name(&w, (struct name){"www.example.com", RESOLVER_OK, 2, {v6, w.origin[1].at.ip}});
+    client_get(&w, &c, 0, 0, "www.example.com.coral.test", "/a", "");
+    world_run(&w, 100);
+    w.full = true;
+    cr_assert(client_wait(&c, 2000) && client_parse(&c));
+    cr_expect_eq(c.head.status, 502);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_opened_total), 0);
+    w.full = false;
+    client_free(&c);
+    cr_expect_gt(fetch("/b"), 0);
+}
+
+/* What was known has failed, and the resolver has no more to say: that is known of the origin. */
+Test(origins, a_family_that_fails_is_all_there_is_if_no_other_comes)
+{
+    w.hole = v6;
+    world_name(&w, (struct name){"www.example.com", RESOLVER_OK, 1, {v6}});
+    client_get(&w, &c, 0, 0, "www.example.com.coral.test", "/a", "");
+    world_run(&w, 100);
+    w.name[0].result = RESOLVER_TIMEOUT;
+    cr_assert(client_wait(&c, 2000) && client_parse(&c));
+    cr_expect_eq(c.head.status, 504);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_opened_total), 1);
+}
+
+Test(origins, and_if_the_resolver_is_silent)
+{
+    w.hole = v6;
+    world_name(&w, (struct name){"www.example.com", RESOLVER_OK, 1, {v6}});
+    client_get(&w, &c, 0, 0, "www.example.com.coral.test", "/a", "");
+    world_run(&w, 100);
+    w.names_silent = true;
+    cr_assert(client_wait(&c, 18000) && client_parse(&c));
+    cr_expect_eq(c.head.status, 504);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_opened_total), 1);
+}

@@ -39,6 +39,11 @@ uint64_t resolver_resolve(struct resolver *r, const char *name, resolver_done *d
     for (unsigned i = 0; i < w->names; i++)
         if (strcasecmp(w->name[i].name, name) == 0)
             x->name = w->name[i];
+    if (w->names_known) {
+        done(ctx, x->name.result, x->name.address, x->name.n, w->now);
+        free(x);
+        return 0;
+    }
     w->resolutions = x;
     return x->ticket;
 }
@@ -59,6 +64,8 @@ void resolver_cancel(struct resolver *r, uint64_t ticket)
 static void resolve_all(struct world *w)
 {
     struct resolution *list = w->resolutions;
+    if (w->names_silent)
+        return;
     w->resolutions = NULL;
     while (list) {
         struct resolution *x = list;
@@ -121,6 +128,8 @@ static struct stream *host_connect(void *ctx, const struct endpoint *to,
     struct worker *k = ctx;
     struct endpoint from = {k->node->self.v4, 40000};
     (void)now;
+    if (k->node->world->full)
+        return NULL;
     return &world_connect(k->node->world, &from, &k->node->up, to, -1, events, user)->a.s;
 }
 

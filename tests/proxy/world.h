@@ -86,9 +86,11 @@ struct world {
     struct pipe *pipes;
     struct packet *packets, **packets_tail;
     unsigned names;
+    bool names_known, names_silent; /* the resolver answers at once, never */
     struct name name[8];
     struct resolution *resolutions;
     bool clients_up;
+    bool full;          /* no node has room for a connection to another */
     struct addr client; /* of those who ask; zero: 10.100.0.1 */
     struct addr hole;   /* what is sent there vanishes; zero: nowhere */
     /* Not NULL: changes what a node answers to another one's question about a key. */
