@@ -124,6 +124,20 @@ Test(forward, x_forwarded_for_is_the_connections_address)
     cr_expect(told(f, 1, "X-Forwarded-For", CLIENT) && told(f, 0, "Forwarded", ""));
 }
 
+/* A gateway to CGI makes one variable of both. */
+Test(forward, an_underscore_is_no_other_name)
+{
+    struct origin_file *f = page((struct origin_file){.path = "/a"});
+    static const char lie[] =
+        "Authorization: x\r\nX_Forwarded_For: 6.6.6.6\r\nx-forwarded_for: 7\r\n"
+        "X_Request-ID: 00112233445566778899aabbccddeeff\r\nA_B: c\r\n";
+    site_tells(PROXY_X_FORWARDED_FOR | PROXY_REQUEST_ID);
+    cr_assert_eq(get("/a", lie), 200);
+    cr_expect(told(f, 1, "X-Forwarded-For", CLIENT) && told(f, 0, "X_Forwarded_For", ""));
+    cr_expect(told(f, 0, "x-forwarded_for", "") && told(f, 0, "X_Request-ID", ""));
+    cr_expect(told(f, 1, "A_B", "c"), "what is not made here goes as it came");
+}
+
 Test(forward, what_a_trusted_proxy_says_stands_before_it)
 {
     static char fields[2000];
@@ -156,6 +170,12 @@ Test(forward, rfc7239_4_and_6_forwarded)
     trust(0x0a640000, 16);
     cr_assert_eq(get("/a", "Authorization: x\r\nForwarded: for=\"_a,b\";proto=https\r\n"), 200);
     cr_expect(told(f, 1, "Forwarded", "for=\"_a,b\";proto=https, for=" CLIENT));
+    cr_assert_eq(get("/a",
+                     "Authorization: x\r\nForwarded: for=\"a\r\nForwarded: for=\"\\\"\\\\\"\r\n"
+                     "Forwarded: for=\"b\\\"\r\n"),
+                 200);
+    cr_expect(told(f, 1, "Forwarded", "for=\"\\\"\\\\\", for=" CLIENT),
+              "a string that is open hides");
     addr_parse("2001:db8::7", &w.client);
     cr_assert_eq(get("/a", "Authorization: x\r\nForwarded: for=1.2.3.4\r\n"), 200);
     cr_expect(told(f, 1, "Forwarded", "for=\"[2001:db8::7]\""), "6: in brackets and quoted");
