@@ -406,6 +406,19 @@ Test(peers, of_those_who_have_it_the_near_ones_are_asked)
     cr_assert(times[1] > 1 && times[3] > 1, "%u and %u", times[1], times[3]);
 }
 
+/* None of them is less than half as far as the next. */
+Test(peers, the_nearest_of_those_that_lie_close_together)
+{
+    static const uint32_t rtt_us[] = {35000, 100000, 20000, 60000};
+    struct client c;
+    for (unsigned i = 0; i < 12; i++) {
+        unsigned who = asked_by_the_fifth(&c, SEED + i, rtt_us);
+        cr_assert(who == 2, "of %u us", rtt_us[who]);
+        client_free(&c);
+        world_close(&w);
+    }
+}
+
 Test(peers, one_that_does_not_answer_is_left_for_another)
 {
     static const uint32_t rtt_us[4] = {0};
