@@ -234,7 +234,7 @@ Test(forward, what_is_for_one_address_goes_to_nobody_else)
     } is[] = {
         {"/banned", NULL, 403, 200},
         {"/limited", NULL, 429, 200},
-        {"/busy", "Cache-Control: max-age=60\r\n", 503, 200},
+        {"/busy", "Cache-Control: max-age=60\r\n", 503, 503}, /* by ours, see below */
         {"/private", "Cache-Control: private\r\n", 201, 200},
         {"/down", NULL, 502, 502},                            /* an outage: shared as ever */
         {"/none", "Cache-Control: max-age=60\r\n", 404, 404}, /* and what is not there */
@@ -252,6 +252,28 @@ Test(forward, what_is_for_one_address_goes_to_nobody_else)
         cr_expect_eq(f->requests, 1);
         cr_expect_eq(well->requests, is[i].others == 200 ? 1 : 0, "%s", is[i].path);
     }
+}
+
+Test(forward, an_origin_with_too_much_to_do_is_asked_once)
+{
+    static struct client c[20];
+    unsigned theirs = 0;
+    struct origin_file *f = page((struct origin_file){
+        .path = "/a", .status = 503, .length = 99, .fields = "X-By: origin\r\n", .delay_ms = 50});
+    site_tells(PROXY_X_FORWARDED_FOR);
+    for (unsigned i = 0; i < 20; i++) {
+        w.client = addr_v4(0x0a650001 + i);
+        client_get(&w, &c[i], 0, i % 2, HOST, "/a", NULL);
+    }
+    for (unsigned i = 0; i < 20; i++) {
+        cr_expect(client_parse(&c[i]) || client_wait(&c[i], 5000));
+        cr_expect_eq(c[i].head.status, 503);
+        bool the_origins = *client_field(&c[i], "X-By");
+        cr_expect(the_origins || *client_field(&c[i], "Retry-After"), "%u", i);
+        theirs += the_origins;
+        client_free(&c[i]);
+    }
+    cr_expect(theirs == 1 && f->requests == 1, "%u, %u", theirs, f->requests);
 }
 
 Test(forward, nor_when_who_asked_first_has_left)
