@@ -237,11 +237,29 @@ static enum http_error check_coding(const struct http_head *h)
     return other ? HTTP_BAD_CODING : HTTP_OK;
 }
 
+/* Each field is looked for among the members of Connection, by each hop of ours: a head must not
+ * make that thousands. */
+static bool names_too_many(const struct http_head *h)
+{
+    unsigned members = 0;
+    if (!h->known[HTTP_CONNECTION])
+        return false;
+    for (unsigned i = h->known[HTTP_CONNECTION] - 1u; i < h->fields; i++) {
+        struct http_text rest = h->field[i].value, member;
+        while (h->field[i].known == HTTP_CONNECTION && http_list_next(&rest, &member))
+            if (++members > HTTP_CONNECTION_OPTIONS)
+                return true;
+    }
+    return false;
+}
+
 /* Where the body ends (RFC 9112 6.3); `none`: the message has none whatever its fields say. */
 static enum http_error find_framing(struct http_head *h, bool none)
 {
     const struct http_field *length = http_known(h, HTTP_CONTENT_LENGTH);
     const struct http_field *coding = http_known(h, HTTP_TRANSFER_ENCODING);
+    if (names_too_many(h))
+        return HTTP_HEAD_TOO_LARGE;
     if (coding) {
         if (length || h->minor == 0) /* 6.1: the two ways to smuggle */
             return HTTP_BAD_FRAMING;

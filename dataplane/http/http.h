@@ -18,9 +18,10 @@
 #include "base/stream.h"
 #include "dataplane/http/counters.h"
 
-#define HTTP_FIELDS   100
-#define HTTP_HEAD_MAX STREAM_LOOKAHEAD
-#define HTTP_URL_MAX  4096
+#define HTTP_FIELDS             100
+#define HTTP_CONNECTION_OPTIONS 32 /* members of Connection (RFC 9110 7.6.1), of all its fields */
+#define HTTP_HEAD_MAX           STREAM_LOOKAHEAD
+#define HTTP_URL_MAX            4096
 
 struct http_text {
     const char *p;
@@ -91,7 +92,7 @@ enum http_error {
     HTTP_SLOW_BODY,    /* 408 */
     HTTP_URI_TOO_LONG, /* 414 */
     HTTP_BAD_EXPECT,   /* 417: an expectation that is not known */
-    HTTP_HEAD_TOO_LARGE, /* 431 */
+    HTTP_HEAD_TOO_LARGE, /* 431: in bytes, fields, or members of Connection */
     HTTP_BAD_CODING,     /* 501: a transfer coding that is not known */
     HTTP_BAD_VERSION,    /* 505 */
     HTTP_ERRORS

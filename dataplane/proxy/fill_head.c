@@ -378,6 +378,27 @@ static bool go_on(struct fill *f, const struct http_head *h, struct now now)
     return true;
 }
 
+/* An answer for who began it, by his address or by what he sent. A 503 says that the origin has too
+ * much to do: who joined gets our own, or as many questions would follow as there are clients. */
+static bool doubtful(struct fill *f, const struct http_head *h, struct now now)
+{
+    struct request *first = NULL;
+    if (h->status != 503 || f->looped)
+        return uncacheable(f, h, false, now);
+    for (struct request **at = &f->waiting; *at;)
+        if ((*at)->o.joined) {
+            at = &(*at)->o.next;
+        } else {
+            first = *at;
+            *at = first->o.next;
+        }
+    fill_fail_all(f, 503);
+    if (first)
+        first->o.next = NULL;
+    f->waiting = first;
+    return uncacheable(f, h, false, now);
+}
+
 static bool server_error(struct fill *f, const struct http_head *h, struct now now)
 {
     if (fill_stale_usable(f, now)) {
@@ -386,7 +407,7 @@ static bool server_error(struct fill *f, const struct http_head *h, struct now n
         return false;
     }
     if (forward_doubtful(f, h->status))
-        return uncacheable(f, h, false, now);
+        return doubtful(f, h, now);
     /* one answer for all who wait now, kept for nobody after them */
     struct cache_verdict v = {.lifetime_s = 0};
     f->share_only = true;
@@ -485,7 +506,7 @@ bool fill_head(struct fill *f, const struct http_head *h, struct now now)
     if (h->status >= 500 && (!is_to_be_kept(&v) || fill_stale_usable(f, now)))
         return server_error(f, h, now);
     if (forward_doubtful(f, h->status))
-        return uncacheable(f, h, false, now);
+        return doubtful(f, h, now);
     if (!v.storable && f->kind == SOURCE_PEER) { /* it had it stored: it has aged on the way */
         f->source_holds = true;
         source_failed(f, 502, now);

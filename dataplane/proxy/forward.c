@@ -9,26 +9,52 @@
  * by one of them is for one request alone.
  */
 #include <string.h>
-#include <strings.h>
 
+#include "base/ascii.h"
 #include "dataplane/proxy/proxy_internal.h"
 
 static const char for_field[] = "X-Forwarded-For", forwarded_field[] = "Forwarded";
 
 /* --- to origins ----------------------------------------------------------- */
 
+/* As a gateway to CGI's variables would have it, which takes `X_Forwarded_For` for the other. */
+static bool is_name(struct http_text a, struct http_text b)
+{
+    if (a.len != b.len)
+        return false;
+    for (uint32_t i = 0; i < a.len; i++)
+        if ((a.p[i] == '_' ? '-' : ascii_lower(a.p[i])) !=
+            (b.p[i] == '_' ? '-' : ascii_lower(b.p[i])))
+            return false;
+    return true;
+}
+
 static bool is_address_field(struct http_text name)
 {
-    return text_equals(name, for_field) || text_equals(name, forwarded_field);
+    static const struct http_text both[] = {{for_field, sizeof(for_field) - 1},
+                                            {forwarded_field, sizeof(forwarded_field) - 1}};
+    return is_name(name, both[0]) || is_name(name, both[1]);
 }
 
 bool forward_makes(const struct fill *f, struct http_text field)
 {
     struct http_text name, line;
     for (size_t at = 0; head_line(f->forward, f->forward_len, &at, &name, &line);)
-        if (name.len == field.len && strncasecmp(name.p, field.p, name.len) == 0)
+        if (is_name(name, field))
             return true;
     return f->tells & PROXY_ADDRESS && is_address_field(field); /* nor the other of the two */
+}
+
+/* RFC 7239 4: a string that does not end would go on in what is written after it. */
+static bool is_open_string(struct http_text v)
+{
+    bool quoted = false;
+    for (uint32_t i = 0; i < v.len; i++)
+        if (v.p[i] == '"')
+            quoted = !quoted;
+        else if (v.p[i] == '\\' && quoted)
+            i++;
+    return quoted;
 }
 
 /* What a proxy that the site trusts says, before ours. What is too long is left out. */
@@ -38,7 +64,7 @@ static void write_before(struct head_writer *w, const struct http_head *h, const
     for (int pass = 0; pass < 2; pass++)
         for (unsigned i = 0; i < h->fields && (pass == 0 || len <= FORWARD_BEFORE); i++) {
             const struct http_field *f = &h->field[i];
-            if (f->value.len == 0 || !text_equals(f->name, name))
+            if (f->value.len == 0 || !text_equals(f->name, name) || is_open_string(f->value))
                 continue;
             if (pass == 0) {
                 len += f->value.len + 2;

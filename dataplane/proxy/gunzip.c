@@ -6,8 +6,9 @@
  *   the object --bytes--> isal_inflate --> a buffer of 16 KiB --by reference--> the client
  *
  * A decoder has eight buffers, and goes on when the client has one of them: so a body that is large
- * only when it is unpacked takes no more memory than another, and no more time at once. One that
- * takes long to say nothing waits for the next poll. A damaged or truncated one breaks the response
+ * only when it is unpacked takes no more memory than another, and no more time at once. One that is
+ * large only when it is packed takes none either: all decoders share a few KiB of input a poll, and
+ * who finds them spent takes his turn. A damaged or truncated one breaks the response
  * off: its last bytes are a CRC and the length (RFC 1952 2.3.1). There may be several members.
  */
 #include <stdlib.h>
@@ -21,7 +22,7 @@
 #define BUFFERS        8u
 #define BUFFERS_ALL    ((1u << BUFFERS) - 1)
 #define DECODER_BUFFER 16384u
-#define DECODER_TURN   262144u /* bytes decoded in one go */
+#define POLL_INPUT     4096u /* of all decoders; 1.2 us a byte where each 10 bits are a block */
 
 struct buffer {
     struct hold hold;
@@ -37,11 +38,12 @@ struct gunzip {
     uint32_t free;           /* buffers that nobody has, a bit each */
     struct buffer *buffer;   /* being filled, held; NULL: none */
     uint32_t at, len;        /* of it, what was given to the stream; what there is */
-    uint32_t turn;           /* bytes taken in since it last waited for its turn */
     bool waits, due;
+    bool turn;  /* it is its turn */
     bool more;  /* it has output that did not fit */
     bool begun; /* a member, and not its end */
     bool bad;
+    struct isal_gzip_header header; /* of this member, as far as it was read */
     struct inflate_state z;
     struct buffer pool[BUFFERS];
 };
@@ -62,8 +64,9 @@ static void go_on_soon(struct gunzip *g)
     if (g->due)
         return;
     g->due = true;
-    g->due_next = g->proxy->gunzip_due;
-    g->proxy->gunzip_due = g;
+    g->due_next = NULL;
+    *(g->proxy->gunzip_due ? &g->proxy->gunzip_last->due_next : &g->proxy->gunzip_due) = g;
+    g->proxy->gunzip_last = g;
 }
 
 static void buffer_released(struct hold *h)
@@ -108,6 +111,7 @@ void gunzips_free(struct proxy *p)
 
 static void member_begin(struct gunzip *g)
 {
+    isal_gzip_header_init(&g->header);
     isal_inflate_init(&g->z);
     g->z.crc_flag = ISAL_GZIP;
 }
@@ -126,8 +130,8 @@ static struct gunzip *gunzip_take(struct proxy *p, struct request *r)
     g->request = r;
     g->free = BUFFERS_ALL;
     g->buffer = NULL;
-    g->at = g->len = g->turn = 0;
-    g->waits = g->due = g->more = g->begun = g->bad = false;
+    g->at = g->len = 0;
+    g->waits = g->due = g->turn = g->more = g->begun = g->bad = false;
     member_begin(g);
     return g;
 }
@@ -154,19 +158,26 @@ void gunzip_drop(struct request *r)
     settle(g);
 }
 
+static void go_on(struct gunzip *g, struct now now)
+{
+    struct request *r = g->waits ? g->request : NULL;
+    g->due = g->waits = false;
+    settle(g);
+    if (!r || r->state != REQUEST_SENDING || r->wait_prev)
+        return;
+    g->turn = true;
+    transfer_run(g->proxy, r, now);
+    g->turn = false;
+}
+
 void gunzips_poll(struct proxy *p, struct now now)
 {
-    struct gunzip *list = p->gunzip_due;
-    p->gunzip_due = NULL;
-    while (list) {
-        struct gunzip *g = list;
-        list = g->due_next;
-        g->due = false;
-        struct request *r = g->waits ? g->request : NULL;
-        g->waits = false;
-        settle(g);
-        if (r && r->state == REQUEST_SENDING && !r->wait_prev)
-            transfer_run(p, r, now);
+    struct gunzip *last = p->gunzip_due ? p->gunzip_last : NULL, *g = NULL;
+    p->gunzip_input = POLL_INPUT;
+    while (g != last && p->gunzip_input) {
+        g = p->gunzip_due;
+        p->gunzip_due = g->due_next;
+        go_on(g, now);
     }
 }
 
@@ -189,8 +200,15 @@ static bool has_buffer(struct gunzip *g)
     return true;
 }
 
+/* isal_inflate forgets what a header announced when its input ends within it. */
+static int inflate_more(struct gunzip *g)
+{
+    int e = g->z.wrapper_flag ? 0 : isal_read_gzip_header(&g->z, &g->header);
+    return e ? e : isal_inflate(&g->z);
+}
+
 /* Returns how many bytes were taken in. */
-static size_t decode(struct gunzip *g, const uint8_t *data, uint32_t len)
+static uint32_t decode(struct gunzip *g, const uint8_t *data, uint32_t len)
 {
     struct inflate_state *z = &g->z;
     uint32_t room = DECODER_BUFFER - g->len;
@@ -200,7 +218,7 @@ static size_t decode(struct gunzip *g, const uint8_t *data, uint32_t len)
     z->avail_in = len;
     z->next_out = g->buffer->data + g->len;
     z->avail_out = room;
-    g->bad = isal_inflate(z) < 0 || (len && z->avail_in == len && z->avail_out == room);
+    g->bad = inflate_more(g) < 0 || (len && z->avail_in == len && z->avail_out == room);
     g->len = DECODER_BUFFER - z->avail_out;
     g->more = z->avail_out == 0;
     g->begun = z->block_state != ISAL_BLOCK_FINISH;
@@ -237,20 +255,19 @@ enum gunzip_is gunzip_send(struct proxy *p, struct request *r)
     return GUNZIP_BAD;
 }
 
-bool gunzip_put(struct request *r, struct cache_span span)
+bool gunzip_put(struct proxy *p, struct request *r, struct cache_span span)
 {
     struct gunzip *g = r->gunzip;
-    if (g->turn >= DECODER_TURN) {
-        g->turn = 0;
+    if (!p->gunzip_input || (p->gunzip_due && !g->turn)) {
         g->waits = true;
         go_on_soon(g);
         return false;
     }
     if (!has_buffer(g))
         return false;
-    size_t n = decode(g, span.data, span.len);
+    uint32_t n = decode(g, span.data, span.len < p->gunzip_input ? span.len : p->gunzip_input);
     r->offset += n;
-    g->turn += (uint32_t)n;
+    p->gunzip_input -= n;
     return true;
 }
 

@@ -50,6 +50,7 @@ enum {
 #define PROXY_AGE_MARGIN_US   (20ull * 1000)    /* ages of references are this uncertain */
 #define PROXY_PEER_HEAD_US    (5ull * 1000000)  /* a peer may itself wait for the origin's head */
 #define PROXY_PEER_HURRY_US   (300ull * 1000) /* where another has it whole, and some round trips */
+#define PROXY_PEER_RTT_US     (100ull * 1000) /* where it is not known: beyond our table */
 #define PROXY_PEER_STALL_US   (10ull * 1000000) /* a live peer may be without progress itself */
 #define PROXY_ORIGIN_US       (60ull * 1000000) /* backstop behind the HTTP client's time-outs */
 #define PROXY_MARGIN_MS       10000u            /* where a site's time-outs move such a limit */

@@ -245,7 +245,7 @@ void proxy_poll(struct proxy *p, struct now now)
     grips_poll(p, now);
     let_go_ask(p, now);
     let_go_poll(p, now);
-    if (p->gunzip_due)
+    if (p->gunzips)
         gunzips_poll(p, now);
     wheel_advance(&p->wheel, now.mono_us, 256, fire, p);
     if (post_waiting(p))

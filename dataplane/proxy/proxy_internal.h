@@ -209,9 +209,10 @@ struct proxy {
     struct backend *backend_pool, **backend_table;
 
     struct coder *coder_free;
-    unsigned coders; /* made */
-    struct gunzip *gunzip_free, *gunzip_made, *gunzip_due;
-    unsigned gunzips; /* made */
+    unsigned coders;                                                     /* made */
+    struct gunzip *gunzip_free, *gunzip_made, *gunzip_due, *gunzip_last; /* due: a queue */
+    uint32_t gunzip_input; /* bytes that may go into them until the next poll */
+    unsigned gunzips;      /* made */
 
     struct reference *ref_pool, *ref_free, **ref_table;
     struct forget *forget_pool, *forget_free;

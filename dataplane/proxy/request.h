@@ -377,7 +377,7 @@ enum gunzip_is {
 };
 enum gunzip_is gunzip_send(struct proxy *p, struct request *r);
 /* Decodes some of the object's bytes at r->offset, and moves that. False: as GUNZIP_WAITS. */
-bool gunzip_put(struct request *r, struct cache_span span);
+bool gunzip_put(struct proxy *p, struct request *r, struct cache_span span);
 /* Does what has been decoded end where gzip may? */
 bool gunzip_ended(const struct request *r);
 

@@ -72,6 +72,12 @@ static bool candidate_forget(struct fill *f)
     return true;
 }
 
+/* Its power of two: an order of its own, unlike "less than half as far". */
+static unsigned nearness(const struct candidate *c)
+{
+    return c->rtt_us ? 32u - (unsigned)__builtin_clz(c->rtt_us) : 0;
+}
+
 /* Whole copies come before fills, and of those the nearest first; among fills, and among whole
  * copies that are about as near, the place is random, so that those who ask spread over those who
  * have. */
@@ -82,7 +88,7 @@ static unsigned place_of(const struct fill *f, const struct candidate *new)
         whole++;
     if (!new->whole)
         return whole + rng_below(&f->proxy->rng, f->candidates - whole + 1u);
-    while (at < whole && f->candidate[at].rtt_us < new->rtt_us / 2)
+    while (at < whole && nearness(&f->candidate[at]) < nearness(new))
         at++;
     return at;
 }

@@ -18,7 +18,7 @@ static void write_host(const struct proxy *p, struct head_writer *w, const struc
  * too, one that does not is left for that: nothing is lost, since none of it has come yet. */
 static uint64_t patience(const struct fill *f, const struct candidate *c)
 {
-    uint64_t rtt_us = c->rtt_us == UINT32_MAX ? 0 : c->rtt_us;
+    uint64_t rtt_us = c->rtt_us == UINT32_MAX ? PROXY_PEER_RTT_US : c->rtt_us;
     uint64_t hurry_us = PROXY_PEER_HURRY_US + 4 * rtt_us; /* a handshake, a loss in the middle */
     return c->whole && index_has_other(f) && hurry_us < PROXY_PEER_HEAD_US ? hurry_us
                                                                            : PROXY_PEER_HEAD_US;

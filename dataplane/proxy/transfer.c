@@ -52,7 +52,7 @@ static void transfer_damaged(struct proxy *p, struct request *r, struct now now)
 static bool transfer_span(struct proxy *p, struct request *r, struct cache_span span)
 {
     if (r->gunzip)
-        return gunzip_put(r, span);
+        return gunzip_put(p, r, span);
     uint64_t left = r->end - r->offset;
     uint32_t n = span.len < left ? span.len : (uint32_t)left;
     if (n == left && n <= PROXY_INLINE) {

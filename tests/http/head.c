@@ -237,6 +237,17 @@ Test(head, limits_are_exact)
         cr_expect_eq(request(text), over ? HTTP_HEAD_TOO_LARGE : HTTP_OK);
     }
 
+    for (unsigned over = 0; over < 2; over++) { /* in two fields */
+        char text[2048], more[HTTP_CONNECTION_OPTIONS + 1] = "";
+        memset(more, ',', HTTP_CONNECTION_OPTIONS - 2 + over);
+        snprintf(text, sizeof(text), "%sConnection: a\r\nX: y\r\nConnection: %s\r\n\r\n", line,
+                 more);
+        cr_expect_eq(request(text), over ? HTTP_HEAD_TOO_LARGE : HTTP_OK);
+        snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nConnection: a\r\nConnection: %s\r\n\r\n",
+                 more);
+        cr_expect_eq(response(text), over ? HTTP_HEAD_TOO_LARGE : HTTP_OK);
+    }
+
     const char *field = "GET / HTTP/1.1\r\nHost: a\r\nX: ";
     size_t pad = HTTP_HEAD_MAX - strlen(field) - 4;
     cr_expect_eq(request(padded(field, pad, "\r\n\r\n")), HTTP_OK);

@@ -124,6 +124,20 @@ Test(forward, x_forwarded_for_is_the_connections_address)
     cr_expect(told(f, 1, "X-Forwarded-For", CLIENT) && told(f, 0, "Forwarded", ""));
 }
 
+/* A gateway to CGI makes one variable of both. */
+Test(forward, an_underscore_is_no_other_name)
+{
+    struct origin_file *f = page((struct origin_file){.path = "/a"});
+    static const char lie[] =
+        "Authorization: x\r\nX_Forwarded_For: 6.6.6.6\r\nx-forwarded_for: 7\r\n"
+        "X_Request-ID: 00112233445566778899aabbccddeeff\r\nA_B: c\r\n";
+    site_tells(PROXY_X_FORWARDED_FOR | PROXY_REQUEST_ID);
+    cr_assert_eq(get("/a", lie), 200);
+    cr_expect(told(f, 1, "X-Forwarded-For", CLIENT) && told(f, 0, "X_Forwarded_For", ""));
+    cr_expect(told(f, 0, "x-forwarded_for", "") && told(f, 0, "X_Request-ID", ""));
+    cr_expect(told(f, 1, "A_B", "c"), "what is not made here goes as it came");
+}
+
 Test(forward, what_a_trusted_proxy_says_stands_before_it)
 {
     static char fields[2000];
@@ -156,6 +170,12 @@ Test(forward, rfc7239_4_and_6_forwarded)
     trust(0x0a640000, 16);
     cr_assert_eq(get("/a", "Authorization: x\r\nForwarded: for=\"_a,b\";proto=https\r\n"), 200);
     cr_expect(told(f, 1, "Forwarded", "for=\"_a,b\";proto=https, for=" CLIENT));
+    cr_assert_eq(get("/a",
+                     "Authorization: x\r\nForwarded: for=\"a\r\nForwarded: for=\"\\\"\\\\\"\r\n"
+                     "Forwarded: for=\"b\\\"\r\n"),
+                 200);
+    cr_expect(told(f, 1, "Forwarded", "for=\"\\\"\\\\\", for=" CLIENT),
+              "a string that is open hides");
     addr_parse("2001:db8::7", &w.client);
     cr_assert_eq(get("/a", "Authorization: x\r\nForwarded: for=1.2.3.4\r\n"), 200);
     cr_expect(told(f, 1, "Forwarded", "for=\"[2001:db8::7]\""), "6: in brackets and quoted");
@@ -214,7 +234,7 @@ Test(forward, what_is_for_one_address_goes_to_nobody_else)
     } is[] = {
         {"/banned", NULL, 403, 200},
         {"/limited", NULL, 429, 200},
-        {"/busy", "Cache-Control: max-age=60\r\n", 503, 200},
+        {"/busy", "Cache-Control: max-age=60\r\n", 503, 503}, /* by ours, see below */
         {"/private", "Cache-Control: private\r\n", 201, 200},
         {"/down", NULL, 502, 502},                            /* an outage: shared as ever */
         {"/none", "Cache-Control: max-age=60\r\n", 404, 404}, /* and what is not there */
@@ -232,6 +252,28 @@ Test(forward, what_is_for_one_address_goes_to_nobody_else)
         cr_expect_eq(f->requests, 1);
         cr_expect_eq(well->requests, is[i].others == 200 ? 1 : 0, "%s", is[i].path);
     }
+}
+
+Test(forward, an_origin_with_too_much_to_do_is_asked_once)
+{
+    static struct client c[20];
+    unsigned theirs = 0;
+    struct origin_file *f = page((struct origin_file){
+        .path = "/a", .status = 503, .length = 99, .fields = "X-By: origin\r\n", .delay_ms = 50});
+    site_tells(PROXY_X_FORWARDED_FOR);
+    for (unsigned i = 0; i < 20; i++) {
+        w.client = addr_v4(0x0a650001 + i);
+        client_get(&w, &c[i], 0, i % 2, HOST, "/a", NULL);
+    }
+    for (unsigned i = 0; i < 20; i++) {
+        cr_expect(client_parse(&c[i]) || client_wait(&c[i], 5000));
+        cr_expect_eq(c[i].head.status, 503);
+        bool the_origins = *client_field(&c[i], "X-By");
+        cr_expect(the_origins || *client_field(&c[i], "Retry-After"), "%u", i);
+        theirs += the_origins;
+        client_free(&c[i]);
+    }
+    cr_expect(theirs == 1 && f->requests == 1, "%u, %u", theirs, f->requests);
 }
 
 Test(forward, nor_when_who_asked_first_has_left)

@@ -447,6 +447,39 @@ Test(gunzip, in_whatever_pieces_it_comes)
     nothing_is_left();
 }
 
+Test(gunzip, a_header_in_pieces)
+{
+    static const uint8_t named[] = "\x1f\x8b\x08\x08\0\0\0\0\0\x03index.html";
+    static const uint8_t all[] = "\x1f\x8b\x08\x1e\0\0\0\0\0\x03\4\0\1\2\3\4name\0comment";
+    static uint8_t part[1000], body[3000];
+    const uint32_t n = pack(text, 500, part, sizeof(part)) - 10,
+                   crc = crc32_gzip_refl(0, all, sizeof(all));
+    uint32_t len = 0;
+    for (unsigned i = 0; i < 2; i++) { /* two members of it */
+        memcpy(body + len, named, sizeof(named));
+        memcpy(body + len + sizeof(named), part + 10, n);
+        len += (uint32_t)sizeof(named) + n;
+        memcpy(body + len, all, sizeof(all));
+        memcpy(body + len + sizeof(all), &crc, 2);
+        memcpy(body + len + sizeof(all) + 2, part + 10, n);
+        len += (uint32_t)sizeof(all) + 2 + n;
+    }
+    uint8_t four[2000];
+    for (unsigned i = 0; i < 4; i++)
+        memcpy(four + i * 500, text, 500);
+    for (unsigned rate = 1; rate <= 20; rate++) {
+        page((struct origin_file){.body = body, .length = len, .rate = rate});
+        struct client c;
+        ask(&c, 0, PLAIN);
+        client_wait(&c, 5000);
+        cr_assert(body_is(&c, four, sizeof(four)), "%u", rate);
+        client_free(&c);
+        purge();
+        w.origin[0].files = 0;
+    }
+    nothing_is_left();
+}
+
 /* --- how much at once ------------------------------------------------------------------------- */
 
 /* A thousand times as large as it comes: the memory is eight buffers all the same. */
@@ -494,6 +527,32 @@ Test(gunzip, what_is_large_only_when_it_is_packed)
     cr_assert(client_wait(&c, 1000) && body_is(&c, text, 0));
     client_free(&c);
     free(body);
+    nothing_is_left();
+}
+
+/* The dearest: 10 bits a block. All decoders share what a poll takes in, and each has its turn. */
+Test(gunzip, what_is_dear_to_unpack)
+{
+    enum { LEN = 40000, ALL = 8 };
+    static uint8_t body[LEN + 32] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3};
+    size_t bits = 80;
+    for (; bits < LEN * 8; bits += 10) /* not the last, fixed codes, the end of a block */
+        body[bits / 8 + (bits % 8 == 7)] |= (uint8_t)(1u << (bits + 1) % 8);
+    body[bits / 8] |= (uint8_t)(3u << bits % 8);
+    page((struct origin_file){.body = body, .length = bits / 8 + 2 + 8});
+    struct client c;
+    cr_assert_eq(get(&c, CHROME), 200);
+    client_free(&c);
+    uint64_t out = COUNT(proxy_requests);
+    for (unsigned i = 0; i < ALL; i++)
+        ask(&many[i], 0, PLAIN);
+    world_run(&w, LEN / 4096 * ALL * 3 / 4);
+    cr_assert_gt(COUNT(proxy_requests), out, "not that fast");
+    world_run(&w, LEN / 4096 * ALL / 2 + 20);
+    for (unsigned i = 0; i < ALL; i++) {
+        cr_assert(client_parse(&many[i]) && body_is(&many[i], text, 0), "%u", i);
+        client_free(&many[i]);
+    }
     nothing_is_left();
 }
 

@@ -293,6 +293,33 @@ Test(peers, where_all_lie_the_origin_is_asked_after_the_second_get)
     world_close(&w);
 }
 
+static void name_two_afar(struct world *world, unsigned node, struct rpc *answer)
+{
+    (void)world, (void)node;
+    if (answer->type != RPC_GET)
+        return;
+    name_false_holders(answer);
+    answer->values = answer->held = 2;
+    for (unsigned i = 0; i < 2; i++) {
+        answer->value[i].http = (struct endpoint){w.hole, (uint16_t)(80 + i)};
+        answer->value[i].node = dht_node_id(&answer->value[i].http);
+    }
+}
+
+/* Neither is in our table: they may be far away, and that is no reason to leave one. */
+Test(peers, one_whose_round_trip_is_not_known_has_time)
+{
+    struct client c;
+    open_with_lies(name_two_afar);
+    client_get(&w, &c, 5, 0, "www.site.test.coral.test", "/b", NULL);
+    world_run(&w, 400);
+    cr_assert_eq(WORLD_COUNT(&w, 5, proxy_peer_asks_total), 1);
+    world_run(&w, 300); /* the connection's own limit is 500 ms here */
+    cr_assert_eq(WORLD_COUNT(&w, 5, proxy_peer_asks_total), 2);
+    client_free(&c);
+    world_close(&w);
+}
+
 /* --- what a node answers to one that says it is a peer -------------------- */
 
 static unsigned ask(struct client *c, unsigned node, const char *path, unsigned as, bool forged,
@@ -405,6 +432,19 @@ Test(peers, of_those_who_have_it_the_near_ones_are_asked)
     }
     cr_assert_eq(times[0] + times[2], 0);
     cr_assert(times[1] > 1 && times[3] > 1, "%u and %u", times[1], times[3]);
+}
+
+/* None of them is less than half as far as the next. */
+Test(peers, the_nearest_of_those_that_lie_close_together)
+{
+    static const uint32_t rtt_us[] = {35000, 100000, 20000, 60000};
+    struct client c;
+    for (unsigned i = 0; i < 12; i++) {
+        unsigned who = asked_by_the_fifth(&c, SEED + i, rtt_us);
+        cr_assert(who == 2, "of %u us", rtt_us[who]);
+        client_free(&c);
+        world_close(&w);
+    }
 }
 
 Test(peers, one_that_does_not_answer_is_left_for_another)
