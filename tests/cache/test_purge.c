@@ -109,8 +109,8 @@ Test(purge, a_url_is_that_one_alone)
                                       "http://h/a/",
                                       "http://h/a?q",
                                       "http://h/a?q=1",
-                                      "http://h/1/2/3/4/5/6/7/8/9/10/11/12/13/"
-                                      "14/15/16/17/18?x=/"};
+                                      ("http://h/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/"
+                                       "17/18?x=/")};
     const size_t n = sizeof(all) / sizeof(all[0]);
     for (size_t gone = 0; gone < n; gone++) {
         struct world w;
