@@ -80,7 +80,9 @@ static void step(struct http_client *c, struct fake_stream *s, unsigned what, un
         .head = on_head, .body = on_body, .done = on_done, .failed = on_failed};
     static const struct addr v6 = {{0x20, 1, 0xd, 0xb8, [15] = 1}};
     struct http_upstream to = {
-        7, 1 + (much >> 1) % 3, {{addr_v4(0xc0000201), 80}, {v6, 80}, {addr_v4(0xc0000202), 80}}};
+        .tag = 7,
+        .n = 1 + (much >> 1) % 3,
+        .at = {{addr_v4(0xc0000201), 80}, {v6, 80}, {addr_v4(0xc0000202), 80}}};
     switch (what) {
     case 0:
         if (!running)
