@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 LONG = sys.argv[1:] == ["--long"]
 if sys.argv[1:] and not LONG:
     sys.exit(__doc__)
-REQUESTS, BYTES, CLIENTS = (200_000, 20_000_000_000, 8) if LONG else (3_000, 100_000_000, 4)
+REQUESTS, BYTES, CLIENTS = (200_000, 20_000_000_000, 8) if LONG else (2_000, 60_000_000, 4)
 THINGS, LARGEST = (8_000, 100 << 20) if LONG else (800, 16 << 20)
 
 
