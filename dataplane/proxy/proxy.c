@@ -183,8 +183,10 @@ void proxy_serve(struct proxy *p, struct http_server *server)
 void proxy_view(struct proxy *p, const struct proxy_policy *policy, const struct dht_routes *routes)
 {
     if (policy != p->policy) {
-        bool same = policy && p->policy && policy->site == p->policy->site; /* other rules alone */
+        /* the old one may be gone: compared by what was kept of it */
+        bool same = policy && policy->site == p->sites; /* other rules alone */
         p->policy = policy;
+        p->sites = policy ? policy->site : NULL;
         deny_scratch(&p->scratch, policy ? policy->deny : NULL);
         if (!same)
             health_view(p);
