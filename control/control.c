@@ -113,13 +113,9 @@ static void handle_event(struct control *c, const struct node_event *e, struct n
         control_purged(c, e->ptr);
         break;
     case NODE_FILLED:
-        control_filled(c, e->ptr);
-        break;
     case NODE_TCP_SHOWN:
-        control_tcp_shown(c, e->ptr);
-        break;
     case NODE_ORIGINS_SHOWN:
-        control_origins_shown(c, e->ptr);
+        control_shown(c, e->ptr);
         break;
     case NODE_PROBED:
         hints_probed(c, e);
@@ -249,11 +245,11 @@ int control_run(struct control *c)
         if (e.type == NODE_PURGED)
             control_purged(c, e.ptr);
         else if (e.type == NODE_FILLED)
-            control_filled(c, e.ptr);
+            control_shown(c, e.ptr);
         else if (e.type == NODE_TCP_SHOWN)
-            control_tcp_shown(c, e.ptr);
+            control_shown(c, e.ptr);
         else if (e.type == NODE_ORIGINS_SHOWN)
-            control_origins_shown(c, e.ptr);
+            control_shown(c, e.ptr);
     restart_stop(c, signals);
     control_rules_stop(c);
     control_jobs_end(c);

@@ -53,22 +53,10 @@ struct retired {
 };
 
 /* What a worker fills for us; ours again with the answering event. */
-struct lent_fills {
+struct lent {
     uint32_t job; /* serial of the job that asked */
     bool back;
-    struct node_fills fills;
-};
-
-struct lent_tcp {
-    uint32_t job;
-    bool back;
-    struct node_tcp tcp;
-};
-
-struct lent_origins {
-    uint32_t job;
-    bool back;
-    struct node_origins origins;
+    max_align_t body[]; /* of the verb: node_fills, node_tcp, node_origins */
 };
 
 struct lent_ping {
@@ -105,9 +93,7 @@ struct job {
     uint64_t token;
     struct addr target; /* near: of what */
     uint32_t ticket;    /* log: of the file's opening */
-    struct lent_fills *fills[NODE_WORKERS];
-    struct lent_tcp *tcp[NODE_WORKERS];
-    struct lent_origins *origins[NODE_WORKERS];
+    struct lent *lent[NODE_WORKERS];
 };
 
 /* Rates are of the last second. */
@@ -205,8 +191,10 @@ void control_reclaim(struct control *c);
 
 /* jobs.c */
 void control_request(void *ctx, uint32_t client, const char *line, size_t len);
-void control_filled(struct control *c, struct node_fills *fills);
-void control_tcp_shown(struct control *c, struct node_tcp *tcp);
+/* What jobs_ask lent comes back. */
+void control_shown(struct control *c, void *body);
+/* What that worker has filled; NULL: it has not answered. */
+const void *job_lent(const struct job *j, unsigned worker);
 /* Has a worker look up a key for a search; near_looked_up comes. False: too many at once. */
 bool control_lookup(struct control *c, unsigned worker, const struct dht_id *key,
                     struct near_search *near);
@@ -227,7 +215,6 @@ void origins_failed(struct control *c, const struct node_origin *o,
 
 /* `origins` */
 void origins_begin(struct control *c, uint32_t client, const struct request *r);
-void control_origins_shown(struct control *c, struct node_origins *origins);
 json_t *origins_json(const struct control *c, const struct job *job);
 
 /* purge.c */

@@ -5,6 +5,7 @@
  * worker is freed when it comes back, whether its job still waits or not.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "control/jobs.h"
 #include "control/stats.h"
@@ -61,12 +62,8 @@ void job_end(struct control *c, struct job *j, json_t *answer)
 {
     server_reply(c->server, j->client, answer);
     for (unsigned i = 0; i < NODE_WORKERS; i++) {
-        if (j->fills[i] && (j->fills[i]->back || c->stopped))
-            free(j->fills[i]);
-        if (j->tcp[i] && (j->tcp[i]->back || c->stopped))
-            free(j->tcp[i]);
-        if (j->origins[i] && (j->origins[i]->back || c->stopped))
-            free(j->origins[i]);
+        if (j->lent[i] && (j->lent[i]->back || c->stopped))
+            free(j->lent[i]);
     }
     if (j->answer)
         json_decref(j->answer);
@@ -83,37 +80,56 @@ void job_end_passed(struct control *c, struct job *j, uint64_t token, json_t *an
     j->answer = answer;
 }
 
-/* --- status -------------------------------------------------------------------------------- */
+/* --- asked of all workers ------------------------------------------------------------------ */
 
-static void status_begin(struct control *c, uint32_t client, const struct request *r)
+const void *job_lent(const struct job *j, unsigned worker)
 {
-    struct job *j = job_new(c, client, r, control_now().mono_us + FILLS_US);
+    return j->lent[worker] && j->lent[worker]->back ? j->lent[worker]->body : NULL;
+}
+
+/* As far as workers have answered. */
+static json_t *lent_json(const struct control *c, const struct job *j)
+{
+    return j->request.verb == REQUEST_STATUS ? status_json(c, j)
+           : j->request.verb == REQUEST_TCP  ? tcp_connections_json(j)
+                                             : origins_json(c, j);
+}
+
+static bool job_lend(struct control *c, struct job *j, unsigned worker, uint16_t type,
+                     const void *question, size_t len)
+{
+    struct message m = {.type = type, .from = 0xffff};
+    struct lent *lent = calloc(1, sizeof(*lent) + len);
+    if (!lent)
+        return false;
+    lent->job = j->serial;
+    memcpy(lent->body, question, len);
+    m.ptr[0] = lent->body;
+    if (!control_command(c, worker, &m)) {
+        free(lent);
+        return false;
+    }
+    j->lent[worker] = lent;
+    return true;
+}
+
+void jobs_ask(struct control *c, uint32_t client, const struct request *r, uint64_t wait_us,
+              uint16_t type, const void *question, size_t len)
+{
+    struct job *j = job_new(c, client, r, control_now().mono_us + wait_us);
     if (!j) {
         server_refuse(c->server, client, "too many requests at once; try again");
         return;
     }
-    for (unsigned i = 0; i < c->workers; i++) {
-        struct message m = {.type = NODE_FILLS, .from = 0xffff};
-        struct lent_fills *lent = calloc(1, sizeof(*lent));
-        if (!lent)
-            continue;
-        lent->job = j->serial;
-        m.ptr[0] = &lent->fills;
-        if (!control_command(c, i, &m)) {
-            free(lent);
-            continue;
-        }
-        j->fills[i] = lent;
-        j->waiting++;
-    }
+    for (unsigned i = 0; i < c->workers; i++)
+        j->waiting += job_lend(c, j, i, type, question, len);
     if (j->waiting == 0)
-        job_end(c, j, status_json(c, j));
+        job_end(c, j, lent_json(c, j));
 }
 
-void control_filled(struct control *c, struct node_fills *fills)
+void control_shown(struct control *c, void *body)
 {
-    struct lent_fills *lent =
-        (struct lent_fills *)(void *)((char *)fills - offsetof(struct lent_fills, fills));
+    struct lent *lent = (struct lent *)(void *)((char *)body - offsetof(struct lent, body));
     struct job *j = job_find(c, lent->job);
 
     if (!j) {
@@ -122,7 +138,13 @@ void control_filled(struct control *c, struct node_fills *fills)
     }
     lent->back = true;
     if (--j->waiting == 0)
-        job_end(c, j, status_json(c, j));
+        job_end(c, j, lent_json(c, j));
+}
+
+static void status_begin(struct control *c, uint32_t client, const struct request *r)
+{
+    const struct node_fills fills = {0};
+    jobs_ask(c, client, r, FILLS_US, NODE_FILLS, &fills, sizeof(fills));
 }
 
 /* --- tcp ----------------------------------------------------------------------------------- */
@@ -135,55 +157,16 @@ void refuse_wrong(struct control *c, uint32_t client, const char *error)
 
 static void tcp_begin(struct control *c, uint32_t client, const struct request *r)
 {
-    struct tcp_filter filter;
+    struct node_tcp tcp = {0};
 
-    if (!*r->address) {
+    if (!*r->address)
         server_reply(c->server, client, tcp_counters_json(c));
-        return;
-    }
-    if (!endpoint_parse(r->address, 0, &filter.remote)) {
+    else if (!endpoint_parse(r->address, 0, &tcp.filter.remote))
         refuse_wrong(c, client,
                      "this is no address; write it like 192.0.2.1, 192.0.2.1:80 or "
                      "[2001:db8::1]:80");
-        return;
-    }
-    struct job *j = job_new(c, client, r, control_now().mono_us + TCP_US);
-    if (!j) {
-        server_refuse(c->server, client, "too many requests at once; try again");
-        return;
-    }
-    for (unsigned i = 0; i < c->workers; i++) {
-        struct message m = {.type = NODE_TCP, .from = 0xffff};
-        struct lent_tcp *lent = calloc(1, sizeof(*lent));
-        if (!lent)
-            continue;
-        lent->job = j->serial;
-        lent->tcp.filter = filter;
-        m.ptr[0] = &lent->tcp;
-        if (!control_command(c, i, &m)) {
-            free(lent);
-            continue;
-        }
-        j->tcp[i] = lent;
-        j->waiting++;
-    }
-    if (j->waiting == 0)
-        job_end(c, j, tcp_connections_json(j));
-}
-
-void control_tcp_shown(struct control *c, struct node_tcp *tcp)
-{
-    struct lent_tcp *lent =
-        (struct lent_tcp *)(void *)((char *)tcp - offsetof(struct lent_tcp, tcp));
-    struct job *j = job_find(c, lent->job);
-
-    if (!j) {
-        free(lent);
-        return;
-    }
-    lent->back = true;
-    if (--j->waiting == 0)
-        job_end(c, j, tcp_connections_json(j));
+    else
+        jobs_ask(c, client, r, TCP_US, NODE_TCP, &tcp, sizeof(tcp));
 }
 
 /* --- URLs ---------------------------------------------------------------------------------- */
@@ -447,12 +430,8 @@ uint64_t control_jobs_poll(struct control *c, uint64_t now_us)
             at = now_us + PASSED_US < at ? now_us + PASSED_US : at;
         else if (j->deadline_us > now_us)
             at = j->deadline_us < at ? j->deadline_us : at;
-        else if (j->request.verb == REQUEST_STATUS)
-            job_end(c, j, status_json(c, j));
-        else if (j->request.verb == REQUEST_TCP)
-            job_end(c, j, tcp_connections_json(j));
-        else if (j->request.verb == REQUEST_ORIGINS)
-            job_end(c, j, origins_json(c, j));
+        else if (j->waiting)
+            job_end(c, j, lent_json(c, j));
         else if (j->request.verb == REQUEST_NEAR)
             job_end(c, j, near_json(c, &j->target, NULL));
         else

@@ -19,6 +19,11 @@ void refuse_wrong(struct control *c, uint32_t client, const char *error);
 size_t job_url(struct control *c, uint32_t client, const struct request *r, const char *given,
                char *url, size_t room);
 
+/* Asks all workers to fill what begins as `question`, and answers with what those say who have done
+ * so in time (status, tcp, origins). */
+void jobs_ask(struct control *c, uint32_t client, const struct request *r, uint64_t wait_us,
+              uint16_t type, const void *question, size_t len);
+
 /* purge.c */
 void purge_begin(struct control *c, uint32_t client, const struct request *r);
 

@@ -60,61 +60,27 @@ void origins_begin(struct control *c, uint32_t client, const struct request *r)
                       "there is no such site; sites in corald.yaml(5) lists them");
         return;
     }
-    struct job *j = job_new(c, client, r, control_now().mono_us + ORIGINS_US);
-    if (!j) {
-        server_refuse(c->server, client, "too many requests at once; try again");
-        return;
-    }
-    for (unsigned i = 0; i < c->workers; i++) {
-        struct message m = {.type = NODE_ORIGINS, .from = 0xffff};
-        struct lent_origins *lent = calloc(1, sizeof(*lent));
-        if (!lent)
-            continue;
-        lent->job = j->serial;
-        snprintf(lent->origins.site, sizeof(lent->origins.site), "%.255s", r->url);
-        m.ptr[0] = &lent->origins;
-        if (!control_command(c, i, &m)) {
-            free(lent);
-            continue;
-        }
-        j->origins[i] = lent;
-        j->waiting++;
-    }
-    if (j->waiting == 0)
-        job_end(c, j, origins_json(c, j));
-}
-
-void control_origins_shown(struct control *c, struct node_origins *origins)
-{
-    struct lent_origins *lent =
-        (struct lent_origins *)(void *)((char *)origins - offsetof(struct lent_origins, origins));
-    struct job *j = job_find(c, lent->job);
-
-    if (!j) {
-        free(lent);
-        return;
-    }
-    lent->back = true;
-    if (--j->waiting == 0)
-        job_end(c, j, origins_json(c, j));
+    struct node_origins origins = {0};
+    snprintf(origins.site, sizeof(origins.site), "%.255s", r->url);
+    jobs_ask(c, client, r, ORIGINS_US, NODE_ORIGINS, &origins, sizeof(origins));
 }
 
 /* One origin as all workers see it: the sums, and what the worst off says of its breaker. */
-static json_t *origin_json(const struct job *job, unsigned first, unsigned k)
+static json_t *origin_json(const struct job *job, const struct node_origins *first, unsigned k)
 {
     static const char *const words[] = {
         [PROXY_CLOSED] = "closed", [PROXY_OPEN] = "open", [PROXY_HALF_OPEN] = "half-open"};
     static const uint8_t worse[] = {[PROXY_CLOSED] = 0, [PROXY_HALF_OPEN] = 1, [PROXY_OPEN] = 2};
-    const struct proxy_origin_info *worst = &job->origins[first]->origins.info[k];
+    const struct proxy_origin_info *worst = &first->info[k];
     json_int_t in_flight = 0, waiting = 0, failures = 0, closed = 0, workers = 0;
     bool down = false;
     char at[300];
 
-    for (unsigned i = first; i < NODE_WORKERS; i++) {
-        const struct lent_origins *lent = job->origins[i];
-        if (!lent || !lent->back || k >= lent->origins.n)
+    for (unsigned i = 0; i < NODE_WORKERS; i++) {
+        const struct node_origins *all = job_lent(job, i);
+        if (!all || k >= all->n)
             continue;
-        const struct proxy_origin_info *o = &lent->origins.info[k];
+        const struct proxy_origin_info *o = &all->info[k];
         in_flight += o->in_flight;
         waiting += o->waiting;
         failures += o->failures;
@@ -153,13 +119,11 @@ static json_int_t origins_count(const struct control *c, const char *host)
 json_t *origins_json(const struct control *c, const struct job *job)
 {
     json_t *all = json_array();
-    unsigned first = 0, n = 0;
+    const struct node_origins *first = NULL;
 
-    while (first < NODE_WORKERS && !(job->origins[first] && job->origins[first]->back))
-        first++;
-    if (first < NODE_WORKERS)
-        n = job->origins[first]->origins.n;
-    for (unsigned k = 0; k < n; k++)
+    for (unsigned i = 0; i < NODE_WORKERS && !first; i++)
+        first = job_lent(job, i);
+    for (unsigned k = 0; first && k < first->n; k++)
         json_array_append_new(all, origin_json(job, first, k));
     return json_pack("{s:b, s:I, s:o}", "ok", 1, "matched", origins_count(c, job->request.url),
                      "origins", all);

@@ -134,9 +134,9 @@ static json_t *fills_json(const struct job *job)
     json_t *all = json_array();
 
     for (unsigned i = 0; i < NODE_WORKERS; i++) {
-        const struct lent_fills *lent = job->fills[i];
-        for (unsigned k = 0; lent && lent->back && k < lent->fills.n; k++) {
-            const struct proxy_fill_info *f = &lent->fills.fill[k];
+        const struct node_fills *fills = job_lent(job, i);
+        for (unsigned k = 0; fills && k < fills->n; k++) {
+            const struct proxy_fill_info *f = &fills->fill[k];
             json_array_append_new(all,
                                   json_pack("{s:s%, s:s%, s:I, s:I}", "url", f->url,
                                             strnlen(f->url, sizeof(f->url)), "source", f->source,

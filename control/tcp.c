@@ -99,12 +99,10 @@ json_t *tcp_connections_json(const struct job *job)
     json_int_t matched = 0;
 
     for (unsigned i = 0; i < NODE_WORKERS; i++) {
-        const struct lent_tcp *lent = job->tcp[i];
-        if (!lent || !lent->back)
-            continue;
-        matched += lent->tcp.matched;
-        for (uint32_t k = 0; k < lent->tcp.n; k++)
-            json_array_append_new(all, info_json(&lent->tcp.info[k], i));
+        const struct node_tcp *tcp = job_lent(job, i);
+        matched += tcp ? tcp->matched : 0;
+        for (uint32_t k = 0; tcp && k < tcp->n; k++)
+            json_array_append_new(all, info_json(&tcp->info[k], i));
     }
     return json_pack("{s:b, s:s, s:I, s:o}", "ok", 1, "address", job->request.address, "matched",
                      matched, "connections", all);

@@ -39,28 +39,30 @@ struct rules_run {
 };
 
 /* The four forms that expressions have in people's files, over 1000 of the hosts. */
-static int write_expression(char *out, unsigned i)
+static void write_expression(FILE *out, unsigned i)
 {
     static const char *const form[] = {"^/api/v[0-9]+/m%u/", "/img%u/[^/]+\\.(jpg|png|webp)$",
                                        "[?&](debug|trace)%u=", "/dir%u/.*\\.v[0-9]+\\.js"};
-    int n = sprintf(out, "h%u.example.com match ", i);
-    n += sprintf(out + n, form[i % 4], i);
-    return n + sprintf(out + n, " %s\n", i % 2 ? "deny 403" : "pass");
+    fprintf(out, "h%u.example.com match ", i);
+    fprintf(out, form[i % 4], i);
+    fprintf(out, " %s\n", i % 2 ? "deny 403" : "pass");
 }
 
 static char *make_text(void)
 {
-    char *text = malloc(1 << 20);
-    size_t at = 0;
-    for (unsigned i = 0; text && i < HOSTS; i++) {
-        at += (size_t)sprintf(text + at, "h%u.example.com ttl 1h tag site%u\n", i, i);
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    for (unsigned i = 0; out && i < HOSTS; i++) {
+        fprintf(out, "h%u.example.com ttl 1h tag site%u\n", i, i);
         for (unsigned k = 0; k < PREFIXES; k++)
-            at += (size_t)sprintf(
-                text + at, "h%u.example.com path /static/%u/p%u/ %s\n", i, i % 7, k,
-                k ? "strip-query utm_*" : "redirect 301 https://new.example.com/$rest");
+            fprintf(out, "h%u.example.com path /static/%u/p%u/ %s\n", i, i % 7, k,
+                    k ? "strip-query utm_*" : "redirect 301 https://new.example.com/$rest");
     }
-    for (unsigned i = 0; text && i < EXPRESSIONS; i++)
-        at += (size_t)write_expression(text + at, i);
+    for (unsigned i = 0; out && i < EXPRESSIONS; i++)
+        write_expression(out, i);
+    if (out)
+        fclose(out);
     return text;
 }
 
@@ -105,19 +107,20 @@ static bool make_urls(struct rules_run *r)
         enum kind kind = (enum kind)(i / URLS);
         unsigned h = (unsigned)rng_below(&rng, kind == PLAIN ? HOSTS - EXPRESSIONS : EXPRESSIONS);
         h += kind == PLAIN ? EXPRESSIONS : 0;
-        int n = sprintf(r->url[i], "http://%s%u.example.%s", kind == UNKNOWN ? "www" : "h", h,
-                        kind == UNKNOWN ? "org" : "com");
         const unsigned x = (unsigned)rng_below(&rng, 100000);
+        char path[96];
         if (rng_below(&rng, 8))
-            n += sprintf(r->url[i] + n,
-                         "/shop/articles/%u/photo-%u.jpg?size=%u&colour=blue&from=feed", x % 89, x,
-                         x % 1000);
+            snprintf(path, sizeof(path),
+                     "/shop/articles/%u/photo-%u.jpg?size=%u&colour=blue&from=feed", x % 89, x,
+                     x % 1000);
         else if (kind == SCANNED)
-            n += sprintf(r->url[i] + n, "/api/v1/m%u/img%u/x%u.js/a.v3.js?q=%u&debug%u=1", h, h, x,
-                         x, h);
+            snprintf(path, sizeof(path), "/api/v1/m%u/img%u/x%u.js/a.v3.js?q=%u&debug%u=1", h, h, x,
+                     x, h);
         else
-            n += sprintf(r->url[i] + n, "/static/%u/p%u/x/photo-%u.jpg?utm_source=feed&x=1", h % 7,
-                         x % 2, x);
+            snprintf(path, sizeof(path), "/static/%u/p%u/x/photo-%u.jpg?utm_source=feed&x=1", h % 7,
+                     x % 2, x);
+        int n = snprintf(r->url[i], sizeof(r->url[i]), "http://%s%u.example.%s%s",
+                         kind == UNKNOWN ? "www" : "h", h, kind == UNKNOWN ? "org" : "com", path);
         r->len[i] = (uint8_t)n;
     }
     return r->url && r->len;

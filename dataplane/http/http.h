@@ -155,13 +155,10 @@ void http_chunked_init(struct http_chunked *c);
 enum http_error http_chunked_next(struct http_chunked *c, const uint8_t *data, size_t len,
                                   size_t *consumed, struct http_text *span);
 
-/* One byte range of a Range field (RFC 9110 14.1.2) against a length: HTTP_RANGE_NONE for absent,
- * several, or malformed ones (ignored: 200), HTTP_RANGE_UNSATISFIABLE: 416. */
+/* What a Range field (RFC 9110 14.1.2) is against a length: HTTP_RANGE_NONE for one that is absent
+ * or malformed (ignored: 200), HTTP_RANGE_UNSATISFIABLE: 416. */
 enum http_range { HTTP_RANGE_NONE, HTTP_RANGE_OK, HTTP_RANGE_UNSATISFIABLE };
-enum http_range http_range(struct http_text value, uint64_t length, uint64_t *first,
-                           uint64_t *last);
-/* All that a Range field asks for: the satisfiable ones in its order, at least one if
- * HTTP_RANGE_OK. Those that overlap, or have less between them than a part of a multipart response
+/* The satisfiable ones in its order, at least one if HTTP_RANGE_OK. Those that overlap, or have less between them than a part of a multipart response
  * costs, are one (RFC 9110 15.3.7.2), where the first of them stood: so no byte is in two. More
  * than HTTP_RANGES, HTTP_RANGE_NONE (14.2). */
 struct http_span {

@@ -50,20 +50,6 @@ static enum http_range spec_read(struct http_text spec, uint64_t length, struct 
     return HTTP_RANGE_OK;
 }
 
-enum http_range http_range(struct http_text value, uint64_t length, uint64_t *first, uint64_t *last)
-{
-    struct http_text unit, spec;
-    struct http_span span;
-    if (!split(value, '=', &unit, &spec) || !http_text_is(unit, "bytes"))
-        return HTTP_RANGE_NONE;
-    enum http_range is = spec_read(spec, length, &span);
-    if (is == HTTP_RANGE_OK) {
-        *first = span.first;
-        *last = span.last;
-    }
-    return is;
-}
-
 static bool is_near(const struct http_span *a, const struct http_span *b)
 {
     return a->first <= b->last + HTTP_RANGE_GAP && b->first <= a->last + HTTP_RANGE_GAP;
@@ -90,31 +76,15 @@ static void span_add(struct http_span *out, unsigned *n, struct http_span s)
     ++*n;
 }
 
-/* The next element of a list (RFC 9110 5.6.1), without the blanks about it; it may be empty. */
-static struct http_text element(struct http_text *list)
-{
-    struct http_text rest, t = *list;
-    if (split(*list, ',', &t, &rest))
-        *list = rest;
-    else
-        list->len = 0;
-    while (t.len && (*t.p == ' ' || *t.p == '\t'))
-        t.p++, t.len--;
-    while (t.len && (t.p[t.len - 1] == ' ' || t.p[t.len - 1] == '\t'))
-        t.len--;
-    return t;
-}
-
 enum http_range http_ranges(struct http_text value, uint64_t length,
                             struct http_span out[static HTTP_RANGES], unsigned *n)
 {
-    struct http_text unit, list;
+    struct http_text unit, list, spec;
     unsigned specs = 0;
     *n = 0;
     if (!split(value, '=', &unit, &list) || !http_text_is(unit, "bytes"))
         return HTTP_RANGE_NONE;
-    while (list.len) {
-        struct http_text spec = element(&list);
+    while (http_list_next(&list, &spec)) {
         struct http_span span;
         if (!spec.len)
             continue;

@@ -145,11 +145,11 @@ static bool queue_join(struct fill *f, struct backend *b)
 }
 
 /* `limit` of a site that has it; what sites said before a reload counts no more. */
-static void limit_note(struct backend *b, uint32_t limit, const struct proxy_policy *policy)
+static void limit_note(struct backend *b, uint32_t limit, const struct proxy_site *sites)
 {
-    if (b->policy != policy)
+    if (b->sites != sites)
         b->limit = 0;
-    b->policy = policy;
+    b->sites = sites;
     if (limit && (!b->limit || limit < b->limit))
         b->limit = limit;
 }
@@ -186,7 +186,7 @@ enum backend_admission backend_admit(struct fill *f, uint32_t limit, struct now 
     assert(!f->backend);
     if (refused && !(b->answers && f->last_resort))
         return b->answers ? BACKEND_UNWILLING : BACKEND_REFUSED;
-    limit_note(b, limit, p->policy);
+    limit_note(b, limit, p->sites);
     if (is_full(b) && due && !b->answers) /* what waited would find out nothing */
         return BACKEND_REFUSED;
     if (is_full(b))

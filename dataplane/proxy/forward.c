@@ -8,6 +8,7 @@
  * to an origin: they are in no key, no variant is selected by them, and what an origin says to vary
  * by one of them is for one request alone.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/ascii.h"
@@ -217,18 +218,12 @@ static bool take_id(struct request *r, const struct http_head *h)
 void forward_take(struct proxy *p, struct request *r, const struct http_head *h,
                   const struct proxy_site *site)
 {
-    static const char digit[] = "0123456789abcdef";
-    uint8_t random[PROXY_ID / 2];
     r->client = http_conn_peer(r->conn)->ip;
     r->trusted = r->tells & PROXY_ADDRESS && is_trusted(site, &r->client);
     if (!(r->tells & PROXY_REQUEST_ID) || (r->peer && take_id(r, h)))
         return;
-    rng_bytes(&p->rng, random, sizeof(random));
-    for (unsigned i = 0; i < sizeof(random); i++) {
-        r->id[2 * i] = digit[random[i] >> 4];
-        r->id[2 * i + 1] = digit[random[i] & 15];
-    }
-    r->id[PROXY_ID] = '\0';
+    unsigned long long high = rng_u64(&p->rng), low = rng_u64(&p->rng);
+    snprintf(r->id, sizeof(r->id), "%016llx%016llx", high, low);
 }
 
 /* --- to clients ----------------------------------------------------------- */

@@ -10,10 +10,9 @@ bool text_equals(struct http_text t, const char *name)
     return strlen(name) == t.len && strncasecmp(t.p, name, t.len) == 0;
 }
 
-bool field_dropped(const struct http_head *h, const struct http_field *f, bool cookies)
+bool field_is_hops(const struct http_head *h, const struct http_field *f)
 {
     switch (f->known) {
-    case HTTP_AGE:
     case HTTP_CONNECTION:
     case HTTP_CONTENT_LENGTH:
     case HTTP_KEEP_ALIVE:
@@ -26,6 +25,16 @@ bool field_dropped(const struct http_head *h, const struct http_field *f, bool c
     case HTTP_UPGRADE:
     case HTTP_CORAL_PEER:
         return true;
+    default:
+        return http_connection_names(h, f->name);
+    }
+}
+
+bool field_dropped(const struct http_head *h, const struct http_field *f, bool cookies)
+{
+    switch (f->known) {
+    case HTTP_AGE:
+        return true;
     case HTTP_CONTENT_RANGE: /* elsewhere it says nothing, and is kept as any */
         return h->status == 206 || h->status == 304 || h->status == 416;
     case HTTP_SET_COOKIE:
@@ -33,9 +42,7 @@ bool field_dropped(const struct http_head *h, const struct http_field *f, bool c
     default:
         break;
     }
-    if (text_equals(f->name, "Cache-Status"))
-        return true;
-    return http_connection_names(h, f->name);
+    return text_equals(f->name, "Cache-Status") || field_is_hops(h, f);
 }
 
 static bool names_tags(const struct http_field *f)

@@ -60,11 +60,9 @@ void health_told(struct proxy *p, const struct message *m, struct now now)
 {
     struct health_note n;
     memcpy(&n, m->body, sizeof(n));
-    if (n.sites != p->policy->site || n.site >= p->policy->sites)
+    if (!p->sites || n.sites != p->sites)
         return;
-    const struct proxy_site *site = &p->policy->site[n.site];
-    if (n.origin >= site->origins)
-        return;
+    const struct proxy_site *site = &p->sites[n.site];
     struct hash128 name = name_of(p, site, n.origin);
     struct known *k = place_of(p, name);
     if (n.for_ms) {
@@ -78,7 +76,7 @@ void health_told(struct proxy *p, const struct message *m, struct now now)
 
 static const struct proxy_site *site_of(const struct health *h)
 {
-    return &h->proxy->policy->site[h->site];
+    return &h->proxy->sites[h->site];
 }
 
 static void tell(struct health *h, bool changed, struct now now)
@@ -88,7 +86,7 @@ static void tell(struct health *h, bool changed, struct now now)
     const struct proxy_origin *o = &site->origin[h->origin];
     struct message m = {.type = PROXY_HEALTH, .from = (uint16_t)p->config.worker};
     uint32_t for_ms = 3 * (site->health.interval_ms + site->health.timeout_ms);
-    struct health_note n = {p->policy->site, h->site, h->down ? for_ms : 0, h->origin};
+    struct health_note n = {p->sites, h->site, h->down ? for_ms : 0, h->origin};
     memcpy(m.body, &n, sizeof(n));
     for (unsigned w = 0; w < p->config.workers; w++)
         if (w == p->config.worker)
@@ -262,7 +260,7 @@ static void begin(struct proxy *p, const struct proxy_site *site, unsigned origi
     struct hash128 name = name_of(p, site, origin);
     *h = (struct health){.proxy = p,
                          .alarm.kind = ALARM_HEALTH,
-                         .site = (uint32_t)(site - p->policy->site),
+                         .site = (uint32_t)(site - p->sites),
                          .origin = (uint8_t)origin,
                          .down = known_is(place_of(p, name), name, p->now)};
     counter_add(&p->counters.proxy_health_down, h->down);

@@ -10,15 +10,15 @@
 struct backend {
     struct backend *next; /* chain of the table */
     uint64_t tag;
-    uint8_t state;                     /* enum proxy_breaker, */
-    uint64_t since_us;                 /* since when */
-    bool answers;                      /* OPEN: it could be connected to */
-    const struct fill *probe;          /* HALF_OPEN: who is to find out */
-    uint8_t failures;                  /* CLOSED: in a row */
-    uint32_t in_flight;                /* fills that have it in hand, */
-    uint32_t limit;                    /* at most; 0: any number, */
-    const struct proxy_policy *policy; /* by the sites of that: compared, not followed */
-    uint32_t waiting;                  /* those that wait for that, the first one first */
+    uint8_t state;                  /* enum proxy_breaker, */
+    uint64_t since_us;              /* since when */
+    bool answers;                   /* OPEN: it could be connected to */
+    const struct fill *probe;       /* HALF_OPEN: who is to find out */
+    uint8_t failures;               /* CLOSED: in a row */
+    uint32_t in_flight;             /* fills that have it in hand, */
+    uint32_t limit;                 /* at most; 0: any number, */
+    const struct proxy_site *sites; /* by those: compared, not followed */
+    uint32_t waiting;               /* those that wait for that, the first one first */
     struct fill *wait_first, **wait_tail;
     uint64_t until_us; /* OPEN: then one may try */
     uint64_t open_us;  /* for how long it was opened last, jitter aside; 0: it has answered since */
@@ -65,7 +65,7 @@ unsigned health_bits(struct proxy *p, const struct proxy_site *site, struct now 
 unsigned health_down(struct proxy *p, const struct proxy_site *site, struct now now);
 void health_told(struct proxy *p, const struct message *m, struct now now);
 void health_timer(struct health *h, struct now now);
-/* The policy has changed. */
+/* There are other sites, or none. */
 void health_view(struct proxy *p);
 
 /* --- how often an origin is asked once more (retry.c) --------------------- */

@@ -32,7 +32,9 @@
 
 /* --- heads (head.c) ------------------------------------------------------- */
 
-/* Is this field of a response between two hops only (RFC 9110 7.6.1), made anew, or a cookie? */
+/* Is this field between two hops only (RFC 9110 7.6.1), or about how the body is framed there? */
+bool field_is_hops(const struct http_head *h, const struct http_field *f);
+/* Or, of a response, made anew, or a cookie? */
 bool field_dropped(const struct http_head *h, const struct http_field *f, bool cookies);
 struct head_writer;
 void head_field_write(struct head_writer *w, const struct http_field *f);

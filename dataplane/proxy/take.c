@@ -56,29 +56,20 @@ static bool field_passes(const struct http_head *h, const struct http_field *f, 
     case HTTP_USER_AGENT:
     case HTTP_VIA:
     case HTTP_CDN_LOOP:
-    case HTTP_CONNECTION:
-    case HTTP_CONTENT_LENGTH:
     case HTTP_EXPECT:
-    case HTTP_KEEP_ALIVE:
-    case HTTP_PROXY_AUTHENTICATE:
-    case HTTP_PROXY_AUTHORIZATION:
-    case HTTP_PROXY_CONNECTION:
-    case HTTP_TE:
-    case HTTP_TRAILER:
-    case HTTP_TRANSFER_ENCODING:
-    case HTTP_UPGRADE:
-    case HTTP_CORAL_PEER:
         return false;
     default:
         break;
     }
+    if (field_is_hops(h, f))
+        return false;
     if (open) {
         for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
             if (text_equals(f->name, harmless[i]))
                 return true;
         return false;
     }
-    return !text_equals(f->name, "HTTP2-Settings") && !http_connection_names(h, f->name);
+    return !text_equals(f->name, "HTTP2-Settings");
 }
 
 bool request_field_selects(const struct http_head *h, const struct http_field *f, bool open)

@@ -114,9 +114,8 @@ static void find_coding(struct request *r, const struct cache_vary *v)
             continue;
         r->coding_at = (uint16_t)(value.p - values);
         r->coding_len = (uint8_t)value.len;
-        r->accepts = (value.len == 2 || value.len == 8 ? memcmp(value.p, "br", 2) == 0 : 0)
-                         ? CODING_BR
-                         : CODING_NONE;
+        /* "identity", "gzip", "br" or "br, gzip" */
+        r->accepts = value.len >= 2 && memcmp(value.p, "br", 2) == 0 ? CODING_BR : CODING_NONE;
         if (value.len >= 4 && memcmp(value.p + value.len - 4, "gzip", 4) == 0)
             r->accepts |= CODING_GZIP;
     }

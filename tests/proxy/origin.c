@@ -70,6 +70,22 @@ static bool is_none_match(const struct http_head *h, const char *etag)
     return field_is(&weak, HTTP_IF_NONE_MATCH, etag);
 }
 
+/* Of several it knows nothing. */
+static enum http_range one_range(struct http_text value, uint64_t length, uint64_t *first,
+                                 uint64_t *last)
+{
+    struct http_span s[HTTP_RANGES];
+    unsigned n;
+    if (memchr(value.p, ',', value.len))
+        return HTTP_RANGE_NONE;
+    enum http_range is = http_ranges(value, length, s, &n);
+    if (n) {
+        *first = s[0].first;
+        *last = s[0].last;
+    }
+    return is;
+}
+
 static void answer(struct origin_conn *c, const struct http_head *h, const char *text,
                    struct now now)
 {
@@ -98,7 +114,7 @@ static void answer(struct origin_conn *c, const struct http_head *h, const char 
     c->starts_us = now.mono_us + f->delay_ms * 1000;
     enum http_range what = HTTP_RANGE_NONE;
     if (range && !f->no_range && (!if_range || f->any_range || field_is(h, HTTP_IF_RANGE, f->etag)))
-        what = http_range(range->value, f->length, &first, &last);
+        what = one_range(range->value, f->length, &first, &last);
     if (range)
         snprintf(f->last_range, sizeof(f->last_range), "%.*s", (int)range->value.len,
                  range->value.p);

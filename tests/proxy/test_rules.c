@@ -377,6 +377,36 @@ Test(rules, the_type_of_several_ranges_stays)
     }
 }
 
+/* Nobody waits for room that there will never be. */
+Test(rules, a_head_that_has_no_room_for_all_of_it_is_an_error)
+{
+    static char fields[2][9200], text[20000];
+    size_t len = 0;
+    for (unsigned i = 0; i < RULES_LIST; i++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, HOST " set-response X-%u %01000u\n",
+                                i, i);
+    for (unsigned i = 0; i < 2; i++) {
+        len = (size_t)snprintf(fields[i], sizeof(fields[i]), "Cache-Control: %s\r\n",
+                               i ? "no-store" : "max-age=60");
+        for (unsigned k = 0; k < 9; k++)
+            len += (size_t)snprintf(fields[i] + len, sizeof(fields[i]) - len, "Y-%u: %01000u\r\n",
+                                    k, k);
+        page(i ? "/pass" : "/kept", fields[i]);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        expect(i ? "/pass" : "/kept", NULL, 200, "coral");
+    rules(0, text);
+    for (unsigned i = 0; i < 4; i++) {
+        client_get(&w, &c, 0, 0, HOST, i % 2 ? "/pass" : "/kept", NULL);
+        cr_assert(client_wait(&c, 1000));
+        cr_expect_eq(c.head.status, 502);
+        client_free(&c);
+    }
+    world_run(&w, 100);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_requests), 0);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_fills), 0);
+}
+
 /* Another set has other numbers: what an answer waited with is not taken for them. */
 Test(rules, a_swap_while_requests_wait)
 {

@@ -58,9 +58,11 @@ static void huge_send(struct world *w)
 static void huge_request(struct world *w, struct http_conn *c, const struct http_head *h)
 {
     char head[256];
-    uint64_t first = 0, last = HUGE_BYTES - 1;
+    struct http_span s[HTTP_RANGES];
+    unsigned ranges;
     const struct http_field *range = http_known(h, HTTP_RANGE);
-    bool part = range && http_range(range->value, HUGE_BYTES, &first, &last) == HTTP_RANGE_OK;
+    bool part = range && http_ranges(range->value, HUGE_BYTES, s, &ranges) == HTTP_RANGE_OK;
+    uint64_t first = part ? s[0].first : 0, last = part ? s[0].last : HUGE_BYTES - 1;
     int n = snprintf(head, sizeof(head),
                      "HTTP/1.1 %s\r\nCache-Control: max-age=600\r\nETag: \"1\"\r\n"
                      "Content-Range: bytes %llu-%llu/%u\r\nContent-Length: %llu\r\n\r\n",
