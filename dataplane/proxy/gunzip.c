@@ -22,7 +22,8 @@
 #define BUFFERS        8u
 #define BUFFERS_ALL    ((1u << BUFFERS) - 1)
 #define DECODER_BUFFER 16384u
-#define POLL_INPUT     4096u /* of all decoders; 1.2 us a byte where each 10 bits are a block */
+#define POLL_INPUT                                                                                 \
+    4096u /* of all decoders: each block has tables to be built, and may be of 10 bits */
 
 struct buffer {
     struct hold hold;
