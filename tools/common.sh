@@ -67,6 +67,7 @@ build_tree() {
             rm -rf "$dir"
             meson setup "$dir" "$here" "$@" || return 1
         fi
+        ninja -C "$dir" build.ninja || return 1 # made anew first, or a new test is not among the targets
         # shellcheck disable=SC2046 # a list of words
         ninja -C "$dir" $(targets "$dir")
     } >"$log" 2>&1 || {
