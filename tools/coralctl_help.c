@@ -13,6 +13,7 @@ static const char general[] =
     "  stats [WORD]         counters (that hold WORD); --workers, --all: more\n"
     "  tcp [ADDRESS[:PORT]] TCP counters (--all as above), or connections to there\n"
     "  origins [SITE]       sites' origins: which are asked, which are left alone\n"
+    "  shares               what sites use of the network, and who is over his share\n"
     "  peers                the other nodes in the index's routing table\n"
     "  clusters             the clusters of near nodes that it is in, level by level\n"
     "  lookup KEY           ask the index for a URL or a key, hop by hop\n"
