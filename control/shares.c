@@ -36,13 +36,14 @@ void shares_used(struct control *c, const struct proxy_usage *u, uint64_t now_us
 
 void shares_heard(struct control *c, const struct node_heard *h, struct now now)
 {
-    if (h->tidings.n_usage)
+    if (h->tidings.has_usage)
         fair_heard(c->fair, &h->who.contact.id, h->tidings.usage, h->tidings.n_usage, now);
 }
 
 void shares_tell(const struct control *c, struct dht_ping *ping)
 {
-    ping->n_usage = fair_tell(c->fair, ping->usage);
+    ping->has_usage = c->view->policy->metered;
+    ping->n_usage = ping->has_usage ? fair_tell(c->fair, ping->usage) : 0;
 }
 
 static uint64_t nodes(const struct control *c)

@@ -262,7 +262,8 @@ struct dht_tidings {
     uint8_t coordinate[24];
     unsigned n_news;
     struct dht_news news[DHT_NEWS];
-    unsigned n_usage; /* 0: it says nothing of it */
+    bool has_usage; /* else it says nothing of it */
+    unsigned n_usage;
     struct dht_usage usage[DHT_USAGE];
     bool asks_via; /* "ping `via` for me", by one that receives where it says */
     struct dht_id via;
@@ -427,6 +428,7 @@ struct dht_ping {
     struct endpoint via_rpc;
     unsigned n_news;
     struct dht_news news[DHT_NEWS];
+    bool has_usage;
     unsigned n_usage;
     struct dht_usage usage[DHT_USAGE];
 };

@@ -150,7 +150,7 @@ struct rpc {
     uint8_t values, contacts, held, values_level, contacts_level;
     uint32_t least_ms;
     /* options */
-    bool has_coordinate;
+    bool has_coordinate, has_usage;
     uint8_t news, usages;
     uint8_t coordinate[RPC_COORDINATE];
     struct dht_value value[DHT_VALUES];

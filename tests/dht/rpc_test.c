@@ -72,6 +72,7 @@ static void with_options(struct rpc *r)
     r->news = DHT_NEWS;
     for (unsigned i = 0; i < DHT_NEWS; i++)
         r->news_item[i] = (struct dht_news){r->from.contact.id, 77 + i, (uint8_t)i};
+    r->has_usage = true;
     r->usages = DHT_USAGE;
     for (unsigned i = 0; i < DHT_USAGE; i++)
         r->usage[i] = (struct dht_usage){0x1122334455667788 + i, 1000 + i, 60 * i};
@@ -332,11 +333,11 @@ Test(rpc, control_hears_of_coordinate_news_and_of_whom_to_ping_for_others)
     cr_assert(id_eq(&t.via, &r.via.id) && endpoint_eq(&t.via_rpc, &r.via.rpc));
     cr_assert_eq(t.n_news, DHT_NEWS);
     cr_assert_eq(t.news[5].incarnation, 82);
-    cr_assert(t.n_usage == DHT_USAGE && t.usage[7].kib == 1007);
+    cr_assert(t.has_usage && t.n_usage == DHT_USAGE && t.usage[7].kib == 1007);
     cr_assert(t.has_coordinate && t.coordinate[23] == 24);
     r = sample(&kind[13]);
     rpc_tidings(&r, 1500, &t);
-    cr_assert(!t.asks_via && t.rtt_us == 1500 && t.n_news == 0 && t.n_usage == 0 && !t.has_coordinate);
+    cr_assert(!t.asks_via && t.rtt_us == 1500 && t.n_news == 0 && !t.has_usage && !t.has_coordinate);
     r = sample(&kind[1]);
     rpc_tidings(&r, 1500, &t);
     cr_assert(t.ping);
