@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Who is over its share (CORAL.md 4). What a site is asked for over the whole network is what the
- * workers count here and what the other nodes tell (dht/usage.h); where that is more than its share,
- * each node serves the same part of its clients, so that all together serve the share. What is
- * refused counts as asked for: so the part does not go up and down with itself.
+ * workers count here and what the other nodes tell (dht/usage.h); where that is more than its
+ * share, each node serves the same part of its clients, so that all together serve the share. What
+ * is refused counts as asked for: so the part does not go up and down with itself.
  *
  * No I/O, no clock; one thread.
  */
@@ -15,15 +15,16 @@
 
 #define FAIR_TICK_US PROXY_USAGE_US
 #define FAIR_SITES   1024 /* used here, that are known at a time; of more, the most used */
-#define FAIR_LEAST   16   /* of PROXY_ALL: a site is never all refused, or its size could not be seen */
+#define FAIR_LEAST   16 /* of PROXY_ALL: a site is never all refused, or its size could not be seen \
+                         */
 
 struct fair_site {
     uint64_t site;
-    char name[128];             /* HOST or HOST:PORT */
-    double bytes, requests;     /* a second, here, */
+    char name[128];                 /* HOST or HOST:PORT */
+    double bytes, requests;         /* a second, here, */
     double all_bytes, all_requests; /* and of the whole network */
-    struct proxy_fair fair;     /* its share */
-    uint32_t admitted;          /* of PROXY_ALL */
+    struct proxy_fair fair;         /* its share */
+    uint32_t admitted;              /* of PROXY_ALL */
     /* since the last tick; and what a response has in the mean */
     uint64_t new_bytes, new_requests, new_refused;
     double size;

@@ -55,7 +55,7 @@ enum request_verb {
 };
 /* All of them in a sentence. */
 #define REQUEST_VERBS_TEXT                                                                         \
-    "status, stats, tcp, origins, shares, peers, clusters, lookup, near, purge, log, rules, "       \
+    "status, stats, tcp, origins, shares, peers, clusters, lookup, near, purge, log, rules, "      \
     "drain and stop"
 
 /* What a purge names. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Fair shares' host: what workers and other nodes say goes to fair.c, what it says into the view and
- * our pings; the answer to `shares`. */
+/* Fair shares' host: what workers and other nodes say goes to fair.c, what it says into the view
+ * and our pings; the answer to `shares`. */
 #include <stdlib.h>
 #include "control/control.h"
 #include "control/fair.h"
@@ -132,7 +132,7 @@ json_t *shares_json(const struct control *c)
     json_t *all = json_array();
     for (unsigned i = 0; i < n && i < SHOWN; i++)
         json_array_append_new(all, site_json(&s[i]));
-    return json_pack("{s:b, s:b, s:I, s:I, s:I, s:o}", "ok", 1, "metered",
-                     c->view->policy->metered, "nodes", (json_int_t)nodes(c), "heard",
-                     (json_int_t)heard, "matched", (json_int_t)n, "sites", all);
+    return json_pack("{s:b, s:b, s:I, s:I, s:I, s:o}", "ok", 1, "metered", c->view->policy->metered,
+                     "nodes", (json_int_t)nodes(c), "heard", (json_int_t)heard, "matched",
+                     (json_int_t)n, "sites", all);
 }

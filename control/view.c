@@ -78,8 +78,8 @@ static void tells_fill(struct proxy_site *to, const struct config_site *from)
 
 static struct proxy_fair fair_of(const struct config_fair *from)
 {
-    static const uint8_t over[] = {[CONFIG_OVER_REDIRECT] = PROXY_OVER_REDIRECT,
-                                   [CONFIG_OVER_REFUSE] = PROXY_OVER_REFUSE};
+    static const uint8_t over[] = {
+        [CONFIG_OVER_REDIRECT] = PROXY_OVER_REDIRECT, [CONFIG_OVER_REFUSE] = PROXY_OVER_REFUSE};
     return (struct proxy_fair){from->bytes, (uint32_t)from->requests, over[from->over]};
 }
 

@@ -122,7 +122,7 @@ struct dht_news {
 
 #define DHT_USAGE 8 /* in a packet, at most */
 struct dht_usage {
-    uint64_t site; /* a hash of its name that all nodes of a network compute alike */
+    uint64_t site;          /* a hash of its name that all nodes of a network compute alike */
     uint32_t kib, requests; /* asked of the sender in a minute: KiB of bodies, requests */
 };
 
@@ -419,7 +419,8 @@ uint64_t dht_find(struct dht_asker *a, const struct dht_find *find, dht_done *do
                   struct now now);
 void dht_cancel(struct dht_asker *a, uint64_t ticket);
 /* One ping on behalf of control, to an address (bootstrap: no `who`) or a contact, with news in it
- * and what sites use of us; or a request that the contact ping somebody for us. The result comes as answered or timed_out. */
+ * and what sites use of us; or a request that the contact ping somebody for us. The result comes as
+ * answered or timed_out. */
 struct dht_ping {
     struct endpoint to;
     bool has_who, is_via;

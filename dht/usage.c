@@ -44,8 +44,8 @@ static struct report *place(struct usage *u, const struct dht_id *who)
     return oldest;
 }
 
-void usage_heard(struct usage *u, const struct dht_id *who, const struct dht_usage *site, unsigned n,
-                 struct now now)
+void usage_heard(struct usage *u, const struct dht_id *who, const struct dht_usage *site,
+                 unsigned n, struct now now)
 {
     struct report *r = place(u, who);
     r->at_us = now.mono_us ? now.mono_us : 1;

@@ -307,7 +307,7 @@ void table_shares(const json_t *answer, FILE *to)
                 100 * json_number_value(json_object_get(s, "served")));
     }
     if (number(answer, "matched") > json_array_size(all))
-        fprintf(to, "and %llu that use less\n",
+        fprintf(to, "and %llu more, used less\n",
                 (unsigned long long)(number(answer, "matched") - json_array_size(all)));
 }
 

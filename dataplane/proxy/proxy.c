@@ -88,9 +88,9 @@ static bool take_memory(struct proxy *p)
     p->ref_table = calloc(PROXY_REFS, sizeof(struct reference *));
     p->forget_pool = calloc(PROXY_FORGETS, sizeof(*p->forget_pool));
     p->meter = rules_meter_new(&p->secret);
-    return share_init(p) && p->meter && p->requests && p->grip_pool && p->grip_table && p->fill_pool &&
-           p->fill_table && p->backend_pool && p->backend_table && p->block_pool && p->ref_pool &&
-           p->ref_table && p->forget_pool;
+    return share_init(p) && p->meter && p->requests && p->grip_pool && p->grip_table &&
+           p->fill_pool && p->fill_table && p->backend_pool && p->backend_table && p->block_pool &&
+           p->ref_pool && p->ref_table && p->forget_pool;
 }
 
 static void make_lists(struct proxy *p)

@@ -121,10 +121,10 @@ const struct proxy_site *proxy_site_find(const struct proxy_policy *p, const cha
 bool proxy_origin_allowed(const struct proxy_policy *p, const struct proxy_site *site,
                           const struct addr *a);
 
-/* Sites that use more than their share of the network, by their hashes in ascending order: this part
- * of their clients is served. A part of the view, immutable. */
+/* Sites that use more than their share of the network, by their hashes in ascending order: this
+ * part of their clients is served. A part of the view, immutable. */
 struct proxy_share {
-    uint64_t site; /* docs/wire.md, Usage */
+    uint64_t site;     /* docs/wire.md, Usage */
     uint32_t admitted; /* of PROXY_ALL */
 };
 #define PROXY_ALL 65536u
@@ -135,9 +135,9 @@ struct proxy_shares {
 /* What was asked for of a worker in the last PROXY_USAGE_US, at one site. */
 #define PROXY_USAGE_US (10ull * 1000000)
 struct proxy_usage {
-    uint64_t site, bytes; /* bytes: of bodies, of those served */
+    uint64_t site, bytes;       /* bytes: of bodies, of those served */
     uint32_t requests, refused; /* refused: of them, for the site's share */
-    char name[128]; /* its host, with :PORT if that is not 80; cut */
+    char name[128];             /* its host, with :PORT if that is not 80; cut */
 };
 
 /* The cache's form of a URL that a person gives (the origin's own, or Coralized): what

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Fair shares by site (CORAL.md 4): what each site is asked for here is counted and told to control
- * (PROXY_USAGE_US), which knows what the other nodes say and tells us in the view whose share is used up.
- * Of such a site that part of the clients is served which is within its share, each client for a
- * minute or not at all, so that nobody gets half a page; the others are sent to the origin.
+ * (PROXY_USAGE_US), which knows what the other nodes say and tells us in the view whose share is
+ * used up. Of such a site that part of the clients is served which is within its share, each client
+ * for a minute or not at all, so that nobody gets half a page; the others are sent to the origin.
  *
- * As in CoralCDN, who is sent home is marked by "coral-no-serve" in the query, so that an origin that
- * sends its visitors to us knows not to; one that comes back with it gets 403. And an origin may
- * itself say "X-Coral-Control: redirect-home" in a response: then that URL's visitors go home for as
- * long as the response is fresh.
+ * As in CoralCDN, who is sent home is marked by "coral-no-serve" in the query, so that an origin
+ * that sends its visitors to us knows not to; one that comes back with it gets 403. And an origin
+ * may itself say "X-Coral-Control: redirect-home" in a response: then that URL's visitors go home
+ * for as long as the response is fresh.
  *
- * The table holds what is used most, in sets of four: who finds no place there wears down the one of
- * the least use (Misra and Gries 1982), so what is told is never more than was used, and what uses
- * much is never left out.
+ * The table holds what is used most, in sets of four: who finds no place there wears down the one
+ * of the least use (Misra and Gries 1982), so what is told is never more than was used, and what
+ * uses much is never left out.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,9 +21,9 @@
 #include "dataplane/proxy/proxy_internal.h"
 
 #define WAYS        4
-#define REQUEST_KIB 4u              /* what a request without bytes weighs */
-#define SAME_US     60000000u       /* a client is served or not for so long */
-#define HOME_S      60              /* where an origin does not say for how long */
+#define REQUEST_KIB 4u        /* what a request without bytes weighs */
+#define SAME_US     60000000u /* a client is served or not for so long */
+#define HOME_S      60        /* where an origin does not say for how long */
 #define MARK        "coral-no-serve"
 
 struct used {
@@ -252,8 +252,8 @@ const struct http_head *share_home(struct fill *f, const struct http_head *h,
     write_home(&w, home, path);
     for (unsigned i = 0; i < h->fields; i++)
         if (is_kept(&h->field[i])) {
-            timed |= !text_equals(h->field[i].name, "Date") &&
-                     !text_equals(h->field[i].name, "Vary");
+            timed |=
+                !text_equals(h->field[i].name, "Date") && !text_equals(h->field[i].name, "Vary");
             head_field_write(&w, &h->field[i]);
         }
     if (!timed)

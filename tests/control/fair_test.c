@@ -115,7 +115,8 @@ Test(fair, within_it_nobody_is_refused_and_after_it_all_are_served_again)
     for (int i = 0; i < 5; i++)
         round_of("a.test", 7, many, 1000);
     struct proxy_shares *s = fair_shares(node[0], &ok);
-    cr_assert(ok && s && s->n == 1 && s->share[0].site == 7 && s->share[0].admitted < PROXY_ALL / 5);
+    cr_assert(ok && s && s->n == 1 && s->share[0].site == 7 &&
+              s->share[0].admitted < PROXY_ALL / 5);
     free(s);
     for (int i = 0; i < 8; i++)
         round_of("a.test", 7, few, 1000);

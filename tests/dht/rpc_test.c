@@ -337,7 +337,8 @@ Test(rpc, control_hears_of_coordinate_news_and_of_whom_to_ping_for_others)
     cr_assert(t.has_coordinate && t.coordinate[23] == 24);
     r = sample(&kind[13]);
     rpc_tidings(&r, 1500, &t);
-    cr_assert(!t.asks_via && t.rtt_us == 1500 && t.n_news == 0 && !t.has_usage && !t.has_coordinate);
+    cr_assert(!t.asks_via && t.rtt_us == 1500 && t.n_news == 0 && !t.has_usage &&
+              !t.has_coordinate);
     r = sample(&kind[1]);
     rpc_tidings(&r, 1500, &t);
     cr_assert(t.ping);

@@ -32,8 +32,9 @@ TestSuite(share, .init = open_world, .fini = close_world);
 
 static struct origin_file *page(unsigned origin, const char *path, const char *fields)
 {
-    return origin_add(&w.origin[origin],
-                      (struct origin_file){.path = path, .length = 5000, .salt = 9, .fields = fields});
+    return origin_add(
+        &w.origin[origin],
+        (struct origin_file){.path = path, .length = 5000, .salt = 9, .fields = fields});
 }
 
 static unsigned get(const char *path)
@@ -109,8 +110,7 @@ Test(share, who_is_over_it_is_sent_home_and_counted)
     cr_assert_str_eq(client_field(&c, "Cache-Control"), "no-store");
     client_free(&c);
     cr_assert_eq(get("/a"), 302);
-    cr_assert_str_eq(client_field(&c, "Location"),
-                     "http://origin.site.test:8080/a?coral-no-serve");
+    cr_assert_str_eq(client_field(&c, "Location"), "http://origin.site.test:8080/a?coral-no-serve");
     client_free(&c);
     client_send(&w, &c, 0, 0, "POST /a HTTP/1.1\r\nHost: " HOST "\r\nContent-Length: 0\r\n\r\n");
     cr_assert(client_wait(&c, 1000));
@@ -218,8 +218,7 @@ Test(share, an_origin_sends_its_visitors_home)
 {
     struct origin_file *f = page(0, "/a", "X-Coral-Control: redirect-home\r\n" FRESH);
     cr_assert_eq(get("/a"), 302);
-    cr_assert_str_eq(client_field(&c, "Location"),
-                     "http://origin.site.test:8080/a?coral-no-serve");
+    cr_assert_str_eq(client_field(&c, "Location"), "http://origin.site.test:8080/a?coral-no-serve");
     cr_assert_str_eq(client_field(&c, "Cache-Control"), "max-age=600");
     cr_assert_eq(c.body_len, 0);
     client_free(&c);
@@ -236,7 +235,8 @@ Test(share, an_origin_sends_its_visitors_home)
 
 Test(share, an_origin_sends_home_whatever_it_says_of_caching)
 {
-    struct origin_file *f = page(0, "/p", "X-Coral-Control: redirect-home\r\nCache-Control: private\r\n");
+    struct origin_file *f =
+        page(0, "/p", "X-Coral-Control: redirect-home\r\nCache-Control: private\r\n");
     page(0, "/n", "X-Coral-Control: Redirect-Home\r\n");
     page(0, "/o", "X-Coral-Control: other\r\n" FRESH);
     for (int i = 0; i < 2; i++) {
