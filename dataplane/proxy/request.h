@@ -223,8 +223,8 @@ bool share_init(struct proxy *p);
 void share_free(struct proxy *p);
 /* Of a client's request whose URL stands: the status of an answer, with its sentence and, in
  * p->answer_lines, its fields, since its site is over its share; 0: it goes on. */
-unsigned share_refuse(struct proxy *p, struct request *r, const struct proxy_site *site,
-                      const char **why);
+unsigned share_refuse(struct proxy *p, struct request *r, const struct http_head *h,
+                      const struct proxy_site *site, const char **why);
 /* Of one that is `metered`: it is over. */
 void share_count(struct proxy *p, const struct request *r);
 /* Tells what was used, when it is time; and when that is. */
@@ -344,6 +344,9 @@ void forward_take(struct proxy *p, struct request *r, const struct http_head *h,
  * trust; else the peer, or the farthest that is known. */
 struct addr forward_client(const struct proxy_site *site, const struct http_head *h,
                            const struct addr *peer);
+/* The same of a request: by what the site trusts, else the peer. */
+struct addr forward_asks(const struct request *r, const struct http_head *h,
+                         const struct proxy_site *site);
 /* The lines of a new fill. */
 void forward_begin(struct fill *f, const struct request *r);
 /* Is there a line of this name among them? Then the client's own is not sent. */

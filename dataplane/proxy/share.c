@@ -21,9 +21,9 @@
 #include "dataplane/proxy/proxy_internal.h"
 
 #define WAYS        4
-#define REQUEST_KIB 4u        /* what a request without bytes weighs */
-#define SAME_US     60000000u /* a client is served or not for so long */
-#define HOME_S      60        /* where an origin does not say for how long */
+#define REQUEST_KIB 4u /* what a request without bytes weighs */
+#define SAME_S      60 /* a client is served or not for so long */
+#define HOME_S      60 /* where an origin does not say for how long */
 #define MARK        "coral-no-serve"
 
 struct used {
@@ -151,12 +151,11 @@ static uint32_t admitted(const struct proxy_shares *shares, uint64_t site)
     return PROXY_ALL;
 }
 
-/* Is it one of the clients that are served this minute? */
-static bool served(const struct proxy *p, const struct request *r, uint64_t site, uint32_t part)
+/* Is it one of the clients that are served this minute? The same on all nodes. */
+static bool served(const struct proxy *p, const struct addr *who, uint64_t site, uint32_t part)
 {
-    const struct addr *who = &http_conn_peer(r->conn)->ip;
-    uint64_t h = hash64(&p->secret, who->b, sizeof(who->b)) ^ site;
-    return mix64(h + p->now.mono_us / SAME_US) % PROXY_ALL < part;
+    uint64_t h = siphash64(p->usage->key, who->b, sizeof(who->b)) ^ site;
+    return mix64(h + (uint64_t)p->now.wall_s / SAME_S) % PROXY_ALL < part;
 }
 
 /* Does the query say that it was sent home before? */
@@ -178,16 +177,19 @@ static void write_home(struct head_writer *w, struct http_text home, struct http
     head_text(w, memchr(path.p, '?', path.len) ? "&" MARK "\r\n" : "?" MARK "\r\n");
 }
 
-unsigned share_refuse(struct proxy *p, struct request *r, const struct proxy_site *site,
-                      const char **why)
+unsigned share_refuse(struct proxy *p, struct request *r, const struct http_head *h,
+                      const struct proxy_site *site, const char **why)
 {
     struct http_text url = {r->url, r->url_len}, name = authority_of(url);
     r->metered = true;
-    if (!p->shares || !p->shares->n)
+    if (!p->shares)
         return 0;
     uint64_t hash = siphash64(p->usage->key, name.p, name.len);
     uint32_t part = admitted(p->shares, hash);
-    if (part >= PROXY_ALL || served(p, r, hash, part))
+    if (part >= PROXY_ALL)
+        return 0;
+    struct addr who = forward_asks(r, h, site);
+    if (served(p, &who, hash, part))
         return 0;
     r->metered = false;
     r->reason = ACCESS_SHARE;
@@ -205,7 +207,7 @@ unsigned share_refuse(struct proxy *p, struct request *r, const struct proxy_sit
         *why = "this site is over its share here; Location has it at its origin";
         return r->other ? 307 : 302;
     }
-    snprintf(p->answer_lines, sizeof(p->answer_lines), "Retry-After: %u\r\n", SAME_US / 1000000);
+    snprintf(p->answer_lines, sizeof(p->answer_lines), "Retry-After: %u\r\n", SAME_S);
     counter_inc(&p->counters.proxy_share_refused_total);
     *why = "this site is over its share here; try again later";
     return 403;
