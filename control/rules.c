@@ -15,7 +15,7 @@ static struct rules_maker maker_of(const struct config *c)
 {
     struct rules_maker m = {.program = "/proc/self/exe",
                             .limit_us = c->rules_limit_ms * 1000,
-                            .workers = (unsigned)c->workers};
+                            .workers = (unsigned)c->workers + 1}; /* and control */
     const char *folder = getenv("STATE_DIRECTORY");
     if (folder && *folder == '/' && strlen(folder) < sizeof(m.folder))
         memcpy(m.folder, folder, strlen(folder) + 1);
