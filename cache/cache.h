@@ -265,6 +265,10 @@ const struct cache_object *cache_lookup_owner(struct cache *c, struct hash128 ha
 struct cache_object *cache_refresh(struct cache *c, struct cache_object *old,
                                    const struct cache_meta *meta, const char *head, size_t head_len,
                                    struct now now);
+/* A linked object's lifetime ends now, as by a soft purge that finds it, and on_evict is told: a
+ * stale copy, which has its body, takes its place. Unless it is complete, and there is memory, it
+ * is unlinked: NULL. Owner only. */
+struct cache_object *cache_expire(struct cache *c, const struct cache_object *o);
 /* How many objects of this one's URL there are to be found, it among them: 1 of a URL whose
  * responses do not vary; of a primary, how many variants it has. 0: an orphan (cache/vary.h). */
 uint64_t cache_siblings(const struct cache *c, const struct cache_object *o);

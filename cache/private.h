@@ -582,9 +582,6 @@ bool cache_tags_exceed(const char *head, size_t len);
 /* The owner holds a linked object to the rules: the object itself, what stands in its place, or
  * NULL. */
 struct cache_object *cache_purge_apply(struct cache *c, struct cache_object *o);
-/* A linked object's lifetime ends now (a soft purge): a stale copy, which has its body, takes its
- * place. Unless it is complete, and there is memory, it is unlinked: NULL. */
-struct cache_object *cache_expire(struct cache *c, const struct cache_object *o);
 /* May this object, which is not linked, be? */
 bool cache_purge_admits(const struct cache *c, struct cache_object *o);
 void cache_purge_walk(struct cache *c, struct cache_worker *w);

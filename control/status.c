@@ -202,6 +202,9 @@ json_t *status_json(const struct control *c, const struct job *job)
     if (log)
         json_object_set_new(o, "log", log);
     json_object_set_new(o, "surroundings", hints_json(c));
+    json_object_set_new(o, "origins", origins_sums_json(c, w));
+    json_object_set_new(o, "rules", control_rules_json(c));
+    json_object_set_new(o, "config", control_reload_json(c));
     if (zone)
         json_object_set_new(o, "dns",
                             json_pack("{s:s, s:I, s:f, s:i, s:I}", "zone", c->config->zone,

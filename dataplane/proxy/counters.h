@@ -65,6 +65,7 @@
     X(proxy_origin_retries_refused_total, "fills", "Fills that failed: too many retries already")  \
     X(proxy_origin_opened_total, "origins", "Times that an origin was left alone for a while")     \
     X(proxy_origin_probes_total, "requests", "Requests to find out whether it is good again")      \
+    X(proxy_origins_open, "origins", "Sites' origins that this worker leaves alone for now")       \
     X(proxy_health_probes_total, "requests", "Requests to origins to find out how they are")       \
     X(proxy_health_bad_total, "requests", "Of them, those that found out nothing good")            \
     X(proxy_health_down, "origins", "Origins that are down by these, asked by this worker")        \

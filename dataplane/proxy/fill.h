@@ -324,6 +324,12 @@ bool slice_next(struct proxy *p, struct request *r, struct now now);
 void slice_go_on(struct proxy *p, struct request *r, struct now now);
 /* Has the next one fetched when half of one is sent. */
 void slice_ahead(struct proxy *p, struct request *r);
+/* Whether all slices of these spans are here, fresh and whole, but the one in hand, which is not
+ * looked at; of more than SLICE_LOOKS others that is not known. */
+#define SLICE_LOOKS 64u
+enum slice_there { SLICES_ALL, SLICES_SOME, SLICES_UNKNOWN };
+enum slice_there slice_look(struct proxy *p, struct request *r, const struct http_span *span,
+                            unsigned n, struct now now);
 
 /* source.c: which source next; the exchange's events */
 extern const struct http_exchange_events source_events;
@@ -359,6 +365,8 @@ void origin_failed(struct fill *f, const struct http_exchange *x, enum http_fail
 /* Notes why the origin in hand does not help, for the access log and, if it is a site's, for its
  * operator. */
 void origin_trouble(struct fill *f, enum access_reason why, struct now now);
+/* What an exchange with one that has failed says of it. */
+enum access_reason origin_reason(const struct http_exchange *x, enum http_failure why);
 /* The final head has come from it. */
 void origin_answered(struct fill *f, struct http_exchange *x, const struct http_head *h,
                      struct now now);

@@ -209,17 +209,23 @@ struct addr forward_client(const struct proxy_site *site, const struct http_head
 }
 
 /* A node of ours gives the ID of the request that it asks for. */
-static bool take_id(struct request *r, const struct http_head *h)
+static bool take_id(char id[static PROXY_ID + 1], const struct http_head *h)
 {
     for (unsigned i = 0; i < h->fields; i++) {
         const struct http_text v = h->field[i].value;
         if (!text_equals(h->field[i].name, "X-Request-ID") || v.len != PROXY_ID)
             continue;
-        memcpy(r->id, v.p, PROXY_ID);
-        r->id[PROXY_ID] = '\0';
-        return strspn(r->id, "0123456789abcdef") == PROXY_ID;
+        memcpy(id, v.p, PROXY_ID);
+        id[PROXY_ID] = '\0';
+        return strspn(id, "0123456789abcdef") == PROXY_ID;
     }
     return false;
+}
+
+static void make_id(struct proxy *p, char id[static PROXY_ID + 1])
+{
+    unsigned long long high = rng_u64(&p->rng), low = rng_u64(&p->rng);
+    snprintf(id, PROXY_ID + 1, "%016llx%016llx", high, low);
 }
 
 void forward_take(struct proxy *p, struct request *r, const struct http_head *h,
@@ -227,10 +233,23 @@ void forward_take(struct proxy *p, struct request *r, const struct http_head *h,
 {
     r->client = http_conn_peer(r->conn)->ip;
     r->trusted = r->tells & PROXY_ADDRESS && is_trusted(site, &r->client);
-    if (!(r->tells & PROXY_REQUEST_ID) || (r->peer && take_id(r, h)))
+    if (r->tells & PROXY_REQUEST_ID && !(r->peer && take_id(r->id, h)))
+        make_id(p, r->id);
+}
+
+void forward_refused(struct proxy *p, const struct request *r, const struct http_head *h,
+                     char id[static PROXY_ID + 1])
+{
+    struct policy_route route = {0};
+    id[0] = '\0';
+    if (r && r->tells & PROXY_REQUEST_ID) {
+        memcpy(id, r->id, PROXY_ID + 1);
         return;
-    unsigned long long high = rng_u64(&p->rng), low = rng_u64(&p->rng);
-    snprintf(r->id, sizeof(r->id), "%016llx%016llx", high, low);
+    }
+    if (p->policy)
+        policy_name(p->policy, h->host, &route);
+    if (route.site && route.site->tells & PROXY_REQUEST_ID && !(r && r->peer && take_id(id, h)))
+        make_id(p, id);
 }
 
 /* --- to clients ----------------------------------------------------------- */

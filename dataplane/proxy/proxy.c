@@ -183,11 +183,12 @@ void proxy_serve(struct proxy *p, struct http_server *server)
 
 void proxy_view(struct proxy *p, const struct proxy_policy *policy, const struct dht_routes *routes)
 {
-    if (policy != p->policy) {
-        /* the old one may be gone: compared by what was kept of it */
-        bool same = policy && policy->site == p->sites; /* other rules alone */
+    /* the old one may be gone, and this one stand in its place: compared by what was kept of it */
+    bool same = policy && policy->site == p->sites && policy->number == p->configuration;
+    if (policy != p->policy || !same) { /* same: other rules alone */
         p->policy = policy;
         p->sites = policy ? policy->site : NULL;
+        p->configuration = policy ? policy->number : 0;
         deny_scratch(&p->scratch, policy ? policy->deny : NULL);
         if (!same)
             health_view(p);
@@ -296,28 +297,39 @@ static bool purge_fills(struct proxy *p, struct hash128 hash, struct http_text u
     return found;
 }
 
-/* A rule makes stale what there is, since of a URL that varies it is the variants. */
-static bool purge_soft(struct proxy *p, struct hash128 hash, struct http_text url, struct now now)
+/* What is one object and whole becomes stale here and now. Variants are found by nobody but who
+ * asks for them, and what a fetch brings is as old as its question: that takes a rule. */
+static enum proxy_purged purge_soft(struct proxy *p, struct hash128 hash, struct http_text url,
+                                    struct now now)
 {
     note_dropped(p, hash.lo, now);
     for (const struct fill *f = p->fill_table[hash.lo & p->fill_mask]; f; f = f->next)
         if (f->url_len == url.len && memcmp(f->url, url.p, url.len) == 0)
-            return true;
-    return cache_lookup_owner(p->cache, hash, url.p, url.len) != NULL;
+            return PROXY_PURGED_BY_RULE;
+    const struct cache_object *o = cache_lookup_owner(p->cache, hash, url.p, url.len);
+    if (!o)
+        return PROXY_PURGED_NOTHING;
+    if (cache_meta(o)->varies || cache_state(o) != CACHE_COMPLETE)
+        return PROXY_PURGED_BY_RULE;
+    if (cache_fresh(o, now)) /* else it is what it would become */
+        cache_expire(p->cache, o);
+    return PROXY_PURGED;
 }
 
-bool proxy_purge(struct proxy *p, const char *url, size_t len, bool soft, struct now now)
+enum proxy_purged proxy_purge(struct proxy *p, const char *url, size_t len, bool soft,
+                              struct now now)
 {
     char key[HTTP_URL_MAX];
     size_t n = p->policy ? proxy_url(p->policy, url, len, key, sizeof(key)) : 0;
     p->now = now;
     if (n == 0)
-        return false;
+        return PROXY_PURGED_NOTHING;
     struct hash128 hash = cache_hash(p->cache, key, n);
     if (cache_owner(p->cache, hash) != p->config.worker)
-        return false;
-    bool found = soft ? purge_soft(p, hash, (struct http_text){key, (uint32_t)n}, now)
-                      : proxy_drop(p, hash, key, n, now);
+        return PROXY_PURGED_NOTHING;
+    enum proxy_purged found = soft ? purge_soft(p, hash, (struct http_text){key, (uint32_t)n}, now)
+                              : proxy_drop(p, hash, key, n, now) ? PROXY_PURGED
+                                                                 : PROXY_PURGED_NOTHING;
     counter_inc(found ? &p->counters.proxy_purges_total : &p->counters.proxy_purges_vain_total);
     return found;
 }
@@ -372,6 +384,7 @@ static void origin_info(struct proxy *p, const struct proxy_site *site, unsigned
                                       .down = health_bits(p, site, now) >> i & 1};
     memcpy(out->site, site->host, sizeof(out->site));
     memcpy(out->host, o->host, sizeof(out->host));
+    health_show(p, site, i, out);
     backend_show(p, out, now);
 }
 

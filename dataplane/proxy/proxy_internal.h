@@ -162,7 +162,8 @@ struct proxy {
     struct proxy_parts parts;
     struct cache *cache;
     const struct proxy_policy *policy;
-    const struct proxy_site *sites; /* its */
+    const struct proxy_site *sites; /* its, */
+    uint64_t configuration;         /* and its number */
     const struct dht_routes *routes;
     void *scratch;
     struct now now;  /* of the last call, for callbacks that bring none */

@@ -87,10 +87,24 @@ static bool take_means(struct proxy *p, struct request *r, const struct http_hea
     return !r->has_body || http_conn_read_body(r->conn, h, now);
 }
 
+/* An answer of our own to what is no request yet. `lines`: of its head. */
+static void refuse(struct proxy *p, struct http_conn *c, const struct http_head *h,
+                   const struct request *r, unsigned status, enum access_reason reason,
+                   const char *why, const char *lines)
+{
+    bool head_only = h->method == HTTP_HEAD_METHOD, peer = r && r->peer;
+    char id[PROXY_ID + 1], all[sizeof(p->answer_lines) + PROXY_ID + 32];
+    struct now now = p->now;
+    forward_refused(p, r, h, id);
+    snprintf(all, sizeof(all), "%s%s%s%s", lines, *id && !peer ? "X-Request-ID: " : "",
+             peer ? "" : id, *id && !peer ? "\r\n" : "");
+    access_refused(p, c, h, id, now.mono_us, peer, status, reason, respond_bytes(why, head_only));
+    respond_conn(p, c, head_only, !r || r->open, status, why, all, now);
+}
+
 static void on_request(void *ctx, struct http_conn *c, const struct http_head *h, struct now now)
 {
     struct proxy *p = ctx;
-    bool head_only = h->method == HTTP_HEAD_METHOD;
     const char *why = "";
 
     p->now = now;
@@ -99,35 +113,26 @@ static void on_request(void *ctx, struct http_conn *c, const struct http_head *h
     if (!r) {
         why = "too many requests in flight; try again";
         counter_inc(&p->counters.proxy_busy_total);
-        access_refused(p, c, h, now.mono_us, false, 503, ACCESS_NO_REASON,
-                       respond_bytes(why, head_only));
-        respond_conn(p, c, head_only, true, 503, why, "", now);
+        refuse(p, c, h, NULL, 503, ACCESS_BUSY, why, "");
         return;
     }
     unsigned status = request_take(p, r, h, &why);
     if (!status && r->other && !take_means(p, r, h, now)) {
         why = "too many requests in flight; try again";
         status = 503;
+        r->reason = ACCESS_BUSY;
     }
     if (status) {
+        enum access_reason reason = (enum access_reason)r->reason;
         counter_inc(&p->counters.proxy_refused_total);
-        counter_add(&p->counters.proxy_loops_total, status == 508);
-        bool open = r->open, peer = r->peer;
-        /* the other statuses say it themselves */
-        enum access_reason reason =
-            status == 400 || status == 431 ? (enum access_reason)r->reason : ACCESS_NO_REASON;
-        if (reason)
+        counter_add(&p->counters.proxy_loops_total, reason == ACCESS_LOOP);
+        if (reason >= ACCESS_BAD_LINE)
             http_conn_malformed(c, access_error(reason));
-        else if (status == 508)
-            reason = ACCESS_LOOP;
-        else if (r->reason == ACCESS_SHARE)
-            reason = ACCESS_SHARE;
         r->state = REQUEST_OVER;
         r->conn = NULL;
-        request_release(p, r);
-        access_refused(p, c, h, now.mono_us, peer, status, reason, respond_bytes(why, head_only));
-        respond_conn(p, c, head_only, open, status, why, p->answer_lines, now);
+        refuse(p, c, h, r, status, reason, why, p->answer_lines);
         p->answer_lines[0] = 0;
+        request_release(p, r);
         return;
     }
     if (r->peer)
@@ -199,7 +204,8 @@ static void on_refused(void *ctx, struct http_conn *c, const struct http_head *h
 {
     struct proxy *p = ctx;
     p->now = now;
-    access_refused(p, c, h, since_us, false, http_error_status(why), access_reason_of(why), bytes);
+    access_refused(p, c, h, "", since_us, false, http_error_status(why), access_reason_of(why),
+                   bytes);
 }
 
 struct http_handler proxy_handler(struct proxy *p)

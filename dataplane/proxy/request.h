@@ -188,12 +188,12 @@ static inline uint64_t request_stall_us(const struct request *r)
 {
     return r->stall_ms * 1000ull > PROXY_STALL_US ? r->stall_ms * 1000ull : PROXY_STALL_US;
 }
-/* Fills it from its head (take.c); the status of a refusal with its sentence, 0 when it is served.
- */
+/* Fills it from its head (take.c); the status of a refusal with its sentence and r->reason, 0 when
+ * it is served. */
 unsigned request_take(struct proxy *p, struct request *r, const struct http_head *h,
                       const char **why);
 /* The same, of its URL alone by the deny list. */
-unsigned request_denied(struct proxy *p, const struct request *r, const char **why);
+unsigned request_denied(struct proxy *p, struct request *r, const char **why);
 struct request *request_new(struct proxy *p, struct http_conn *c, struct now now);
 /* The client's part is over: detaches everything; frees when O and the queues let go. */
 void request_over(struct proxy *p, struct request *r);
@@ -248,8 +248,8 @@ void access_waited(struct request *r, const uint32_t *spent_us);
 void access_end(struct proxy *p, struct request *r);
 /* A whole record at once, if one is wanted, of what never was a request. */
 void access_refused(struct proxy *p, const struct http_conn *c, const struct http_head *h,
-                    uint64_t start_us, bool peer, unsigned status, enum access_reason why,
-                    uint64_t bytes);
+                    const char *id, uint64_t start_us, bool peer, unsigned status,
+                    enum access_reason why, uint64_t bytes);
 /* Of what is wrong with a request, there and back. */
 enum access_reason access_reason_of(enum http_error e);
 enum http_error access_error(enum access_reason why);
@@ -340,6 +340,10 @@ uint64_t let_go_deadline_us(const struct proxy *p);
 /* A request of a site that `tells` something. */
 void forward_take(struct proxy *p, struct request *r, const struct http_head *h,
                   const struct proxy_site *site);
+/* The ID of a request that is refused, if it names a site that gives IDs; else "". `r`: as far as
+ * it was taken; NULL: not at all. */
+void forward_refused(struct proxy *p, const struct request *r, const struct http_head *h,
+                     char id[static PROXY_ID + 1]);
 /* Who asks: of a peer that the site trusts, the last address in its field of those that it does not
  * trust; else the peer, or the farthest that is known. */
 struct addr forward_client(const struct proxy_site *site, const struct http_head *h,

@@ -234,18 +234,39 @@ static const char *status_detail(const struct request *r)
     return r->why == CACHE_WHY_STALE_REVALIDATE ? "stale-while-revalidate" : "max-stale";
 }
 
-static const char *status_word(const struct request *r)
+static const char *status_word(const struct request *r, enum slice_there there)
 {
+    if (there != SLICES_ALL)
+        return forward_text[FORWARD_PARTIAL];
     return r->source != SOURCE_NONE ? forward_text[r->forward] : r->stale ? "stale" : "hit";
 }
 
-/* RFC 9211, as far as the head's object is concerned: the caches in order, the origin's side
- * first. */
+/* What a hit's body needs that is not in the slice in hand: no hit, if somebody is to be asked for
+ * it later. */
+static enum slice_there others_there(struct proxy *p, struct request *r, unsigned status,
+                                     unsigned parts, int64_t total, struct now now)
+{
+    const struct http_span whole = {0, (uint64_t)total - 1};
+    if (r->source != SOURCE_NONE || r->stale || r->peer || r->head_only || total <= 0 ||
+        (status != 200 && status != 206))
+        return SLICES_ALL;
+    return status == 206 ? slice_look(p, r, r->multipart.span, parts, now)
+                         : slice_look(p, r, &whole, 1, now);
+}
+
+/* RFC 9211, as far as the head's object is concerned, and of slices whether the others are there:
+ * the caches in order, the origin's side first. Where it is not known it says neither hit nor fwd.
+ */
 static void write_cache_status(struct head_writer *w, const struct request *r,
-                               const struct cache_object *o, struct now now)
+                               const struct cache_object *o, enum slice_there there, struct now now)
 {
     int64_t ttl = (int64_t)cache_meta(o)->lifetime_s - cache_age(o, now);
     bool hit = r->source == SOURCE_NONE;
+    if (there != SLICES_ALL) {
+        head_printf(w, "Cache-Status: coral; %sttl=%lld; detail=sliced\r\n",
+                    there == SLICES_SOME ? "fwd=partial; " : "", (long long)ttl);
+        return;
+    }
     if (hit && !r->stale) {
         head_number(w, "Cache-Status: coral; hit; ttl=", ttl > 0 ? (uint64_t)ttl : 0, "\r\n");
         return;
@@ -385,9 +406,11 @@ enum respond_end respond_object_head(struct proxy *p, struct request *r,
     if (status != 416)
         head_number(&w, "Age: ", cache_age(o, now), "\r\n");
     write_via(p, &w);
-    write_cache_status(&w, r, o, now);
+    enum slice_there there = part ? others_there(p, r, status, parts, length, now) : SLICES_ALL;
+    write_cache_status(&w, r, o, there, now);
     if (r->tells && !r->peer)
-        forward_answer(&w, r, status_word(r), r->source == SOURCE_NONE ? NULL : r->o.spent_us, now);
+        forward_answer(&w, r, status_word(r, there),
+                       r->source == SOURCE_NONE ? NULL : r->o.spent_us, now);
     if (r->peer)
         write_peer(p, &w, r, length, status, head, len);
     else if (p->policy->rules)

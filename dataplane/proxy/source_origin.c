@@ -141,7 +141,7 @@ void origin_trouble(struct fill *f, enum access_reason why, struct now now)
     if (!policy_site(p->policy, url.host, url.port, &served))
         return;
     known_note(told, what, now.mono_us + PROXY_TROUBLE_US);
-    p->parts.log.origin(p->parts.log.ctx, url.host, f->origin_name, f->port, why);
+    p->parts.log.origin(p->parts.log.ctx, url.host, f->origin_name, f->port, why, NULL);
 }
 
 static bool is_lost(const struct fill *f, const struct addr *a)
@@ -425,6 +425,7 @@ void origin_answered(struct fill *f, struct http_exchange *x, const struct http_
     f->source = *http_exchange_remote(x);
     f->tried |= (uint8_t)http_exchange_tried(x); /* whatever it says: not this one again */
     f->reason = ACCESS_NO_REASON;
+    f->backend->failed.status = h->status;
     if (h->status >= 502 && h->status <= 504) /* a 500 is the page's own matter */
         backend_failed(f, BACKEND_BAD_ANSWER, now);
     else
@@ -445,7 +446,7 @@ static bool other_family_may_help(struct fill *f)
     return true;
 }
 
-static enum access_reason reason_of(const struct http_exchange *x, enum http_failure why)
+enum access_reason origin_reason(const struct http_exchange *x, enum http_failure why)
 {
     switch (why) {
     case HTTP_FAIL_CONNECT:
@@ -468,7 +469,7 @@ void origin_failed(struct fill *f, const struct http_exchange *x, enum http_fail
     struct proxy *p = f->proxy;
     unsigned status = why == HTTP_FAIL_TIMEOUT ? 504 : 502;
     counter_inc(&p->counters.proxy_origin_failures_total);
-    origin_trouble(f, reason_of(x, why), now);
+    origin_trouble(f, origin_reason(x, why), now);
     if (f->state == FILL_BODY) {
         source_failed(f, status, now);
         return;

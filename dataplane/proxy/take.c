@@ -292,10 +292,23 @@ static void take_site(struct proxy *p, struct request *r, const struct http_head
     }
 }
 
-unsigned request_denied(struct proxy *p, const struct request *r, const char **why)
+/* By its URL, and by how lax origins read it: no spelling may go round the list. */
+static bool is_denied(const struct proxy *p, const struct request *r)
 {
-    if (!deny_match(p->policy->deny, p->scratch, r->url, r->url_len))
+    char loose[HTTP_URL_MAX];
+    void *deny = p->policy->deny;
+    if (!deny)
+        return false;
+    size_t n = rules_loosen(r->url, r->url_len, loose, sizeof(loose));
+    return deny_match(deny, p->scratch, r->url, r->url_len) ||
+           (n && deny_match(deny, p->scratch, loose, n));
+}
+
+unsigned request_denied(struct proxy *p, struct request *r, const char **why)
+{
+    if (!is_denied(p, r))
         return 0;
+    r->reason = ACCESS_DENY_LIST;
     *why = "this URL is on the deny list";
     counter_inc(&p->counters.proxy_denied_total);
     return 403;
@@ -310,12 +323,16 @@ unsigned request_take(struct proxy *p, struct request *r, const struct http_head
     r->head_only = h->method == HTTP_HEAD_METHOD;
     policy_name(p->policy, h->host, &route);
     *why = route.why;
-    r->reason = ACCESS_BAD_HOST;
+    r->reason = route.status == 400 ? ACCESS_BAD_HOST : ACCESS_NOT_SERVED;
     if (route.status)
         return route.status;
     unsigned refused = take_method(r, h, route.site != NULL, why);
-    if (refused)
+    if (refused) {
+        r->reason = refused == 200   ? ACCESS_NO_REASON
+                    : refused == 413 ? ACCESS_BODY_REFUSED
+                                     : ACCESS_METHOD_REFUSED;
         return refused;
+    }
     struct http_text host = {route.host, (uint32_t)strlen(route.host)};
     r->url_len = (uint16_t)http_url_write(host, route.port, h->path, r->url, sizeof(r->url));
     *why = "the request target is no valid URL";
@@ -324,11 +341,12 @@ unsigned request_take(struct proxy *p, struct request *r, const struct http_head
         return 400;
     r->peer = take_peer(p, r, h);
     r->reason = ACCESS_LARGE_HEAD;
-    if (!r->peer && loop_suspect(h) && (refused = loop_refuse(p, h, why)))
+    if (!r->peer && loop_suspect(h) && (refused = loop_refuse(p, h, why))) {
+        r->reason = refused == 508 ? ACCESS_LOOP : ACCESS_LARGE_HEAD;
         return refused;
+    }
     if ((refused = request_denied(p, r, why)))
         return refused;
-    r->reason = ACCESS_NO_REASON; /* whatever status a rule gives, the head is good */
     if (p->policy->rules && !r->peer) {
         refused = obey_rules(p, r, h, &route, why);
         if (refused)

@@ -723,6 +723,44 @@ static void expect_told(enum access_reason why)
     cr_expect_str_eq(w.node[0].trouble, text);
 }
 
+/* What it found goes with the news, and is shown by the worker that asks. */
+static void expect_found(enum access_reason why, unsigned status, unsigned ms)
+{
+    struct proxy_origin_info info[4];
+    unsigned asks = 0;
+    const struct proxy_found *f = &w.node[0].found;
+    cr_expect(f->why == why && f->status == status && f->ms >= 1 && f->ms <= ms,
+              "why %u, status %u, %u ms", f->why, f->status, f->ms);
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned n = proxy_origins(w.node[0].worker[i].proxy, NULL, info, 4, w.now);
+        for (unsigned k = 0; k < n; k++) {
+            if (!info[k].asks || strcmp(info[k].host, "10.9.0.1") != 0)
+                continue;
+            asks++;
+            cr_expect(info[k].found.why == why && info[k].found.status == status);
+        }
+    }
+    cr_expect_eq(asks, 1, "one of two workers asks");
+}
+
+Test(health, what_is_down_says_what_it_answered)
+{
+    answer_up(0, 500);
+    answer_up(2, 200);
+    world_run(&w, 6000);
+    expect_told(ACCESS_DOWN);
+    expect_found(ACCESS_NO_REASON, 500, 50);
+    answer_up(0, 200);
+    world_run(&w, 6000);
+    expect_told(ACCESS_UP);
+    cr_expect_eq(w.node[0].found.status, 200);
+    w.origin[0].file[0].mode = ORIGIN_SILENT;
+    world_run(&w, 12000);
+    expect_told(ACCESS_DOWN);
+    expect_found(ACCESS_TIMEOUT, 0, site()->health.timeout_ms);
+    cr_expect_eq(w.node[0].found.ms, site()->health.timeout_ms);
+}
+
 Test(health, down_after_three_and_up_after_two)
 {
     answer_up(0, 200);
@@ -779,6 +817,22 @@ Test(health, goes_on_over_a_change_of_rules)
                        w.node[0].routes);
     }
     cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 1);
+}
+
+/* Another configuration may stand where that of before the last one stood: its number tells. */
+Test(health, a_configuration_in_the_place_of_an_older_one_is_another)
+{
+    answer_up(0, 200);
+    answer_up(2, 200);
+    world_run(&w, 3000);
+    unsigned before = w.origin[0].requests;
+    cr_assert_gt(before, 0);
+    site()->health.path[0] = '\0';
+    other.number++;
+    for (unsigned i = 0; i < 2; i++)
+        proxy_view(w.node[0].worker[i].proxy, &other, w.node[0].routes);
+    world_run(&w, 5000);
+    cr_expect_eq(w.origin[0].requests, before, "nobody is asked how he is any more");
 }
 
 /* What an origin is told with each request. */

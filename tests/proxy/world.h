@@ -43,6 +43,7 @@ struct node {
     struct access_record access; /* the last one */
     unsigned troubles;           /* with origins that the operator was told of, */
     char trouble[600];           /* the last one: site, origin, enum access_reason */
+    struct proxy_found found;    /* and what its probe had found */
     unsigned usages;             /* sites whose use was told, */
     struct proxy_usage usage;    /* the last one */
     bool up;
