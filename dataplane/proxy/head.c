@@ -25,8 +25,9 @@ bool field_is_hops(const struct http_head *h, const struct http_field *f)
     case HTTP_UPGRADE:
     case HTTP_CORAL_PEER:
         return true;
-    default:
-        return http_connection_names(h, f->name);
+    default: /* the last is between a client and the proxy that it has logged in to (11.7.3) */
+        return http_connection_names(h, f->name) ||
+               text_equals(f->name, "Proxy-Authentication-Info");
     }
 }
 
@@ -42,7 +43,7 @@ bool field_dropped(const struct http_head *h, const struct http_field *f, bool c
     default:
         break;
     }
-    return text_equals(f->name, "Cache-Status") || field_is_hops(h, f);
+    return field_is_hops(h, f);
 }
 
 static bool names_tags(const struct http_field *f)
