@@ -297,6 +297,32 @@ Test(rfc9110, s13_2_2_precedence)
     cr_expect_eq(get_only("/a", "If-None-Match: *\r\n"), 304);
 }
 
+/* 13.1.2: weak comparison of the members of a list; a malformed ETag is known by its bytes. */
+Test(rfc9110, s13_1_2_if_none_match)
+{
+    static const struct {
+        const char *etag, *condition;
+        bool same;
+    } table[] = {{"\"1\"", "\"1\"", true},
+                 {"\"1\"", "W/\"1\"", true},
+                 {"W/\"1\"", "\"1\"", true},
+                 {"\"1\"", "\"0\", ,W/\"1\",\"2\"", true},
+                 {"\"1\"", "\"0\", \"11\"", false},
+                 {"\"1\"", "1", false},
+                 {"x1", "x1", true},
+                 {"x1", "\"x1\"", false},
+                 {"w/\"1\"", "w/\"1\"", true}};
+    for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        const char *path = numbered(i);
+        char condition[64];
+        page(path, FRESH)->etag = table[i].etag;
+        get_only(path, NULL);
+        snprintf(condition, sizeof(condition), "If-None-Match: %s\r\n", table[i].condition);
+        cr_expect_eq(get_only(path, condition), table[i].same ? 304 : 200, "%s of %s", condition,
+                     table[i].etag);
+    }
+}
+
 /* 13.1.5: strong comparison; 8.8.2.2: a date is a strong validator if it is earlier than Date. */
 Test(rfc9110, s13_1_5_if_range)
 {
