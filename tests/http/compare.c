@@ -202,7 +202,7 @@ static bool excuse(struct odd *o, size_t at, struct verdict *a, struct verdict *
     }
     if (any)
         verdict_http_parser(&plain, at, b);
-    bool excused = any && a->what == was && !complaint(&plain, a, b);
+    bool excused = any && a->what == was && (!complaint(&plain, a, b) || is_connect(&plain, a, b));
     for (unsigned i = 0; excused && i < ALLOWED; i++)
         used[i] += with[i];
     if (excused)

@@ -35,7 +35,7 @@ def in_sizes(pattern, by):
 
     def change(text, end):
         head = text.find(b"\r\n\r\n")
-        if head < 0:
+        if b"chunked" not in text[:max(head, 0)].lower():
             return text, end
         at, out = head + 4, text[:head + 4]
         while at < end and (size := re.match(rb"[0-9A-F]+", text[at:end], re.I)):
@@ -46,7 +46,8 @@ def in_sizes(pattern, by):
             if line >= 2:
                 out, at = out + pattern.sub(by, text[at:line]), line
             out, at = out + text[at:behind], behind
-        return out + text[at:], len(out)
+        out += text[at:]
+        return out, end + len(out) - len(text)
     return change
 
 
