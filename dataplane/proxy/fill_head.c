@@ -23,10 +23,13 @@ static bool is_coded(const struct http_head *h)
  * coded on the fly, by whatever. */
 static uint64_t validators_of(const struct http_head *h)
 {
-    struct http_text etag = field_value(h, HTTP_ETAG);
-    if (is_coded(h) && (!etag.len || etag.p[0] != '"'))
+    struct http_text etag = field_value(h, HTTP_ETAG),
+                     modified = field_value(h, HTTP_LAST_MODIFIED);
+    if (is_coded(h) && !etag.len)
         return 0;
-    return head_validators(etag, field_value(h, HTTP_LAST_MODIFIED));
+    return head_strong(etag, modified, field_value(h, HTTP_DATE)).len
+               ? head_validators(etag, modified)
+               : 0;
 }
 
 static int64_t body_length(const struct http_head *h)

@@ -130,6 +130,15 @@ size_t head_merge(const char *old, size_t old_len, const char *fresh, size_t fre
     return w.bad ? 0 : w.len;
 }
 
+struct http_text head_strong(struct http_text etag, struct http_text modified,
+                             struct http_text date)
+{
+    int64_t since = http_date_parse(modified);
+    if (etag.len)
+        return etag.p[0] == '"' ? etag : (struct http_text){"", 0};
+    return since >= 0 && since < http_date_parse(date) ? modified : (struct http_text){"", 0};
+}
+
 /* The same on every node, so without a secret: it only tells versions apart. */
 static uint64_t mix(const void *data, size_t len, uint64_t seed)
 {

@@ -39,7 +39,7 @@ bool pass_keep(struct request *r, const struct cache_object *o)
     const char *head = cache_head(o, &len);
     struct http_text etag = head_field(head, len, "ETag");
     struct http_text modified = head_field(head, len, "Last-Modified");
-    struct http_text v = etag.len && etag.p[0] == '"' ? etag : modified;
+    struct http_text v = head_strong(etag, modified, head_field(head, len, "Date"));
     r->if_range_len = 0;
     r->validators = head_validators(etag, modified);
     if (v.len == 0 || v.len > sizeof(r->if_range))

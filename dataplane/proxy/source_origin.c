@@ -48,7 +48,7 @@ static void write_conditions(const struct fill *f, struct head_writer *w)
         if (f->weakened)
             etag.p += 2, etag.len -= 2; /* W/ */
         /* If-Range (RFC 9110 13.1.5): the whole anew if it has changed */
-        struct http_text v = etag.len && etag.p[0] == '"' ? etag : modified;
+        struct http_text v = head_strong(etag, modified, head_field(head, len, "Date"));
         if (ranged)
             head_printf(w, "If-Range: %.*s\r\n", (int)v.len, v.p);
         return;

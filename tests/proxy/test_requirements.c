@@ -359,6 +359,44 @@ Test(rfc9110, s13_1_5_if_range)
     }
 }
 
+/* The same of what we send: a rest is asked for by a strong validator alone (RFC 9111 3.4), and
+ * without one what breaks off is broken off. */
+Test(rfc9110, s13_1_5_if_range_that_is_sent)
+{
+    static const struct {
+        const char *etag, *fields, *asks;
+    } table[] = {
+        {"\"1\"", "Last-Modified: Tue, 14 Nov 2023 10:00:00 GMT\r\n" FRESH, "If-Range: \"1\"\r\n"},
+        {NULL, "Last-Modified: Tue, 14 Nov 2023 10:00:00 GMT\r\n" FRESH,
+         "If-Range: Tue, 14 Nov 2023 10:00:00 GMT\r\n"},
+        {"W/\"1\"", "Last-Modified: Tue, 14 Nov 2023 10:00:00 GMT\r\n" FRESH, NULL},
+        {NULL, "Last-Modified: Wed, 14 Nov 2035 10:00:00 GMT\r\n" FRESH, NULL},
+        {NULL, FRESH, NULL},
+    };
+    struct client c;
+    for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct origin_file *f =
+            origin_add(&w.origin[0], (struct origin_file){.path = numbered(i),
+                                                          .length = 300000,
+                                                          .salt = 7,
+                                                          .etag = table[i].etag,
+                                                          .fields = table[i].fields,
+                                                          .mode = ORIGIN_CLOSES,
+                                                          .cut = 100000,
+                                                          .cuts = 1,
+                                                          .any_range = true});
+        client_get(&w, &c, 0, 0, "www.site.test", numbered(i), NULL);
+        cr_expect_eq(client_wait(&c, 60000) && c.whole, table[i].asks != NULL, "%u", i);
+        if (table[i].asks)
+            cr_expect(client_body_is(&c, 7, 0, 300000) && f->ranged == 1 &&
+                          strstr(f->last_request, table[i].asks),
+                      "%s", f->last_request);
+        else
+            cr_expect_eq(f->ranged, 0, "%u", i);
+        client_free(&c);
+    }
+}
+
 /* 14.2: a Range counts in a GET alone, and only in a unit that is known. */
 Test(rfc9110, s14_2_ranges_that_are_ignored)
 {
