@@ -69,6 +69,7 @@ struct cache_meta {
     bool immutable : 1;       /* RFC 8246 */
     bool has_validator : 1;   /* ETag, a weak one too, or Last-Modified */
     bool varies : 1;          /* a primary: names and nonce are its head (cache/vary.h) */
+    bool for_authorized : 1;  /* also for requests with credentials (RFC 9111 3.5) */
     uint8_t lifetime_by : 4;  /* enum cache_lifetime_by */
     uint8_t control : 2;      /* enum cache_control_field */
 };

@@ -132,8 +132,10 @@ static enum http_error split_target(struct http_head *h)
         while (at < t.len && t.p[at] != '/' && t.p[at] != '?')
             at++;
         h->authority = (struct http_text){t.p + 7, at - 7};
-        h->path =
-            at < t.len ? (struct http_text){t.p + at, t.len - at} : (struct http_text){"/", 1};
+        h->path = at < t.len ? (struct http_text){t.p + at, t.len - at}
+                  : text_eq(h->method_text, "OPTIONS") /* 3.2.4: of the server itself */
+                      ? (struct http_text){"*", 1}
+                      : (struct http_text){"/", 1};
     }
     if (h->authority.p && !http_authority(h->authority, h->host, &h->port))
         return HTTP_BAD_TARGET;

@@ -179,6 +179,8 @@ const char *http_reason(unsigned status)
         const char *text;
     } reason[] = {
         {100, "Continue"},
+        {102, "Processing"},
+        {103, "Early Hints"},
         {200, "OK"},
         {201, "Created"},
         {202, "Accepted"},

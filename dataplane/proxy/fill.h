@@ -41,6 +41,7 @@ struct fill {
     bool part_named;     /* `key` is the slice's */
     bool once;           /* which must not be sent twice */
     bool to_origin;      /* who asked wants it from there */
+    bool authorized;     /* with credentials: nobody else's before it is known that it may be */
     bool find_next;      /* agenda: the source is gone, take the next */
     bool find_origin;    /* agenda: addresses came, or one failed; go on with the origin */
     bool out_of_memory;  /* agenda: the cache stayed full */
@@ -149,6 +150,12 @@ static inline struct http_text fill_key(const struct fill *f)
                      : (struct http_text){f->url, f->url_len};
 }
 
+/* Under which it is known that its answer is not to be stored. */
+static inline struct hash128 fill_known(const struct fill *f)
+{
+    return (struct hash128){f->hash.lo ^ f->authorized, f->hash.hi};
+}
+
 /* May its answer be made for who began it? */
 static inline bool fill_is_own(const struct fill *f)
 {
@@ -173,8 +180,7 @@ bool coder_end(struct coder *c, struct proxy *p, struct cache_object *o);
  * ETag (RFC 9110 8.8.1). 0: it does not fit. */
 size_t coder_head(const char *head, size_t len, bool coded, char *out, size_t room);
 /* The head of a 304, `fresh`, as it confirms a stored one: the strong form of a weak ETag does not
- * replace it, nor a Vary without Accept-Encoding one that names it. Its length; 0: no room, or it
- * has the strong ETag of something else than these coded bytes. */
+ * replace it, nor a Vary without Accept-Encoding one that names it. Its length; 0: no room. */
 size_t coder_confirmed(const char *old, size_t old_len, char *fresh, size_t len, size_t room);
 /* The coding of a stored response; several are CODING_OTHER. */
 enum coding coding_of(const char *head, size_t len);
@@ -262,7 +268,8 @@ void vary_begin(struct fill *f, const struct request *r, const struct cache_vary
 void vary_write_fields(const struct fill *f, struct head_writer *w);
 /* What else the origin is sent: the fields of the request that began the fill. */
 void vary_write_others(const struct fill *f, struct head_writer *w);
-/* request_is_secret, of a request that is kept; in open mode no such field goes anywhere. */
+/* request_is_secret, of a request that is kept, and of one with Authorization request_is_own; in
+ * open mode no such field goes anywhere. */
 bool vary_is_secret(const struct request *r);
 /* By what a response varies, whether it says so or not. */
 void vary_said(const struct http_head *h, struct cache_vary *out);
@@ -417,6 +424,10 @@ void pass_flush(struct fill *f);
 void pass_end(struct fill *f, bool whole);
 void pass_credit(struct proxy *p, struct block *b);
 void pass_received(struct proxy *p, struct request *r, const struct message *m, struct now now);
+/* O: an interim response's head for a request that waits at another worker; not, where there is no
+ * block. R: it has come. */
+void pass_interim(struct fill *f, struct request *r, const char *head, size_t len);
+void pass_interim_received(struct proxy *p, struct request *r, struct block *b);
 void pass_ended(struct proxy *p, struct request *r, bool whole, struct now now);
 void pass_writable(struct proxy *p, struct request *r, struct now now);
 void pass_stop(struct proxy *p, struct request *r);

@@ -46,6 +46,13 @@ bool forward_makes(const struct fill *f, struct http_text field)
     return f->tells & PROXY_ADDRESS && is_address_field(field); /* nor the other of the two */
 }
 
+bool forward_replaces(const struct request *r, struct http_text field)
+{
+    static const struct http_text id = {"X-Request-ID", 12};
+    return (r->tells & PROXY_ADDRESS && is_address_field(field)) ||
+           (r->tells & PROXY_REQUEST_ID && is_name(field, id));
+}
+
 /* RFC 7239 4: a string that does not end would go on in what is written after it. */
 static bool is_open_string(struct http_text v)
 {
@@ -120,13 +127,19 @@ void forward_said(struct fill *f)
 {
     struct cache_name name;
     for (size_t at = 0; cache_vary_next(&f->said, &at, &name);)
-        if (forward_makes(f, (struct http_text){name.p, (uint32_t)name.len}))
+        if (forward_makes(f, (struct http_text){name.p, (uint32_t)name.len}) ||
+            (f->authorized &&
+             text_equals((struct http_text){name.p, (uint32_t)name.len}, "Authorization")))
             f->said.any = true;
 }
 
 bool forward_doubtful(const struct fill *f, unsigned status)
 {
-    if (f->kind != SOURCE_ORIGIN || status < 400 || status == 404 || status == 410)
+    if (f->kind != SOURCE_ORIGIN || status < 400)
+        return false;
+    if (f->authorized)
+        return true;
+    if (status == 404 || status == 410)
         return false;
     return f->looped || (f->tells & PROXY_ADDRESS && (status < 500 || status == 503));
 }

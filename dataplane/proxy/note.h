@@ -25,6 +25,7 @@ enum proxy_message_type {
     PROXY_PROGRESS,  /* O->R object: more bytes, or its end */
     PROXY_PASS,      /* O->R request, block: bytes of an uncacheable response, the head first */
     PROXY_PASS_END,  /* O->R request; tag: 1 whole, 0 broken off. Terminal */
+    PROXY_INTERIM,   /* O->R request, block: an interim response's head */
     PROXY_PASS_STOP, /* R->O request, fill: the client needs no more */
     PROXY_BLOCK,     /* R->O block: sent, yours again */
     PROXY_DAMAGED,   /* R->O request, object: a checksum is wrong */

@@ -52,6 +52,10 @@ struct http_text head_field(const char *head, size_t len, const char *name);
 /* Next stored line from *at; false at the end. */
 bool head_line(const char *head, size_t len, size_t *at, struct http_text *name,
                struct http_text *line);
+/* What a Range of the rest may be asked for by (RFC 9110 13.1.5): an ETag that is strong, or where
+ * there is none a Last-Modified that is earlier than Date (8.8.2.2), or nothing. */
+struct http_text head_strong(struct http_text etag, struct http_text modified,
+                             struct http_text date);
 /* What says that two responses are the same representation: strong ETag, else Last-Modified; 0 when
  * neither is there. And the version: this with the length. */
 uint64_t head_validators(struct http_text etag, struct http_text modified);

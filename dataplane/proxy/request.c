@@ -233,18 +233,26 @@ static struct cache_reuse request_judge(const struct request *r, const struct ca
     return cache_reuse(o ? cache_meta(o) : NULL, &r->asks, now.wall_s);
 }
 
+/* What comes of a request with credentials may be for others (RFC 9111 3.5), if it was not found to
+ * be for nobody else a moment ago; a HEAD brings nothing, and a slice would want the next one. */
+static bool fetches_for_itself(const struct proxy *p, const struct request *r, struct now now)
+{
+    return vary_is_secret(r) ||
+           (r->authorized && (r->head_only || r->sliced || pass_known(p, request_known(r), now)));
+}
+
 /* Nothing that is stored will do. */
 static void request_fetch(struct proxy *p, struct request *r, const struct cache_object *o,
                           struct now now)
 {
-    bool secret = vary_is_secret(r);
+    bool own = fetches_for_itself(p, r, now);
     if (r->asks.no_store)
         r->forward = FORWARD_REQUEST;
-    else if (secret)
+    else if (own)
         r->forward = FORWARD_BYPASS;
     else if (o)
         r->forward = cache_fresh(o, now) ? FORWARD_REQUEST : FORWARD_STALE;
-    if (r->asks.no_store || secret || (!o && !r->peer && pass_known(p, r->hash, now)))
+    if (r->asks.no_store || own || (!o && !r->peer && pass_known(p, r->hash, now)))
         pass_start(p, r, now);
     else
         want_send(p, r, o, now);
@@ -259,7 +267,7 @@ static const struct cache_object *request_act(struct proxy *p, struct request *r
         pass_start(p, r, now);
         return NULL;
     }
-    if (r->peer ? r->alone : r->authorized || r->alone) {
+    if (r->peer ? r->alone : r->passes || r->alone) {
         if (r->peer || r->asks.only_if_cached) {
             respond_status(p, r, 504, "only-if-cached, and none is stored for who asks", now);
         } else {
@@ -268,7 +276,8 @@ static const struct cache_object *request_act(struct proxy *p, struct request *r
         }
         return NULL;
     }
-    if (!o && r->vary_miss && !r->peer)
+    o = request_may_have(r, o);
+    if (!o && r->vary_miss && !r->peer && !r->authorized)
         o = vary_other(p, r, now);
     if (!o)
         r->forward = !r->vary_miss ? FORWARD_MISS : r->sliced ? FORWARD_PARTIAL : FORWARD_VARY_MISS;

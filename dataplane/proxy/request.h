@@ -45,11 +45,12 @@ struct request {
     bool left;  /* its answer is nobody's any more: request_left */
 
     /* immutable from the handler on */
-    bool head_only; /* HEAD */
-    bool peer;      /* an authenticated node of ours */
-    bool authorized, has_cookie;
+    bool head_only;              /* HEAD */
+    bool peer;                   /* an authenticated node of ours */
+    bool authorized, has_cookie; /* Authorization, Cookie, at a site */
     bool head_raw; /* head[] is as it came; else the lines of it that may go to an origin */
     bool open;     /* by the open mode's rules */
+    bool old;      /* HTTP/1.0 */
     bool looped;   /* a client's, with CDN-Loop */
     bool trusted;  /* through a proxy that the site trusts */
     bool metered;  /* its site's use is counted (share.c) */
@@ -169,6 +170,20 @@ static inline struct http_text request_key(const struct request *r)
                                                           r->values_len}
                      : (struct http_text){r->url, r->url_len};
 }
+/* Under which it is known that its answer is not to be stored. */
+static inline struct hash128 request_known(const struct request *r)
+{
+    return (struct hash128){r->hash.lo ^ r->authorized, r->hash.hi};
+}
+/* What is stored, if who has credentials may have it (RFC 9111 3.5); a slice would have him fetch
+ * the next one in the middle. */
+static inline const struct cache_object *request_may_have(const struct request *r,
+                                                          const struct cache_object *o)
+{
+    return o && r->authorized && (!cache_meta(o)->for_authorized || cache_meta(o)->status == 206)
+               ? NULL
+               : o;
+}
 /* R says once that its client has gone, or was answered; O reads it while the request is its own,
  * so that its memory is still this request's. Nothing else hangs on it: who reads it a little too
  * early asks an origin in vain. */
@@ -209,8 +224,10 @@ bool request_head_parse(const struct request *r, char *text, size_t room, struct
 bool request_field_selects(const struct http_head *h, const struct http_field *f, bool open);
 /* May it go to the origin of a site when the answer is for others, too? */
 bool request_field_shared(const struct http_head *h, const struct http_field *f);
-/* Has it something that looks like a credential? */
+/* Has it something that looks like a credential, beside Authorization? */
 bool request_is_secret(const struct http_head *h);
+/* Has it, beside Authorization, what goes to an origin and must not choose what others get? */
+bool request_is_own(const struct request *r, const struct http_head *h);
 /* Looks the request up again. Returns what is to be sent now; NULL: it has been acted upon. */
 const struct cache_object *request_look(struct proxy *p, struct request *r, struct now now);
 /* The same, and sends. */
@@ -270,7 +287,7 @@ bool upload_pending(const struct request *r);
 void upload_gone(struct request *r);
 /* As of struct http_exchange_events. */
 void upload_writable(struct fill *f, struct http_exchange *x);
-void upload_interim(const struct fill *f, const struct http_head *h);
+void upload_interim(struct fill *f, const struct http_head *h);
 
 /* --- what unsafe requests invalidate (forget.c) --------------------------- */
 
@@ -351,6 +368,8 @@ struct addr forward_client(const struct proxy_site *site, const struct http_head
 /* The same of a request: by what the site trusts, else the peer. */
 struct addr forward_asks(const struct request *r, const struct http_head *h,
                          const struct proxy_site *site);
+/* Will a line of this name be made for the request? Then its own is not sent. */
+bool forward_replaces(const struct request *r, struct http_text field);
 /* The lines of a new fill. */
 void forward_begin(struct fill *f, const struct request *r);
 /* Is there a line of this name among them? Then the client's own is not sent. */
@@ -358,8 +377,8 @@ bool forward_makes(const struct fill *f, struct http_text field);
 /* After vary_said: who varies by what is made here has an answer for one request alone. */
 void forward_said(struct fill *f);
 /* An error, and it may be for what the client's CDN-Loop says (another network's answer to a loop,
- * whichever status it has), or for his address. For nobody else, or anybody could have the others
- * refused. */
+ * whichever status it has), or for his address, or his credentials. For nobody else, or anybody
+ * could have the others refused. */
 bool forward_doubtful(const struct fill *f, unsigned status);
 /* From now on the fill waits for this; SOURCE_NONE: it has its head. */
 void forward_phase(struct fill *f, enum source_kind phase, struct now now);

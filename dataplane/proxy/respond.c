@@ -127,6 +127,9 @@ static bool list_has_etag(struct http_text list, struct http_text etag)
 {
     if (list.len == 1 && list.p[0] == '*')
         return true;
+    /* an origin's that is not as it should be, x or w/"x", comes back as it was sent */
+    if (list.len == etag.len && memcmp(list.p, etag.p, etag.len) == 0)
+        return true;
     if (etag.len > 2 && etag.p[0] == 'W')
         etag.p += 2, etag.len -= 2;
     for (uint32_t i = 0; i < list.len;) {
@@ -162,18 +165,21 @@ static bool not_modified(const struct request *r, const char *head, size_t len)
 }
 
 /* If-Range (13.1.5): the range holds only for exactly this version. With a weak ETag there may be
- * other bytes of the same date: the same in another coding, made here or at the origin. */
+ * other bytes of the same date: the same in another coding, made here or at the origin. So there
+ * may where the date is that of the response itself (8.8.2.2): another version in the same second.
+ */
 static bool range_holds(const struct request *r, const char *head, size_t len)
 {
     if (!r->if_range_len)
         return true;
     struct http_text mine = head_field(head, len, "ETag");
-    if (r->if_range[0] != '"') {
-        if (mine.len && mine.p[0] == 'W')
-            return false;
-        mine = head_field(head, len, "Last-Modified");
-    }
-    return mine.len == r->if_range_len && memcmp(mine.p, r->if_range, mine.len) == 0;
+    if (r->if_range[0] == '"')
+        return mine.len == r->if_range_len && memcmp(mine.p, r->if_range, mine.len) == 0;
+    if (mine.len && mine.p[0] == 'W')
+        return false;
+    int64_t modified = http_date_parse(head_field(head, len, "Last-Modified"));
+    return modified >= 0 && modified < http_date_parse(head_field(head, len, "Date")) &&
+           modified == http_date_parse((struct http_text){r->if_range, r->if_range_len});
 }
 
 /* The fields that a 304 carries (RFC 9110 15.4.5). */
@@ -407,7 +413,8 @@ enum respond_end respond_object_head(struct proxy *p, struct request *r,
         head_number(&w, "Age: ", cache_age(o, now), "\r\n");
     write_via(p, &w);
     enum slice_there there = part ? others_there(p, r, status, parts, length, now) : SLICES_ALL;
-    write_cache_status(&w, r, o, there, now);
+    if (!r->peer) /* who keeps it, and would tell his own clients */
+        write_cache_status(&w, r, o, there, now);
     if (r->tells && !r->peer)
         forward_answer(&w, r, status_word(r, there),
                        r->source == SOURCE_NONE ? NULL : r->o.spent_us, now);
@@ -446,6 +453,8 @@ enum respond_end respond_pass_head(struct proxy *p, struct request *r, const str
     char out[PROXY_HEAD_ROOM];
     struct head_writer w = {out, 0, sizeof(out), false};
     bool none = r->head_only || ph->status == 304 || ph->status == 204;
+    if (r->authorized && r->forward == FORWARD_MISS)
+        r->forward = FORWARD_BYPASS; /* it might have been for others, and is not */
 
     head_printf(&w, "HTTP/1.1 %u %s\r\n", ph->status, http_reason(ph->status));
     size_t fields = w.len;

@@ -48,7 +48,7 @@ static void write_conditions(const struct fill *f, struct head_writer *w)
         if (f->weakened)
             etag.p += 2, etag.len -= 2; /* W/ */
         /* If-Range (RFC 9110 13.1.5): the whole anew if it has changed */
-        struct http_text v = etag.len && etag.p[0] == '"' ? etag : modified;
+        struct http_text v = head_strong(etag, modified, head_field(head, len, "Date"));
         if (ranged)
             head_printf(w, "If-Range: %.*s\r\n", (int)v.len, v.p);
         return;
@@ -79,10 +79,7 @@ static bool origin_send(struct fill *f, const struct proxy_site *site, struct no
                 (int)url.path_len, url.path, url.host);
     head_printf(&w, url.port == 80 ? "\r\n" : ":%u\r\n", url.port);
     size_t fields = w.len;
-    head_printf(&w,
-                "User-Agent: " PROXY_PRODUCT "/" CORAL_VERSION "\r\n"
-                "Via: 1.1 %s (" PROXY_PRODUCT ")\r\n",
-                p->config.node_name);
+    head_text(&w, "User-Agent: " PROXY_PRODUCT "/" CORAL_VERSION "\r\n");
     head_write(&w, f->forward, f->forward_len);
     if (r && r->resumed) {
         head_printf(&w, "Range: %.*s\r\nIf-Range: %.*s\r\n", r->range_len, r->range,
@@ -94,6 +91,9 @@ static bool origin_send(struct fill *f, const struct proxy_site *site, struct no
         vary_write_others(f, &w);
         write_conditions(f, &w);
     }
+    /* behind those of who was on the way before (RFC 9110 7.6.3) */
+    head_printf(&w, "Via: 1.%u %s (" PROXY_PRODUCT ")\r\n", r && r->old ? 0 : 1,
+                p->config.node_name);
     if (f->once)
         upload_write_fields(r, &w);
     obey_origin(p, f->url, f->url_len, &w, fields);

@@ -91,7 +91,7 @@ static void on_answer(struct proxy *p, const struct message *m, struct request *
         return;
     }
     if (m->type == PROXY_RELEASE && n->collapsed)
-        pass_note(p, r->hash, now);
+        pass_note(p, request_known(r), now);
     if (m->type == PROXY_PASS_END && r->state == REQUEST_PASSING) {
         pass_ended(p, r, m->tag != 0, now);
         return;
@@ -158,19 +158,20 @@ static void on_want(struct proxy *p, struct request *r, unsigned from,
 
     struct http_text key = request_key(r);
     struct cache_vary vary;
-    struct fill *f = fill_find(p, r);
+    struct fill *f = r->authorized ? NULL : fill_find(p, r); /* that is of another's credentials */
     if (f) {
         r->o.joined = true;
         fill_join(f, r, now);
         return;
     }
-    const struct cache_object *o = cache_lookup_owner(p->cache, r->hash, key.p, key.len);
+    const struct cache_object *o =
+        request_may_have(r, cache_lookup_owner(p->cache, r->hash, key.p, key.len));
     if (!vary_in_force(p, r, &vary) || /* R looked before by what it varies was known, or purged */
         look_again(r, o, seen, now)) { /* came whole between R's look and now */
         want_answer(p, r, PROXY_AGAIN, 0, (struct proxy_note){0});
     } else if (r->peer) { /* a peer's request never recurses (DESIGN decision 5) */
         want_answer(p, r, PROXY_FAILED, 504, (struct proxy_note){0});
-    } else if (pass_known(p, r->hash, now)) {
+    } else if (pass_known(p, request_known(r), now)) {
         want_answer(p, r, PROXY_RELEASE, 0, (struct proxy_note){.collapsed = 1});
     } else if ((f = fill_new(p, r, &vary, now))) {
         fill_join(f, r, now);
@@ -257,6 +258,9 @@ void want_deliver(struct proxy *p, const struct message *m, struct now now)
         break;
     case PROXY_PASS:
         pass_received(p, n.request, m, now);
+        break;
+    case PROXY_INTERIM:
+        pass_interim_received(p, n.request, n.block);
         break;
     case PROXY_PASS_STOP:
         on_pass_stop(n.request, n.fill, n.fill_gen);

@@ -104,7 +104,7 @@ struct world {
 struct client {
     struct world *world;
     struct pipe *pipe;
-    char *data; /* everything received */
+    char *data; /* everything received, and a NUL */
     size_t len, room;
     bool eof, closed, paused, to_head; /* to_head: it asked with HEAD */
     enum stream_end why;
