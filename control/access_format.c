@@ -38,6 +38,7 @@ const char *const access_reason_words[ACCESS_REASONS] = {
     [ACCESS_LOOP] = "loop",
     [ACCESS_DOWN] = "down",
     [ACCESS_UP] = "up",
+    [ACCESS_SHED] = "shed",
     [ACCESS_BAD_LINE] = "bad-line",
     [ACCESS_BAD_TARGET] = "bad-target",
     [ACCESS_BAD_FIELD] = "bad-field",

@@ -68,6 +68,7 @@ enum access_reason {
     ACCESS_LOOP,      /* none was to be: the request has been through this network */
     ACCESS_DOWN,      /* its health probes fail: for the operator, as is */
     ACCESS_UP,        /* they don't any more */
+    ACCESS_SHED,      /* none was asked: this node has too much to do */
     /* of the request, in the order of enum http_error */
     ACCESS_BAD_LINE,
     ACCESS_BAD_TARGET,

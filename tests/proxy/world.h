@@ -45,6 +45,7 @@ struct node {
     char trouble[600];           /* the last one: site, origin, enum access_reason */
     bool up;
     uint64_t dead_us;
+    uint32_t behind; /* proxy_load's */
     uint32_t rtt_us; /* by which others know it; 0: a ms */
     struct dht_contact self;
     struct cache *cache;
