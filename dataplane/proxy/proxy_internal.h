@@ -176,6 +176,8 @@ struct proxy {
     char pseudonym[24]; /* loop.c */
     struct shed shed;
     struct rules_meter *meter;            /* who asks how often, where rules say how often */
+    const struct proxy_shares *shares;    /* of the view: who is over its share */
+    struct share_meter *usage;            /* share.c */
     char answer_lines[HTTP_URL_MAX + 32]; /* fields of the refusal that rules ask for, or "" */
     struct proxy_counters counters;
     struct hist latency;
