@@ -32,7 +32,7 @@ static void rise(struct shed *s, struct now now)
     uint64_t times = s->pressure ? (now.mono_us - s->above_us) / SHED_AGAIN_US : 1;
     uint64_t to = s->pressure + times * SHED_RISE, most = SHED_STEPS * SHED_STEP;
     s->pressure = (uint32_t)(to < most ? to : most);
-    s->above_us = s->rose_us = s->fell_us = now.mono_us;
+    s->rose_us = s->fell_us = now.mono_us;
 }
 
 static void fall(struct shed *s, struct now now)
@@ -46,21 +46,34 @@ static void fall(struct shed *s, struct now now)
     s->pressure = by < s->pressure ? s->pressure - (uint32_t)by : 0;
 }
 
+static void begin(struct shed *s, uint64_t at_us)
+{
+    s->above_us = at_us;
+    s->turns = s->asked = 0;
+}
+
 uint64_t shed_note(struct shed *s, const struct shed_turn *t, uint64_t target_us, struct now now)
 {
     uint64_t wait_us = wait_of(s, t, now);
+    uint32_t after_us = s->pressure ? SHED_AGAIN_US : SHED_INTERVAL_US;
 
+    s->turns++;
+    s->asked += t->asked;
     if (target_us == 0) {
         s->pressure = 0;
-        s->above_us = 0;
+        begin(s, 0);
     } else if (wait_us <= target_us) {
-        s->above_us = 0;
+        begin(s, 0);
         if (s->pressure)
             fall(s, now);
     } else if (s->above_us == 0) {
-        s->above_us = now.mono_us;
-    } else if (now.mono_us - s->above_us >= (s->pressure ? SHED_AGAIN_US : SHED_INTERVAL_US)) {
-        rise(s, now);
+        begin(s, now.mono_us);
+    } else if (now.mono_us - s->above_us >= after_us) {
+        if (s->asked * SHED_ASKED >= s->turns)
+            rise(s, now);
+        else if (s->pressure)
+            fall(s, now);
+        begin(s, now.mono_us);
     }
     return wait_us;
 }

@@ -15,8 +15,10 @@
  * It rises by a step in a third of a second at the fastest, and falls, as long as the queue is
  * found short, by a step in six seconds at first and twice as fast with each second of calm: so the
  * queue stands for a twentieth of the time when there is always too much to do, and a burst of
- * traffic is forgotten five seconds after its end. Peers come after clients of their class: each of
- * them asks for many, and goes to the origin where we refuse it.
+ * traffic is forgotten five seconds after its end. Where less than one turn in SHED_ASKED has a
+ * request (a flood of frames, one large transfer) nothing is gained by refusing them, and none is.
+ * Peers come after clients of their class: each of them asks for many, and goes to the origin where
+ * we refuse it.
  *
  * One a worker, no clock: a pure function of what it is told.
  */
@@ -40,6 +42,7 @@ enum shed_class {
 /* Between two rises while something is refused already: there is less doubt, and the queue that
  * has begun to stand again is to stand no longer than that. */
 #define SHED_AGAIN_US 20000u
+#define SHED_ASKED    4u
 #define SHED_STEP     65536u
 #define SHED_RISE     (SHED_STEP / 16)
 #define SHED_FALL     10u /* a millisecond */
@@ -55,6 +58,8 @@ struct shed {
     uint64_t fell_us;  /* and up to when it has fallen */
     uint32_t gap;      /* between turns, smoothed, in 1/16 us */
     uint32_t pressure; /* SHED_STEP a step */
+    uint32_t turns;    /* since `above_us`, */
+    uint32_t asked;    /* and of those, with requests */
 };
 
 /* What a worker knows at a turn, when it has taken what it takes of its rings, and no request has
@@ -62,6 +67,7 @@ struct shed {
 struct shed_turn {
     bool busy;          /* it came from a turn that had work, not from a rest */
     uint32_t behind;    /* turns that the rings are long, at most; 0: they were emptied */
+    bool asked;         /* there is a request to be answered */
     uint64_t oldest_us; /* how long the request that is next has waited since it was read */
 };
 

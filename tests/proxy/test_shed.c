@@ -16,6 +16,7 @@
 static struct shed s;
 static struct now t;
 static struct rng dice;
+static unsigned asks = 1; /* each so many-th turn has a request; 0: none */
 
 static void open_shed(void)
 {
@@ -28,9 +29,11 @@ static void open_shed(void)
 static uint64_t turns(uint64_t us, uint32_t behind, unsigned ms)
 {
     uint64_t end = t.mono_us + ms * 1000ull, wait = 0;
-    while (t.mono_us < end) {
+    for (unsigned n = 0; t.mono_us < end; n++) {
         t.mono_us += us;
-        wait = shed_note(&s, &(struct shed_turn){.busy = true, .behind = behind}, TARGET, t);
+        wait = shed_note(
+            &s, &(struct shed_turn){.busy = true, .behind = behind, .asked = asks && n % asks == 0},
+            TARGET, t);
     }
     return wait;
 }
@@ -93,11 +96,26 @@ Test(shed, a_queue_that_stands_is_and_so_are_long_turns_and_requests_that_wait)
     open_shed();
     for (unsigned i = 0; i < 300; i++) {
         t.mono_us += 1000;
-        shed_note(&s, &(struct shed_turn){.busy = true, .oldest_us = 6000}, TARGET, t);
+        shed_note(&s, &(struct shed_turn){.busy = true, .asked = true, .oldest_us = 6000}, TARGET,
+                  t);
     }
     cr_expect_gt(s.pressure, 0);
-    shed_note(&s, &(struct shed_turn){.busy = true, .oldest_us = 6000}, 0, t);
+    shed_note(&s, &(struct shed_turn){.busy = true, .asked = true, .oldest_us = 6000}, 0, t);
     cr_expect_eq(s.pressure, 0, "it was switched off");
+}
+
+/* Who sends frames and asks for nothing has nobody refused. */
+Test(shed, a_flood_without_requests_is_none)
+{
+    asks = 8;
+    turns(500, 32, 5000);
+    cr_expect_eq(s.pressure, 0);
+    asks = 3;
+    turns(500, 32, 500);
+    cr_expect_gt(s.pressure, 0);
+    asks = 0;
+    turns(500, 32, 8000);
+    cr_expect_eq(s.pressure, 0);
 }
 
 Test(shed, the_costliest_first_and_peers_after_clients)
@@ -183,13 +201,11 @@ static unsigned get(unsigned node, const char *path, const char *fields)
 /* Until all of the steps before that one are refused whole, and little of it. */
 static void press(unsigned steps)
 {
-    const struct shed *of = &w.node[0].worker[0].proxy->shed;
-    w.node[0].behind = 1000;
-    while (of->pressure < steps * SHED_STEP)
-        world_step(&w);
-    w.node[0].behind = 0;
-    w.node[0].worker[0].proxy->shed.pressure = steps * SHED_STEP;
-    w.node[0].worker[0].proxy->shed.rose_us = w.now.mono_us;
+    struct shed *of = &w.node[0].worker[0].proxy->shed;
+    of->pressure = steps * SHED_STEP - 1;
+    of->rose_us = of->fell_us = w.now.mono_us;
+    world_run(&w, 3); /* and what shows it */
+    of->pressure = steps * SHED_STEP;
 }
 
 static void hold(unsigned steps)
