@@ -48,6 +48,7 @@ const char *const access_reason_words[ACCESS_REASONS] = {
     [ACCESS_RULE_REDIRECT] = "rule-redirect",
     [ACCESS_RULE_RATE] = "rule-rate",
     [ACCESS_RULE_FAILS] = "rule-fails",
+    [ACCESS_SHED] = "shed",
     [ACCESS_BAD_LINE] = "bad-line",
     [ACCESS_BAD_TARGET] = "bad-target",
     [ACCESS_BAD_FIELD] = "bad-field",

@@ -111,7 +111,7 @@ struct config {
     bool pin, spin;
     unsigned ports;
     struct config_port port[CONFIG_PORTS];
-    uint64_t cache_bytes, http_port, connections;
+    uint64_t cache_bytes, http_port, connections, shed_ms;
     bool restart, verify;
     char restart_file[CONFIG_TEXT];              /* "": by STATE_DIRECTORY */
     uint64_t restart_bytes, restart_interval_ms; /* bytes 0: as cache_bytes */

@@ -188,6 +188,7 @@ struct proxy_policy *view_policy(const struct config *c, struct report *report)
     p->open_default_lifetime_s = (uint32_t)(c->open_default_ms / 1000);
     p->open_min_lifetime_s = (uint32_t)(c->open_min_ms / 1000);
     p->stale_s = (uint32_t)(c->stale_ms / 1000);
+    p->shed_us = (uint32_t)c->shed_ms * 1000;
     p->open_fair = fair_of(&c->open_fair);
     p->metered = p->open && (p->open_fair.bytes_s || p->open_fair.requests_s);
     p->short_ttl_ms = (uint32_t)c->short_ttl_ms;

@@ -32,6 +32,7 @@ struct client {
     uint64_t asked_tsc;
     uint64_t left; /* of the body */
     bool in_body, sampled, busy;
+    bool miss, refused; /* it asks for what is not there; the answer was 503 */
 };
 
 struct http {
@@ -55,7 +56,9 @@ struct http {
     struct rng rng;
     /* counted by the generator, read by main */
     uint64_t ops, errors, verified, ready, given_up;
-    struct hist latency;
+    struct hist latency, miss_latency; /* --misses: of hits, and of the others */
+    uint64_t refused;
+    uint32_t asked; /* misses, so far: a URL each */
 };
 
 #define SERVER_NET 0x0a000001u /* and what follows */
@@ -106,6 +109,15 @@ static void ask(struct client *c, uint64_t since_tsc)
     c->in_body = false;
     c->busy = true;
     c->asked_tsc = since_tsc;
+    c->miss = h->warm && rng_below(&h->rng, 100) < h->options->misses;
+    if (c->miss) {
+        char request[sizeof(h->request) + 16];
+        int n = snprintf(request, sizeof(request), "GET /miss%u %s", h->asked++,
+                         strchr(h->request + 4, ' ') + 1);
+        if (stream_copy(c->stream, request, (size_t)n) != (size_t)n)
+            counter_inc(&h->errors);
+        return;
+    }
     if (!stream_send(c->stream, (struct ref){(const uint8_t *)h->request, h->request_len, NULL}))
         counter_inc(&h->errors);
 }
@@ -128,14 +140,16 @@ static size_t take_head(struct client *c, const uint8_t *data, size_t len)
         return 0;
     size_t head = h->last_head = (size_t)(end - data) + 4;
     const char *length = memmem(data, head, "\r\nContent-Length: ", 18);
-    if (head < 12 || memcmp(data, "HTTP/1.1 200", 12) != 0 || !length ||
-        strtoull(length + 18, NULL, 10) != h->options->size) {
+    uint64_t bytes = length ? strtoull(length + 18, NULL, 10) : 0;
+    c->refused = head >= 12 && memcmp(data, "HTTP/1.1 503", 12) == 0 && h->options->misses > 0;
+    if (!c->refused &&
+        (head < 12 || memcmp(data, "HTTP/1.1 200", 12) != 0 || bytes != h->options->size)) {
         failed(c);
         return 0;
     }
     c->in_body = true;
-    c->left = h->options->size;
-    c->sampled = host_samples(c->stream->local.port);
+    c->left = bytes;
+    c->sampled = host_samples(c->stream->local.port) && !c->refused;
     return head;
 }
 
@@ -156,7 +170,11 @@ static void finished(struct client *c)
 {
     struct http *h = c->all;
     c->busy = false;
-    hist_add(&h->latency, (rte_rdtsc() - c->asked_tsc) * 1000000 / rte_get_tsc_hz());
+    if (c->refused)
+        counter_inc(&h->refused);
+    else
+        hist_add(c->miss ? &h->miss_latency : &h->latency,
+                 (rte_rdtsc() - c->asked_tsc) * 1000000 / rte_get_tsc_hz());
     counter_inc(&h->ops);
     if (c->sampled)
         counter_inc(&h->verified);
@@ -352,7 +370,9 @@ static bool make_generator(struct http *h)
                                      "Cache-Control: max-age=86400\r\nETag: \"perf\"\r\n"
                                      "Content-Length: %u\r\n\r\n",
                                      o->size);
-    return host_new(&h->host, h->link, ip, CLIENT_IPS, o->connections, o->offload, perf_now()) &&
+    /* --misses: and connections of the node's to the origin, one a fetch */
+    uint32_t connections = o->misses ? 2 * o->connections + 4096 : o->connections;
+    return host_new(&h->host, h->link, ip, CLIENT_IPS, connections, o->offload, perf_now()) &&
            tcp_listen(h->host.tcp, ORIGIN_PORT, origin_accept, h);
 }
 
@@ -392,14 +412,20 @@ static bool measure(struct http *h, struct perf_result *r, char *error, size_t e
     if (two)
         perf_thread_start(&generator);
     bool ok = wait_until_all_run(h, error, error_len);
-    struct hist *before = malloc(sizeof(*before));
+    struct hist *before = malloc(2 * sizeof(*before));
     if (ok && before) {
-        *before = h->latency;
-        uint64_t given_up = counter_read(&h->given_up);
+        before[0] = h->latency;
+        before[1] = h->miss_latency;
+        uint64_t given_up = counter_read(&h->given_up), refused = counter_read(&h->refused);
         measure_windows(h->options->seconds, &stats.http->http_responses_total,
                         &stats.worker->worker_busy_cycles_total, r);
-        for (unsigned i = 0; i < HIST_BUCKETS; i++)
-            r->latency.count[i] = counter_read(&h->latency.count[i]) - before->count[i];
+        for (unsigned i = 0; i < HIST_BUCKETS; i++) {
+            r->latency.count[i] = counter_read(&h->latency.count[i]) - before[0].count[i];
+            r->miss_latency.count[i] = counter_read(&h->miss_latency.count[i]) - before[1].count[i];
+            r->hits += r->latency.count[i];
+            r->misses += r->miss_latency.count[i];
+        }
+        r->refused = counter_read(&h->refused) - refused;
         r->given_up = counter_read(&h->given_up) - given_up;
     }
     __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
@@ -422,6 +448,7 @@ bool http_run(const struct perf_options *o, struct perf_result *r, char *error, 
                                   .stale_s = 3600,
                                   .short_ttl_ms = 20000,
                                   .long_ttl_ms = 3600000,
+                                  .shed_us = (uint32_t)(o->shed_ms * 1000),
                                   .sites = 1,
                                   .site = &site};
     struct dht_routes *routes = calloc(1, sizeof(*routes));

@@ -45,6 +45,9 @@ static const char usage[] =
     "  --active N           http: requests in flight, each on a connection picked at random\n"
     "                       (default: one on each connection)\n"
     "  --rate R             http: requests a second by schedule (default: as answers come)\n"
+    "  --misses PERCENT     http: of the requests, those for what is not in the cache yet (default "
+    "0)\n"
+    "  --shed MS            http: the node's http.shed_after (default 0: it refuses nothing)\n"
     "  --size BYTES         http, tcp: of the answer (default 1024); echo: of a frame (default "
     "64);\n"
     "                       cache: of a body, in chunks of 4 KiB (default: empty)\n"
@@ -84,6 +87,8 @@ static const struct option options[] = {
     {"version", no_argument, NULL, 'v'},
     {"op", required_argument, NULL, 'O'},
     {"rate", required_argument, NULL, 'r'},
+    {"misses", required_argument, NULL, 'm'},
+    {"shed", required_argument, NULL, 'S'},
     {"cores", required_argument, NULL, 'C'},
     {"no-huge", no_argument, NULL, 'H'},
     {"active", required_argument, NULL, 'a'},
@@ -108,6 +113,10 @@ static const struct numeric {
      offsetof(struct perf_options, connections)},
     {'r', "--rate", 1, 1e8, "is no number from 1 to 100000000", false,
      offsetof(struct perf_options, rate)},
+    {'m', "--misses", 0, 100, "is no number from 0 to 100", true,
+     offsetof(struct perf_options, misses)},
+    {'S', "--shed", 0, 10000, "is no time from 0 to 10000 ms", false,
+     offsetof(struct perf_options, shed_ms)},
     {'a', "--active", 1, HTTP_CONNECTIONS_MAX, "is no number from 1 to 1200000", true,
      offsetof(struct perf_options, active)},
     {'k', "--keys", 1000, 1e7, "is no number from 1000 to 10000000", true,
@@ -211,6 +220,8 @@ static int check_options(struct perf_options *o)
     if (o->active > 0 && (o->rate > 0 || o->active > o->connections / 2))
         return refuse("--active", "so many",
                       "is more than half of --connections, or beside --rate");
+    if ((o->misses > 0 || o->shed_ms > 0) && strcmp(o->name, "http") != 0)
+        return refuse("--misses and --shed", o->name, "takes none: they go with http");
     if (tcp && o->size > 1400)
         return refuse("--size", "with tcp", "is one segment's, at most 1400");
     if (o->size == 0 && !cache)
@@ -275,6 +286,13 @@ static void print_json(const struct perf_options *o, const struct perf_result *r
            (double)r->busy_tsc / (double)rte_get_tsc_hz() / r->seconds, command, CORAL_REVISION);
     if (o->rate > 0)
         printf(", \"rate\": %.0f, \"given_up\": %llu", o->rate, (unsigned long long)r->given_up);
+    if (o->misses > 0)
+        printf(", \"hits_per_s\": %.0f, \"misses_per_s\": %.0f, \"refused_per_s\": %.0f, "
+               "\"miss_p50_us\": %llu, \"miss_p99_us\": %llu",
+               (double)r->hits / r->seconds, (double)r->misses / r->seconds,
+               (double)r->refused / r->seconds,
+               (unsigned long long)hist_quantile(&r->miss_latency, 0.5),
+               (unsigned long long)hist_quantile(&r->miss_latency, 0.99));
     if (o->op == PERF_IDLE)
         printf(", \"bytes_per_idle_connection\": %.1f, \"opens_per_s\": %.0f, "
                "\"cycles_per_open\": %.1f, \"few_cycles_per_op\": %.1f, \"few_p50_us\": %llu",
@@ -299,6 +317,14 @@ static void print_table(const struct perf_options *o, const struct perf_result *
            (unsigned long long)r->verified, CORAL_REVISION);
     if (o->rate > 0)
         printf("offered %.0f a second, %llu given up\n", o->rate, (unsigned long long)r->given_up);
+    if (o->misses > 0)
+        printf(
+            "of hits (the times above): %.0f a second; of misses: %.0f, p50 %llu us, p99 %llu us; "
+            "refused: %.0f\n",
+            (double)r->hits / r->seconds, (double)r->misses / r->seconds,
+            (unsigned long long)hist_quantile(&r->miss_latency, 0.5),
+            (unsigned long long)hist_quantile(&r->miss_latency, 0.99),
+            (double)r->refused / r->seconds);
     if (o->op == PERF_IDLE)
         printf("%.1f bytes a connection; opened %.0f a second at %.1f core cycles; the same "
                "requests without the idle ones: %.1f core cycles, p50 %llu us\n",

@@ -34,6 +34,8 @@ struct perf_options {
     double rate;         /* http: requests a second by schedule; 0: as soon as answers come */
     double seconds;
     uint32_t connections;
+    uint32_t misses; /* http: of 100 requests, those for what is not in the cache */
+    double shed_ms;  /* http: http.shed_after of the node; 0: it refuses nothing */
     uint32_t active; /* http: requests in flight, on connections picked at random; 0: one on each */
     uint32_t size;   /* bytes of the object (cache: of its body); echo: of the frame */
     uint32_t cores;  /* http: 2: worker and generator have one each; 1: they take turns on one */
@@ -49,6 +51,9 @@ struct perf_result {
     double ratio; /* core cycles a TSC cycle, on the worker's core during the run */
     struct hist latency;
     uint64_t given_up; /* http --rate: requests that found no connection free for a second */
+    /* http --misses: hits that were served, of which latency is, misses, and what got 503 */
+    uint64_t hits, misses, refused;
+    struct hist miss_latency;
     /* tcp --op idle: opening; and the same requests among no others */
     double opens_per_s, tsc_per_open, bytes_per_connection, few_tsc_per_op;
     uint64_t few_p50_us;

@@ -91,6 +91,20 @@ static void status_http(const json_t *answer, FILE *to)
     fputc('\n', to);
 }
 
+/* Only while something is refused. */
+static void status_shed(const json_t *answer, FILE *to)
+{
+    const json_t *s = json_object_get(answer, "shed");
+    uint64_t level = number(s, "level"),
+             n = number(s, "fetches") + number(s, "waits") + number(s, "hits");
+    char total[UNITS_TEXT];
+
+    if (level > 0)
+        fprintf(to, " overload   refuses what is not cached%s%s   %s request%s so far\n",
+                level > 1 ? ", what waits" : "", level > 2 ? ", new connections" : "",
+                units_count_round((double)n, total), plural(n));
+}
+
 static void status_cache(const json_t *answer, FILE *to)
 {
     const json_t *c = json_object_get(answer, "cache");
@@ -234,6 +248,7 @@ void table_status(const json_t *answer, FILE *to)
     status_ports(answer, to);
     status_workers(answer, to);
     status_http(answer, to);
+    status_shed(answer, to);
     status_origins(answer, to);
     status_rules(answer, to);
     status_config(answer, to);

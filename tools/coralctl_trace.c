@@ -46,6 +46,7 @@ static const char *const reason_text[ACCESS_REASONS] = {
     [ACCESS_TIMEOUT] = "the origin did not answer, or go on, in time",
     [ACCESS_BACKOFF] = "the origin was not asked, since it failed a moment ago",
     [ACCESS_LOOP] = "it has been through this cluster: a loop",
+    [ACCESS_SHED] = "it has more to do than it can, and what is cheaper goes before",
     [ACCESS_SHARE] = "its site is over its share of the network",
     [ACCESS_NOT_SERVED] = "its host is not served here",
     [ACCESS_METHOD_REFUSED] = "its method is not served",

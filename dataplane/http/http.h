@@ -158,9 +158,9 @@ enum http_error http_chunked_next(struct http_chunked *c, const uint8_t *data, s
 /* What a Range field (RFC 9110 14.1.2) is against a length: HTTP_RANGE_NONE for one that is absent
  * or malformed (ignored: 200), HTTP_RANGE_UNSATISFIABLE: 416. */
 enum http_range { HTTP_RANGE_NONE, HTTP_RANGE_OK, HTTP_RANGE_UNSATISFIABLE };
-/* The satisfiable ones in its order, at least one if HTTP_RANGE_OK. Those that overlap, or have less between them than a part of a multipart response
- * costs, are one (RFC 9110 15.3.7.2), where the first of them stood: so no byte is in two. More
- * than HTTP_RANGES, HTTP_RANGE_NONE (14.2). */
+/* The satisfiable ones in its order, at least one if HTTP_RANGE_OK. Those that overlap, or have
+ * less between them than a part of a multipart response costs, are one (RFC 9110 15.3.7.2), where
+ * the first of them stood: so no byte is in two. More than HTTP_RANGES, HTTP_RANGE_NONE (14.2). */
 struct http_span {
     uint64_t first, last;
 };
@@ -256,6 +256,9 @@ const struct endpoint *http_conn_peer(const struct http_conn *c);
 enum http_error http_conn_refused(const struct http_conn *c);
 #define HTTP_BODY_REFUSED "The request's body did not come whole.\n" /* the text of that answer */
 bool http_conn_keeps_alive(const struct http_conn *c);
+/* The handler's mark: this connection has been served. */
+void http_conn_serve(struct http_conn *c);
+bool http_conn_served(const struct http_conn *c);
 /* Before the answer's head: the handler, too, finds that malformed. It is counted, and the
  * connection ends with the answer. */
 void http_conn_malformed(struct http_conn *c, enum http_error why);

@@ -69,6 +69,7 @@ enum access_reason {
     ACCESS_SHARE,     /* nor here: the site is over its share of the network */
     ACCESS_DOWN,      /* its health probes fail: for the operator, as is */
     ACCESS_UP,        /* they don't any more */
+    ACCESS_SHED,      /* none was asked: this node has too much to do */
     /* refused, though there is nothing wrong with it */
     ACCESS_NOT_SERVED,     /* its host is not served here */
     ACCESS_METHOD_REFUSED, /* or its method is not, */

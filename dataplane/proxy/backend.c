@@ -137,9 +137,13 @@ static void queue_leave(struct fill *f)
     f->queued = false;
 }
 
-static bool queue_join(struct fill *f, struct backend *b)
+static bool queue_join(struct fill *f, struct backend *b, struct now now)
 {
     struct proxy *p = f->proxy;
+    if (now.mono_us >= f->queue_until_us) { /* it has waited for another */
+        counter_inc(&p->counters.proxy_origin_queue_timeouts_total);
+        return false;
+    }
     if (b->waiting >= p->config.fills / 4) { /* one origin may not have all fills */
         counter_inc(&p->counters.proxy_origin_queue_full_total);
         return false;
@@ -200,7 +204,7 @@ enum backend_admission backend_admit(struct fill *f, uint32_t limit, struct now 
     if (is_full(b) && due && !b->answers) /* what waited would find out nothing */
         return BACKEND_REFUSED;
     if (is_full(b))
-        return queue_join(f, b) ? BACKEND_QUEUED : BACKEND_FULL;
+        return queue_join(f, b, now) ? BACKEND_QUEUED : BACKEND_FULL;
     if (due) {
         move(p, b, PROXY_HALF_OPEN, now);
         b->probe = f;

@@ -39,6 +39,12 @@
       "Requests answered 403: their site is over its share")                                       \
     X(proxy_sent_home_total, "responses", "Responses of origins that send visitors home")          \
     X(proxy_busy_total, "requests", "Requests answered 503: a table was full")                     \
+    X(proxy_shed_fetches_total, "requests",                                                        \
+      "Requests answered 503 for overload: not in the cache, or for the origin alone")             \
+    X(proxy_shed_waits_total, "requests",                                                          \
+      "Likewise: to wait for a fetch, or with several ranges, or to be unpacked")                  \
+    X(proxy_shed_hits_total, "requests", "Likewise: in the cache, on connections not served yet")  \
+    X(proxy_shed_level, "classes", "Of these three, how many are refused now, in part or whole")   \
     X(proxy_bad_gateway_total, "requests", "Requests answered 502")                                \
     X(proxy_timeouts_total, "requests", "Requests answered 504")                                   \
     X(proxy_aborted_total, "requests", "Responses reset, since their object failed")               \
@@ -61,6 +67,7 @@
       "Fills that waited for their origin: as many as may ran")                                    \
     X(proxy_origin_queue_full_total, "fills", "Fills that might not: too many waited")             \
     X(proxy_origin_queue_timeouts_total, "fills", "Fills that waited in vain")                     \
+    X(proxy_origin_queue_left_total, "fills", "Fills that waited, and nobody for them any more")   \
     X(proxy_origin_retries_total, "requests", "Requests to origins after one that failed")         \
     X(proxy_origin_retries_refused_total, "fills", "Fills that failed: too many retries already")  \
     X(proxy_origin_opened_total, "origins", "Times that an origin was left alone for a while")     \

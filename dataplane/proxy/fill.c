@@ -95,6 +95,7 @@ struct fill *fill_new(struct proxy *p, const struct request *r, const struct cac
     f->alarm.kind = ALARM_FILL;
     f->renew.kind = ALARM_RENEW;
     f->progress_us = f->phase_us = now.mono_us;
+    f->queue_until_us = now.mono_us + PROXY_QUEUE_US;
     f->url_len = r->url_len;
     memcpy(f->url, r->url, r->url_len);
     forward_begin(f, r);
@@ -452,8 +453,30 @@ static void exchange_timer(struct fill *f, uint64_t peer_us, struct now now)
         if (f->state == FILL_HEAD)
             backend_failed(f, BACKEND_NO_ANSWER, now);
     }
-    f->source_holds = f->x && http_exchange_connected(f->x); /* it took our request */
+    /* it took our request; or it was left for another, before it had the time to */
+    f->source_holds =
+        f->x &&
+        (http_exchange_connected(f->x) ||
+         (f->state == FILL_HEAD && f->kind == SOURCE_PEER && f->head_us < PROXY_PEER_HEAD_US));
     source_failed(f, 504, now);
+}
+
+/* It waits for an origin: till somebody else may have its place, or it takes the next one. */
+static void queue_timer(struct fill *f, struct now now)
+{
+    struct proxy_counters *c = &f->proxy->counters;
+    if (now.mono_us >= f->queue_until_us) {
+        counter_inc(&c->proxy_origin_queue_timeouts_total);
+        source_drop(f);
+        f->failure = 503;
+        f->find_origin = true;
+        fill_agenda(f);
+    } else if (origin_deserted(f)) {
+        counter_inc(&c->proxy_origin_queue_left_total);
+        fill_give_up(f, now);
+    } else {
+        origin_queue(f, now);
+    }
 }
 
 void fill_timer(struct fill *f, struct now now)
@@ -473,11 +496,7 @@ void fill_timer(struct fill *f, struct now now)
             source_begin(f, now);
         break;
     case FILL_QUEUE:
-        counter_inc(&f->proxy->counters.proxy_origin_queue_timeouts_total);
-        source_drop(f);
-        f->failure = 503;
-        f->find_origin = true;
-        fill_agenda(f);
+        queue_timer(f, now);
         break;
     case FILL_RESOLVE:
         origin_lost(f, now);

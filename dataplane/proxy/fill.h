@@ -86,6 +86,7 @@ struct fill {
     struct backend *backend; /* the origin in hand; NULL: none */
     uint8_t in_hand;         /* which of the site's */
     bool queued;             /* `backend` is yet to be admitted */
+    uint64_t queue_until_us; /* to origins in turn, however many it waits for */
     struct fill *wait_next;
     uint32_t limit_ms;   /* what its time-outs allow, at most */
     uint8_t tried;       /* bits: of address[], those that need no further try */
@@ -374,6 +375,10 @@ void origin_failed(struct fill *f, const struct http_exchange *x, enum http_fail
 void origin_trouble(struct fill *f, enum access_reason why, struct now now);
 /* What an exchange with one that has failed says of it. */
 enum access_reason origin_reason(const struct http_exchange *x, enum http_failure why);
+/* Waits on for its turn at the origin in hand. */
+void origin_queue(struct fill *f, struct now now);
+/* Have all gone who waited for it? For what is fetched ahead of them, or behind, nobody has. */
+bool origin_deserted(const struct fill *f);
 /* The final head has come from it. */
 void origin_answered(struct fill *f, struct http_exchange *x, const struct http_head *h,
                      struct now now);

@@ -397,19 +397,27 @@ static bool go_on(struct fill *f, const struct http_head *h, struct now now)
 }
 
 /* An answer for who began it, by his address or by what he sent. A 503 says that the origin has too
- * much to do: who joined gets our own, or as many questions would follow as there are clients. */
+ * much to do, or that this client asks too much: who joined asks anew, together, or who is limited
+ * could have the others refused. Each does so PROXY_DOUBTS times at most, then he gets our own, or
+ * as many questions would follow as there are clients. */
 static bool doubtful(struct fill *f, const struct http_head *h, struct now now)
 {
     struct request *first = NULL;
     if (h->status != 503 || f->looped)
         return uncacheable(f, h, false, now);
-    for (struct request **at = &f->waiting; *at;)
-        if ((*at)->o.joined) {
-            at = &(*at)->o.next;
-        } else {
-            first = *at;
-            *at = first->o.next;
+    fill_purge(f, now); /* who asks anew is not to find this one */
+    for (struct request **at = &f->waiting; *at;) {
+        struct request *r = *at;
+        if (r->o.joined && (r->peer || r->tries >= PROXY_DOUBTS)) {
+            at = &r->o.next;
+            continue;
         }
+        *at = r->o.next;
+        if (r->o.joined)
+            fill_answer(f, r, PROXY_AGAIN, 503);
+        else
+            first = r;
+    }
     fill_fail_all(f, 503);
     if (first)
         first->o.next = NULL;

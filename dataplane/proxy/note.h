@@ -15,12 +15,12 @@
 
 enum proxy_message_type {
     PROXY_WANT = MESSAGE_PROXY, /* R->O request: find it */
-    PROXY_READY,     /* O->R request, object, fill: send this; GOT when it is pinned. Terminal */
-    PROXY_AGAIN,     /* O->R request: it is in the cache by now. Terminal */
-    PROXY_FAILED,    /* O->R request; tag: PROXY_FAILED_TAG. Terminal */
-    PROXY_RELEASE,   /* O->R request: uncacheable, fetch for yourself. Terminal */
-    PROXY_GOT,       /* R->O fill: the object is pinned here */
-    PROXY_FOLLOW,    /* R->O grip, object: tell me of progress */
+    PROXY_READY,   /* O->R request, object, fill: send this; GOT when it is pinned. Terminal */
+    PROXY_AGAIN,   /* O->R request: it is in the cache by now; tag not 0: or may be had. Terminal */
+    PROXY_FAILED,  /* O->R request; tag: PROXY_FAILED_TAG. Terminal */
+    PROXY_RELEASE, /* O->R request: uncacheable, fetch for yourself. Terminal */
+    PROXY_GOT,     /* R->O fill: the object is pinned here */
+    PROXY_FOLLOW,  /* R->O grip, object: tell me of progress */
     PROXY_FOLLOWED,  /* O->R grip: noted, or there is no such fill any more; look again */
     PROXY_PROGRESS,  /* O->R object: more bytes, or its end */
     PROXY_PASS,      /* O->R request, block: bytes of an uncacheable response, the head first */

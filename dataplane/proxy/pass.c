@@ -69,6 +69,8 @@ void pass_start(struct proxy *p, struct request *r, struct now now)
         respond_break(p, r);
         return;
     }
+    if (request_shed(p, r, SHED_FETCH, now))
+        return;
     struct fill *f = fill_new(p, r, NULL, now);
     if (!f) {
         respond_status(p, r, 503, "too many fetches in flight; try again", now);
@@ -376,6 +378,7 @@ static void pass_finish(struct proxy *p, struct request *r, struct now now)
         counter_inc(&p->counters.proxy_pass_total);
     hist_add(&p->latency, now.mono_us - r->started_us);
     r->whole = true;
+    http_conn_serve(c);
     request_over(p, r);
     http_respond_end(c, now);
 }

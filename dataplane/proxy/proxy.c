@@ -206,6 +206,17 @@ void proxy_message(struct proxy *p, const struct message *m, struct now now)
     want_deliver(p, m, now);
 }
 
+void proxy_load(struct proxy *p, bool busy, uint32_t behind, struct now now)
+{
+    uint64_t oldest_us = p->burst ? now.mono_us - p->burst->started_us : 0;
+    const struct shed_turn t = {
+        .busy = busy, .behind = behind, .asked = p->burst != NULL, .oldest_us = oldest_us};
+    uint32_t before = p->shed.pressure;
+    shed_note(&p->shed, &t, p->policy ? p->policy->shed_us : 0, now);
+    if (p->shed.pressure != before)
+        counter_set(&p->counters.proxy_shed_level, shed_level(&p->shed));
+}
+
 static void fire(void *ctx, struct timer *t)
 {
     struct proxy *p = ctx;

@@ -108,6 +108,8 @@ struct proxy_policy {
     bool metered;                       /* a share is set: use is counted */
     uint32_t stale_s;                   /* 24 h */
     uint32_t short_ttl_ms, long_ttl_ms; /* references: 20 s, 1 h */
+    /* How long requests may wait for a worker until it refuses some (shed.h); 0: for ever */
+    uint32_t shed_us;
     unsigned sites;
     struct proxy_site *site; /* sorted by host; found by proxy_site_find */
     unsigned allow;          /* special prefixes that open-mode origins may have, by the operator */
@@ -218,6 +220,10 @@ struct http_handler proxy_handler(struct proxy *p);
 /* The server that has the connections of these requests. Without it nothing that a slow reader
  * keeps is ever let go. */
 void proxy_serve(struct proxy *p, struct http_server *server);
+/* Before proxy_flush, in each turn that has work, and now and then: what the worker knows of its
+ * load (shed.h). `busy`: it came from a turn that had work; `behind`: how many turns its rings are
+ * long, at most. */
+void proxy_load(struct proxy *p, bool busy, uint32_t behind, struct now now);
 /* The requests collected since the last call: prepare, touch, act over the burst. Call after
  * tcp_input, before tcp_poll. */
 void proxy_flush(struct proxy *p, struct now now);

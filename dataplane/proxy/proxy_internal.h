@@ -28,6 +28,7 @@
 #include "dataplane/proxy/note.h"
 #include "dataplane/proxy/origins.h"
 #include "dataplane/proxy/request.h"
+#include "dataplane/proxy/shed.h"
 #include "version.h"
 
 /* --- heads (head.c) ------------------------------------------------------- */
@@ -177,7 +178,8 @@ struct proxy {
     struct wheel wheel;
     char via[PROXY_VIA]; /* the line of each response */
     size_t via_len;
-    char pseudonym[24];                   /* loop.c */
+    char pseudonym[24]; /* loop.c */
+    struct shed shed;
     struct rules_meter *meter;            /* who asks how often, where rules say how often */
     const struct proxy_shares *shares;    /* of the view: who is over its share */
     struct share_meter *usage;            /* share.c */
@@ -240,6 +242,11 @@ struct proxy {
     struct post_queue out[PROXY_WORKERS];
     uint32_t posts; /* kept in `out` */
 };
+
+/* Has this worker so much to do that it refuses a request of that class? Then that is counted. */
+bool proxy_sheds(struct proxy *p, enum shed_class which, bool peer);
+/* R: the same of a request that is not answered yet; then it is. */
+bool request_shed(struct proxy *p, struct request *r, enum shed_class which, struct now now);
 
 static inline void alarm_set(struct proxy *p, struct alarm *a, uint64_t due_us)
 {

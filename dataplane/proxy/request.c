@@ -241,6 +241,38 @@ static bool fetches_for_itself(const struct proxy *p, const struct request *r, s
            (r->authorized && (r->head_only || r->sliced || pass_known(p, request_known(r), now)));
 }
 
+bool proxy_sheds(struct proxy *p, enum shed_class which, bool peer)
+{
+    if (!p->shed.pressure || !shed_refuses(&p->shed, which, peer, &p->rng))
+        return false;
+    counter_inc(which == SHED_FETCH  ? &p->counters.proxy_shed_fetches_total
+                : which == SHED_WAIT ? &p->counters.proxy_shed_waits_total
+                                     : &p->counters.proxy_shed_hits_total);
+    return true;
+}
+
+bool request_shed(struct proxy *p, struct request *r, enum shed_class which, struct now now)
+{
+    if (!p->shed.pressure || r->head_sent || !proxy_sheds(p, which, r->peer))
+        return false;
+    r->reason = ACCESS_SHED;
+    respond_status(p, r, 503, PROXY_SHED_TEXT, now);
+    return true;
+}
+
+/* What is in the cache is the last that is refused, and not on a connection that was served before:
+ * who is being served is served to the end. */
+static const struct cache_object *request_hit(struct proxy *p, struct request *r,
+                                              const struct cache_object *o, struct now now)
+{
+    if (!p->shed.pressure)
+        return o;
+    bool costly = memchr(r->range, ',', r->range_len) || gunzip_wanted(p, r, o);
+    if (!costly && http_conn_served(r->conn))
+        return o;
+    return request_shed(p, r, costly ? SHED_WAIT : SHED_HIT, now) ? NULL : o;
+}
+
 /* Nothing that is stored will do. */
 static void request_fetch(struct proxy *p, struct request *r, const struct cache_object *o,
                           struct now now)
@@ -254,7 +286,7 @@ static void request_fetch(struct proxy *p, struct request *r, const struct cache
         r->forward = cache_fresh(o, now) ? FORWARD_REQUEST : FORWARD_STALE;
     if (r->asks.no_store || own || (!o && !r->peer && pass_known(p, r->hash, now)))
         pass_start(p, r, now);
-    else
+    else if (o || !request_shed(p, r, SHED_WAIT, now)) /* O may send what is old */
         want_send(p, r, o, now);
 }
 
@@ -287,8 +319,9 @@ static const struct cache_object *request_act(struct proxy *p, struct request *r
         if (slice_seek(p, r, o, now))
             break;
         if (!r->peer || r->path_known || cache_state(o) != CACHE_FILLING)
-            return o;
-        want_send(p, r, o, now);
+            return request_hit(p, r, o, now);
+        if (!request_shed(p, r, SHED_WAIT, now))
+            want_send(p, r, o, now);
         break;
     case CACHE_USE_STALE_REVALIDATE:
         want_behind(p, r, o, now);
@@ -296,7 +329,7 @@ static const struct cache_object *request_act(struct proxy *p, struct request *r
     case CACHE_USE_STALE:
         r->stale = true;
         r->why = (uint8_t)u.reason;
-        return o;
+        return request_hit(p, r, o, now);
     case CACHE_USE_GATEWAY_TIMEOUT:
         respond_status(p, r, 504, "only-if-cached, and there is nothing that may be sent", now);
         break;

@@ -411,6 +411,8 @@ void loop_write(const struct proxy *p, const struct http_head *h, struct head_wr
 /* Does the request get this object without its coding? Then r->gunzip is for it, until gunzip_drop.
  * False: no, or there is no decoder left. */
 bool gunzip_begin(struct proxy *p, struct request *r, const struct cache_object *o);
+/* Would it be asked for? */
+bool gunzip_wanted(const struct proxy *p, const struct request *r, const struct cache_object *o);
 void gunzip_drop(struct request *r); /* of one that has it */
 void gunzips_free(struct proxy *p);
 /* Those that go on. */

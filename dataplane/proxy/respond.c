@@ -67,8 +67,8 @@ void respond_conn(struct proxy *p, struct http_conn *c, bool head_only, bool ope
     if (status == 405 || status == 200)
         head_printf(&w, "Allow: GET, HEAD%s\r\n",
                     open ? "" : ", POST, PUT, PATCH, DELETE, OPTIONS");
-    if (status == 503)
-        head_printf(&w, "Retry-After: 1\r\n");
+    if (status == 503) /* those who are turned away together are not to be back together */
+        head_printf(&w, "Retry-After: %u\r\n", 1 + rng_below(&p->rng, PROXY_RETRY_AFTER_S));
     write_via(p, &w);
     head_printf(&w, "Cache-Status: coral; detail=proxy\r\n%s%s",
                 status == 301 || status == 308 ? "" : "Cache-Control: no-store\r\n", lines);
@@ -110,7 +110,7 @@ void respond_status(struct proxy *p, struct request *r, unsigned status, const c
                             : &p->counters.proxy_timeouts_total);
     else if (status == 508 && r->peer)
         counter_inc(&p->counters.proxy_peer_refused_total);
-    else if (status == 503)
+    else if (status == 503 && r->reason != ACCESS_SHED)
         counter_inc(&p->counters.proxy_busy_total);
     hist_add(&p->latency, now.mono_us - r->started_us);
     r->made = r->whole = true;

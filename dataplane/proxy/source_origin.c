@@ -314,11 +314,11 @@ static uint32_t share_of(const struct proxy *p, const struct proxy_site *site)
     return n && !share ? 1 : share;
 }
 
-/* Waits until it has its turn at the origin in hand. */
-static void queue(struct fill *f, struct now now)
+void origin_queue(struct fill *f, struct now now)
 {
+    uint64_t look_us = now.mono_us + PROXY_QUEUE_LOOK_US;
     f->state = FILL_QUEUE;
-    alarm_set(f->proxy, &f->alarm, now.mono_us + PROXY_QUEUE_US);
+    alarm_set(f->proxy, &f->alarm, look_us < f->queue_until_us ? look_us : f->queue_until_us);
 }
 
 /* Why the origin in hand is none. */
@@ -363,8 +363,7 @@ void origin_anew(struct fill *f)
     f->last_resort = false;
 }
 
-/* Have all gone who waited? For what is fetched ahead of them, or behind, nobody has. */
-static bool is_deserted(const struct fill *f)
+bool origin_deserted(const struct fill *f)
 {
     if (f->streaming)
         return request_left(f->streaming);
@@ -390,7 +389,7 @@ void origin_start(struct fill *f, struct now now)
         fill_give_up(f, now);
         return;
     }
-    if (f->state == FILL_QUEUE && is_deserted(f)) { /* its turn is for who waits yet */
+    if (f->state == FILL_QUEUE && origin_deserted(f)) { /* its turn is for who waits yet */
         fill_give_up(f, now);
         return;
     }
@@ -416,7 +415,7 @@ void origin_start(struct fill *f, struct now now)
         }
     }
     if (f->queued)
-        queue(f, now);
+        origin_queue(f, now);
 }
 
 void origin_answered(struct fill *f, struct http_exchange *x, const struct http_head *h,

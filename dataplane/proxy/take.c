@@ -294,6 +294,8 @@ static void take_site(struct proxy *p, struct request *r, const struct http_head
     r->authorized = http_known(h, HTTP_AUTHORIZATION) && !r->peer;
     r->has_cookie = http_known(h, HTTP_COOKIE);
     r->wait_ms = t->connect_ms + t->first_byte_ms + PROXY_MARGIN_MS / 2;
+    if (site->connections) /* all of that may come after it has waited for its turn */
+        r->wait_ms += PROXY_QUEUE_US / 1000;
     r->stall_ms = t->between_bytes_ms + PROXY_MARGIN_MS;
     if (site->tells) {
         r->tells = site->tells & (r->peer ? PROXY_REQUEST_ID : 0xff);

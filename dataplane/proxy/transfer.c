@@ -23,6 +23,7 @@ void transfer_end(struct proxy *p, struct request *r, struct now now)
     count_source(p, r);
     hist_add(&p->latency, now.mono_us - r->started_us);
     r->whole = true;
+    http_conn_serve(c);
     request_over(p, r);
     http_respond_end(c, now);
 }

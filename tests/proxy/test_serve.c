@@ -340,7 +340,7 @@ Test(serve, too_many_requests_are_answered_503)
     for (unsigned i = 0; i < 8; i++) {
         cr_assert(client_parse(&c[i]));
         served += c[i].head.status == 200;
-        busy += c[i].head.status == 503 && strcmp(client_field(&c[i], "Retry-After"), "1") == 0;
+        busy += c[i].head.status == 503 && atoi(client_field(&c[i], "Retry-After")) >= 1;
         client_free(&c[i]);
     }
     cr_assert_eq(served, 4);

@@ -514,6 +514,7 @@ static void step_worker(struct worker *k)
     unsigned n = k->ring_len;
     memcpy(batch, k->ring, n * sizeof(batch[0]));
     k->ring_len = 0;
+    proxy_load(k->proxy, true, k->node->behind, now);
     proxy_flush(k->proxy, now);
     for (unsigned i = 0; i < n; i++)
         proxy_message(k->proxy, &batch[i], now);

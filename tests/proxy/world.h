@@ -48,6 +48,7 @@ struct node {
     struct proxy_usage usage;    /* the last one */
     bool up;
     uint64_t dead_us;
+    uint32_t behind; /* proxy_load's */
     uint32_t rtt_us; /* by which others know it; 0: a ms */
     struct dht_contact self;
     struct cache *cache;
