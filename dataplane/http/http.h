@@ -213,7 +213,7 @@ struct http_handler {
     /* A request's head; valid until return, copy what is kept. A body, where http_has_body says
      * that one follows, is for who calls http_conn_read_body before return; else it is not read,
      * and the connection ends with the answer. The handler answers now or later, exactly once:
-     * http_respond_head, any number of http_respond_ref / _copy, then http_respond_end; or
+     * http_respond_head (or _ref), any number of http_respond_ref / _copy, then http_respond_end; or
      * http_respond_abort. */
     void (*request)(void *ctx, struct http_conn *c, const struct http_head *h, struct now now);
     /* Bytes of the body, without its framing; returns how many were taken: fewer stop the flow
@@ -288,6 +288,8 @@ void http_conn_reset(struct http_conn *c);
  * -1: chunked for HTTP/1.1 clients (http_server frames what follows; the head must then say so:
  * http_conn_chunks tells), else until close. False: no room now, try at writable. */
 bool http_respond_head(struct http_conn *c, const char *head, size_t len, int64_t length);
+/* The same of a head that rests somewhere, as http_respond_ref. */
+bool http_respond_head_ref(struct http_conn *c, struct ref head, int64_t length);
 bool http_conn_chunks(const struct http_conn *c); /* would an unknown length be chunked? */
 /* Bytes by reference; false: queue full, come back at writable. */
 bool http_respond_ref(struct http_conn *c, struct ref r);

@@ -101,7 +101,11 @@ enum respond_end {
     RESPOND_TOO_LARGE, /* nothing is out yet */
 };
 #define RESPOND_TOO_LARGE_WHY "the response's head is too large"
-/* The head for the object of r->grip; decides the range. */
+/* Writes the head for `o`, and decides the range; the status, and in *body the length of what
+ * follows (-1: not known, -2: none by its status). */
+unsigned respond_write(struct proxy *p, struct request *r, const struct cache_object *o,
+                       struct now now, struct head_writer *w, int64_t *body);
+/* Sends that of r->grip's object. */
 enum respond_end respond_object_head(struct proxy *p, struct request *r,
                                      const struct cache_object *o, struct now now);
 enum respond_end respond_pass_head(struct proxy *p, struct request *r, const struct pass_head *ph,
@@ -188,6 +192,9 @@ struct proxy {
     struct grip *grip_pool, *grip_free, **grip_table;
     struct grip *linger, **linger_tail; /* of no use now, the longest first */
     uint32_t lingering;
+
+    uint32_t plains, plain_used;
+    struct plain_head *plain_pool, *plain_free;
 
     struct http_server *server; /* whose connections are looked at; NULL: nobody's */
     uint32_t letting_go;        /* grips */
