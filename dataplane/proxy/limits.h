@@ -36,6 +36,7 @@ enum {
     PROXY_VIA = 128,
     PROXY_HEAD_ROOM = CACHE_HEAD_MAX + 8192, /* with a key, and what rules add */
     PROXY_LINGERING = 256,                   /* pins that nobody uses, a worker's */
+    PROXY_ROUTES = 64,                       /* what hosts mean, as it was found */
     PROXY_PLAIN_HEADS = 1024,                /* heads that responses share, a worker's at most, */
     PROXY_PLAIN_HEAD = 980,                  /* and bytes of one */
     PROXY_ASKS = 16,                         /* objects that a poll asks others to let go of */

@@ -190,6 +190,7 @@ void proxy_view(struct proxy *p, const struct proxy_policy *policy, const struct
         bool same = policy && policy->site == p->sites; /* other rules alone */
         p->policy = policy;
         p->sites = policy ? policy->site : NULL;
+        memset(p->route, 0, sizeof(p->route));
         deny_scratch(&p->scratch, policy ? policy->deny : NULL);
         if (!same)
             health_view(p);

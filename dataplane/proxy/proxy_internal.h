@@ -118,13 +118,25 @@ struct policy_route {
     unsigned status;
     const char *why;
     char host[256]; /* of the URL */
+    uint16_t host_len;
     uint16_t port;
     const struct proxy_site *site; /* NULL: open mode */
 };
+/* One that was found, since most requests are for a few hosts: by the text that asked for it. */
+#define ROUTE_TEXT 58
+struct route_memo {
+    const struct proxy_site *site;
+    uint16_t port;
+    uint8_t asked_len, host_len; /* asked_len 0: none */
+    char asked[ROUTE_TEXT], host[ROUTE_TEXT];
+};
+static_assert(sizeof(struct route_memo) == 128, "two lines");
 void policy_host(const struct proxy_policy *policy, struct http_text authority,
                  struct policy_route *out);
 /* The same of a host that http_authority has written; "": of none. */
 void policy_name(const struct proxy_policy *policy, const char *host, struct policy_route *out);
+/* The same of a request's head, remembered until the policy changes. */
+void policy_recall(struct proxy *p, const struct http_head *h, struct policy_route *out);
 /* The site of a fill's host and port; NULL: open mode. `served` false: policy changed. */
 const struct proxy_site *policy_site(const struct proxy_policy *policy, const char *host,
                                      uint16_t port, bool *served);
@@ -167,6 +179,7 @@ struct proxy {
     struct cache *cache;
     const struct proxy_policy *policy;
     const struct proxy_site *sites; /* its */
+    struct route_memo route[PROXY_ROUTES];
     const struct dht_routes *routes;
     void *scratch;
     struct now now;  /* of the last call, for callbacks that bring none */

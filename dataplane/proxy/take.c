@@ -308,7 +308,7 @@ unsigned request_take(struct proxy *p, struct request *r, const struct http_head
     struct policy_route route;
     struct http_head bare;
     r->head_only = h->method == HTTP_HEAD_METHOD;
-    policy_name(p->policy, h->host, &route);
+    policy_recall(p, h, &route);
     *why = route.why;
     r->reason = ACCESS_BAD_HOST;
     if (route.status)
@@ -316,7 +316,7 @@ unsigned request_take(struct proxy *p, struct request *r, const struct http_head
     unsigned refused = take_method(r, h, route.site != NULL, why);
     if (refused)
         return refused;
-    struct http_text host = {route.host, (uint32_t)strlen(route.host)};
+    struct http_text host = {route.host, route.host_len};
     r->url_len = (uint16_t)http_url_write(host, route.port, h->path, r->url, sizeof(r->url));
     *why = "the request target is no valid URL";
     r->reason = ACCESS_BAD_TARGET;
