@@ -16,16 +16,15 @@ struct scan {
 /* A line's end is CR LF and nothing else (a bare LF, RFC 9112 2.2, is a smuggler's tool). */
 static enum http_error line_end(struct scan *s, enum http_error bad)
 {
+    if (s->end - s->p >= 2 && memcmp(s->p, "\r\n", 2) == 0) {
+        s->p += 2;
+        return HTTP_OK;
+    }
     if (s->p == s->end)
         return HTTP_AGAIN;
     if (*s->p != '\r')
         return bad;
-    if (s->p + 1 == s->end)
-        return HTTP_AGAIN;
-    if (s->p[1] != '\n')
-        return bad;
-    s->p += 2;
-    return HTTP_OK;
+    return s->p + 1 == s->end ? HTTP_AGAIN : bad;
 }
 
 static bool is_blank(char c)
