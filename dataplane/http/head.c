@@ -347,12 +347,6 @@ enum http_error http_parse_response(const char *data, size_t len, bool to_head,
     return bound(e, data, (size_t)(s.p - data), len, out);
 }
 
-const struct http_field *http_known(const struct http_head *h, enum http_known which)
-{
-    unsigned at = h->known[which];
-    return at ? &h->field[at - 1] : NULL;
-}
-
 static bool list_has(const struct http_head *h, enum http_known which, struct http_text token)
 {
     if (!h->known[which])

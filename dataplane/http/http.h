@@ -137,7 +137,11 @@ enum http_error http_parse_response(const char *data, size_t len, bool to_head,
 /* The status that answers it: 400 and more. */
 unsigned http_error_status(enum http_error e);
 /* First field of a known name, or NULL. */
-const struct http_field *http_known(const struct http_head *h, enum http_known which);
+static inline const struct http_field *http_known(const struct http_head *h, enum http_known which)
+{
+    unsigned at = h->known[which];
+    return at ? &h->field[at - 1] : NULL;
+}
 /* True when a comma list has the member `token` (any case), over all fields of that name. */
 bool http_list_has(const struct http_head *h, enum http_known which, const char *token);
 /* Is a field of that name for the next hop alone, by the Connection field (RFC 9110 7.6.1)? */
