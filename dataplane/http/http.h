@@ -162,9 +162,9 @@ enum http_error http_chunked_next(struct http_chunked *c, const uint8_t *data, s
 /* What a Range field (RFC 9110 14.1.2) is against a length: HTTP_RANGE_NONE for one that is absent
  * or malformed (ignored: 200), HTTP_RANGE_UNSATISFIABLE: 416. */
 enum http_range { HTTP_RANGE_NONE, HTTP_RANGE_OK, HTTP_RANGE_UNSATISFIABLE };
-/* The satisfiable ones in its order, at least one if HTTP_RANGE_OK. Those that overlap, or have less between them than a part of a multipart response
- * costs, are one (RFC 9110 15.3.7.2), where the first of them stood: so no byte is in two. More
- * than HTTP_RANGES, HTTP_RANGE_NONE (14.2). */
+/* The satisfiable ones in its order, at least one if HTTP_RANGE_OK. Those that overlap, or have
+ * less between them than a part of a multipart response costs, are one (RFC 9110 15.3.7.2), where
+ * the first of them stood: so no byte is in two. More than HTTP_RANGES, HTTP_RANGE_NONE (14.2). */
 struct http_span {
     uint64_t first, last;
 };
@@ -217,8 +217,8 @@ struct http_handler {
     /* A request's head; valid until return, copy what is kept. A body, where http_has_body says
      * that one follows, is for who calls http_conn_read_body before return; else it is not read,
      * and the connection ends with the answer. The handler answers now or later, exactly once:
-     * http_respond_head (or _ref), any number of http_respond_ref / _copy, then http_respond_end; or
-     * http_respond_abort. */
+     * http_respond_head (or _ref), any number of http_respond_ref / _copy, then http_respond_end;
+     * or http_respond_abort. */
     void (*request)(void *ctx, struct http_conn *c, const struct http_head *h, struct now now);
     /* Bytes of the body, without its framing; returns how many were taken: fewer stop the flow
      * until http_conn_resume. Optional, with `body_end`, which tells that it is whole; neither

@@ -33,7 +33,7 @@ enum {
     PROXY_RETRIES = 1024,       /* places to count a host's retries in */
     PROXY_RETRY_LEAST = 10,     /* of a host, beside a fifth of its first tries */
     PROXY_BREAKER_FAILURES = 5, /* in a row, of an origin that can be connected to */
-    PROXY_INLINE = 512,         /* a body up to this is cheaper copied behind its head than referred to */
+    PROXY_INLINE = 512, /* a body up to this is cheaper copied behind its head than referred to */
     PROXY_VIA = 128,
     PROXY_HEAD_ROOM = CACHE_HEAD_MAX + 8192, /* with a key, and what rules add */
     PROXY_LINGERING = 256,                   /* pins that nobody uses, a worker's */
