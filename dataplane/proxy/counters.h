@@ -24,6 +24,8 @@
       "Fills of a slice begun while the one before it was sent")                                   \
     X(proxy_slices_refused_total, "responses", "Parts that were no slice: no strong ETag, Vary")   \
     X(proxy_invalidations_total, "URLs", "URLs invalidated by unsafe requests")                    \
+    X(proxy_plain_full_total, "requests",                                                          \
+      "Requests answered from the cache with a head of their own: no place for a shared one")      \
     X(proxy_not_modified_total, "requests", "Requests answered 304 from the cache")                \
     X(proxy_ranges_total, "requests", "Requests answered 206 from the cache")                      \
     X(proxy_multipart_total, "requests", "Of them, those with several parts")                      \

@@ -36,10 +36,13 @@ enum {
     PROXY_RETRIES = 1024,       /* places to count a host's retries in */
     PROXY_RETRY_LEAST = 10,     /* of a host, beside a fifth of its first tries */
     PROXY_BREAKER_FAILURES = 5, /* in a row, of an origin that can be connected to */
-    PROXY_INLINE = 512,         /* a body up to this is cheaper copied than referred to */
+    PROXY_INLINE = 512, /* a body up to this is cheaper copied behind its head than referred to */
     PROXY_VIA = 128,
     PROXY_HEAD_ROOM = CACHE_HEAD_MAX + 8192, /* with a key, and what rules add */
     PROXY_LINGERING = 256,                   /* pins that nobody uses, a worker's */
+    PROXY_ROUTES = 64,                       /* what hosts mean, as it was found */
+    PROXY_PLAIN_HEADS = 1024,                /* heads that responses share, a worker's at most, */
+    PROXY_PLAIN_HEAD = 980,                  /* and bytes of one */
     PROXY_ASKS = 16,                         /* objects that a poll asks others to let go of */
     PROXY_LOOKS = 64,                        /* connections that a poll looks at for those */
     PROXY_OWN_BYTES = 65536,                 /* copied at once for who is to let go */

@@ -54,7 +54,7 @@ static unsigned limit(struct proxy *p, const struct rules_verdict *v, const stru
 static bool move(struct request *r, const struct policy_route *route, const struct rules_verdict *v)
 {
     char path[HTTP_URL_MAX];
-    struct http_text host = {route->host, (uint32_t)strlen(route->host)};
+    struct http_text host = {route->host, route->host_len};
     size_t n = rules_path(v, r->url, r->url_len, path, sizeof(path));
     if (n)
         n = http_url_write(host, route->port, (struct http_text){path, (uint32_t)n}, r->url,

@@ -79,6 +79,7 @@ static bool take_memory(struct proxy *p)
     p->requests = memory_new(p->config.requests, sizeof(*p->requests));
     p->grip_pool = calloc(p->grips, sizeof(*p->grip_pool));
     p->grip_table = calloc(grips, sizeof(struct grip *));
+    p->plain_pool = memory_new(p->plains, sizeof(*p->plain_pool));
     p->fill_pool = calloc(p->config.fills, sizeof(*p->fill_pool));
     p->fill_table = calloc(fills, sizeof(struct fill *));
     p->backend_pool = calloc(p->backends, sizeof(*p->backend_pool));
@@ -89,8 +90,8 @@ static bool take_memory(struct proxy *p)
     p->forget_pool = calloc(PROXY_FORGETS, sizeof(*p->forget_pool));
     p->meter = rules_meter_new(&p->secret);
     return share_init(p) && p->meter && p->requests && p->grip_pool && p->grip_table &&
-           p->fill_pool && p->fill_table && p->backend_pool && p->backend_table && p->block_pool &&
-           p->ref_pool && p->ref_table && p->forget_pool;
+           p->plain_pool && p->fill_pool && p->fill_table && p->backend_pool && p->backend_table &&
+           p->block_pool && p->ref_pool && p->ref_table && p->forget_pool;
 }
 
 static void make_lists(struct proxy *p)
@@ -136,6 +137,7 @@ struct proxy *proxy_create(const struct proxy_config *config, const struct proxy
         p->config.fills = 1;
     /* an object that is still in send queues after its request is answered needs one too */
     p->grips = 2 * p->config.requests;
+    p->plains = p->grips < PROXY_PLAIN_HEADS ? p->grips : PROXY_PLAIN_HEADS;
     rng_init(&p->rng, seed);
     rng_bytes(&p->rng, &p->secret, sizeof(p->secret));
     wheel_init(&p->wheel, now.mono_us);
@@ -163,6 +165,7 @@ void proxy_destroy(struct proxy *p)
     memory_free(p->requests, p->config.requests, sizeof(*p->requests));
     free(p->grip_pool);
     free(p->grip_table);
+    memory_free(p->plain_pool, p->plains, sizeof(*p->plain_pool));
     free(p->fill_pool);
     free(p->fill_table);
     free(p->backend_pool);
@@ -189,6 +192,7 @@ void proxy_view(struct proxy *p, const struct proxy_policy *policy, const struct
         p->policy = policy;
         p->sites = policy ? policy->site : NULL;
         p->configuration = policy ? policy->number : 0;
+        memset(p->route, 0, sizeof(p->route));
         deny_scratch(&p->scratch, policy ? policy->deny : NULL);
         if (!same)
             health_view(p);

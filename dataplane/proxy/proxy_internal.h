@@ -106,7 +106,11 @@ enum respond_end {
     RESPOND_TOO_LARGE, /* nothing is out yet */
 };
 #define RESPOND_TOO_LARGE_WHY "the response's head is too large"
-/* The head for the object of r->grip; decides the range. */
+/* Writes the head for `o`, and decides the range; the status, and in *body the length of what
+ * follows (-1: not known, -2: none by its status). */
+unsigned respond_write(struct proxy *p, struct request *r, const struct cache_object *o,
+                       struct now now, struct head_writer *w, int64_t *body);
+/* Sends that of r->grip's object. */
 enum respond_end respond_object_head(struct proxy *p, struct request *r,
                                      const struct cache_object *o, struct now now);
 enum respond_end respond_pass_head(struct proxy *p, struct request *r, const struct pass_head *ph,
@@ -119,13 +123,25 @@ struct policy_route {
     unsigned status;
     const char *why;
     char host[256]; /* of the URL */
+    uint16_t host_len;
     uint16_t port;
     const struct proxy_site *site; /* NULL: open mode */
 };
+/* One that was found, since most requests are for a few hosts: by the text that asked for it. */
+#define ROUTE_TEXT 58
+struct route_memo {
+    const struct proxy_site *site;
+    uint16_t port;
+    uint8_t asked_len, host_len; /* asked_len 0: none */
+    char asked[ROUTE_TEXT], host[ROUTE_TEXT];
+};
+static_assert(sizeof(struct route_memo) == 128, "two lines");
 void policy_host(const struct proxy_policy *policy, struct http_text authority,
                  struct policy_route *out);
 /* The same of a host that http_authority has written; "": of none. */
 void policy_name(const struct proxy_policy *policy, const char *host, struct policy_route *out);
+/* The same of a request's head, remembered until the policy changes. */
+void policy_recall(struct proxy *p, const struct http_head *h, struct policy_route *out);
 /* The site of a fill's host and port; NULL: open mode. `served` false: policy changed. */
 const struct proxy_site *policy_site(const struct proxy_policy *policy, const char *host,
                                      uint16_t port, bool *served);
@@ -169,6 +185,7 @@ struct proxy {
     const struct proxy_policy *policy;
     const struct proxy_site *sites; /* its, */
     uint64_t configuration;         /* and its number */
+    struct route_memo route[PROXY_ROUTES];
     const struct dht_routes *routes;
     void *scratch;
     struct now now;  /* of the last call, for callbacks that bring none */
@@ -197,6 +214,9 @@ struct proxy {
     struct grip *grip_pool, *grip_free, **grip_table;
     struct grip *linger, **linger_tail; /* of no use now, the longest first */
     uint32_t lingering;
+
+    uint32_t plains, plain_used;
+    struct plain_head *plain_pool, *plain_free;
 
     struct http_server *server; /* whose connections are looked at; NULL: nobody's */
     uint32_t letting_go;        /* grips */

@@ -92,6 +92,7 @@ struct request {
     uint8_t why;     /* enum cache_reuse_reason of a hit that is `stale` */
     uint8_t forward; /* enum forward_why, of what is no hit */
     bool collapsed, stale, refreshed, waited, head_sent, verified, path_known;
+    bool plain;     /* its head is one that others have, too */
     bool vary_miss; /* there is a primary, but not its variant */
     bool alone;     /* variants are not told apart by what it says: it fetches for itself */
     uint8_t path_len;
@@ -324,6 +325,7 @@ struct grip {
     uint64_t idle_us;   /* when its last hold went */
     uint64_t let_go_us; /* when O wanted it back (let_go.c); 0: it did not */
     struct grip *linger_next, **linger_prev;
+    struct plain_head *plain; /* of its object, one hold of which is ours; NULL: none */
     struct post post, answer;
 };
 
@@ -343,6 +345,26 @@ void grip_let_go(struct proxy *p, struct grip *g, struct now now);
 void grip_followed(struct proxy *p, struct grip *g, struct now now);
 /* Runs the responses that wait for this object. */
 void grip_progress(struct proxy *p, struct grip *g, struct now now);
+
+/* --- heads that responses share (plain.c) --------------------------------- */
+
+/* The response's head to whoever asks for an object and nothing else, as it is for a second: Age
+ * and ttl count those. It is sent by reference. */
+struct plain_head {
+    struct hold hold; /* counts the grip, and spans in send queues */
+    struct proxy *proxy;
+    struct plain_head *next; /* free list */
+    int64_t wall_s;          /* the second */
+    uint32_t len;
+    char bytes[PROXY_PLAIN_HEAD];
+};
+static_assert(sizeof(struct plain_head) == 1024, "lines of it are shared with no other");
+
+/* May this response, of r->grip's object, have such a one? */
+bool plain_suits(const struct proxy *p, const struct request *r);
+/* The one of now. NULL: none left, or it is too long. */
+struct plain_head *plain_head(struct proxy *p, struct request *r, struct now now);
+void plain_drop(struct grip *g);
 
 /* --- objects to be let go of (let_go.c) ----------------------------------- */
 

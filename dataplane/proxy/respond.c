@@ -381,11 +381,10 @@ static inline int64_t write_extent(struct proxy *p, struct head_writer *w, struc
     return length;
 }
 
-enum respond_end respond_object_head(struct proxy *p, struct request *r,
-                                     const struct cache_object *o, struct now now)
+unsigned respond_write(struct proxy *p, struct request *r, const struct cache_object *o,
+                       struct now now, struct head_writer *w, int64_t *body)
 {
-    char out[PROXY_HEAD_ROOM], plain[PROXY_HEAD_ROOM];
-    struct head_writer w = {out, 0, sizeof(out), false};
+    char plain[PROXY_HEAD_ROOM];
     size_t len;
     const char *head = cache_head(o, &len);
     struct slice slice;
@@ -400,34 +399,43 @@ enum respond_end respond_object_head(struct proxy *p, struct request *r,
     }
     unsigned parts = 0, status = choose_status(r, o, head, len, length, &parts);
     bool several = status == 206 && parts > 1;
-    write_status(&w, status);
-    size_t fields = w.len;
+    write_status(w, status);
+    size_t fields = w->len;
     if (status == 304)
-        write_304_fields(&w, head, len);
+        write_304_fields(w, head, len);
     else if (status != 416)
-        write_stored(&w, r, head, len,
+        write_stored(w, r, head, len,
                      (part || status == 206 ? DROP_PLACE : 0) | (several ? DROP_TYPE : 0));
     struct http_text type = several ? head_field(head, len, "Content-Type") : (struct http_text){0};
-    int64_t body = write_extent(p, &w, r, status, parts, type, length);
+    *body = write_extent(p, w, r, status, parts, type, length);
     if (status != 416)
-        head_number(&w, "Age: ", cache_age(o, now), "\r\n");
-    write_via(p, &w);
+        head_number(w, "Age: ", cache_age(o, now), "\r\n");
+    write_via(p, w);
     enum slice_there there = part ? others_there(p, r, status, parts, length, now) : SLICES_ALL;
     if (!r->peer) /* who keeps it, and would tell his own clients */
-        write_cache_status(&w, r, o, there, now);
+        write_cache_status(w, r, o, there, now);
     if (r->tells && !r->peer)
-        forward_answer(&w, r, status_word(r, there),
-                       r->source == SOURCE_NONE ? NULL : r->o.spent_us, now);
+        forward_answer(w, r, status_word(r, there), r->source == SOURCE_NONE ? NULL : r->o.spent_us,
+                       now);
     if (r->peer)
-        write_peer(p, &w, r, length, status, head, len);
+        write_peer(p, w, r, length, status, head, len);
     else if (p->policy->rules)
-        obey_response(p, r, &w, fields);
-
-    r->version = cache_version(o);
-    if (body == -2) /* and says no length */
-        head_printf(&w, http_conn_keeps_alive(r->conn) ? "\r\n" : "Connection: close\r\n\r\n");
+        obey_response(p, r, w, fields);
+    if (*body == -2) /* and says no length */
+        head_printf(w, http_conn_keeps_alive(r->conn) ? "\r\n" : "Connection: close\r\n\r\n");
     else
-        write_framing(&w, r->conn, body);
+        write_framing(w, r->conn, *body);
+    return status;
+}
+
+/* A head of its own. */
+static enum respond_end own_head(struct proxy *p, struct request *r, const struct cache_object *o,
+                                 struct now now)
+{
+    char out[PROXY_HEAD_ROOM];
+    struct head_writer w = {out, 0, sizeof(out), false};
+    int64_t body;
+    unsigned status = respond_write(p, r, o, now, &w, &body);
     if (r->head_only)
         r->end = r->offset;
     bool none = r->end == r->offset;
@@ -444,6 +452,25 @@ enum respond_end respond_object_head(struct proxy *p, struct request *r,
         counter_inc(&p->counters.proxy_multipart_total);
     if (r->gunzip)
         counter_inc(&p->counters.proxy_decoded_total);
+    return RESPOND_SENT;
+}
+
+enum respond_end respond_object_head(struct proxy *p, struct request *r,
+                                     const struct cache_object *o, struct now now)
+{
+    struct plain_head *s = plain_suits(p, r) ? plain_head(p, r, now) : NULL;
+    r->version = cache_version(o);
+    if (!s)
+        return own_head(p, r, o, now);
+    int64_t body = r->head_only ? 0 : cache_length(o);
+    if (!http_respond_head_ref(r->conn, (struct ref){(const uint8_t *)s->bytes, s->len, &s->hold},
+                               body))
+        return RESPOND_NO_ROOM;
+    r->offset = 0;
+    r->end = (uint64_t)body;
+    r->parts = 0;
+    r->status = 200;
+    r->plain = true;
     return RESPOND_SENT;
 }
 

@@ -333,7 +333,7 @@ unsigned request_take(struct proxy *p, struct request *r, const struct http_head
     struct http_head bare;
     r->head_only = h->method == HTTP_HEAD_METHOD;
     r->old = h->minor == 0;
-    policy_name(p->policy, h->host, &route);
+    policy_recall(p, h, &route);
     *why = route.why;
     r->reason = route.status == 400 ? ACCESS_BAD_HOST : ACCESS_NOT_SERVED;
     if (route.status)
@@ -345,7 +345,7 @@ unsigned request_take(struct proxy *p, struct request *r, const struct http_head
                                      : ACCESS_METHOD_REFUSED;
         return refused;
     }
-    struct http_text host = {route.host, (uint32_t)strlen(route.host)};
+    struct http_text host = {route.host, route.host_len};
     r->url_len = (uint16_t)http_url_write(host, route.port, h->path, r->url, sizeof(r->url));
     *why = "the request target is no valid URL";
     r->reason = ACCESS_BAD_TARGET;
