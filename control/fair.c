@@ -120,6 +120,8 @@ void fair_tick(struct fair *f, const struct proxy_policy *policy, uint64_t nodes
     }
     if (seconds > 0)
         f->n = kept;
+    if (f->n == 0) /* what comes after a rest was not asked for in all that time */
+        f->tick_us = 0;
     qsort(f->site, f->n, sizeof(*f->site), by_weight);
 }
 
@@ -129,13 +131,19 @@ static uint32_t minute(double a_second)
     return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
 }
 
+static unsigned tell(const struct fair *f, bool shared, struct dht_usage *out, unsigned most)
+{
+    unsigned n = 0;
+    for (const struct fair_site *s = f->site; s < f->site + f->n && n < most; s++)
+        if (shared == (s->fair.bytes_s || s->fair.requests_s))
+            out[n++] = (struct dht_usage){s->site, minute(s->bytes / 1024), minute(s->requests)};
+    return n;
+}
+
 unsigned fair_tell(const struct fair *f, struct dht_usage out[static DHT_USAGE])
 {
-    unsigned n = f->n < DHT_USAGE ? f->n : DHT_USAGE;
-    for (unsigned i = 0; i < n; i++)
-        out[i] = (struct dht_usage){f->site[i].site, minute(f->site[i].bytes / 1024),
-                                    minute(f->site[i].requests)};
-    return n;
+    unsigned n = tell(f, true, out, DHT_USAGE);
+    return n + tell(f, false, out + n, DHT_USAGE - n);
 }
 
 static int by_site(const void *a, const void *b)

@@ -15,12 +15,12 @@
 
 #define FAIR_TICK_US PROXY_USAGE_US
 #define FAIR_SITES   1024 /* used here, that are known at a time; of more, the most used */
-#define FAIR_LEAST   16 /* of PROXY_ALL: a site is never all refused, or its size could not be seen \
-                         */
+/* Of PROXY_ALL: a site is never all refused, or its size could not be seen. */
+#define FAIR_LEAST 16
 
 struct fair_site {
     uint64_t site;
-    char name[128];                 /* HOST or HOST:PORT */
+    char name[PROXY_HOME];          /* HOST or HOST:PORT */
     double bytes, requests;         /* a second, here, */
     double all_bytes, all_requests; /* and of the whole network */
     struct proxy_fair fair;         /* its share */
@@ -40,7 +40,7 @@ void fair_heard(struct fair *f, const struct dht_id *who, const struct dht_usage
                 struct now now);
 /* Each FAIR_TICK_US: rates and parts. `nodes`: of the network, this one included, an estimate. */
 void fair_tick(struct fair *f, const struct proxy_policy *policy, uint64_t nodes, struct now now);
-/* What other nodes are to be told; how many. */
+/* What other nodes are to be told, of sites that have a share first; how many. */
 unsigned fair_tell(const struct fair *f, struct dht_usage out[static DHT_USAGE]);
 /* Those that are over their share, for a view (free()); NULL with *ok: there are none. */
 struct proxy_shares *fair_shares(const struct fair *f, bool *ok);

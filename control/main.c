@@ -324,9 +324,9 @@ int main(int argc, char **argv)
     if (o.check) {
         printf("%s: fine\n", o.file);
         view_policy_free(load.policy);
-    } else {
+        config_free(&load.config);
+    } else { /* a reload that did not end in time may read it yet: it goes with the process */
         status = start(&o, &load.config, load.policy);
     }
-    config_free(&load.config);
     return status;
 }

@@ -96,10 +96,11 @@ static const char *at_fault(const char *reason)
         return "";
     while (i < ACCESS_REASONS && strcmp(reason, access_reason_words[i]) != 0)
         i++;
-    return i == ACCESS_REASONS || i == ACCESS_LOOP || i == ACCESS_SHARE ? ", "
-           : i >= ACCESS_BAD_LINE                                       ? ", request "
-           : i >= ACCESS_NOT_SERVED                                     ? ", "
-                                                                        : ", origin ";
+    bool nobody = i == ACCESS_REASONS || i == ACCESS_LOOP || i == ACCESS_SHARE || i == ACCESS_SHED;
+    return nobody                   ? ", "
+           : i >= ACCESS_BAD_LINE   ? ", request "
+           : i >= ACCESS_NOT_SERVED ? ", "
+                                    : ", origin ";
 }
 
 /* 02:13:04.123Z 192.0.2.1 GET www.example.com/a 200 1024 B 0.12 ms hit */

@@ -4,6 +4,8 @@
 
 #include "dataplane/proxy/proxy_internal.h"
 
+#define HOME_BODY 65536 /* of a response that sends visitors home: it is read for nothing */
+
 static struct http_text field_value(const struct http_head *h, enum http_known which)
 {
     const struct http_field *f = http_known(h, which);
@@ -504,15 +506,8 @@ static bool no_place(struct fill *f, const struct http_head *h, struct now now)
     return release(f, h->status, false, now);
 }
 
-bool fill_head(struct fill *f, const struct http_head *h, struct now now)
+static bool take_head(struct fill *f, const struct http_head *h, struct now now)
 {
-    char text[HTTP_URL_MAX + 4096];
-    struct http_head copy;
-    const struct http_head *home = share_home(f, h, &copy, text, sizeof(text));
-    if (home) {
-        h = home;
-        f->skip = UINT64_MAX; /* of its body */
-    }
     if (f->pass)
         return pass_head_begin(f, h, now);
     if (f->object)
@@ -553,6 +548,23 @@ bool fill_head(struct fill *f, const struct http_head *h, struct now now)
         fill_end(f);
         return false;
     }
+}
+
+bool fill_head(struct fill *f, const struct http_head *h, struct now now)
+{
+    char text[HTTP_URL_MAX + 4096];
+    struct http_head copy;
+    const struct http_head *home = share_home(f, h, &copy, text, sizeof(text));
+    if (!home)
+        return take_head(f, h, now);
+    f->skip = UINT64_MAX; /* of its body, if that is cheaper than another connection */
+    bool little = h->framing == HTTP_BODY_NONE ||
+                  (h->framing == HTTP_BODY_LENGTH && h->content_length <= HOME_BODY);
+    bool goes_on = take_head(f, home, now);
+    if (!goes_on || little)
+        return goes_on;
+    fill_complete(f, now);
+    return false;
 }
 
 size_t fill_body(struct fill *f, const uint8_t *data, size_t len, struct now now)

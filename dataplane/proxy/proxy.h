@@ -142,7 +142,7 @@ struct proxy_shares {
 struct proxy_usage {
     uint64_t site, bytes;       /* bytes: of bodies, of those served */
     uint32_t requests, refused; /* refused: of them, for the site's share */
-    char name[128];             /* its host, with :PORT if that is not 80; cut */
+    char name[PROXY_HOME];      /* its host, with :PORT if that is not 80 */
 };
 
 /* The cache's form of a URL that a person gives (the origin's own, or Coralized): what

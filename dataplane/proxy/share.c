@@ -25,6 +25,10 @@
 #define SAME_S      60 /* a client is served or not for so long */
 #define HOME_S      60 /* where an origin does not say for how long */
 #define MARK        "coral-no-serve"
+/* Sites are told of so many at a time, and the others a little later: all workers tell at once, and
+ * control's ring is for other news, too. */
+#define TOLD        32u
+#define TOLD_GAP_US 10000u
 
 struct used {
     struct proxy_usage usage; /* requests 0: free */
@@ -34,6 +38,8 @@ struct used {
 struct share_meter {
     uint8_t key[16]; /* of sites' hashes, the same on all nodes */
     uint64_t due_us; /* UINT64_MAX: nothing is counted */
+    unsigned next;   /* place to be told of */
+    bool told;       /* there was one before it */
     struct used used[PROXY_SITES_USED];
 };
 
@@ -95,6 +101,11 @@ static struct used *place(struct share_meter *m, struct http_text name, uint64_t
     return least;
 }
 
+static uint64_t window_end(struct now now) /* all workers' at once */
+{
+    return (now.mono_us / PROXY_USAGE_US + 1) * PROXY_USAGE_US;
+}
+
 static void count(struct proxy *p, struct http_text name, uint64_t site, uint64_t bytes,
                   bool refused)
 {
@@ -102,7 +113,7 @@ static void count(struct proxy *p, struct http_text name, uint64_t site, uint64_
     uint64_t kib = bytes / 1024 + REQUEST_KIB;
     struct used *u = place(m, name, site, kib);
     if (m->due_us == UINT64_MAX)
-        m->due_us = (p->now.mono_us / PROXY_USAGE_US + 1) * PROXY_USAGE_US; /* all at once */
+        m->due_us = window_end(p->now);
     if (!u)
         return;
     u->credit += kib;
@@ -120,13 +131,26 @@ void share_count(struct proxy *p, const struct request *r)
 void share_poll(struct proxy *p, struct now now)
 {
     struct share_meter *m = p->usage;
+    unsigned n = 0;
     if (now.mono_us < m->due_us)
         return;
-    for (struct used *u = m->used; u < m->used + PROXY_SITES_USED; u++)
-        if (u->usage.requests && p->parts.log.usage)
+    for (; m->next < PROXY_SITES_USED && n < TOLD; m->next++) {
+        struct used *u = &m->used[m->next];
+        if (u->usage.requests == 0)
+            continue;
+        if (p->parts.log.usage)
             p->parts.log.usage(p->parts.log.ctx, &u->usage);
-    memset(m->used, 0, sizeof(m->used));
-    m->due_us = UINT64_MAX;
+        *u = (struct used){0}; /* the next window's from now on */
+        n++;
+    }
+    m->told |= n > 0;
+    if (m->next < PROXY_SITES_USED) {
+        m->due_us = now.mono_us + TOLD_GAP_US;
+        return;
+    }
+    m->due_us = m->told ? window_end(now) : UINT64_MAX;
+    m->next = 0;
+    m->told = false;
 }
 
 uint64_t share_deadline_us(const struct proxy *p)
@@ -151,10 +175,11 @@ static uint32_t admitted(const struct proxy_shares *shares, uint64_t site)
     return PROXY_ALL;
 }
 
-/* Is it one of the clients that are served this minute? The same on all nodes. */
+/* Is it one of the clients that are served this minute? The same on all nodes. Who has an IPv6
+ * address has a /64 of them, and is not to choose the one that is served. */
 static bool served(const struct proxy *p, const struct addr *who, uint64_t site, uint32_t part)
 {
-    uint64_t h = siphash64(p->usage->key, who->b, sizeof(who->b)) ^ site;
+    uint64_t h = siphash64(p->usage->key, who->b, addr_is_v4(who) ? sizeof(who->b) : 8) ^ site;
     return mix64(h + (uint64_t)p->now.wall_s / SAME_S) % PROXY_ALL < part;
 }
 
@@ -254,8 +279,9 @@ const struct http_head *share_home(struct fill *f, const struct http_head *h,
     write_home(&w, home, path);
     for (unsigned i = 0; i < h->fields; i++)
         if (is_kept(&h->field[i])) {
-            timed |=
-                !text_equals(h->field[i].name, "Date") && !text_equals(h->field[i].name, "Vary");
+            timed |= !text_equals(h->field[i].name, "Date") &&
+                     !text_equals(h->field[i].name, "Age") &&
+                     !text_equals(h->field[i].name, "Vary");
             head_field_write(&w, &h->field[i]);
         }
     if (!timed)

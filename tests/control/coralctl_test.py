@@ -458,6 +458,10 @@ try:
     n = Node("n1", [dict(first, begun=True, records=[dict(bad, reason="bad-field")])])
     expect("error, request bad-field" in run("log", "--no-wait")[1], "log says whose fault it was")
     n.close()
+    for reason in ("shed", "share", "loop", "busy"):
+        n = Node("n1", [dict(first, begun=True, records=[dict(bad, reason=reason)])])
+        expect(f"error, {reason}" in run("log", "--no-wait")[1], f"log: {reason} is nobody's fault")
+        n.close()
     for begun, records, hint in ((True, [], True), (False, [], False), (True, [bad], False)):
         n = Node("n1", [dict(first, begun=begun, records=records)])
         code, out, err = run("log", "--no-wait")

@@ -152,6 +152,37 @@ Test(fair, in_open_mode_each_host_has_the_same_share)
         cr_assert_float_eq(round_of("a.test", 7, many, 1000), 100, 1e-9, "a site has its own");
 }
 
+/* Others need to hear of those alone that may be over it, however much the rest is used. */
+Test(fair, who_has_a_share_is_told_first)
+{
+    struct dht_usage out[DHT_USAGE];
+    sites[0].fair.requests_s = 5;
+    for (unsigned i = 0; i < 20; i++) {
+        struct proxy_usage u = {.site = i + 1, .requests = 1000 + i, .name = "x.test"};
+        fair_used(node[0], &u);
+    }
+    fair_used(node[0], &(struct proxy_usage){.site = 99, .requests = 30, .name = "a.test"});
+    now.mono_us += FAIR_TICK_US;
+    fair_tick(node[0], &policy, NODES, now);
+    cr_assert_eq(fair_tell(node[0], out), DHT_USAGE);
+    cr_assert_eq(out[0].site, 99);
+    for (unsigned i = 1; i < DHT_USAGE; i++)
+        cr_assert_eq(out[i].site, 21 - i, "the others by their use");
+}
+
+Test(fair, a_rest_before_it_makes_nothing_of_what_is_asked_for)
+{
+    static const double some[NODES] = {10, 0, 0, 0, 0, 0, 0, 0}, none[NODES] = {0};
+    round_of("a.test", 7, some, 1000);
+    for (int i = 0; i < 30; i++)
+        round_of("a.test", 7, none, 1000);
+    cr_assert_null(find(0, 7));
+    now.mono_us += 3600ull * 1000000; /* nobody ticks while nothing is used */
+    round_of("a.test", 7, some, 1000);
+    cr_assert(find(0, 7));
+    cr_assert_float_eq(find(0, 7)->requests, 5, 1e-9, "half of it, as at first");
+}
+
 Test(fair, the_most_used_are_told_and_kept)
 {
     struct dht_usage out[DHT_USAGE];

@@ -450,6 +450,28 @@ Test(rfc9110, s15_2_interim_responses_go_on)
     client_free(&c);
 }
 
+/* Nor do they take the place of the final one, however many come at once with it. */
+Test(rfc9110, s15_2_interim_responses_leave_room_for_the_final_one)
+{
+    static char answer[4096];
+    struct client c;
+    char path[16];
+    int n = 0;
+    for (unsigned i = 0; i < 8; i++) /* as many as a client takes */
+        n += snprintf(answer + n, sizeof(answer) - (size_t)n, "HTTP/1.1 102 Processing\r\n\r\n");
+    n += snprintf(answer + n, sizeof(answer) - (size_t)n,
+                  "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 1\r\n\r\nx");
+    origin_add(&w.origin[0],
+               (struct origin_file){.path = "*", .raw = answer, .raw_len = (size_t)n});
+    for (unsigned i = 0; i < 8; i++) {
+        snprintf(path, sizeof(path), "/%u", i);
+        client_get(&w, &c, 0, i % 2, "www.site.test", path, NULL);
+        world_run(&w, 1000);
+        cr_expect(strstr(c.data, "HTTP/1.1 200 OK\r\n"), "%s: %s", path, c.data);
+        client_free(&c);
+    }
+}
+
 /* 15.4.5: what a 304 has to carry. */
 Test(rfc9110, s15_4_5_fields_of_a_304)
 {

@@ -196,6 +196,50 @@ Test(share, in_open_mode_home_is_what_the_name_says)
     client_free(&c);
 }
 
+Test(share, of_the_addresses_of_a_network_none_is_served_alone)
+{
+    page(0, "/a", FRESH);
+    admit(HOST, PROXY_ALL / 2);
+    unsigned served = 0;
+    for (unsigned i = 0; i < 40; i++) {
+        unsigned first = 0;
+        for (unsigned k = 0; k < 4; k++) {
+            char text[40];
+            snprintf(text, sizeof(text), "2001:db8:0:%x::%x", i, k + 1);
+            cr_assert(addr_parse(text, &w.client));
+            unsigned status = get("/a");
+            client_free(&c);
+            cr_assert(k == 0 || status == first, "%s: %u", text, status);
+            first = status;
+        }
+        served += first == 200;
+    }
+    cr_assert(served > 5 && served < 35, "%u", served);
+}
+
+/* All workers tell at the same time: control hears of a few at a time, and of each. */
+Test(share, what_many_sites_use_is_told_in_parts)
+{
+    char host[80];
+    unsigned most = 0;
+    admit("x", 0);
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(host, sizeof(host), "h%u.nobody.test.coral.test", i);
+        world_get(&w, &c, 0, host, "/a", NULL);
+        client_free(&c);
+    }
+    cr_assert_eq(w.node[0].usages, 0);
+    for (unsigned ms = 0, before = 0; ms < TOLD; ms++, before = w.node[0].usages) {
+        world_run(&w, 1);
+        most = w.node[0].usages - before > most ? w.node[0].usages - before : most;
+    }
+    cr_assert_leq(most, 32, "%u", most);
+    cr_assert_geq(w.node[0].usages, 90, "%u", w.node[0].usages); /* four find a place in a set */
+    unsigned all = w.node[0].usages;
+    world_run(&w, TOLD);
+    cr_assert_eq(w.node[0].usages, all, "once each");
+}
+
 /* The table has a few hundred places: what is used most is told, and never for more than it was. */
 Test(share, of_very_many_sites_the_most_used_are_told)
 {
@@ -235,11 +279,34 @@ Test(share, an_origin_sends_its_visitors_home)
     cr_assert_eq(WORLD_COUNT(&w, 0, proxy_sent_home_total), 1);
 }
 
+/* Who wants to be spared does not send all of it for nothing. */
+Test(share, a_large_body_that_nobody_wants_is_not_read)
+{
+    static const char *const fields[] = {
+        "X-Coral-Control: redirect-home\r\n" FRESH,
+        "X-Coral-Control: redirect-home\r\nCache-Control: no-store\r\n"};
+    static const char *const path[] = {"/kept", "/passed"};
+    for (unsigned i = 0; i < 2; i++) {
+        origin_add(&w.origin[0],
+                   (struct origin_file){
+                       .path = path[i], .length = 1 << 30, .rate = 1000, .fields = fields[i]});
+        for (unsigned k = 0; k < 3; k++) {
+            cr_assert_eq(get(path[i]), 302);
+            cr_assert_str_eq(client_field(&c, "Content-Length"), "0");
+            client_free(&c);
+            world_run(&w, 100);
+            cr_assert_eq(WORLD_COUNT(&w, 0, proxy_fills), 0, "%s", path[i]);
+        }
+    }
+    cr_assert_eq(w.origin[0].requests, 4, "%u", w.origin[0].requests);
+}
+
 Test(share, an_origin_sends_home_whatever_it_says_of_caching)
 {
     struct origin_file *f =
         page(0, "/p", "X-Coral-Control: redirect-home\r\nCache-Control: private\r\n");
     page(0, "/n", "X-Coral-Control: Redirect-Home\r\n");
+    page(0, "/g", "X-Coral-Control: redirect-home\r\nAge: 5\r\n");
     page(0, "/o", "X-Coral-Control: other\r\n" FRESH);
     for (int i = 0; i < 2; i++) {
         cr_assert_eq(get("/p"), 302);
@@ -249,6 +316,9 @@ Test(share, an_origin_sends_home_whatever_it_says_of_caching)
     cr_assert_eq(f->requests, 2);
     cr_assert_eq(get("/n"), 302);
     cr_assert_str_eq(client_field(&c, "Cache-Control"), "max-age=60");
+    client_free(&c);
+    cr_assert_eq(get("/g"), 302);
+    cr_assert_str_eq(client_field(&c, "Cache-Control"), "max-age=60", "an age is no lifetime");
     client_free(&c);
     cr_assert_eq(get("/o"), 200);
     client_free(&c);
