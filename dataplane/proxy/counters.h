@@ -42,7 +42,8 @@
     X(proxy_sent_home_total, "responses", "Responses of origins that send visitors home")          \
     X(proxy_busy_total, "requests", "Requests answered 503: a table was full")                     \
     X(proxy_shed_fetches_total, "requests",                                                        \
-      "Requests answered 503 for overload: not in the cache, or for the origin alone")             \
+      "Requests answered 503, or by what is too old, for overload: for a fetch, or the origin "    \
+      "alone")                                                                                     \
     X(proxy_shed_waits_total, "requests",                                                          \
       "Likewise: to wait for a fetch, or with several ranges, or to be unpacked")                  \
     X(proxy_shed_hits_total, "requests", "Likewise: in the cache, on connections not served yet")  \
