@@ -128,10 +128,15 @@ static bool is_the_rest(const struct request *r, const struct http_head *h)
                r->validators;
 }
 
-static struct block *block_take(struct fill *f)
+/* How many of its blocks may be out. */
+static uint32_t window_of(const struct proxy *p)
+{
+    return p->blocks_free > PROXY_BLOCKS / 2 ? PROXY_BLOCK_WINDOW : 1;
+}
+
+static struct block *block_take(struct fill *f, uint32_t window)
 {
     struct proxy *p = f->proxy;
-    uint32_t window = p->blocks_free > PROXY_BLOCKS / 2 ? PROXY_BLOCK_WINDOW : 1;
     struct block *b = f->blocks_out < window ? p->block_free : NULL;
     if (!b)
         return NULL;
@@ -173,7 +178,7 @@ bool pass_head_begin(struct fill *f, const struct http_head *h, struct now now)
         f->failure = 502;
         return true;
     }
-    struct block *b = block_take(f);
+    struct block *b = block_take(f, UINT32_MAX); /* one a fill: what is out is not of its body */
     f->failure = 503;
     if (!b) {
         fill_give_up(f, now);
@@ -209,7 +214,7 @@ bool pass_head_begin(struct fill *f, const struct http_head *h, struct now now)
 
 void pass_interim(struct fill *f, struct request *r, const char *head, size_t len)
 {
-    struct block *b = len <= PROXY_BLOCK_BYTES ? block_take(f) : NULL;
+    struct block *b = len <= PROXY_BLOCK_BYTES ? block_take(f, window_of(f->proxy)) : NULL;
     if (!b)
         return;
     memcpy(b->data, head, len);
@@ -222,7 +227,7 @@ size_t pass_body(struct fill *f, const uint8_t *data, size_t len)
 {
     size_t done = 0;
     while (done < len) {
-        struct block *b = f->open ? f->open : block_take(f);
+        struct block *b = f->open ? f->open : block_take(f, window_of(f->proxy));
         if (!b) {
             if (!f->starved)
                 f->proxy->starved++;

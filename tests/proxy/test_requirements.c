@@ -450,6 +450,26 @@ Test(rfc9110, s15_2_interim_responses_go_on)
     client_free(&c);
 }
 
+/* However many come with the final one, that is not lost for them. */
+Test(rfc9110, s15_2_many_interim_responses)
+{
+    struct client c;
+    char answer[1024] = "", path[16];
+    for (unsigned i = 0; i < 8; i++)
+        strcat(answer, "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n");
+    strcat(answer, "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 1\r\n\r\nx");
+    origin_add(&w.origin[0],
+               (struct origin_file){.path = "*", .raw = answer, .raw_len = strlen(answer)});
+    for (unsigned i = 0; i < 8; i++) {
+        snprintf(path, sizeof(path), "/%u", i);
+        client_get(&w, &c, 0, i % 2, "www.site.test", path, NULL);
+        world_run(&w, 1000);
+        cr_expect(strstr(c.data, "HTTP/1.1 103 ") && strstr(c.data, "HTTP/1.1 200 OK\r\n"),
+                  "%s: %s", path, c.data);
+        client_free(&c);
+    }
+}
+
 /* 15.4.5: what a 304 has to carry. */
 Test(rfc9110, s15_4_5_fields_of_a_304)
 {
