@@ -296,6 +296,11 @@ void fill_step(struct fill *f, struct now now)
     }
     if (f->state != FILL_ENDED && f->broken)
         fill_give_up(f, now);
+    if (f->state == FILL_BODY && f->enough) {
+        source_drop(f);
+        fill_complete(f, now);
+    }
+    f->enough = false;
     if (f->state != FILL_ENDED && f->find_next) {
         f->find_next = false;
         source_next(f, now);

@@ -62,6 +62,7 @@ struct fill {
     bool source_coded;   /* the source sends it in a coding of its own */
     bool weakened;       /* its ETag was strong, the object's is not */
     bool ended;          /* all has come; the coder's last bytes wait for memory */
+    bool enough;         /* agenda: all that is wanted of the source is its head */
     uint64_t skip;       /* bytes of the source's body that we have already */
     uint64_t validators; /* hash of strong ETag, else Last-Modified; 0: none */
     int64_t length;      /* -1: unknown */

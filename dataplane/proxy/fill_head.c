@@ -510,8 +510,11 @@ bool fill_head(struct fill *f, const struct http_head *h, struct now now)
     struct http_head copy;
     const struct http_head *home = share_home(f, h, &copy, text, sizeof(text));
     if (home) {
-        h = home;
+        f->enough = body_length(h) < 0 || body_length(h) > PROXY_HOME_BYTES;
+        if (f->enough)
+            fill_agenda(f);
         f->skip = UINT64_MAX; /* of its body */
+        h = home;
     }
     if (f->pass)
         return pass_head_begin(f, h, now);

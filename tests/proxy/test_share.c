@@ -235,6 +235,26 @@ Test(share, an_origin_sends_its_visitors_home)
     cr_assert_eq(WORLD_COUNT(&w, 0, proxy_sent_home_total), 1);
 }
 
+Test(share, what_an_origin_sends_behind_that_is_not_waited_for)
+{
+    static const char *const path[] = {"/a", "/b"};
+    struct origin_file *f[] = {
+        page(0, path[0], "X-Coral-Control: redirect-home\r\n" FRESH),
+        page(0, path[1], "X-Coral-Control: redirect-home\r\nCache-Control: private\r\n")};
+    for (int i = 0; i < 2; i++) {
+        f[i]->length = 1 << 20;
+        f[i]->rate = 1;
+        cr_assert_eq(get(path[i]), 302);
+        client_free(&c);
+        world_run(&w, 100);
+        cr_assert_eq(WORLD_COUNT(&w, 0, proxy_fills), 0);
+        cr_assert_eq(WORLD_COUNT(&w, 0, proxy_requests), 0);
+        cr_assert_eq(get(path[i]), 302);
+        cr_assert_eq(strstr(client_field(&c, "Cache-Status"), "hit") != NULL, i == 0);
+        client_free(&c);
+    }
+}
+
 Test(share, an_origin_sends_home_whatever_it_says_of_caching)
 {
     struct origin_file *f =
