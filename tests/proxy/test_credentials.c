@@ -246,6 +246,39 @@ Test(credentials, heads_parts_and_cookies_go_by_themselves)
     cr_expect_eq(f->requests, 4);
 }
 
+static uint64_t reused(void)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < 2; i++)
+        n += http_client_counters(w.node[0].worker[i].client)->http_client_reused_total;
+    return n;
+}
+
+/* Those that log in the connection (RFC 4559, NTLM) are not for who comes next on it. */
+Test(credentials, a_connection_that_is_logged_in_is_not_used_again)
+{
+    static const struct {
+        const char *first, *then;
+        bool again;
+    } row[] = {{"Authorization: negotiate YII=\r\n", NULL, false},
+               {"Authorization: Basic QQ==\r\n", NULL, true},
+               {"Authorization: NTLM TlRM\r\nCookie: a=b\r\n", ANN "Cookie: a=b\r\n", false},
+               {ANN "Cookie: a=b\r\n", BOB "Cookie: a=b\r\n", true}};
+    struct client c;
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t before = reused();
+        page(numbered(i), NULL, 7, "Cache-Control: no-store\r\n");
+        for (unsigned k = 0; k < 2; k++) {
+            client_get(&w, &c, 0, 0, "www.site.test", numbered(i), k ? row[i].then : row[i].first);
+            cr_assert(client_wait(&c, 1000));
+            cr_expect(client_body_is(&c, 7, 0, 300));
+            client_free(&c);
+        }
+        cr_expect_eq(reused() - before, row[i].again, "%s", row[i].first);
+        world_run(&w, 60000); /* none is left */
+    }
+}
+
 Test(credentials, only_if_cached_asks_nobody)
 {
     bool hit;
