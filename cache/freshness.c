@@ -80,12 +80,18 @@ static bool says_no_cache(const struct cache_response *r)
     return r->cc.no_cache && (r->cc.no_cache_whole || !r->drops_listed);
 }
 
+/* The operator's lifetime counts, and not what the response says of its own. */
+static bool is_overridden(const struct cache_response *r, const struct cache_lifetimes *policy)
+{
+    return r->status < 400 && policy->override_s >= 0;
+}
+
 static struct lifetime apply_policy(const struct cache_response *r,
                                     const struct cache_lifetimes *policy, struct lifetime l)
 {
     const struct cache_directives *cc = &r->cc;
     bool good = r->status < 400;
-    if (good && policy->override_s >= 0)
+    if (is_overridden(r, policy))
         return (struct lifetime){policy->override_s, CACHE_BY_OVERRIDE};
     if (says_no_cache(r))
         return (struct lifetime){0, CACHE_BY_NO_CACHE};
@@ -130,14 +136,19 @@ static enum cache_reason refuse_status(const struct cache_response *r, bool has_
     return CACHE_STORABLE;
 }
 
-/* 3.5 */
-static bool for_authorized(const struct cache_directives *cc)
+/* 3.5: who conforms to their requirements. Two of them require that the origin is asked in time,
+ * and that is what the response names, not what we choose. */
+static bool for_authorized(const struct cache_response *r, const struct cache_lifetimes *policy,
+                           bool has_lifetime)
 {
-    return cc->is_public || cc->has_s_maxage || cc->must_revalidate;
+    const struct cache_directives *cc = &r->cc;
+    bool timed = !is_overridden(r, policy) && (has_lifetime || says_no_cache(r));
+    return cc->is_public || (timed && (cc->has_s_maxage || cc->must_revalidate));
 }
 
 /* May it be stored at all, by a shared cache? */
-static enum cache_reason refuse(const struct cache_response *r, bool has_lifetime)
+static enum cache_reason refuse(const struct cache_response *r,
+                                const struct cache_lifetimes *policy, bool has_lifetime)
 {
     const struct cache_directives *cc = &r->cc;
     if (r->method != CACHE_GET)
@@ -154,7 +165,7 @@ static enum cache_reason refuse(const struct cache_response *r, bool has_lifetim
     enum cache_reason status = refuse_status(r, has_lifetime);
     if (status != CACHE_STORABLE)
         return status;
-    if (r->authorized && !for_authorized(cc))
+    if (r->authorized && !for_authorized(r, policy, has_lifetime))
         return CACHE_NOT_AUTHORIZATION;
     if (r->varies_any)
         return CACHE_NOT_VARY;
@@ -194,18 +205,18 @@ struct cache_verdict cache_judge(const struct cache_response *r,
     const struct cache_directives *cc = &r->cc;
     struct lifetime l = explicit_lifetime(r);
     struct cache_verdict v = {.initial_age_s = cache_initial_age(r),
-                              .reason = refuse(r, l.s >= 0),
+                              .reason = refuse(r, policy, l.s >= 0),
                               .lifetime_by = l.by,
                               .control = r->control};
     if (v.reason != CACHE_STORABLE)
         return v;
+    v.for_authorized = for_authorized(r, policy, l.s >= 0);
     l = apply_policy(r, policy, l);
     v.lifetime_s = clamp_seconds(l.s);
     v.lifetime_by = l.by;
     v.no_cache = l.by == CACHE_BY_NO_CACHE;
     v.immutable = cc->immutable;
     v.has_validator = r->has_validator;
-    v.for_authorized = for_authorized(cc);
     /* 5.2.2.10: s-maxage carries proxy-revalidate's meaning */
     v.must_revalidate =
         says_no_cache(r) || cc->must_revalidate || cc->proxy_revalidate || cc->has_s_maxage;

@@ -51,7 +51,8 @@ void usage_heard(struct usage *u, const struct dht_id *who, const struct dht_usa
     r->at_us = now.mono_us ? now.mono_us : 1;
     r->who = *who;
     r->n = n < DHT_USAGE ? n : DHT_USAGE;
-    memcpy(r->site, site, r->n * sizeof(*site));
+    if (r->n) /* `site` may be NULL */
+        memcpy(r->site, site, r->n * sizeof(*site));
 }
 
 struct usage_total usage_others(const struct usage *u, uint64_t site, uint64_t nodes,

@@ -158,6 +158,7 @@ struct http_exchange *http_client_send(struct http_client *c, const struct http_
     x->to = *to;
     x->how = (uint8_t)how;
     x->whole = !(how & HTTP_SEND_BODY);
+    x->last = (how & HTTP_SEND_LAST) != 0;
     x->request_len = (uint32_t)len;
     memcpy(x->request, request, len);
 

@@ -390,6 +390,7 @@ enum http_send {
     HTTP_SEND_ONCE = 2,
     HTTP_SEND_BODY = 4,    /* a body follows: http_exchange_body */
     HTTP_SEND_CHUNKED = 8, /* ... in the chunked coding, which is made here */
+    HTTP_SEND_LAST = 16,   /* no other request goes on that connection afterwards */
 };
 /* Sends `request` (a complete head, copied) to `to`, on an idle connection or a new one; an idle
  * one that turns out dead is replaced by a new one silently. `how`: of enum http_send. NULL: no

@@ -20,14 +20,20 @@ static bool fill_overtaken(struct fill *f)
                                            f->born) != CACHE_PURGE_NOT;
 }
 
+/* What came of somebody's credentials is for others when it is known that it may be, and as long as
+ * they need not ask the origin for that (RFC 9111 3.5: by the requirements of what permits it). */
+static bool is_anothers(const struct fill *f)
+{
+    return f->authorized && (!f->object || f->share_only || !cache_fresh(f->object, f->proxy->now));
+}
+
 struct fill *fill_find(struct proxy *p, struct request *r)
 {
     struct http_text key = request_key(r);
     struct fill *f = p->fill_table[r->chain & p->fill_mask];
     for (; f; f = f->next) {
         struct http_text mine = fill_key(f);
-        bool others = f->authorized && (!f->object || f->share_only);
-        if (!f->purged && !others && f->hash.lo == r->hash.lo && f->hash.hi == r->hash.hi &&
+        if (!f->purged && !is_anothers(f) && f->hash.lo == r->hash.lo && f->hash.hi == r->hash.hi &&
             mine.len == key.len && memcmp(mine.p, key.p, key.len) == 0)
             break;
     }

@@ -176,14 +176,13 @@ static inline struct hash128 request_known(const struct request *r)
 {
     return (struct hash128){r->hash.lo ^ r->authorized, r->hash.hi};
 }
-/* What is stored, if who has credentials may have it (RFC 9111 3.5); a slice would have him fetch
- * the next one in the middle. */
+/* What is stored, if who has credentials may have it (RFC 9111 3.5). Not an error: it may be for
+ * want of them. Nor a slice, which would have him fetch the next one in the middle. */
 static inline const struct cache_object *request_may_have(const struct request *r,
                                                           const struct cache_object *o)
 {
-    return o && r->authorized && (!cache_meta(o)->for_authorized || cache_meta(o)->status == 206)
-               ? NULL
-               : o;
+    const struct cache_meta *m = o && r->authorized ? cache_meta(o) : NULL;
+    return m && (!m->for_authorized || m->status == 206 || m->status >= 400) ? NULL : o;
 }
 /* R says once that its client has gone, or was answered; O reads it while the request is its own,
  * so that its memory is still this request's. Nothing else hangs on it: who reads it a little too

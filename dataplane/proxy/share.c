@@ -267,7 +267,8 @@ const struct http_head *share_home(struct fill *f, const struct http_head *h,
     struct head_writer w = {text, 0, room, false};
     struct url_parts url;
     bool timed = false, known;
-    if (f->kind != SOURCE_ORIGIN || f->object || f->once || h->status == 304 || !says_home(h))
+    if (f->kind != SOURCE_ORIGIN || f->object || f->once || h->status == 304 ||
+        (f->streaming && f->streaming->resumed) || !says_home(h))
         return NULL;
     url_split(f->url, f->url_len, &url);
     const struct proxy_site *site = policy_site(f->proxy->policy, url.host, url.port, &known);

@@ -62,6 +62,24 @@ static void write_conditions(const struct fill *f, struct head_writer *w)
         head_printf(w, "If-Modified-Since: %.*s\r\n", (int)modified.len, modified.p);
 }
 
+/* Of some schemes credentials are the connection's from then on (RFC 4559 6; NTLM): whatever came
+ * next on it would be its user's. */
+static bool logs_in(const char *fields, size_t len)
+{
+    static const char *const schemes[] = {"Negotiate", "NTLM"};
+    struct http_text name, line;
+    for (size_t at = 0; head_line(fields, len, &at, &name, &line);) {
+        if (!text_equals(name, "Authorization"))
+            continue;
+        const struct http_text v = head_field(line.p, line.len, "Authorization");
+        for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+            if (v.len >= strlen(schemes[i]) &&
+                strncasecmp(v.p, schemes[i], strlen(schemes[i])) == 0)
+                return true;
+    }
+    return false;
+}
+
 static bool origin_send(struct fill *f, const struct proxy_site *site, struct now now)
 {
     struct proxy *p = f->proxy;
@@ -97,6 +115,8 @@ static bool origin_send(struct fill *f, const struct proxy_site *site, struct no
     if (f->once)
         upload_write_fields(r, &w);
     obey_origin(p, f->url, f->url_len, &w, fields);
+    unsigned how = (to_head ? HTTP_SEND_HEAD : 0) | (f->once ? upload_how(r) : 0) |
+                   (f->authorized && logs_in(w.p + fields, w.len - fields) ? HTTP_SEND_LAST : 0);
     head_write(&w, "\r\n", 2);
     struct http_upstream to = {.tag = backend_tag(p, f->origin_name, f->port), .n = f->addresses};
     if (site)
@@ -116,9 +136,7 @@ static bool origin_send(struct fill *f, const struct proxy_site *site, struct no
     f->progress_us = now.mono_us;
     counter_inc(&p->counters.proxy_origin_requests_total);
     f->x = w.bad ? NULL
-                 : http_client_send(p->parts.client, &to, head, w.len,
-                                    (to_head ? HTTP_SEND_HEAD : 0) | (f->once ? upload_how(r) : 0),
-                                    &source_events, f, now);
+                 : http_client_send(p->parts.client, &to, head, w.len, how, &source_events, f, now);
     if (!f->x)
         return false;
     f->source = *http_exchange_remote(f->x);

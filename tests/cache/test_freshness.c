@@ -460,6 +460,9 @@ Test(freshness, which_are_for_requests_with_credentials)
         {"Cache-Control: max-age=9, public\n", true},
         {"Cache-Control: s-maxage=9\n", true},
         {"Cache-Control: max-age=9, must-revalidate\n", true},
+        {"Cache-Control: no-cache, must-revalidate\n", true},
+        {"Cache-Control: must-revalidate\n", false}, /* in time? it names none */
+        {"Cache-Control: public\n", true},
         {"Cache-Control: max-age=9, proxy-revalidate\n", false},
         {"Cache-Control: max-age=9, x=\"public\"\n", false},
         {"Cache-Control: public\nCDN-Cache-Control: max-age=9\n", false},
@@ -467,11 +470,23 @@ Test(freshness, which_are_for_requests_with_credentials)
     };
     for (size_t i = 0; i < ROWS(table); i++) {
         struct cache_response r = read_response(200, table[i].response, NULL);
+        r.has_validator = true;
         struct cache_verdict v = cache_judge(&r, &rfc);
         struct cache_meta meta = {0};
         cr_assert(v.storable, "%s", table[i].response);
         cache_verdict_keep(&v, &meta);
         cr_expect_eq(meta.for_authorized, table[i].shared, "%s", table[i].response);
+    }
+    /* must-revalidate and s-maxage permit it to who asks in time, and that is another time then */
+    struct cache_lifetimes own = rfc;
+    own.override_s = 600;
+    for (size_t i = 0; i < ROWS(table); i++) {
+        struct cache_response r = read_response(200, table[i].response, NULL);
+        r.has_validator = true;
+        bool is_public = r.cc.is_public;
+        cr_expect_eq(cache_judge(&r, &own).for_authorized, is_public, "%s", table[i].response);
+        r.authorized = true;
+        cr_expect_eq(cache_judge(&r, &own).storable, is_public, "%s", table[i].response);
     }
 }
 

@@ -130,6 +130,66 @@ Test(credentials, an_error_for_them_is_for_nobody_else)
     }
 }
 
+/* It was nobody who was refused. */
+Test(credentials, an_error_without_them_is_not_for_who_has_some)
+{
+    bool hit;
+    static const unsigned status[] = {401, 403, 404};
+    for (unsigned i = 0; i < 3; i++) {
+        const char *path = numbered(i);
+        page(path, ANN, 1, PUBLIC);
+        page(path, NULL, 3, PUBLIC)->status = status[i];
+        cr_expect_eq(get(path, NULL, 3, &hit), status[i]);
+        cr_expect_eq(get(path, NULL, 3, &hit), status[i]);
+        cr_expect(hit);
+        cr_expect_eq(get(path, ANN, 1, &hit), 200, "%u", status[i]);
+    }
+}
+
+/* What may be given to others when the origin says so is not while it comes, either. */
+Test(credentials, what_is_to_be_confirmed_is_nobodys_before_that)
+{
+    static const char *const asks[] = {"Cache-Control: max-age=0, must-revalidate\r\n",
+                                       "Cache-Control: no-cache, must-revalidate\r\n",
+                                       "Cache-Control: s-maxage=0\r\n"};
+    struct client c;
+    bool hit;
+    for (unsigned i = 0; i < 3; i++) {
+        const char *path = numbered(i);
+        page(path, ANN, 1, asks[i])->rate = 1;
+        page(path, BOB, 2, PLAIN);
+        page(path, NULL, 3, PLAIN)->status = 401;
+        client_get(&w, &c, 0, i % 2, "www.site.test", path, ANN);
+        for (unsigned ms = 0; ms < 1000 && c.body_len == 0; ms++)
+            client_wait(&c, 1);
+        cr_assert(c.body_len > 0 && c.body_len < 300);
+        cr_expect_eq(get(path, NULL, 3, &hit), 401, "%s", asks[i]);
+        cr_expect_eq(get(path, BOB, 2, &hit), 200, "%s", asks[i]);
+        cr_expect_eq(get(path, NULL, 3, &hit), 401, "%s", asks[i]);
+        cr_assert(client_wait(&c, 1000));
+        cr_expect(client_body_is(&c, 1, 0, 300));
+        client_free(&c);
+    }
+}
+
+/* By the operator's lifetime it would be for all without a question. */
+Test(credentials, another_lifetime_permits_nothing)
+{
+    bool hit;
+    w.node[0].site[0].ttl_override_s = 600;
+    page("/a", ANN, 1, "Cache-Control: no-cache, must-revalidate\r\n");
+    page("/a", NULL, 3, "Cache-Control: no-cache, must-revalidate\r\n");
+    page("/b", NULL, 7, PUBLIC);
+    for (unsigned i = 0; i < 2; i++) {
+        get("/a", ANN, 1, &hit);
+        cr_expect(!hit);
+        get("/a", NULL, 3, &hit);
+        cr_expect_eq(hit, i > 0);
+        get("/b", i ? NULL : ANN, 7, &hit);
+        cr_expect_eq(hit, i > 0);
+    }
+}
+
 Test(credentials, what_varies_by_them_is_not_shared)
 {
     bool hit;
@@ -184,6 +244,39 @@ Test(credentials, heads_parts_and_cookies_go_by_themselves)
     cr_expect_eq(get("/a", ANN "Range: bytes=0-9\r\n", 0, &hit), 206);
     cr_expect(hit, "but they are served from what is there");
     cr_expect_eq(f->requests, 4);
+}
+
+static uint64_t reused(void)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < 2; i++)
+        n += http_client_counters(w.node[0].worker[i].client)->http_client_reused_total;
+    return n;
+}
+
+/* Those that log in the connection (RFC 4559, NTLM) are not for who comes next on it. */
+Test(credentials, a_connection_that_is_logged_in_is_not_used_again)
+{
+    static const struct {
+        const char *first, *then;
+        bool again;
+    } row[] = {{"Authorization: negotiate YII=\r\n", NULL, false},
+               {"Authorization: Basic QQ==\r\n", NULL, true},
+               {"Authorization: NTLM TlRM\r\nCookie: a=b\r\n", ANN "Cookie: a=b\r\n", false},
+               {ANN "Cookie: a=b\r\n", BOB "Cookie: a=b\r\n", true}};
+    struct client c;
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t before = reused();
+        page(numbered(i), NULL, 7, "Cache-Control: no-store\r\n");
+        for (unsigned k = 0; k < 2; k++) {
+            client_get(&w, &c, 0, 0, "www.site.test", numbered(i), k ? row[i].then : row[i].first);
+            cr_assert(client_wait(&c, 1000));
+            cr_expect(client_body_is(&c, 7, 0, 300));
+            client_free(&c);
+        }
+        cr_expect_eq(reused() - before, row[i].again, "%s", row[i].first);
+        world_run(&w, 60000); /* none is left */
+    }
 }
 
 Test(credentials, only_if_cached_asks_nobody)

@@ -301,6 +301,26 @@ Test(share, a_large_body_that_nobody_wants_is_not_read)
     cr_assert_eq(w.origin[0].requests, 4, "%u", w.origin[0].requests);
 }
 
+Test(share, what_an_origin_sends_behind_that_is_not_waited_for)
+{
+    static const char *const path[] = {"/a", "/b"};
+    struct origin_file *f[] = {
+        page(0, path[0], "X-Coral-Control: redirect-home\r\n" FRESH),
+        page(0, path[1], "X-Coral-Control: redirect-home\r\nCache-Control: private\r\n")};
+    for (int i = 0; i < 2; i++) {
+        f[i]->length = 1 << 20;
+        f[i]->rate = 1;
+        cr_assert_eq(get(path[i]), 302);
+        client_free(&c);
+        world_run(&w, 100);
+        cr_assert_eq(WORLD_COUNT(&w, 0, proxy_fills), 0);
+        cr_assert_eq(WORLD_COUNT(&w, 0, proxy_requests), 0);
+        cr_assert_eq(get(path[i]), 302);
+        cr_assert_eq(strstr(client_field(&c, "Cache-Status"), "hit") != NULL, i == 0);
+        client_free(&c);
+    }
+}
+
 Test(share, an_origin_sends_home_whatever_it_says_of_caching)
 {
     struct origin_file *f =
