@@ -7,6 +7,7 @@
 #include "perf/perf.h"
 
 #define PROTOCOL_TCP 6
+#define PROTOCOL_UDP 17
 
 static bool room(struct host *h)
 {
@@ -84,6 +85,27 @@ static bool emit(void *ctx, const struct tcp_out *o)
     return true;
 }
 
+bool host_udp(struct host *h, const struct endpoint *from, const struct endpoint *to,
+              const void *data, size_t len)
+{
+    struct rte_mbuf *m = room(h) ? rte_pktmbuf_alloc(h->pool) : NULL;
+
+    if (!m)
+        return false;
+    uint8_t *l4 = rte_pktmbuf_mtod(m, uint8_t *);
+    memcpy(l4 + 8, data, len);
+    net_udp_header(l4, from->port, to->port, &from->ip, &to->ip, len, !h->offload);
+    uint8_t *frame = net_output(h->net, l4, 8 + len, &from->ip, &to->ip, PROTOCOL_UDP, h->now);
+    if (!frame) {
+        rte_pktmbuf_free(m);
+        return false;
+    }
+    rte_pktmbuf_append(m, (uint16_t)(8 + len));
+    rte_pktmbuf_prepend(m, (uint16_t)(l4 - frame));
+    h->out[h->n++] = m;
+    return true;
+}
+
 bool host_new(struct host *h, struct port_link *link, const struct net_address *ip,
               unsigned addresses, uint32_t connections, bool offload, struct now now)
 {
@@ -141,7 +163,9 @@ static void receive(struct host *h, struct rte_mbuf **m, unsigned n)
     }
     net_input(h->net, p, n, h->now);
     for (unsigned i = 0; i < n; i++)
-        if (p[i].kind == NET_TCP)
+        if (p[i].kind == NET_UDP && h->udp)
+            h->udp(h->udp_ctx, &p[i]);
+        else if (p[i].kind == NET_TCP)
             t[k++] = (struct tcp_packet){p[i].src, p[i].dst, p[i].payload, p[i].payload_len, 0};
     tcp_input(h->tcp, t, k, h->now);
     rte_pktmbuf_free_bulk(m, n);

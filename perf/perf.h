@@ -118,6 +118,9 @@ struct host {
     struct now now;
     unsigned n;
     struct rte_mbuf *out[HOST_OUT];
+    /* Datagrams, each from its own frame, which is freed afterwards; NULL: none wanted. */
+    void (*udp)(void *ctx, const struct net_packet *p);
+    void *udp_ctx;
 };
 bool host_new(struct host *h, struct port_link *link, const struct net_address *ip,
               unsigned addresses, uint32_t connections, bool offload, struct now now);
@@ -127,6 +130,9 @@ static inline bool host_samples(uint16_t client_port)
 {
     return client_port % 64 == 0;
 }
+/* Sends a datagram. False: no buffer, or the neighbour has not answered yet. */
+bool host_udp(struct host *h, const struct endpoint *from, const struct endpoint *to,
+              const void *data, size_t len);
 /* Receives, lets TCP act, sends. */
 void host_turn(struct host *h);
 
