@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The measured time is cut into windows, and the cost of an operation is the median of theirs: a
- * turn that the kernel interrupts, for another job on the same core, counts in full in its own
- * window and in no other.
+ * The measured time is cut into windows, and the cost of an operation is the median of theirs, each
+ * as heavy as its operations: a turn that the kernel interrupts, for another job on the same core,
+ * counts in full in its own window, which has few operations, and in no other.
  */
 #include <stdlib.h>
 #include <time.h>
@@ -25,10 +25,34 @@ double measure_median(double *value, unsigned n)
     return n ? value[n / 2] : 0;
 }
 
+struct window {
+    double cost, ops;
+};
+
+static int by_cost(const void *x, const void *y)
+{
+    const struct window *a = x, *b = y;
+    return (a->cost > b->cost) - (a->cost < b->cost);
+}
+
+static double median_of(struct window *w, unsigned n)
+{
+    double all = 0, seen = 0;
+    qsort(w, n, sizeof(w[0]), by_cost);
+    for (unsigned i = 0; i < n; i++)
+        all += w[i].ops;
+    for (unsigned i = 0; i < n; i++) {
+        seen += w[i].ops;
+        if (2 * seen >= all)
+            return w[i].cost;
+    }
+    return 0;
+}
+
 void measure_windows(double seconds, const uint64_t *ops, const uint64_t *busy_tsc,
                      struct perf_result *r)
 {
-    static double cost[WINDOWS];
+    static struct window window[WINDOWS];
     uint64_t window_us = (uint64_t)(seconds * 1e6 / WINDOWS);
     uint64_t first_ops = counter_read(ops), first_busy = counter_read(busy_tsc);
     uint64_t last_ops = first_ops, last_busy = first_busy;
@@ -41,14 +65,15 @@ void measure_windows(double seconds, const uint64_t *ops, const uint64_t *busy_t
         usleep((useconds_t)window_us);
         uint64_t o = counter_read(ops), b = counter_read(busy_tsc);
         if (o > last_ops && n < WINDOWS)
-            cost[n++] = (double)(b - last_busy) / (double)(o - last_ops);
+            window[n++] = (struct window){(double)(b - last_busy) / (double)(o - last_ops),
+                                          (double)(o - last_ops)};
         last_ops = o;
         last_busy = b;
         now = perf_now().mono_us;
     } while (now < end);
     r->ops = last_ops - first_ops;
     r->busy_tsc = last_busy - first_busy;
-    r->tsc_per_op = measure_median(cost, n);
+    r->tsc_per_op = median_of(window, n);
     r->seconds = (double)(now - began) / 1e6;
 }
 
