@@ -91,27 +91,24 @@ static void print_table(struct dht_run *r, uint32_t keys)
            (unsigned long long)r->errors, CORAL_REVISION);
 }
 
-static void print_json(struct dht_run *r, uint32_t keys, const char *command)
+static void report(struct dht_run *r, uint32_t keys, json_t *result)
 {
-    const char *comma = "";
-    printf("{\"name\": \"dht\", \"keys\": %u, \"core_per_tsc\": %.4f, \"rounds\": %u, \"errors\": "
-           "%llu, \"command\": \"%s\", \"revision\": \"%s\", \"costs\": [",
-           keys, r->calibration.ratio, r->rounds, (unsigned long long)r->errors, command,
-           CORAL_REVISION);
+    json_t *costs = json_array(), *lookups = json_array();
     for (unsigned op = 0; op < DHT_OPS; op++)
         for (unsigned i = 0; i < BURSTS; i++)
-            if (r->only == DHT_OPS || (r->only == op && burst[i] == DATAGRAM_BURST)) {
-                printf("%s{\"operation\": \"%s\", \"burst\": %u, \"cycles_per_op\": %.1f}", comma,
-                       operation[op], burst[i], cycles(r, r->cost[op][i]));
-                comma = ", ";
-            }
-    printf("], \"lookups\": [");
-    comma = "";
-    for (unsigned i = 0; i < WORLDS && r->only >= DHT_OPS; i++, comma = ", ")
-        printf("%s{\"operation\": \"%s\", \"cycles_per_hop\": %.1f, \"tag_cycles_per_hop\": %.1f, "
-               "\"hops\": %.2f}",
-               comma, world[i], cycles(r, r->all[i]), cycles(r, r->tags[i]), median(r, r->hops[i]));
-    printf("]}\n");
+            if (r->only == DHT_OPS || (r->only == op && burst[i] == DATAGRAM_BURST))
+                json_array_append_new(costs, json_pack("{s:s, s:i, s:f}", "operation",
+                                                       operation[op], "burst", burst[i],
+                                                       "cycles_per_op", cycles(r, r->cost[op][i])));
+    for (unsigned i = 0; i < WORLDS && r->only >= DHT_OPS; i++)
+        json_array_append_new(lookups, json_pack("{s:s, s:f, s:f, s:f}", "operation", world[i],
+                                                 "cycles_per_hop", cycles(r, r->all[i]),
+                                                 "tag_cycles_per_hop", cycles(r, r->tags[i]),
+                                                 "hops", median(r, r->hops[i])));
+    json_object_update_new(result, json_pack("{s:i, s:f, s:i, s:I, s:o, s:o}", "objects", keys,
+                                             "core_per_tsc", r->calibration.ratio, "rounds",
+                                             r->rounds, "errors", (json_int_t)r->errors, "costs",
+                                             costs, "lookups", lookups));
 }
 
 /* --- the run ---------------------------------------------------------------------------------- */
@@ -132,29 +129,29 @@ static bool choose(struct dht_run *r, const char *op)
     return r->only != DHT_OPS;
 }
 
-bool dht_run(const struct perf_options *o, const char *command, char *error, size_t error_len)
+bool dht_run(const struct perf_options *o, json_t *result, char *error, size_t error_len)
 {
     static struct dht_run r;
     perf_pin((unsigned)perf_cpu(0));
-    if (!choose(&r, o->op_name)) {
+    if (!choose(&r, o->op)) {
         snprintf(error, error_len,
                  "--op %s: with dht it is one of get, get-one, get-none, walk, store, cookie, ping "
                  "and lookup",
-                 o->op_name);
+                 o->op);
         return false;
     }
-    bool ok = dht_bench_open(&r.b, o->keys) && (r.serving = dht_serving_new(&r.b, o->keys)) &&
+    bool ok = dht_bench_open(&r.b, o->objects) && (r.serving = dht_serving_new(&r.b, o->objects)) &&
               (r.asking[0] = dht_asking_new(&r.b, KNOWN)) &&
               (r.asking[1] = dht_asking_new(&r.b, DHT_BENCH_NODES));
     if (!ok)
-        snprintf(error, error_len, "no memory for %u keys", o->keys);
+        snprintf(error, error_len, "no memory for %u keys", o->objects);
     for (double end = measure_clock() + o->seconds;
          ok && r.rounds < ROUNDS && measure_clock() < end;)
         round_measure(&r);
-    if (ok && o->json)
-        print_json(&r, o->keys, command);
-    else if (ok)
-        print_table(&r, o->keys);
+    if (ok)
+        report(&r, o->objects, result);
+    if (ok && !o->json)
+        print_table(&r, o->objects);
     if (ok && r.errors > 0)
         snprintf(error, error_len, "%llu answers were wrong", (unsigned long long)r.errors);
     dht_serving_free(r.serving);

@@ -132,7 +132,7 @@ static void measure(const struct perf_options *o, struct echo *e, struct perf_re
     r->latency = e->latency;
 }
 
-bool echo_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len)
+static bool run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len)
 {
     static struct echo e;
     struct port_config c = {.name = "ports[0]",
@@ -158,4 +158,9 @@ bool echo_run(const struct perf_options *o, struct perf_result *r, char *error, 
     port_close(e.port);
     port_link_free(e.link);
     return true;
+}
+
+bool echo_run(const struct perf_options *o, json_t *result, char *error, size_t error_len)
+{
+    return perf_measure(o, run, result, error, error_len);
 }

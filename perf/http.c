@@ -413,7 +413,7 @@ static bool measure(struct http *h, struct perf_result *r, char *error, size_t e
     return ok;
 }
 
-bool http_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len)
+static bool run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len)
 {
     static struct http h;
     static struct proxy_site site = {
@@ -456,4 +456,9 @@ bool http_run(const struct perf_options *o, struct perf_result *r, char *error, 
     free(h.body);
     free(routes);
     return ok;
+}
+
+bool http_run(const struct perf_options *o, json_t *result, char *error, size_t error_len)
+{
+    return perf_measure(o, run, result, error, error_len);
 }

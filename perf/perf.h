@@ -3,13 +3,15 @@
  * coral-perf: one worker on one core, a load generator on the other, an in-memory link between
  * them. What is measured is the worker's busy time.
  *
- *   main.c     options, the run, its report     echo.c   the bare wire
- *   cores.c    core cycles, threads             http.c   a node and HTTP clients
- *   measure.c  the measured time, in windows    host.c   the generator's end of the link: IP, TCP
- *   tcp.c      the TCP engine alone         mac.c    the index's tags alone, on one core
- *                                           dht.h    the index alone, on one core
- *                                           cache.h  the cache alone
- *                                           rules.c  the operator's rules alone
+ *   main.c      commands                    echo.c   the bare wire
+ *   options.c   the command line            http.c   a node and HTTP clients
+ *   repeat.c    runs, each a process        host.c   the generator's end of the link: IP, TCP
+ *   report.c    a run's result and table    tcp.c    the TCP engine alone
+ *   document.h  what --json writes          mac.c    the index's tags alone, on one core
+ *   require.h   --assert                    dht.h    the index alone, on one core
+ *   compare.h   of two documents            cache.h  the cache alone
+ *   cores.c     core cycles, threads        rules.c  the operator's rules alone
+ *   measure.c   the measured time, in windows
  */
 #ifndef CORAL_PERF_H
 #define CORAL_PERF_H
@@ -17,34 +19,72 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "base/hist.h"
 #include "dataplane/port/port.h"
 #include "dataplane/tcp/tcp.h"
+#include "perf/require.h"
 
-enum perf_op { PERF_NONE, PERF_IDLE, PERF_CONNECT };
+enum perf_status { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
+
+enum perf_command_number {
+    PERF_ECHO,
+    PERF_HTTP,
+    PERF_TCP,
+    PERF_DHT,
+    PERF_CACHE,
+    PERF_MAC,
+    PERF_RULES,
+    PERF_COMMANDS
+};
+
+#define PERF_REPEATS      1000
+#define PERF_REQUIREMENTS 16
 
 struct perf_options {
-    const char *name;    /* "echo", "http", "tcp", "mac", "dht", "cache", "rules" */
-    const char *op_name; /* NULL: not given */
-    enum perf_op op;     /* tcp: of that name */
-    uint32_t keys;       /* dht: in the store */
-    uint32_t objects;    /* cache: in it */
-    uint32_t batch;      /* cache: gets at a time */
-    double zipf;         /* cache: exponent of the law by which objects are asked for */
-    double rate;         /* http: requests a second by schedule; 0: as soon as answers come */
+    enum perf_command_number command;
+    const char *op;   /* NULL: not given */
+    uint32_t objects; /* cache, dht: that there are */
+    uint32_t batch;   /* cache: gets at a time */
+    double zipf;      /* cache: exponent of the law by which objects are asked for */
+    double rate;      /* http: requests a second by schedule; 0: as soon as answers come */
     double seconds;
+    uint32_t repeat, round; /* so many runs; which this is, from 0 on */
     uint32_t connections;
     uint32_t active; /* http: requests in flight, on connections picked at random; 0: one on each */
     uint32_t size;   /* bytes of the object (cache: of its body); echo: of the frame */
     uint32_t cores;  /* http: 2: worker and generator have one each; 1: they take turns on one */
     bool offload, json, no_huge;
+    uint32_t given; /* bits of options.c's: which were */
+    unsigned requirements;
+    struct requirement requirement[PERF_REQUIREMENTS];
 };
+
+/* Runs once, adds fields to `result` and, without o->json, prints its table. False with `error`;
+ * the result then has what there is. */
+typedef bool perf_run(const struct perf_options *o, json_t *result, char *error, size_t error_len);
+
+struct perf_command {
+    const char *name;
+    perf_run *run;
+};
+extern const struct perf_command perf_commands[PERF_COMMANDS];
+
+/* Says on standard error what is wrong with which value, and what would be right; returns
+ * STATUS_USAGE. */
+int perf_refuse(const char *what, const char *value, const char *remedy);
+/* -1: all is well; else the exit status, and all is said. */
+int perf_read_options(int argc, char **argv, struct perf_options *o);
+/* The results of o->repeat runs, a JSON list; fewer if one failed, which ends them. What is wrong
+ * is said on standard error. */
+json_t *perf_repeat(struct perf_options *o, bool *good);
 
 /* What a run came to, measured between start and end of the measured time. */
 struct perf_result {
     uint64_t ops, errors, verified;
     uint64_t busy_tsc; /* the worker's busy turns */
-    double tsc_per_op; /* the median over windows */
+    double tsc_per_op; /* the median over windows, by operations */
     double seconds;
     double ratio; /* core cycles a TSC cycle, on the worker's core during the run */
     struct hist latency;
@@ -93,16 +133,18 @@ void measure_windows(double seconds, const uint64_t *ops, const uint64_t *busy_t
 double measure_median(double *value, unsigned n);
 double measure_clock(void); /* seconds */
 
-/* --- runs; false with `error` ----------------------------------------------------------------- */
+/* --- runs ------------------------------------------------------------------------------------- */
 
-bool echo_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len);
-bool tcp_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len);
-bool http_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len);
-/* Tables of costs, which they print themselves. Work without EAL. */
-bool mac_run(const struct perf_options *o, const char *command, char *error, size_t error_len);
-bool dht_run(const struct perf_options *o, const char *command, char *error, size_t error_len);
-bool cache_run(const struct perf_options *o, const char *command, char *error, size_t error_len);
-bool rules_run(const struct perf_options *o, const char *command, char *error, size_t error_len);
+/* With EAL, a worker and a load; false with `error`. */
+typedef bool perf_measured(const struct perf_options *o, struct perf_result *r, char *error,
+                           size_t error_len);
+/* A perf_run of one: starts EAL for it, and reports what came of it. */
+bool perf_measure(const struct perf_options *o, perf_measured *run, json_t *result, char *error,
+                  size_t error_len);
+
+perf_run echo_run, tcp_run, http_run;
+/* Without EAL. */
+perf_run mac_run, dht_run, cache_run, rules_run;
 
 /* --- host.c ----------------------------------------------------------------------------------- */
 

@@ -335,19 +335,20 @@ static bool prepare(struct tcp_run *r, char *error, size_t error_len)
     return true;
 }
 
-bool tcp_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len)
+static bool run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len)
 {
     static struct tcp_run t;
     uint32_t stop = 0;
     struct perf_thread thread = {
         .turn = turn, .ctx = &t, .calibrates = true, .stop = &stop, .cpu = (unsigned)perf_cpu(0)};
     double before = perf_resident_bytes();
+    const bool connects = strcmp(o->op, "connect") == 0;
 
     t = (struct tcp_run){.options = o, .stride = 1};
     if (!prepare(&t, error, error_len))
         return false;
     bool ok = perf_thread_start(&thread);
-    if (ok && o->op == PERF_IDLE) {
+    if (ok && !connects) {
         ok = idle(&t, r, before, error, error_len);
     } else if (ok) {
         set_phase(&t, PHASE_CONNECT);
@@ -359,10 +360,15 @@ bool tcp_run(const struct perf_options *o, struct perf_result *r, char *error, s
     const struct tcp_counters *n = tcp_counters(t.tcp);
     r->errors = t.errors + n->tcp_retransmit_total;
     r->ratio = thread.calibration.ratio;
-    if (o->op == PERF_CONNECT)
+    if (connects)
         r->latency = t.latency;
     tcp_destroy(t.tcp);
     free(t.ring);
     free(t.body);
     return ok;
+}
+
+bool tcp_run(const struct perf_options *o, json_t *result, char *error, size_t error_len)
+{
+    return perf_measure(o, run, result, error, error_len);
 }

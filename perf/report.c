@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What runs with a worker and a load have in common: EAL around them, their result and its table.
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+
+#include "perf/perf.h"
+#include "version.h"
+
+static void print_table(const struct perf_options *o, const struct perf_result *r)
+{
+    double tsc = (double)rte_get_tsc_hz();
+    if (o->round == 0)
+        printf("%-6s %6s %11s %11s %14s %9s %9s %8s %6s\n", "run", "size", "connections", "ops/s",
+               "core cycles/op", "p50 us", "p99 us", "errors", "busy");
+    printf("%-6s %6u %11u %11.0f %14.1f %9llu %9llu %8llu %5.0f%%\n",
+           perf_commands[o->command].name, o->size, o->command == PERF_ECHO ? 0 : o->connections,
+           (double)r->ops / r->seconds, r->tsc_per_op * r->ratio,
+           (unsigned long long)hist_quantile(&r->latency, 0.5),
+           (unsigned long long)hist_quantile(&r->latency, 0.99), (unsigned long long)r->errors,
+           100 * (double)r->busy_tsc / tsc / r->seconds);
+    if (o->round + 1 < o->repeat)
+        return;
+    printf("core %.2f GHz, TSC %.2f GHz, checksum offload %s, %.1f s measured, %llu answers "
+           "compared byte by byte, revision %s\n",
+           r->ratio * tsc / 1e9, tsc / 1e9, o->offload ? "on" : "off", r->seconds,
+           (unsigned long long)r->verified, CORAL_REVISION);
+    if (o->rate > 0)
+        printf("offered %.0f a second, %llu given up\n", o->rate, (unsigned long long)r->given_up);
+    if (r->opens_per_s > 0 || r->bytes_per_connection > 0)
+        printf("%.1f bytes a connection; opened %.0f a second at %.1f core cycles; the same "
+               "requests without the idle ones: %.1f core cycles, p50 %llu us\n",
+               r->bytes_per_connection, r->opens_per_s, r->tsc_per_open * r->ratio,
+               r->few_tsc_per_op * r->ratio, (unsigned long long)r->few_p50_us);
+}
+
+static void report(const struct perf_options *o, const struct perf_result *r, json_t *result)
+{
+    double tsc = (double)rte_get_tsc_hz();
+    json_object_update_new(
+        result,
+        json_pack("{s:f, s:f, s:f, s:f, s:s, s:I, s:I, s:I, s:I, s:f, s:i, s:f}", "ops_per_s",
+                  (double)r->ops / r->seconds, "cycles_per_op", r->tsc_per_op * r->ratio, "core_hz",
+                  r->ratio * tsc, "tsc_hz", tsc, "offload", o->offload ? "on" : "off", "p50_us",
+                  (json_int_t)hist_quantile(&r->latency, 0.5), "p99_us",
+                  (json_int_t)hist_quantile(&r->latency, 0.99), "errors", (json_int_t)r->errors,
+                  "verified", (json_int_t)r->verified, "seconds", r->seconds, "size", o->size,
+                  "busy", (double)r->busy_tsc / tsc / r->seconds));
+    if (o->command != PERF_ECHO)
+        json_object_update_new(result, json_pack("{s:i, s:i}", "connections", o->connections,
+                                                 "active", o->active ? o->active : o->connections));
+    if (o->rate > 0)
+        json_object_update_new(
+            result, json_pack("{s:f, s:I}", "rate", o->rate, "given_up", (json_int_t)r->given_up));
+    if (r->bytes_per_connection > 0)
+        json_object_update_new(result,
+                               json_pack("{s:f, s:f, s:f, s:f, s:I}", "bytes_per_idle_connection",
+                                         r->bytes_per_connection, "opens_per_s", r->opens_per_s,
+                                         "cycles_per_open", r->tsc_per_open * r->ratio,
+                                         "few_cycles_per_op", r->few_tsc_per_op * r->ratio,
+                                         "few_p50_us", (json_int_t)r->few_p50_us));
+}
+
+bool perf_measure(const struct perf_options *o, perf_measured *run, json_t *result, char *error,
+                  size_t error_len)
+{
+    static struct perf_result r;
+    struct eal_config eal = {.memory_bytes = port_eal_memory(1, 1) + (96u << 20),
+                             .no_hugepages = o->no_huge};
+
+    if (o->cores == 2 && perf_cpu(1) < 0) {
+        snprintf(error, error_len,
+                 "needs two CPUs, one for the worker and one for the load, or --cores 1");
+        return false;
+    }
+    snprintf(eal.name, sizeof(eal.name), "coral-perf-%d", (int)getpid());
+    if (port_eal_start(&eal, error, error_len) < 0)
+        return false;
+    bool ok = run(o, &r, error, error_len);
+    port_eal_stop();
+    if (!ok)
+        return false;
+    if (r.ops == 0) {
+        snprintf(error, error_len, "not one answer came back");
+        return false;
+    }
+    report(o, &r, result);
+    if (!o->json)
+        print_table(o, &r);
+    if (r.errors > 0)
+        snprintf(error, error_len, "there were %llu errors", (unsigned long long)r.errors);
+    return r.errors == 0;
+}
