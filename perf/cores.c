@@ -75,14 +75,26 @@ struct now perf_now(void)
                         wall.tv_sec};
 }
 
+/* An empty turn is some hundred nanoseconds; one of this many was off its core, and costs nothing.
+ */
+#define EMPTY_MOST_US 20
+
 static void *run(void *ctx)
 {
     struct perf_thread *t = ctx;
 
     perf_pin(t->cpu);
     bool registered = rte_thread_register() == 0;
+    const uint64_t most = rte_get_tsc_hz() / 1000000 * EMPTY_MOST_US;
+    uint64_t began = rte_rdtsc();
     for (uint64_t i = 0; !__atomic_load_n(t->stop, __ATOMIC_ACQUIRE); i++) {
-        t->turn(t->ctx);
+        bool busy = t->turn(t->ctx);
+        uint64_t now = rte_rdtsc(), took = now - began;
+        if (busy)
+            counter_add(&t->busy_tsc, took);
+        else if (took < most)
+            counter_add(&t->empty_tsc, took);
+        began = now;
         if (t->calibrates && i % CALIBRATE_EVERY == 0)
             calibrate(&t->calibration);
     }
@@ -91,6 +103,15 @@ static void *run(void *ctx)
     if (registered)
         rte_thread_unregister();
     return NULL;
+}
+
+double perf_thread_cpu(const struct perf_thread *t)
+{
+    struct timespec cpu;
+    clockid_t clock;
+    if (pthread_getcpuclockid(t->id, &clock) != 0 || clock_gettime(clock, &cpu) != 0)
+        return -1;
+    return (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9;
 }
 
 bool perf_thread_start(struct perf_thread *t)

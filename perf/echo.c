@@ -24,7 +24,7 @@ struct echo {
     /* the worker's */
     uint64_t ops, busy_tsc;
     /* the generator's */
-    uint64_t sent, errors, verified;
+    uint64_t sent, wrong, verified;
     unsigned in_flight;
     struct hist latency;
 };
@@ -40,7 +40,7 @@ static void swap(struct rte_mbuf *m)
     memcpy(f + 30, ip, 4);
 }
 
-static void worker_turn(void *ctx)
+static bool worker_turn(void *ctx)
 {
     struct echo *e = ctx;
     struct rte_mbuf *m[PORT_BURST];
@@ -48,7 +48,7 @@ static void worker_turn(void *ctx)
     unsigned n = port_rx(e->port, 0, m, PORT_BURST);
 
     if (n == 0)
-        return;
+        return false;
     for (unsigned i = 0; i < n; i++)
         rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
     for (unsigned i = 0; i < n; i++)
@@ -57,6 +57,7 @@ static void worker_turn(void *ctx)
     rte_pktmbuf_free_bulk(m + sent, n - sent);
     counter_add(&e->ops, sent);
     counter_add(&e->busy_tsc, rte_rdtsc() - began);
+    return true;
 }
 
 /* The stamp of a sampled frame lies behind its headers; 0: not sampled. */
@@ -82,10 +83,10 @@ static void check(struct echo *e, struct rte_mbuf *m)
                  memcmp(f + 50, e->frame + 50, e->size - 50) == 0;
     counter_inc(&e->verified);
     if (!right)
-        counter_inc(&e->errors);
+        counter_inc(&e->wrong);
 }
 
-static void generator_turn(void *ctx)
+static bool generator_turn(void *ctx)
 {
     struct echo *e = ctx;
     struct rte_mbuf *m[PORT_BURST];
@@ -94,6 +95,7 @@ static void generator_turn(void *ctx)
     for (unsigned i = 0; i < n; i++)
         check(e, m[i]);
     e->in_flight -= n;
+    const bool busy = n > 0 || e->in_flight < WINDOW;
     while (n < PORT_BURST && e->in_flight + n < WINDOW) {
         m[n] = rte_pktmbuf_alloc(e->pool);
         if (!m[n])
@@ -106,6 +108,7 @@ static void generator_turn(void *ctx)
     unsigned sent = port_link_send(e->link, 1, m, n);
     rte_pktmbuf_free_bulk(m + sent, n - sent);
     e->in_flight += sent;
+    return busy;
 }
 
 static void measure(const struct perf_options *o, struct echo *e, struct perf_result *r)
@@ -122,12 +125,13 @@ static void measure(const struct perf_options *o, struct echo *e, struct perf_re
     perf_thread_start(&worker);
     perf_thread_start(&generator);
     usleep(200000);
-    measure_windows(o->seconds, &e->ops, &e->busy_tsc, r);
+    const struct measured m = {&e->ops, &e->busy_tsc, &worker, &generator, 0};
+    measure_windows(o->seconds, &m, r);
     __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
     perf_thread_join(&worker);
     perf_thread_join(&generator);
     r->ratio = worker.calibration.ratio;
-    r->errors = e->errors;
+    r->errors.n[PERF_ERROR_body] = e->wrong;
     r->verified = e->verified;
     r->latency = e->latency;
 }

@@ -171,7 +171,7 @@ static void receive(struct host *h, struct rte_mbuf **m, unsigned n)
     rte_pktmbuf_free_bulk(m, n);
 }
 
-void host_turn(struct host *h)
+bool host_turn(struct host *h)
 {
     struct rte_mbuf *m[NET_BURST];
 
@@ -183,4 +183,5 @@ void host_turn(struct host *h)
     unsigned sent = port_link_send(h->link, 1, h->out, h->n);
     memmove(h->out, h->out + sent, (h->n - sent) * sizeof(h->out[0]));
     h->n -= sent;
+    return n + sent > 0;
 }

@@ -54,7 +54,8 @@ struct http {
     bool picked; /* --active: the first requests are on their way */
     struct rng rng;
     /* counted by the generator, read by main */
-    uint64_t ops, errors, verified, ready, given_up;
+    uint64_t ops, verified, ready, given_up;
+    struct perf_errors errors;
     struct hist latency;
 };
 
@@ -100,6 +101,11 @@ static bool origin_accept(void *ctx, struct stream *s, struct now now)
 
 /* --- clients ---------------------------------------------------------------------------------- */
 
+static void wrong(struct http *h, enum perf_error class)
+{
+    counter_inc(&h->errors.n[class]);
+}
+
 static void ask(struct client *c, uint64_t since_tsc)
 {
     struct http *h = c->all;
@@ -107,12 +113,12 @@ static void ask(struct client *c, uint64_t since_tsc)
     c->busy = true;
     c->asked_tsc = since_tsc;
     if (!stream_send(c->stream, (struct ref){(const uint8_t *)h->request, h->request_len, NULL}))
-        counter_inc(&h->errors);
+        wrong(h, PERF_ERROR_send);
 }
 
-static void failed(struct client *c)
+static void failed(struct client *c, enum perf_error class)
 {
-    counter_inc(&c->all->errors);
+    wrong(c->all, class);
     stream_abort(c->stream);
 }
 
@@ -124,13 +130,20 @@ static size_t take_head(struct client *c, const uint8_t *data, size_t len)
     const uint8_t *end = data + h->last_head - 4;
     if (h->last_head < 4 || h->last_head > len || memcmp(end, "\r\n\r\n", 4) != 0)
         end = memmem(data, RTE_MIN(len, (size_t)HEAD_MAX), "\r\n\r\n", 4);
-    if (!end)
+    if (!end) {
+        if (len >= HEAD_MAX)
+            failed(c, PERF_ERROR_head);
         return 0;
+    }
     size_t head = h->last_head = (size_t)(end - data) + 4;
     const char *length = memmem(data, head, "\r\nContent-Length: ", 18);
-    if (head < 12 || memcmp(data, "HTTP/1.1 200", 12) != 0 || !length ||
-        strtoull(length + 18, NULL, 10) != h->options->size) {
-        failed(c);
+    if (head < 12 || memcmp(data, "HTTP/1.1 ", 9) != 0 || !length ||
+        (memcmp(data + 9, "200", 3) == 0 && strtoull(length + 18, NULL, 10) != h->options->size)) {
+        failed(c, PERF_ERROR_head);
+        return 0;
+    }
+    if (memcmp(data + 9, "200", 3) != 0) {
+        failed(c, PERF_ERROR_status);
         return 0;
     }
     c->in_body = true;
@@ -149,7 +162,7 @@ static void ask_another(struct http *h)
             return;
         }
     }
-    counter_inc(&h->errors); /* the node has closed nearly all */
+    wrong(h, PERF_ERROR_closed); /* the node has closed nearly all */
 }
 
 static void finished(struct client *c)
@@ -185,7 +198,7 @@ static size_t client_received(struct stream *s, const uint8_t *data, size_t len,
         }
         size_t n = RTE_MIN(c->left, (uint64_t)(len - used));
         if (c->sampled && memcmp(data + used, h->body + (h->options->size - c->left), n) != 0) {
-            failed(c);
+            failed(c, PERF_ERROR_body);
             break;
         }
         used += n;
@@ -210,7 +223,10 @@ static void client_closed(struct stream *s, enum stream_end why, struct now now)
     struct client *c = s->user;
     (void)now;
     if (why != STREAM_ABORTED)
-        counter_inc(&c->all->errors);
+        wrong(c->all, why == STREAM_RESET     ? PERF_ERROR_reset
+                      : why == STREAM_TIMEOUT ? PERF_ERROR_timeout
+                      : why == STREAM_REFUSED ? PERF_ERROR_refused
+                                              : PERF_ERROR_closed);
     c->stream = NULL;
     c->all->live--;
 }
@@ -263,7 +279,7 @@ static void ask_by_schedule(struct http *h)
     }
 }
 
-static void generator_turn(void *ctx)
+static bool generator_turn(void *ctx)
 {
     struct http *h = ctx;
     /* one client alone until the object is in the cache */
@@ -281,20 +297,20 @@ static void generator_turn(void *ctx)
             ask_another(h);
         }
     }
-    host_turn(&h->host);
+    return host_turn(&h->host);
 }
 
-static void worker_turn(void *ctx)
+static bool worker_turn(void *ctx)
 {
     struct http *h = ctx;
-    worker_poll(h->node, 0, perf_now());
+    return worker_poll(h->node, 0, perf_now());
 }
 
 /* Both in turn, on one core. */
-static void both_turn(void *ctx)
+static bool both_turn(void *ctx)
 {
-    worker_turn(ctx);
-    generator_turn(ctx);
+    bool busy = worker_turn(ctx);
+    return generator_turn(ctx) || busy;
 }
 
 /* --- the run ---------------------------------------------------------------------------------- */
@@ -374,6 +390,14 @@ static bool wait_until_all_run(struct http *h, char *error, size_t error_len)
     return true;
 }
 
+/* Answers by the server's count and by the clients', which may differ by those on the way. */
+static void check_counts(const struct http *h, uint64_t came, struct perf_result *r)
+{
+    uint64_t apart = came > r->ops ? came - r->ops : r->ops - came;
+    if (apart > h->options->connections + 2 * PORT_BURST)
+        r->errors.n[PERF_ERROR_lost] += apart;
+}
+
 static bool measure(struct http *h, struct perf_result *r, char *error, size_t error_len)
 {
     uint32_t stop = 0;
@@ -396,8 +420,12 @@ static bool measure(struct http *h, struct perf_result *r, char *error, size_t e
     if (ok && before) {
         *before = h->latency;
         uint64_t given_up = counter_read(&h->given_up);
-        measure_windows(h->options->seconds, &stats.http->http_responses_total,
-                        &stats.worker->worker_busy_cycles_total, r);
+        const struct measured m = {&stats.http->http_responses_total,
+                                   &stats.worker->worker_busy_cycles_total, two ? &worker : NULL,
+                                   two ? &generator : NULL, h->options->rate};
+        uint64_t came = counter_read(&h->ops);
+        measure_windows(h->options->seconds, &m, r);
+        check_counts(h, counter_read(&h->ops) - came, r);
         for (unsigned i = 0; i < HIST_BUCKETS; i++)
             r->latency.count[i] = counter_read(&h->latency.count[i]) - before->count[i];
         r->given_up = counter_read(&h->given_up) - given_up;
@@ -408,7 +436,8 @@ static bool measure(struct http *h, struct perf_result *r, char *error, size_t e
         perf_thread_join(&generator);
     free(before);
     r->ratio = worker.calibration.ratio;
-    r->errors = h->errors;
+    for (unsigned i = 0; i < PERF_ERROR_CLASSES; i++)
+        r->errors.n[i] += h->errors.n[i];
     r->verified = h->verified;
     return ok;
 }

@@ -10,6 +10,7 @@
  *   document.h  what --json writes          mac.c    the index's tags alone, on one core
  *   require.h   --assert                    dht.h    the index alone, on one core
  *   compare.h   of two documents            cache.h  the cache alone
+ *   honest.h    may it be believed?
  *   cores.c     core cycles, threads        rules.c  the operator's rules alone
  *   measure.c   the measured time, in windows
  */
@@ -24,6 +25,7 @@
 #include "base/hist.h"
 #include "dataplane/port/port.h"
 #include "dataplane/tcp/tcp.h"
+#include "perf/honest.h"
 #include "perf/require.h"
 
 enum perf_status { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
@@ -82,9 +84,12 @@ json_t *perf_repeat(struct perf_options *o, bool *good);
 
 /* What a run came to, measured between start and end of the measured time. */
 struct perf_result {
-    uint64_t ops, errors, verified;
-    uint64_t busy_tsc; /* the worker's busy turns */
-    double tsc_per_op; /* the median over windows, by operations */
+    uint64_t ops, verified;
+    struct perf_errors errors;
+    struct account account;
+    double client_busy; /* share of its time; below 0: it has no thread of its own */
+    uint64_t busy_tsc;  /* the worker's busy turns */
+    double tsc_per_op;  /* the median over windows, by operations */
     double seconds;
     double ratio; /* core cycles a TSC cycle, on the worker's core during the run */
     struct hist latency;
@@ -103,18 +108,22 @@ struct calibration {
 };
 void calibrate(struct calibration *c);
 
-/* Two threads that run turns until told to stop. */
+/* A thread that runs turns until told to stop. A turn says whether it found work. */
 struct perf_thread {
-    void (*turn)(void *ctx);
+    bool (*turn)(void *ctx);
     void *ctx;
     bool calibrates;
     struct calibration calibration;
     uint32_t *stop;
     unsigned cpu;
     unsigned long id;
+    /* counters: TSC cycles of turns that found work, and of others */
+    uint64_t busy_tsc, empty_tsc;
 };
 bool perf_thread_start(struct perf_thread *t);
 void perf_thread_join(struct perf_thread *t);
+/* Its CPU time by the kernel, seconds; below 0: not to be had. */
+double perf_thread_cpu(const struct perf_thread *t);
 /* The i-th CPU that we may use; -1: there are fewer. */
 int perf_cpu(unsigned i);
 /* The calling thread goes on that CPU alone. */
@@ -125,10 +134,16 @@ struct now perf_now(void);
 
 /* --- measure.c -------------------------------------------------------------------------------- */
 
-/* Watches two counters of the worker for so long: operations, and TSC cycles of its busy turns.
- * Fills ops, busy_tsc, tsc_per_op and seconds. */
-void measure_windows(double seconds, const uint64_t *ops, const uint64_t *busy_tsc,
-                     struct perf_result *r);
+/* What is watched: counters of the worker's operations and of the TSC cycles of its busy turns, and
+ * the threads. */
+struct measured {
+    const uint64_t *ops, *busy_tsc;
+    const struct perf_thread *worker; /* NULL: its thread does other things, too */
+    const struct perf_thread *client; /* NULL: it has none of its own */
+    double slowest;                   /* operations a second that there are at least; 0: many */
+};
+/* Watches for so long. Fills all of `r` that follows from it. */
+void measure_windows(double seconds, const struct measured *m, struct perf_result *r);
 /* Sorts them. */
 double measure_median(double *value, unsigned n);
 double measure_clock(void); /* seconds */
@@ -175,7 +190,7 @@ static inline bool host_samples(uint16_t client_port)
 /* Sends a datagram. False: no buffer, or the neighbour has not answered yet. */
 bool host_udp(struct host *h, const struct endpoint *from, const struct endpoint *to,
               const void *data, size_t len);
-/* Receives, lets TCP act, sends. */
-void host_turn(struct host *h);
+/* Receives, lets TCP act, sends. Whether there was anything to do. */
+bool host_turn(struct host *h);
 
 #endif

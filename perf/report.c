@@ -13,20 +13,30 @@ static void print_table(const struct perf_options *o, const struct perf_result *
 {
     double tsc = (double)rte_get_tsc_hz();
     if (o->round == 0)
-        printf("%-6s %6s %11s %11s %14s %9s %9s %8s %6s\n", "run", "size", "connections", "ops/s",
-               "core cycles/op", "p50 us", "p99 us", "errors", "busy");
-    printf("%-6s %6u %11u %11.0f %14.1f %9llu %9llu %8llu %5.0f%%\n",
-           perf_commands[o->command].name, o->size, o->command == PERF_ECHO ? 0 : o->connections,
-           (double)r->ops / r->seconds, r->tsc_per_op * r->ratio,
-           (unsigned long long)hist_quantile(&r->latency, 0.5),
-           (unsigned long long)hist_quantile(&r->latency, 0.99), (unsigned long long)r->errors,
+        printf("%-6s %6s %11s %11s %14s %9s %9s %8s %6s %7s\n", "run", "size", "connections",
+               "ops/s", "core cycles/op", "p50 us", "p99 us", "errors", "busy", "client");
+    printf("%-6s %6u %11u %11.0f %14.1f %9llu %9llu %8llu %5.0f%%", perf_commands[o->command].name,
+           o->size, o->command == PERF_ECHO ? 0 : o->connections, (double)r->ops / r->seconds,
+           r->tsc_per_op * r->ratio, (unsigned long long)hist_quantile(&r->latency, 0.5),
+           (unsigned long long)hist_quantile(&r->latency, 0.99),
+           (unsigned long long)errors_total(&r->errors),
            100 * (double)r->busy_tsc / tsc / r->seconds);
+    if (r->client_busy >= 0)
+        printf(" %6.0f%%%s\n", 100 * r->client_busy,
+               r->client_busy >= HONEST_CLIENT ? "  client-limited" : "");
+    else
+        printf(" %7s\n", "-");
     if (o->round + 1 < o->repeat)
         return;
-    printf("core %.2f GHz, TSC %.2f GHz, checksum offload %s, %.1f s measured, %llu answers "
-           "compared byte by byte, revision %s\n",
-           r->ratio * tsc / 1e9, tsc / 1e9, o->offload ? "on" : "off", r->seconds,
-           (unsigned long long)r->verified, CORAL_REVISION);
+    printf("core %.2f GHz, TSC %.2f GHz, checksum offload %s, %.1f s measured, revision %s\n",
+           r->ratio * tsc / 1e9, tsc / 1e9, o->offload ? "on" : "off", r->seconds, CORAL_REVISION);
+    if (o->command != PERF_TCP)
+        printf("of one answer in 64 all bytes are compared (%llu), of the others %s\n",
+               (unsigned long long)r->verified,
+               o->command == PERF_ECHO ? "none" : "status and length");
+    if (r->account.cpu_s >= 0)
+        printf("operations at their cost are %.1f %% of the worker's CPU time less empty polls\n",
+               100 * account_share(&r->account));
     if (o->rate > 0)
         printf("offered %.0f a second, %llu given up\n", o->rate, (unsigned long long)r->given_up);
     if (r->opens_per_s > 0 || r->bytes_per_connection > 0)
@@ -39,15 +49,26 @@ static void print_table(const struct perf_options *o, const struct perf_result *
 static void report(const struct perf_options *o, const struct perf_result *r, json_t *result)
 {
     double tsc = (double)rte_get_tsc_hz();
-    json_object_update_new(
-        result,
-        json_pack("{s:f, s:f, s:f, s:f, s:s, s:I, s:I, s:I, s:I, s:f, s:i, s:f}", "ops_per_s",
-                  (double)r->ops / r->seconds, "cycles_per_op", r->tsc_per_op * r->ratio, "core_hz",
-                  r->ratio * tsc, "tsc_hz", tsc, "offload", o->offload ? "on" : "off", "p50_us",
-                  (json_int_t)hist_quantile(&r->latency, 0.5), "p99_us",
-                  (json_int_t)hist_quantile(&r->latency, 0.99), "errors", (json_int_t)r->errors,
-                  "verified", (json_int_t)r->verified, "seconds", r->seconds, "size", o->size,
-                  "busy", (double)r->busy_tsc / tsc / r->seconds));
+    json_object_update_new(result,
+                           json_pack("{s:f, s:f, s:f, s:f, s:s, s:I, s:I, s:I, s:I, s:f, s:i, s:f}",
+                                     "ops_per_s", (double)r->ops / r->seconds, "cycles_per_op",
+                                     r->tsc_per_op * r->ratio, "core_hz", r->ratio * tsc, "tsc_hz",
+                                     tsc, "offload", o->offload ? "on" : "off", "p50_us",
+                                     (json_int_t)hist_quantile(&r->latency, 0.5), "p99_us",
+                                     (json_int_t)hist_quantile(&r->latency, 0.99), "errors",
+                                     (json_int_t)errors_total(&r->errors), "verified",
+                                     (json_int_t)r->verified, "seconds", r->seconds, "size",
+                                     o->size, "busy", (double)r->busy_tsc / tsc / r->seconds));
+    json_object_set_new(result, "errors_by_class", errors_json(&r->errors));
+    if (r->client_busy >= 0)
+        json_object_update_new(result,
+                               json_pack("{s:f, s:b}", "client_busy", r->client_busy,
+                                         "client_limited", r->client_busy >= HONEST_CLIENT));
+    if (r->account.cpu_s >= 0)
+        json_object_set_new(result, "account",
+                            json_pack("{s:f, s:f, s:f, s:f}", "cpu_s", r->account.cpu_s, "empty_s",
+                                      r->account.empty_s, "ops_s", r->account.ops_s, "share",
+                                      account_share(&r->account)));
     if (o->command != PERF_ECHO)
         json_object_update_new(result, json_pack("{s:i, s:i}", "connections", o->connections,
                                                  "active", o->active ? o->active : o->connections));
@@ -61,6 +82,28 @@ static void report(const struct perf_options *o, const struct perf_result *r, js
                                          "cycles_per_open", r->tsc_per_open * r->ratio,
                                          "few_cycles_per_op", r->few_tsc_per_op * r->ratio,
                                          "few_p50_us", (json_int_t)r->few_p50_us));
+}
+
+/* False with `error`: the figures are no measurement. */
+static bool is_believed(const struct perf_result *r, char *error, size_t error_len)
+{
+    const struct account *a = &r->account;
+    if (errors_total(&r->errors) > 0) {
+        char text[256];
+        errors_text(&r->errors, text, sizeof(text));
+        snprintf(error, error_len, "errors: %s", text);
+        return false;
+    }
+    if (!account_agrees(a)) {
+        snprintf(error, error_len,
+                 "the accounts differ: by the kernel the worker took %.3f s of CPU time, %.3f s of "
+                 "it in empty polls; its operations at their cost are %.3f s, %.0f %% of the rest "
+                 "(90 to 110 are believed). The machine was disturbed: measure on a quiet one, or "
+                 "longer",
+                 a->cpu_s, a->empty_s, a->ops_s, 100 * account_share(a));
+        return false;
+    }
+    return true;
 }
 
 bool perf_measure(const struct perf_options *o, perf_measured *run, json_t *result, char *error,
@@ -89,7 +132,5 @@ bool perf_measure(const struct perf_options *o, perf_measured *run, json_t *resu
     report(o, &r, result);
     if (!o->json)
         print_table(o, &r);
-    if (r.errors > 0)
-        snprintf(error, error_len, "there were %llu errors", (unsigned long long)r.errors);
-    return r.errors == 0;
+    return is_believed(&r, error, error_len);
 }

@@ -51,7 +51,7 @@ struct tcp_run {
     uint32_t phase; /* enum phase, set by main */
     uint32_t target, opened, in_life;
     uint32_t stride; /* in the idle run one in so many asks */
-    uint64_t ops, errors, ready, busy_tsc, burst_tsc;
+    uint64_t ops, resets, ready, busy_tsc, burst_tsc;
     struct hist latency;
     struct said *ring;
     uint32_t head, tail;
@@ -114,7 +114,7 @@ static bool emit(void *ctx, const struct tcp_out *o)
 {
     struct tcp_run *r = ctx;
     if (o->flags & TCP_RST) {
-        counter_inc(&r->errors);
+        counter_inc(&r->resets);
         return true;
     }
     bool counts = o->flags & (TCP_SYN | TCP_FIN);
@@ -223,13 +223,13 @@ static unsigned clients_speak(struct tcp_run *r, enum phase phase)
     return n;
 }
 
-static void turn(void *ctx)
+static bool turn(void *ctx)
 {
     struct tcp_run *r = ctx;
     enum phase phase = __atomic_load_n(&r->phase, __ATOMIC_ACQUIRE);
     if (phase == PHASE_REST) {
         usleep(100);
-        return;
+        return false;
     }
     if (phase == PHASE_ASK && r->askers > 0) { /* they begin */
         for (unsigned i = 0; i < r->askers; i++) {
@@ -245,6 +245,7 @@ static void turn(void *ctx)
     tcp_input(r->tcp, r->packet, n, r->now);
     tcp_poll(r->tcp, r->now);
     counter_add(&r->busy_tsc, rte_rdtsc() - began);
+    return true;
 }
 
 /* --- the run ---------------------------------------------------------------------------------- */
@@ -285,7 +286,8 @@ static void ask_for(struct tcp_run *r, double seconds, struct perf_result *out)
     set_phase(r, PHASE_ASK);
     usleep(200000);
     memset(&r->latency, 0, sizeof(r->latency));
-    measure_windows(seconds, &r->ops, &r->busy_tsc, out);
+    const struct measured m = {&r->ops, &r->busy_tsc, NULL, NULL, 0};
+    measure_windows(seconds, &m, out);
     out->latency = r->latency;
     set_phase(r, PHASE_DRAIN); /* the last answers are acknowledged */
     usleep(10000);
@@ -353,12 +355,14 @@ static bool run(const struct perf_options *o, struct perf_result *r, char *error
     } else if (ok) {
         set_phase(&t, PHASE_CONNECT);
         usleep(300000);
-        measure_windows(o->seconds, &t.ops, &t.busy_tsc, r);
+        const struct measured m = {&t.ops, &t.busy_tsc, NULL, NULL, 0};
+        measure_windows(o->seconds, &m, r);
     }
     __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
     perf_thread_join(&thread);
     const struct tcp_counters *n = tcp_counters(t.tcp);
-    r->errors = t.errors + n->tcp_retransmit_total;
+    r->errors.n[PERF_ERROR_reset] = t.resets;
+    r->errors.n[PERF_ERROR_repeated] = n->tcp_retransmit_total;
     r->ratio = thread.calibration.ratio;
     if (connects)
         r->latency = t.latency;
