@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -78,6 +79,18 @@ struct now perf_now(void)
 /* An empty turn is some hundred nanoseconds; one of this many was off its core, and costs nothing.
  */
 #define EMPTY_MOST_US 20
+
+void latency_begin(struct latency *l)
+{
+    memset(&l->hdr, 0, sizeof(l->hdr));
+    l->ns_per_tsc = 1e9 / (double)rte_get_tsc_hz();
+    __atomic_store_n(&l->on, 1, __ATOMIC_RELEASE);
+}
+
+void latency_end(struct latency *l)
+{
+    __atomic_store_n(&l->on, 0, __ATOMIC_RELEASE);
+}
 
 static void *run(void *ctx)
 {

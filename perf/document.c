@@ -106,7 +106,7 @@ json_t *document_summary(const json_t *results)
 
 void document_print(const json_t *document)
 {
-    json_dumpf(document, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(10));
+    json_dumpf(document, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(13));
     putchar('\n');
 }
 

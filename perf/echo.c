@@ -26,7 +26,7 @@ struct echo {
     /* the generator's */
     uint64_t sent, wrong, verified;
     unsigned in_flight;
-    struct hist latency;
+    struct latency latency;
 };
 
 static void swap(struct rte_mbuf *m)
@@ -77,7 +77,7 @@ static void check(struct echo *e, struct rte_mbuf *m)
     memcpy(&stamp, f + 42, 8);
     if (stamp == 0)
         return;
-    hist_add(&e->latency, (rte_rdtsc() - stamp) * 1000000 / rte_get_tsc_hz());
+    latency_add(&e->latency, rte_rdtsc() - stamp);
     bool right = m->pkt_len == e->size && memcmp(f, e->frame + 6, 6) == 0 &&
                  memcmp(f + 26, e->frame + 30, 4) == 0 &&
                  memcmp(f + 50, e->frame + 50, e->size - 50) == 0;
@@ -126,14 +126,16 @@ static void measure(const struct perf_options *o, struct echo *e, struct perf_re
     perf_thread_start(&generator);
     usleep(200000);
     const struct measured m = {&e->ops, &e->busy_tsc, &worker, &generator, 0};
+    latency_begin(&e->latency);
     measure_windows(o->seconds, &m, r);
+    latency_end(&e->latency);
     __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
     perf_thread_join(&worker);
     perf_thread_join(&generator);
     r->ratio = worker.calibration.ratio;
     r->errors.n[PERF_ERROR_body] = e->wrong;
     r->verified = e->verified;
-    r->latency = e->latency;
+    r->latency = e->latency.hdr;
 }
 
 static bool run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len)

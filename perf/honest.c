@@ -43,6 +43,7 @@ double account_share(const struct account *a)
 
 bool account_agrees(const struct account *a)
 {
-    double share = account_share(a);
-    return a->cpu_s < 0 || (share >= 1 - HONEST_SHARE && share <= 1 + HONEST_SHARE);
+    double busy = a->cpu_s - a->empty_s;
+    double apart = busy > a->ops_s ? busy - a->ops_s : a->ops_s - busy;
+    return a->cpu_s < 0 || apart <= HONEST_SHARE * busy + HONEST_EMPTY * a->empty_s;
 }

@@ -10,8 +10,9 @@
 
 #include <jansson.h>
 
-#define HONEST_SHARE  0.1 /* by which the two accounts may differ */
-#define HONEST_CLIENT 0.7 /* from so busy a client on the figure may be the client's */
+#define HONEST_SHARE  0.1  /* of the busy time, by which the two accounts may differ, */
+#define HONEST_EMPTY  0.02 /* and of the empty polls', which are timed one by one */
+#define HONEST_CLIENT 0.7  /* from so busy a client on the figure may be the client's */
 
 /* Classes of errors: name, and what is counted. */
 #define PERF_ERRORS(X)                                                                             \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A node with one worker, and clients on keep-alive connections that ask for one object, each
- * again as soon as it has the last answer. The node fetches the object once from an origin that
- * the generator plays, through its ordinary miss path.
+ * A node with one worker, and clients on keep-alive connections that ask for objects, each again as
+ * soon as it has the last answer, or by schedule. The node fetches each object once, from an origin
+ * that the generator plays, through its ordinary miss path; then objects are picked by Zipf's law.
  *
  * Each answer's status and length are checked, and each byte of the bodies of one client in 64.
  */
@@ -14,17 +14,19 @@
 #include <rte_cycles.h>
 
 #include "base/rng.h"
-#include "dataplane/worker/counters.h"
-#include "dataplane/worker/node.h"
-#include "perf/perf.h"
+#include "perf/schedule.h"
+#include "perf/server.h"
+#include "perf/zipf.h"
 
-#define ORIGIN_PORT 8000
 #define HEAD_MAX    1024
 #define OPENING     64 /* handshakes under way: a node bounds its half-open connections */
-#define CLIENT_IPS  16 /* addresses of the clients, and of the node: 28 232 ports a pair */
-#define SERVER_IPS  3
+#define CLIENT_IPS  16 /* 28 232 ports each, to each address of the node */
+#define FILLING     16 /* clients that do so */
 #define WARM_US     300000
-#define SETUP_US    60000000
+#define SETUP_US    120000000
+#define REQUEST     112
+#define OBJECT_MORE 1024        /* bytes of the cache, beyond an object's body */
+#define SCATTER     2654435761u /* a prime: its multiples visit all objects in no order */
 
 struct client {
     struct http *all;
@@ -36,32 +38,32 @@ struct client {
 
 struct http {
     const struct perf_options *options;
-    struct port_link *link;
-    struct node *node;
+    struct server server;
     struct host host;
     struct client *client;
     uint32_t opened, live;
     uint8_t *body;
-    char request[128], head[160];
+    char request[REQUEST], head[160];
+    char (*own_request)[REQUEST]; /* each client's, with its object; NULL: there is one object */
     uint32_t request_len, head_len;
+    uint32_t fetched; /* objects asked for to fill the cache */
+    struct zipf zipf;
     size_t last_head; /* length of the last answer's */
     bool warm;        /* the object is in the cache: all clients may go */
     /* --rate: the clients that wait for their next request, in turn, and the schedule */
     struct client **waiting;
     uint32_t first_waiting, waiting_n;
     bool scheduled; /* set by main when all stand */
-    uint64_t began_tsc, issued;
+    struct schedule schedule;
+    bool began;
+    uint64_t issued;
     bool picked; /* --active: the first requests are on their way */
     struct rng rng;
     /* counted by the generator, read by main */
     uint64_t ops, verified, ready, given_up;
     struct perf_errors errors;
-    struct hist latency;
+    struct latency latency;
 };
-
-#define SERVER_NET 0x0a000001u /* and what follows */
-#define CLIENT_NET 0x0a000010u
-#define ORIGIN_IP  0x0a000010u /* the generator's first */
 
 /* --- the origin: one answer a connection ------------------------------------------------------ */
 
@@ -106,13 +108,31 @@ static void wrong(struct http *h, enum perf_error class)
     counter_inc(&h->errors.n[class]);
 }
 
+/* The request for an object: the next one that the cache has not seen, else by Zipf's law. */
+static const char *next_request(struct client *c)
+{
+    struct http *h = c->all;
+    uint32_t objects = h->options->objects;
+    if (!h->own_request)
+        return h->request;
+    uint32_t i = h->fetched < objects
+                     ? h->fetched++
+                     : (uint32_t)((uint64_t)zipf_next(&h->zipf) * SCATTER % objects);
+    char *request = h->own_request[c - h->client], *digit = request + 13;
+    memcpy(request, h->request, h->request_len);
+    for (; i > 0; i /= 10)
+        *--digit = (char)('0' + i % 10);
+    return request;
+}
+
 static void ask(struct client *c, uint64_t since_tsc)
 {
     struct http *h = c->all;
+    const char *request = next_request(c);
     c->in_body = false;
     c->busy = true;
     c->asked_tsc = since_tsc;
-    if (!stream_send(c->stream, (struct ref){(const uint8_t *)h->request, h->request_len, NULL}))
+    if (!stream_send(c->stream, (struct ref){(const uint8_t *)request, h->request_len, NULL}))
         wrong(h, PERF_ERROR_send);
 }
 
@@ -169,12 +189,14 @@ static void finished(struct client *c)
 {
     struct http *h = c->all;
     c->busy = false;
-    hist_add(&h->latency, (rte_rdtsc() - c->asked_tsc) * 1000000 / rte_get_tsc_hz());
+    latency_add(&h->latency, rte_rdtsc() - c->asked_tsc);
     counter_inc(&h->ops);
     if (c->sampled)
         counter_inc(&h->verified);
     __atomic_store_n(&h->warm, true, __ATOMIC_RELEASE);
-    if (h->options->rate > 0)
+    if (h->own_request && h->fetched < h->options->objects)
+        ask(c, rte_rdtsc()); /* first the cache is filled */
+    else if (h->options->rate > 0)
         h->waiting[(h->first_waiting + h->waiting_n++) % h->options->connections] = c;
     else if (h->options->active == 0)
         ask(c, rte_rdtsc());
@@ -252,21 +274,19 @@ static bool client_open(struct http *h)
 
 /* --- turns ------------------------------------------------------------------------------------ */
 
-/* The open loop: each request has its time, whether or not the node keeps up, and is measured
- * from there; one that finds no connection free for a second is given up. */
+/* A request that finds no connection free for a second is given up. */
 static void ask_by_schedule(struct http *h)
 {
-    uint64_t now = rte_rdtsc(), hz = rte_get_tsc_hz();
-    double step = (double)hz / h->options->rate;
+    uint64_t now = rte_rdtsc(), hz = rte_get_tsc_hz(), due;
 
-    if (h->began_tsc == 0)
-        h->began_tsc = now;
-    for (;;) {
-        uint64_t due = h->began_tsc + (uint64_t)((double)h->issued * step);
-        bool late = now > due && now - due > hz;
-        if (due > now || (!late && h->waiting_n == 0))
+    if (!h->began)
+        schedule_begin(&h->schedule, now);
+    h->began = true;
+    while ((due = schedule_due(&h->schedule, now)) != 0) {
+        bool late = now - due > hz;
+        if (!late && h->waiting_n == 0)
             return;
-        h->issued++;
+        schedule_next(&h->schedule);
         if (late) {
             counter_inc(&h->given_up);
             continue;
@@ -282,8 +302,10 @@ static void ask_by_schedule(struct http *h)
 static bool generator_turn(void *ctx)
 {
     struct http *h = ctx;
-    /* one client alone until the object is in the cache */
-    uint32_t want = h->warm ? h->options->connections : 1;
+    /* few clients until all objects are in the cache: a node answers 503 to too many misses */
+    uint32_t want = h->options->connections;
+    if (h->ops < h->options->objects)
+        want = RTE_MIN(want, h->warm ? (uint32_t)FILLING : 1u);
 
     while (h->opened < want && h->opened - h->ready < OPENING)
         if (!client_open(h))
@@ -300,49 +322,15 @@ static bool generator_turn(void *ctx)
     return host_turn(&h->host);
 }
 
-static bool worker_turn(void *ctx)
-{
-    struct http *h = ctx;
-    return worker_poll(h->node, 0, perf_now());
-}
-
 /* Both in turn, on one core. */
 static bool both_turn(void *ctx)
 {
-    bool busy = worker_turn(ctx);
+    struct http *h = ctx;
+    bool busy = server_turn(&h->server);
     return generator_turn(ctx) || busy;
 }
 
 /* --- the run ---------------------------------------------------------------------------------- */
-
-static bool make_node(struct http *h, const struct view *view, char *error, size_t error_len)
-{
-    struct node_config c = {
-        .name = "perf",
-        .workers = 1,
-        .ports = 1,
-        .spin = true,
-        .cache_bytes = 64u << 20,
-        .connections = h->options->connections + h->options->connections / 4 + 64, /* no eviction */
-        .http_port = 80,
-        .dht = dht_config_default(),
-        .keys = {.n = 1},
-        .resolver = {.queries = 16, .names = 16, .timeout_ms = 1000},
-        .seed = "coral-perf, the node",
-    };
-
-    c.dht.port = 5300;
-    c.self = view->routes->self;
-    c.port[0] = (struct port_config){.name = "ports[0]",
-                                     .driver = PORT_RING,
-                                     .link = h->link,
-                                     .offload = h->options->offload,
-                                     .addresses = SERVER_IPS};
-    for (unsigned i = 0; i < SERVER_IPS; i++)
-        c.port[0].address[i] = (struct net_address){addr_v4(SERVER_NET + i), 24};
-    h->node = node_create(&c, view, perf_now(), error, error_len);
-    return h->node != NULL;
-}
 
 static bool make_generator(struct http *h)
 {
@@ -356,19 +344,25 @@ static bool make_generator(struct http *h)
     h->client = calloc(o->connections, sizeof(h->client[0]));
     h->body = malloc(o->size);
     h->waiting = calloc(o->connections, sizeof(struct client *));
-    if (!h->client || !h->body || !h->waiting)
+    if (o->objects > 1)
+        h->own_request = calloc(o->connections, REQUEST);
+    h->zipf = zipf_make(o->objects, o->zipf, 1);
+    if (!h->client || !h->body || !h->waiting || (o->objects > 1 && !h->own_request))
+        return false;
+    if (o->rate > 0 && !schedule_open(&h->schedule, o->rate, o->poisson, (double)rte_get_tsc_hz()))
         return false;
     for (uint32_t i = 0; i < o->size; i++)
         h->body[i] = (uint8_t)(i * 131 + (i >> 8));
     h->request_len = (uint32_t)snprintf(h->request, sizeof(h->request),
-                                        "GET /object HTTP/1.1\r\nHost: www.perf.test\r\n"
+                                        "GET /00000000 HTTP/1.1\r\nHost: www.perf.test\r\n"
                                         "User-Agent: coral-perf\r\nAccept: */*\r\n\r\n");
     h->head_len = (uint32_t)snprintf(h->head, sizeof(h->head),
                                      "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
                                      "Cache-Control: max-age=86400\r\nETag: \"perf\"\r\n"
                                      "Content-Length: %u\r\n\r\n",
                                      o->size);
-    return host_new(&h->host, h->link, ip, CLIENT_IPS, o->connections, o->offload, perf_now()) &&
+    return host_new(&h->host, h->server.link, ip, CLIENT_IPS, o->connections, o->offload,
+                    perf_now()) &&
            tcp_listen(h->host.tcp, ORIGIN_PORT, origin_accept, h);
 }
 
@@ -377,10 +371,20 @@ static bool wait_until_all_run(struct http *h, char *error, size_t error_len)
     uint64_t end = perf_now().mono_us + SETUP_US;
     uint64_t ready;
 
-    while ((ready = counter_read(&h->ready)) < h->options->connections) {
+    while ((ready = counter_read(&h->ready)) < h->options->connections ||
+           counter_read(&h->ops) < h->options->objects) {
         if (perf_now().mono_us > end) {
-            snprintf(error, error_len, "only %llu of %u connections stand after %u s",
-                     (unsigned long long)ready, h->options->connections, SETUP_US / 1000000);
+            snprintf(error, error_len,
+                     "only %llu of %u connections stand, and %llu of %u objects came, after %u s",
+                     (unsigned long long)ready, h->options->connections,
+                     (unsigned long long)counter_read(&h->ops), h->options->objects,
+                     SETUP_US / 1000000);
+            return false;
+        }
+        if (errors_total(&h->errors) > 0) {
+            char text[256];
+            errors_text(&h->errors, text, sizeof(text));
+            snprintf(error, error_len, "errors before it was measured: %s", text);
             return false;
         }
         usleep(1000);
@@ -401,40 +405,36 @@ static void check_counts(const struct http *h, uint64_t came, struct perf_result
 static bool measure(struct http *h, struct perf_result *r, char *error, size_t error_len)
 {
     uint32_t stop = 0;
-    struct worker_stats stats;
     bool two = h->options->cores == 2;
-    struct perf_thread worker = {.turn = two ? worker_turn : both_turn,
-                                 .ctx = h,
+    struct perf_thread worker = {.turn = two ? server_turn : both_turn,
+                                 .ctx = two ? (void *)&h->server : h,
                                  .calibrates = true,
                                  .stop = &stop,
                                  .cpu = (unsigned)perf_cpu(0)};
     struct perf_thread generator = {
         .turn = generator_turn, .ctx = h, .stop = &stop, .cpu = (unsigned)perf_cpu(1)};
 
-    node_stats(h->node, 0, &stats);
     perf_thread_start(&worker);
     if (two)
         perf_thread_start(&generator);
     bool ok = wait_until_all_run(h, error, error_len);
-    struct hist *before = malloc(sizeof(*before));
-    if (ok && before) {
-        *before = h->latency;
-        uint64_t given_up = counter_read(&h->given_up);
-        const struct measured m = {&stats.http->http_responses_total,
-                                   &stats.worker->worker_busy_cycles_total, two ? &worker : NULL,
+    if (ok) {
+        const struct worker_stats *stats = &h->server.stats;
+        const struct measured m = {&stats->http->http_responses_total,
+                                   &stats->worker->worker_busy_cycles_total, two ? &worker : NULL,
                                    two ? &generator : NULL, h->options->rate};
-        uint64_t came = counter_read(&h->ops);
+        uint64_t given_up = counter_read(&h->given_up), came = counter_read(&h->ops);
+        latency_begin(&h->latency);
         measure_windows(h->options->seconds, &m, r);
+        latency_end(&h->latency);
         check_counts(h, counter_read(&h->ops) - came, r);
-        for (unsigned i = 0; i < HIST_BUCKETS; i++)
-            r->latency.count[i] = counter_read(&h->latency.count[i]) - before->count[i];
         r->given_up = counter_read(&h->given_up) - given_up;
     }
     __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
     perf_thread_join(&worker);
     if (two)
         perf_thread_join(&generator);
-    free(before);
+    r->latency = h->latency.hdr;
     r->ratio = worker.calibration.ratio;
     for (unsigned i = 0; i < PERF_ERROR_CLASSES; i++)
         r->errors.n[i] += h->errors.n[i];
@@ -445,45 +445,23 @@ static bool measure(struct http *h, struct perf_result *r, char *error, size_t e
 static bool run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len)
 {
     static struct http h;
-    static struct proxy_site site = {
-        .host = "www.perf.test", .origins = 1, .ttl_override_s = -1, .allow_special = true};
-    struct proxy_policy policy = {.zone = "coral.test",
-                                  .stale_s = 3600,
-                                  .short_ttl_ms = 20000,
-                                  .long_ttl_ms = 3600000,
-                                  .sites = 1,
-                                  .site = &site};
-    struct dht_routes *routes = calloc(1, sizeof(*routes));
     bool ok = false;
 
     h = (struct http){.options = o};
-    site.origin[0] = (struct proxy_origin){.host = "10.0.0.16",
-                                           .is_address = true,
-                                           .address = addr_v4(ORIGIN_IP),
-                                           .port = ORIGIN_PORT};
-    h.link = port_link_new("http", 4096);
-    if (!routes || !h.link) {
-        snprintf(error, error_len, "not enough memory");
-        return false;
-    }
-    routes->self.rpc = (struct endpoint){addr_v4(SERVER_NET), 5300};
-    routes->self.id = dht_node_id(&routes->self.rpc);
-    routes->populated = 1;
-    const struct view view = {.version = 1, .policy = &policy, .routes = routes};
-    if (make_node(&h, &view, error, error_len)) {
+    size_t cache = (64u << 20) + (size_t)o->objects * (o->size + OBJECT_MORE) * 5 / 4;
+    if (server_open(&h.server, o, o->connections, cache, error, error_len)) {
         if (make_generator(&h))
             ok = measure(&h, r, error, error_len);
         else
             snprintf(error, error_len, "not enough memory for the clients");
         host_free(&h.host);
-        port_link_drain(h.link);
-        node_destroy(h.node);
     }
-    port_link_free(h.link);
+    server_close(&h.server);
+    schedule_close(&h.schedule);
     free(h.client);
+    free(h.own_request);
     free(h.waiting);
     free(h.body);
-    free(routes);
     return ok;
 }
 

@@ -6,10 +6,10 @@
 #include "perf/perf.h"
 
 const struct perf_command perf_commands[PERF_COMMANDS] = {
-    [PERF_ECHO] = {"echo", echo_run},    [PERF_HTTP] = {"http", http_run},
-    [PERF_TCP] = {"tcp", tcp_run},       [PERF_DHT] = {"dht", dht_run},
-    [PERF_CACHE] = {"cache", cache_run}, [PERF_MAC] = {"mac", mac_run},
-    [PERF_RULES] = {"rules", rules_run},
+    [PERF_ECHO] = {"echo", echo_run}, [PERF_HTTP] = {"http", http_run},
+    [PERF_DNS] = {"dns", dns_run},    [PERF_TCP] = {"tcp", tcp_run},
+    [PERF_DHT] = {"dht", dht_run},    [PERF_CACHE] = {"cache", cache_run},
+    [PERF_MAC] = {"mac", mac_run},    [PERF_RULES] = {"rules", rules_run},
 };
 
 int main(int argc, char **argv)
@@ -25,8 +25,9 @@ int main(int argc, char **argv)
         json_decref(command);
         return status;
     }
-    json_t *results = perf_repeat(&o, &good);
-    json_t *summary = json_array_size(results) > 1 ? document_summary(results) : NULL;
+    json_t *found = NULL;
+    json_t *results = o.find_max ? perf_find_max(&o, &found, &good) : perf_repeat(&o, &good);
+    json_t *summary = json_array_size(results) > 1 && !found ? document_summary(results) : NULL;
     for (unsigned i = 0; i < o.requirements && json_array_size(results) > 0; i++)
         good = require_check(&o.requirement[i], results) && good;
     if (summary && !o.json)
@@ -36,10 +37,13 @@ int main(int argc, char **argv)
                                   json_incref(results));
         if (summary)
             json_object_set(d, "summary", summary);
+        if (found)
+            json_object_set(d, "find_max", found);
         document_print(d);
         json_decref(d);
     }
     json_decref(summary);
+    json_decref(found);
     json_decref(results);
     json_decref(command);
     return good ? STATUS_DONE : STATUS_FAILED;

@@ -17,6 +17,7 @@
 
 #define ECHO  (1u << PERF_ECHO)
 #define HTTP  (1u << PERF_HTTP)
+#define DNS   (1u << PERF_DNS)
 #define TCP   (1u << PERF_TCP)
 #define DHT   (1u << PERF_DHT)
 #define CACHE (1u << PERF_CACHE)
@@ -29,6 +30,7 @@ static const char usage[] =
     "One worker on one core, a load generator on another, an in-memory link between them:\n"
     "  echo                 the bare wire: frames are sent back, no engine runs\n"
     "  http                 cached objects over live TCP connections\n"
+    "  dns                  A of a million names\n"
     "One engine alone, on one core:\n"
     "  tcp --op idle        requests among many idle connections\n"
     "  tcp --op connect     whole lives of connections\n"
@@ -46,14 +48,24 @@ static const char usage[] =
     "  --repeat N           so many runs, each a process of its own (default 1)\n"
     "  --connections N      http, tcp: live connections (default 1000)\n"
     "  --active N           http: requests in flight, each on a connection picked at random\n"
-    "  --rate R             http: requests a second by schedule (default: as answers come)\n"
+    "  --rate R             http, dns: an open loop: so many requests a second by schedule, each "
+    "timed\n"
+    "                       from its time in it (default: as answers come)\n"
+    "  --poisson            of --rate: exponential distances, as of many independent clients\n"
+    "  --find-max --p99 US  http, dns: the highest rate whose p99 is at most that\n"
+    "  --hgrm, --hlog, --csv FILE   echo, http, dns, tcp: times of answers, for HdrHistogram's "
+    "viewers\n"
     "  --size BYTES         of an object (http, tcp: default 1024; cache: empty); echo: of a "
     "frame\n"
-    "  --objects N          cache, dht: that there are (default 1000000)\n"
-    "  --zipf S             cache: exponent of Zipf's law, 0 to 2 (default 0.99)\n"
+    "  --objects N          cache, dht, dns: that there are (default 1000000); http (default 1)\n"
+    "  --zipf S             cache, http, dns: exponent of the law by which they are picked, 0 to "
+    "2\n"
+    "                       (default: cache 0.99; others 0, all alike)\n"
     "  --batch N            cache: gets at a time, 1 to 512 (default 32)\n"
-    "  --offload on|off     echo, http: whether the port pretends to do checksums (default on)\n"
-    "  --cores 1|2          http: with 1 worker and load take turns on one core, and only the\n"
+    "  --offload on|off     echo, http, dns: whether the port pretends to do checksums (default "
+    "on)\n"
+    "  --cores 1|2          http, dns: with 1 worker and load take turns on one core, and only "
+    "the\n"
     "                       worker's turns count (default 2)\n"
     "  --no-huge            ordinary pages, as valgrind needs them\n"
     "  --json               one JSON document on standard output\n"
@@ -76,7 +88,10 @@ static const struct option options[] = {
     {"no-huge", no_argument, NULL, 'H'},       {"active", required_argument, NULL, 'a'},
     {"objects", required_argument, NULL, 'n'}, {"batch", required_argument, NULL, 'B'},
     {"zipf", required_argument, NULL, 'z'},    {"repeat", required_argument, NULL, 'R'},
-    {"assert", required_argument, NULL, 'A'},  {0},
+    {"assert", required_argument, NULL, 'A'},  {"poisson", no_argument, NULL, 'P'},
+    {"find-max", no_argument, NULL, 'M'},      {"p99", required_argument, NULL, '9'},
+    {"hgrm", required_argument, NULL, 'g'},    {"hlog", required_argument, NULL, 'l'},
+    {"csv", required_argument, NULL, 'V'},     {0},
 };
 
 /* To whom an option means something. */
@@ -87,13 +102,19 @@ static const struct {
 } meant[] = {
     {'c', "--connections", HTTP | TCP},
     {'a', "--active", HTTP},
-    {'r', "--rate", HTTP},
+    {'r', "--rate", HTTP | DNS},
+    {'P', "--poisson", HTTP | DNS},
+    {'M', "--find-max", HTTP | DNS},
+    {'9', "--p99", HTTP | DNS},
+    {'g', "--hgrm", ECHO | HTTP | DNS | TCP},
+    {'l', "--hlog", ECHO | HTTP | DNS | TCP},
+    {'V', "--csv", ECHO | HTTP | DNS | TCP},
     {'b', "--size", ECHO | HTTP | TCP | CACHE},
-    {'n', "--objects", CACHE | DHT},
-    {'z', "--zipf", CACHE},
+    {'n', "--objects", CACHE | DHT | HTTP | DNS},
+    {'z', "--zipf", CACHE | HTTP | DNS},
     {'B', "--batch", CACHE},
-    {'o', "--offload", ECHO | HTTP},
-    {'C', "--cores", HTTP},
+    {'o', "--offload", ECHO | HTTP | DNS},
+    {'C', "--cores", HTTP | DNS},
     {'O', "--op", TCP | DHT | CACHE},
 };
 
@@ -121,6 +142,8 @@ static const struct numeric {
     {'z', "--zipf", 0, 2, "is no exponent from 0 to 2", false, offsetof(struct perf_options, zipf)},
     {'b', "--size", 1, 16 << 20, "is no number of bytes from 1 to 16777216", true,
      offsetof(struct perf_options, size)},
+    {'9', "--p99", 1, 1e7, "is no number of microseconds from 1 to 10000000", false,
+     offsetof(struct perf_options, p99_us)},
     {'R', "--repeat", 1, PERF_REPEATS, "is no number from 1 to 1000", true,
      offsetof(struct perf_options, repeat)},
 };
@@ -175,6 +198,21 @@ static int take_option(struct perf_options *o, int c)
         return -1;
     case 'A':
         return take_requirement(o);
+    case 'P':
+        o->poisson = true;
+        return -1;
+    case 'M':
+        o->find_max = true;
+        return -1;
+    case 'g':
+        o->hgrm = optarg;
+        return -1;
+    case 'l':
+        o->hlog = optarg;
+        return -1;
+    case 'V':
+        o->csv = optarg;
+        return -1;
     case 'H':
         o->no_huge = true;
         return -1;
@@ -262,6 +300,37 @@ static int check_connections(const struct perf_options *o)
     return -1;
 }
 
+static int check_rate(const struct perf_options *o)
+{
+    if (o->poisson && o->rate <= 0 && !o->find_max)
+        return perf_refuse("--poisson", "", "is a kind of --rate, which is missing");
+    if (o->find_max && o->p99_us <= 0)
+        return perf_refuse("--find-max", "", "needs a bound: --p99 US");
+    if (o->p99_us > 0 && !o->find_max)
+        return perf_refuse("--p99", "", "is the bound of --find-max, which is missing");
+    if (o->find_max && (o->rate > 0 || o->active > 0))
+        return perf_refuse("--find-max", o->rate > 0 ? "--rate" : "--active",
+                           "has no place beside it: it looks for the rate");
+    const char *file = o->hgrm ? o->hgrm : o->hlog ? o->hlog : o->csv;
+    if (file && (o->repeat > 1 || o->find_max))
+        return perf_refuse("--hgrm, --hlog, --csv", file, "is the file of one run, not of several");
+    return -1;
+}
+
+static int check_objects(struct perf_options *o)
+{
+    char n[16];
+    bool http = o->command == PERF_HTTP, dns = o->command == PERF_DNS;
+    snprintf(n, sizeof(n), "%u", o->objects);
+    if (o->objects > 0 && o->objects < 1000 && !http && !dns)
+        return perf_refuse("--objects", n, "is no number from 1000 to 10000000");
+    if (o->objects == 0)
+        o->objects = http ? 1 : o->op && strcmp(o->op, "churn") == 0 ? 131072 : 1000000;
+    if (o->zipf < 0)
+        o->zipf = http || dns ? 0 : 0.99;
+    return -1;
+}
+
 static int check_size(struct perf_options *o)
 {
     char n[16];
@@ -270,13 +339,9 @@ static int check_size(struct perf_options *o)
         return perf_refuse("--size", n, "is more than tcp's one segment of 1400 bytes");
     if (o->command == PERF_ECHO && o->size > 0 && (o->size < 60 || o->size > 1514))
         return perf_refuse("--size", n, "is no size of a frame, from 60 to 1514 bytes");
-    if (o->size == 0 && o->command != PERF_CACHE)
+    if (o->size == 0 &&
+        (o->command == PERF_ECHO || o->command == PERF_HTTP || o->command == PERF_TCP))
         o->size = o->command == PERF_ECHO ? 64 : 1024;
-    snprintf(n, sizeof(n), "%u", o->objects);
-    if (o->objects > 0 && o->objects < 1000)
-        return perf_refuse("--objects", n, "is no number from 1000 to 10000000");
-    if (o->objects == 0)
-        o->objects = o->op && strcmp(o->op, "churn") == 0 ? 131072 : 1000000;
     return -1;
 }
 
@@ -286,6 +351,8 @@ static int check_options(struct perf_options *o)
     int status = check_meant(o);
     status = status < 0 ? check_operation(o) : status;
     status = status < 0 ? check_connections(o) : status;
+    status = status < 0 ? check_rate(o) : status;
+    status = status < 0 ? check_objects(o) : status;
     return status < 0 ? check_size(o) : status;
 }
 
@@ -299,7 +366,7 @@ int perf_read_options(int argc, char **argv, struct perf_options *o)
                                .cores = 2,
                                .offload = true,
                                .batch = 32,
-                               .zipf = 0.99};
+                               .zipf = -1};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         int status = take_option(o, c);
         if (status >= 0)

@@ -4,13 +4,15 @@
  * them. What is measured is the worker's busy time.
  *
  *   main.c      commands                    echo.c   the bare wire
- *   options.c   the command line            http.c   a node and HTTP clients
+ *   options.c   the command line            http.c   a node and HTTP clients; dns.c: and DNS
  *   repeat.c    runs, each a process        host.c   the generator's end of the link: IP, TCP
  *   report.c    a run's result and table    tcp.c    the TCP engine alone
  *   document.h  what --json writes          mac.c    the index's tags alone, on one core
  *   require.h   --assert                    dht.h    the index alone, on one core
  *   compare.h   of two documents            cache.h  the cache alone
- *   honest.h    may it be believed?
+ *   honest.h    may it be believed?         server.h the node that a load is put on
+ *   hdr.h       times of answers            schedule.h  the open loop
+ *   find_max.c  the highest rate under a bound
  *   cores.c     core cycles, threads        rules.c  the operator's rules alone
  *   measure.c   the measured time, in windows
  */
@@ -22,9 +24,10 @@
 
 #include <jansson.h>
 
-#include "base/hist.h"
+#include "base/counter.h"
 #include "dataplane/port/port.h"
 #include "dataplane/tcp/tcp.h"
+#include "perf/hdr.h"
 #include "perf/honest.h"
 #include "perf/require.h"
 
@@ -33,6 +36,7 @@ enum perf_status { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 enum perf_command_number {
     PERF_ECHO,
     PERF_HTTP,
+    PERF_DNS,
     PERF_TCP,
     PERF_DHT,
     PERF_CACHE,
@@ -47,10 +51,14 @@ enum perf_command_number {
 struct perf_options {
     enum perf_command_number command;
     const char *op;   /* NULL: not given */
-    uint32_t objects; /* cache, dht: that there are */
+    uint32_t objects; /* cache, dht, http, dns: that there are */
     uint32_t batch;   /* cache: gets at a time */
-    double zipf;      /* cache: exponent of the law by which objects are asked for */
-    double rate;      /* http: requests a second by schedule; 0: as soon as answers come */
+    double zipf;      /* cache, http, dns: exponent of the law by which objects are asked for */
+    double rate;      /* http, dns: requests a second by schedule; 0: as soon as answers come */
+    bool poisson;     /* of the schedule: exponential distances */
+    bool find_max;    /* the highest rate at which p99 stays under p99_us */
+    double p99_us;
+    const char *hgrm, *hlog, *csv; /* files for the times of answers; NULL: none */
     double seconds;
     uint32_t repeat, round; /* so many runs; which this is, from 0 on */
     uint32_t connections;
@@ -78,9 +86,11 @@ extern const struct perf_command perf_commands[PERF_COMMANDS];
 int perf_refuse(const char *what, const char *value, const char *remedy);
 /* -1: all is well; else the exit status, and all is said. */
 int perf_read_options(int argc, char **argv, struct perf_options *o);
-/* The results of o->repeat runs, a JSON list; fewer if one failed, which ends them. What is wrong
- * is said on standard error. */
+/* The results of o->repeat runs, a JSON list. `good`: all were. What is wrong is said on standard
+ * error. */
 json_t *perf_repeat(struct perf_options *o, bool *good);
+/* --find-max: the same of all rates that were tried; `found` is what came of it. */
+json_t *perf_find_max(struct perf_options *o, json_t **found, bool *good);
 
 /* What a run came to, measured between start and end of the measured time. */
 struct perf_result {
@@ -92,12 +102,27 @@ struct perf_result {
     double tsc_per_op;  /* the median over windows, by operations */
     double seconds;
     double ratio; /* core cycles a TSC cycle, on the worker's core during the run */
-    struct hist latency;
-    uint64_t given_up; /* http --rate: requests that found no connection free for a second */
+    struct hdr latency;
+    uint64_t given_up; /* --rate: requests that found no connection free for a second */
     /* tcp --op idle: opening; and the same requests among no others */
     double opens_per_s, tsc_per_open, bytes_per_connection, few_tsc_per_op;
-    uint64_t few_p50_us;
+    double few_p50_us;
 };
+
+/* Times of answers, while it is on: the load's thread writes, main switches it on and off. */
+struct latency {
+    uint32_t on;
+    double ns_per_tsc;
+    struct hdr hdr;
+};
+static inline void latency_add(struct latency *l, uint64_t tsc)
+{
+    if (__atomic_load_n(&l->on, __ATOMIC_RELAXED))
+        hdr_add(&l->hdr, (uint64_t)((double)tsc * l->ns_per_tsc));
+}
+/* From here on, from nothing. Not while it is on. */
+void latency_begin(struct latency *l);
+void latency_end(struct latency *l);
 
 /* --- cores.c ---------------------------------------------------------------------------------- */
 
@@ -157,7 +182,7 @@ typedef bool perf_measured(const struct perf_options *o, struct perf_result *r, 
 bool perf_measure(const struct perf_options *o, perf_measured *run, json_t *result, char *error,
                   size_t error_len);
 
-perf_run echo_run, tcp_run, http_run;
+perf_run echo_run, tcp_run, http_run, dns_run;
 /* Without EAL. */
 perf_run mac_run, dht_run, cache_run, rules_run;
 

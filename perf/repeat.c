@@ -66,8 +66,10 @@ json_t *perf_repeat(struct perf_options *o, bool *good)
 {
     json_t *results = json_array();
     *good = true;
-    for (o->round = 0; o->round < o->repeat && *good; o->round++) {
-        json_t *result = o->repeat == 1 ? run_here(o, good) : run_apart(o, good);
+    for (o->round = 0; o->round < o->repeat; o->round++) {
+        bool good_run;
+        json_t *result = o->repeat == 1 ? run_here(o, &good_run) : run_apart(o, &good_run);
+        *good = *good && good_run;
         if (result)
             json_array_append_new(results, result);
     }

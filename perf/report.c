@@ -9,16 +9,21 @@
 #include "perf/perf.h"
 #include "version.h"
 
+/* Which share q of the answers took no longer than. */
+static double us_of(const struct perf_result *r, double q)
+{
+    return (double)hdr_quantile(&r->latency, q) / 1000;
+}
+
 static void print_table(const struct perf_options *o, const struct perf_result *r)
 {
     double tsc = (double)rte_get_tsc_hz();
     if (o->round == 0)
         printf("%-6s %6s %11s %11s %14s %9s %9s %8s %6s %7s\n", "run", "size", "connections",
                "ops/s", "core cycles/op", "p50 us", "p99 us", "errors", "busy", "client");
-    printf("%-6s %6u %11u %11.0f %14.1f %9llu %9llu %8llu %5.0f%%", perf_commands[o->command].name,
-           o->size, o->command == PERF_ECHO ? 0 : o->connections, (double)r->ops / r->seconds,
-           r->tsc_per_op * r->ratio, (unsigned long long)hist_quantile(&r->latency, 0.5),
-           (unsigned long long)hist_quantile(&r->latency, 0.99),
+    printf("%-6s %6u %11u %11.0f %14.1f %9.1f %9.1f %8llu %5.0f%%", perf_commands[o->command].name,
+           o->size, o->command == PERF_HTTP || o->command == PERF_TCP ? o->connections : 0,
+           (double)r->ops / r->seconds, r->tsc_per_op * r->ratio, us_of(r, 0.5), us_of(r, 0.99),
            (unsigned long long)errors_total(&r->errors),
            100 * (double)r->busy_tsc / tsc / r->seconds);
     if (r->client_busy >= 0)
@@ -33,32 +38,35 @@ static void print_table(const struct perf_options *o, const struct perf_result *
     if (o->command != PERF_TCP)
         printf("of one answer in 64 all bytes are compared (%llu), of the others %s\n",
                (unsigned long long)r->verified,
-               o->command == PERF_ECHO ? "none" : "status and length");
+               o->command == PERF_ECHO  ? "none"
+               : o->command == PERF_DNS ? "the header"
+                                        : "status and length");
     if (r->account.cpu_s >= 0)
         printf("operations at their cost are %.1f %% of the worker's CPU time less empty polls\n",
                100 * account_share(&r->account));
     if (o->rate > 0)
-        printf("offered %.0f a second, %llu given up\n", o->rate, (unsigned long long)r->given_up);
+        printf("offered %.0f a second, %s, timed from its schedule; %llu given up\n", o->rate,
+               o->poisson ? "Poisson" : "evenly", (unsigned long long)r->given_up);
     if (r->opens_per_s > 0 || r->bytes_per_connection > 0)
         printf("%.1f bytes a connection; opened %.0f a second at %.1f core cycles; the same "
-               "requests without the idle ones: %.1f core cycles, p50 %llu us\n",
+               "requests without the idle ones: %.1f core cycles, p50 %.1f us\n",
                r->bytes_per_connection, r->opens_per_s, r->tsc_per_open * r->ratio,
-               r->few_tsc_per_op * r->ratio, (unsigned long long)r->few_p50_us);
+               r->few_tsc_per_op * r->ratio, r->few_p50_us);
 }
 
 static void report(const struct perf_options *o, const struct perf_result *r, json_t *result)
 {
     double tsc = (double)rte_get_tsc_hz();
-    json_object_update_new(result,
-                           json_pack("{s:f, s:f, s:f, s:f, s:s, s:I, s:I, s:I, s:I, s:f, s:i, s:f}",
-                                     "ops_per_s", (double)r->ops / r->seconds, "cycles_per_op",
-                                     r->tsc_per_op * r->ratio, "core_hz", r->ratio * tsc, "tsc_hz",
-                                     tsc, "offload", o->offload ? "on" : "off", "p50_us",
-                                     (json_int_t)hist_quantile(&r->latency, 0.5), "p99_us",
-                                     (json_int_t)hist_quantile(&r->latency, 0.99), "errors",
-                                     (json_int_t)errors_total(&r->errors), "verified",
-                                     (json_int_t)r->verified, "seconds", r->seconds, "size",
-                                     o->size, "busy", (double)r->busy_tsc / tsc / r->seconds));
+    json_object_update_new(
+        result, json_pack("{s:f, s:f, s:f, s:f, s:s, s:f, s:f, s:I, s:I, s:f, s:i, s:f}",
+                          "ops_per_s", (double)r->ops / r->seconds, "cycles_per_op",
+                          r->tsc_per_op * r->ratio, "core_hz", r->ratio * tsc, "tsc_hz", tsc,
+                          "offload", o->offload ? "on" : "off", "p50_us", us_of(r, 0.5), "p99_us",
+                          us_of(r, 0.99), "errors", (json_int_t)errors_total(&r->errors),
+                          "verified", (json_int_t)r->verified, "seconds", r->seconds, "size",
+                          o->size, "busy", (double)r->busy_tsc / tsc / r->seconds));
+    json_object_update_new(
+        result, json_pack("{s:f, s:f}", "p999_us", us_of(r, 0.999), "max_us", us_of(r, 1)));
     json_object_set_new(result, "errors_by_class", errors_json(&r->errors));
     if (r->client_busy >= 0)
         json_object_update_new(result,
@@ -69,19 +77,21 @@ static void report(const struct perf_options *o, const struct perf_result *r, js
                             json_pack("{s:f, s:f, s:f, s:f}", "cpu_s", r->account.cpu_s, "empty_s",
                                       r->account.empty_s, "ops_s", r->account.ops_s, "share",
                                       account_share(&r->account)));
-    if (o->command != PERF_ECHO)
+    if (o->command == PERF_DNS || o->command == PERF_HTTP)
+        json_object_update_new(result,
+                               json_pack("{s:i, s:f}", "objects", o->objects, "zipf", o->zipf));
+    if (o->command == PERF_HTTP || o->command == PERF_TCP)
         json_object_update_new(result, json_pack("{s:i, s:i}", "connections", o->connections,
                                                  "active", o->active ? o->active : o->connections));
     if (o->rate > 0)
-        json_object_update_new(
-            result, json_pack("{s:f, s:I}", "rate", o->rate, "given_up", (json_int_t)r->given_up));
+        json_object_update_new(result, json_pack("{s:f, s:b, s:I}", "rate", o->rate, "poisson",
+                                                 o->poisson, "given_up", (json_int_t)r->given_up));
     if (r->bytes_per_connection > 0)
-        json_object_update_new(result,
-                               json_pack("{s:f, s:f, s:f, s:f, s:I}", "bytes_per_idle_connection",
-                                         r->bytes_per_connection, "opens_per_s", r->opens_per_s,
-                                         "cycles_per_open", r->tsc_per_open * r->ratio,
-                                         "few_cycles_per_op", r->few_tsc_per_op * r->ratio,
-                                         "few_p50_us", (json_int_t)r->few_p50_us));
+        json_object_update_new(
+            result, json_pack("{s:f, s:f, s:f, s:f, s:I}", "bytes_per_idle_connection",
+                              r->bytes_per_connection, "opens_per_s", r->opens_per_s,
+                              "cycles_per_open", r->tsc_per_open * r->ratio, "few_cycles_per_op",
+                              r->few_tsc_per_op * r->ratio, "few_p50_us", r->few_p50_us));
 }
 
 /* False with `error`: the figures are no measurement. */
@@ -104,6 +114,30 @@ static bool is_believed(const struct perf_result *r, char *error, size_t error_l
         return false;
     }
     return true;
+}
+
+static bool write_file(const char *path, const struct perf_result *r, double began_s, char kind,
+                       char *error, size_t error_len)
+{
+    FILE *f = path ? fopen(path, "w") : NULL;
+    if (!path)
+        return true;
+    bool ok = f && (kind == 'g'   ? hdr_write_hgrm(&r->latency, f)
+                    : kind == 'l' ? hdr_write_hlog(&r->latency, began_s, r->seconds, f)
+                                  : hdr_write_csv(&r->latency, f));
+    ok = f && fclose(f) == 0 && ok;
+    if (!ok)
+        snprintf(error, error_len, "%s: %m", path);
+    return ok;
+}
+
+static bool write_files(const struct perf_options *o, const struct perf_result *r,
+                        const json_t *result, char *error, size_t error_len)
+{
+    double began_s = json_number_value(json_object_get(result, "began_s"));
+    return write_file(o->hgrm, r, began_s, 'g', error, error_len) &&
+           write_file(o->hlog, r, began_s, 'l', error, error_len) &&
+           write_file(o->csv, r, began_s, 'c', error, error_len);
 }
 
 bool perf_measure(const struct perf_options *o, perf_measured *run, json_t *result, char *error,
@@ -132,5 +166,5 @@ bool perf_measure(const struct perf_options *o, perf_measured *run, json_t *resu
     report(o, &r, result);
     if (!o->json)
         print_table(o, &r);
-    return is_believed(&r, error, error_len);
+    return write_files(o, &r, result, error, error_len) && is_believed(&r, error, error_len);
 }

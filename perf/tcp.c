@@ -52,7 +52,7 @@ struct tcp_run {
     uint32_t target, opened, in_life;
     uint32_t stride; /* in the idle run one in so many asks */
     uint64_t ops, resets, ready, busy_tsc, burst_tsc;
-    struct hist latency;
+    struct latency latency;
     struct said *ring;
     uint32_t head, tail;
     struct said asking[ACTIVE];
@@ -201,13 +201,13 @@ static unsigned clients_speak(struct tcp_run *r, enum phase phase)
             segment(r, n++, s, TCP_ACK, 0);
             r->in_life--;
             counter_inc(&r->ops);
-            hist_add(&r->latency, (rte_rdtsc() - s->since_tsc) * 1000000 / rte_get_tsc_hz());
+            latency_add(&r->latency, rte_rdtsc() - s->since_tsc);
         } else if (phase == PHASE_CONNECT) {
             segment(r, n++, s, TCP_ACK | TCP_FIN, 0);
         } else if (phase == PHASE_DRAIN) {
             segment(r, n++, s, TCP_ACK, 0);
         } else { /* an answer: the next request */
-            hist_add(&r->latency, (r->burst_tsc - s->since_tsc) * 1000000 / rte_get_tsc_hz());
+            latency_add(&r->latency, r->burst_tsc - s->since_tsc);
             counter_inc(&r->ops);
             segment(r, n++, s, TCP_ACK | TCP_PSH, REQUEST);
         }
@@ -282,13 +282,13 @@ static bool open_until(struct tcp_run *r, uint32_t target, char *error, size_t e
 
 static void ask_for(struct tcp_run *r, double seconds, struct perf_result *out)
 {
-    memset(&r->latency, 0, sizeof(r->latency));
     set_phase(r, PHASE_ASK);
     usleep(200000);
-    memset(&r->latency, 0, sizeof(r->latency));
+    latency_begin(&r->latency);
     const struct measured m = {&r->ops, &r->busy_tsc, NULL, NULL, 0};
     measure_windows(seconds, &m, out);
-    out->latency = r->latency;
+    latency_end(&r->latency);
+    out->latency = r->latency.hdr;
     set_phase(r, PHASE_DRAIN); /* the last answers are acknowledged */
     usleep(10000);
     set_phase(r, PHASE_REST);
@@ -298,7 +298,7 @@ static void ask_for(struct tcp_run *r, double seconds, struct perf_result *out)
 static bool idle(struct tcp_run *r, struct perf_result *out, double before, char *error,
                  size_t error_len)
 {
-    struct perf_result few = {0};
+    static struct perf_result few;
     uint32_t n = r->options->connections;
     double seconds = r->options->seconds;
 
@@ -314,7 +314,7 @@ static bool idle(struct tcp_run *r, struct perf_result *out, double before, char
     out->bytes_per_connection = (perf_resident_bytes() - before) / n;
     ask_for(r, seconds, out);
     out->few_tsc_per_op = few.tsc_per_op;
-    out->few_p50_us = hist_quantile(&few.latency, 0.5);
+    out->few_p50_us = (double)hdr_quantile(&few.latency, 0.5) / 1000;
     return true;
 }
 
@@ -356,7 +356,9 @@ static bool run(const struct perf_options *o, struct perf_result *r, char *error
         set_phase(&t, PHASE_CONNECT);
         usleep(300000);
         const struct measured m = {&t.ops, &t.busy_tsc, NULL, NULL, 0};
+        latency_begin(&t.latency);
         measure_windows(o->seconds, &m, r);
+        latency_end(&t.latency);
     }
     __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
     perf_thread_join(&thread);
@@ -365,7 +367,7 @@ static bool run(const struct perf_options *o, struct perf_result *r, char *error
     r->errors.n[PERF_ERROR_repeated] = n->tcp_retransmit_total;
     r->ratio = thread.calibration.ratio;
     if (connects)
-        r->latency = t.latency;
+        r->latency = t.latency.hdr;
     tcp_destroy(t.tcp);
     free(t.ring);
     free(t.body);

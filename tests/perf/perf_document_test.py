@@ -26,6 +26,14 @@ REFUSED = (
     (("http", "--connections", "20001"), '"20001" is above 20000 and needs --active'),
     (("http", "--connections", "100", "--active", "51"), '"51" is more than half'),
     (("echo", "--size", "59"), '--size: "59" is no size of a frame'),
+    (("http", "--poisson"), '--poisson: "" is a kind of --rate'),
+    (("dns", "--find-max"), '--find-max: "" needs a bound: --p99 US'),
+    (("dns", "--p99", "5"), '--p99: "" is the bound of --find-max'),
+    (("dns", "--p99", "5", "--find-max", "--rate", "5"), '"--rate" has no place beside it'),
+    (("dns", "--csv", "x", "--repeat", "2"), '"x" is the file of one run'),
+    (("dns", "--size", "2"), '--size: "dns" takes none'),
+    (("cache", "--objects", "999"), '--objects: "999" is no number from 1000'),
+    (("http", "--objects", "0"), '--objects: "0" is no number from 1'),
     (("compare", "a.json"), 'compare: "a.json" is not two files'),
     (("compare", "a", "b", "c"), 'compare: "c" is one file too many'),
     (("compare", "--op", "b", "c"), 'compare: "--op" is no option of it'),
@@ -56,7 +64,7 @@ def check_documents():
     expect("three runs", len(d["results"]) == 3 and d["format"] == 1, d)
     ratio = sorted(r["core_per_tsc"] for r in d["results"])
     s = d["summary"]["core_per_tsc"]
-    # JSON has ten digits
+    # JSON has 13 digits
     expect("a median", all(abs(s[k] / v - 1) < 1e-9 for k, v in
                            zip(("least", "median", "most"), ratio)), (s, ratio))
     # 3 to 6 GHz cores, a TSC within half and three times of it: else adds are no longer a cycle each
@@ -67,6 +75,37 @@ def check_documents():
     p = perf(*SHORT, "--assert", "speed<0")
     expect("a field that is not there", p.returncode == 1 and 'no number "speed"; they have' in p.stderr
            and "rounds" in p.stderr, p.stderr)
+
+
+def check_servers(where):
+    """Nodes under load, both on one core: no time is asserted."""
+    hgrm, hlog, csv = (os.path.join(where, x) for x in ("hgrm", "hlog", "csv"))
+    for args in (("dns",), ("dns", "--zipf", "1", "--objects", "1000", "--offload", "off"),
+                 ("dns", "--rate", "20000", "--poisson"), ("http", "--connections", "20"),
+                 ("http", "--connections", "40", "--active", "10", "--objects", "200"),
+                 ("http", "--connections", "20", "--objects", "200", "--zipf", "0.9", "--rate", "2000",
+                  "--hgrm", hgrm, "--hlog", hlog, "--csv", csv)):
+        p = perf(*args, "--cores", "1", "--no-huge", "--seconds", "0.3", "--json", "--assert",
+                 "errors=0", "--assert", "verified>0")
+        expect(args, p.returncode == 0 and not p.stderr, p.stderr)
+        r = json.loads(p.stdout)["results"][0]
+        expect(args, r["ops_per_s"] > 0 and r["cycles_per_op"] > 0 and 0 < r["p50_us"] <= r["p99_us"]
+               <= r["max_us"] and not any(r["errors_by_class"].values()), r)
+    with open(csv) as f:
+        lines = f.read().splitlines()
+    total = int(lines[-1].split(",")[2])
+    expect("the last percentile", lines[-1].endswith("Infinity") and ",1.0000" in lines[-1], lines[-1])
+    with open(hgrm) as f:
+        expect("the same in .hgrm", f"Total count    = {total:12}]" in f.read(), total)
+    with open(hlog) as f:
+        expect("a log", "\"Interval_Compressed_Histogram\"\n" in f.read())
+    p = perf("dns", "--cores", "1", "--no-huge", "--seconds", "0.1", "--csv", "/nowhere/x")
+    expect("no file", p.returncode == 1 and "/nowhere/x: No such file" in p.stderr, p.stderr)
+    p = perf("dns", "--cores", "1", "--no-huge", "--seconds", "0.1", "--find-max", "--p99", "9000000",
+             "--json")
+    d = json.loads(p.stdout)
+    expect("a highest rate", p.returncode == 0 and d["find_max"]["rate"] > 0 and
+           any(t["held"] for t in d["find_max"]["tries"]), p.stderr)
 
 
 def write(path, values, first, step):
@@ -128,6 +167,7 @@ def main():
     check_documents()
     with tempfile.TemporaryDirectory() as where:
         check_compare(where)
+        check_servers(where)
     sys.exit(bad != 0)
 
 
