@@ -23,40 +23,6 @@ struct side {
     json_t *results; /* of all documents */
 };
 
-static bool read_side(struct side *s)
-{
-    json_error_t e;
-    FILE *f = fopen(s->path, "r");
-    s->results = json_array();
-    if (!f) {
-        fprintf(stderr, "coral-perf: %s: %m\n", s->path);
-        return false;
-    }
-    for (int c; (c = fgetc(f)) != EOF;) {
-        if (strchr(" \t\r\n", c))
-            continue;
-        ungetc(c, f);
-        json_t *d = json_loadf(f, JSON_DISABLE_EOF_CHECK, &e), *r = json_object_get(d, "results");
-        if (!d || !json_is_array(r) || json_array_size(r) == 0) {
-            fprintf(stderr, "coral-perf: %s:%d: %s; it takes what coral-perf --json wrote\n",
-                    s->path, d ? 1 : e.line, d ? "there are no \"results\"" : e.text);
-            json_decref(d);
-            fclose(f);
-            return false;
-        }
-        json_array_extend(s->results, r);
-        if (!s->first)
-            s->first = json_incref(d);
-        json_decref(d);
-    }
-    fclose(f);
-    if (s->first)
-        return true;
-    fprintf(stderr, "coral-perf: %s: it is empty; it takes what coral-perf --json wrote\n",
-            s->path);
-    return false;
-}
-
 static double began(const json_t *results, size_t i)
 {
     return json_number_value(json_object_get(json_array_get(results, i), "began_s"));
@@ -234,7 +200,8 @@ int compare_main(int argc, char **argv)
     if (n < 2)
         return perf_refuse("compare", n ? side[0].path : "", "is not two files: A.json B.json");
     int status = STATUS_FAILED;
-    if (read_side(&side[0]) && read_side(&side[1])) {
+    if (document_read(side[0].path, &side[0].first, &side[0].results) &&
+        document_read(side[1].path, &side[1].first, &side[1].results)) {
         json_t *out = compare(&side[0], &side[1]);
         if (json)
             document_print(out);

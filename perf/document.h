@@ -3,6 +3,8 @@
 #ifndef CORAL_PERF_DOCUMENT_H
 #define CORAL_PERF_DOCUMENT_H
 
+#include <stdbool.h>
+
 #include <jansson.h>
 
 /* {format, command, revision, machine, kernel, versions, results}, which takes `command` and
@@ -12,6 +14,9 @@ json_t *document_make(json_t *command, const char *name, json_t *results);
 json_t *document_command(int argc, char **argv);
 /* Of several results, for each number that they all have: its median, least and most. */
 json_t *document_summary(const json_t *results);
+/* A file of documents, one behind the other: the first of them, and the results of all; both are
+ * the caller's. False, and said on standard error: it is none. */
+bool document_read(const char *path, json_t **first, json_t **results);
 /* On standard output. */
 void document_print(const json_t *document);
 /* The same for people: a line a number that differs. */

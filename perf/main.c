@@ -4,6 +4,7 @@
 #include "perf/compare.h"
 #include "perf/document.h"
 #include "perf/perf.h"
+#include "perf/plot.h"
 
 const struct perf_command perf_commands[PERF_COMMANDS] = {
     [PERF_ECHO] = {"echo", echo_run}, [PERF_HTTP] = {"http", http_run},
@@ -19,6 +20,8 @@ int main(int argc, char **argv)
 
     if (argc > 1 && strcmp(argv[1], "compare") == 0)
         return compare_main(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "plot") == 0)
+        return plot_main(argc - 1, argv + 1);
     json_t *command = document_command(argc, argv);
     int status = perf_read_options(argc, argv, &o);
     if (status >= 0) {

@@ -26,6 +26,7 @@
 static const char usage[] =
     "Usage: coral-perf COMMAND [options]\n"
     "       coral-perf compare A.json B.json [--json]\n"
+    "       coral-perf plot [--x FIELD] [--y FIELD] [--title TEXT] [--output FILE.svg] FILE...\n"
     "\n"
     "One worker on one core, a load generator on another, an in-memory link between them:\n"
     "  echo                 the bare wire: frames are sent back, no engine runs\n"
@@ -43,6 +44,8 @@ static const char usage[] =
     "  rules                ten thousand of the operator's rules, asked about URLs\n"
     "Of files that --json wrote:\n"
     "  compare              ratios, with confidence intervals\n"
+    "  plot                 an SVG by gnuplot: fields against each other; of .hgrm and .csv files\n"
+    "                       times by percentile\n"
     "\n"
     "  --seconds S          measured time (default 3)\n"
     "  --repeat N           so many runs, each a process of its own (default 1)\n"
@@ -381,7 +384,7 @@ int perf_read_options(int argc, char **argv, struct perf_options *o)
             o->command = i;
     if (o->command == PERF_COMMANDS) {
         names(ALL, who, sizeof(who));
-        snprintf(remedy, sizeof(remedy), "is not known; there are %s, compare", who);
+        snprintf(remedy, sizeof(remedy), "is not known; there are %s, compare, plot", who);
         return perf_refuse("command", argv[optind], remedy);
     }
     if (optind + 1 < argc)
