@@ -314,6 +314,7 @@ static bool measure(struct dns *d, struct perf_result *r, char *error, size_t er
     r->ratio = worker.calibration.ratio;
     r->latency = d->latency.hdr;
     r->verified = d->verified;
+    r->ops_total = counter_read(&d->server.stats.dns->dns_queries_total);
     for (unsigned i = 0; i < PERF_ERROR_CLASSES; i++)
         r->errors.n[i] += d->errors.n[i];
     return ok;

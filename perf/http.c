@@ -439,6 +439,7 @@ static bool measure(struct http *h, struct perf_result *r, char *error, size_t e
     for (unsigned i = 0; i < PERF_ERROR_CLASSES; i++)
         r->errors.n[i] += h->errors.n[i];
     r->verified = h->verified;
+    r->ops_total = counter_read(&h->server.stats.http->http_responses_total);
     return ok;
 }
 

@@ -5,6 +5,7 @@
 #include "perf/document.h"
 #include "perf/perf.h"
 #include "perf/plot.h"
+#include "perf/profile.h"
 
 const struct perf_command perf_commands[PERF_COMMANDS] = {
     [PERF_ECHO] = {"echo", echo_run}, [PERF_HTTP] = {"http", http_run},
@@ -22,6 +23,8 @@ int main(int argc, char **argv)
         return compare_main(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "plot") == 0)
         return plot_main(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "profile") == 0)
+        return profile_main(argc - 1, argv + 1);
     json_t *command = document_command(argc, argv);
     int status = perf_read_options(argc, argv, &o);
     if (status >= 0) {

@@ -26,6 +26,7 @@
 static const char usage[] =
     "Usage: coral-perf COMMAND [options]\n"
     "       coral-perf compare A.json B.json [--json]\n"
+    "       coral-perf profile http|dns [options]|--file CALLGRIND.OUT [--json]\n"
     "       coral-perf plot [--x FIELD] [--y FIELD] [--title TEXT] [--output FILE.svg] FILE...\n"
     "\n"
     "One worker on one core, a load generator on another, an in-memory link between them:\n"
@@ -42,6 +43,7 @@ static const char usage[] =
     "  cache [--op OP]      get (default): found, in batches and one by one; put: stored, others\n"
     "                       evicted; mixed; memory; churn; purge\n"
     "  rules                ten thousand of the operator's rules, asked about URLs\n"
+    "  profile              instructions of an operation of http or dns by stage, by callgrind\n"
     "Of files that --json wrote:\n"
     "  compare              ratios, with confidence intervals\n"
     "  plot                 an SVG by gnuplot: fields against each other; of .hgrm and .csv files\n"
@@ -384,7 +386,7 @@ int perf_read_options(int argc, char **argv, struct perf_options *o)
             o->command = i;
     if (o->command == PERF_COMMANDS) {
         names(ALL, who, sizeof(who));
-        snprintf(remedy, sizeof(remedy), "is not known; there are %s, compare, plot", who);
+        snprintf(remedy, sizeof(remedy), "is not known; there are %s, compare, plot, profile", who);
         return perf_refuse("command", argv[optind], remedy);
     }
     if (optind + 1 < argc)

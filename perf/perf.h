@@ -12,7 +12,7 @@
  *   compare.h   of two documents            cache.h  the cache alone
  *   honest.h    may it be believed?         server.h the node that a load is put on
  *   hdr.h       times of answers            schedule.h  the open loop
- *   find_max.c  the highest rate under a bound
+ *   find_max.c  the highest rate under a bound   plot.h, profile.h  of what was measured
  *   cores.c     core cycles, threads        rules.c  the operator's rules alone
  *   measure.c   the measured time, in windows
  */
@@ -95,6 +95,7 @@ json_t *perf_find_max(struct perf_options *o, json_t **found, bool *good);
 /* What a run came to, measured between start and end of the measured time. */
 struct perf_result {
     uint64_t ops, verified;
+    uint64_t ops_total; /* before and after the measured time, too; 0: not counted */
     struct perf_errors errors;
     struct account account;
     double client_busy; /* share of its time; below 0: it has no thread of its own */

@@ -67,6 +67,9 @@ static void report(const struct perf_options *o, const struct perf_result *r, js
                           o->size, "busy", (double)r->busy_tsc / tsc / r->seconds));
     json_object_update_new(
         result, json_pack("{s:f, s:f}", "p999_us", us_of(r, 0.999), "max_us", us_of(r, 1)));
+    if (r->ops_total > 0)
+        json_object_set_new(result, "ops_total", json_integer((json_int_t)r->ops_total));
+    json_object_set_new(result, "cores", json_integer(o->cores));
     json_object_set_new(result, "errors_by_class", errors_json(&r->errors));
     if (r->client_busy >= 0)
         json_object_update_new(result,
