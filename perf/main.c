@@ -6,6 +6,7 @@
 #include "perf/perf.h"
 #include "perf/plot.h"
 #include "perf/profile.h"
+#include "perf/rivals.h"
 
 const struct perf_command perf_commands[PERF_COMMANDS] = {
     [PERF_ECHO] = {"echo", echo_run}, [PERF_HTTP] = {"http", http_run},
@@ -25,6 +26,8 @@ int main(int argc, char **argv)
         return plot_main(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "profile") == 0)
         return profile_main(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "rivals") == 0)
+        return rivals_main(argc - 1, argv + 1);
     json_t *command = document_command(argc, argv);
     int status = perf_read_options(argc, argv, &o);
     if (status >= 0) {

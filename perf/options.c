@@ -26,6 +26,7 @@
 static const char usage[] =
     "Usage: coral-perf COMMAND [options]\n"
     "       coral-perf compare A.json B.json [--json]\n"
+    "       coral-perf rivals [--help]\n"
     "       coral-perf profile http|dns [options]|--file CALLGRIND.OUT [--json]\n"
     "       coral-perf plot [--x FIELD] [--y FIELD] [--title TEXT] [--output FILE.svg] FILE...\n"
     "\n"
@@ -44,6 +45,8 @@ static const char usage[] =
     "                       evicted; mixed; memory; churn; purge\n"
     "  rules                ten thousand of the operator's rules, asked about URLs\n"
     "  profile              instructions of an operation of http or dns by stage, by callgrind\n"
+    "Whole servers, over a veth pair, with the kernel as client:\n"
+    "  rivals               corald beside nginx, Varnish, Traffic Server, H2O; Knot and NSD\n"
     "Of files that --json wrote:\n"
     "  compare              ratios, with confidence intervals\n"
     "  plot                 an SVG by gnuplot: fields against each other; of .hgrm and .csv files\n"
@@ -386,7 +389,8 @@ int perf_read_options(int argc, char **argv, struct perf_options *o)
             o->command = i;
     if (o->command == PERF_COMMANDS) {
         names(ALL, who, sizeof(who));
-        snprintf(remedy, sizeof(remedy), "is not known; there are %s, compare, plot, profile", who);
+        snprintf(remedy, sizeof(remedy),
+                 "is not known; there are %s, compare, plot, profile, rivals", who);
         return perf_refuse("command", argv[optind], remedy);
     }
     if (optind + 1 < argc)
