@@ -9,10 +9,20 @@
 #define PROTOCOL_TCP 6
 #define PROTOCOL_UDP 17
 
+static unsigned wire_send(struct host *h, struct rte_mbuf **m, unsigned n)
+{
+    return h->port ? port_tx(h->port, 0, m, n) : port_link_send(h->link, 1, m, n);
+}
+
+static unsigned wire_receive(struct host *h, struct rte_mbuf **m, unsigned n)
+{
+    return h->port ? port_rx(h->port, 0, m, n) : port_link_receive(h->link, 1, m, n);
+}
+
 static bool room(struct host *h)
 {
     if (h->n == HOST_OUT) {
-        unsigned sent = port_link_send(h->link, 1, h->out, h->n);
+        unsigned sent = wire_send(h, h->out, h->n);
         memmove(h->out, h->out + sent, (h->n - sent) * sizeof(h->out[0]));
         h->n -= sent;
     }
@@ -106,24 +116,41 @@ bool host_udp(struct host *h, const struct endpoint *from, const struct endpoint
     return true;
 }
 
-bool host_new(struct host *h, struct port_link *link, const struct net_address *ip,
-              unsigned addresses, uint32_t connections, bool offload, struct now now)
+/* All but the wire and its pool. */
+static bool make_engines(struct host *h, const struct net_config *n, uint32_t connections,
+                         struct now now)
 {
-    struct net_config n = {.mac = {2, 0, 0, 0, 0, 9}, .mtu = 1500, .addresses = addresses};
     const struct net_host nh = {.ctx = h, .send = send_frame, .learned = learned};
     struct tcp_config t = tcp_config_default();
     const struct tcp_host th = {.ctx = h, .emit = emit};
     static const uint8_t seed[32] = "coral-perf, the load generator";
 
-    memcpy(n.address, ip, addresses * sizeof(*ip));
-    *h = (struct host){.link = link, .offload = offload, .now = now};
     t.connections = connections + 16;
     t.idle_timeout_ms = 0;
-    h->pool = rte_pktmbuf_pool_create("host", 16383, 256, PORT_PRIVATE, RTE_MBUF_DEFAULT_BUF_SIZE,
-                                      SOCKET_ID_ANY);
-    h->net = net_create(&n, &nh);
+    h->now = now;
+    h->net = net_create(n, &nh);
     h->tcp = tcp_create(&t, &th, seed, now);
     return h->pool && h->net && h->tcp;
+}
+
+bool host_new(struct host *h, struct port_link *link, const struct net_address *ip,
+              unsigned addresses, uint32_t connections, bool offload, struct now now)
+{
+    struct net_config n = {.mac = {2, 0, 0, 0, 0, 9}, .mtu = 1500, .addresses = addresses};
+    memcpy(n.address, ip, addresses * sizeof(*ip));
+    *h = (struct host){.link = link, .offload = offload};
+    h->pool = rte_pktmbuf_pool_create("host", 16383, 256, PORT_PRIVATE, RTE_MBUF_DEFAULT_BUF_SIZE,
+                                      SOCKET_ID_ANY);
+    return make_engines(h, &n, connections, now);
+}
+
+bool host_new_port(struct host *h, struct port *port, const struct net_address *ip,
+                   uint32_t connections, struct now now)
+{
+    struct net_config n = {.mtu = port->mtu, .addresses = 1, .address = {*ip}};
+    memcpy(n.mac, port->mac, sizeof(n.mac));
+    *h = (struct host){.port = port, .pool = port->pool[0]};
+    return make_engines(h, &n, connections, now);
 }
 
 void host_free(struct host *h)
@@ -176,11 +203,11 @@ bool host_turn(struct host *h)
     struct rte_mbuf *m[NET_BURST];
 
     h->now = perf_now();
-    unsigned n = port_link_receive(h->link, 1, m, NET_BURST);
+    unsigned n = wire_receive(h, m, NET_BURST);
     if (n)
         receive(h, m, n);
     tcp_poll(h->tcp, h->now);
-    unsigned sent = port_link_send(h->link, 1, h->out, h->n);
+    unsigned sent = wire_send(h, h->out, h->n);
     memmove(h->out, h->out + sent, (h->n - sent) * sizeof(h->out[0]));
     h->n -= sent;
     return n + sent > 0;

@@ -9,10 +9,12 @@
 
 #include "perf/perf.h"
 #include "perf/require.h"
+#include "perf/wire.h"
 #include "version.h"
 
 #define CONNECTIONS_MAX      20000000
-#define HTTP_ALL_MAX         20000   /* that may all have a request in flight */
+#define HTTP_ALL_MAX         20000 /* that may all have a request in flight */
+#define WIRE_CONNECTIONS_MAX 20000
 #define HTTP_CONNECTIONS_MAX 1200000 /* as many as the clients' addresses have ports for */
 
 #define ECHO  (1u << PERF_ECHO)
@@ -61,6 +63,10 @@ static const char usage[] =
     "                       from its time in it (default: as answers come)\n"
     "  --poisson            of --rate: exponential distances, as of many independent clients\n"
     "  --find-max --p99 US  http, dns: the highest rate whose p99 is at most that\n"
+    "  --wire DEVICE --address IP/LEN --server IP[:PORT] [--host NAME] [--path PATH]\n"
+    "                       http: any server elsewhere, from that interface, past the kernel; "
+    "DEVICE is\n"
+    "                       also af_xdp:DEVICE or af_packet:DEVICE\n"
     "  --hgrm, --hlog, --csv FILE   echo, http, dns, tcp: times of answers, for HdrHistogram's "
     "viewers\n"
     "  --size BYTES         of an object (http, tcp: default 1024; cache: empty); echo: of a "
@@ -88,18 +94,35 @@ int perf_refuse(const char *what, const char *value, const char *remedy)
 }
 
 static const struct option options[] = {
-    {"seconds", required_argument, NULL, 's'}, {"connections", required_argument, NULL, 'c'},
-    {"size", required_argument, NULL, 'b'},    {"offload", required_argument, NULL, 'o'},
-    {"json", no_argument, NULL, 'j'},          {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'v'},       {"op", required_argument, NULL, 'O'},
-    {"rate", required_argument, NULL, 'r'},    {"cores", required_argument, NULL, 'C'},
-    {"no-huge", no_argument, NULL, 'H'},       {"active", required_argument, NULL, 'a'},
-    {"objects", required_argument, NULL, 'n'}, {"batch", required_argument, NULL, 'B'},
-    {"zipf", required_argument, NULL, 'z'},    {"repeat", required_argument, NULL, 'R'},
-    {"assert", required_argument, NULL, 'A'},  {"poisson", no_argument, NULL, 'P'},
-    {"find-max", no_argument, NULL, 'M'},      {"p99", required_argument, NULL, '9'},
-    {"hgrm", required_argument, NULL, 'g'},    {"hlog", required_argument, NULL, 'l'},
-    {"csv", required_argument, NULL, 'V'},     {0},
+    {"seconds", required_argument, NULL, 's'},
+    {"connections", required_argument, NULL, 'c'},
+    {"size", required_argument, NULL, 'b'},
+    {"offload", required_argument, NULL, 'o'},
+    {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'v'},
+    {"op", required_argument, NULL, 'O'},
+    {"rate", required_argument, NULL, 'r'},
+    {"cores", required_argument, NULL, 'C'},
+    {"no-huge", no_argument, NULL, 'H'},
+    {"active", required_argument, NULL, 'a'},
+    {"objects", required_argument, NULL, 'n'},
+    {"batch", required_argument, NULL, 'B'},
+    {"zipf", required_argument, NULL, 'z'},
+    {"repeat", required_argument, NULL, 'R'},
+    {"assert", required_argument, NULL, 'A'},
+    {"poisson", no_argument, NULL, 'P'},
+    {"find-max", no_argument, NULL, 'M'},
+    {"p99", required_argument, NULL, '9'},
+    {"hgrm", required_argument, NULL, 'g'},
+    {"hlog", required_argument, NULL, 'l'},
+    {"csv", required_argument, NULL, 'V'},
+    {"wire", required_argument, NULL, 'W'},
+    {"address", required_argument, NULL, 'i'},
+    {"server", required_argument, NULL, 'S'},
+    {"host", required_argument, NULL, 'N'},
+    {"path", required_argument, NULL, 'p'},
+    {0},
 };
 
 /* To whom an option means something. */
@@ -117,6 +140,11 @@ static const struct {
     {'g', "--hgrm", ECHO | HTTP | DNS | TCP},
     {'l', "--hlog", ECHO | HTTP | DNS | TCP},
     {'V', "--csv", ECHO | HTTP | DNS | TCP},
+    {'W', "--wire", HTTP},
+    {'i', "--address", HTTP},
+    {'S', "--server", HTTP},
+    {'N', "--host", HTTP},
+    {'p', "--path", HTTP},
     {'b', "--size", ECHO | HTTP | TCP | CACHE},
     {'n', "--objects", CACHE | DHT | HTTP | DNS},
     {'z', "--zipf", CACHE | HTTP | DNS},
@@ -182,6 +210,8 @@ static int take_requirement(struct perf_options *o)
     return -1;
 }
 
+static struct wire wire; /* of o->wire */
+
 static int take_option(struct perf_options *o, int c)
 {
     for (size_t i = 0; i < sizeof(meant) / sizeof(meant[0]); i++)
@@ -206,6 +236,20 @@ static int take_option(struct perf_options *o, int c)
         return -1;
     case 'A':
         return take_requirement(o);
+    case 'W':
+        return wire_take_device(&wire, optarg);
+    case 'i':
+        return wire_take_client(&wire, optarg);
+    case 'S':
+        return wire_take_server(&wire, optarg);
+    case 'N':
+        snprintf(wire.host, sizeof(wire.host), "%s", optarg);
+        return strlen(optarg) < sizeof(wire.host)
+                   ? -1
+                   : perf_refuse("--host", optarg, "is longer than 127 bytes");
+    case 'p':
+        wire.path = optarg;
+        return -1;
     case 'P':
         o->poisson = true;
         return -1;
@@ -325,6 +369,26 @@ static int check_rate(const struct perf_options *o)
     return -1;
 }
 
+static int check_wire(struct perf_options *o)
+{
+    char n[16];
+    int status = wire_check(&wire);
+    if (status >= 0 || !wire.device[0])
+        return status;
+    snprintf(n, sizeof(n), "%u", o->connections);
+    if (o->connections > WIRE_CONNECTIONS_MAX)
+        return perf_refuse("--connections", n,
+                           "is more than the 20000 that one address has ports for");
+    if (o->objects > 1 || o->cores == 1 || o->size > 0)
+        return perf_refuse(
+            "--wire", wire.device,
+            "goes without --objects, --cores and --size: the server is elsewhere, and "
+            "it alone knows what it has");
+    o->wire = &wire;
+    o->offload = false; /* sums are software's */
+    return -1;
+}
+
 static int check_objects(struct perf_options *o)
 {
     char n[16];
@@ -360,6 +424,7 @@ static int check_options(struct perf_options *o)
     status = status < 0 ? check_operation(o) : status;
     status = status < 0 ? check_connections(o) : status;
     status = status < 0 ? check_rate(o) : status;
+    status = status < 0 ? check_wire(o) : status;
     status = status < 0 ? check_objects(o) : status;
     return status < 0 ? check_size(o) : status;
 }

@@ -12,6 +12,7 @@
  *   compare.h   of two documents            cache.h  the cache alone
  *   honest.h    may it be believed?         server.h the node that a load is put on
  *   hdr.h       times of answers            schedule.h  the open loop
+ *   wire.h      a port instead of the link   http_load.h  the clients
  *   find_max.c  the highest rate under a bound   plot.h, profile.h  of what was measured
  *   cores.c     core cycles, threads        rules.c  the operator's rules alone
  *   measure.c   the measured time, in windows
@@ -48,6 +49,7 @@ enum perf_command_number {
 #define PERF_REPEATS      1000
 #define PERF_REQUIREMENTS 16
 
+struct wire;
 struct perf_options {
     enum perf_command_number command;
     const char *op;   /* NULL: not given */
@@ -58,6 +60,7 @@ struct perf_options {
     bool poisson;     /* of the schedule: exponential distances */
     bool find_max;    /* the highest rate at which p99 stays under p99_us */
     double p99_us;
+    struct wire *wire;             /* http: a server elsewhere; NULL: the node in this process */
     const char *hgrm, *hlog, *csv; /* files for the times of answers; NULL: none */
     double seconds;
     uint32_t repeat, round; /* so many runs; which this is, from 0 on */
@@ -104,6 +107,7 @@ struct perf_result {
     double seconds;
     double ratio; /* core cycles a TSC cycle, on the worker's core during the run */
     struct hdr latency;
+    uint32_t size;     /* of the answers of a server elsewhere */
     uint64_t given_up; /* --rate: requests that found no connection free for a second */
     /* tcp --op idle: opening; and the same requests among no others */
     double opens_per_s, tsc_per_open, bytes_per_connection, few_tsc_per_op;
@@ -183,6 +187,7 @@ typedef bool perf_measured(const struct perf_options *o, struct perf_result *r, 
 bool perf_measure(const struct perf_options *o, perf_measured *run, json_t *result, char *error,
                   size_t error_len);
 
+perf_measured http_wire_run;
 perf_run echo_run, tcp_run, http_run, dns_run;
 /* Without EAL. */
 perf_run mac_run, dht_run, cache_run, rules_run;
@@ -191,9 +196,10 @@ perf_run mac_run, dht_run, cache_run, rules_run;
 
 #define HOST_OUT 64
 
-/* A host at end 1 of a link: what a client needs of one, and no more. */
+/* A host at end 1 of a link, or on a port: what a client needs of one, and no more. */
 struct host {
-    struct port_link *link;
+    struct port_link *link; /* NULL: */
+    struct port *port;
     struct rte_mempool *pool;
     struct net *net;
     struct tcp_engine *tcp;
@@ -207,6 +213,9 @@ struct host {
 };
 bool host_new(struct host *h, struct port_link *link, const struct net_address *ip,
               unsigned addresses, uint32_t connections, bool offload, struct now now);
+/* The same on a port, with one address, and software's sums. */
+bool host_new_port(struct host *h, struct port *port, const struct net_address *ip,
+                   uint32_t connections, struct now now);
 void host_free(struct host *h);
 /* One client in 64: of these alone the bodies are there to be read, of all others the heads. */
 static inline bool host_samples(uint16_t client_port)

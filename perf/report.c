@@ -15,14 +15,21 @@ static double us_of(const struct perf_result *r, double q)
     return (double)hdr_quantile(&r->latency, q) / 1000;
 }
 
+/* Of what was asked for, bytes. */
+static uint32_t size_of(const struct perf_options *o, const struct perf_result *r)
+{
+    return o->wire ? r->size : o->size;
+}
+
 static void print_table(const struct perf_options *o, const struct perf_result *r)
 {
     double tsc = (double)rte_get_tsc_hz();
     if (o->round == 0)
         printf("%-6s %6s %11s %11s %14s %9s %9s %8s %6s %7s\n", "run", "size", "connections",
-               "ops/s", "core cycles/op", "p50 us", "p99 us", "errors", "busy", "client");
+               "ops/s", o->wire ? "client cyc/op" : "core cycles/op", "p50 us", "p99 us", "errors",
+               "busy", "client");
     printf("%-6s %6u %11u %11.0f %14.1f %9.1f %9.1f %8llu %5.0f%%", perf_commands[o->command].name,
-           o->size, o->command == PERF_HTTP || o->command == PERF_TCP ? o->connections : 0,
+           size_of(o, r), o->command == PERF_HTTP || o->command == PERF_TCP ? o->connections : 0,
            (double)r->ops / r->seconds, r->tsc_per_op * r->ratio, us_of(r, 0.5), us_of(r, 0.99),
            (unsigned long long)errors_total(&r->errors),
            100 * (double)r->busy_tsc / tsc / r->seconds);
@@ -42,8 +49,8 @@ static void print_table(const struct perf_options *o, const struct perf_result *
                : o->command == PERF_DNS ? "the header"
                                         : "status and length");
     if (r->account.cpu_s >= 0)
-        printf("operations at their cost are %.1f %% of the worker's CPU time less empty polls\n",
-               100 * account_share(&r->account));
+        printf("operations at their cost are %.1f %% of the %s CPU time less empty polls\n",
+               100 * account_share(&r->account), o->wire ? "client's" : "worker's");
     if (o->rate > 0)
         printf("offered %.0f a second, %s, timed from its schedule; %llu given up\n", o->rate,
                o->poisson ? "Poisson" : "evenly", (unsigned long long)r->given_up);
@@ -58,13 +65,14 @@ static void report(const struct perf_options *o, const struct perf_result *r, js
 {
     double tsc = (double)rte_get_tsc_hz();
     json_object_update_new(
-        result, json_pack("{s:f, s:f, s:f, s:f, s:s, s:f, s:f, s:I, s:I, s:f, s:i, s:f}",
-                          "ops_per_s", (double)r->ops / r->seconds, "cycles_per_op",
-                          r->tsc_per_op * r->ratio, "core_hz", r->ratio * tsc, "tsc_hz", tsc,
-                          "offload", o->offload ? "on" : "off", "p50_us", us_of(r, 0.5), "p99_us",
-                          us_of(r, 0.99), "errors", (json_int_t)errors_total(&r->errors),
-                          "verified", (json_int_t)r->verified, "seconds", r->seconds, "size",
-                          o->size, "busy", (double)r->busy_tsc / tsc / r->seconds));
+        result,
+        json_pack("{s:f, s:f, s:f, s:f, s:s, s:f, s:f, s:I, s:I, s:f, s:i, s:f}", "ops_per_s",
+                  (double)r->ops / r->seconds, o->wire ? "client_cycles_per_op" : "cycles_per_op",
+                  r->tsc_per_op * r->ratio, "core_hz", r->ratio * tsc, "tsc_hz", tsc, "offload",
+                  o->offload ? "on" : "off", "p50_us", us_of(r, 0.5), "p99_us", us_of(r, 0.99),
+                  "errors", (json_int_t)errors_total(&r->errors), "verified",
+                  (json_int_t)r->verified, "seconds", r->seconds, "size", size_of(o, r), "busy",
+                  (double)r->busy_tsc / tsc / r->seconds));
     json_object_update_new(
         result, json_pack("{s:f, s:f}", "p999_us", us_of(r, 0.999), "max_us", us_of(r, 1)));
     if (r->ops_total > 0)
