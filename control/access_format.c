@@ -36,6 +36,7 @@ const char *const access_reason_words[ACCESS_REASONS] = {
     [ACCESS_TIMEOUT] = "timeout",
     [ACCESS_BACKOFF] = "backoff",
     [ACCESS_LOOP] = "loop",
+    [ACCESS_SHARE] = "share",
     [ACCESS_DOWN] = "down",
     [ACCESS_UP] = "up",
     [ACCESS_BAD_LINE] = "bad-line",

@@ -27,6 +27,7 @@ enum config_client_address {
     CONFIG_ADDRESS_X_FORWARDED_FOR,
     CONFIG_ADDRESS_FORWARDED
 };
+enum config_over { CONFIG_OVER_REDIRECT, CONFIG_OVER_REFUSE };
 enum config_controller { CONFIG_CUBIC, CONFIG_RENO, CONFIG_BBR };
 
 struct config_prefix {
@@ -41,6 +42,11 @@ struct config_origin {
     uint16_t port;
     uint16_t weight; /* 0: none is written */
     bool backup;
+};
+
+struct config_fair {
+    uint64_t requests, bytes; /* a second; 0: any number */
+    unsigned over;            /* enum config_over */
 };
 
 struct config_file {
@@ -75,6 +81,8 @@ struct config_site {
     uint64_t connect_ms, first_byte_ms, between_bytes_ms, origin_connections;
     char health_path[CONFIG_TEXT]; /* "": none */
     uint64_t health_interval_ms, health_timeout_ms, health_fall, health_rise;
+    struct config_fair fair;
+    struct config_origin home; /* host "": none */
     int64_t ttl_override_s;
     struct {
         unsigned n;
@@ -127,6 +135,7 @@ struct config {
     struct config_site *site; /* sorted by host */
     bool open;
     uint64_t open_default_ms, open_min_ms, stale_ms;
+    struct config_fair open_fair; /* of each host */
     struct config_file deny_file, rules_file;
     uint64_t rules_limit_ms;
     struct {

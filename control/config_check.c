@@ -105,6 +105,19 @@ static bool in_zone(const char *host, const char *zone)
     return z && h >= z && strcmp(host + h - z, zone) == 0 && (h == z || host[h - z - 1] == '.');
 }
 
+static void check_home(const struct config *c, const struct config_site *s, struct report *report)
+{
+    char path[REPORT_PATH];
+
+    snprintf(path, sizeof(path), "sites.%s.share.home", s->host);
+    if (s->home.weight || s->home.backup)
+        report_add(report, s->place, path, "one place has neither weight nor backup");
+    if (*s->home.host && !s->home.is_address &&
+        (in_zone(s->home.host, c->zone) || strcmp(s->home.host, s->host) == 0))
+        report_add(report, s->place, path, "%s is served by us: clients would come back",
+                   s->home.host);
+}
+
 static void check_sites(const struct config *c, struct report *report)
 {
     char path[REPORT_PATH];
@@ -122,6 +135,7 @@ static void check_sites(const struct config *c, struct report *report)
                 report, s->place, path,
                 "nobody is told what they say; choose \"client_address: x-forwarded-for\" or "
                 "forwarded, or leave it out");
+        check_home(c, s, report);
         snprintf(path, sizeof(path), "sites.%s.origin", s->host);
         if (s->origin.n == 0 && !report_has(report, path))
             report_add(report, s->place, path, "missing; write it like [origin.example.net:80]");

@@ -14,6 +14,7 @@ static const char *const driver_words[] = {"auto", "af_xdp", "af_packet", "tap"}
 static const char *const level_words[] = {"error", "warning", "info", "debug"};
 static const char *const controller_words[] = {"cubic", "reno", "bbr"};
 static const char *const client_address_words[] = {"none", "x-forwarded-for", "forwarded"};
+static const char *const over_words[] = {"redirect", "refuse"};
 static const char *const log_format_words[] = {"common", "combined", "json"};
 #define WORDS(list) list, sizeof(list) / sizeof((list)[0])
 
@@ -398,6 +399,8 @@ bool config_value(const struct schema_option *o, const char *text, void *field, 
         return choice_value(o, text, WORDS(log_format_words), field, why, len);
     case OPTION_CLIENT_ADDRESS:
         return choice_value(o, text, WORDS(client_address_words), field, why, len);
+    case OPTION_OVER:
+        return choice_value(o, text, WORDS(over_words), field, why, len);
     case OPTION_ADDRESS:
         return addr_parse(text, field) || is_not(o, text, why, len);
     case OPTION_NETWORK_ADDRESS:

@@ -99,6 +99,7 @@ static void handle_event(struct control *c, const struct node_event *e, struct n
         break;
     case NODE_HEARD:
         dht_member_heard(c->member, &e->heard.who, &e->heard.tidings, now);
+        shares_heard(c, &e->heard, now);
         break;
     case NODE_PINGED:
         member_pinged(c, e->ptr);
@@ -126,6 +127,9 @@ static void handle_event(struct control *c, const struct node_event *e, struct n
         break;
     case NODE_ORIGIN:
         origins_failed(c, &e->origin, now.mono_us);
+        break;
+    case NODE_USAGE:
+        shares_used(c, &e->usage, now.mono_us);
         break;
     case NODE_SAVED:
         restart_saved(c, e->ptr);
@@ -159,6 +163,7 @@ static uint64_t next_deadline(const struct control *c, uint64_t jobs_us, uint64_
     at = earlier(at, server_deadline_us(c->server));
     at = earlier(at, restart_deadline_us(c));
     at = earlier(at, control_rules_deadline_us(c, now_us));
+    at = earlier(at, shares_deadline_us(c));
     if (c->retirements || dht_member_changed(c->member) || (c->draining && !c->drained))
         at = earlier(at, now_us + RECLAIM_US);
     return at;
@@ -176,6 +181,7 @@ static void turn(struct control *c)
     near_poll(c);
     restart_poll(c, now);
     control_rules_poll(c, now.mono_us);
+    shares_poll(c, now);
     if (dht_member_changed(c->member))
         control_publish(c);
     if (c->retirements)
@@ -273,10 +279,12 @@ void control_free(struct control *c)
     if (c->view) {
         free((void *)(uintptr_t)c->view->zone);
         free((void *)(uintptr_t)c->view->routes);
+        free((void *)(uintptr_t)c->view->shares);
         view_policy_free((struct proxy_policy *)(uintptr_t)c->view->policy);
         free(c->view);
         c->view = NULL;
     }
     member_stop(c);
     hints_stop(c);
+    shares_stop(c);
 }

@@ -17,6 +17,7 @@
  *   restart.c   what the cache had, over restarts; restart_file.c  its file
  *   access*.c   the access log: a thread, its file, the answer to `log`
  *   near.c      who is near an address: the answer to `near`
+ *   shares.c    fair shares by site, and the answer to `shares`; fair.c  who is over them
  *   rules.c     the operator's rules: at the start, the answers to `rules`; rules_child.c,
  *               rules_compile.c  the process that compiles expressions; rules_image.c  its bytes
  *   config*.c   the configuration's reader, by schema.h; report.c prints its mistakes
@@ -26,6 +27,7 @@
 
 #include "control/access.h"
 #include "control/config.h"
+#include "control/fair.h"
 #include "control/near.h"
 #include "control/request.h"
 #include "control/restart.h"
@@ -159,6 +161,8 @@ struct control {
     struct near near;
     struct restart *restart; /* NULL: the cache starts cold */
     struct control_rules rules;
+    struct fair *fair;
+    uint64_t fair_us; /* its next tick; 0: nothing is used */
 
     bool draining; /* takes no new connections, finishes what runs */
     bool drained;  /* has finished, or cut what did not */
@@ -186,6 +190,8 @@ void control_publish(struct control *c);
  * replaced parts wait; `set` is the caller's yet. *token: node_view_done says when none uses the
  * one before. */
 bool control_publish_rules(struct control *c, struct rules_set *set, uint64_t *token);
+/* Has workers know who is over its share. False: as above, and `shares` is the caller's yet. */
+bool control_publish_shares(struct control *c, struct proxy_shares *shares);
 /* Frees what no worker can see any more. */
 void control_reclaim(struct control *c);
 
@@ -216,6 +222,16 @@ void origins_failed(struct control *c, const struct node_origin *o,
 /* `origins` */
 void origins_begin(struct control *c, uint32_t client, const struct request *r);
 json_t *origins_json(const struct control *c, const struct job *job);
+
+/* shares.c */
+bool shares_start(struct control *c); /* false: no memory */
+void shares_stop(struct control *c);
+void shares_used(struct control *c, const struct proxy_usage *u, uint64_t now_us); /* NODE_USAGE */
+void shares_heard(struct control *c, const struct node_heard *h, struct now now);
+void shares_tell(const struct control *c, struct dht_ping *ping);
+void shares_poll(struct control *c, struct now now);
+uint64_t shares_deadline_us(const struct control *c);
+json_t *shares_json(const struct control *c);
 
 /* purge.c */
 void control_purged(struct control *c, struct node_purge *purge); /* NODE_PURGED */

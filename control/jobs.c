@@ -374,6 +374,9 @@ void control_request(void *ctx, uint32_t client, const char *line, size_t len)
     case REQUEST_ORIGINS:
         origins_begin(c, client, &r);
         break;
+    case REQUEST_SHARES:
+        server_reply(c->server, client, shares_json(c));
+        break;
     case REQUEST_PEERS:
         server_reply(c->server, client, index_peers_json(c));
         break;

@@ -284,7 +284,7 @@ static int run(const struct config *config, struct proxy_policy *policy, const s
     control_rules_started(&c, policy, now.wall_s);
     c.zone_serial = (uint32_t)now.wall_s; /* grows over restarts (RFC 1912 2.2) */
     state_path(r, c.state_path, sizeof(c.state_path));
-    bool started = member_start(&c, plan, now) && hints_start(&c, plan, now);
+    bool started = member_start(&c, plan, now) && hints_start(&c, plan, now) && shares_start(&c);
     struct dht_routes *routes = started ? dht_member_routes(c.member) : NULL;
     c.view = routes ? control_view_first(config, policy, routes, c.zone_serial) : NULL;
     if (c.view)

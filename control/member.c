@@ -25,6 +25,7 @@ static void member_ping(void *ctx, const struct dht_ping *ping)
         if (lent->lent)
             continue;
         lent->ping = *ping;
+        shares_tell(c, &lent->ping);
         m.ptr[0] = &lent->ping;
         lent->lent = control_command(c, WORKER, &m);
         return;

@@ -71,7 +71,9 @@ void control_publish(struct control *c)
     }
     if (c->draining)
         routes->self.services = 0; /* who asks us is told that we serve nobody */
-    *v = (struct view){.version = old->version + 1, .policy = old->policy, .routes = routes};
+    *v = *old;
+    v->version++;
+    v->routes = routes;
     struct dns_zone *zone = view_zone(c->config, routes, !c->draining, c->zone_serial + 1);
     if (!zone || view_zone_same(zone, old->zone)) {
         free(zone);
@@ -87,6 +89,25 @@ void control_publish(struct control *c)
     if (v->zone != old->zone)
         retire(c, token, old->zone);
     retire(c, token, old);
+}
+
+bool control_publish_shares(struct control *c, struct proxy_shares *shares)
+{
+    const struct view *old = c->view;
+    struct view *v = malloc(sizeof(*v));
+
+    if (!v || c->retirements + 2 > CONTROL_RETIRED) {
+        free(v);
+        return false;
+    }
+    *v = *old;
+    v->version++;
+    v->shares = shares;
+    c->view = v;
+    uint64_t token = node_view_publish(c->node, v);
+    retire(c, token, old->shares);
+    retire(c, token, old);
+    return true;
 }
 
 static void rules_give(void *set)

@@ -7,9 +7,9 @@
 
 #include "control/nearest.h"
 
-const char *const request_words[REQUEST_VERBS] = {"status",   "stats",  "tcp",  "origins", "peers",
-                                                  "clusters", "lookup", "near", "purge",   "log",
-                                                  "rules",    "drain",  "stop"};
+const char *const request_words[REQUEST_VERBS] = {
+    "status", "stats", "tcp",   "origins", "shares", "peers", "clusters",
+    "lookup", "near",  "purge", "log",     "rules",  "drain", "stop"};
 
 const char *const request_purge_words[REQUEST_PURGES] = {"", "url", "prefix", "tag", "host", "all"};
 

@@ -6,6 +6,7 @@
  *   {"verb": "stats", "workers": true}
  *   {"verb": "tcp", "address": "192.0.2.1:80"}
  *   {"verb": "origins", "site": "www.example.com"}
+ *   {"verb": "shares"}
  *   {"verb": "peers"}
  *   {"verb": "clusters"}
  *   {"verb": "lookup", "key": "http://www.example.com/page"}
@@ -40,6 +41,7 @@ enum request_verb {
     REQUEST_STATS,
     REQUEST_TCP,
     REQUEST_ORIGINS,
+    REQUEST_SHARES,
     REQUEST_PEERS,
     REQUEST_CLUSTERS,
     REQUEST_LOOKUP,
@@ -53,8 +55,8 @@ enum request_verb {
 };
 /* All of them in a sentence. */
 #define REQUEST_VERBS_TEXT                                                                         \
-    "status, stats, tcp, origins, peers, clusters, lookup, near, purge, log, rules, drain and "    \
-    "stop"
+    "status, stats, tcp, origins, shares, peers, clusters, lookup, near, purge, log, rules, "      \
+    "drain and stop"
 
 /* What a purge names. */
 #define REQUEST_PURGES_TEXT "url, prefix, tag, host and all"

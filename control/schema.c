@@ -59,6 +59,7 @@ static const struct {
                            sizeof(unsigned)},
     [OPTION_CLIENT_ADDRESS] = {"a field for the client's address",
                                "none, x-forwarded-for or forwarded", sizeof(unsigned)},
+    [OPTION_OVER] = {"what becomes of clients", "redirect or refuse", sizeof(unsigned)},
     [OPTION_ADDRESS] = {"an address", "192.0.2.1 or 2001:db8::1", sizeof(struct addr)},
     [OPTION_NETWORK_ADDRESS] = {"an address with its prefix length",
                                 "192.0.2.10/24 or 2001:db8::10/64", sizeof(struct config_prefix)},

@@ -170,6 +170,16 @@ X(SITE, "sites.*.health.fall", UINT, health_fall, "3", 1, 100, LIVE, \
   "Bad answers, or none, in a row until an origin is down.") \
 X(SITE, "sites.*.health.rise", UINT, health_rise, "2", 1, 100, LIVE, \
   "Good ones in a row until it is up again.") \
+X(SITE, "sites.*.share.requests", UINT, fair.requests, "0", 0, 1000000000, LIVE, \
+  "Requests a second that the site may have of the whole network, all nodes together; see FAIR SHARES. " \
+  "0: any number.") \
+X(SITE, "sites.*.share.bandwidth", SIZE, fair.bytes, "", 1 * SCHEMA_KIB, 1 * SCHEMA_TIB, LIVE, \
+  "The same of the bytes of bodies a second, as 50MiB. Default: any number.") \
+X(SITE, "sites.*.share.over", OVER, fair.over, "redirect", 0, 0, LIVE, \
+  "What becomes of clients beyond that: redirect sends them to the site's home (302), refuse answers 403.") \
+X(SITE, "sites.*.share.home", ORIGIN, home, "", 0, 0, LIVE, \
+  "Where clients are sent then, HOST or HOST:PORT, plain HTTP. Default: the first origin, if that is no " \
+  "private address; where there is none it is 403.") \
 X(SITE, "sites.*.ttl_override", TTL, ttl_override_s, "none", 0, 0, LIVE, \
   "How long responses that may be stored stay fresh, whatever the origin says of that; none: as it says. " \
   "What has no-store or private, or sets a cookie, is not stored all the same.") \
@@ -204,6 +214,12 @@ X(NODE, "open.default_lifetime", TIME, open_default_ms, "12h", 1 * SCHEMA_S, 365
   "Freshness of responses that name none, in open mode.") \
 X(NODE, "open.min_lifetime", TIME, open_min_ms, "5min", 0, 365 * SCHEMA_D, LIVE, \
   "Least freshness in open mode: shorter ones are raised to it.") \
+X(NODE, "open.share.requests", UINT, open_fair.requests, "0", 0, 1000000000, LIVE, \
+  "Requests a second that each host may have of the whole network in open mode. 0: any number.") \
+X(NODE, "open.share.bandwidth", SIZE, open_fair.bytes, "", 1 * SCHEMA_KIB, 1 * SCHEMA_TIB, LIVE, \
+  "The same of the bytes of bodies a second. Default: any number.") \
+X(NODE, "open.share.over", OVER, open_fair.over, "redirect", 0, 0, LIVE, \
+  "What becomes of clients beyond that: redirect to the host itself, or refuse.") \
 X(NODE, "open.stale", TIME, stale_ms, "24h", 0, 365 * SCHEMA_D, LIVE, \
   "How long after its freshness ended an object is better than an error of the origin, in open mode and " \
   "at sites, where the origin does not say so itself (stale-if-error) or forbids it (must-revalidate).") \
@@ -252,6 +268,7 @@ enum option_type {
     OPTION_CONTROLLER,      /* unsigned: enum config_controller */
     OPTION_LOG_FORMAT,      /* unsigned: enum access_format */
     OPTION_CLIENT_ADDRESS,  /* unsigned: enum config_client_address */
+    OPTION_OVER,            /* unsigned: enum config_over */
     OPTION_ADDRESS,         /* struct addr */
     OPTION_NETWORK_ADDRESS, /* struct config_prefix, host bits kept */
     OPTION_PREFIX,          /* struct config_prefix, host bits zero */

@@ -76,6 +76,25 @@ static void tells_fill(struct proxy_site *to, const struct config_site *from)
                                                       from->trusted_proxies.item[i].bits};
 }
 
+static struct proxy_fair fair_of(const struct config_fair *from)
+{
+    static const uint8_t over[] = {
+        [CONFIG_OVER_REDIRECT] = PROXY_OVER_REDIRECT, [CONFIG_OVER_REFUSE] = PROXY_OVER_REFUSE};
+    return (struct proxy_fair){from->bytes, (uint32_t)from->requests, over[from->over]};
+}
+
+/* Where a site's visitors find it without us: not at itself, which may be us. */
+static void home_fill(struct proxy_site *to, const struct config_site *from)
+{
+    const struct config_origin *o = *from->home.host ? &from->home : &from->origin.item[0];
+    bool here = strcmp(o->host, from->host) == 0 || (o->is_address && addr_is_special(&o->address));
+    const char *form = o->is_address && !addr_is_v4(&o->address) ? "[%s]" : "%s";
+    int n = o == &from->home || !here ? snprintf(to->home, sizeof(to->home), form, o->host) : 0;
+
+    if (n && o->port != 80)
+        snprintf(to->home + n, sizeof(to->home) - (size_t)n, ":%u", o->port);
+}
+
 static void site_fill(struct proxy_site *to, const struct config_site *from)
 {
     memcpy(to->host, from->host, sizeof(to->host));
@@ -99,6 +118,8 @@ static void site_fill(struct proxy_site *to, const struct config_site *from)
     to->compress = from->compress.n;
     memcpy(to->compress_type, from->compress.item, sizeof(to->compress_type));
     tells_fill(to, from);
+    to->fair = fair_of(&from->fair);
+    home_fill(to, from);
     to->allow_special = true;
     bool in_order = true;
     for (unsigned i = 0; i < from->origin.n; i++)
@@ -165,6 +186,8 @@ struct proxy_policy *view_policy(const struct config *c, struct report *report)
     p->open_default_lifetime_s = (uint32_t)(c->open_default_ms / 1000);
     p->open_min_lifetime_s = (uint32_t)(c->open_min_ms / 1000);
     p->stale_s = (uint32_t)(c->stale_ms / 1000);
+    p->open_fair = fair_of(&c->open_fair);
+    p->metered = p->open && (p->open_fair.bytes_s || p->open_fair.requests_s);
     p->short_ttl_ms = (uint32_t)c->short_ttl_ms;
     p->long_ttl_ms = (uint32_t)c->long_ttl_ms;
     p->allow = c->allow_origins.n;
@@ -183,6 +206,8 @@ struct proxy_policy *view_policy(const struct config *c, struct report *report)
     p->sites = c->sites;
     for (unsigned i = 0; i < c->sites; i++)
         site_fill(&p->site[i], &c->site[i]);
+    for (unsigned i = 0; i < p->sites; i++)
+        p->metered |= p->site[i].fair.bytes_s || p->site[i].fair.requests_s;
     return p;
 }
 

@@ -150,6 +150,9 @@ static void fill_ping(const struct dht_ping *ping, struct rpc *ask)
     ask->via = (struct rpc_contact){ping->via, ping->via_rpc};
     ask->news = (uint8_t)(ping->n_news < DHT_NEWS ? ping->n_news : DHT_NEWS);
     memcpy(ask->news_item, ping->news, ask->news * sizeof(ping->news[0]));
+    ask->has_usage = ping->has_usage;
+    ask->usages = (uint8_t)(ping->n_usage < DHT_USAGE ? ping->n_usage : DHT_USAGE);
+    memcpy(ask->usage, ping->usage, ask->usages * sizeof(ping->usage[0]));
 }
 
 static void fill_lookup(const struct dht_asker *a, const struct slot *s, struct rpc *ask)

@@ -118,6 +118,14 @@ struct dht_news {
     uint8_t state; /* enum dht_news_state */
 };
 
+/* --- what sites use of a node (usage.h) ------------------------------------------------------- */
+
+#define DHT_USAGE 8 /* in a packet, at most */
+struct dht_usage {
+    uint64_t site;          /* a hash of its name that all nodes of a network compute alike */
+    uint32_t kib, requests; /* asked of the sender in a minute: KiB of bodies, requests */
+};
+
 /* --- routes: the workers' immutable view of the table ---------------------------------------- */
 
 /* A contact in the table: 8 bytes, since a simulation has hundreds of millions of them. */
@@ -254,6 +262,9 @@ struct dht_tidings {
     uint8_t coordinate[24];
     unsigned n_news;
     struct dht_news news[DHT_NEWS];
+    bool has_usage; /* else it says nothing of it */
+    unsigned n_usage;
+    struct dht_usage usage[DHT_USAGE];
     bool asks_via; /* "ping `via` for me", by one that receives where it says */
     struct dht_id via;
     struct endpoint via_rpc;
@@ -270,7 +281,7 @@ struct dht_tidings {
  * and wants DHT_REPLY_MAX bytes of room. `from` must be exact: an ID is bound to its address.
  * `heard`, if not NULL, is called about once a second for each authenticated sender but this node
  * itself, and whenever there is more to tell. */
-#define DHT_REPLY_MAX 700
+#define DHT_REPLY_MAX 800
 typedef void dht_heard(void *ctx, const struct dht_sender *from, const struct dht_tidings *t);
 void dht_serve(struct dht_store *s, struct dht_mac *mac, const struct dht_routes *routes,
                struct datagram *requests, unsigned n, dht_heard *heard, void *ctx, struct now now);
@@ -407,8 +418,9 @@ struct dht_find {
 uint64_t dht_find(struct dht_asker *a, const struct dht_find *find, dht_done *done, void *ctx,
                   struct now now);
 void dht_cancel(struct dht_asker *a, uint64_t ticket);
-/* One ping on behalf of control, to an address (bootstrap: no `who`) or a contact, with news in it;
- * or a request that the contact ping somebody for us. The result comes as answered or timed_out. */
+/* One ping on behalf of control, to an address (bootstrap: no `who`) or a contact, with news in it
+ * and what sites use of us; or a request that the contact ping somebody for us. The result comes as
+ * answered or timed_out. */
 struct dht_ping {
     struct endpoint to;
     bool has_who, is_via;
@@ -417,6 +429,9 @@ struct dht_ping {
     struct endpoint via_rpc;
     unsigned n_news;
     struct dht_news news[DHT_NEWS];
+    bool has_usage;
+    unsigned n_usage;
+    struct dht_usage usage[DHT_USAGE];
 };
 void dht_ping(struct dht_asker *a, const struct dht_ping *ping, struct now now);
 

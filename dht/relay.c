@@ -50,8 +50,8 @@ static void relay_reply(struct dht_asker *a, const struct slot_relay *to, enum r
     reply->from = dht_routes_sender(a->routes);
     reply->padded = 0;
     reply->outcome = (uint8_t)outcome;
-    reply->has_coordinate = false;
-    reply->news = 0;
+    reply->has_coordinate = reply->has_usage = false;
+    reply->news = reply->usages = 0;
     asker_emit(a, &to->asker.rpc, reply);
     counter_inc(&a->arena->counters.dht_replies_total);
 }

@@ -244,6 +244,17 @@ static bool read_news(const uint8_t *p, size_t len, struct rpc *out)
     return true;
 }
 
+static bool read_usage(const uint8_t *p, size_t len, struct rpc *out)
+{
+    if (len % RPC_USAGE_ITEM != 0 || len / RPC_USAGE_ITEM > DHT_USAGE)
+        return false;
+    out->has_usage = true;
+    out->usages = (uint8_t)(len / RPC_USAGE_ITEM);
+    for (unsigned i = 0; i < out->usages; i++, p += RPC_USAGE_ITEM)
+        out->usage[i] = (struct dht_usage){get_u64(p), get_u32(p + 8), get_u32(p + 12)};
+    return true;
+}
+
 static bool read_options(struct reader *r, struct rpc *out)
 {
     while (reader_left(r) > 0) {
@@ -256,6 +267,8 @@ static bool read_options(struct reader *r, struct rpc *out)
             out->has_coordinate = true;
             memcpy(out->coordinate, p, RPC_COORDINATE);
         } else if (type == RPC_OPTION_NEWS && !read_news(p, len, out)) {
+            return false;
+        } else if (type == RPC_OPTION_USAGE && !read_usage(p, len, out)) {
             return false;
         }
     }
@@ -323,10 +336,10 @@ enum rpc_error rpc_read_most(const void *data, size_t len, const struct endpoint
 
     out->from.contact.rpc = *from;
     out->padded = (uint16_t)len;
-    out->values = out->contacts = out->held = out->news = 0;
+    out->values = out->contacts = out->held = out->news = out->usages = 0;
     out->values_level = out->contacts_level = 0;
     out->least_ms = 0;
-    out->has_coordinate = false;
+    out->has_coordinate = out->has_usage = false;
     return read_body(&r, b, out) && read_options(&r, out) ? RPC_OK : RPC_MALFORMED;
 }
 
@@ -429,6 +442,16 @@ static uint8_t *write_options(uint8_t *p, const struct rpc *r)
             p[24] = r->news_item[i].state;
         }
     }
+    if (r->has_usage) {
+        assert(r->usages <= DHT_USAGE);
+        *p++ = RPC_OPTION_USAGE;
+        *p++ = (uint8_t)(r->usages * RPC_USAGE_ITEM);
+        for (unsigned i = 0; i < r->usages; i++, p += RPC_USAGE_ITEM) {
+            put_u64(p, r->usage[i].site);
+            put_u32(p + 8, r->usage[i].kib);
+            put_u32(p + 12, r->usage[i].requests);
+        }
+    }
     return p;
 }
 
@@ -457,6 +480,8 @@ static size_t length_bare(const struct rpc *r)
         len += 2 + RPC_COORDINATE;
     if (r->news)
         len += 2 + (size_t)r->news * RPC_NEWS_ITEM;
+    if (r->has_usage)
+        len += 2 + (size_t)r->usages * RPC_USAGE_ITEM;
     return len;
 }
 
@@ -536,6 +561,9 @@ void rpc_tidings(const struct rpc *r, uint32_t rtt_us, struct dht_tidings *out)
         memcpy(out->coordinate, r->coordinate, sizeof(out->coordinate));
     out->n_news = r->news;
     memcpy(out->news, r->news_item, r->news * sizeof(out->news[0]));
+    out->has_usage = r->has_usage;
+    out->n_usage = r->usages;
+    memcpy(out->usage, r->usage, r->usages * sizeof(out->usage[0]));
     out->asks_via = r->type == RPC_VIA && !(r->flags & RPC_REPLY);
     if (out->asks_via) {
         out->via = r->via.id;

@@ -48,6 +48,7 @@
  *           contact  node ID (20), RPC address (16), RPC port (2)
  *     options: type (1), length (1), that many bytes; unknown ones are skipped
  *       0 padding     1 coordinate (24)    2 news: up to 6 of ID (20), incarnation (4), state (1)
+ *       3 usage: up to 8 of a site (8), KiB (4) and requests (4) a minute
  *  end-16  the tag (mac.h) over all before it
  *
  * The sender's RPC address is the datagram's source: its ID, under the tag, is the hash of it.
@@ -75,10 +76,11 @@
 #define RPC_CONTACTS   4 /* in a reply, at most */
 #define RPC_NEWS_ITEM  25
 #define RPC_COORDINATE 24
+#define RPC_USAGE_ITEM 16
 #define RPC_MOST       1200
 #define RPC_MAX                                                                                    \
     (RPC_HEAD + 4 + RPC_ANSWER + DHT_VALUES * RPC_VALUE + RPC_CONTACTS * RPC_CONTACT + 2 +         \
-     RPC_COORDINATE + 2 + DHT_NEWS * RPC_NEWS_ITEM + RPC_TAG)
+     RPC_COORDINATE + 2 + DHT_NEWS * RPC_NEWS_ITEM + 2 + DHT_USAGE * RPC_USAGE_ITEM + RPC_TAG)
 /* A padded question: an answer with all values and all contacts is not larger. */
 #define RPC_PADDED                                                                                 \
     (RPC_HEAD + RPC_ANSWER + DHT_VALUES * RPC_VALUE + RPC_CONTACTS * RPC_CONTACT + RPC_TAG)
@@ -113,7 +115,7 @@ enum rpc_flag {
     RPC_LEAVING = 128 /* I stop soon */
 };
 
-enum rpc_option { RPC_OPTION_PADDING, RPC_OPTION_COORDINATE, RPC_OPTION_NEWS };
+enum rpc_option { RPC_OPTION_PADDING, RPC_OPTION_COORDINATE, RPC_OPTION_NEWS, RPC_OPTION_USAGE };
 
 enum rpc_outcome {
     RPC_ANSWERED,        /* what follows is its answer */
@@ -148,12 +150,13 @@ struct rpc {
     uint8_t values, contacts, held, values_level, contacts_level;
     uint32_t least_ms;
     /* options */
-    bool has_coordinate;
-    uint8_t news;
+    bool has_coordinate, has_usage;
+    uint8_t news, usages;
     uint8_t coordinate[RPC_COORDINATE];
     struct dht_value value[DHT_VALUES];
     struct rpc_contact contact[RPC_CONTACTS];
     struct dht_news news_item[DHT_NEWS];
+    struct dht_usage usage[DHT_USAGE];
 };
 
 enum rpc_error {

@@ -353,7 +353,8 @@ bool serve_answer(const struct serving *s, const struct rpc *ask, uint64_t hash,
     answer->served = answer->wanted = 0;
     answer->tid = ask->tid;
     answer->padded = 0;
-    answer->values = answer->contacts = answer->held = answer->news = 0;
+    answer->values = answer->contacts = answer->held = answer->news = answer->usages = 0;
+    answer->has_usage = false;
     answer->values_level = answer->contacts_level = 0;
     answer->least_ms = 0;
     answer->has_coordinate = false;
@@ -378,7 +379,7 @@ bool serve_tells(const struct serving *s, const struct rpc *ask)
     const struct dht_id *self = &s->routes->self.id, *from = &ask->from.contact.id;
     if (!s->heard || id_eq(from, self))
         return false;
-    bool more = ask->news > 0 || ask->type == RPC_VIA || ask->from.leaving;
+    bool more = ask->news > 0 || ask->has_usage || ask->type == RPC_VIA || ask->from.leaving;
     return arena_heard_once(s->store->arena, self, from, s->now) || more;
 }
 

@@ -230,6 +230,9 @@ static int answer_show(enum request_verb verb, const struct options *o, const js
         case REQUEST_ORIGINS:
             table_origins(answer, stdout);
             break;
+        case REQUEST_SHARES:
+            table_shares(answer, stdout);
+            break;
         case REQUEST_PEERS:
             table_peers(answer, stdout);
             break;
@@ -316,7 +319,7 @@ static int verb_unknown(const struct options *o, const char *word)
 
 static int verb_find(struct options *o, enum request_verb *verb)
 {
-    static const int most[REQUEST_VERBS] = {1, 2, 2, 2, 1, 1, 2, 2, 2, 2, 3, 1, 1};
+    static const int most[REQUEST_VERBS] = {1, 2, 2, 2, 1, 1, 1, 2, 2, 2, 2, 3, 1, 1};
     const char *word = o->argc ? o->argv[0] : NULL;
 
     if (!word)

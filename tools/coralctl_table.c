@@ -267,6 +267,50 @@ void table_origins(const json_t *answer, FILE *to)
         fprintf(to, "no sites; there is open mode alone\n");
 }
 
+/* A rate, and behind it what a share is, if one is set. */
+static void share_rates(double requests, double bytes, FILE *to)
+{
+    char size[UNITS_TEXT];
+    fprintf(to, "%10.1f %12s", requests, units_size_round((uint64_t)bytes, size));
+}
+
+void table_shares(const json_t *answer, FILE *to)
+{
+    const json_t *all = json_object_get(answer, "sites"), *s;
+    size_t i;
+
+    if (!yes(answer, "metered")) {
+        fprintf(to, "no site has a share: nothing is counted (sites.*.share, open.share)\n");
+        return;
+    }
+    fprintf(to, "%llu node%s of about %llu heard beside this one; a second:\n",
+            (unsigned long long)number(answer, "heard"), plural(number(answer, "heard")),
+            (unsigned long long)number(answer, "nodes"));
+    fprintf(to, "%-28s %10s %12s %10s %12s %10s %12s %8s\n", "site", "here: req", "bytes",
+            "all: req", "bytes", "share: req", "bytes", "served");
+    json_array_foreach(all, i, s)
+    {
+        double limit = json_number_value(json_object_get(s, "share_requests_s"));
+        double bytes = json_number_value(json_object_get(s, "share_bytes_s"));
+        char size[UNITS_TEXT] = "-", count[24] = "-";
+        fprintf(to, "%-28s ", text(s, "site"));
+        share_rates(json_number_value(json_object_get(s, "requests_s")),
+                    json_number_value(json_object_get(s, "bytes_s")), to);
+        fputc(' ', to);
+        share_rates(json_number_value(json_object_get(s, "network_requests_s")),
+                    json_number_value(json_object_get(s, "network_bytes_s")), to);
+        if (limit > 0)
+            snprintf(count, sizeof(count), "%.0f", limit);
+        if (bytes > 0)
+            units_size_round((uint64_t)bytes, size);
+        fprintf(to, " %10s %12s %7.1f%%\n", count, size,
+                100 * json_number_value(json_object_get(s, "served")));
+    }
+    if (number(answer, "matched") > json_array_size(all))
+        fprintf(to, "and %llu more, used less\n",
+                (unsigned long long)(number(answer, "matched") - json_array_size(all)));
+}
+
 void table_stop(const json_t *answer, FILE *to)
 {
     uint64_t cut = number(answer, "cut");

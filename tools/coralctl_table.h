@@ -15,6 +15,8 @@ void table_stats(const json_t *answer, const char *word, bool all, FILE *to);
 void table_tcp_counters(const json_t *answer, bool all, FILE *to);
 /* Connections, each in three lines. */
 void table_tcp(const json_t *answer, FILE *to);
+/* What sites use of the network, a line each. */
+void table_shares(const json_t *answer, FILE *to);
 /* A site with its origins, a line each. */
 void table_origins(const json_t *answer, FILE *to);
 /* The routing table, a node a line. */

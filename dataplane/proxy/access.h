@@ -66,6 +66,7 @@ enum access_reason {
     ACCESS_TIMEOUT,   /* it did not answer, or go on, in time */
     ACCESS_BACKOFF,   /* not asked: it failed a moment ago */
     ACCESS_LOOP,      /* none was to be: the request has been through this network */
+    ACCESS_SHARE,     /* nor here: the site is over its share of the network */
     ACCESS_DOWN,      /* its health probes fail: for the operator, as is */
     ACCESS_UP,        /* they don't any more */
     /* of the request, in the order of enum http_error */

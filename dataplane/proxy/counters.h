@@ -33,6 +33,11 @@
     X(proxy_rules_denied_total, "requests", "Requests denied by rules")                            \
     X(proxy_rules_redirected_total, "requests", "Requests redirected by rules")                    \
     X(proxy_rules_limited_total, "requests", "Requests answered 429: beyond a rule's rate")        \
+    X(proxy_share_redirected_total, "requests",                                                    \
+      "Requests sent home: their site is over its share")                                          \
+    X(proxy_share_refused_total, "requests",                                                       \
+      "Requests answered 403: their site is over its share")                                       \
+    X(proxy_sent_home_total, "responses", "Responses of origins that send visitors home")          \
     X(proxy_busy_total, "requests", "Requests answered 503: a table was full")                     \
     X(proxy_bad_gateway_total, "requests", "Requests answered 502")                                \
     X(proxy_timeouts_total, "requests", "Requests answered 504")                                   \

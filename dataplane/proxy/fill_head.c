@@ -488,6 +488,13 @@ static bool is_to_be_kept(const struct cache_verdict *v)
 
 bool fill_head(struct fill *f, const struct http_head *h, struct now now)
 {
+    char text[HTTP_URL_MAX + 4096];
+    struct http_head copy;
+    const struct http_head *home = share_home(f, h, &copy, text, sizeof(text));
+    if (home) {
+        h = home;
+        f->skip = UINT64_MAX; /* of its body */
+    }
     if (f->pass)
         return pass_head_begin(f, h, now);
     if (f->object)

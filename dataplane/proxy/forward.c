@@ -92,6 +92,13 @@ static void write_address(struct head_writer *w, const struct request *r, const 
         head_printf(w, v4 ? "for=%s\r\n" : "for=\"[%s]\"\r\n", text);
 }
 
+struct addr forward_asks(const struct request *r, const struct http_head *h,
+                         const struct proxy_site *site)
+{
+    const struct addr *peer = &http_conn_peer(r->conn)->ip;
+    return site && site->tells & PROXY_ADDRESS ? forward_client(site, h, peer) : *peer;
+}
+
 void forward_begin(struct fill *f, const struct request *r)
 {
     char text[PROXY_REQUEST_HEAD + 64];

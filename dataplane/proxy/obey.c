@@ -61,13 +61,6 @@ static bool move(struct request *r, const struct policy_route *route, const stru
     return n > 0;
 }
 
-static struct addr client_of(const struct request *r, const struct http_head *h,
-                             const struct proxy_site *site)
-{
-    const struct addr *peer = &http_conn_peer(r->conn)->ip;
-    return site && site->tells & PROXY_ADDRESS ? forward_client(site, h, peer) : *peer;
-}
-
 /* Of a URL, and of how lax origins read it, where that is another one: no spelling may go round a
  * rule that denies. */
 struct judgement {
@@ -104,7 +97,7 @@ static unsigned count(struct proxy *p, const struct request *r, const struct htt
                  !(rated && j->v.one[RULES_RATE] == j->loose.one[RULES_RATE]);
     if (!rated && !loose)
         return 0;
-    struct addr who = client_of(r, h, site);
+    struct addr who = forward_asks(r, h, site);
     unsigned refused = rated ? limit(p, &j->v, &who, why) : 0;
     return !refused && loose ? limit(p, &j->loose, &who, why) : refused;
 }

@@ -88,9 +88,9 @@ static bool take_memory(struct proxy *p)
     p->ref_table = calloc(PROXY_REFS, sizeof(struct reference *));
     p->forget_pool = calloc(PROXY_FORGETS, sizeof(*p->forget_pool));
     p->meter = rules_meter_new(&p->secret);
-    return p->meter && p->requests && p->grip_pool && p->grip_table && p->fill_pool &&
-           p->fill_table && p->backend_pool && p->backend_table && p->block_pool && p->ref_pool &&
-           p->ref_table && p->forget_pool;
+    return share_init(p) && p->meter && p->requests && p->grip_pool && p->grip_table &&
+           p->fill_pool && p->fill_table && p->backend_pool && p->backend_table && p->block_pool &&
+           p->ref_pool && p->ref_table && p->forget_pool;
 }
 
 static void make_lists(struct proxy *p)
@@ -172,6 +172,7 @@ void proxy_destroy(struct proxy *p)
     free(p->ref_table);
     free(p->forget_pool);
     rules_meter_free(p->meter);
+    share_free(p);
     free(p);
 }
 
@@ -249,6 +250,7 @@ void proxy_poll(struct proxy *p, struct now now)
     let_go_poll(p, now);
     if (p->gunzips)
         gunzips_poll(p, now);
+    share_poll(p, now);
     wheel_advance(&p->wheel, now.mono_us, 256, fire, p);
     if (post_waiting(p))
         post_flush(p, now);
@@ -266,7 +268,9 @@ uint64_t proxy_deadline_us(const struct proxy *p)
     if (p->burst || p->agenda || p->gunzip_due || p->out[p->config.worker].head)
         return p->now.mono_us;
     uint64_t next = let_go_deadline_us(p), timers = wheel_next_us(&p->wheel);
+    uint64_t usage = share_deadline_us(p);
     next = timers < next ? timers : next;
+    next = usage < next ? usage : next;
     if (p->linger && p->linger->idle_us + PROXY_LINGER_US < next)
         next = p->linger->idle_us + PROXY_LINGER_US;
     if (p->posts && p->now.mono_us + 50 < next)

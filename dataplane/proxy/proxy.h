@@ -67,6 +67,15 @@ struct proxy_health {
 };
 #define PROXY_HEALTHS 256 /* origins that a node asks so */
 
+/* What a site may have of the whole network (share.c); control says who is over it. */
+enum proxy_over { PROXY_OVER_REDIRECT, PROXY_OVER_REFUSE }; /* 302 to the origin; 403 */
+struct proxy_fair {
+    uint64_t bytes_s;    /* of bodies, 0: any number */
+    uint32_t requests_s; /* 0: any number */
+    uint8_t over;        /* enum proxy_over */
+};
+#define PROXY_HOME 272 /* bytes of HOST:PORT, its NUL included */
+
 struct proxy_site {
     char host[256]; /* lower case */
     unsigned origins;
@@ -78,6 +87,8 @@ struct proxy_site {
     bool allow_special;     /* its origins are listed by address: those may be private ones */
     unsigned allow;         /* networks that it lists: an origin's name may resolve into them */
     struct proxy_prefix allow_prefix[8];
+    struct proxy_fair fair;
+    char home[PROXY_HOME]; /* where visitors are sent, HOST or HOST:PORT; "": nowhere */
     unsigned compress; /* types of bodies that are gzipped, lower case; one '*' matches any text */
     char compress_type[PROXY_TYPES][PROXY_TYPE];
     uint8_t tells;    /* enum proxy_tells */
@@ -90,6 +101,8 @@ struct proxy_policy {
     bool open;                          /* open mode: any host */
     uint32_t open_default_lifetime_s;   /* 12 h where the origin names none */
     uint32_t open_min_lifetime_s;       /* 5 min */
+    struct proxy_fair open_fair;        /* of each host in open mode */
+    bool metered;                       /* a share is set: use is counted */
     uint32_t stale_s;                   /* 24 h */
     uint32_t short_ttl_ms, long_ttl_ms; /* references: 20 s, 1 h */
     unsigned sites;
@@ -107,6 +120,25 @@ const struct proxy_site *proxy_site_find(const struct proxy_policy *p, const cha
  * (DESIGN decision 11). */
 bool proxy_origin_allowed(const struct proxy_policy *p, const struct proxy_site *site,
                           const struct addr *a);
+
+/* Sites that use more than their share of the network, by their hashes in ascending order: this
+ * part of their clients is served. A part of the view, immutable. */
+struct proxy_share {
+    uint64_t site;     /* docs/wire.md, Usage */
+    uint32_t admitted; /* of PROXY_ALL */
+};
+#define PROXY_ALL 65536u
+struct proxy_shares {
+    unsigned n;
+    struct proxy_share share[];
+};
+/* What was asked for of a worker in the last PROXY_USAGE_US, at one site. */
+#define PROXY_USAGE_US (10ull * 1000000)
+struct proxy_usage {
+    uint64_t site, bytes;       /* bytes: of bodies, of those served */
+    uint32_t requests, refused; /* refused: of them, for the site's share */
+    char name[128];             /* its host, with :PORT if that is not 80; cut */
+};
 
 /* The cache's form of a URL that a person gives (the origin's own, or Coralized): what
  * proxy_purge, cache_hash and dht_key want. Returns its length, 0 when it is no URL of ours. */
@@ -145,6 +177,8 @@ struct proxy_log {
     /* An origin of a site failed: once a minute each, and never in open mode, where anybody names
      * origins. `why`: enum access_reason. */
     void (*origin)(void *ctx, const char *site, const char *host, uint16_t port, unsigned why);
+    /* The most used sites of the last PROXY_USAGE_US, one by one, where the policy is metered. */
+    void (*usage)(void *ctx, const struct proxy_usage *u);
 };
 
 struct proxy_parts { /* the worker's engines; all outlive the proxy */
@@ -164,6 +198,8 @@ void proxy_destroy(struct proxy *p);
  * to skip dead holders. */
 void proxy_view(struct proxy *p, const struct proxy_policy *policy,
                 const struct dht_routes *routes);
+/* Who is over its share from now on; NULL: nobody. Borrowed until the next call, as the policy. */
+void proxy_shares(struct proxy *p, const struct proxy_shares *shares);
 /* What proxy_log.access is to hear of from now on: bits of enum access_want, at first none. */
 void proxy_access(struct proxy *p, unsigned want);
 /* What http_server_create wants. */

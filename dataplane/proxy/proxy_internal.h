@@ -174,6 +174,8 @@ struct proxy {
     size_t via_len;
     char pseudonym[24];                   /* loop.c */
     struct rules_meter *meter;            /* who asks how often, where rules say how often */
+    const struct proxy_shares *shares;    /* of the view: who is over its share */
+    struct share_meter *usage;            /* share.c */
     char answer_lines[HTTP_URL_MAX + 32]; /* fields of the refusal that rules ask for, or "" */
     struct proxy_counters counters;
     struct hist latency;

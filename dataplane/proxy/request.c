@@ -59,6 +59,8 @@ void request_over(struct proxy *p, struct request *r)
         gunzip_drop(r);
     if (r->logged)
         access_end(p, r);
+    if (r->metered)
+        share_count(p, r);
     if (r->conn)
         http_conn_set_request(r->conn, NULL);
     r->conn = NULL;
@@ -118,6 +120,8 @@ static void on_request(void *ctx, struct http_conn *c, const struct http_head *h
             http_conn_malformed(c, access_error(reason));
         else if (status == 508)
             reason = ACCESS_LOOP;
+        else if (r->reason == ACCESS_SHARE)
+            reason = ACCESS_SHARE;
         r->state = REQUEST_OVER;
         r->conn = NULL;
         request_release(p, r);

@@ -52,6 +52,7 @@ struct request {
     bool open;     /* by the open mode's rules */
     bool looped;   /* a client's, with CDN-Loop */
     bool trusted;  /* through a proxy that the site trusts */
+    bool metered;  /* its site's use is counted (share.c) */
     uint8_t tells; /* enum proxy_tells */
     bool other;    /* for the origin alone (upload.c): `method`, and a body if it has one */
     bool safe, has_body, expects, counted;
@@ -215,6 +216,25 @@ const struct cache_object *request_look(struct proxy *p, struct request *r, stru
 /* The same, and sends. */
 void request_again(struct proxy *p, struct request *r, struct now now);
 
+/* --- what sites use (share.c) ---------------------------------------------- */
+
+/* False: no memory. */
+bool share_init(struct proxy *p);
+void share_free(struct proxy *p);
+/* Of a client's request whose URL stands: the status of an answer, with its sentence and, in
+ * p->answer_lines, its fields, since its site is over its share; 0: it goes on. */
+unsigned share_refuse(struct proxy *p, struct request *r, const struct http_head *h,
+                      const struct proxy_site *site, const char **why);
+/* Of one that is `metered`: it is over. */
+void share_count(struct proxy *p, const struct request *r);
+/* Tells what was used, when it is time; and when that is. */
+void share_poll(struct proxy *p, struct now now);
+uint64_t share_deadline_us(const struct proxy *p);
+/* X-Coral-Control: redirect-home. Of an origin's response: what is stored or passed on in its
+ * place, without its body, in `copy` and `text`; NULL: it says no such thing. */
+const struct http_head *share_home(struct fill *f, const struct http_head *h,
+                                   struct http_head *copy, char *text, size_t room);
+
 /* --- the access log (access.c) -------------------------------------------- */
 
 /* Begins a record with what a head says; NULL: of none that could be read. `id`: or "". */
@@ -324,6 +344,9 @@ void forward_take(struct proxy *p, struct request *r, const struct http_head *h,
  * trust; else the peer, or the farthest that is known. */
 struct addr forward_client(const struct proxy_site *site, const struct http_head *h,
                            const struct addr *peer);
+/* The same of a request: by what the site trusts, else the peer. */
+struct addr forward_asks(const struct request *r, const struct http_head *h,
+                         const struct proxy_site *site);
 /* The lines of a new fill. */
 void forward_begin(struct fill *f, const struct request *r);
 /* Is there a line of this name among them? Then the client's own is not sent. */

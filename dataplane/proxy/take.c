@@ -335,6 +335,8 @@ unsigned request_take(struct proxy *p, struct request *r, const struct http_head
             return refused;
         h = obey_bare(r, h, &bare);
     }
+    if (p->policy->metered && !r->peer && (refused = share_refuse(p, r, h, route.site, why)))
+        return refused;
     r->reason = ACCESS_LARGE_HEAD;
     *why = "the request's fields are too large";
     if (!take_head(r, h, !route.site))

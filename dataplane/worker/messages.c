@@ -330,6 +330,12 @@ void event_origin(void *ctx, const char *site, const char *host, uint16_t port, 
     event_post(ctx, &e);
 }
 
+void event_usage(void *ctx, const struct proxy_usage *u)
+{
+    static_assert(sizeof(*u) <= sizeof(struct node_heard), "makes no event larger");
+    event_news(ctx, &(struct node_event){.type = NODE_USAGE, .usage = *u});
+}
+
 void event_timed_out(void *ctx, const struct dht_id *who, struct now now)
 {
     (void)now;

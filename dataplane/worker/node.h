@@ -35,6 +35,7 @@ struct view {
     const struct proxy_policy *policy;
     const struct dns_zone *zone; /* NULL: no DNS */
     const struct dht_routes *routes;
+    const struct proxy_shares *shares; /* NULL: nobody is over its share */
 };
 
 struct node_config {
@@ -175,6 +176,7 @@ enum node_event_type {
     NODE_SAVED,         /* ptr */
     NODE_LOADED,        /* ptr */
     NODE_ORIGIN,        /* origin */
+    NODE_USAGE,         /* usage */
 };
 struct node_heard {
     struct dht_sender who;
@@ -204,6 +206,7 @@ struct node_event {
         struct node_probed probed;
         struct node_damaged damaged;
         struct node_origin origin;
+        struct proxy_usage usage;
     };
 };
 

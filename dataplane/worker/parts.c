@@ -206,7 +206,7 @@ static bool make_http(struct worker *w, struct rng *seeds, struct now now)
                                       w->mac,
                                       w->resolver,
                                       {w, message_post},
-                                      {w, event_damaged, access_put, event_origin}};
+                                      {w, event_damaged, access_put, event_origin, event_usage}};
     snprintf(proxy.node_name, sizeof(proxy.node_name), "%s", c->name);
     rng_bytes(seeds, seed, sizeof(seed));
     w->proxy = proxy_create(&proxy, &parts, seed, now);

@@ -21,6 +21,7 @@ void view_load(struct worker *w)
     w->view = v;
     w->view_version = v->version;
     proxy_view(w->proxy, v->policy, v->routes);
+    proxy_shares(w->proxy, v->shares);
     dht_asker_routes(w->asker, v->routes);
 }
 

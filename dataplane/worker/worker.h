@@ -242,7 +242,8 @@ void event_answered(void *ctx, const struct dht_sender *who, const struct dht_ti
                     struct now now);
 void event_damaged(void *ctx, const char *url, size_t len); /* proxy_log.damaged */
 void event_origin(void *ctx, const char *site, const char *host, uint16_t port,
-                  unsigned why); /* proxy_log.origin */
+                  unsigned why);                          /* proxy_log.origin */
+void event_usage(void *ctx, const struct proxy_usage *u); /* proxy_log.usage */
 void event_timed_out(void *ctx, const struct dht_id *who, struct now now);
 void messages_wake(struct worker *w); /* whom this turn gave something to */
 

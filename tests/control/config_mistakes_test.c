@@ -401,6 +401,38 @@ Test(config_mistakes, what_origins_are_told)
         "      |   ^~~~~~\n");
 }
 
+Test(config_mistakes, shares)
+{
+    golden_bad(
+        GOLDEN_PORT
+        "sites:\n"
+        "  a.test: {origin: [192.0.2.1], share: {requests: many, over: reject, home: a.test}}\n"
+        "  b.test: {origin: [192.0.2.1], share: {bandwidth: 100, home: \"o.test weight=2\"}}\n",
+        "corald.yaml:3:3: sites.a.test.share.home: a.test is served by us: clients would come "
+        "back\n"
+        "    3 |   a.test: {origin: [192.0.2.1], share: {requests: many, over: reject, home: "
+        "a.test}}\n"
+        "      |   ^~~~~~\n"
+        "corald.yaml:3:51: sites.a.test.share.requests: \"many\" is not a number; write it like 4\n"
+        "    3 |   a.test: {origin: [192.0.2.1], share: {requests: many, over: reject, home: "
+        "a.test}}\n"
+        "      |                                                   ^~~~\n"
+        "corald.yaml:3:63: sites.a.test.share.over: \"reject\" is not what becomes of clients; "
+        "there are "
+        "redirect or refuse\n"
+        "    3 |   a.test: {origin: [192.0.2.1], share: {requests: many, over: reject, home: "
+        "a.test}}\n"
+        "      |                                                               ^~~~~~\n"
+        "corald.yaml:4:3: sites.b.test.share.home: one place has neither weight nor backup\n"
+        "    4 |   b.test: {origin: [192.0.2.1], share: {bandwidth: 100, home: \"o.test "
+        "weight=2\"}}\n"
+        "      |   ^~~~~~\n"
+        "corald.yaml:4:52: sites.b.test.share.bandwidth: \"100\" has no unit; write it like 4GiB\n"
+        "    4 |   b.test: {origin: [192.0.2.1], share: {bandwidth: 100, home: \"o.test "
+        "weight=2\"}}\n"
+        "      |                                                    ^~~\n");
+}
+
 Test(config_mistakes, open_mode_needs_zone_and_resolver)
 {
     golden_bad("open: {enabled: true}\n" GOLDEN_PORT,

@@ -78,7 +78,10 @@ Test(config_values, ten_lines_are_enough)
         "ttl_override: 12h, allow: 10.0.0.0/8}\n"
         "  A.example.com: {origin: in.example.com, ttl_override: none, compress: [Text/*, "
         "application/*+json], client_address: x-forwarded-for, trusted_proxies: [0.0.0.0/0, "
-        "\"::/0\"], request_id: true, cache_status_key: true}\n"
+        "\"::/0\"], request_id: true, cache_status_key: true, share: {requests: 500, bandwidth: "
+        "2MiB, "
+        "over: refuse, home: \"[2001:db8::7]:8080\"}}\n"
+        "open: {share: {requests: 7}}\n"
         "resolver: [192.0.2.53, \"[2001:db8::53]:5353\"]\n"
         "tcp: {congestion_control: reno}\n"
         "drain_timeout: 500ms\n",
@@ -102,7 +105,13 @@ Test(config_values, ten_lines_are_enough)
     cr_expect_eq(s->client_address, (unsigned)CONFIG_ADDRESS_X_FORWARDED_FOR);
     cr_expect(s->trusted_proxies.n == 2 && s->trusted_proxies.item[1].bits == 0);
     cr_expect(s->request_id && !s->server_timing && s->cache_status_key);
+    cr_expect(s->fair.requests == 500 && s->fair.bytes == 2u << 20);
+    cr_expect_eq(s->fair.over, (unsigned)CONFIG_OVER_REFUSE);
+    cr_expect(s->home.is_address && s->home.port == 8080);
+    cr_expect(c.open_fair.requests == 7 && !c.open_fair.bytes &&
+              c.open_fair.over == CONFIG_OVER_REDIRECT);
     s = &c.site[1];
+    cr_expect(!s->fair.requests && !s->fair.bytes && !*s->home.host);
     cr_expect(s->client_address == CONFIG_ADDRESS_NONE && !s->trusted_proxies.n && !s->request_id);
     cr_expect_eq(s->ttl_override_s, 12 * 3600);
     cr_expect_eq(s->origin.n, 3u);

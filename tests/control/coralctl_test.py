@@ -327,6 +327,21 @@ try:
     expect(run("origins", "a.test")[1] == "no sites; there is open mode alone\n" and
            n.asked == {"verb": "origins", "site": "a.test"}, "origins of a site")
     n.close()
+    site = {"requests_s": 28.44, "bytes_s": 29100.8, "network_requests_s": 40.2, "network_bytes_s": 5e6,
+            "share_requests_s": 20, "share_bytes_s": 0, "served": 0.497}
+    n = Node("n1", {"ok": True, "metered": True, "nodes": 7, "heard": 1, "matched": 3, "sites": [
+        dict(site, site="a.test"), dict(site, site="b.test:81", share_requests_s=0, share_bytes_s=1 << 20, served=1.0)]})
+    code, out, err = run("shares")
+    expect(code == 0 and n.asked == {"verb": "shares"} and out == (
+        "1 node of about 7 heard beside this one; a second:\n"
+        "site                          here: req        bytes   all: req        bytes share: req        bytes   served\n"
+        "a.test                             28.4       28 KiB       40.2      4.8 MiB         20            -    49.7%\n"
+        "b.test:81                          28.4       28 KiB       40.2      4.8 MiB          -      1.0 MiB   100.0%\n"
+        "and 1 more, used less\n"), f"shares\n{out}")
+    n.close()
+    n = Node("n1", {"ok": True, "metered": False, "nodes": 7, "heard": 0, "matched": 0, "sites": []})
+    expect("no site has a share" in run("shares")[1], "shares where there are none")
+    n.close()
     n = Node("n1", {"ok": True, "clusters": [
         {"level": 2, "cluster": "00f312aa00f312aa", "size": 3, "known": 2, "threshold_us": 20000, "age_s": 7200,
          "last_switch": {"from": "11f312aa00f312aa", "to": "00f312aa00f312aa", "reason": "lower cluster ID",

@@ -17,7 +17,8 @@
     "sites:\n"                                                                                     \
     "  b.test: {origin: [\"o.test:81\", 10.9.0.2], allow: [10.9.1.0/24]}\n"                        \
     "  a.test: {origin: [10.9.0.1], ttl_override: 90s, compress: text/*,\n"                        \
-    "    client_address: forwarded, trusted_proxies: 10.0.0.0/8, server_timing: true}\n"
+    "    client_address: forwarded, trusted_proxies: 10.0.0.0/8, server_timing: true,\n"           \
+    "    share: {bandwidth: 5KiB, over: refuse}}\n"
 
 static struct addr ip(const char *text)
 {
@@ -196,6 +197,10 @@ Test(view, the_policy_is_the_configuration)
     cr_expect(a->tells == (PROXY_FORWARDED | PROXY_SERVER_TIMING) && a->trusted == 1 &&
               a->trusted_prefix[0].bits == 8);
     cr_expect(b->tells == 0 && b->trusted == 0);
+    cr_expect(p->metered && a->fair.bytes_s == 5120 && a->fair.over == PROXY_OVER_REFUSE);
+    cr_expect_str_empty(a->home, "its origin is a private address");
+    cr_expect(!b->fair.bytes_s && !b->fair.requests_s);
+    cr_expect_str_eq(b->home, "o.test:81");
     /* what it lists, and the one address that it names */
     cr_expect(b->allow == 2 && b->allow_prefix[0].bits == 24 && b->allow_prefix[1].bits == 32);
     view_policy_free(p);

@@ -72,6 +72,10 @@ static void with_options(struct rpc *r)
     r->news = DHT_NEWS;
     for (unsigned i = 0; i < DHT_NEWS; i++)
         r->news_item[i] = (struct dht_news){r->from.contact.id, 77 + i, (uint8_t)i};
+    r->has_usage = true;
+    r->usages = DHT_USAGE;
+    for (unsigned i = 0; i < DHT_USAGE; i++)
+        r->usage[i] = (struct dht_usage){0x1122334455667788 + i, 1000 + i, 60 * i};
 }
 
 Test(rpc, every_type_survives_the_wire_with_and_without_options)
@@ -81,7 +85,7 @@ Test(rpc, every_type_survives_the_wire_with_and_without_options)
         struct rpc r = sample(&kind[k / 2]), back;
         if (k % 2)
             with_options(&r);
-        size_t want = kind[k / 2].len + (k % 2 ? 2 + 24 + 2 + 150 : 0);
+        size_t want = kind[k / 2].len + (k % 2 ? 2 + 24 + 2 + 150 + 2 + 128 : 0);
         memset(&back, 0xee, sizeof(back));
         cr_assert_eq(rpc_length(&r), want, "type %u: %zu", r.type, rpc_length(&r));
         cr_assert_eq(rpc_write(&r, packet, sizeof(packet)), want);
@@ -127,6 +131,9 @@ Test(rpc, what_is_read_is_what_was_meant)
     cr_assert_eq(back.news, DHT_NEWS);
     cr_assert(back.news_item[5].incarnation == 82 &&
               back.news_item[5].state == DHT_NEWS_NOT_REACHED);
+    cr_assert_eq(back.usages, DHT_USAGE);
+    cr_assert(back.usage[7].site == 0x112233445566778f && back.usage[7].kib == 1007 &&
+              back.usage[7].requests == 420);
 }
 
 Test(rpc, an_age_beyond_its_24_bits_is_the_most_that_they_say)
@@ -326,10 +333,12 @@ Test(rpc, control_hears_of_coordinate_news_and_of_whom_to_ping_for_others)
     cr_assert(id_eq(&t.via, &r.via.id) && endpoint_eq(&t.via_rpc, &r.via.rpc));
     cr_assert_eq(t.n_news, DHT_NEWS);
     cr_assert_eq(t.news[5].incarnation, 82);
+    cr_assert(t.has_usage && t.n_usage == DHT_USAGE && t.usage[7].kib == 1007);
     cr_assert(t.has_coordinate && t.coordinate[23] == 24);
     r = sample(&kind[13]);
     rpc_tidings(&r, 1500, &t);
-    cr_assert(!t.asks_via && t.rtt_us == 1500 && t.n_news == 0 && !t.has_coordinate);
+    cr_assert(!t.asks_via && t.rtt_us == 1500 && t.n_news == 0 && !t.has_usage &&
+              !t.has_coordinate);
     r = sample(&kind[1]);
     rpc_tidings(&r, 1500, &t);
     cr_assert(t.ping);

@@ -132,6 +132,11 @@ size_t vector_fields(const struct rpc *r, char *out, size_t room)
         add(&t, "news %s incarnation %u %s\n", dht_id_text(&n->id, hex), n->incarnation,
             n->state <= DHT_NEWS_NOT_REACHED ? news_name[n->state] : "?");
     }
+    if (r->has_usage && !r->usages)
+        add(&t, "usage none\n");
+    for (unsigned i = 0; i < r->usages; i++)
+        add(&t, "usage %016llx kib %u requests %u\n", (unsigned long long)r->usage[i].site,
+            r->usage[i].kib, r->usage[i].requests);
     if (!(r->flags & RPC_REPLY))
         add(&t, "length %u\n", r->padded);
     return t.len;

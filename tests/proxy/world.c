@@ -267,6 +267,13 @@ static void host_origin(void *ctx, const char *site, const char *host, uint16_t 
     snprintf(n->trouble, sizeof(n->trouble), "%s %s:%u %u", site, host, port, why);
 }
 
+static void host_usage(void *ctx, const struct proxy_usage *u)
+{
+    struct node *n = ctx;
+    n->usages++;
+    n->usage = *u;
+}
+
 static void make_routes(struct node *n)
 {
     struct world *w = n->world;
@@ -365,7 +372,7 @@ static void make_worker(struct node *n, unsigned i, const struct dht_config *dht
                                 k->mac,
                                 (struct resolver *)w,
                                 {k, host_post},
-                                {k->node, host_damaged, host_access, host_origin}};
+                                {k->node, host_damaged, host_access, host_origin, host_usage}};
     k->proxy = proxy_create(&pc, &parts, seed, w->now);
     struct http_server_config sc = {
         .connections = 512, .idle_ms = 60000, .head_ms = 10000, .stall_ms = 30000};

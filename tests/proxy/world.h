@@ -43,6 +43,8 @@ struct node {
     struct access_record access; /* the last one */
     unsigned troubles;           /* with origins that the operator was told of, */
     char trouble[600];           /* the last one: site, origin, enum access_reason */
+    unsigned usages;             /* sites whose use was told, */
+    struct proxy_usage usage;    /* the last one */
     bool up;
     uint64_t dead_us;
     uint32_t rtt_us; /* by which others know it; 0: a ms */

@@ -237,7 +237,7 @@ static void node_new(struct world *w, unsigned i)
     p->addresses = 2;
     p->address[0] = (struct net_address){world_ip(i), 24};
     p->address[1] = (struct net_address){world_ip6(i), 64};
-    w->view[i] = (struct view){1, &w->policy, i == OUTSIDE ? NULL : w->zone, routes_of(w, i)};
+    w->view[i] = (struct view){1, &w->policy, i == OUTSIDE ? NULL : w->zone, routes_of(w, i), NULL};
     w->node[i] = node_create(&c, &w->view[i], w->now, error, sizeof(error));
     if (!w->node[i])
         fprintf(stderr, "%s\n", error);
