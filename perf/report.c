@@ -158,7 +158,7 @@ bool perf_measure(const struct perf_options *o, perf_measured *run, json_t *resu
     struct eal_config eal = {.memory_bytes = port_eal_memory(1, 1) + (96u << 20),
                              .no_hugepages = o->no_huge};
 
-    if (o->cores == 2 && perf_cpu(1) < 0) {
+    if (o->cores == 2 && !o->wire && o->command != PERF_TCP && perf_cpu(1) < 0) {
         snprintf(error, error_len,
                  "needs two CPUs, one for the worker and one for the load, or --cores 1");
         return false;

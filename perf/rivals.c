@@ -20,9 +20,10 @@ static const struct {
 
 int rivals_main(int argc, char **argv)
 {
-    char self[256] = "", script[320], corald[320], *words[64] = {"python3", script};
-    const char *folder =
-        readlink("/proc/self/exe", self, sizeof(self) - 1) > 0 ? dirname(self) : ".";
+    char program[256] = "", self[256], script[320], corald[320], *words[64] = {"python3", script};
+    const ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
+    memcpy(self, program, sizeof(self));
+    const char *folder = length > 0 ? dirname(self) : ".";
     if (argc > 60)
         return perf_refuse("rivals", argv[60], "is one word too many");
     for (int i = 1; i < argc; i++)
@@ -34,6 +35,7 @@ int rivals_main(int argc, char **argv)
             break;
     }
     setenv("CORALD", corald, 0);
+    setenv("CORAL_PERF", program, 1);
     setenv("CORAL_REVISION", CORAL_REVISION, 1);
     setenv("PYTHONDONTWRITEBYTECODE", "1", 1);
     execvp(words[0], words);

@@ -3,12 +3,13 @@
 """The same load on Coral and on other servers: one machine, one run, one veth pair, in turn.
 
 usage: coral-perf rivals [--kind http|dns] [--seconds S] [--repeat N] [--size BYTES] [--connections N]
-                         [--out FOLDER] [--json] [NAME...]
+                         [--rate R] [--out FOLDER] [--json] [NAME...]
   NAME: coral nginx nginx-file varnish trafficserver h2o | coral-dns knot knot-xdp nsd
 
 Each server has CPU 0 and the client CPU 1; in each round each is started, warmed, loaded for S seconds
 (default 3) and ended. HTTP: wrk asks for one object on N connections (64). DNS: dnsperf asks for A of
-100,000 names. What is told: medians over rounds (3) of answers a second, and CPU time an answer: the
+100,000 names. With --rate coral-perf http --wire asks instead, R a second by Poisson's schedule, and times
+count from it: what they are at a rate that all can do. What is told: medians over rounds (3) of answers a second, and CPU time an answer: the
 server's own (user and system, by /proc) and the softirq time of its CPU. --out: a document of each
 server, for coral-perf compare and plot. Needs root, and what is compared: nginx-light varnish
 trafficserver h2o knot nsd wrk dnsperf; what is absent is said and left out. Exit status 3: some rounds
@@ -29,7 +30,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from servers import ORIGIN, SERVER, all_servers  # noqa: E402
 
-CLIENT = ORIGIN.split(":")[0]
+CLIENT, WIRE = ORIGIN.split(":")[0], "10.77.0.19"
 NAMES = 100000
 HZ = os.sysconf("SC_CLK_TCK")
 
@@ -183,6 +184,8 @@ class Rivals:
 
     def load(self, server):
         """Answers a second, p99 in us or None, errors."""
+        if server.kind == "http" and self.o.rate:
+            return self.load_by_schedule()
         if server.kind == "http":
             out = run(*self.net.inside(
                 self.net.client, 1, "wrk", "-t", "1", "-c", str(self.o.connections), "-d",
@@ -201,6 +204,20 @@ class Rivals:
         lost = int(re.search(r"Queries lost: +(\d+)", out).group(1))
         codes = re.search(r"Response codes: +(.*)", out).group(1)
         return rate, None, lost + (0 if re.fullmatch(r"NOERROR \d+ \(100.00%\)", codes.strip()) else 1)
+
+    def load_by_schedule(self):
+        """Whether coral-perf's own account is whole does not matter here: errors do."""
+        p = subprocess.run(self.net.inside(
+            self.net.client, 1, os.environ.get("CORAL_PERF", "coral-perf"), "http", "--wire",
+            "af_packet:eth0", "--address", f"{WIRE}/24", "--server", SERVER, "--host", "www.site.test",
+            "--path", "/object", "--connections", str(self.o.connections), "--rate", str(self.o.rate),
+            "--poisson", "--seconds", str(self.o.seconds), "--no-huge", "--json"),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=self.o.seconds + 60)
+        try:
+            r = json.loads(p.stdout)["results"][0]
+            return r["ops_per_s"], r["p99_us"], r["errors"] + r["given_up"]
+        except (ValueError, KeyError):
+            raise RuntimeError(p.stderr.strip().splitlines()[-1] if p.stderr else "no result") from None
 
     def measured(self, server, results, turn):
         """Thrice at most: who had the interface by XDP before may not have let go of it yet."""
@@ -289,6 +306,7 @@ def main():
     parser.add_argument("--kind", choices=("http", "dns"), default=None)
     for name, default in (("seconds", 3), ("repeat", 3), ("size", 1024), ("connections", 64)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--rate", type=int, default=0)
     parser.add_argument("--out")
     parser.add_argument("--json", action="store_true")
     o = parser.parse_args()
@@ -300,6 +318,8 @@ def main():
     for name in ("seconds", "repeat", "size", "connections"):
         if getattr(o, name) < 1:
             parser.error(f"--{name}: \"{getattr(o, name)}\" is no number above 0")
+    if o.rate < 0:
+        parser.error(f"--rate: \"{o.rate}\" is no number above 0")
     if os.geteuid() != 0:
         fail("it makes network namespaces: run it as root")
     if len(os.sched_getaffinity(0)) < 2:
