@@ -35,8 +35,9 @@
 #define WARM_US   300000
 #define SCATTER   2654435761u /* a prime: its multiples visit all names in no order */
 
-struct slot { /* for a query in flight */
-    uint64_t asked_tsc;
+struct slot {           /* for a query in flight */
+    uint64_t asked_tsc; /* from here on it is timed: by schedule, it may have been sent later, */
+    uint64_t sent_tsc;  /* and from here on it is waited for */
     uint32_t name;
     uint16_t round; /* its ID */
     bool busy;
@@ -119,11 +120,13 @@ static uint64_t digits_of(uint32_t name)
 }
 
 /* Whose query a reply answers is told by its ID and port: slot, and the round in it. */
-static void fill(struct dns *d, struct rte_mbuf *m, uint32_t at, uint64_t since_tsc)
+static void fill(struct dns *d, struct rte_mbuf *m, uint32_t at, uint64_t since_tsc,
+                 uint64_t now_tsc)
 {
     struct slot *s = &d->slot[at];
     uint8_t *f = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)d->frame_len);
     s->asked_tsc = since_tsc;
+    s->sent_tsc = now_tsc;
     s->name = pick(d);
     s->busy = true;
     s->round++;
@@ -195,7 +198,7 @@ static void give_up(struct dns *d, uint64_t now)
 {
     d->checked_tsc = now;
     for (uint32_t i = 0; i < IN_FLIGHT; i++)
-        if (d->slot[i].busy && now - d->slot[i].asked_tsc > d->hz) {
+        if (d->slot[i].busy && now - d->slot[i].sent_tsc > d->hz) {
             d->slot[i].busy = false;
             d->in_flight--;
             counter_inc(&d->errors.n[PERF_ERROR_timeout]);
@@ -231,7 +234,7 @@ static unsigned ask(struct dns *d, uint64_t now)
     if (rte_pktmbuf_alloc_bulk(d->host.pool, m, PORT_BURST) != 0)
         return 0;
     for (uint64_t at; n < PORT_BURST && (at = due(d, now)) != 0; n++) {
-        fill(d, m[n], d->next++ % IN_FLIGHT, at);
+        fill(d, m[n], d->next++ % IN_FLIGHT, at, now);
         d->in_flight++;
     }
     unsigned sent = port_link_send(d->server.link, 1, m, n);

@@ -11,7 +11,6 @@
 #include "perf/perf.h"
 
 #define TRIES   16
-#define RUNS    3 /* of a rate, unless --repeat says more */
 #define FINE    1.05
 #define LOWEST  64   /* a rate of so small a part of the closed loop's is not tried */
 #define OFFERED 0.98 /* of the rate that answers must come at */
@@ -80,7 +79,6 @@ json_t *perf_find_max(struct perf_options *o, json_t **found, bool *good)
     struct search s = {.o = *o, .tries = json_array()};
     bool json = o->json;
     s.o.json = true; /* no tables of tries */
-    s.o.repeat = o->repeat > RUNS ? o->repeat : RUNS;
     s.all = perf_repeat(&s.o, good);
     double most = median_of(s.all, "ops_per_s");
     if (most <= 0) {

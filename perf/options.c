@@ -55,7 +55,7 @@ static const char usage[] =
     "                       times by percentile\n"
     "\n"
     "  --seconds S          measured time (default 3)\n"
-    "  --repeat N           so many runs, each a process of its own (default 1)\n"
+    "  --repeat N           so many runs, each a process of its own (default 1; --find-max: 3)\n"
     "  --connections N      http, tcp: live connections (default 1000)\n"
     "  --active N           http: requests in flight, each on a connection picked at random\n"
     "  --rate R             http, dns: an open loop: so many requests a second by schedule, each "
@@ -352,8 +352,10 @@ static int check_connections(const struct perf_options *o)
     return -1;
 }
 
-static int check_rate(const struct perf_options *o)
+static int check_rate(struct perf_options *o)
 {
+    if (o->repeat == 0)
+        o->repeat = o->find_max ? 3 : 1;
     if (o->poisson && o->rate <= 0 && !o->find_max)
         return perf_refuse("--poisson", "", "is a kind of --rate, which is missing");
     if (o->find_max && o->p99_us <= 0)
@@ -434,7 +436,6 @@ int perf_read_options(int argc, char **argv, struct perf_options *o)
     char who[160], remedy[224];
     *o = (struct perf_options){.command = PERF_COMMANDS,
                                .seconds = 3,
-                               .repeat = 1,
                                .connections = 1000,
                                .cores = 2,
                                .offload = true,

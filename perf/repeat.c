@@ -68,7 +68,8 @@ json_t *perf_repeat(struct perf_options *o, bool *good)
     *good = true;
     for (o->round = 0; o->round < o->repeat; o->round++) {
         bool good_run;
-        json_t *result = o->repeat == 1 ? run_here(o, &good_run) : run_apart(o, &good_run);
+        json_t *result =
+            o->repeat == 1 && !o->find_max ? run_here(o, &good_run) : run_apart(o, &good_run);
         *good = *good && good_run;
         if (result)
             json_array_append_new(results, result);

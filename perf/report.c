@@ -21,6 +21,14 @@ static uint32_t size_of(const struct perf_options *o, const struct perf_result *
     return o->wire ? r->size : o->size;
 }
 
+/* Core cycles an operation, by the kernel's account of the thread: no time off its core is in it.
+ */
+static double kernels_cycles(const struct perf_result *r)
+{
+    double busy = r->account.cpu_s - r->account.empty_s;
+    return r->ops > 0 ? busy * r->ratio * (double)rte_get_tsc_hz() / (double)r->ops : 0;
+}
+
 static void print_table(const struct perf_options *o, const struct perf_result *r)
 {
     double tsc = (double)rte_get_tsc_hz();
@@ -49,8 +57,10 @@ static void print_table(const struct perf_options *o, const struct perf_result *
                : o->command == PERF_DNS ? "the header"
                                         : "status and length");
     if (r->account.cpu_s >= 0)
-        printf("operations at their cost are %.1f %% of the %s CPU time less empty polls\n",
-               100 * account_share(&r->account), o->wire ? "client's" : "worker's");
+        printf("operations at their cost are %.1f %% of the %s CPU time less empty polls, which is "
+               "%.1f core cycles each\n",
+               100 * account_share(&r->account), o->wire ? "client's" : "worker's",
+               kernels_cycles(r));
     if (o->rate > 0)
         printf("offered %.0f a second, %s, timed from its schedule; %llu given up\n", o->rate,
                o->poisson ? "Poisson" : "evenly", (unsigned long long)r->given_up);
@@ -85,9 +95,10 @@ static void report(const struct perf_options *o, const struct perf_result *r, js
                                          "client_limited", r->client_busy >= HONEST_CLIENT));
     if (r->account.cpu_s >= 0)
         json_object_set_new(result, "account",
-                            json_pack("{s:f, s:f, s:f, s:f}", "cpu_s", r->account.cpu_s, "empty_s",
-                                      r->account.empty_s, "ops_s", r->account.ops_s, "share",
-                                      account_share(&r->account)));
+                            json_pack("{s:f, s:f, s:f, s:f, s:f}", "cpu_s", r->account.cpu_s,
+                                      "empty_s", r->account.empty_s, "ops_s", r->account.ops_s,
+                                      "share", account_share(&r->account), "cycles_per_op",
+                                      kernels_cycles(r)));
     if (o->command == PERF_DNS || o->command == PERF_HTTP)
         json_object_update_new(result,
                                json_pack("{s:i, s:f}", "objects", o->objects, "zipf", o->zipf));
