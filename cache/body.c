@@ -293,7 +293,9 @@ bool cache_body_free(struct cache *c, struct cache_worker *w, struct cache_objec
     }
     uint64_t left = n * CACHE_CHUNK_BYTES < o->ready ? n * CACHE_CHUNK_BYTES : o->ready;
     w->used.bytes -= o->ready - left;
+    cache_promise_take(w, o);
     o->ready = (uint32_t)left;
+    cache_promise_give(w, o);
     if (object_state(o) != CACHE_COMPLETE)
         o->reach = 0;
     if (n)
@@ -344,7 +346,9 @@ size_t cache_append(struct cache *c, struct cache_object *o, const void *data, s
     counter_add(&w->counters.cache_bytes_total, done);
     w->used.bytes += done;
     cache_worker_gauges(w);
+    cache_promise_take(w, o);
     __atomic_store_n(&o->ready, (uint32_t)ready, CACHE_READY_STORE);
+    cache_promise_give(w, o);
     return done;
 }
 

@@ -69,6 +69,7 @@ struct cache_meta {
     bool immutable : 1;       /* RFC 8246 */
     bool has_validator : 1;   /* ETag, a weak one too, or Last-Modified */
     bool varies : 1;          /* a primary: names and nonce are its head (cache/vary.h) */
+    bool for_authorized : 1;  /* also for requests with credentials (RFC 9111 3.5) */
     uint8_t lifetime_by : 4;  /* enum cache_lifetime_by */
     uint8_t control : 2;      /* enum cache_control_field */
 };
@@ -265,6 +266,10 @@ const struct cache_object *cache_lookup_owner(struct cache *c, struct hash128 ha
 struct cache_object *cache_refresh(struct cache *c, struct cache_object *old,
                                    const struct cache_meta *meta, const char *head, size_t head_len,
                                    struct now now);
+/* A linked object's lifetime ends now, as by a soft purge that finds it, and on_evict is told: a
+ * stale copy, which has its body, takes its place. Unless it is complete, and there is memory, it
+ * is unlinked: NULL. Owner only. */
+struct cache_object *cache_expire(struct cache *c, const struct cache_object *o);
 /* How many objects of this one's URL there are to be found, it among them: 1 of a URL whose
  * responses do not vary; of a primary, how many variants it has. 0: an orphan (cache/vary.h). */
 uint64_t cache_siblings(const struct cache *c, const struct cache_object *o);

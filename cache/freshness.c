@@ -130,6 +130,12 @@ static enum cache_reason refuse_status(const struct cache_response *r, bool has_
     return CACHE_STORABLE;
 }
 
+/* 3.5 */
+static bool for_authorized(const struct cache_directives *cc)
+{
+    return cc->is_public || cc->has_s_maxage || cc->must_revalidate;
+}
+
 /* May it be stored at all, by a shared cache? */
 static enum cache_reason refuse(const struct cache_response *r, bool has_lifetime)
 {
@@ -148,8 +154,7 @@ static enum cache_reason refuse(const struct cache_response *r, bool has_lifetim
     enum cache_reason status = refuse_status(r, has_lifetime);
     if (status != CACHE_STORABLE)
         return status;
-    /* 3.5 */
-    if (r->authorized && !cc->is_public && !cc->has_s_maxage && !cc->must_revalidate)
+    if (r->authorized && !for_authorized(cc))
         return CACHE_NOT_AUTHORIZATION;
     if (r->varies_any)
         return CACHE_NOT_VARY;
@@ -200,6 +205,7 @@ struct cache_verdict cache_judge(const struct cache_response *r,
     v.no_cache = l.by == CACHE_BY_NO_CACHE;
     v.immutable = cc->immutable;
     v.has_validator = r->has_validator;
+    v.for_authorized = for_authorized(cc);
     /* 5.2.2.10: s-maxage carries proxy-revalidate's meaning */
     v.must_revalidate =
         says_no_cache(r) || cc->must_revalidate || cc->proxy_revalidate || cc->has_s_maxage;
@@ -243,6 +249,7 @@ void cache_verdict_keep(const struct cache_verdict *v, struct cache_meta *meta)
     meta->no_cache = v->no_cache;
     meta->immutable = v->immutable;
     meta->has_validator = v->has_validator;
+    meta->for_authorized = v->for_authorized;
     meta->lifetime_by = v->lifetime_by & 15;
     meta->control = v->control & 3;
 }

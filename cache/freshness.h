@@ -201,6 +201,7 @@ struct cache_verdict {
     bool must_revalidate;        /* never serve it stale (5.2.2.2, .8, .10; no-cache) */
     bool no_cache;               /* never without validation (5.2.2.4) */
     bool immutable, has_validator;
+    bool for_authorized; /* of requests with Authorization, too (3.5) */
 };
 
 struct cache_verdict cache_judge(const struct cache_response *r,

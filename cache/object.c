@@ -30,17 +30,37 @@ void cache_worker_gauges(struct cache_worker *w)
     counter_set(&w->counters.cache_mapped_bytes, w->mapped + (w->heads.slab ? 0 : w->used.heap));
 }
 
-/* Chunks that a body will have when it is whole; of one whose length is not known nothing is
- * promised. */
-static uint64_t promise(const struct cache_object *o)
+/* What is promised to a body of unknown length to begin with; most have less. */
+static uint64_t unknown_least(const struct cache_worker *w)
 {
-    return length_known(o) ? chunks_for(o->meta.content_length) : 0;
+    return w->total.chunks / 64;
+}
+
+/* Chunks that a body will have when it is whole. Of one whose length is not known as many again as
+ * have come, for it may be anything: so who begins later knows of it. */
+static uint64_t promise(const struct cache_worker *w, const struct cache_object *o)
+{
+    if (length_known(o))
+        return chunks_for(o->meta.content_length);
+    uint64_t n = 2 * chunks_for(o->ready);
+    return n > unknown_least(w) ? n : unknown_least(w);
+}
+
+void cache_promise_take(struct cache_worker *w, const struct cache_object *o)
+{
+    if (object_state(o) == CACHE_FILLING)
+        w->promised -= promise(w, o);
+}
+
+void cache_promise_give(struct cache_worker *w, const struct cache_object *o)
+{
+    if (object_state(o) == CACHE_FILLING)
+        w->promised += promise(w, o);
 }
 
 static void state_store(struct cache_worker *w, struct cache_object *o, enum cache_state state)
 {
-    if (object_state(o) == CACHE_FILLING)
-        w->promised -= promise(o);
+    cache_promise_take(w, o);
     __atomic_store_n(&o->state, (uint8_t)state, CACHE_STATE_STORE);
 }
 
@@ -98,7 +118,7 @@ static struct cache_object *object_new(struct cache *c, struct cache_worker *w, 
         memcpy(block, (const char *)key + OBJECT_KEY, rest);
     if (head_len)
         memcpy(block + rest, head, head_len);
-    w->promised += promise(o);
+    cache_promise_give(w, o);
     cache_worker_gauges(w);
     return o;
 }
@@ -107,8 +127,7 @@ void cache_object_free(struct cache *c, struct cache_worker *w, struct cache_obj
 {
     if (w->begun.of == o)
         w->begun.of = NULL;
-    if (object_state(o) == CACHE_FILLING)
-        w->promised -= promise(o);
+    cache_promise_take(w, o);
     w->used.objects--;
     w->used.heap -= object_heap(o);
     if (o->block)
@@ -130,10 +149,12 @@ static void count_tags(struct cache_worker *w, const struct cache_object *o, con
  * halt, and be broken off. So one of a known length begins alone, or where half as much again is
  * left beside it: what is large may have to pass through. What is small begins always, or some
  * large ones that never end would keep it out. A sixteenth is for maps, and for what readers hold.
+ * One of an unknown length begins where some memory is left, or it would be broken off for those
+ * who read along, when it can be asked for once more by nobody.
  */
 static bool has_place(struct cache_worker *w, uint32_t length)
 {
-    uint64_t n = length == CACHE_LENGTH_UNKNOWN ? 0 : chunks_for(length);
+    uint64_t n = length == CACHE_LENGTH_UNKNOWN ? unknown_least(w) : chunks_for(length);
     if (n <= w->total.chunks / 256 || w->promised == 0 ||
         w->promised + n + n / 2 <= w->total.chunks - w->total.chunks / 16)
         return true;

@@ -255,7 +255,7 @@ struct cache_worker {
     uint32_t free_chunk;  /* linked through cache.crc; CHUNK_NONE ends */
     uint32_t free_object; /* linked through next */
     struct amount total, used;
-    uint64_t promised; /* chunks of bodies that fill and whose length is known, when whole */
+    uint64_t promised; /* chunks: of bodies that fill, when they are whole */
     uint64_t mapped;   /* bytes of the budget, but for the blocks */
     struct cache_heads heads;
     uint64_t heap_limit; /* of blocks: where eviction begins (cache_block_new) */
@@ -468,6 +468,10 @@ bool cache_body_settle(struct cache *c, struct cache_worker *w, const struct cac
                        struct cache_object *heir);
 /* Would that save something? */
 bool cache_body_settles(const struct cache_object *o);
+/* What is promised to `o` while it fills, taken back and given anew: around a change of what it
+ * has, since to a body of unknown length more is promised as it grows. */
+void cache_promise_take(struct cache_worker *w, const struct cache_object *o);
+void cache_promise_give(struct cache_worker *w, const struct cache_object *o);
 /* Frees from the end, at most about `budget` chunks. True when all are free. Nobody reads it. */
 bool cache_body_free(struct cache *c, struct cache_worker *w, struct cache_object *o,
                      uint64_t budget);
@@ -582,9 +586,6 @@ bool cache_tags_exceed(const char *head, size_t len);
 /* The owner holds a linked object to the rules: the object itself, what stands in its place, or
  * NULL. */
 struct cache_object *cache_purge_apply(struct cache *c, struct cache_object *o);
-/* A linked object's lifetime ends now (a soft purge): a stale copy, which has its body, takes its
- * place. Unless it is complete, and there is memory, it is unlinked: NULL. */
-struct cache_object *cache_expire(struct cache *c, const struct cache_object *o);
 /* May this object, which is not linked, be? */
 bool cache_purge_admits(const struct cache *c, struct cache_object *o);
 void cache_purge_walk(struct cache *c, struct cache_worker *w);

@@ -17,7 +17,8 @@ enum {
     FLAG_NO_CACHE = 2,
     FLAG_IMMUTABLE = 4,
     FLAG_VALIDATOR = 8,
-    FLAG_VARIES = 16
+    FLAG_VARIES = 16,
+    FLAG_FOR_AUTHORIZED = 32
 };
 
 #define SAVED_TEXT(name, text) [name] = text,
@@ -112,7 +113,8 @@ static uint8_t flags_of(const struct cache_meta *m)
 {
     return (uint8_t)((m->must_revalidate ? FLAG_MUST_REVALIDATE : 0) |
                      (m->no_cache ? FLAG_NO_CACHE : 0) | (m->immutable ? FLAG_IMMUTABLE : 0) |
-                     (m->has_validator ? FLAG_VALIDATOR : 0) | (m->varies ? FLAG_VARIES : 0));
+                     (m->has_validator ? FLAG_VALIDATOR : 0) | (m->varies ? FLAG_VARIES : 0) |
+                     (m->for_authorized ? FLAG_FOR_AUTHORIZED : 0));
 }
 
 void saved_record_write(const struct saved_record *r, const struct saved_file *f,
@@ -156,10 +158,11 @@ static void meta_read(struct reader *in, struct cache_meta *m, bool *sane)
     m->immutable = flags & FLAG_IMMUTABLE;
     m->has_validator = flags & FLAG_VALIDATOR;
     m->varies = flags & FLAG_VARIES;
+    m->for_authorized = flags & FLAG_FOR_AUTHORIZED;
     m->lifetime_by = by >> 4 & 15;
     m->control = by & 3;
     bool status = m->varies ? m->status == 0 && version == 0 : m->status >= 200 && m->status < 600;
-    *sane = flags <= 31 && status && by >> 4 < CACHE_LIFETIME_REASONS_COUNT &&
+    *sane = flags < 2 * FLAG_FOR_AUTHORIZED && status && by >> 4 < CACHE_LIFETIME_REASONS_COUNT &&
             (by & 15) < CACHE_CONTROL_FIELDS_COUNT && response_s <= UINT32_MAX &&
             m->initial_age_s <= CACHE_SECONDS_MAX && m->lifetime_s <= CACHE_SECONDS_MAX &&
             (!m->must_revalidate || (m->stale_revalidate == 0 && m->stale_error == 0));

@@ -20,7 +20,8 @@
  *                                         60  status, 16
  *                                         62  flags: 1 must_revalidate, 2 no_cache, 4 immutable,
  *                                             8 has_validator, 16 varies: a primary, of which
- *                                             the stored head is nonce and names
+ *                                             the stored head is nonce and names,
+ *                                             32 for_authorized
  *                                         63  lifetime_by, high 4 bits; control, low 4
  *                                         64  heat
  *                                         65  zeros

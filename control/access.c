@@ -61,6 +61,7 @@ struct access {
     uint64_t lease_until_us;
     struct access_recent recent;
     uint32_t reopen_asked, reopen_done;
+    uint32_t gather_asked, gather_done;
     char reopen_error[512]; /* of the last one */
 };
 
@@ -216,6 +217,23 @@ static void hear(struct access *a)
         reopen(a, ticket);
 }
 
+/* Before a drain; */
+static uint32_t gather_begin(struct access *a)
+{
+    pthread_mutex_lock(&a->lock);
+    uint32_t ticket = a->gather_asked;
+    pthread_mutex_unlock(&a->lock);
+    return ticket;
+}
+
+/* after one that found the rings empty. */
+static void gather_end(struct access *a, uint32_t ticket)
+{
+    pthread_mutex_lock(&a->lock);
+    a->gather_done = ticket;
+    pthread_mutex_unlock(&a->lock);
+}
+
 static void *thread_main(void *ctx)
 {
     struct access *a = ctx;
@@ -223,7 +241,10 @@ static void *thread_main(void *ctx)
 
     setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10);
     while (!atomic_load_explicit(&a->quit, memory_order_acquire)) {
+        uint32_t ticket = gather_begin(a);
         unsigned wanted = want(a), n = drain(a);
+        if (n < RECORDS_TURN)
+            gather_end(a, ticket);
         int ms = !wanted ? -1 : n >= RECORDS_TURN ? 0 : n ? BUSY_MS : IDLE_MS;
         if (poll(fds, 2, ms) > 0)
             hear(a);
@@ -319,6 +340,23 @@ bool access_reopened(struct access *a, uint32_t ticket, char *error, size_t len)
     bool done = (int32_t)(a->reopen_done - ticket) >= 0;
     if (done)
         snprintf(error, len, "%s", a->reopen_error);
+    pthread_mutex_unlock(&a->lock);
+    return done;
+}
+
+uint32_t access_gather(struct access *a)
+{
+    pthread_mutex_lock(&a->lock);
+    uint32_t ticket = ++a->gather_asked;
+    pthread_mutex_unlock(&a->lock);
+    eventfd_write(a->wake, 1);
+    return ticket;
+}
+
+bool access_gathered(struct access *a, uint32_t ticket)
+{
+    pthread_mutex_lock(&a->lock);
+    bool done = (int32_t)(a->gather_done - ticket) >= 0;
     pthread_mutex_unlock(&a->lock);
     return done;
 }

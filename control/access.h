@@ -37,6 +37,11 @@ uint32_t access_reopen(struct access *a);
 /* Whether that is done; `error`: "" or why it could not be. */
 bool access_reopened(struct access *a, uint32_t ticket, char *error, size_t len);
 
+/* Has all records taken that there are, of requests that were over by now; returns what
+ * access_gathered is asked with, which says when that is done. */
+uint32_t access_gather(struct access *a);
+bool access_gathered(struct access *a, uint32_t ticket);
+
 /* What `coralctl log` asks: of the records from number `after` on those that match, the oldest
  * `most`; without `follow`, the latest. Whoever asks has records gathered for some seconds, though
  * no file or journal is configured. {"ok", "next", "missed", "more", "begun", "records"}; "begun":

@@ -111,7 +111,7 @@ struct config {
     bool pin, spin;
     unsigned ports;
     struct config_port port[CONFIG_PORTS];
-    uint64_t cache_bytes, http_port, connections;
+    uint64_t cache_bytes, http_port, connections, shed_ms;
     bool restart, verify;
     char restart_file[CONFIG_TEXT];              /* "": by STATE_DIRECTORY */
     uint64_t restart_bytes, restart_interval_ms; /* bytes 0: as cache_bytes */
@@ -169,6 +169,14 @@ bool config_read_file(const char *path, struct config *out, struct report *repor
 bool config_read_text(const char *name, const char *text, size_t len, struct config *out,
                       struct report *report);
 void config_free(struct config *c);
+/* The name of a run folder, or the host's without its domain, where node.name names none; NULL:
+ * there is no such folder. */
+void config_name(struct config *c, const char *instance);
+/* Makes of another configuration one that a node which runs by `running` can have: what is RESTART
+ * in schema.h stays, and of that what differs is told by its path, "ports[1].mtu". It may hold
+ * mistakes then that neither has: config_check. False: no memory. */
+typedef void config_kept(void *ctx, const char *path);
+bool config_keep(struct config *to, const struct config *running, config_kept *kept, void *ctx);
 
 /* --- private to the reader ----------------------------------------------------------------- */
 
@@ -177,7 +185,8 @@ bool config_value(const struct schema_option *o, const char *text, void *field, 
                   size_t why_len);
 /* Sets every field of a group to its default. */
 void config_defaults(enum option_group group, void *base);
-/* What one option alone cannot say: needed ones, doubles, gateways, keys. */
+/* What one option alone cannot say: needed ones, doubles, gateways, keys (where key_file's text is
+ * there; it is changed). */
 void config_check(struct config *c, struct report *report);
 /* Whether this is plain text that libfyaml can be given; false after a report. */
 bool config_is_plain(struct report *report, const char *text, size_t len);

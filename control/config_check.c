@@ -4,6 +4,9 @@
 
 #include <ctype.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+#include "control/rundir.h"
 
 static const struct place nowhere;
 
@@ -290,9 +293,25 @@ void config_check(struct config *c, struct report *report)
     check_open(c, report);
     check_levels(c, report);
     check_log(c, report);
-    if (c->key_file.text)
+    if (c->key_file.text && c->keys == 0)
         read_keys(c, report);
     if (c->join.n && !*c->key_file.path && !report_has(report, "cluster.key_file"))
         report_add(report, key_place(c, "cluster.join[]"), "cluster.key_file",
                    "missing; cluster.join needs it (openssl rand -hex 16 makes a key)");
+}
+
+void config_name(struct config *c, const char *instance)
+{
+    char host[CONFIG_TEXT] = "";
+    const char *last = instance ? strrchr(instance, '/') : NULL;
+
+    if (*c->name)
+        return;
+    if (instance) {
+        snprintf(c->name, sizeof(c->name), "%s", last ? last + 1 : instance);
+        return;
+    }
+    gethostname(host, sizeof(host) - 1);
+    host[strcspn(host, ".")] = '\0';
+    snprintf(c->name, sizeof(c->name), "%s", rundir_name_valid(host) ? host : "corald");
 }

@@ -163,6 +163,7 @@ static uint64_t next_deadline(const struct control *c, uint64_t jobs_us, uint64_
     at = earlier(at, server_deadline_us(c->server));
     at = earlier(at, restart_deadline_us(c));
     at = earlier(at, control_rules_deadline_us(c, now_us));
+    at = earlier(at, control_reload_deadline_us(c, now_us));
     at = earlier(at, shares_deadline_us(c));
     if (c->retirements || dht_member_changed(c->member) || (c->draining && !c->drained))
         at = earlier(at, now_us + RECLAIM_US);
@@ -181,6 +182,7 @@ static void turn(struct control *c)
     near_poll(c);
     restart_poll(c, now);
     control_rules_poll(c, now.mono_us);
+    control_reload_poll(c);
     shares_poll(c, now);
     if (dht_member_changed(c->member))
         control_publish(c);
@@ -258,6 +260,7 @@ int control_run(struct control *c)
             control_shown(c, e.ptr);
     restart_stop(c, signals);
     control_rules_stop(c);
+    control_reload_stop(c);
     control_jobs_end(c);
     member_save(c, control_now());
     if (c->cut)
@@ -286,5 +289,9 @@ void control_free(struct control *c)
     }
     member_stop(c);
     hints_stop(c);
+    if (c->reloaded) {
+        config_free(c->reloaded);
+        free(c->reloaded);
+    }
     shares_stop(c);
 }

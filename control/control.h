@@ -21,6 +21,7 @@
  *   rules.c     the operator's rules: at the start, the answers to `rules`; rules_child.c,
  *               rules_compile.c  the process that compiles expressions; rules_image.c  its bytes
  *   config*.c   the configuration's reader, by schema.h; report.c prints its mistakes
+ *   load.c      it, and all that it names; reload.c  the answer to `reload`
  */
 #ifndef CORAL_CONTROL_CONTROL_H
 #define CORAL_CONTROL_CONTROL_H
@@ -29,6 +30,7 @@
 #include "control/config.h"
 #include "control/fair.h"
 #include "control/near.h"
+#include "control/reload.h"
 #include "control/request.h"
 #include "control/restart.h"
 #include "control/rules.h"
@@ -94,7 +96,7 @@ struct job {
     json_t *answer;   /* it is sent when all workers have passed `token`; NULL: there is none yet */
     uint64_t token;
     struct addr target; /* near: of what */
-    uint32_t ticket;    /* log: of the file's opening */
+    uint32_t ticket;    /* log: of the file's opening, or of what is gathered */
     struct lent *lent[NODE_WORKERS];
 };
 
@@ -114,7 +116,9 @@ struct origin_told {
 
 struct control {
     const struct config *config;
-    bool hugepages; /* there were enough for all at the start */
+    struct config *reloaded; /* that one, if it came by a reload */
+    const char *instance;    /* name of the run folder; NULL: by node.name */
+    bool hugepages;          /* there were enough for all at the start */
     struct node *node;
     unsigned workers;
     struct dht_member *member;
@@ -161,6 +165,8 @@ struct control {
     struct near near;
     struct restart *restart; /* NULL: the cache starts cold */
     struct control_rules rules;
+    struct reload *reload; /* NULL: none runs */
+    struct reload_last reloads;
     struct fair *fair;
     uint64_t fair_us; /* its next tick; 0: nothing is used */
 
@@ -190,6 +196,9 @@ void control_publish(struct control *c);
  * replaced parts wait; `set` is the caller's yet. *token: node_view_done says when none uses the
  * one before. */
 bool control_publish_rules(struct control *c, struct rules_set *set, uint64_t *token);
+/* Has workers serve by another configuration's policy, likewise; c->config is that one. Its rules
+ * may be those of the policy in force. */
+bool control_publish_policy(struct control *c, struct proxy_policy *policy, uint64_t *token);
 /* Has workers know who is over its share. False: as above, and `shares` is the caller's yet. */
 bool control_publish_shares(struct control *c, struct proxy_shares *shares);
 /* Frees what no worker can see any more. */
@@ -222,6 +231,8 @@ void origins_failed(struct control *c, const struct node_origin *o,
 /* `origins` */
 void origins_begin(struct control *c, uint32_t client, const struct request *r);
 json_t *origins_json(const struct control *c, const struct job *job);
+/* For `status`: how many there are, how many are left alone. */
+json_t *origins_sums_json(const struct control *c, const struct worker_stats *w);
 
 /* shares.c */
 bool shares_start(struct control *c); /* false: no memory */

@@ -15,6 +15,7 @@
 #define TCP_US         5000000u
 #define LOOKUP_US      8000000u /* an engine's lookup ends after 5 s at most */
 #define REOPEN_US      5000000u /* a disk may be slow */
+#define GATHER_US      1000000u
 #define REOPEN_LOOK_US 2000u
 #define NEAR_US        30000000u /* a trace of many silent hops, then some lookups */
 
@@ -318,11 +319,22 @@ static void stats_answer(struct control *c, uint32_t client, const struct reques
 
 /* --- log ----------------------------------------------------------------------------------- */
 
+static json_t *log_json(const struct control *c, const struct request *r)
+{
+    const struct access_ask ask = {r->filter, r->follow, r->after, r->most};
+    return access_recent_json(c->access, &ask);
+}
+
 static void log_begin(struct control *c, uint32_t client, const struct request *r)
 {
-    if (!r->reopen) {
-        const struct access_ask ask = {r->filter, r->follow, r->after, r->most};
-        server_reply(c->server, client, access_recent_json(c->access, &ask));
+    if (!r->reopen && r->follow) { /* what is not there yet comes with the next question */
+        server_reply(c->server, client, log_json(c, r));
+    } else if (!r->reopen) {
+        struct job *j = job_new(c, client, r, control_now().mono_us + GATHER_US);
+        if (j)
+            j->ticket = access_gather(c->access);
+        else
+            server_refuse(c->server, client, "too many requests at once; try again");
     } else if (!*c->config->log_access.file) {
         server_refuse(c->server, client,
                       "there is no file to open: log.access.file is not set, see corald.yaml(5)");
@@ -336,11 +348,19 @@ static void log_begin(struct control *c, uint32_t client, const struct request *
 }
 
 /* False: it is not done yet. */
-static bool log_reopened(struct control *c, struct job *j)
+static bool log_done(struct control *c, struct job *j, uint64_t now_us)
 {
     char error[512];
-    if (j->request.verb != REQUEST_LOG ||
-        !access_reopened(c->access, j->ticket, error, sizeof(error)))
+    if (j->request.verb != REQUEST_LOG)
+        return false;
+    if (!j->request.reopen) {
+        /* a slow disk holds up the thread: then what is known is shown */
+        if (!access_gathered(c->access, j->ticket) && now_us < j->deadline_us)
+            return false;
+        job_end(c, j, log_json(c, &j->request));
+        return true;
+    }
+    if (!access_reopened(c->access, j->ticket, error, sizeof(error)))
         return false;
     job_end(c, j,
             *error ? json_pack("{s:b, s:s}", "ok", 0, "error", error)
@@ -395,6 +415,9 @@ void control_request(void *ctx, uint32_t client, const char *line, size_t len)
     case REQUEST_RULES:
         control_rules_begin(c, client, &r);
         break;
+    case REQUEST_RELOAD:
+        control_reload_begin(c, client, &r);
+        break;
     case REQUEST_DRAIN:
         control_drain(c, "asked by coralctl", false);
         server_reply(c->server, client, status_drain_json(c));
@@ -423,7 +446,7 @@ uint64_t control_jobs_poll(struct control *c, uint64_t now_us)
         struct job *j = &c->job[i];
         if (!j->used)
             continue;
-        if (log_reopened(c, j))
+        if (log_done(c, j, now_us))
             continue;
         if (j->answer && node_passed(c->node, j->token))
             job_end(c, j, json_incref(j->answer));

@@ -2,18 +2,19 @@
 #include "control/log.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 /* the process has one stderr, and so one log */
-static enum log_level log_least = LOG_LEVEL_INFO;
+static _Atomic unsigned log_least = LOG_LEVEL_INFO;
 static bool log_prefix;
 
 void log_open(enum log_level level)
 {
-    log_least = level;
+    atomic_store_explicit(&log_least, level, memory_order_relaxed);
     /* systemd says so when stderr goes to its journal */
     log_prefix = getenv("JOURNAL_STREAM") != NULL;
 }
@@ -25,7 +26,7 @@ void log_line(enum log_level level, const char *format, ...)
     char line[1024];
     va_list args;
 
-    if (level > log_least)
+    if (level > atomic_load_explicit(&log_least, memory_order_relaxed))
         return;
     int n = snprintf(line, sizeof(line), "%s", log_prefix ? prefix[level] : word[level]);
     va_start(args, format);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "control/control.h"
+#include "control/load.h"
 #include "control/log.h"
 #include "control/rundir.h"
 #include "version.h"
@@ -90,60 +91,19 @@ static int options_read(int argc, char **argv, struct options *o)
 
 /* --- configuration ------------------------------------------------------------------------- */
 
-/* The host's name without its domain, if it can be one of ours. */
-static void default_name(struct config *c, const char *instance)
+static int read_config(const struct options *o, struct load *l)
 {
-    char host[CONFIG_TEXT] = "";
-    const char *last = instance ? strrchr(instance, '/') : NULL;
-
-    if (*c->name)
-        return;
-    if (instance) {
-        snprintf(c->name, sizeof(c->name), "%s", last ? last + 1 : instance);
-        return;
-    }
-    gethostname(host, sizeof(host) - 1);
-    host[strcspn(host, ".")] = '\0';
-    snprintf(c->name, sizeof(c->name), "%s", rundir_name_valid(host) ? host : "corald");
-}
-
-static int read_config(const struct options *o, struct config *c, struct proxy_policy **policy)
-{
-    struct report *report = calloc(1, sizeof(*report));
-    int status = USAGE;
-
-    if (!report)
-        return FAILED;
-    bool good = config_read_file(o->file, c, report);
-    if (good)
-        files_check(c, report);
-    *policy = good ? view_policy(c, report) : NULL;
-    if (*policy)
-        rules_at_start(c, *policy, report);
-    if (!good)
-        view_deny_check(c, report);
-    report_print(report, stderr);
-    if (report->errors && report->errors == report->denied)
-        status = NOT_PERMITTED;
-    if (report->errors && report->errors == report->failed)
-        status = FAILED;
-    if (report->errors)
-        fprintf(stderr, "%u error%s%s\n", report->errors, report->errors == 1 ? "" : "s",
+    l->file = o->file;
+    l->instance = o->name;
+    load_read(l);
+    report_print(&l->report, stderr);
+    if (l->report.errors)
+        fprintf(stderr, "%u error%s%s\n", l->report.errors, l->report.errors == 1 ? "" : "s",
                 o->check ? "" : "; nothing was started");
-    else if (!*policy) {
+    else if (!l->policy)
         fprintf(stderr, "corald: not enough memory\n");
-        status = FAILED;
-    } else {
-        default_name(c, o->name);
-        status = DONE;
-    }
-    if (status != DONE) {
-        view_policy_free(*policy);
-        *policy = NULL;
-        config_free(c);
-    }
-    report_free(report);
-    free(report);
+    int status = load_status(l);
+    report_free(&l->report);
     return status;
 }
 
@@ -265,8 +225,8 @@ static void state_path(const struct rundir *r, char *out, size_t len)
     snprintf(out, len, "%.300s/state.json", folder && *folder == '/' ? folder : r->path);
 }
 
-static int run(const struct config *config, struct proxy_policy *policy, const struct rundir *r,
-               bool huge)
+static int run(const struct config *config, const char *instance, struct proxy_policy *policy,
+               const struct rundir *r, bool huge)
 {
     static struct control c; /* large; one a process */
     struct node_config *plan = calloc(1, sizeof(*plan));
@@ -277,6 +237,7 @@ static int run(const struct config *config, struct proxy_policy *policy, const s
         return fail(FAILED, "not enough memory");
     plan_node(config, plan);
     c.config = config;
+    c.instance = instance;
     c.hugepages = huge;
     c.workers = plan->workers;
     c.self = plan->self;
@@ -332,7 +293,7 @@ static int start(const struct options *o, const struct config *c, struct proxy_p
     if (status == DONE)
         status = start_eal(c, &rundir, &huge);
     if (status == DONE) {
-        status = run(c, policy, &rundir, huge); /* the policy is the view's now */
+        status = run(c, o->name, policy, &rundir, huge); /* the policy is the view's now */
         port_eal_stop();
     } else {
         view_policy_free(policy);
@@ -344,8 +305,7 @@ static int start(const struct options *o, const struct config *c, struct proxy_p
 int main(int argc, char **argv)
 {
     struct options o = {.file = CONFIG_FILE};
-    static struct config config;
-    struct proxy_policy *policy = NULL;
+    static struct load load; /* large; one a process */
 
     /* the process that a node starts to compile expressions; nobody else calls it so */
     if (argc > 1 && strcmp(argv[1], RULES_CHILD_OPTION) == 0)
@@ -358,15 +318,15 @@ int main(int argc, char **argv)
         fprintf(stderr, "corald: no random numbers from the kernel\n");
         return FAILED;
     }
-    status = read_config(&o, &config, &policy);
+    status = read_config(&o, &load);
     if (status != DONE)
         return status;
     if (o.check) {
         printf("%s: fine\n", o.file);
-        view_policy_free(policy);
+        view_policy_free(load.policy);
     } else {
-        status = start(&o, &config, policy);
+        status = start(&o, &load.config, load.policy);
     }
-    config_free(&config);
+    config_free(&load.config);
     return status;
 }

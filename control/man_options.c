@@ -58,6 +58,8 @@ static void put_option(const struct schema_option *o)
     putchar('\n');
     put_text(o->text);
     put_range(o);
+    if (o->live)
+        puts("Live.");
 }
 
 int main(int argc, char **argv)

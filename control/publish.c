@@ -54,6 +54,18 @@ static void log_member(void *ctx, const struct dht_contact *node, uint32_t rtt_u
                     dht_id_text(&node->id, id), endpoint_text(&node->rpc, at));
 }
 
+/* What is to be answered from now on: the same one, if nothing has changed. */
+static const struct dns_zone *zone_next(struct control *c, const struct dht_routes *routes)
+{
+    struct dns_zone *zone = view_zone(c->config, routes, !c->draining, c->zone_serial + 1);
+    if (!zone || view_zone_same(zone, c->view->zone)) {
+        free(zone);
+        return c->view->zone;
+    }
+    c->zone_serial++;
+    return zone;
+}
+
 void control_publish(struct control *c)
 {
     const struct view *old = c->view;
@@ -74,14 +86,7 @@ void control_publish(struct control *c)
     *v = *old;
     v->version++;
     v->routes = routes;
-    struct dns_zone *zone = view_zone(c->config, routes, !c->draining, c->zone_serial + 1);
-    if (!zone || view_zone_same(zone, old->zone)) {
-        free(zone);
-        v->zone = old->zone;
-    } else {
-        c->zone_serial++;
-        v->zone = zone;
-    }
+    v->zone = zone_next(c, routes);
     view_routes_diff(old->routes, routes, log_member, NULL);
     c->view = v;
     uint64_t token = node_view_publish(c->node, v);
@@ -135,6 +140,39 @@ bool control_publish_rules(struct control *c, struct rules_set *set, uint64_t *t
     *token = node_view_publish(c->node, v);
     retire_by(c, *token, old->policy->rules, rules_give);
     retire(c, *token, old->policy);
+    retire(c, *token, old);
+    return true;
+}
+
+static void policy_give(void *policy)
+{
+    view_policy_free(policy);
+}
+
+static void policy_give_but_rules(void *policy)
+{
+    view_policy_free_but_rules(policy);
+}
+
+bool control_publish_policy(struct control *c, struct proxy_policy *policy, uint64_t *token)
+{
+    const struct view *old = c->view;
+    bool same_rules = policy->rules == old->policy->rules;
+
+    if (c->retirements + 3 > CONTROL_RETIRED)
+        return false;
+    struct view *v = malloc(sizeof(*v));
+    if (!v)
+        return false;
+    *v = *old;
+    v->version++;
+    v->policy = policy;
+    v->zone = zone_next(c, old->routes);
+    c->view = v;
+    *token = node_view_publish(c->node, v);
+    retire_by(c, *token, old->policy, same_rules ? policy_give_but_rules : policy_give);
+    if (v->zone != old->zone)
+        retire(c, *token, old->zone);
     retire(c, *token, old);
     return true;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Purges. That of a URL goes to the worker that owns it; any other, and a soft one of a URL that is
- * there, leaves a rule in the cache, which all workers heed from their next turn on. Either is
- * answered when no turn is left that began before it: then no client can be sent any more of what
- * was purged but who had asked before.
+ * Purges. That of a URL goes to the worker that owns it; any other, and a soft one of a URL that
+ * has variants or is being fetched, leaves a rule in the cache, which all workers heed from their
+ * next turn on. Either is answered when no turn is left that began before it: then no client can be
+ * sent any more of what was purged but who had asked before.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -171,7 +171,7 @@ void control_purged(struct control *c, struct node_purge *purge)
     struct job *j = job_find(c, lent->job);
 
     restart_purge_ends(c); /* found or not: the file may have it yet */
-    if (j && purge->found && purge->soft) {
+    if (j && purge->found == PROXY_PURGED_BY_RULE) {
         rule_leave(
             c, j,
             &(struct cache_purge){

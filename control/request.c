@@ -8,8 +8,8 @@
 #include "control/nearest.h"
 
 const char *const request_words[REQUEST_VERBS] = {
-    "status", "stats", "tcp",   "origins", "shares", "peers", "clusters",
-    "lookup", "near",  "purge", "log",     "rules",  "drain", "stop"};
+    "status", "stats", "tcp", "origins", "shares", "peers", "clusters", "lookup",
+    "near",   "purge", "log", "rules",   "reload", "drain", "stop"};
 
 const char *const request_purge_words[REQUEST_PURGES] = {"", "url", "prefix", "tag", "host", "all"};
 

@@ -17,6 +17,7 @@
  *   {"verb": "log", "after": 1234, "most": 100, "status": "5xx"}, or other filters of
  *       control/access_filter.h; or "reopen": true. coralctl trace asks so, too, with a "url"
  *   {"verb": "rules", "do": "load", "file": "/etc/coral/rules"}, or "check" or "status"
+ *   {"verb": "reload"}
  *   {"verb": "drain"}
  *   {"verb": "stop", "wait": false}
  *
@@ -49,6 +50,7 @@ enum request_verb {
     REQUEST_PURGE,
     REQUEST_LOG,
     REQUEST_RULES,
+    REQUEST_RELOAD,
     REQUEST_DRAIN,
     REQUEST_STOP,
     REQUEST_VERBS
@@ -56,6 +58,7 @@ enum request_verb {
 /* All of them in a sentence. */
 #define REQUEST_VERBS_TEXT                                                                         \
     "status, stats, tcp, origins, shares, peers, clusters, lookup, near, purge, log, rules, "      \
+    "reload, "                                                                                     \
     "drain and stop"
 
 /* What a purge names. */

@@ -38,9 +38,9 @@ static void judge(struct control *c, struct node_load *l)
     for (unsigned i = 0; i < l->n; i++) {
         struct proxy_piece *p = &l->piece[i];
         if (p->first) {
-            bool good = proxy_policy_print(c->view->policy, p->key, p->key_len) == p->policy &&
-                        p->policy &&
-                        proxy_stored_sane(&p->meta, p->key, p->key_len, p->head, p->head_len);
+            bool good =
+                proxy_policy_print(c->view->policy, c->workers, p->key, p->key_len) == p->policy &&
+                p->policy && proxy_stored_sane(&p->meta, p->key, p->key_len, p->head, p->head_len);
             r->refused += !good;
             r->owner = good ? (uint8_t)node_owner(c->node, p->key, p->key_len) : NODE_WORKERS;
         }

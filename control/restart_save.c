@@ -127,7 +127,7 @@ static void print_batch(const struct control *c, struct restart *r)
         char room[CACHE_KEY_MAX];
         size_t len;
         const char *key = cache_key(r->save.object[i], room, &len);
-        r->print[i] = proxy_policy_print(c->view->policy, key, len);
+        r->print[i] = proxy_policy_print(c->view->policy, c->workers, key, len);
     }
 }
 

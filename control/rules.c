@@ -15,7 +15,7 @@ static struct rules_maker maker_of(const struct config *c)
 {
     struct rules_maker m = {.program = "/proc/self/exe",
                             .limit_us = c->rules_limit_ms * 1000,
-                            .workers = (unsigned)c->workers};
+                            .workers = (unsigned)c->workers + 1}; /* and control */
     const char *folder = getenv("STATE_DIRECTORY");
     if (folder && *folder == '/' && strlen(folder) < sizeof(m.folder))
         memcpy(m.folder, folder, strlen(folder) + 1);
@@ -50,7 +50,7 @@ void rules_at_start(const struct config *c, struct proxy_policy *policy, struct 
 
     if (!f->text)
         return;
-    struct rules_set *set = rules_parse(f->text, f->len, start_tell, &s);
+    struct rules_set *set = rules_parse_all(f->text, f->len, start_tell, &s);
     enum rules_end end =
         set ? rules_make_now(set, &m, start_tell, &s, error, sizeof(error)) : RULES_FAILED;
     if (end == RULES_LOADED) {
@@ -64,42 +64,86 @@ void rules_at_start(const struct config *c, struct proxy_policy *policy, struct 
     }
 }
 
-void control_rules_started(struct control *c, const struct proxy_policy *policy, int64_t wall_s)
+/* They are rules.file's. */
+static void known_take(struct control *c, const struct proxy_policy *policy, int64_t wall_s)
 {
     struct control_rules *r = &c->rules;
-    r->maker = maker_of(c->config);
-    r->child.out = -1;
+    r->known = (struct rules_known){0};
+    r->refused.at_s = 0;
     if (!policy->rules)
         return;
     snprintf(r->known.file, sizeof(r->known.file), "%s", c->config->rules_file.path);
     r->known.size = rules_size(policy->rules);
+    r->known.print = rules_print(policy->rules);
     r->known.since_s = wall_s;
+}
+
+void control_rules_started(struct control *c, const struct proxy_policy *policy, int64_t wall_s)
+{
+    c->rules.maker = maker_of(c->config);
+    c->rules.child.out = -1;
+    known_take(c, policy, wall_s);
+}
+
+void control_rules_reloaded(struct control *c, bool stay)
+{
+    c->rules.maker = maker_of(c->config);
+    if (!stay)
+        known_take(c, c->view->policy, control_now().wall_s);
 }
 
 /* --- answers ------------------------------------------------------------------------------- */
 
 static json_t *known_json(const struct rules_known *k)
 {
-    return json_pack("{s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "ok", 1, "file", k->file,
-                     "rules", (json_int_t)k->size.rules, "hosts", (json_int_t)k->size.hosts,
-                     "prefixes", (json_int_t)k->size.prefixes, "expressions",
-                     (json_int_t)k->size.expressions, "rates", (json_int_t)k->size.rates, "since",
-                     (json_int_t)k->since_s, "compile_s", (double)k->compiled_us / 1e6);
+    char hash[20];
+    snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)k->print);
+    return json_pack("{s:b, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "ok", 1, "file", k->file,
+                     "hash", *k->file ? hash : "", "rules", (json_int_t)k->size.rules, "hosts",
+                     (json_int_t)k->size.hosts, "prefixes", (json_int_t)k->size.prefixes,
+                     "expressions", (json_int_t)k->size.expressions, "rates",
+                     (json_int_t)k->size.rates, "since", (json_int_t)k->since_s, "compile_s",
+                     (double)k->compiled_us / 1e6);
 }
 
+json_t *control_rules_json(const struct control *c)
+{
+    const struct control_rules *r = &c->rules;
+    json_t *o = known_json(&r->known);
+    json_object_del(o, "ok");
+    if (r->refused.at_s) {
+        json_t *error = json_string(r->refused.error);
+        json_object_set_new(o, "refused", json_integer(r->refused.at_s));
+        json_object_set_new(o, "error", error ? error : json_string("the text is not UTF-8"));
+    }
+    return o;
+}
+
+static bool stands_before(unsigned line, unsigned column, const json_t *mistake)
+{
+    json_int_t other = json_integer_value(json_object_get(mistake, "line"));
+    return line < other ||
+           (line == other && column < json_integer_value(json_object_get(mistake, "column")));
+}
+
+/* Those of expressions come last, and stand where their lines do. */
 static void tell(void *ctx, unsigned line, unsigned column, unsigned length, const char *message)
 {
     struct control_rules *r = ctx;
     json_t *text = json_string(message);
     if (!text)
         text = json_string("the text is not UTF-8");
-    if (json_array_size(r->mistakes) < LISTED)
-        json_array_append_new(r->mistakes,
+    size_t at = json_array_size(r->mistakes);
+    if (at < LISTED) {
+        while (at > 0 && stands_before(line, column, json_array_get(r->mistakes, at - 1)))
+            at--;
+        json_array_insert_new(r->mistakes, at,
                               json_pack("{s:I, s:I, s:I, s:o}", "line", (json_int_t)line, "column",
                                         (json_int_t)column, "length", (json_int_t)length, "message",
                                         text));
-    else
+    } else {
         json_decref(text);
+    }
 }
 
 /* "FILE:3:24: what", a line each, and what that means. */
@@ -149,9 +193,32 @@ static void finish(struct control *c, json_t *answer)
 
 /* --- load, check --------------------------------------------------------------------------- */
 
+/* The first mistake, or what else it was. */
+static void refused_text(struct control_rules *r, const char *error)
+{
+    const json_t *m = json_array_get(r->mistakes, 0);
+    size_t n = json_array_size(r->mistakes), room = sizeof(r->refused.error);
+    char more[40] = "";
+    if (n > 1)
+        snprintf(more, sizeof(more), ", and %zu more", n - 1);
+    if (m)
+        snprintf(r->refused.error, room, "%.120s:%lld:%lld: %.80s%s", r->next_known.file,
+                 json_integer_value(json_object_get(m, "line")),
+                 json_integer_value(json_object_get(m, "column")),
+                 json_string_value(json_object_get(m, "message")), more);
+    else
+        snprintf(r->refused.error, room, "%.120s: %.120s", r->next_known.file, error);
+}
+
 static void refuse(struct control *c, const char *error)
 {
-    size_t n = json_array_size(c->rules.mistakes);
+    struct control_rules *r = &c->rules;
+    size_t n = json_array_size(r->mistakes);
+    const struct job *j = job_find(c, r->job);
+    if (j && j->request.rules == REQUEST_RULES_LOAD) {
+        r->refused.at_s = control_now().wall_s;
+        refused_text(r, error);
+    }
     log_warning("rules refused, those in force stay file=%s mistakes=%zu%s%s",
                 c->rules.next_known.file, n, n ? "" : ": ", n ? "" : error);
     finish(c, mistakes_json(&c->rules, error));
@@ -178,6 +245,7 @@ static void publish(struct control *c)
     r->published = true;
     r->next_known.since_s = control_now().wall_s;
     r->known = r->next_known;
+    r->refused.at_s = 0;
     log_info("rules taken over file=%s rules=%u hosts=%u expressions=%u compile_ms=%llu",
              r->known.file, r->known.size.rules, r->known.size.hosts, r->known.size.expressions,
              (unsigned long long)r->known.compiled_us / 1000);
@@ -191,7 +259,7 @@ static void make(struct control *c)
     char *text = config_slurp(r->next_known.file, &len, error, sizeof(error));
     if (text) {
         snprintf(error, sizeof(error), NOT_MADE);
-        r->next = rules_parse(text, len, tell, r);
+        r->next = rules_parse_all(text, len, tell, r);
         free(text);
     }
     if (!r->next) {
@@ -199,13 +267,14 @@ static void make(struct control *c)
         return;
     }
     r->next_known.size = rules_size(r->next);
+    r->next_known.print = rules_print(r->next);
     r->began_us = control_now().mono_us;
     enum rules_end end =
         rules_make(&r->child, r->next, &r->maker, r->began_us, error, sizeof(error));
-    if (end == RULES_FAILED)
-        refuse(c, error);
-    else if (end == RULES_LOADED)
+    if (end == RULES_LOADED)
         made(c, 0);
+    else if (end != RULES_RUNS)
+        refuse(c, error);
 }
 
 void control_rules_begin(struct control *c, uint32_t client, const struct request *q)
@@ -222,10 +291,12 @@ void control_rules_begin(struct control *c, uint32_t client, const struct reques
                       "no file is named, and rules.file is not set, see corald.yaml(5)");
         return;
     }
-    struct job *j = r->busy ? NULL : job_new(c, client, q, UINT64_MAX);
+    bool busy = r->busy || control_reload_busy(c);
+    struct job *j = busy ? NULL : job_new(c, client, q, UINT64_MAX);
     if (!j) {
         server_refuse(c->server, client,
                       r->busy ? "other rules are being compiled; try again in a moment"
+                      : busy  ? "a configuration is being read; try again in a moment"
                               : "too many requests at once; try again");
         return;
     }

@@ -24,12 +24,17 @@ struct rules_known {
     char file[4096]; /* "": there are no rules */
     struct rules_size size;
     int64_t since_s;      /* wall clock */
+    uint64_t print;       /* of its text */
     uint64_t compiled_us; /* that took, 0: its expressions were compiled before */
 };
 
 struct control_rules {
     struct rules_maker maker;
     struct rules_known known; /* in force */
+    struct {                  /* the last set that was to be loaded after it, and was refused */
+        int64_t at_s;         /* 0: none */
+        char error[256];
+    } refused;
     /* a request that runs: one at a time */
     bool busy;
     uint32_t job;
@@ -48,6 +53,12 @@ struct control_rules {
 void rules_at_start(const struct config *c, struct proxy_policy *policy, struct report *report);
 /* What the policy has is in force. */
 void control_rules_started(struct control *c, const struct proxy_policy *policy, int64_t wall_s);
+
+/* A reload has put the policy into the view; `stay`: with the rules that were in force. */
+void control_rules_reloaded(struct control *c, bool stay);
+
+/* For `status`. */
+json_t *control_rules_json(const struct control *c);
 
 void control_rules_begin(struct control *c, uint32_t client, const struct request *r);
 void control_rules_poll(struct control *c, uint64_t now_us);

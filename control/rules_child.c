@@ -98,9 +98,11 @@ fail:
 }
 
 /* Its descriptors are 0, 1 and our stderr; its signals as they are by default. */
-static int spawn(pid_t *pid, const struct rules_maker *m, const char *path, int in, int out)
+static int spawn(pid_t *pid, const struct rules_maker *m, const char *path, bool check, int in,
+                 int out)
 {
-    char *const argv[] = {"corald", RULES_CHILD_OPTION, (char *)(uintptr_t)path, NULL};
+    char *const argv[] = {"corald", RULES_CHILD_OPTION, (char *)(uintptr_t)path,
+                          check ? RULES_CHILD_CHECK : NULL, NULL};
     char *const envp[] = {"LC_ALL=C", NULL};
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attr;
@@ -141,10 +143,14 @@ enum rules_end rules_make(struct rules_child *k, struct rules_set *s, const stru
     char path[RULES_CHILD_PATH];
     left_wait(k);
     *k = (struct rules_child){.out = -1, .until_us = now_us + m->limit_us, .left = k->left};
+    if (rules_is_wrong(s) && rules_size(s).expressions == 0)
+        return RULES_WRONG;
     if (rules_size(s).expressions == 0)
         return rules_load(s, NULL, 0, m->workers) ? RULES_LOADED : RULES_FAILED;
     file_path(s, m, path);
-    if (kept(s, m, path))
+    if (rules_is_wrong(s))
+        path[0] = 0;
+    else if (kept(s, m, path))
         return RULES_LOADED;
     if (k->left) {
         snprintf(
@@ -156,7 +162,7 @@ enum rules_end rules_make(struct rules_child *k, struct rules_set *s, const stru
     }
     int in = job_write(s, m);
     k->out = memfd_create("database", MFD_CLOEXEC);
-    int why = in < 0 || k->out < 0 ? errno : spawn(&k->pid, m, path, in, k->out);
+    int why = in < 0 || k->out < 0 ? errno : spawn(&k->pid, m, path, rules_is_wrong(s), in, k->out);
     if (in >= 0)
         close(in);
     if (why == 0)
@@ -212,7 +218,7 @@ enum rules_end rules_make_poll(struct rules_child *k, struct rules_set *s,
 
     if (done == 0 && now_us < k->until_us)
         return RULES_RUNS;
-    if (done == 0 && image_from(k->out, s, m)) {
+    if (done == 0 && !rules_is_wrong(s) && image_from(k->out, s, m)) {
         end = RULES_LOADED; /* it is whole: what takes its time is to keep it */
     } else if (done == 0) {
         snprintf(error, error_len,
@@ -222,7 +228,9 @@ enum rules_end rules_make_poll(struct rules_child *k, struct rules_set *s,
     } else {
         k->pid = 0;
         bool exited = done > 0 && WIFEXITED(status);
-        if (exited && WEXITSTATUS(status) == 0 && image_from(k->out, s, m))
+        if (exited && WEXITSTATUS(status) == 0 && rules_is_wrong(s))
+            end = RULES_WRONG; /* for other reasons, which were told */
+        else if (exited && WEXITSTATUS(status) == 0 && image_from(k->out, s, m))
             end = RULES_LOADED;
         else if (exited && WEXITSTATUS(status) == 1 && tell_wrong(k->out, s, tell, ctx))
             end = RULES_WRONG;

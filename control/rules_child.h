@@ -17,6 +17,7 @@
 #include "dataplane/rules/rules.h"
 
 #define RULES_CHILD_OPTION "--compile-rules"
+#define RULES_CHILD_CHECK  "check" /* behind the file: nothing is made, mistakes are told */
 #define RULES_CHILD_PATH   320
 #define RULES_CHILD_FILES  8 /* that are kept in a folder */
 
@@ -44,7 +45,8 @@ enum rules_end {
 };
 
 /* The child is zero, or as rules_make_stop left it. Loads a set from its folder's file, or begins
- * to compile it: RULES_LOADED, RULES_RUNS, RULES_FAILED. */
+ * to compile it: RULES_LOADED, RULES_RUNS, RULES_FAILED. Of a set that is wrong the expressions are
+ * looked at only, and it ends with RULES_WRONG. */
 enum rules_end rules_make(struct rules_child *k, struct rules_set *s, const struct rules_maker *m,
                           uint64_t now_us, char *error, size_t error_len);
 /* To be called each few ms while it runs, with the same set. */

@@ -123,6 +123,8 @@ int rules_child_main(int argc, char **argv)
     be_modest();
     if (sodium_init() < 0 || !job_read(&job))
         return 2;
+    if (argc > 1 && strcmp(argv[1], RULES_CHILD_CHECK) == 0)
+        return rules_check(job.expression, job.n, wrong, NULL) ? 0 : 1;
     if (!rules_compile(job.expression, job.n, &bytes, &len, wrong, NULL))
         return 1;
     rules_image_head(head, job.key, job.secret, bytes, len);

@@ -71,6 +71,9 @@ X(NODE, "http.port", UINT, http_port, "80", 1, 65535, RESTART, \
   "TCP port of the proxy. It may differ from node to node.") \
 X(NODE, "http.connections", UINT, connections, "16384", 64, 4194304, RESTART, \
   "Connections a worker keeps at most; beyond it the one that idles longest is closed.") \
+X(NODE, "http.shed_after", TIME, shed_ms, "10ms", 0, 10 * SCHEMA_S, LIVE, \
+  "How long requests may wait for a worker, over a tenth of a second on end, until it refuses some of " \
+  "them with 503: see OVERLOAD in corald(8). 0: none is refused.") \
 X(NODE, "tcp.congestion_control", CONTROLLER, controller, "cubic", 0, 0, RESTART, \
   "How TCP finds its rate: cubic (RFC 9438), reno (RFC 6582) or bbr.") \
 X(NODE, "tcp.connections_per_network", UINT, network_limit, "4096", 0, 4194304, RESTART, \
@@ -132,7 +135,7 @@ X(NODE, "cluster.short_reference", TIME, short_ttl_ms, "20s", 1 * SCHEMA_S, 1 * 
   "Lifetime of \"I am fetching this\" in the index; renewed while the fetch runs.") \
 X(NODE, "cluster.long_reference", TIME, long_ttl_ms, "1h", 10 * SCHEMA_S, 1 * SCHEMA_D, LIVE, \
   "Lifetime of \"I have this\" in the index; renewed while the object is used.") \
-X(NODE, "dns.zone", DOMAIN, zone, "", 0, 0, LIVE, \
+X(NODE, "dns.zone", DOMAIN, zone, "", 0, 0, RESTART, \
   "Zone that the node answers for: any name below it is a web site through this cluster, " \
   "www.example.com.ZONE. Without it there is no DNS and no open mode.") \
 X(NODE, "dns.enabled", BOOL, dns_enabled, "true", 0, 0, RESTART, \
@@ -224,7 +227,8 @@ X(NODE, "open.stale", TIME, stale_ms, "24h", 0, 365 * SCHEMA_D, LIVE, \
   "How long after its freshness ended an object is better than an error of the origin, in open mode and " \
   "at sites, where the origin does not say so itself (stale-if-error) or forbids it (must-revalidate).") \
 X(NODE, "open.deny_file", FILE, deny_file, "", 0, 0, LIVE, \
-  "File of URL patterns that are refused with 403: a regular expression a line, # comments.") \
+  "File of URL patterns that are refused with 403: a regular expression a line, # comments. A URL is " \
+  "looked for as it came and as lax origins read it, as with rules: //x, /%2Fx and /a/..%2Fx are /x, too.") \
 L(NODE, "open.allow_origins[]", PREFIX, allow_origins, "", 0, 16, LIVE, \
   "Private, loopback or link-local networks that origins may have in open mode, as " \
   "10.1.0.0/16. None by default.") \

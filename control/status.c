@@ -108,6 +108,21 @@ static json_t *http_json(const struct control *c, const struct worker_stats *w, 
                      (json_int_t)stats_sum(w, n, "proxy_client_bytes_total"));
 }
 
+/* Workers see by themselves: of their levels the worst. */
+static json_t *shed_json(const struct worker_stats *w, unsigned n)
+{
+    uint64_t level = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t its = w[i].proxy ? counter_read(&w[i].proxy->proxy_shed_level) : 0;
+        level = its > level ? its : level;
+    }
+    return json_pack("{s:I, s:I, s:I, s:I}", "level", (json_int_t)level, "fetches",
+                     (json_int_t)stats_sum(w, n, "proxy_shed_fetches_total"), "waits",
+                     (json_int_t)stats_sum(w, n, "proxy_shed_waits_total"), "hits",
+                     (json_int_t)stats_sum(w, n, "proxy_shed_hits_total"));
+}
+
 static json_t *index_json(const struct control *c)
 {
     const struct dht_routes *r = c->view->routes;
@@ -195,6 +210,7 @@ json_t *status_json(const struct control *c, const struct job *job)
                   (json_int_t)(stats_sum(w, n, "cache_chunks_used") * CACHE_CHUNK_BYTES +
                                stats_sum(w, n, "cache_heap_bytes")),
                   "objects", (json_int_t)stats_sum(w, n, "cache_objects")));
+    json_object_set_new(o, "shed", shed_json(w, n));
     json_t *restart = restart_json(c);
     if (restart)
         json_object_set_new(o, "restart", restart);
@@ -202,6 +218,9 @@ json_t *status_json(const struct control *c, const struct job *job)
     if (log)
         json_object_set_new(o, "log", log);
     json_object_set_new(o, "surroundings", hints_json(c));
+    json_object_set_new(o, "origins", origins_sums_json(c, w));
+    json_object_set_new(o, "rules", control_rules_json(c));
+    json_object_set_new(o, "config", control_reload_json(c));
     if (zone)
         json_object_set_new(o, "dns",
                             json_pack("{s:s, s:I, s:f, s:i, s:I}", "zone", c->config->zone,

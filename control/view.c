@@ -50,7 +50,9 @@ bool view_zone_same(const struct dns_zone *a, const struct dns_zone *b)
 {
     if (!a || !b)
         return a == b;
-    if (a->members != b->members)
+    if (a->members != b->members || a->proxy_ttl_s != b->proxy_ttl_s ||
+        a->ns_ttl_s != b->ns_ttl_s || a->soa_ttl_s != b->soa_ttl_s ||
+        a->negative_ttl_s != b->negative_ttl_s)
         return false;
     for (uint32_t i = 0; i < a->members; i++)
         if (!addr_eq(&a->member[i].v4, &b->member[i].v4) ||
@@ -186,6 +188,7 @@ struct proxy_policy *view_policy(const struct config *c, struct report *report)
     p->open_default_lifetime_s = (uint32_t)(c->open_default_ms / 1000);
     p->open_min_lifetime_s = (uint32_t)(c->open_min_ms / 1000);
     p->stale_s = (uint32_t)(c->stale_ms / 1000);
+    p->shed_us = (uint32_t)c->shed_ms * 1000;
     p->open_fair = fair_of(&c->open_fair);
     p->metered = p->open && (p->open_fair.bytes_s || p->open_fair.requests_s);
     p->short_ttl_ms = (uint32_t)c->short_ttl_ms;
@@ -211,15 +214,21 @@ struct proxy_policy *view_policy(const struct config *c, struct report *report)
     return p;
 }
 
-void view_policy_free(struct proxy_policy *p)
+void view_policy_free_but_rules(struct proxy_policy *p)
 {
     if (!p)
         return;
     if (p->deny)
         proxy_deny_free(p->deny);
-    rules_free((struct rules_set *)(uintptr_t)p->rules);
     free(p->site);
     free(p);
+}
+
+void view_policy_free(struct proxy_policy *p)
+{
+    if (p)
+        rules_free((struct rules_set *)(uintptr_t)p->rules);
+    view_policy_free_but_rules(p);
 }
 
 /* --- membership ---------------------------------------------------------------------------- */

@@ -18,7 +18,7 @@
  */
 struct dns_zone *view_zone(const struct config *c, const struct dht_routes *routes, bool self,
                            uint32_t serial);
-/* Whether two zones (or none) name the same members, in the same order. */
+/* Whether two zones (or none) name the same members, in the same order, for the same times. */
 bool view_zone_same(const struct dns_zone *a, const struct dns_zone *b);
 
 /* Whether the files that corald is to write can be written, as far as that is to be seen without
@@ -29,6 +29,7 @@ struct proxy_policy *view_policy(const struct config *c, struct report *report);
 /* Tells what is wrong with deny_file, of a configuration that has other mistakes. */
 void view_deny_check(const struct config *c, struct report *report);
 void view_policy_free(struct proxy_policy *p);
+void view_policy_free_but_rules(struct proxy_policy *p); /* they go on */
 
 /* This node as others see it. */
 struct dht_contact view_self(const struct config *c);

@@ -170,8 +170,9 @@ static bool sampled(const struct rte_mbuf *m, const uint8_t *frame)
 }
 
 /* The other frames keep their second part where it is: heads lie in the first, and nobody reads on
- * (the link loses nothing, so the engine copies nothing). A client that reads all would make the
- * node pay for the lines it takes back. */
+ * (the link loses nothing, so the engine copies nothing; of a hit, that is: an answer that comes as
+ * it is fetched may have its head anywhere). A client that reads all would make the node pay for
+ * the lines it takes back. */
 static void receive(struct host *h, struct rte_mbuf **m, unsigned n)
 {
     struct net_packet p[NET_BURST];
@@ -183,7 +184,7 @@ static void receive(struct host *h, struct rte_mbuf **m, unsigned n)
     }
     for (unsigned i = 0; i < n; i++) {
         p[i].frame = rte_pktmbuf_mtod(m[i], uint8_t *);
-        if (!h->offload || sampled(m[i], p[i].frame))
+        if (!h->offload || h->whole || sampled(m[i], p[i].frame))
             rte_pktmbuf_linearize(m[i]); /* the node's frames fit one buffer */
         p[i].frame_len = m[i]->pkt_len;
         p[i].checksum_good = h->offload;

@@ -77,8 +77,10 @@ static bool make_load(struct http *h, const struct perf_options *o)
                                      "Cache-Control: max-age=86400\r\nETag: \"perf\"\r\n"
                                      "Content-Length: %u\r\n\r\n",
                                      o->size);
+    /* --misses: and connections of the node's to the origin, one a fetch */
+    const uint32_t connections = o->misses ? 2 * o->connections + 4096 : o->connections;
     return http_load_open(&h->load, o, &t) &&
-           host_new(&h->load.host, h->server.link, t.client, t.clients, o->connections, o->offload,
+           host_new(&h->load.host, h->server.link, t.client, t.clients, connections, o->offload,
                     perf_now()) &&
            tcp_listen(h->load.host.tcp, ORIGIN_PORT, origin_accept, h);
 }
@@ -114,9 +116,9 @@ static bool measure(struct http *h, struct perf_result *r, char *error, size_t e
                                    &stats->worker->worker_busy_cycles_total, two ? &worker : NULL,
                                    two ? &generator : NULL, l->options->rate};
         uint64_t given_up = counter_read(&l->given_up), came = counter_read(&l->ops);
-        latency_begin(&l->latency);
+        http_load_begin(l);
         measure_windows(l->options->seconds, &m, r);
-        latency_end(&l->latency);
+        http_load_end(l);
         check_counts(l, counter_read(&l->ops) - came, r);
         r->given_up = counter_read(&l->given_up) - given_up;
     }
@@ -138,7 +140,9 @@ static bool run(const struct perf_options *o, struct perf_result *r, char *error
     h = (struct http){0};
     size_t cache = (64u << 20) + (size_t)o->objects * (o->size + OBJECT_MORE) * 5 / 4;
     if (server_open(&h.server, o, o->connections, cache, error, error_len)) {
-        if (make_load(&h, o))
+        bool made = make_load(&h, o);
+        h.load.host.whole = o->misses > 0;
+        if (made)
             ok = measure(&h, r, error, error_len);
         else
             snprintf(error, error_len, "not enough memory for the clients");

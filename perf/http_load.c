@@ -46,13 +46,29 @@ static const char *next_request(struct client *c)
     return request;
 }
 
+/* --misses: a URL of its own. */
+static void ask_miss(struct client *c)
+{
+    char request[HTTP_REQUEST];
+    struct http_load *h = c->all;
+    int n = snprintf(request, sizeof(request), "GET /miss%u %s", h->asked++,
+                     strchr(h->request + 4, ' ') + 1);
+    if (stream_copy(c->stream, request, (size_t)n) != (size_t)n)
+        wrong(h, PERF_ERROR_send);
+}
+
 static void ask(struct client *c, uint64_t since_tsc)
 {
     struct http_load *h = c->all;
-    const char *request = next_request(c);
     c->in_body = false;
     c->busy = true;
     c->asked_tsc = since_tsc;
+    c->miss = h->warm && rng_below(&h->rng, 100) < h->options->misses;
+    if (c->miss) {
+        ask_miss(c);
+        return;
+    }
+    const char *request = next_request(c);
     if (!stream_send(c->stream, (struct ref){(const uint8_t *)request, h->request_len, NULL}))
         wrong(h, PERF_ERROR_send);
 }
@@ -91,19 +107,22 @@ static size_t take_head(struct client *c, const uint8_t *data, size_t len)
     if (!field)
         field = memmem(data, head, "\r\ncontent-length: ", 18);
     uint64_t length = field ? strtoull(field + 18, NULL, 10) : UINT64_MAX;
+    c->refused = head >= 12 && memcmp(data, "HTTP/1.1 503", 12) == 0 && h->options->misses > 0;
+    bool good = head >= 12 && memcmp(data, "HTTP/1.1 200", 12) == 0;
     if (head < 12 || memcmp(data, "HTTP/1.1 ", 9) != 0 || !field ||
-        (memcmp(data + 9, "200", 3) == 0 && !learn_size(h, length))) {
+        (good && !learn_size(h, length))) {
         failed(c, PERF_ERROR_head);
         return 0;
     }
-    if (memcmp(data + 9, "200", 3) != 0) {
+    if (!good && !c->refused) {
         failed(c, PERF_ERROR_status);
         return 0;
     }
     c->in_body = true;
-    c->left = h->size;
+    c->left = length;
     /* by its port, which says that the bytes are there to be read; on a port they always are */
-    c->sampled = h->target.unknown ? h->ops % 64 == 0 : host_samples(c->stream->local.port);
+    c->sampled =
+        !c->refused && (h->target.unknown ? h->ops % 64 == 0 : host_samples(c->stream->local.port));
     return head;
 }
 
@@ -124,7 +143,10 @@ static void finished(struct client *c)
 {
     struct http_load *h = c->all;
     c->busy = false;
-    latency_add(&h->latency, rte_rdtsc() - c->asked_tsc);
+    if (c->refused)
+        h->refused += h->latency.on;
+    else
+        latency_add(c->miss ? &h->miss_latency : &h->latency, rte_rdtsc() - c->asked_tsc);
     counter_inc(&h->ops);
     if (c->sampled)
         counter_inc(&h->verified);
@@ -325,9 +347,30 @@ bool http_load_wait(struct http_load *h, char *error, size_t error_len)
     return true;
 }
 
+void http_load_begin(struct http_load *h)
+{
+    h->measured_tsc = rte_rdtsc();
+    latency_begin(&h->miss_latency);
+    latency_begin(&h->latency);
+}
+
+void http_load_end(struct http_load *h)
+{
+    latency_end(&h->latency);
+    latency_end(&h->miss_latency);
+}
+
 void http_load_result(const struct http_load *h, struct perf_result *r)
 {
     r->latency = h->latency.hdr;
+    r->miss_latency = h->miss_latency.hdr;
+    r->hits = hdr_total(&r->latency);
+    r->misses = hdr_total(&r->miss_latency);
+    r->refused = h->refused;
+    const uint64_t now = rte_rdtsc(), begun = h->measured_tsc;
+    for (uint32_t i = 0; i < h->opened && h->options->rate <= 0 && begun; i++)
+        r->errors.n[PERF_ERROR_stalled] += h->client[i].busy && h->client[i].asked_tsc < begun &&
+                                           now - h->client[i].asked_tsc > rte_get_tsc_hz();
     for (unsigned i = 0; i < PERF_ERROR_CLASSES; i++)
         r->errors.n[i] += h->errors.n[i];
     r->verified = h->verified;

@@ -33,6 +33,7 @@ struct client {
     uint64_t asked_tsc;
     uint64_t left; /* of the body */
     bool in_body, sampled, busy;
+    bool miss, refused; /* it asks for what is not there; the answer was 503 */
 };
 
 struct http_load {
@@ -63,7 +64,10 @@ struct http_load {
     /* counted by the generator, read by main */
     uint64_t ops, verified, ready, given_up;
     struct perf_errors errors;
-    struct latency latency;
+    uint64_t measured_tsc;                /* since when; 0: not yet */
+    struct latency latency, miss_latency; /* --misses: of hits, and of the others */
+    uint64_t refused;                     /* while times are counted */
+    uint32_t asked;                       /* misses, so far: a URL each */
 };
 
 /* False: no memory. `host` has to be made by the caller, from the target's clients, before the
@@ -76,6 +80,9 @@ bool http_load_turn(void *ctx);
 /* Main waits here until all connections stand and all objects were answered; then the schedule
  * begins, and all is warm. False with `error`. */
 bool http_load_wait(struct http_load *h, char *error, size_t error_len);
+/* The measured time; main's. */
+void http_load_begin(struct http_load *h);
+void http_load_end(struct http_load *h);
 /* What the load knows of a measured run, once its thread has ended. */
 void http_load_result(const struct http_load *h, struct perf_result *r);
 

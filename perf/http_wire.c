@@ -28,9 +28,9 @@ static bool measure(struct http_load *h, struct perf_result *r, char *error, siz
     bool ok = http_load_wait(h, error, error_len);
     if (ok) {
         uint64_t given_up = counter_read(&h->given_up);
-        latency_begin(&h->latency);
+        http_load_begin(h);
         measure_windows(h->options->seconds, &m, r);
-        latency_end(&h->latency);
+        http_load_end(h);
         r->given_up = counter_read(&h->given_up) - given_up;
     }
     __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);

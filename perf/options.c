@@ -63,6 +63,9 @@ static const char usage[] =
     "                       from its time in it (default: as answers come)\n"
     "  --poisson            of --rate: exponential distances, as of many independent clients\n"
     "  --find-max --p99 US  http, dns: the highest rate whose p99 is at most that\n"
+    "  --misses PERCENT     http: of the requests, those for what is not in the cache yet (default "
+    "0)\n"
+    "  --shed MS            http: the node's http.shed_after (default 0: it refuses nothing)\n"
     "  --wire DEVICE --address IP/LEN --server IP[:PORT] [--host NAME] [--path PATH]\n"
     "                       http: any server elsewhere, from that interface, past the kernel; "
     "DEVICE is\n"
@@ -117,6 +120,8 @@ static const struct option options[] = {
     {"hgrm", required_argument, NULL, 'g'},
     {"hlog", required_argument, NULL, 'l'},
     {"csv", required_argument, NULL, 'V'},
+    {"misses", required_argument, NULL, 'm'},
+    {"shed", required_argument, NULL, 'd'},
     {"wire", required_argument, NULL, 'W'},
     {"address", required_argument, NULL, 'i'},
     {"server", required_argument, NULL, 'S'},
@@ -140,6 +145,8 @@ static const struct {
     {'g', "--hgrm", ECHO | HTTP | DNS | TCP},
     {'l', "--hlog", ECHO | HTTP | DNS | TCP},
     {'V', "--csv", ECHO | HTTP | DNS | TCP},
+    {'m', "--misses", HTTP},
+    {'d', "--shed", HTTP},
     {'W', "--wire", HTTP},
     {'i', "--address", HTTP},
     {'S', "--server", HTTP},
@@ -169,6 +176,10 @@ static const struct numeric {
      offsetof(struct perf_options, connections)},
     {'r', "--rate", 1, 1e8, "is no number from 1 to 100000000", false,
      offsetof(struct perf_options, rate)},
+    {'m', "--misses", 0, 100, "is no number from 0 to 100", true,
+     offsetof(struct perf_options, misses)},
+    {'d', "--shed", 0, 10000, "is no time from 0 to 10000 ms", false,
+     offsetof(struct perf_options, shed_ms)},
     {'a', "--active", 1, HTTP_CONNECTIONS_MAX, "is no number from 1 to 1200000", true,
      offsetof(struct perf_options, active)},
     {'n', "--objects", 1, 1e7, "is no number from 1 to 10000000", true,

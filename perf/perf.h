@@ -65,6 +65,8 @@ struct perf_options {
     double seconds;
     uint32_t repeat, round; /* so many runs; which this is, from 0 on */
     uint32_t connections;
+    uint32_t misses; /* http: of 100 requests, those for what is not in the cache */
+    double shed_ms;  /* http: http.shed_after of the node; 0: it refuses nothing */
     uint32_t active; /* http: requests in flight, on connections picked at random; 0: one on each */
     uint32_t size;   /* bytes of the object (cache: of its body); echo: of the frame */
     uint32_t cores;  /* http: 2: worker and generator have one each; 1: they take turns on one */
@@ -109,6 +111,9 @@ struct perf_result {
     struct hdr latency;
     uint32_t size;     /* of the answers of a server elsewhere */
     uint64_t given_up; /* --rate: requests that found no connection free for a second */
+    /* http --misses: hits that were served, of which latency is, misses, and what got 503 */
+    uint64_t hits, misses, refused;
+    struct hdr miss_latency;
     /* tcp --op idle: opening; and the same requests among no others */
     double opens_per_s, tsc_per_open, bytes_per_connection, few_tsc_per_op;
     double few_p50_us;
@@ -204,6 +209,7 @@ struct host {
     struct net *net;
     struct tcp_engine *tcp;
     bool offload;
+    bool whole; /* all frames are there to be read, not the samples alone */
     struct now now;
     unsigned n;
     struct rte_mbuf *out[HOST_OUT];

@@ -61,6 +61,13 @@ static void print_table(const struct perf_options *o, const struct perf_result *
                "%.1f core cycles each\n",
                100 * account_share(&r->account), o->wire ? "client's" : "worker's",
                kernels_cycles(r));
+    if (o->misses > 0)
+        printf(
+            "of hits (the times above): %.0f a second; of misses: %.0f, p50 %.1f us, p99 %.1f us; "
+            "refused: %.0f\n",
+            (double)r->hits / r->seconds, (double)r->misses / r->seconds,
+            (double)hdr_quantile(&r->miss_latency, 0.5) / 1000,
+            (double)hdr_quantile(&r->miss_latency, 0.99) / 1000, (double)r->refused / r->seconds);
     if (o->rate > 0)
         printf("offered %.0f a second, %s, timed from its schedule; %llu given up\n", o->rate,
                o->poisson ? "Poisson" : "evenly", (unsigned long long)r->given_up);
@@ -105,6 +112,14 @@ static void report(const struct perf_options *o, const struct perf_result *r, js
     if (o->command == PERF_HTTP || o->command == PERF_TCP)
         json_object_update_new(result, json_pack("{s:i, s:i}", "connections", o->connections,
                                                  "active", o->active ? o->active : o->connections));
+    if (o->misses > 0)
+        json_object_update_new(
+            result,
+            json_pack("{s:f, s:f, s:f, s:f, s:f}", "hits_per_s", (double)r->hits / r->seconds,
+                      "misses_per_s", (double)r->misses / r->seconds, "refused_per_s",
+                      (double)r->refused / r->seconds, "miss_p50_us",
+                      (double)hdr_quantile(&r->miss_latency, 0.5) / 1000, "miss_p99_us",
+                      (double)hdr_quantile(&r->miss_latency, 0.99) / 1000));
     if (o->rate > 0)
         json_object_update_new(result, json_pack("{s:f, s:b, s:I}", "rate", o->rate, "poisson",
                                                  o->poisson, "given_up", (json_int_t)r->given_up));

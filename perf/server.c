@@ -5,7 +5,7 @@
 #include "dht/id.h"
 #include "perf/server.h"
 
-static bool make_view(struct server *s)
+static bool make_view(struct server *s, const struct perf_options *o)
 {
     s->routes = calloc(1, sizeof(*s->routes));
     s->zone = dns_zone_new(SERVER_ZONE, SERVER_MEMBERS);
@@ -27,6 +27,7 @@ static bool make_view(struct server *s)
                                       .stale_s = 3600,
                                       .short_ttl_ms = 20000,
                                       .long_ttl_ms = 3600000,
+                                      .shed_us = (uint32_t)(o->shed_ms * 1000),
                                       .sites = 1,
                                       .site = &s->site};
     s->view =
@@ -70,7 +71,7 @@ bool server_open(struct server *s, const struct perf_options *o, uint32_t connec
                  size_t cache_bytes, char *error, size_t error_len)
 {
     *s = (struct server){.link = port_link_new("server", 4096)};
-    if (s->link && make_view(s))
+    if (s->link && make_view(s, o))
         return make_node(s, o, connections, cache_bytes, error, error_len);
     snprintf(error, error_len, "not enough memory");
     return false;

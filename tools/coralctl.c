@@ -254,6 +254,9 @@ static int answer_show(enum request_verb verb, const struct options *o, const js
         case REQUEST_RULES:
             rules_show(o->argc > 1 ? o->argv[1] : NULL, answer, stdout);
             break;
+        case REQUEST_RELOAD:
+            table_reload(answer, stdout);
+            break;
         case REQUEST_STOP:
             table_stop(answer, stdout);
             break;
@@ -268,7 +271,9 @@ static int answer_show(enum request_verb verb, const struct options *o, const js
         json_int_t status = json_integer_value(json_object_get(answer, "status"));
         return status > 0 && status <= NOT_PERMITTED ? (int)status : FAILED;
     }
-    return json_integer_value(json_object_get(answer, "cut")) > 0 ? PARTLY : DONE;
+    bool partly = json_integer_value(json_object_get(answer, "cut")) > 0 ||
+                  (verb == REQUEST_RELOAD && json_array_size(json_object_get(answer, "restart")));
+    return partly ? PARTLY : DONE;
 }
 
 /* --- words --------------------------------------------------------------------------------- */
@@ -319,7 +324,7 @@ static int verb_unknown(const struct options *o, const char *word)
 
 static int verb_find(struct options *o, enum request_verb *verb)
 {
-    static const int most[REQUEST_VERBS] = {1, 2, 2, 2, 1, 1, 1, 2, 2, 2, 2, 3, 1, 1};
+    static const int most[REQUEST_VERBS] = {1, 2, 2, 2, 1, 1, 1, 2, 2, 2, 2, 3, 1, 1, 1};
     const char *word = o->argc ? o->argv[0] : NULL;
 
     if (!word)

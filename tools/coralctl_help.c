@@ -8,7 +8,6 @@
 static const char general[] =
     "usage: coralctl [-n NAME | --socket PATH] [--json] VERB\n"
     "\n"
-    "verbs\n"
     "  status               what the node does: ports, requests, cache, index, fills\n"
     "  stats [WORD]         counters (that hold WORD); --workers, --all: more\n"
     "  tcp [ADDRESS[:PORT]] TCP counters (--all as above), or connections to there\n"
@@ -22,6 +21,7 @@ static const char general[] =
     "  log                  requests as they end; --status 5xx and others choose\n"
     "  trace [URL]          one request's story: what it waited for, and how long\n"
     "  rules [WORD [FILE]]  rules about requests: status, check, load\n"
+    "  reload               take over the configuration's file, without a restart\n"
     "  drain, stop          finish what runs, then stay or end; --no-wait: only begin\n"
     "\n"
     "options\n"

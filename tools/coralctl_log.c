@@ -88,13 +88,18 @@ static const char *text(const json_t *o, const char *key, const char *none)
     return s ? s : none;
 }
 
-/* Whose fault it says: the request's, or an origin's. */
+/* Whose fault it says: the request's, an origin's, or nobody's. */
 static const char *at_fault(const char *reason)
 {
-    for (unsigned i = ACCESS_BAD_LINE; reason && i < ACCESS_REASONS; i++)
-        if (strcmp(reason, access_reason_words[i]) == 0)
-            return ", request ";
-    return reason ? ", origin " : "";
+    unsigned i = 0;
+    if (!reason)
+        return "";
+    while (i < ACCESS_REASONS && strcmp(reason, access_reason_words[i]) != 0)
+        i++;
+    return i == ACCESS_REASONS || i == ACCESS_LOOP || i == ACCESS_SHARE ? ", "
+           : i >= ACCESS_BAD_LINE                                       ? ", request "
+           : i >= ACCESS_NOT_SERVED                                     ? ", "
+                                                                        : ", origin ";
 }
 
 /* 02:13:04.123Z 192.0.2.1 GET www.example.com/a 200 1024 B 0.12 ms hit */

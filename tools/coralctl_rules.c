@@ -8,6 +8,7 @@
 
 #include "control/nearest.h"
 #include "control/request.h"
+#include "tools/coralctl_table.h"
 
 bool rules_words(int argc, char **argv, char *wrong, size_t len)
 {
@@ -47,9 +48,17 @@ static long long number(const json_t *answer, const char *key)
     return json_integer_value(json_object_get(answer, key));
 }
 
+static void count(FILE *out, const json_t *answer, const char *key, const char *one,
+                  const char *more)
+{
+    long long n = number(answer, key);
+    fprintf(out, "%s%lld %s%s", strcmp(key, "hosts") == 0 ? " " : "  ", n, one, n == 1 ? "" : more);
+}
+
 void rules_show(const char *word, const json_t *answer, FILE *out)
 {
     const char *file = json_string_value(json_object_get(answer, "file"));
+    const char *hash = json_string_value(json_object_get(answer, "hash"));
     const time_t since = (time_t)number(answer, "since");
     double compile_s = json_real_value(json_object_get(answer, "compile_s"));
     bool check = word && strcmp(word, "check") == 0;
@@ -62,11 +71,13 @@ void rules_show(const char *word, const json_t *answer, FILE *out)
     }
     if (!check && localtime_r(&since, &tm))
         strftime(when, sizeof(when), ", in force since %F %T", &tm);
-    fprintf(out, "%s: %s%lld rules%s\n", file, check ? "fine, " : "", number(answer, "rules"),
-            when);
-    fprintf(out, " %lld hosts  %lld path prefixes  %lld expressions  %lld rates",
-            number(answer, "hosts"), number(answer, "prefixes"), number(answer, "expressions"),
-            number(answer, "rates"));
+    fprintf(out, "%s: %s%lld rule%s%s", file, check ? "fine, " : "", number(answer, "rules"),
+            plural((uint64_t)number(answer, "rules")), when);
+    fprintf(out, hash ? ", %.8s\n" : "\n", hash);
+    count(out, answer, "hosts", "host", "s");
+    count(out, answer, "prefixes", "path prefix", "es");
+    count(out, answer, "expressions", "expression", "s");
+    count(out, answer, "rates", "rate", "s");
     if (compile_s > 0)
         fprintf(out, "  compiled in %.2f s", compile_s);
     fputc('\n', out);

@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #include "control/units.h"
 
@@ -90,6 +91,20 @@ static void status_http(const json_t *answer, FILE *to)
     fputc('\n', to);
 }
 
+/* Only while something is refused. */
+static void status_shed(const json_t *answer, FILE *to)
+{
+    const json_t *s = json_object_get(answer, "shed");
+    uint64_t level = number(s, "level"),
+             n = number(s, "fetches") + number(s, "waits") + number(s, "hits");
+    char total[UNITS_TEXT];
+
+    if (level > 0)
+        fprintf(to, " overload   refuses what is not cached%s%s   %s request%s so far\n",
+                level > 1 ? ", what waits" : "", level > 2 ? ", new connections" : "",
+                units_count_round((double)n, total), plural(n));
+}
+
 static void status_cache(const json_t *answer, FILE *to)
 {
     const json_t *c = json_object_get(answer, "cache");
@@ -170,6 +185,58 @@ static void status_log(const json_t *answer, FILE *to)
             (unsigned long long)number(l, "dropped"));
 }
 
+static void status_origins(const json_t *answer, FILE *to)
+{
+    const json_t *o = json_object_get(answer, "origins");
+    uint64_t n = number(o, "origins"), down = number(o, "down"), open = number(o, "open");
+
+    if (n == 0)
+        return;
+    fprintf(to, " origins    %llu of %llu site%s   ", (unsigned long long)n,
+            (unsigned long long)number(o, "sites"), plural(number(o, "sites")));
+    if (down || open)
+        fprintf(to, "%llu down, %llu left alone: see coralctl origins\n", (unsigned long long)down,
+                (unsigned long long)open);
+    else
+        fprintf(to, "none down\n");
+}
+
+static const char *when(const json_t *o, const char *key, char out[static 40])
+{
+    const time_t at = (time_t)number(o, key);
+    struct tm tm;
+
+    out[0] = '\0';
+    if (localtime_r(&at, &tm))
+        strftime(out, 40, "%F %T", &tm);
+    return out;
+}
+
+/* What an operator loaded last, and what he could not. */
+static void status_rules(const json_t *answer, FILE *to)
+{
+    const json_t *r = json_object_get(answer, "rules");
+    uint64_t n = number(r, "rules");
+    char at[40];
+
+    if (*text(r, "file") && strcmp(text(r, "file"), "-") != 0)
+        fprintf(to, " rules      %llu rule%s   %.8s, since %s\n", (unsigned long long)n, plural(n),
+                text(r, "hash"), when(r, "since", at));
+    if (json_object_get(r, "refused"))
+        fprintf(to, " rules      refused at %s: %s\n", when(r, "refused", at), text(r, "error"));
+}
+
+static void status_config(const json_t *answer, FILE *to)
+{
+    const json_t *c = json_object_get(answer, "config");
+    uint64_t n = number(c, "errors");
+    char at[40];
+
+    if (json_object_get(c, "refused"))
+        fprintf(to, " config     reload refused at %s: %llu error%s in %s\n",
+                when(c, "refused", at), (unsigned long long)n, plural(n), text(c, "file"));
+}
+
 void table_status(const json_t *answer, FILE *to)
 {
     char up[UNITS_TEXT], rate[UNITS_TEXT];
@@ -181,6 +248,10 @@ void table_status(const json_t *answer, FILE *to)
     status_ports(answer, to);
     status_workers(answer, to);
     status_http(answer, to);
+    status_shed(answer, to);
+    status_origins(answer, to);
+    status_rules(answer, to);
+    status_config(answer, to);
     status_cache(answer, to);
     status_restart(answer, to);
     status_log(answer, to);
@@ -249,6 +320,8 @@ void table_origins(const json_t *answer, FILE *to)
         fprintf(to, "  %-32s ", text(o, "origin"));
         if (number(o, "weight"))
             fprintf(to, "weight %llu  ", (unsigned long long)number(o, "weight"));
+        else if (yes(o, "backup"))
+            fprintf(to, "backup  ");
         if (strcmp(text(o, "health"), "-") != 0)
             fprintf(to, "%s  ", text(o, "health"));
         origin_breaker(o, to);
@@ -259,6 +332,8 @@ void table_origins(const json_t *answer, FILE *to)
             fprintf(to, ", %llu failure%s in a row", (unsigned long long)number(o, "failures"),
                     plural(number(o, "failures")));
         fputc('\n', to);
+        if (json_object_get(o, "why"))
+            fprintf(to, "    %s\n", text(o, "why"));
     }
     if (number(answer, "matched") > json_array_size(all))
         fprintf(to, "and %llu more; name a site\n",
@@ -322,4 +397,20 @@ void table_stop(const json_t *answer, FILE *to)
                 (unsigned long long)cut, plural(cut), cut == 1 ? "was" : "were");
     else
         fprintf(to, "stopped\n");
+}
+
+void table_reload(const json_t *answer, FILE *to)
+{
+    const json_t *path, *restart = json_object_get(answer, "restart");
+    uint64_t sites = number(answer, "sites");
+    size_t i;
+
+    if (json_object_get(answer, "warnings"))
+        fputs(text(answer, "warnings"), stderr);
+    fprintf(to, "%s: in force, %llu site%s\n", text(answer, "file"), (unsigned long long)sites,
+            plural(sites));
+    json_array_foreach(restart, i, path) fprintf(
+        to, "%s%s", i ? ", " : "needs a restart, and is as it was: ", json_string_value(path));
+    if (i)
+        fputc('\n', to);
 }

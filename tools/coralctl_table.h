@@ -29,6 +29,8 @@ void table_lookup(const json_t *answer, FILE *to);
 void table_near(const json_t *answer, FILE *to);
 void table_drain(const json_t *answer, unsigned seconds, FILE *to);
 void table_stop(const json_t *answer, FILE *to);
+/* What a reload did, and what it could not. */
+void table_reload(const json_t *answer, FILE *to);
 
 /* "" for one, "s" for any other number. */
 static inline const char *plural(uint64_t n)

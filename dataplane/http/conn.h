@@ -61,6 +61,7 @@ struct http_conn {
     bool keep_alive, eof, parsing;
     bool handed;   /* the handler owes an answer: `gone` when the client goes */
     bool persists; /* keep_alive, once the body has been read */
+    bool served;   /* http_conn_serve */
     /* the response in progress */
     bool minor0, to_head, head_sent, until_close, chunked, chunks_begun, last_chunk, ended, wants;
     uint8_t frame_at, frame_len;

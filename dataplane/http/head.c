@@ -16,16 +16,15 @@ struct scan {
 /* A line's end is CR LF and nothing else (a bare LF, RFC 9112 2.2, is a smuggler's tool). */
 static enum http_error line_end(struct scan *s, enum http_error bad)
 {
+    if (s->end - s->p >= 2 && memcmp(s->p, "\r\n", 2) == 0) {
+        s->p += 2;
+        return HTTP_OK;
+    }
     if (s->p == s->end)
         return HTTP_AGAIN;
     if (*s->p != '\r')
         return bad;
-    if (s->p + 1 == s->end)
-        return HTTP_AGAIN;
-    if (s->p[1] != '\n')
-        return bad;
-    s->p += 2;
-    return HTTP_OK;
+    return s->p + 1 == s->end ? HTTP_AGAIN : bad;
 }
 
 static bool is_blank(char c)
@@ -132,8 +131,10 @@ static enum http_error split_target(struct http_head *h)
         while (at < t.len && t.p[at] != '/' && t.p[at] != '?')
             at++;
         h->authority = (struct http_text){t.p + 7, at - 7};
-        h->path =
-            at < t.len ? (struct http_text){t.p + at, t.len - at} : (struct http_text){"/", 1};
+        h->path = at < t.len ? (struct http_text){t.p + at, t.len - at}
+                  : text_eq(h->method_text, "OPTIONS") /* 3.2.4: of the server itself */
+                      ? (struct http_text){"*", 1}
+                      : (struct http_text){"/", 1};
     }
     if (h->authority.p && !http_authority(h->authority, h->host, &h->port))
         return HTTP_BAD_TARGET;
@@ -346,12 +347,6 @@ enum http_error http_parse_response(const char *data, size_t len, bool to_head,
             out->keep_alive = false;
     }
     return bound(e, data, (size_t)(s.p - data), len, out);
-}
-
-const struct http_field *http_known(const struct http_head *h, enum http_known which)
-{
-    unsigned at = h->known[which];
-    return at ? &h->field[at - 1] : NULL;
 }
 
 static bool list_has(const struct http_head *h, enum http_known which, struct http_text token)

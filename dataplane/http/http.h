@@ -137,7 +137,11 @@ enum http_error http_parse_response(const char *data, size_t len, bool to_head,
 /* The status that answers it: 400 and more. */
 unsigned http_error_status(enum http_error e);
 /* First field of a known name, or NULL. */
-const struct http_field *http_known(const struct http_head *h, enum http_known which);
+static inline const struct http_field *http_known(const struct http_head *h, enum http_known which)
+{
+    unsigned at = h->known[which];
+    return at ? &h->field[at - 1] : NULL;
+}
 /* True when a comma list has the member `token` (any case), over all fields of that name. */
 bool http_list_has(const struct http_head *h, enum http_known which, const char *token);
 /* Is a field of that name for the next hop alone, by the Connection field (RFC 9110 7.6.1)? */
@@ -158,9 +162,9 @@ enum http_error http_chunked_next(struct http_chunked *c, const uint8_t *data, s
 /* What a Range field (RFC 9110 14.1.2) is against a length: HTTP_RANGE_NONE for one that is absent
  * or malformed (ignored: 200), HTTP_RANGE_UNSATISFIABLE: 416. */
 enum http_range { HTTP_RANGE_NONE, HTTP_RANGE_OK, HTTP_RANGE_UNSATISFIABLE };
-/* The satisfiable ones in its order, at least one if HTTP_RANGE_OK. Those that overlap, or have less between them than a part of a multipart response
- * costs, are one (RFC 9110 15.3.7.2), where the first of them stood: so no byte is in two. More
- * than HTTP_RANGES, HTTP_RANGE_NONE (14.2). */
+/* The satisfiable ones in its order, at least one if HTTP_RANGE_OK. Those that overlap, or have
+ * less between them than a part of a multipart response costs, are one (RFC 9110 15.3.7.2), where
+ * the first of them stood: so no byte is in two. More than HTTP_RANGES, HTTP_RANGE_NONE (14.2). */
 struct http_span {
     uint64_t first, last;
 };
@@ -213,8 +217,8 @@ struct http_handler {
     /* A request's head; valid until return, copy what is kept. A body, where http_has_body says
      * that one follows, is for who calls http_conn_read_body before return; else it is not read,
      * and the connection ends with the answer. The handler answers now or later, exactly once:
-     * http_respond_head, any number of http_respond_ref / _copy, then http_respond_end; or
-     * http_respond_abort. */
+     * http_respond_head (or _ref), any number of http_respond_ref / _copy, then http_respond_end;
+     * or http_respond_abort. */
     void (*request)(void *ctx, struct http_conn *c, const struct http_head *h, struct now now);
     /* Bytes of the body, without its framing; returns how many were taken: fewer stop the flow
      * until http_conn_resume. Optional, with `body_end`, which tells that it is whole; neither
@@ -256,6 +260,9 @@ const struct endpoint *http_conn_peer(const struct http_conn *c);
 enum http_error http_conn_refused(const struct http_conn *c);
 #define HTTP_BODY_REFUSED "The request's body did not come whole.\n" /* the text of that answer */
 bool http_conn_keeps_alive(const struct http_conn *c);
+/* The handler's mark: this connection has been served. */
+void http_conn_serve(struct http_conn *c);
+bool http_conn_served(const struct http_conn *c);
 /* Before the answer's head: the handler, too, finds that malformed. It is counted, and the
  * connection ends with the answer. */
 void http_conn_malformed(struct http_conn *c, enum http_error why);
@@ -288,6 +295,8 @@ void http_conn_reset(struct http_conn *c);
  * -1: chunked for HTTP/1.1 clients (http_server frames what follows; the head must then say so:
  * http_conn_chunks tells), else until close. False: no room now, try at writable. */
 bool http_respond_head(struct http_conn *c, const char *head, size_t len, int64_t length);
+/* The same of a head that rests somewhere, as http_respond_ref. */
+bool http_respond_head_ref(struct http_conn *c, struct ref head, int64_t length);
 bool http_conn_chunks(const struct http_conn *c); /* would an unknown length be chunked? */
 /* Bytes by reference; false: queue full, come back at writable. */
 bool http_respond_ref(struct http_conn *c, struct ref r);

@@ -116,19 +116,9 @@ static bool put_frame(struct http_conn *c, uint64_t size)
     return http_response_flush(c);
 }
 
-bool http_respond_head(struct http_conn *c, const char *head, size_t len, int64_t length)
+/* The head is queued, as far as there was room. */
+static void head_begun(struct http_conn *c, int64_t length)
 {
-    if (c->phase != HTTP_CONN_BUSY)
-        return true; /* nobody listens any more; `gone` comes */
-    if (c->head_sent) {
-        break_off(c);
-        return true;
-    }
-    size_t n = owes(c) ? 0 : give(c, head, len); /* an interim one may be owed */
-    if (n == 0) {
-        c->wants = true;
-        return false;
-    }
     c->head_sent = true;
     if (c->upload) /* the head says so (http_conn_keeps_alive) */
         c->keep_alive = false;
@@ -142,8 +132,40 @@ bool http_respond_head(struct http_conn *c, const char *head, size_t len, int64_
         c->until_close = true;
         c->keep_alive = false;
     }
+}
+
+bool http_respond_head(struct http_conn *c, const char *head, size_t len, int64_t length)
+{
+    if (c->phase != HTTP_CONN_BUSY)
+        return true; /* nobody listens any more; `gone` comes */
+    if (c->head_sent) {
+        break_off(c);
+        return true;
+    }
+    size_t n = owes(c) ? 0 : give(c, head, len); /* an interim one may be owed */
+    if (n == 0) {
+        c->wants = true;
+        return false;
+    }
+    head_begun(c, length);
     if (n < len)
         spill(c, head + n, len - n);
+    return true;
+}
+
+bool http_respond_head_ref(struct http_conn *c, struct ref head, int64_t length)
+{
+    if (c->phase != HTTP_CONN_BUSY)
+        return true;
+    if (c->head_sent) {
+        break_off(c);
+        return true;
+    }
+    if (owes(c) || !give_ref(c, head)) {
+        c->wants = true;
+        return false;
+    }
+    head_begun(c, length);
     return true;
 }
 
@@ -236,7 +258,8 @@ size_t http_respond_copy(struct http_conn *c, const void *data, size_t len)
 
 uint64_t http_respond_take_back(struct http_conn *c, ref_choice *which)
 {
-    /* the head stands before this response's bytes in the queue, as a copy: no others are met */
+    /* the head stands before this response's bytes in the queue, and is not picked: no others are
+     * met */
     if (c->phase != HTTP_CONN_BUSY || !c->head_sent || c->chunked || c->ended || owes(c))
         return 0;
     size_t n = stream_unsend(c->stream, which);

@@ -183,6 +183,16 @@ static void time_out(struct http_conn *c, struct now now)
     }
 }
 
+void http_conn_serve(struct http_conn *c)
+{
+    c->served = true;
+}
+
+bool http_conn_served(const struct http_conn *c)
+{
+    return c->served;
+}
+
 uint64_t http_conn_still_us(struct http_conn *c, struct now now)
 {
     size_t queued = stream_queued(c->stream);

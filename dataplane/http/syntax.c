@@ -136,11 +136,19 @@ static const struct {
 static bool name_is(const char *p, const char *lower, uint32_t len)
 {
     uint64_t x, y;
-    if (len < sizeof(x)) {
+    uint32_t a, b, c, d;
+    if (len < sizeof(a)) {
         for (uint32_t i = 0; i < len; i++)
             if ((p[i] | 0x20) != lower[i])
                 return false;
         return true;
+    }
+    if (len < sizeof(x)) {
+        memcpy(&a, p, sizeof(a));
+        memcpy(&b, p + len - sizeof(b), sizeof(b));
+        memcpy(&c, lower, sizeof(c));
+        memcpy(&d, lower + len - sizeof(d), sizeof(d));
+        return (((a | 0x20202020) ^ c) | ((b | 0x20202020) ^ d)) == 0;
     }
     for (uint32_t at = 0;; at = at + 2 * sizeof(x) <= len ? at + sizeof(x) : len - sizeof(x)) {
         memcpy(&x, p + at, sizeof(x));
@@ -179,6 +187,8 @@ const char *http_reason(unsigned status)
         const char *text;
     } reason[] = {
         {100, "Continue"},
+        {102, "Processing"},
+        {103, "Early Hints"},
         {200, "OK"},
         {201, "Created"},
         {202, "Accepted"},

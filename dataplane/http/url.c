@@ -19,7 +19,8 @@ static uint32_t literal_len(struct http_text t)
  * the bytes of `t` that are host, 0 when it begins with none. */
 static uint32_t host_write(struct http_text t, char out[static HOST_MAX + 1])
 {
-    char name[HOST_MAX + 1 + SCAN_STEP];
+    char wide[HOST_MAX + 1 + SCAN_STEP]; /* scan_host writes whole steps */
+    char *name = t.len <= HOST_MAX + 1 - SCAN_STEP ? out : wide;
     uint32_t n, len;
     if (t.len && t.p[0] == '[') {
         n = len = literal_len(t);
@@ -34,7 +35,8 @@ static uint32_t host_write(struct http_text t, char out[static HOST_MAX + 1])
     }
     if (n == 0 || len > HOST_MAX)
         return 0;
-    memcpy(out, name, n);
+    if (name == wide)
+        memcpy(out, wide, n);
     out[n] = 0;
     return len;
 }

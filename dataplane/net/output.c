@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Headers in front of what leaves: next hop, Ethernet, IP, UDP. */
+#include <endian.h>
 #include <string.h>
 
 #include "dataplane/net/private.h"
@@ -35,10 +36,13 @@ uint8_t *net_write_ip(uint8_t *l4, size_t l4_len, const struct addr *src, const 
     put16(ip + 6, 0x4000); /* DF */
     ip[8] = hop_limit;
     ip[9] = protocol;
-    put16(ip + 10, 0);
     memcpy(ip + 12, src->b + 12, 4);
     memcpy(ip + 16, dst->b + 12, 4);
-    uint16_t sum = net_sum_finish(net_sum(ip, IPV4_LEN, 0));
+    /* of the words as they are at hand: to read back what was just written in other sizes has to
+     * wait for it */
+    uint64_t words = htobe16(0x4500) + htobe16((uint16_t)(l4_len + IPV4_LEN)) + htobe16(0x4000) +
+                     htobe16((uint16_t)(hop_limit << 8 | protocol));
+    uint16_t sum = net_sum_finish(net_sum(src->b + 12, 4, net_sum(dst->b + 12, 4, words)));
     memcpy(ip + 10, &sum, 2);
     return ip;
 }

@@ -20,7 +20,6 @@
 #include "dataplane/port/quiet.h"
 #include "dataplane/port/rss.h"
 
-#define RX_DESCRIPTORS 1024
 #define TX_DESCRIPTORS 1024
 #define MBUFS_RX       8191 /* AF_XDP's fill ring takes 2048 before a packet is here */
 #define MBUFS_TX       4095
@@ -185,7 +184,7 @@ static int queues_up(struct port *p)
         struct rte_mempool *pool = p->pool[owner] ? p->pool[owner] : p->pool[0];
         probe_sockets(AF_XDP, &before);
         /* checked: rte_eth_dev_start would return 0 all the same, with a mute port */
-        if (rte_eth_rx_queue_setup(p->id, q, RX_DESCRIPTORS, SOCKET_ID_ANY, NULL, pool) < 0)
+        if (rte_eth_rx_queue_setup(p->id, q, PORT_RX_FRAMES, SOCKET_ID_ANY, NULL, pool) < 0)
             return -1;
         probe_sockets(AF_XDP, &after);
         if (p->driver == PORT_AF_XDP)

@@ -23,10 +23,11 @@
 
 #include "dataplane/net/net.h"
 
-#define PORT_WORKERS 16
-#define PORT_QUEUES  16
-#define PORT_BURST   32
-#define PORT_MTU_MAX 1900 /* a frame fits one mbuf */
+#define PORT_WORKERS   16
+#define PORT_QUEUES    16
+#define PORT_BURST     32
+#define PORT_RX_FRAMES 1024 /* that a queue has room for, until they are taken */
+#define PORT_MTU_MAX   1900 /* a frame fits one mbuf */
 
 /* --- EAL -------------------------------------------------------------------------------------- */
 

@@ -153,13 +153,13 @@ enum http_error access_error(enum access_reason why)
 }
 
 void access_refused(struct proxy *p, const struct http_conn *c, const struct http_head *h,
-                    uint64_t start_us, bool peer, unsigned status, enum access_reason why,
-                    uint64_t bytes)
+                    const char *id, uint64_t start_us, bool peer, unsigned status,
+                    enum access_reason why, uint64_t bytes)
 {
     struct access_record a;
     if (!p->access || (peer && !(p->access & ACCESS_WANT_PEERS)))
         return;
-    access_begin(p, &a, c, h, "", start_us);
+    access_begin(p, &a, c, h, id, start_us);
     a.served = ACCESS_ERROR;
     a.flags = peer ? ACCESS_OF_PEER : 0;
     a.status = (uint16_t)status;

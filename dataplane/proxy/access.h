@@ -51,8 +51,8 @@ enum access_served {
     ACCESS_SERVED
 };
 
-/* Why no origin helped, of the last one that was tried, or why none was tried; or what was wrong
- * with the request. */
+/* Why no origin helped, of the last one that was tried, or why none was tried; why the request was
+ * refused; or what was wrong with it. */
 enum access_reason {
     ACCESS_NO_REASON,
     ACCESS_NO_NAME,   /* its name does not exist, or has no address */
@@ -69,6 +69,17 @@ enum access_reason {
     ACCESS_SHARE,     /* nor here: the site is over its share of the network */
     ACCESS_DOWN,      /* its health probes fail: for the operator, as is */
     ACCESS_UP,        /* they don't any more */
+    ACCESS_SHED,      /* none was asked: this node has too much to do */
+    /* refused, though there is nothing wrong with it */
+    ACCESS_NOT_SERVED,     /* its host is not served here */
+    ACCESS_METHOD_REFUSED, /* or its method is not, */
+    ACCESS_BODY_REFUSED,   /* or a body */
+    ACCESS_BUSY,           /* there are too many */
+    ACCESS_DENY_LIST,      /* open.deny_file has its URL */
+    ACCESS_RULE_DENY,      /* the operator's rules */
+    ACCESS_RULE_REDIRECT,
+    ACCESS_RULE_RATE,
+    ACCESS_RULE_FAILS, /* they make no URL of it, or can't be looked at */
     /* of the request, in the order of enum http_error */
     ACCESS_BAD_LINE,
     ACCESS_BAD_TARGET,

@@ -74,6 +74,14 @@ static struct backend *least_worth(struct proxy *p)
     return idle;
 }
 
+/* Of sites' that are left alone, or tried by one. */
+static void count_open(struct proxy *p, const struct backend *b, enum proxy_breaker to)
+{
+    bool was = b->state != PROXY_CLOSED, is = to != PROXY_CLOSED;
+    if (b->tag & 2 && was != is)
+        counter_add(&p->counters.proxy_origins_open, is ? 1 : (uint64_t)-1);
+}
+
 static struct backend *backend_of(struct proxy *p, uint64_t tag, struct now now)
 {
     struct backend **bucket = bucket_of(p, tag), *b = *bucket;
@@ -85,6 +93,7 @@ static struct backend *backend_of(struct proxy *p, uint64_t tag, struct now now)
     assert(b);
     if (b->tag)
         unlink_backend(p, b);
+    count_open(p, b, PROXY_CLOSED);
     *b = (struct backend){.next = *bucket, .tag = tag, .since_us = now.mono_us};
     b->wait_tail = &b->wait_first;
     *bucket = b;
@@ -93,8 +102,9 @@ static struct backend *backend_of(struct proxy *p, uint64_t tag, struct now now)
 
 /* --- the breaker -------------------------------------------------------------------------- */
 
-static void move(struct backend *b, enum proxy_breaker to, struct now now)
+static void move(struct proxy *p, struct backend *b, enum proxy_breaker to, struct now now)
 {
+    count_open(p, b, to);
     b->state = (uint8_t)to;
     b->since_us = now.mono_us;
     b->failures = 0;
@@ -127,9 +137,13 @@ static void queue_leave(struct fill *f)
     f->queued = false;
 }
 
-static bool queue_join(struct fill *f, struct backend *b)
+static bool queue_join(struct fill *f, struct backend *b, struct now now)
 {
     struct proxy *p = f->proxy;
+    if (now.mono_us >= f->queue_until_us) { /* it has waited for another */
+        counter_inc(&p->counters.proxy_origin_queue_timeouts_total);
+        return false;
+    }
     if (b->waiting >= p->config.fills / 4) { /* one origin may not have all fills */
         counter_inc(&p->counters.proxy_origin_queue_full_total);
         return false;
@@ -145,11 +159,11 @@ static bool queue_join(struct fill *f, struct backend *b)
 }
 
 /* `limit` of a site that has it; what sites said before a reload counts no more. */
-static void limit_note(struct backend *b, uint32_t limit, const struct proxy_site *sites)
+static void limit_note(struct backend *b, uint32_t limit, uint64_t configuration)
 {
-    if (b->sites != sites)
+    if (b->configuration != configuration)
         b->limit = 0;
-    b->sites = sites;
+    b->configuration = configuration;
     if (limit && (!b->limit || limit < b->limit))
         b->limit = limit;
 }
@@ -168,7 +182,7 @@ static void trip(struct fill *f, bool answers, struct now now)
     b->open_us = next_us < limit_us ? next_us : limit_us;
     b->until_us = now.mono_us + b->open_us / 2 + rng_below(&p->rng, (uint32_t)(b->open_us / 2));
     b->answers = answers;
-    move(b, PROXY_OPEN, now);
+    move(p, b, PROXY_OPEN, now);
     counter_inc(&p->counters.proxy_origin_opened_total);
     while (b->wait_first) {
         struct fill *next = queue_take(b);
@@ -186,13 +200,13 @@ enum backend_admission backend_admit(struct fill *f, uint32_t limit, struct now 
     assert(!f->backend);
     if (refused && !(b->answers && f->last_resort))
         return b->answers ? BACKEND_UNWILLING : BACKEND_REFUSED;
-    limit_note(b, limit, p->sites);
+    limit_note(b, limit, p->configuration);
     if (is_full(b) && due && !b->answers) /* what waited would find out nothing */
         return BACKEND_REFUSED;
     if (is_full(b))
-        return queue_join(f, b) ? BACKEND_QUEUED : BACKEND_FULL;
+        return queue_join(f, b, now) ? BACKEND_QUEUED : BACKEND_FULL;
     if (due) {
-        move(b, PROXY_HALF_OPEN, now);
+        move(p, b, PROXY_HALF_OPEN, now);
         b->probe = f;
         counter_inc(&p->counters.proxy_origin_probes_total);
     }
@@ -251,6 +265,7 @@ void backend_show(const struct proxy *p, struct proxy_origin_info *out, struct n
     out->retry_us =
         b->state == PROXY_OPEN && b->until_us > now.mono_us ? b->until_us - now.mono_us : 0;
     out->failures = b->failures;
+    out->failed = b->failed;
     out->in_flight = b->in_flight;
     out->waiting = b->waiting;
 }
@@ -261,12 +276,13 @@ void backend_ok(struct fill *f, struct now now)
     b->failures = 0;
     b->open_us = 0;
     if (b->state != PROXY_CLOSED)
-        move(b, PROXY_CLOSED, now);
+        move(f->proxy, b, PROXY_CLOSED, now);
 }
 
 void backend_failed(struct fill *f, enum backend_failure why, struct now now)
 {
     struct backend *b = f->backend;
+    b->failed.why = why == BACKEND_BAD_ANSWER ? ACCESS_NO_REASON : f->reason;
     bool enough = why == BACKEND_NO_CONNECTION ||
                   (b->state == PROXY_CLOSED && ++b->failures >= PROXY_BREAKER_FAILURES);
     if (b->probe == f || (b->state == PROXY_CLOSED && enough))

@@ -328,8 +328,6 @@ size_t coder_confirmed(const char *old, size_t old_len, char *fresh, size_t len,
     bool strong = is.len && is.p[0] == '"';
     bool same = strong && was.len > 2 && was.p[0] == 'W' && is.len == was.len - 2 &&
                 memcmp(was.p + 2, is.p, is.len) == 0;
-    if (strong && !same && was.p[0] != '"' && head_field(old, old_len, "Content-Encoding").len)
-        return 0; /* it is not of these bytes (RFC 9111 4.3.4) */
     for (size_t at = 0; same && head_line(fresh, len, &at, &name, &line);)
         if (text_equals(name, "ETag")) {
             size_t behind = (size_t)(fresh + len - (line.p + line.len));

@@ -24,6 +24,8 @@
       "Fills of a slice begun while the one before it was sent")                                   \
     X(proxy_slices_refused_total, "responses", "Parts that were no slice: no strong ETag, Vary")   \
     X(proxy_invalidations_total, "URLs", "URLs invalidated by unsafe requests")                    \
+    X(proxy_plain_full_total, "requests",                                                          \
+      "Requests answered from the cache with a head of their own: no place for a shared one")      \
     X(proxy_not_modified_total, "requests", "Requests answered 304 from the cache")                \
     X(proxy_ranges_total, "requests", "Requests answered 206 from the cache")                      \
     X(proxy_multipart_total, "requests", "Of them, those with several parts")                      \
@@ -39,6 +41,12 @@
       "Requests answered 403: their site is over its share")                                       \
     X(proxy_sent_home_total, "responses", "Responses of origins that send visitors home")          \
     X(proxy_busy_total, "requests", "Requests answered 503: a table was full")                     \
+    X(proxy_shed_fetches_total, "requests",                                                        \
+      "Requests answered 503 for overload: not in the cache, or for the origin alone")             \
+    X(proxy_shed_waits_total, "requests",                                                          \
+      "Likewise: to wait for a fetch, or with several ranges, or to be unpacked")                  \
+    X(proxy_shed_hits_total, "requests", "Likewise: in the cache, on connections not served yet")  \
+    X(proxy_shed_level, "classes", "Of these three, how many are refused now, in part or whole")   \
     X(proxy_bad_gateway_total, "requests", "Requests answered 502")                                \
     X(proxy_timeouts_total, "requests", "Requests answered 504")                                   \
     X(proxy_aborted_total, "requests", "Responses reset, since their object failed")               \
@@ -61,10 +69,12 @@
       "Fills that waited for their origin: as many as may ran")                                    \
     X(proxy_origin_queue_full_total, "fills", "Fills that might not: too many waited")             \
     X(proxy_origin_queue_timeouts_total, "fills", "Fills that waited in vain")                     \
+    X(proxy_origin_queue_left_total, "fills", "Fills that waited, and nobody for them any more")   \
     X(proxy_origin_retries_total, "requests", "Requests to origins after one that failed")         \
     X(proxy_origin_retries_refused_total, "fills", "Fills that failed: too many retries already")  \
     X(proxy_origin_opened_total, "origins", "Times that an origin was left alone for a while")     \
     X(proxy_origin_probes_total, "requests", "Requests to find out whether it is good again")      \
+    X(proxy_origins_open, "origins", "Sites' origins that this worker leaves alone for now")       \
     X(proxy_health_probes_total, "requests", "Requests to origins to find out how they are")       \
     X(proxy_health_bad_total, "requests", "Of them, those that found out nothing good")            \
     X(proxy_health_down, "origins", "Origins that are down by these, asked by this worker")        \

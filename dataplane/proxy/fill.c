@@ -26,7 +26,8 @@ struct fill *fill_find(struct proxy *p, struct request *r)
     struct fill *f = p->fill_table[r->chain & p->fill_mask];
     for (; f; f = f->next) {
         struct http_text mine = fill_key(f);
-        if (!f->purged && f->hash.lo == r->hash.lo && f->hash.hi == r->hash.hi &&
+        bool others = f->authorized && (!f->object || f->share_only);
+        if (!f->purged && !others && f->hash.lo == r->hash.lo && f->hash.hi == r->hash.hi &&
             mine.len == key.len && memcmp(mine.p, key.p, key.len) == 0)
             break;
     }
@@ -84,7 +85,9 @@ struct fill *fill_new(struct proxy *p, const struct request *r, const struct cac
     f->gen = gen;
     f->proxy = p;
     f->pass = vary == NULL;
-    f->to_origin = r->to_origin || proxy_dropped(p, r->chain, now); /* peers may have it still */
+    f->authorized = r->authorized;
+    f->to_origin = r->to_origin || r->authorized ||
+                   proxy_dropped(p, r->chain, now); /* peers may have it still */
     f->hash = r->hash;
     f->chain = r->chain;
     f->length = -1;
@@ -92,6 +95,7 @@ struct fill *fill_new(struct proxy *p, const struct request *r, const struct cac
     f->alarm.kind = ALARM_FILL;
     f->renew.kind = ALARM_RENEW;
     f->progress_us = f->phase_us = now.mono_us;
+    f->queue_until_us = now.mono_us + PROXY_QUEUE_US;
     f->url_len = r->url_len;
     memcpy(f->url, r->url, r->url_len);
     forward_begin(f, r);
@@ -107,7 +111,7 @@ struct fill *fill_new(struct proxy *p, const struct request *r, const struct cac
         f->born = cache_purge_clock(p->cache);
         vary_begin(f, r, vary);
         table_insert(p, f);
-        f->stale = fill_lookup(f);
+        f->stale = request_may_have(r, fill_lookup(f));
         if (f->stale)
             cache_pin(f->stale, p->config.worker);
         slice_begin(f, r);
@@ -198,7 +202,7 @@ void fill_join(struct fill *f, struct request *r, struct now now)
 {
     if (f->streaming) {
         fill_answer(f, r, r->peer ? PROXY_FAILED : PROXY_RELEASE,
-                    r->peer ? 504 : pass_known(f->proxy, f->hash, now));
+                    r->peer ? 504 : pass_known(f->proxy, fill_known(f), now));
     } else if (f->object && (!r->peer || f->state == FILL_BODY)) {
         answer_ready(f, r); /* a peer must know the path: not while we look for a source */
     } else if (r->peer && peer_would_knot(f, &r->peer_field.node)) {
@@ -281,7 +285,7 @@ void fill_step(struct fill *f, struct now now)
     if (f->state != FILL_ENDED && f->out_of_memory) {
         f->out_of_memory = false;
         counter_inc(&f->proxy->counters.proxy_fills_starved_total);
-        pass_note(f->proxy, f->hash, now); /* next time it goes past the cache */
+        pass_note(f->proxy, fill_known(f), now); /* next time it goes past the cache */
         fill_give_up(f, now);
     }
     if (f->state != FILL_ENDED && f->broken)
@@ -449,8 +453,30 @@ static void exchange_timer(struct fill *f, uint64_t peer_us, struct now now)
         if (f->state == FILL_HEAD)
             backend_failed(f, BACKEND_NO_ANSWER, now);
     }
-    f->source_holds = f->x && http_exchange_connected(f->x); /* it took our request */
+    /* it took our request; or it was left for another, before it had the time to */
+    f->source_holds =
+        f->x &&
+        (http_exchange_connected(f->x) ||
+         (f->state == FILL_HEAD && f->kind == SOURCE_PEER && f->head_us < PROXY_PEER_HEAD_US));
     source_failed(f, 504, now);
+}
+
+/* It waits for an origin: till somebody else may have its place, or it takes the next one. */
+static void queue_timer(struct fill *f, struct now now)
+{
+    struct proxy_counters *c = &f->proxy->counters;
+    if (now.mono_us >= f->queue_until_us) {
+        counter_inc(&c->proxy_origin_queue_timeouts_total);
+        source_drop(f);
+        f->failure = 503;
+        f->find_origin = true;
+        fill_agenda(f);
+    } else if (origin_deserted(f)) {
+        counter_inc(&c->proxy_origin_queue_left_total);
+        fill_give_up(f, now);
+    } else {
+        origin_queue(f, now);
+    }
 }
 
 void fill_timer(struct fill *f, struct now now)
@@ -470,11 +496,7 @@ void fill_timer(struct fill *f, struct now now)
             source_begin(f, now);
         break;
     case FILL_QUEUE:
-        counter_inc(&f->proxy->counters.proxy_origin_queue_timeouts_total);
-        source_drop(f);
-        f->failure = 503;
-        f->find_origin = true;
-        fill_agenda(f);
+        queue_timer(f, now);
         break;
     case FILL_RESOLVE:
         origin_lost(f, now);

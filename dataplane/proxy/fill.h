@@ -41,6 +41,7 @@ struct fill {
     bool part_named;     /* `key` is the slice's */
     bool once;           /* which must not be sent twice */
     bool to_origin;      /* who asked wants it from there */
+    bool authorized;     /* with credentials: nobody else's before it is known that it may be */
     bool find_next;      /* agenda: the source is gone, take the next */
     bool find_origin;    /* agenda: addresses came, or one failed; go on with the origin */
     bool out_of_memory;  /* agenda: the cache stayed full */
@@ -85,6 +86,7 @@ struct fill {
     struct backend *backend; /* the origin in hand; NULL: none */
     uint8_t in_hand;         /* which of the site's */
     bool queued;             /* `backend` is yet to be admitted */
+    uint64_t queue_until_us; /* to origins in turn, however many it waits for */
     struct fill *wait_next;
     uint32_t limit_ms;   /* what its time-outs allow, at most */
     uint8_t tried;       /* bits: of address[], those that need no further try */
@@ -149,6 +151,12 @@ static inline struct http_text fill_key(const struct fill *f)
                      : (struct http_text){f->url, f->url_len};
 }
 
+/* Under which it is known that its answer is not to be stored. */
+static inline struct hash128 fill_known(const struct fill *f)
+{
+    return (struct hash128){f->hash.lo ^ f->authorized, f->hash.hi};
+}
+
 /* May its answer be made for who began it? */
 static inline bool fill_is_own(const struct fill *f)
 {
@@ -173,8 +181,7 @@ bool coder_end(struct coder *c, struct proxy *p, struct cache_object *o);
  * ETag (RFC 9110 8.8.1). 0: it does not fit. */
 size_t coder_head(const char *head, size_t len, bool coded, char *out, size_t room);
 /* The head of a 304, `fresh`, as it confirms a stored one: the strong form of a weak ETag does not
- * replace it, nor a Vary without Accept-Encoding one that names it. Its length; 0: no room, or it
- * has the strong ETag of something else than these coded bytes. */
+ * replace it, nor a Vary without Accept-Encoding one that names it. Its length; 0: no room. */
 size_t coder_confirmed(const char *old, size_t old_len, char *fresh, size_t len, size_t room);
 /* The coding of a stored response; several are CODING_OTHER. */
 enum coding coding_of(const char *head, size_t len);
@@ -262,7 +269,8 @@ void vary_begin(struct fill *f, const struct request *r, const struct cache_vary
 void vary_write_fields(const struct fill *f, struct head_writer *w);
 /* What else the origin is sent: the fields of the request that began the fill. */
 void vary_write_others(const struct fill *f, struct head_writer *w);
-/* request_is_secret, of a request that is kept; in open mode no such field goes anywhere. */
+/* request_is_secret, of a request that is kept, and of one with Authorization request_is_own; in
+ * open mode no such field goes anywhere. */
 bool vary_is_secret(const struct request *r);
 /* By what a response varies, whether it says so or not. */
 void vary_said(const struct http_head *h, struct cache_vary *out);
@@ -324,6 +332,12 @@ bool slice_next(struct proxy *p, struct request *r, struct now now);
 void slice_go_on(struct proxy *p, struct request *r, struct now now);
 /* Has the next one fetched when half of one is sent. */
 void slice_ahead(struct proxy *p, struct request *r);
+/* Whether all slices of these spans are here, fresh and whole, but the one in hand, which is not
+ * looked at; of more than SLICE_LOOKS others that is not known. */
+#define SLICE_LOOKS 64u
+enum slice_there { SLICES_ALL, SLICES_SOME, SLICES_UNKNOWN };
+enum slice_there slice_look(struct proxy *p, struct request *r, const struct http_span *span,
+                            unsigned n, struct now now);
 
 /* source.c: which source next; the exchange's events */
 extern const struct http_exchange_events source_events;
@@ -359,6 +373,12 @@ void origin_failed(struct fill *f, const struct http_exchange *x, enum http_fail
 /* Notes why the origin in hand does not help, for the access log and, if it is a site's, for its
  * operator. */
 void origin_trouble(struct fill *f, enum access_reason why, struct now now);
+/* What an exchange with one that has failed says of it. */
+enum access_reason origin_reason(const struct http_exchange *x, enum http_failure why);
+/* Waits on for its turn at the origin in hand. */
+void origin_queue(struct fill *f, struct now now);
+/* Have all gone who waited for it? For what is fetched ahead of them, or behind, nobody has. */
+bool origin_deserted(const struct fill *f);
 /* The final head has come from it. */
 void origin_answered(struct fill *f, struct http_exchange *x, const struct http_head *h,
                      struct now now);
@@ -409,6 +429,10 @@ void pass_flush(struct fill *f);
 void pass_end(struct fill *f, bool whole);
 void pass_credit(struct proxy *p, struct block *b);
 void pass_received(struct proxy *p, struct request *r, const struct message *m, struct now now);
+/* O: an interim response's head for a request that waits at another worker; not, where there is no
+ * block. R: it has come. */
+void pass_interim(struct fill *f, struct request *r, const char *head, size_t len);
+void pass_interim_received(struct proxy *p, struct request *r, struct block *b);
 void pass_ended(struct proxy *p, struct request *r, bool whole, struct now now);
 void pass_writable(struct proxy *p, struct request *r, struct now now);
 void pass_stop(struct proxy *p, struct request *r);

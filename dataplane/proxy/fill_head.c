@@ -23,10 +23,13 @@ static bool is_coded(const struct http_head *h)
  * coded on the fly, by whatever. */
 static uint64_t validators_of(const struct http_head *h)
 {
-    struct http_text etag = field_value(h, HTTP_ETAG);
-    if (is_coded(h) && (!etag.len || etag.p[0] != '"'))
+    struct http_text etag = field_value(h, HTTP_ETAG),
+                     modified = field_value(h, HTTP_LAST_MODIFIED);
+    if (is_coded(h) && !etag.len)
         return 0;
-    return head_validators(etag, field_value(h, HTTP_LAST_MODIFIED));
+    return head_strong(etag, modified, field_value(h, HTTP_DATE)).len
+               ? head_validators(etag, modified)
+               : 0;
 }
 
 static int64_t body_length(const struct http_head *h)
@@ -83,6 +86,7 @@ static void read_response(struct fill *f, const struct http_head *h,
     vary_said(h, &f->said);
     forward_said(f);
     out->varies_any = f->said.any;
+    out->authorized = f->authorized;
     out->has_set_cookie = http_known(h, HTTP_SET_COOKIE);
     read_control(h, out); /* and Expires is forgotten where it does not count */
 }
@@ -215,7 +219,7 @@ static void drop_stale(struct fill *f, uint16_t status)
 static bool release(struct fill *f, uint16_t status, bool remember, struct now now)
 {
     if (remember) {
-        pass_note(f->proxy, f->hash, now);
+        pass_note(f->proxy, fill_known(f), now);
         drop_stale(f, status);
     }
     fill_release_all(f, remember);
@@ -263,7 +267,7 @@ static bool uncacheable(struct fill *f, const struct http_head *h, bool remember
 {
     struct request **at = &f->waiting, *chosen = NULL;
     if (remember)
-        pass_note(f->proxy, f->hash, now);
+        pass_note(f->proxy, fill_known(f), now);
     /* the list is in order of arrival, backwards: the last that fits came first. What was made for
      * the fields of one is for nobody else */
     for (struct request **i = at; *i; i = &(*i)->o.next)
@@ -302,6 +306,18 @@ static struct cache_verdict judge_stored(struct fill *f, const struct http_head 
     return judge(f, &stored, h, now);
 }
 
+/* A 304 with a strong ETag is about what has that, and must not renew anything else (RFC 9111
+ * 4.3.4). That of coded bytes may have been weakened here. */
+static bool is_about(const char *old, size_t len, const struct http_head *h)
+{
+    struct http_text is = field_value(h, HTTP_ETAG), was = head_field(old, len, "ETag");
+    if (is.len == 0 || is.p[0] != '"')
+        return true;
+    if (was.len > 2 && was.p[0] == 'W' && head_field(old, len, "Content-Encoding").len)
+        was.p += 2, was.len -= 2;
+    return is.len == was.len && memcmp(is.p, was.p, is.len) == 0;
+}
+
 /* 304: the old copy is as good as new (RFC 9111 4.3.4). */
 static bool refresh(struct fill *f, const struct http_head *h, struct now now)
 {
@@ -312,7 +328,9 @@ static bool refresh(struct fill *f, const struct http_head *h, struct now now)
     const char *old = cache_head(f->stale, &old_len);
     n = obey_tags(f, fresh, n, sizeof(fresh));
     n = coder_confirmed(old, old_len, fresh, n, sizeof(fresh));
-    size_t len = n ? head_merge(old, old_len, fresh, n, merged, sizeof(merged)) : 0;
+    size_t len = n && is_about(old, old_len, h)
+                     ? head_merge(old, old_len, fresh, n, merged, sizeof(merged))
+                     : 0;
 
     struct cache_verdict v = judge_stored(f, h, was->status, merged, len, now);
     if (len && !v.storable) /* private, no-store: it may not stay */
@@ -379,19 +397,27 @@ static bool go_on(struct fill *f, const struct http_head *h, struct now now)
 }
 
 /* An answer for who began it, by his address or by what he sent. A 503 says that the origin has too
- * much to do: who joined gets our own, or as many questions would follow as there are clients. */
+ * much to do, or that this client asks too much: who joined asks anew, together, or who is limited
+ * could have the others refused. Each does so PROXY_DOUBTS times at most, then he gets our own, or
+ * as many questions would follow as there are clients. */
 static bool doubtful(struct fill *f, const struct http_head *h, struct now now)
 {
     struct request *first = NULL;
     if (h->status != 503 || f->looped)
         return uncacheable(f, h, false, now);
-    for (struct request **at = &f->waiting; *at;)
-        if ((*at)->o.joined) {
-            at = &(*at)->o.next;
-        } else {
-            first = *at;
-            *at = first->o.next;
+    fill_purge(f, now); /* who asks anew is not to find this one */
+    for (struct request **at = &f->waiting; *at;) {
+        struct request *r = *at;
+        if (r->o.joined && (r->peer || r->tries >= PROXY_DOUBTS)) {
+            at = &r->o.next;
+            continue;
         }
+        *at = r->o.next;
+        if (r->o.joined)
+            fill_answer(f, r, PROXY_AGAIN, 503);
+        else
+            first = r;
+    }
     fill_fail_all(f, 503);
     if (first)
         first->o.next = NULL;
@@ -478,14 +504,6 @@ static bool no_place(struct fill *f, const struct http_head *h, struct now now)
     return release(f, h->status, false, now);
 }
 
-/* Of an error: does the origin itself say for how long? */
-static bool is_to_be_kept(const struct cache_verdict *v)
-{
-    return v->storable && v->lifetime_s > 0 &&
-           (v->lifetime_by == CACHE_BY_S_MAXAGE || v->lifetime_by == CACHE_BY_MAX_AGE ||
-            v->lifetime_by == CACHE_BY_EXPIRES);
-}
-
 bool fill_head(struct fill *f, const struct http_head *h, struct now now)
 {
     char text[HTTP_URL_MAX + 4096];
@@ -510,7 +528,8 @@ bool fill_head(struct fill *f, const struct http_head *h, struct now now)
         return false;
     }
     struct cache_verdict v = judge(f, h, h, now);
-    if (h->status >= 500 && (!is_to_be_kept(&v) || fill_stale_usable(f, now)))
+    bool kept = v.storable && v.lifetime_s > 0;
+    if (h->status >= 500 && (!kept || fill_stale_usable(f, now)))
         return server_error(f, h, now);
     if (forward_doubtful(f, h->status))
         return doubtful(f, h, now);

@@ -46,6 +46,13 @@ bool forward_makes(const struct fill *f, struct http_text field)
     return f->tells & PROXY_ADDRESS && is_address_field(field); /* nor the other of the two */
 }
 
+bool forward_replaces(const struct request *r, struct http_text field)
+{
+    static const struct http_text id = {"X-Request-ID", 12};
+    return (r->tells & PROXY_ADDRESS && is_address_field(field)) ||
+           (r->tells & PROXY_REQUEST_ID && is_name(field, id));
+}
+
 /* RFC 7239 4: a string that does not end would go on in what is written after it. */
 static bool is_open_string(struct http_text v)
 {
@@ -120,13 +127,19 @@ void forward_said(struct fill *f)
 {
     struct cache_name name;
     for (size_t at = 0; cache_vary_next(&f->said, &at, &name);)
-        if (forward_makes(f, (struct http_text){name.p, (uint32_t)name.len}))
+        if (forward_makes(f, (struct http_text){name.p, (uint32_t)name.len}) ||
+            (f->authorized &&
+             text_equals((struct http_text){name.p, (uint32_t)name.len}, "Authorization")))
             f->said.any = true;
 }
 
 bool forward_doubtful(const struct fill *f, unsigned status)
 {
-    if (f->kind != SOURCE_ORIGIN || status < 400 || status == 404 || status == 410)
+    if (f->kind != SOURCE_ORIGIN || status < 400)
+        return false;
+    if (f->authorized)
+        return true;
+    if (status == 404 || status == 410)
         return false;
     return f->looped || (f->tells & PROXY_ADDRESS && (status < 500 || status == 503));
 }
@@ -209,17 +222,23 @@ struct addr forward_client(const struct proxy_site *site, const struct http_head
 }
 
 /* A node of ours gives the ID of the request that it asks for. */
-static bool take_id(struct request *r, const struct http_head *h)
+static bool take_id(char id[static PROXY_ID + 1], const struct http_head *h)
 {
     for (unsigned i = 0; i < h->fields; i++) {
         const struct http_text v = h->field[i].value;
         if (!text_equals(h->field[i].name, "X-Request-ID") || v.len != PROXY_ID)
             continue;
-        memcpy(r->id, v.p, PROXY_ID);
-        r->id[PROXY_ID] = '\0';
-        return strspn(r->id, "0123456789abcdef") == PROXY_ID;
+        memcpy(id, v.p, PROXY_ID);
+        id[PROXY_ID] = '\0';
+        return strspn(id, "0123456789abcdef") == PROXY_ID;
     }
     return false;
+}
+
+static void make_id(struct proxy *p, char id[static PROXY_ID + 1])
+{
+    unsigned long long high = rng_u64(&p->rng), low = rng_u64(&p->rng);
+    snprintf(id, PROXY_ID + 1, "%016llx%016llx", high, low);
 }
 
 void forward_take(struct proxy *p, struct request *r, const struct http_head *h,
@@ -227,10 +246,23 @@ void forward_take(struct proxy *p, struct request *r, const struct http_head *h,
 {
     r->client = http_conn_peer(r->conn)->ip;
     r->trusted = r->tells & PROXY_ADDRESS && is_trusted(site, &r->client);
-    if (!(r->tells & PROXY_REQUEST_ID) || (r->peer && take_id(r, h)))
+    if (r->tells & PROXY_REQUEST_ID && !(r->peer && take_id(r->id, h)))
+        make_id(p, r->id);
+}
+
+void forward_refused(struct proxy *p, const struct request *r, const struct http_head *h,
+                     char id[static PROXY_ID + 1])
+{
+    struct policy_route route = {0};
+    id[0] = '\0';
+    if (r && r->tells & PROXY_REQUEST_ID) {
+        memcpy(id, r->id, PROXY_ID + 1);
         return;
-    unsigned long long high = rng_u64(&p->rng), low = rng_u64(&p->rng);
-    snprintf(r->id, sizeof(r->id), "%016llx%016llx", high, low);
+    }
+    if (p->policy)
+        policy_name(p->policy, h->host, &route);
+    if (route.site && route.site->tells & PROXY_REQUEST_ID && !(r && r->peer && take_id(id, h)))
+        make_id(p, id);
 }
 
 /* --- to clients ----------------------------------------------------------- */

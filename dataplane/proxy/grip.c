@@ -60,6 +60,7 @@ static void grip_free(struct grip *g)
     while (*at != g)
         at = &(*at)->next;
     *at = g->next;
+    plain_drop(g);
     cache_unpin(g->object, p->config.worker);
     g->object = NULL;
     g->next = p->grip_free;

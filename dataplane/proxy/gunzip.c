@@ -137,15 +137,19 @@ static struct gunzip *gunzip_take(struct proxy *p, struct request *r)
     return g;
 }
 
-bool gunzip_begin(struct proxy *p, struct request *r, const struct cache_object *o)
+bool gunzip_wanted(const struct proxy *p, const struct request *r, const struct cache_object *o)
 {
     size_t len;
     const char *head = cache_head(o, &len);
-    if (r->accepts & CODING_GZIP || r->peer || r->open || r->asks.no_transform ||
-        cache_meta(o)->status == 206 || coding_of(head, len) != CODING_GZIP ||
-        !coder_undoes(p, (struct http_text){r->url, r->url_len}, head, len))
-        return false;
-    r->gunzip = gunzip_take(p, r);
+    return r->varies && !(r->accepts & CODING_GZIP) && !r->peer && !r->open &&
+           !r->asks.no_transform && cache_meta(o)->status != 206 &&
+           coding_of(head, len) == CODING_GZIP &&
+           coder_undoes(p, (struct http_text){r->url, r->url_len}, head, len);
+}
+
+bool gunzip_begin(struct proxy *p, struct request *r, const struct cache_object *o)
+{
+    r->gunzip = gunzip_wanted(p, r, o) ? gunzip_take(p, r) : NULL;
     return r->gunzip != NULL;
 }
 

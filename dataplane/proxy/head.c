@@ -25,8 +25,9 @@ bool field_is_hops(const struct http_head *h, const struct http_field *f)
     case HTTP_UPGRADE:
     case HTTP_CORAL_PEER:
         return true;
-    default:
-        return http_connection_names(h, f->name);
+    default: /* the last is between a client and the proxy that it has logged in to (11.7.3) */
+        return http_connection_names(h, f->name) ||
+               text_equals(f->name, "Proxy-Authentication-Info");
     }
 }
 
@@ -42,7 +43,7 @@ bool field_dropped(const struct http_head *h, const struct http_field *f, bool c
     default:
         break;
     }
-    return text_equals(f->name, "Cache-Status") || field_is_hops(h, f);
+    return field_is_hops(h, f);
 }
 
 static bool names_tags(const struct http_field *f)
@@ -127,6 +128,15 @@ size_t head_merge(const char *old, size_t old_len, const char *fresh, size_t fre
             head_write(&w, line.p, line.len);
     head_write(&w, fresh + tags, fresh_len - tags);
     return w.bad ? 0 : w.len;
+}
+
+struct http_text head_strong(struct http_text etag, struct http_text modified,
+                             struct http_text date)
+{
+    int64_t since = http_date_parse(modified);
+    if (etag.len)
+        return etag.p[0] == '"' ? etag : (struct http_text){"", 0};
+    return since >= 0 && since < http_date_parse(date) ? modified : (struct http_text){"", 0};
 }
 
 /* The same on every node, so without a secret: it only tells versions apart. */

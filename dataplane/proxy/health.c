@@ -19,7 +19,7 @@
 
 /* Of PROXY_HEALTH. */
 struct health_note {
-    const struct proxy_site *sites; /* which `site` is of: compared, not followed */
+    uint64_t configuration; /* which `site` is of */
     uint32_t site;
     uint32_t for_ms; /* it counts for so long; 0: it is up again */
     uint8_t origin;
@@ -60,7 +60,7 @@ void health_told(struct proxy *p, const struct message *m, struct now now)
 {
     struct health_note n;
     memcpy(&n, m->body, sizeof(n));
-    if (!p->sites || n.sites != p->sites)
+    if (!p->sites || n.configuration != p->configuration)
         return;
     const struct proxy_site *site = &p->sites[n.site];
     struct hash128 name = name_of(p, site, n.origin);
@@ -86,7 +86,7 @@ static void tell(struct health *h, bool changed, struct now now)
     const struct proxy_origin *o = &site->origin[h->origin];
     struct message m = {.type = PROXY_HEALTH, .from = (uint16_t)p->config.worker};
     uint32_t for_ms = 3 * (site->health.interval_ms + site->health.timeout_ms);
-    struct health_note n = {p->sites, h->site, h->down ? for_ms : 0, h->origin};
+    struct health_note n = {p->configuration, h->site, h->down ? for_ms : 0, h->origin};
     memcpy(m.body, &n, sizeof(n));
     for (unsigned w = 0; w < p->config.workers; w++)
         if (w == p->config.worker)
@@ -95,7 +95,7 @@ static void tell(struct health *h, bool changed, struct now now)
             p->parts.out.post(p->parts.out.ctx, w, &m);
     if (changed && p->parts.log.origin)
         p->parts.log.origin(p->parts.log.ctx, site->host, o->host, o->port,
-                            h->down ? ACCESS_DOWN : ACCESS_UP);
+                            h->down ? ACCESS_DOWN : ACCESS_UP, &h->found);
 }
 
 /* Each time a little earlier or later, so that nodes do not ask in step. */
@@ -106,12 +106,18 @@ static void again(struct health *h, struct now now)
               now.mono_us + (ms - ms / 10 + rng_below(&h->proxy->rng, ms / 5 + 1)) * 1000ull);
 }
 
-static void found(struct health *h, bool good, struct now now)
+/* `why`, where there was no answer. */
+static void found(struct health *h, bool good, enum access_reason why, struct now now)
 {
     struct proxy *p = h->proxy;
     const struct proxy_health *c = &site_of(h)->health;
-    if (!good)
+    h->found.why = (uint8_t)why;
+    h->found.ms = why == ACCESS_TIMEOUT ? c->timeout_ms
+                                        : (uint32_t)((now.mono_us - h->asked_us + 999) / 1000);
+    if (!good) {
+        h->bad = h->found;
         counter_inc(&p->counters.proxy_health_bad_total);
+    }
     h->streak = good == h->down ? h->streak + 1 : 0;
     bool changed = h->streak >= (h->down ? c->rise : c->fall);
     if (changed) {
@@ -132,6 +138,7 @@ static bool on_head(void *user, struct http_exchange *x, const struct http_head 
     struct health *h = user;
     (void)x, (void)now;
     h->good = head->status < 400;
+    h->found.status = head->status;
     return true;
 }
 
@@ -147,15 +154,15 @@ static void on_done(void *user, struct http_exchange *x, struct now now)
     struct health *h = user;
     (void)x;
     h->x = NULL;
-    found(h, h->good, now);
+    found(h, h->good, ACCESS_NO_REASON, now);
 }
 
 static void on_failed(void *user, struct http_exchange *x, enum http_failure why, struct now now)
 {
     struct health *h = user;
-    (void)x, (void)why;
+    enum access_reason reason = origin_reason(x, why);
     h->x = NULL;
-    found(h, false, now);
+    found(h, false, reason, now);
 }
 
 static const struct http_exchange_events health_events = {
@@ -176,7 +183,9 @@ static void write_probe(struct proxy *p, const struct proxy_site *site, struct h
     head_text(w, "\r\n");
 }
 
-static void ask(struct health *h, const struct addr *address, unsigned n, struct now now)
+/* `none`: why there is no address. */
+static void ask(struct health *h, const struct addr *address, unsigned n, enum access_reason none,
+                struct now now)
 {
     struct proxy *p = h->proxy;
     const struct proxy_site *site = site_of(h);
@@ -187,7 +196,7 @@ static void ask(struct health *h, const struct addr *address, unsigned n, struct
         if (proxy_origin_allowed(p->policy, site, &address[i]))
             to.at[to.n++] = (struct endpoint){address[i], site->origin[h->origin].port};
     if (to.n == 0) {
-        found(h, false, now);
+        found(h, false, n ? ACCESS_FORBIDDEN : none, now);
         return;
     }
     write_probe(p, site, &w);
@@ -209,7 +218,8 @@ static void on_resolved(void *ctx, enum resolver_result result, const struct add
     if (result == RESOLVER_BUSY)
         again(h, now);
     else
-        ask(h, address, result == RESOLVER_OK ? n : 0, now);
+        ask(h, address, result == RESOLVER_OK ? n : 0,
+            result == RESOLVER_NONE ? ACCESS_NO_NAME : ACCESS_DNS, now);
 }
 
 static void stop(struct health *h)
@@ -231,12 +241,14 @@ void health_timer(struct health *h, struct now now)
     const struct proxy_origin *o = &site->origin[h->origin];
     if (h->x || h->resolving) { /* all of it took too long */
         stop(h);
-        found(h, false, now);
+        found(h, false, ACCESS_TIMEOUT, now);
         return;
     }
+    h->asked_us = now.mono_us;
+    h->found = (struct proxy_found){0};
     alarm_set(p, &h->alarm, now.mono_us + site->health.timeout_ms * 1000ull);
     if (o->is_address) {
-        ask(h, &o->address, 1, now);
+        ask(h, &o->address, 1, ACCESS_NO_NAME, now);
         return;
     }
     h->resolving = true;
@@ -281,5 +293,17 @@ void health_view(struct proxy *p)
         for (unsigned i = 0; i < site->origins && *site->health.path; i++)
             if (is_ours(p, site, i) && p->healths < PROXY_HEALTHS)
                 begin(p, site, i);
+    }
+}
+
+void health_show(const struct proxy *p, const struct proxy_site *site, unsigned origin,
+                 struct proxy_origin_info *out)
+{
+    for (uint32_t i = 0; i < p->healths; i++) {
+        const struct health *h = &p->health[i];
+        if (h->site != (uint32_t)(site - p->sites) || h->origin != origin)
+            continue;
+        out->asks = true;
+        out->found = h->bad;
     }
 }

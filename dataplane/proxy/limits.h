@@ -5,7 +5,8 @@
 
 #include "cache/cache.h"
 
-#define PROXY_PRODUCT "Coral"
+#define PROXY_PRODUCT   "Coral"
+#define PROXY_SHED_TEXT "this node has too much to do; try again"
 
 enum {
     PROXY_BURST = 32,
@@ -14,11 +15,13 @@ enum {
     PROXY_FORWARD = 2560,      /* of the lines that forward.c makes */
     LOOP_MAX = 1024,           /* of a client's CDN-Loop, */
     FORWARD_BEFORE = 1024,     /* and of what proxies before us say of his address */
+    PROXY_RETRY_AFTER_S = 4,   /* at most, of a 503 */
     PROXY_ID = 32,             /* digits of a request's ID */
     PROXY_CANDIDATES = 8,      /* peers remembered for one fill */
     PROXY_ROUNDS = 16,         /* times that a fill looks for another source */
     PROXY_BARREN_ROUNDS = 4,   /* of them in a row without a byte */
-    PROXY_TRIES = 4,           /* times that a request is sent back to look again */
+    PROXY_TRIES = 4,           /* times that a request is sent back to look again, */
+    PROXY_DOUBTS = 2,          /* and for a 503 that may be another client's */
     PROXY_BLOCK_BYTES = 16384,
     PROXY_BLOCK_WINDOW = 8,     /* blocks of one passed response on their way to the client */
     PROXY_BLOCKS = 1024,        /* a worker's, for all passed responses */
@@ -33,10 +36,13 @@ enum {
     PROXY_RETRIES = 1024,       /* places to count a host's retries in */
     PROXY_RETRY_LEAST = 10,     /* of a host, beside a fifth of its first tries */
     PROXY_BREAKER_FAILURES = 5, /* in a row, of an origin that can be connected to */
-    PROXY_INLINE = 512,         /* a body up to this is cheaper copied than referred to */
+    PROXY_INLINE = 512, /* a body up to this is cheaper copied behind its head than referred to */
     PROXY_VIA = 128,
     PROXY_HEAD_ROOM = CACHE_HEAD_MAX + 8192, /* with a key, and what rules add */
     PROXY_LINGERING = 256,                   /* pins that nobody uses, a worker's */
+    PROXY_ROUTES = 64,                       /* what hosts mean, as it was found */
+    PROXY_PLAIN_HEADS = 1024,                /* heads that responses share, a worker's at most, */
+    PROXY_PLAIN_HEAD = 980,                  /* and bytes of one */
     PROXY_ASKS = 16,                         /* objects that a poll asks others to let go of */
     PROXY_LOOKS = 64,                        /* connections that a poll looks at for those */
     PROXY_OWN_BYTES = 65536,                 /* copied at once for who is to let go */
@@ -66,7 +72,8 @@ enum {
 #define PROXY_DROPPED_US      (3600ull * 1000000) /* as long as others may be named as holders */
 #define PROXY_TROUBLE_US      (60ull * 1000000)   /* between two words of the same trouble */
 #define PROXY_BEHIND_US       1000000ull          /* between two fills behind a stale copy */
-#define PROXY_QUEUE_US        (PROXY_WAIT_US / 2) /* a fill waits for its turn at an origin */
+#define PROXY_QUEUE_US        (PROXY_WAIT_US / 2) /* from its birth a fill may wait for its turn, */
+#define PROXY_QUEUE_LOOK_US   (100ull * 1000)     /* and while somebody is found to wait for it */
 #define PROXY_RETRY_US        (10ull * 1000000)   /* in which tries are counted */
 #define PROXY_OPEN_FIRST_US                                                                        \
     (1ull * 1000000) /* CORAL.md 4 has 15 s; one lost SYN must not                                 \

@@ -15,16 +15,17 @@
 
 enum proxy_message_type {
     PROXY_WANT = MESSAGE_PROXY, /* R->O request: find it */
-    PROXY_READY,     /* O->R request, object, fill: send this; GOT when it is pinned. Terminal */
-    PROXY_AGAIN,     /* O->R request: it is in the cache by now. Terminal */
-    PROXY_FAILED,    /* O->R request; tag: PROXY_FAILED_TAG. Terminal */
-    PROXY_RELEASE,   /* O->R request: uncacheable, fetch for yourself. Terminal */
-    PROXY_GOT,       /* R->O fill: the object is pinned here */
-    PROXY_FOLLOW,    /* R->O grip, object: tell me of progress */
+    PROXY_READY,   /* O->R request, object, fill: send this; GOT when it is pinned. Terminal */
+    PROXY_AGAIN,   /* O->R request: it is in the cache by now; tag not 0: or may be had. Terminal */
+    PROXY_FAILED,  /* O->R request; tag: PROXY_FAILED_TAG. Terminal */
+    PROXY_RELEASE, /* O->R request: uncacheable, fetch for yourself. Terminal */
+    PROXY_GOT,     /* R->O fill: the object is pinned here */
+    PROXY_FOLLOW,  /* R->O grip, object: tell me of progress */
     PROXY_FOLLOWED,  /* O->R grip: noted, or there is no such fill any more; look again */
     PROXY_PROGRESS,  /* O->R object: more bytes, or its end */
     PROXY_PASS,      /* O->R request, block: bytes of an uncacheable response, the head first */
     PROXY_PASS_END,  /* O->R request; tag: 1 whole, 0 broken off. Terminal */
+    PROXY_INTERIM,   /* O->R request, block: an interim response's head */
     PROXY_PASS_STOP, /* R->O request, fill: the client needs no more */
     PROXY_BLOCK,     /* R->O block: sent, yours again */
     PROXY_DAMAGED,   /* R->O request, object: a checksum is wrong */

@@ -18,14 +18,16 @@ static void keep_fields(struct request *r, const struct rules_verdict *v)
     memcpy(r->edit, v->list[RULES_RESPONSE], r->edits * sizeof(r->edit[0]));
 }
 
-static unsigned redirect(struct proxy *p, const struct request *r, const struct rules_verdict *v,
+static unsigned redirect(struct proxy *p, struct request *r, const struct rules_verdict *v,
                          unsigned status, const char **why)
 {
     char to[HTTP_URL_MAX];
     size_t n = rules_location(v, r->url, r->url_len, to, sizeof(to));
     *why = "the URL that this one leads to is too long";
+    r->reason = ACCESS_RULE_FAILS;
     if (n == 0)
         return 414;
+    r->reason = ACCESS_RULE_REDIRECT;
     struct head_writer w = {p->answer_lines, 0, sizeof(p->answer_lines), false};
     head_text(&w, "Location: ");
     head_write(&w, to, n);
@@ -52,7 +54,7 @@ static unsigned limit(struct proxy *p, const struct rules_verdict *v, const stru
 static bool move(struct request *r, const struct policy_route *route, const struct rules_verdict *v)
 {
     char path[HTTP_URL_MAX];
-    struct http_text host = {route->host, (uint32_t)strlen(route->host)};
+    struct http_text host = {route->host, route->host_len};
     size_t n = rules_path(v, r->url, r->url_len, path, sizeof(path));
     if (n)
         n = http_url_write(host, route->port, (struct http_text){path, (uint32_t)n}, r->url,
@@ -68,8 +70,7 @@ struct judgement {
 };
 
 /* The status of a refusal, 0: none. */
-static unsigned judge(struct proxy *p, const struct request *r, struct judgement *j,
-                      const char **why)
+static unsigned judge(struct proxy *p, struct request *r, struct judgement *j, const char **why)
 {
     const struct rules_set *rules = p->policy->rules;
     char loose[HTTP_URL_MAX];
@@ -77,6 +78,7 @@ static unsigned judge(struct proxy *p, const struct request *r, struct judgement
     size_t n = rules_loosen(r->url, r->url_len, loose, sizeof(loose));
     j->loose.any = false;
     *why = "the rules can't be looked at; try again later";
+    r->reason = ACCESS_RULE_FAILS;
     if (!rules_apply(rules, p->config.worker, r->url, r->url_len, &j->v) ||
         (n && !rules_apply(rules, p->config.worker, loose, n, &j->loose)))
         return 503;
@@ -84,12 +86,13 @@ static unsigned judge(struct proxy *p, const struct request *r, struct judgement
         rules_answer(&j->loose, &status) != RULES_DENY)
         return 0;
     *why = "denied by a rule";
+    r->reason = ACCESS_RULE_DENY;
     counter_inc(&p->counters.proxy_rules_denied_total);
     return status;
 }
 
 /* By the rate of either. */
-static unsigned count(struct proxy *p, const struct request *r, const struct http_head *h,
+static unsigned count(struct proxy *p, struct request *r, const struct http_head *h,
                       const struct proxy_site *site, const struct judgement *j, const char **why)
 {
     bool rated = j->v.any && j->v.one[RULES_RATE] != RULES_NONE;
@@ -98,6 +101,7 @@ static unsigned count(struct proxy *p, const struct request *r, const struct htt
     if (!rated && !loose)
         return 0;
     struct addr who = forward_asks(r, h, site);
+    r->reason = ACCESS_RULE_RATE;
     unsigned refused = rated ? limit(p, &j->v, &who, why) : 0;
     return !refused && loose ? limit(p, &j->loose, &who, why) : refused;
 }
@@ -107,6 +111,7 @@ static unsigned move_on(struct proxy *p, struct request *r, const struct policy_
                         struct judgement *j, const char **why)
 {
     *why = "the rules make no valid URL of this one";
+    r->reason = ACCESS_RULE_FAILS;
     if (!move(r, route, &j->v))
         return 400;
     unsigned refused = request_denied(p, r, why);

@@ -10,15 +10,16 @@
 struct backend {
     struct backend *next; /* chain of the table */
     uint64_t tag;
-    uint8_t state;                  /* enum proxy_breaker, */
-    uint64_t since_us;              /* since when */
-    bool answers;                   /* OPEN: it could be connected to */
-    const struct fill *probe;       /* HALF_OPEN: who is to find out */
-    uint8_t failures;               /* CLOSED: in a row */
-    uint32_t in_flight;             /* fills that have it in hand, */
-    uint32_t limit;                 /* at most; 0: any number, */
-    const struct proxy_site *sites; /* by those: compared, not followed */
-    uint32_t waiting;               /* those that wait for that, the first one first */
+    uint8_t state;             /* enum proxy_breaker, */
+    uint64_t since_us;         /* since when */
+    bool answers;              /* OPEN: it could be connected to */
+    const struct fill *probe;  /* HALF_OPEN: who is to find out */
+    uint8_t failures;          /* CLOSED: in a row */
+    struct proxy_found failed; /* how, the last time */
+    uint32_t in_flight;        /* fills that have it in hand, */
+    uint32_t limit;            /* at most; 0: any number, */
+    uint64_t configuration;    /* as that one's sites say */
+    uint32_t waiting;          /* those that wait for that, the first one first */
     struct fill *wait_first, **wait_tail;
     uint64_t until_us; /* OPEN: then one may try */
     uint64_t open_us;  /* for how long it was opened last, jitter aside; 0: it has answered since */
@@ -57,6 +58,8 @@ struct health {
     uint8_t origin;
     uint8_t streak; /* results in a row that are not as `down` has it */
     bool down, good, resolving;
+    uint64_t asked_us;
+    struct proxy_found found, bad; /* the last time; the last time that it was not well */
     struct http_exchange *x;
     uint64_t ticket;
 };
@@ -67,6 +70,9 @@ void health_told(struct proxy *p, const struct message *m, struct now now);
 void health_timer(struct health *h, struct now now);
 /* There are other sites, or none. */
 void health_view(struct proxy *p);
+/* What this worker has found, if it is the one that asks. */
+void health_show(const struct proxy *p, const struct proxy_site *site, unsigned origin,
+                 struct proxy_origin_info *out);
 
 /* --- how often an origin is asked once more (retry.c) --------------------- */
 

@@ -39,7 +39,7 @@ bool pass_keep(struct request *r, const struct cache_object *o)
     const char *head = cache_head(o, &len);
     struct http_text etag = head_field(head, len, "ETag");
     struct http_text modified = head_field(head, len, "Last-Modified");
-    struct http_text v = etag.len && etag.p[0] == '"' ? etag : modified;
+    struct http_text v = head_strong(etag, modified, head_field(head, len, "Date"));
     r->if_range_len = 0;
     r->validators = head_validators(etag, modified);
     if (v.len == 0 || v.len > sizeof(r->if_range))
@@ -69,6 +69,8 @@ void pass_start(struct proxy *p, struct request *r, struct now now)
         respond_break(p, r);
         return;
     }
+    if (request_shed(p, r, SHED_FETCH, now))
+        return;
     struct fill *f = fill_new(p, r, NULL, now);
     if (!f) {
         respond_status(p, r, 503, "too many fetches in flight; try again", now);
@@ -90,12 +92,12 @@ void pass_start(struct proxy *p, struct request *r, struct now now)
 }
 
 /* A node of ours asks others itself when we break off; what was sent for a variant is not kept with
- * the request, and nothing was for a slice. */
+ * the request, and nothing was for a slice; the rest is asked for without credentials. */
 bool pass_resume(struct proxy *p, struct request *r, struct now now)
 {
     const struct cache_object *o = r->grip->object;
     unsigned status = cache_meta(o)->status;
-    if ((r->varies && !r->sliced) || cache_state(o) != CACHE_COMPLETE ||
+    if ((r->varies && !r->sliced) || r->authorized || cache_state(o) != CACHE_COMPLETE ||
         (status != 200 && status != 206) || !pass_keep(r, o))
         return false;
     if (r->end == UINT64_MAX)
@@ -203,6 +205,17 @@ bool pass_head_begin(struct fill *f, const struct http_head *h, struct now now)
     f->state = FILL_BODY;
     f->failure = 502;
     return true;
+}
+
+void pass_interim(struct fill *f, struct request *r, const char *head, size_t len)
+{
+    struct block *b = len <= PROXY_BLOCK_BYTES ? block_take(f) : NULL;
+    if (!b)
+        return;
+    memcpy(b->data, head, len);
+    b->len = (uint32_t)len;
+    post_send(f->proxy, &b->post, r->o.worker, PROXY_INTERIM, 0,
+              &(struct proxy_note){.request = r, .block = b});
 }
 
 size_t pass_body(struct fill *f, const uint8_t *data, size_t len)
@@ -348,6 +361,16 @@ void pass_received(struct proxy *p, struct request *r, const struct message *m, 
     pass_writable(p, r, now);
 }
 
+/* O has not answered yet, so that the request is still this one. */
+void pass_interim_received(struct proxy *p, struct request *r, struct block *b)
+{
+    b->host = p;
+    b->hold = (struct hold){1, block_released};
+    if (r->conn && r->state == REQUEST_WAITING && !r->head_sent)
+        http_respond_interim(r->conn, (const char *)b->data, b->len);
+    block_drop(b);
+}
+
 static void pass_finish(struct proxy *p, struct request *r, struct now now)
 {
     struct http_conn *c = r->conn;
@@ -355,6 +378,7 @@ static void pass_finish(struct proxy *p, struct request *r, struct now now)
         counter_inc(&p->counters.proxy_pass_total);
     hist_add(&p->latency, now.mono_us - r->started_us);
     r->whole = true;
+    http_conn_serve(c);
     request_over(p, r);
     http_respond_end(c, now);
 }

@@ -110,7 +110,8 @@ void policy_host(const struct proxy_policy *policy, struct http_text authority,
     policy_name(policy, host, out);
 }
 
-void policy_name(const struct proxy_policy *policy, const char *host, struct policy_route *out)
+static void find_route(const struct proxy_policy *policy, const char *host,
+                       struct policy_route *out)
 {
     out->status = 0;
     out->why = "";
@@ -143,6 +144,40 @@ void policy_name(const struct proxy_policy *policy, const char *host, struct pol
         refuse(out, 403, "the origin would be inside our own zone");
     else if (out->site = policy_site(policy, out->host, out->port, &served), !served)
         refuse(out, 403, "only configured sites are served here");
+}
+
+void policy_name(const struct proxy_policy *policy, const char *host, struct policy_route *out)
+{
+    find_route(policy, host, out);
+    out->host_len = (uint16_t)strlen(out->host);
+}
+
+void policy_recall(struct proxy *p, const struct http_head *h, struct policy_route *out)
+{
+    struct http_text asked = h->authority;
+    if (asked.len == 0 || asked.len > ROUTE_TEXT) {
+        policy_name(p->policy, h->host, out);
+        return;
+    }
+    struct route_memo *m = &p->route[hash64(&p->secret, asked.p, asked.len) % PROXY_ROUTES];
+    if (m->asked_len == asked.len && memcmp(m->asked, asked.p, asked.len) == 0) {
+        out->status = 0;
+        out->why = "";
+        out->site = m->site;
+        out->port = m->port;
+        out->host_len = m->host_len;
+        memcpy(out->host, m->host, ROUTE_TEXT);
+        return;
+    }
+    policy_name(p->policy, h->host, out);
+    if (out->status || out->host_len >= ROUTE_TEXT)
+        return;
+    *m = (struct route_memo){.site = out->site,
+                             .port = out->port,
+                             .asked_len = (uint8_t)asked.len,
+                             .host_len = (uint8_t)out->host_len};
+    memcpy(m->asked, asked.p, asked.len);
+    memcpy(m->host, out->host, out->host_len);
 }
 
 size_t proxy_url(const struct proxy_policy *policy, const char *url, size_t len, char *out,

@@ -79,6 +79,7 @@ static bool take_memory(struct proxy *p)
     p->requests = memory_new(p->config.requests, sizeof(*p->requests));
     p->grip_pool = calloc(p->grips, sizeof(*p->grip_pool));
     p->grip_table = calloc(grips, sizeof(struct grip *));
+    p->plain_pool = memory_new(p->plains, sizeof(*p->plain_pool));
     p->fill_pool = calloc(p->config.fills, sizeof(*p->fill_pool));
     p->fill_table = calloc(fills, sizeof(struct fill *));
     p->backend_pool = calloc(p->backends, sizeof(*p->backend_pool));
@@ -89,8 +90,8 @@ static bool take_memory(struct proxy *p)
     p->forget_pool = calloc(PROXY_FORGETS, sizeof(*p->forget_pool));
     p->meter = rules_meter_new(&p->secret);
     return share_init(p) && p->meter && p->requests && p->grip_pool && p->grip_table &&
-           p->fill_pool && p->fill_table && p->backend_pool && p->backend_table && p->block_pool &&
-           p->ref_pool && p->ref_table && p->forget_pool;
+           p->plain_pool && p->fill_pool && p->fill_table && p->backend_pool && p->backend_table &&
+           p->block_pool && p->ref_pool && p->ref_table && p->forget_pool;
 }
 
 static void make_lists(struct proxy *p)
@@ -136,6 +137,7 @@ struct proxy *proxy_create(const struct proxy_config *config, const struct proxy
         p->config.fills = 1;
     /* an object that is still in send queues after its request is answered needs one too */
     p->grips = 2 * p->config.requests;
+    p->plains = p->grips < PROXY_PLAIN_HEADS ? p->grips : PROXY_PLAIN_HEADS;
     rng_init(&p->rng, seed);
     rng_bytes(&p->rng, &p->secret, sizeof(p->secret));
     wheel_init(&p->wheel, now.mono_us);
@@ -163,6 +165,7 @@ void proxy_destroy(struct proxy *p)
     memory_free(p->requests, p->config.requests, sizeof(*p->requests));
     free(p->grip_pool);
     free(p->grip_table);
+    memory_free(p->plain_pool, p->plains, sizeof(*p->plain_pool));
     free(p->fill_pool);
     free(p->fill_table);
     free(p->backend_pool);
@@ -183,11 +186,13 @@ void proxy_serve(struct proxy *p, struct http_server *server)
 
 void proxy_view(struct proxy *p, const struct proxy_policy *policy, const struct dht_routes *routes)
 {
-    if (policy != p->policy) {
-        /* the old one may be gone: compared by what was kept of it */
-        bool same = policy && policy->site == p->sites; /* other rules alone */
+    /* the old one may be gone, and this one stand in its place: compared by what was kept of it */
+    bool same = policy && policy->site == p->sites && policy->number == p->configuration;
+    if (policy != p->policy || !same) { /* same: other rules alone */
         p->policy = policy;
         p->sites = policy ? policy->site : NULL;
+        p->configuration = policy ? policy->number : 0;
+        memset(p->route, 0, sizeof(p->route));
         deny_scratch(&p->scratch, policy ? policy->deny : NULL);
         if (!same)
             health_view(p);
@@ -203,6 +208,17 @@ void proxy_message(struct proxy *p, const struct message *m, struct now now)
 {
     p->now = now;
     want_deliver(p, m, now);
+}
+
+void proxy_load(struct proxy *p, bool busy, uint32_t behind, struct now now)
+{
+    uint64_t oldest_us = p->burst ? now.mono_us - p->burst->started_us : 0;
+    const struct shed_turn t = {
+        .busy = busy, .behind = behind, .asked = p->burst != NULL, .oldest_us = oldest_us};
+    uint32_t before = p->shed.pressure;
+    shed_note(&p->shed, &t, p->policy ? p->policy->shed_us : 0, now);
+    if (p->shed.pressure != before)
+        counter_set(&p->counters.proxy_shed_level, shed_level(&p->shed));
 }
 
 static void fire(void *ctx, struct timer *t)
@@ -296,28 +312,39 @@ static bool purge_fills(struct proxy *p, struct hash128 hash, struct http_text u
     return found;
 }
 
-/* A rule makes stale what there is, since of a URL that varies it is the variants. */
-static bool purge_soft(struct proxy *p, struct hash128 hash, struct http_text url, struct now now)
+/* What is one object and whole becomes stale here and now. Variants are found by nobody but who
+ * asks for them, and what a fetch brings is as old as its question: that takes a rule. */
+static enum proxy_purged purge_soft(struct proxy *p, struct hash128 hash, struct http_text url,
+                                    struct now now)
 {
     note_dropped(p, hash.lo, now);
     for (const struct fill *f = p->fill_table[hash.lo & p->fill_mask]; f; f = f->next)
         if (f->url_len == url.len && memcmp(f->url, url.p, url.len) == 0)
-            return true;
-    return cache_lookup_owner(p->cache, hash, url.p, url.len) != NULL;
+            return PROXY_PURGED_BY_RULE;
+    const struct cache_object *o = cache_lookup_owner(p->cache, hash, url.p, url.len);
+    if (!o)
+        return PROXY_PURGED_NOTHING;
+    if (cache_meta(o)->varies || cache_state(o) != CACHE_COMPLETE)
+        return PROXY_PURGED_BY_RULE;
+    if (cache_fresh(o, now)) /* else it is what it would become */
+        cache_expire(p->cache, o);
+    return PROXY_PURGED;
 }
 
-bool proxy_purge(struct proxy *p, const char *url, size_t len, bool soft, struct now now)
+enum proxy_purged proxy_purge(struct proxy *p, const char *url, size_t len, bool soft,
+                              struct now now)
 {
     char key[HTTP_URL_MAX];
     size_t n = p->policy ? proxy_url(p->policy, url, len, key, sizeof(key)) : 0;
     p->now = now;
     if (n == 0)
-        return false;
+        return PROXY_PURGED_NOTHING;
     struct hash128 hash = cache_hash(p->cache, key, n);
     if (cache_owner(p->cache, hash) != p->config.worker)
-        return false;
-    bool found = soft ? purge_soft(p, hash, (struct http_text){key, (uint32_t)n}, now)
-                      : proxy_drop(p, hash, key, n, now);
+        return PROXY_PURGED_NOTHING;
+    enum proxy_purged found = soft ? purge_soft(p, hash, (struct http_text){key, (uint32_t)n}, now)
+                              : proxy_drop(p, hash, key, n, now) ? PROXY_PURGED
+                                                                 : PROXY_PURGED_NOTHING;
     counter_inc(found ? &p->counters.proxy_purges_total : &p->counters.proxy_purges_vain_total);
     return found;
 }
@@ -372,6 +399,7 @@ static void origin_info(struct proxy *p, const struct proxy_site *site, unsigned
                                       .down = health_bits(p, site, now) >> i & 1};
     memcpy(out->site, site->host, sizeof(out->site));
     memcpy(out->host, o->host, sizeof(out->host));
+    health_show(p, site, i, out);
     backend_show(p, out, now);
 }
 

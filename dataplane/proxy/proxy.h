@@ -97,6 +97,9 @@ struct proxy_site {
 };
 
 struct proxy_policy {
+    /* Of the configuration that it comes from. Another number: other sites, another deny list;
+     * memory may stand where that of an older one stood. */
+    uint64_t number;
     char zone[256];                     /* Coralized names: host.<zone>, host.PORT.<zone> */
     bool open;                          /* open mode: any host */
     uint32_t open_default_lifetime_s;   /* 12 h where the origin names none */
@@ -105,6 +108,8 @@ struct proxy_policy {
     bool metered;                       /* a share is set: use is counted */
     uint32_t stale_s;                   /* 24 h */
     uint32_t short_ttl_ms, long_ttl_ms; /* references: 20 s, 1 h */
+    /* How long requests may wait for a worker until it refuses some (shed.h); 0: for ever */
+    uint32_t shed_us;
     unsigned sites;
     struct proxy_site *site; /* sorted by host; found by proxy_site_find */
     unsigned allow;          /* special prefixes that open-mode origins may have, by the operator */
@@ -167,6 +172,13 @@ struct proxy_config {
     bool verify;        /* chunks that go to clients, too */
 };
 
+/* What an origin did when it was asked. */
+struct proxy_found {
+    uint8_t why;     /* enum access_reason; ACCESS_NO_REASON: it answered */
+    uint16_t status; /* with that; 0: it was not asked yet */
+    uint32_t ms;     /* after so long; of ACCESS_TIMEOUT the limit */
+};
+
 /* What an operator should hear of. May be NULL. */
 struct proxy_log {
     void *ctx;
@@ -175,8 +187,9 @@ struct proxy_log {
      * units are set. The host counts what it has no room for. */
     void (*access)(void *ctx, const struct access_record *a);
     /* An origin of a site failed: once a minute each, and never in open mode, where anybody names
-     * origins. `why`: enum access_reason. */
-    void (*origin)(void *ctx, const char *site, const char *host, uint16_t port, unsigned why);
+     * origins. `why`: enum access_reason; `found`: with ACCESS_DOWN and ACCESS_UP. */
+    void (*origin)(void *ctx, const char *site, const char *host, uint16_t port, unsigned why,
+                   const struct proxy_found *found);
     /* The most used sites of the last PROXY_USAGE_US, one by one, where the policy is metered. */
     void (*usage)(void *ctx, const struct proxy_usage *u);
 };
@@ -207,6 +220,10 @@ struct http_handler proxy_handler(struct proxy *p);
 /* The server that has the connections of these requests. Without it nothing that a slow reader
  * keeps is ever let go. */
 void proxy_serve(struct proxy *p, struct http_server *server);
+/* Before proxy_flush, in each turn that has work, and now and then: what the worker knows of its
+ * load (shed.h). `busy`: it came from a turn that had work; `behind`: how many turns its rings are
+ * long, at most. */
+void proxy_load(struct proxy *p, bool busy, uint32_t behind, struct now now);
 /* The requests collected since the last call: prepare, touch, act over the burst. Call after
  * tcp_input, before tcp_poll. */
 void proxy_flush(struct proxy *p, struct now now);
@@ -216,17 +233,26 @@ void proxy_poll(struct proxy *p, struct now now);
 uint64_t proxy_deadline_us(const struct proxy *p);
 
 /* Removes a URL from this node, all its variants (owner worker only), and withdraws its reference;
- * what is being fetched is not kept. `soft`: says only whether there is any of it; a rule is to
- * follow (CACHE_PURGE_URL). Either way peers are not asked for it for an hour. True if there was
- * any of it. Other purges: cache_purge, of which the proxy's workers learn by the cache. */
-bool proxy_purge(struct proxy *p, const char *url, size_t len, bool soft, struct now now);
+ * what is being fetched is not kept. `soft`: makes it stale. Of what has variants or slices, or is
+ * being fetched, that takes a rule, which is to follow (CACHE_PURGE_URL). Either way peers are not
+ * asked for it for an hour. Other purges: cache_purge, of which the proxy's workers learn by the
+ * cache. */
+enum proxy_purged {
+    PROXY_PURGED_NOTHING, /* there was nothing of it */
+    PROXY_PURGED,
+    PROXY_PURGED_BY_RULE, /* ... when the rule is there */
+};
+enum proxy_purged proxy_purge(struct proxy *p, const char *url, size_t len, bool soft,
+                              struct now now);
 
 /* --- what an earlier run left (restore.c) --------------------------------- */
 
-/* A number for the rules under which a URL's objects are stored now; an object that was stored
- * under others is not taken over. `key`: a URL or that of a variant. 0: this is no URL as it stands
- * in the cache, or not served. Pure, any thread. */
-uint64_t proxy_policy_print(const struct proxy_policy *p, const char *key, size_t len);
+/* A number for the policy under which a URL's objects are stored now, the operator's rules
+ * included; an object that was stored under another is not taken over. `key`: a URL or that of a
+ * variant. 0: this is no URL as it stands in the cache, or not served. Pure; any thread that has
+ * the rules' part `worker` to itself (rules_apply). */
+uint64_t proxy_policy_print(const struct proxy_policy *p, unsigned worker, const char *key,
+                            size_t len);
 /* Whether it is such as we store: head lines well-formed, without what is made anew; a primary's
  * names and nonce; a variant's values. Pure. */
 bool proxy_stored_sane(const struct cache_meta *meta, const char *key, size_t key_len,
@@ -271,7 +297,10 @@ struct proxy_origin_info {
     uint64_t retry_us;     /* PROXY_OPEN: until one may try */
     uint32_t failures;     /* in a row */
     uint32_t in_flight, waiting;
-    bool probed, down; /* health.c */
+    bool probed, down;         /* health.c; */
+    bool asks;                 /* ... and this worker is the one that asks it: */
+    struct proxy_found found;  /* the last time that it was not well */
+    struct proxy_found failed; /* breaker: how it failed last; ms 0: not known */
 };
 /* Of this site, NULL: of all in order of their names, as far as there is room; returns how many. */
 unsigned proxy_origins(struct proxy *p, const char *site, struct proxy_origin_info *out,

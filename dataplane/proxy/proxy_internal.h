@@ -28,6 +28,7 @@
 #include "dataplane/proxy/note.h"
 #include "dataplane/proxy/origins.h"
 #include "dataplane/proxy/request.h"
+#include "dataplane/proxy/shed.h"
 #include "version.h"
 
 /* --- heads (head.c) ------------------------------------------------------- */
@@ -52,6 +53,10 @@ struct http_text head_field(const char *head, size_t len, const char *name);
 /* Next stored line from *at; false at the end. */
 bool head_line(const char *head, size_t len, size_t *at, struct http_text *name,
                struct http_text *line);
+/* What a Range of the rest may be asked for by (RFC 9110 13.1.5): an ETag that is strong, or where
+ * there is none a Last-Modified that is earlier than Date (8.8.2.2), or nothing. */
+struct http_text head_strong(struct http_text etag, struct http_text modified,
+                             struct http_text date);
 /* What says that two responses are the same representation: strong ETag, else Last-Modified; 0 when
  * neither is there. And the version: this with the length. */
 uint64_t head_validators(struct http_text etag, struct http_text modified);
@@ -101,7 +106,11 @@ enum respond_end {
     RESPOND_TOO_LARGE, /* nothing is out yet */
 };
 #define RESPOND_TOO_LARGE_WHY "the response's head is too large"
-/* The head for the object of r->grip; decides the range. */
+/* Writes the head for `o`, and decides the range; the status, and in *body the length of what
+ * follows (-1: not known, -2: none by its status). */
+unsigned respond_write(struct proxy *p, struct request *r, const struct cache_object *o,
+                       struct now now, struct head_writer *w, int64_t *body);
+/* Sends that of r->grip's object. */
 enum respond_end respond_object_head(struct proxy *p, struct request *r,
                                      const struct cache_object *o, struct now now);
 enum respond_end respond_pass_head(struct proxy *p, struct request *r, const struct pass_head *ph,
@@ -114,13 +123,25 @@ struct policy_route {
     unsigned status;
     const char *why;
     char host[256]; /* of the URL */
+    uint16_t host_len;
     uint16_t port;
     const struct proxy_site *site; /* NULL: open mode */
 };
+/* One that was found, since most requests are for a few hosts: by the text that asked for it. */
+#define ROUTE_TEXT 58
+struct route_memo {
+    const struct proxy_site *site;
+    uint16_t port;
+    uint8_t asked_len, host_len; /* asked_len 0: none */
+    char asked[ROUTE_TEXT], host[ROUTE_TEXT];
+};
+static_assert(sizeof(struct route_memo) == 128, "two lines");
 void policy_host(const struct proxy_policy *policy, struct http_text authority,
                  struct policy_route *out);
 /* The same of a host that http_authority has written; "": of none. */
 void policy_name(const struct proxy_policy *policy, const char *host, struct policy_route *out);
+/* The same of a request's head, remembered until the policy changes. */
+void policy_recall(struct proxy *p, const struct http_head *h, struct policy_route *out);
 /* The site of a fill's host and port; NULL: open mode. `served` false: policy changed. */
 const struct proxy_site *policy_site(const struct proxy_policy *policy, const char *host,
                                      uint16_t port, bool *served);
@@ -162,7 +183,9 @@ struct proxy {
     struct proxy_parts parts;
     struct cache *cache;
     const struct proxy_policy *policy;
-    const struct proxy_site *sites; /* its */
+    const struct proxy_site *sites; /* its, */
+    uint64_t configuration;         /* and its number */
+    struct route_memo route[PROXY_ROUTES];
     const struct dht_routes *routes;
     void *scratch;
     struct now now;  /* of the last call, for callbacks that bring none */
@@ -172,7 +195,8 @@ struct proxy {
     struct wheel wheel;
     char via[PROXY_VIA]; /* the line of each response */
     size_t via_len;
-    char pseudonym[24];                   /* loop.c */
+    char pseudonym[24]; /* loop.c */
+    struct shed shed;
     struct rules_meter *meter;            /* who asks how often, where rules say how often */
     const struct proxy_shares *shares;    /* of the view: who is over its share */
     struct share_meter *usage;            /* share.c */
@@ -190,6 +214,9 @@ struct proxy {
     struct grip *grip_pool, *grip_free, **grip_table;
     struct grip *linger, **linger_tail; /* of no use now, the longest first */
     uint32_t lingering;
+
+    uint32_t plains, plain_used;
+    struct plain_head *plain_pool, *plain_free;
 
     struct http_server *server; /* whose connections are looked at; NULL: nobody's */
     uint32_t letting_go;        /* grips */
@@ -235,6 +262,11 @@ struct proxy {
     struct post_queue out[PROXY_WORKERS];
     uint32_t posts; /* kept in `out` */
 };
+
+/* Has this worker so much to do that it refuses a request of that class? Then that is counted. */
+bool proxy_sheds(struct proxy *p, enum shed_class which, bool peer);
+/* R: the same of a request that is not answered yet; then it is. */
+bool request_shed(struct proxy *p, struct request *r, enum shed_class which, struct now now);
 
 static inline void alarm_set(struct proxy *p, struct alarm *a, uint64_t due_us)
 {

@@ -87,10 +87,24 @@ static bool take_means(struct proxy *p, struct request *r, const struct http_hea
     return !r->has_body || http_conn_read_body(r->conn, h, now);
 }
 
+/* An answer of our own to what is no request yet. `lines`: of its head. */
+static void refuse(struct proxy *p, struct http_conn *c, const struct http_head *h,
+                   const struct request *r, unsigned status, enum access_reason reason,
+                   const char *why, const char *lines)
+{
+    bool head_only = h->method == HTTP_HEAD_METHOD, peer = r && r->peer;
+    char id[PROXY_ID + 1], all[sizeof(p->answer_lines) + PROXY_ID + 32];
+    struct now now = p->now;
+    forward_refused(p, r, h, id);
+    snprintf(all, sizeof(all), "%s%s%s%s", lines, *id && !peer ? "X-Request-ID: " : "",
+             peer ? "" : id, *id && !peer ? "\r\n" : "");
+    access_refused(p, c, h, id, now.mono_us, peer, status, reason, respond_bytes(why, head_only));
+    respond_conn(p, c, head_only, !r || r->open, status, why, all, now);
+}
+
 static void on_request(void *ctx, struct http_conn *c, const struct http_head *h, struct now now)
 {
     struct proxy *p = ctx;
-    bool head_only = h->method == HTTP_HEAD_METHOD;
     const char *why = "";
 
     p->now = now;
@@ -99,35 +113,26 @@ static void on_request(void *ctx, struct http_conn *c, const struct http_head *h
     if (!r) {
         why = "too many requests in flight; try again";
         counter_inc(&p->counters.proxy_busy_total);
-        access_refused(p, c, h, now.mono_us, false, 503, ACCESS_NO_REASON,
-                       respond_bytes(why, head_only));
-        respond_conn(p, c, head_only, true, 503, why, "", now);
+        refuse(p, c, h, NULL, 503, ACCESS_BUSY, why, "");
         return;
     }
     unsigned status = request_take(p, r, h, &why);
     if (!status && r->other && !take_means(p, r, h, now)) {
         why = "too many requests in flight; try again";
         status = 503;
+        r->reason = ACCESS_BUSY;
     }
     if (status) {
+        enum access_reason reason = (enum access_reason)r->reason;
         counter_inc(&p->counters.proxy_refused_total);
-        counter_add(&p->counters.proxy_loops_total, status == 508);
-        bool open = r->open, peer = r->peer;
-        /* the other statuses say it themselves */
-        enum access_reason reason =
-            status == 400 || status == 431 ? (enum access_reason)r->reason : ACCESS_NO_REASON;
-        if (reason)
+        counter_add(&p->counters.proxy_loops_total, reason == ACCESS_LOOP);
+        if (reason >= ACCESS_BAD_LINE)
             http_conn_malformed(c, access_error(reason));
-        else if (status == 508)
-            reason = ACCESS_LOOP;
-        else if (r->reason == ACCESS_SHARE)
-            reason = ACCESS_SHARE;
         r->state = REQUEST_OVER;
         r->conn = NULL;
-        request_release(p, r);
-        access_refused(p, c, h, now.mono_us, peer, status, reason, respond_bytes(why, head_only));
-        respond_conn(p, c, head_only, open, status, why, p->answer_lines, now);
+        refuse(p, c, h, r, status, reason, why, p->answer_lines);
         p->answer_lines[0] = 0;
+        request_release(p, r);
         return;
     }
     if (r->peer)
@@ -199,7 +204,8 @@ static void on_refused(void *ctx, struct http_conn *c, const struct http_head *h
 {
     struct proxy *p = ctx;
     p->now = now;
-    access_refused(p, c, h, since_us, false, http_error_status(why), access_reason_of(why), bytes);
+    access_refused(p, c, h, "", since_us, false, http_error_status(why), access_reason_of(why),
+                   bytes);
 }
 
 struct http_handler proxy_handler(struct proxy *p)
@@ -227,20 +233,60 @@ static struct cache_reuse request_judge(const struct request *r, const struct ca
     return cache_reuse(o ? cache_meta(o) : NULL, &r->asks, now.wall_s);
 }
 
+/* What comes of a request with credentials may be for others (RFC 9111 3.5), if it was not found to
+ * be for nobody else a moment ago; a HEAD brings nothing, and a slice would want the next one. */
+static bool fetches_for_itself(const struct proxy *p, const struct request *r, struct now now)
+{
+    return vary_is_secret(r) ||
+           (r->authorized && (r->head_only || r->sliced || pass_known(p, request_known(r), now)));
+}
+
+bool proxy_sheds(struct proxy *p, enum shed_class which, bool peer)
+{
+    if (!p->shed.pressure || !shed_refuses(&p->shed, which, peer, &p->rng))
+        return false;
+    counter_inc(which == SHED_FETCH  ? &p->counters.proxy_shed_fetches_total
+                : which == SHED_WAIT ? &p->counters.proxy_shed_waits_total
+                                     : &p->counters.proxy_shed_hits_total);
+    return true;
+}
+
+bool request_shed(struct proxy *p, struct request *r, enum shed_class which, struct now now)
+{
+    if (!p->shed.pressure || r->head_sent || !proxy_sheds(p, which, r->peer))
+        return false;
+    r->reason = ACCESS_SHED;
+    respond_status(p, r, 503, PROXY_SHED_TEXT, now);
+    return true;
+}
+
+/* What is in the cache is the last that is refused, and not on a connection that was served before:
+ * who is being served is served to the end. */
+static const struct cache_object *request_hit(struct proxy *p, struct request *r,
+                                              const struct cache_object *o, struct now now)
+{
+    if (!p->shed.pressure)
+        return o;
+    bool costly = memchr(r->range, ',', r->range_len) || gunzip_wanted(p, r, o);
+    if (!costly && http_conn_served(r->conn))
+        return o;
+    return request_shed(p, r, costly ? SHED_WAIT : SHED_HIT, now) ? NULL : o;
+}
+
 /* Nothing that is stored will do. */
 static void request_fetch(struct proxy *p, struct request *r, const struct cache_object *o,
                           struct now now)
 {
-    bool secret = vary_is_secret(r);
+    bool own = fetches_for_itself(p, r, now);
     if (r->asks.no_store)
         r->forward = FORWARD_REQUEST;
-    else if (secret)
+    else if (own)
         r->forward = FORWARD_BYPASS;
     else if (o)
         r->forward = cache_fresh(o, now) ? FORWARD_REQUEST : FORWARD_STALE;
-    if (r->asks.no_store || secret || (!o && !r->peer && pass_known(p, r->hash, now)))
+    if (r->asks.no_store || own || (!o && !r->peer && pass_known(p, r->hash, now)))
         pass_start(p, r, now);
-    else
+    else if (o || !request_shed(p, r, SHED_WAIT, now)) /* O may send what is old */
         want_send(p, r, o, now);
 }
 
@@ -253,7 +299,7 @@ static const struct cache_object *request_act(struct proxy *p, struct request *r
         pass_start(p, r, now);
         return NULL;
     }
-    if (r->peer ? r->alone : r->authorized || r->alone) {
+    if (r->peer ? r->alone : r->passes || r->alone) {
         if (r->peer || r->asks.only_if_cached) {
             respond_status(p, r, 504, "only-if-cached, and none is stored for who asks", now);
         } else {
@@ -262,7 +308,8 @@ static const struct cache_object *request_act(struct proxy *p, struct request *r
         }
         return NULL;
     }
-    if (!o && r->vary_miss && !r->peer)
+    o = request_may_have(r, o);
+    if (!o && r->vary_miss && !r->peer && !r->authorized)
         o = vary_other(p, r, now);
     if (!o)
         r->forward = !r->vary_miss ? FORWARD_MISS : r->sliced ? FORWARD_PARTIAL : FORWARD_VARY_MISS;
@@ -272,8 +319,9 @@ static const struct cache_object *request_act(struct proxy *p, struct request *r
         if (slice_seek(p, r, o, now))
             break;
         if (!r->peer || r->path_known || cache_state(o) != CACHE_FILLING)
-            return o;
-        want_send(p, r, o, now);
+            return request_hit(p, r, o, now);
+        if (!request_shed(p, r, SHED_WAIT, now))
+            want_send(p, r, o, now);
         break;
     case CACHE_USE_STALE_REVALIDATE:
         want_behind(p, r, o, now);
@@ -281,7 +329,7 @@ static const struct cache_object *request_act(struct proxy *p, struct request *r
     case CACHE_USE_STALE:
         r->stale = true;
         r->why = (uint8_t)u.reason;
-        return o;
+        return request_hit(p, r, o, now);
     case CACHE_USE_GATEWAY_TIMEOUT:
         respond_status(p, r, 504, "only-if-cached, and there is nothing that may be sent", now);
         break;

@@ -45,11 +45,12 @@ struct request {
     bool left;  /* its answer is nobody's any more: request_left */
 
     /* immutable from the handler on */
-    bool head_only; /* HEAD */
-    bool peer;      /* an authenticated node of ours */
-    bool authorized, has_cookie;
+    bool head_only;              /* HEAD */
+    bool peer;                   /* an authenticated node of ours */
+    bool authorized, has_cookie; /* Authorization, Cookie, at a site */
     bool head_raw; /* head[] is as it came; else the lines of it that may go to an origin */
     bool open;     /* by the open mode's rules */
+    bool old;      /* HTTP/1.0 */
     bool looped;   /* a client's, with CDN-Loop */
     bool trusted;  /* through a proxy that the site trusts */
     bool metered;  /* its site's use is counted (share.c) */
@@ -91,6 +92,7 @@ struct request {
     uint8_t why;     /* enum cache_reuse_reason of a hit that is `stale` */
     uint8_t forward; /* enum forward_why, of what is no hit */
     bool collapsed, stale, refreshed, waited, head_sent, verified, path_known;
+    bool plain;     /* its head is one that others have, too */
     bool vary_miss; /* there is a primary, but not its variant */
     bool alone;     /* variants are not told apart by what it says: it fetches for itself */
     uint8_t path_len;
@@ -169,6 +171,20 @@ static inline struct http_text request_key(const struct request *r)
                                                           r->values_len}
                      : (struct http_text){r->url, r->url_len};
 }
+/* Under which it is known that its answer is not to be stored. */
+static inline struct hash128 request_known(const struct request *r)
+{
+    return (struct hash128){r->hash.lo ^ r->authorized, r->hash.hi};
+}
+/* What is stored, if who has credentials may have it (RFC 9111 3.5); a slice would have him fetch
+ * the next one in the middle. */
+static inline const struct cache_object *request_may_have(const struct request *r,
+                                                          const struct cache_object *o)
+{
+    return o && r->authorized && (!cache_meta(o)->for_authorized || cache_meta(o)->status == 206)
+               ? NULL
+               : o;
+}
 /* R says once that its client has gone, or was answered; O reads it while the request is its own,
  * so that its memory is still this request's. Nothing else hangs on it: who reads it a little too
  * early asks an origin in vain. */
@@ -188,12 +204,12 @@ static inline uint64_t request_stall_us(const struct request *r)
 {
     return r->stall_ms * 1000ull > PROXY_STALL_US ? r->stall_ms * 1000ull : PROXY_STALL_US;
 }
-/* Fills it from its head (take.c); the status of a refusal with its sentence, 0 when it is served.
- */
+/* Fills it from its head (take.c); the status of a refusal with its sentence and r->reason, 0 when
+ * it is served. */
 unsigned request_take(struct proxy *p, struct request *r, const struct http_head *h,
                       const char **why);
 /* The same, of its URL alone by the deny list. */
-unsigned request_denied(struct proxy *p, const struct request *r, const char **why);
+unsigned request_denied(struct proxy *p, struct request *r, const char **why);
 struct request *request_new(struct proxy *p, struct http_conn *c, struct now now);
 /* The client's part is over: detaches everything; frees when O and the queues let go. */
 void request_over(struct proxy *p, struct request *r);
@@ -209,8 +225,10 @@ bool request_head_parse(const struct request *r, char *text, size_t room, struct
 bool request_field_selects(const struct http_head *h, const struct http_field *f, bool open);
 /* May it go to the origin of a site when the answer is for others, too? */
 bool request_field_shared(const struct http_head *h, const struct http_field *f);
-/* Has it something that looks like a credential? */
+/* Has it something that looks like a credential, beside Authorization? */
 bool request_is_secret(const struct http_head *h);
+/* Has it, beside Authorization, what goes to an origin and must not choose what others get? */
+bool request_is_own(const struct request *r, const struct http_head *h);
 /* Looks the request up again. Returns what is to be sent now; NULL: it has been acted upon. */
 const struct cache_object *request_look(struct proxy *p, struct request *r, struct now now);
 /* The same, and sends. */
@@ -248,8 +266,8 @@ void access_waited(struct request *r, const uint32_t *spent_us);
 void access_end(struct proxy *p, struct request *r);
 /* A whole record at once, if one is wanted, of what never was a request. */
 void access_refused(struct proxy *p, const struct http_conn *c, const struct http_head *h,
-                    uint64_t start_us, bool peer, unsigned status, enum access_reason why,
-                    uint64_t bytes);
+                    const char *id, uint64_t start_us, bool peer, unsigned status,
+                    enum access_reason why, uint64_t bytes);
 /* Of what is wrong with a request, there and back. */
 enum access_reason access_reason_of(enum http_error e);
 enum http_error access_error(enum access_reason why);
@@ -270,7 +288,7 @@ bool upload_pending(const struct request *r);
 void upload_gone(struct request *r);
 /* As of struct http_exchange_events. */
 void upload_writable(struct fill *f, struct http_exchange *x);
-void upload_interim(const struct fill *f, const struct http_head *h);
+void upload_interim(struct fill *f, const struct http_head *h);
 
 /* --- what unsafe requests invalidate (forget.c) --------------------------- */
 
@@ -307,6 +325,7 @@ struct grip {
     uint64_t idle_us;   /* when its last hold went */
     uint64_t let_go_us; /* when O wanted it back (let_go.c); 0: it did not */
     struct grip *linger_next, **linger_prev;
+    struct plain_head *plain; /* of its object, one hold of which is ours; NULL: none */
     struct post post, answer;
 };
 
@@ -327,6 +346,26 @@ void grip_followed(struct proxy *p, struct grip *g, struct now now);
 /* Runs the responses that wait for this object. */
 void grip_progress(struct proxy *p, struct grip *g, struct now now);
 
+/* --- heads that responses share (plain.c) --------------------------------- */
+
+/* The response's head to whoever asks for an object and nothing else, as it is for a second: Age
+ * and ttl count those. It is sent by reference. */
+struct plain_head {
+    struct hold hold; /* counts the grip, and spans in send queues */
+    struct proxy *proxy;
+    struct plain_head *next; /* free list */
+    int64_t wall_s;          /* the second */
+    uint32_t len;
+    char bytes[PROXY_PLAIN_HEAD];
+};
+static_assert(sizeof(struct plain_head) == 1024, "lines of it are shared with no other");
+
+/* May this response, of r->grip's object, have such a one? */
+bool plain_suits(const struct proxy *p, const struct request *r);
+/* The one of now. NULL: none left, or it is too long. */
+struct plain_head *plain_head(struct proxy *p, struct request *r, struct now now);
+void plain_drop(struct grip *g);
+
 /* --- objects to be let go of (let_go.c) ----------------------------------- */
 
 /* O: asks every worker, R: has been asked; R: what is left of it. */
@@ -340,6 +379,10 @@ uint64_t let_go_deadline_us(const struct proxy *p);
 /* A request of a site that `tells` something. */
 void forward_take(struct proxy *p, struct request *r, const struct http_head *h,
                   const struct proxy_site *site);
+/* The ID of a request that is refused, if it names a site that gives IDs; else "". `r`: as far as
+ * it was taken; NULL: not at all. */
+void forward_refused(struct proxy *p, const struct request *r, const struct http_head *h,
+                     char id[static PROXY_ID + 1]);
 /* Who asks: of a peer that the site trusts, the last address in its field of those that it does not
  * trust; else the peer, or the farthest that is known. */
 struct addr forward_client(const struct proxy_site *site, const struct http_head *h,
@@ -347,6 +390,8 @@ struct addr forward_client(const struct proxy_site *site, const struct http_head
 /* The same of a request: by what the site trusts, else the peer. */
 struct addr forward_asks(const struct request *r, const struct http_head *h,
                          const struct proxy_site *site);
+/* Will a line of this name be made for the request? Then its own is not sent. */
+bool forward_replaces(const struct request *r, struct http_text field);
 /* The lines of a new fill. */
 void forward_begin(struct fill *f, const struct request *r);
 /* Is there a line of this name among them? Then the client's own is not sent. */
@@ -354,8 +399,8 @@ bool forward_makes(const struct fill *f, struct http_text field);
 /* After vary_said: who varies by what is made here has an answer for one request alone. */
 void forward_said(struct fill *f);
 /* An error, and it may be for what the client's CDN-Loop says (another network's answer to a loop,
- * whichever status it has), or for his address. For nobody else, or anybody could have the others
- * refused. */
+ * whichever status it has), or for his address, or his credentials. For nobody else, or anybody
+ * could have the others refused. */
 bool forward_doubtful(const struct fill *f, unsigned status);
 /* From now on the fill waits for this; SOURCE_NONE: it has its head. */
 void forward_phase(struct fill *f, enum source_kind phase, struct now now);
@@ -388,6 +433,8 @@ void loop_write(const struct proxy *p, const struct http_head *h, struct head_wr
 /* Does the request get this object without its coding? Then r->gunzip is for it, until gunzip_drop.
  * False: no, or there is no decoder left. */
 bool gunzip_begin(struct proxy *p, struct request *r, const struct cache_object *o);
+/* Would it be asked for? */
+bool gunzip_wanted(const struct proxy *p, const struct request *r, const struct cache_object *o);
 void gunzip_drop(struct request *r); /* of one that has it */
 void gunzips_free(struct proxy *p);
 /* Those that go on. */

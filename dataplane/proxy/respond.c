@@ -67,8 +67,8 @@ void respond_conn(struct proxy *p, struct http_conn *c, bool head_only, bool ope
     if (status == 405 || status == 200)
         head_printf(&w, "Allow: GET, HEAD%s\r\n",
                     open ? "" : ", POST, PUT, PATCH, DELETE, OPTIONS");
-    if (status == 503)
-        head_printf(&w, "Retry-After: 1\r\n");
+    if (status == 503) /* those who are turned away together are not to be back together */
+        head_printf(&w, "Retry-After: %u\r\n", 1 + rng_below(&p->rng, PROXY_RETRY_AFTER_S));
     write_via(p, &w);
     head_printf(&w, "Cache-Status: coral; detail=proxy\r\n%s%s",
                 status == 301 || status == 308 ? "" : "Cache-Control: no-store\r\n", lines);
@@ -110,7 +110,7 @@ void respond_status(struct proxy *p, struct request *r, unsigned status, const c
                             : &p->counters.proxy_timeouts_total);
     else if (status == 508 && r->peer)
         counter_inc(&p->counters.proxy_peer_refused_total);
-    else if (status == 503)
+    else if (status == 503 && r->reason != ACCESS_SHED)
         counter_inc(&p->counters.proxy_busy_total);
     hist_add(&p->latency, now.mono_us - r->started_us);
     r->made = r->whole = true;
@@ -126,6 +126,9 @@ void respond_status(struct proxy *p, struct request *r, unsigned status, const c
 static bool list_has_etag(struct http_text list, struct http_text etag)
 {
     if (list.len == 1 && list.p[0] == '*')
+        return true;
+    /* an origin's that is not as it should be, x or w/"x", comes back as it was sent */
+    if (list.len == etag.len && memcmp(list.p, etag.p, etag.len) == 0)
         return true;
     if (etag.len > 2 && etag.p[0] == 'W')
         etag.p += 2, etag.len -= 2;
@@ -162,18 +165,21 @@ static bool not_modified(const struct request *r, const char *head, size_t len)
 }
 
 /* If-Range (13.1.5): the range holds only for exactly this version. With a weak ETag there may be
- * other bytes of the same date: the same in another coding, made here or at the origin. */
+ * other bytes of the same date: the same in another coding, made here or at the origin. So there
+ * may where the date is that of the response itself (8.8.2.2): another version in the same second.
+ */
 static bool range_holds(const struct request *r, const char *head, size_t len)
 {
     if (!r->if_range_len)
         return true;
     struct http_text mine = head_field(head, len, "ETag");
-    if (r->if_range[0] != '"') {
-        if (mine.len && mine.p[0] == 'W')
-            return false;
-        mine = head_field(head, len, "Last-Modified");
-    }
-    return mine.len == r->if_range_len && memcmp(mine.p, r->if_range, mine.len) == 0;
+    if (r->if_range[0] == '"')
+        return mine.len == r->if_range_len && memcmp(mine.p, r->if_range, mine.len) == 0;
+    if (mine.len && mine.p[0] == 'W')
+        return false;
+    int64_t modified = http_date_parse(head_field(head, len, "Last-Modified"));
+    return modified >= 0 && modified < http_date_parse(head_field(head, len, "Date")) &&
+           modified == http_date_parse((struct http_text){r->if_range, r->if_range_len});
 }
 
 /* The fields that a 304 carries (RFC 9110 15.4.5). */
@@ -234,18 +240,39 @@ static const char *status_detail(const struct request *r)
     return r->why == CACHE_WHY_STALE_REVALIDATE ? "stale-while-revalidate" : "max-stale";
 }
 
-static const char *status_word(const struct request *r)
+static const char *status_word(const struct request *r, enum slice_there there)
 {
+    if (there != SLICES_ALL)
+        return forward_text[FORWARD_PARTIAL];
     return r->source != SOURCE_NONE ? forward_text[r->forward] : r->stale ? "stale" : "hit";
 }
 
-/* RFC 9211, as far as the head's object is concerned: the caches in order, the origin's side
- * first. */
+/* What a hit's body needs that is not in the slice in hand: no hit, if somebody is to be asked for
+ * it later. */
+static enum slice_there others_there(struct proxy *p, struct request *r, unsigned status,
+                                     unsigned parts, int64_t total, struct now now)
+{
+    const struct http_span whole = {0, (uint64_t)total - 1};
+    if (r->source != SOURCE_NONE || r->stale || r->peer || r->head_only || total <= 0 ||
+        (status != 200 && status != 206))
+        return SLICES_ALL;
+    return status == 206 ? slice_look(p, r, r->multipart.span, parts, now)
+                         : slice_look(p, r, &whole, 1, now);
+}
+
+/* RFC 9211, as far as the head's object is concerned, and of slices whether the others are there:
+ * the caches in order, the origin's side first. Where it is not known it says neither hit nor fwd.
+ */
 static void write_cache_status(struct head_writer *w, const struct request *r,
-                               const struct cache_object *o, struct now now)
+                               const struct cache_object *o, enum slice_there there, struct now now)
 {
     int64_t ttl = (int64_t)cache_meta(o)->lifetime_s - cache_age(o, now);
     bool hit = r->source == SOURCE_NONE;
+    if (there != SLICES_ALL) {
+        head_printf(w, "Cache-Status: coral; %sttl=%lld; detail=sliced\r\n",
+                    there == SLICES_SOME ? "fwd=partial; " : "", (long long)ttl);
+        return;
+    }
     if (hit && !r->stale) {
         head_number(w, "Cache-Status: coral; hit; ttl=", ttl > 0 ? (uint64_t)ttl : 0, "\r\n");
         return;
@@ -354,11 +381,10 @@ static inline int64_t write_extent(struct proxy *p, struct head_writer *w, struc
     return length;
 }
 
-enum respond_end respond_object_head(struct proxy *p, struct request *r,
-                                     const struct cache_object *o, struct now now)
+unsigned respond_write(struct proxy *p, struct request *r, const struct cache_object *o,
+                       struct now now, struct head_writer *w, int64_t *body)
 {
-    char out[PROXY_HEAD_ROOM], plain[PROXY_HEAD_ROOM];
-    struct head_writer w = {out, 0, sizeof(out), false};
+    char plain[PROXY_HEAD_ROOM];
     size_t len;
     const char *head = cache_head(o, &len);
     struct slice slice;
@@ -373,31 +399,43 @@ enum respond_end respond_object_head(struct proxy *p, struct request *r,
     }
     unsigned parts = 0, status = choose_status(r, o, head, len, length, &parts);
     bool several = status == 206 && parts > 1;
-    write_status(&w, status);
-    size_t fields = w.len;
+    write_status(w, status);
+    size_t fields = w->len;
     if (status == 304)
-        write_304_fields(&w, head, len);
+        write_304_fields(w, head, len);
     else if (status != 416)
-        write_stored(&w, r, head, len,
+        write_stored(w, r, head, len,
                      (part || status == 206 ? DROP_PLACE : 0) | (several ? DROP_TYPE : 0));
     struct http_text type = several ? head_field(head, len, "Content-Type") : (struct http_text){0};
-    int64_t body = write_extent(p, &w, r, status, parts, type, length);
+    *body = write_extent(p, w, r, status, parts, type, length);
     if (status != 416)
-        head_number(&w, "Age: ", cache_age(o, now), "\r\n");
-    write_via(p, &w);
-    write_cache_status(&w, r, o, now);
+        head_number(w, "Age: ", cache_age(o, now), "\r\n");
+    write_via(p, w);
+    enum slice_there there = part ? others_there(p, r, status, parts, length, now) : SLICES_ALL;
+    if (!r->peer) /* who keeps it, and would tell his own clients */
+        write_cache_status(w, r, o, there, now);
     if (r->tells && !r->peer)
-        forward_answer(&w, r, status_word(r), r->source == SOURCE_NONE ? NULL : r->o.spent_us, now);
+        forward_answer(w, r, status_word(r, there), r->source == SOURCE_NONE ? NULL : r->o.spent_us,
+                       now);
     if (r->peer)
-        write_peer(p, &w, r, length, status, head, len);
+        write_peer(p, w, r, length, status, head, len);
     else if (p->policy->rules)
-        obey_response(p, r, &w, fields);
-
-    r->version = cache_version(o);
-    if (body == -2) /* and says no length */
-        head_printf(&w, http_conn_keeps_alive(r->conn) ? "\r\n" : "Connection: close\r\n\r\n");
+        obey_response(p, r, w, fields);
+    if (*body == -2) /* and says no length */
+        head_printf(w, http_conn_keeps_alive(r->conn) ? "\r\n" : "Connection: close\r\n\r\n");
     else
-        write_framing(&w, r->conn, body);
+        write_framing(w, r->conn, *body);
+    return status;
+}
+
+/* A head of its own. */
+static enum respond_end own_head(struct proxy *p, struct request *r, const struct cache_object *o,
+                                 struct now now)
+{
+    char out[PROXY_HEAD_ROOM];
+    struct head_writer w = {out, 0, sizeof(out), false};
+    int64_t body;
+    unsigned status = respond_write(p, r, o, now, &w, &body);
     if (r->head_only)
         r->end = r->offset;
     bool none = r->end == r->offset;
@@ -417,12 +455,33 @@ enum respond_end respond_object_head(struct proxy *p, struct request *r,
     return RESPOND_SENT;
 }
 
+enum respond_end respond_object_head(struct proxy *p, struct request *r,
+                                     const struct cache_object *o, struct now now)
+{
+    struct plain_head *s = plain_suits(p, r) ? plain_head(p, r, now) : NULL;
+    r->version = cache_version(o);
+    if (!s)
+        return own_head(p, r, o, now);
+    int64_t body = r->head_only ? 0 : cache_length(o);
+    if (!http_respond_head_ref(r->conn, (struct ref){(const uint8_t *)s->bytes, s->len, &s->hold},
+                               body))
+        return RESPOND_NO_ROOM;
+    r->offset = 0;
+    r->end = (uint64_t)body;
+    r->parts = 0;
+    r->status = 200;
+    r->plain = true;
+    return RESPOND_SENT;
+}
+
 enum respond_end respond_pass_head(struct proxy *p, struct request *r, const struct pass_head *ph,
                                    const char *lines, size_t len, struct now now)
 {
     char out[PROXY_HEAD_ROOM];
     struct head_writer w = {out, 0, sizeof(out), false};
     bool none = r->head_only || ph->status == 304 || ph->status == 204;
+    if (r->authorized && r->forward == FORWARD_MISS)
+        r->forward = FORWARD_BYPASS; /* it might have been for others, and is not */
 
     head_printf(&w, "HTTP/1.1 %u %s\r\n", ph->status, http_reason(ph->status));
     size_t fields = w.len;

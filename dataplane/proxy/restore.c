@@ -45,8 +45,10 @@ static struct cache_name url_of(const char *key, size_t len)
     return cache_variant_key(key, len, &url, &nonce) ? url : (struct cache_name){key, len};
 }
 
-uint64_t proxy_policy_print(const struct proxy_policy *policy, const char *key, size_t key_len)
+uint64_t proxy_policy_print(const struct proxy_policy *policy, unsigned worker, const char *key,
+                            size_t key_len)
 {
+    struct rules_verdict v;
     char same[HTTP_URL_MAX];
     struct url_parts parts;
     bool served;
@@ -66,6 +68,11 @@ uint64_t proxy_policy_print(const struct proxy_policy *policy, const char *key, 
     } else {
         print = print_number(policy->open_default_lifetime_s, print);
         print = print_number(policy->open_min_lifetime_s, print);
+    }
+    if (policy->rules) {
+        if (!rules_apply(policy->rules, worker, url, len, &v))
+            return 0;
+        print = rules_stored_print(&v, print);
     }
     return print | 1; /* 0 is none */
 }

@@ -278,6 +278,39 @@ bool slice_aim(struct proxy *p, struct request *r, uint64_t number)
     return true;
 }
 
+/* Is it here, and fresh, all of it? */
+static bool is_here(struct proxy *p, struct request *r, uint64_t number, struct now now)
+{
+    if (!slice_aim(p, r, number))
+        return false;
+    struct http_text key = request_key(r);
+    struct cache_probe probe = {.key = key.p, .key_len = key.len};
+    cache_prepare(p->cache, &probe, 1);
+    cache_touch(p->cache, &probe, 1);
+    cache_act(p->cache, &probe, 1);
+    return probe.found && cache_state(probe.found) == CACHE_COMPLETE &&
+           cache_fresh(probe.found, now);
+}
+
+enum slice_there slice_look(struct proxy *p, struct request *r, const struct http_span *span,
+                            unsigned n, struct now now)
+{
+    uint64_t first = r->slice;
+    enum slice_there there = SLICES_ALL;
+    unsigned looks = 0;
+    for (unsigned i = 0; i < n && there == SLICES_ALL; i++)
+        for (uint64_t s = span[i].first / PROXY_SLICE_BYTES;
+             s <= span[i].last / PROXY_SLICE_BYTES && there == SLICES_ALL; s++) {
+            if (s == first)
+                continue;
+            there = looks++ == SLICE_LOOKS  ? SLICES_UNKNOWN
+                    : is_here(p, r, s, now) ? SLICES_ALL
+                                            : SLICES_SOME;
+        }
+    slice_aim(p, r, first); /* as it was */
+    return there;
+}
+
 /* Who says what he wants of a cache, or would not share a fill, has each fetched in its turn. */
 void slice_ahead(struct proxy *p, struct request *r)
 {

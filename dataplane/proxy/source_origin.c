@@ -48,7 +48,7 @@ static void write_conditions(const struct fill *f, struct head_writer *w)
         if (f->weakened)
             etag.p += 2, etag.len -= 2; /* W/ */
         /* If-Range (RFC 9110 13.1.5): the whole anew if it has changed */
-        struct http_text v = etag.len && etag.p[0] == '"' ? etag : modified;
+        struct http_text v = head_strong(etag, modified, head_field(head, len, "Date"));
         if (ranged)
             head_printf(w, "If-Range: %.*s\r\n", (int)v.len, v.p);
         return;
@@ -79,10 +79,7 @@ static bool origin_send(struct fill *f, const struct proxy_site *site, struct no
                 (int)url.path_len, url.path, url.host);
     head_printf(&w, url.port == 80 ? "\r\n" : ":%u\r\n", url.port);
     size_t fields = w.len;
-    head_printf(&w,
-                "User-Agent: " PROXY_PRODUCT "/" CORAL_VERSION "\r\n"
-                "Via: 1.1 %s (" PROXY_PRODUCT ")\r\n",
-                p->config.node_name);
+    head_text(&w, "User-Agent: " PROXY_PRODUCT "/" CORAL_VERSION "\r\n");
     head_write(&w, f->forward, f->forward_len);
     if (r && r->resumed) {
         head_printf(&w, "Range: %.*s\r\nIf-Range: %.*s\r\n", r->range_len, r->range,
@@ -94,6 +91,9 @@ static bool origin_send(struct fill *f, const struct proxy_site *site, struct no
         vary_write_others(f, &w);
         write_conditions(f, &w);
     }
+    /* behind those of who was on the way before (RFC 9110 7.6.3) */
+    head_printf(&w, "Via: 1.%u %s (" PROXY_PRODUCT ")\r\n", r && r->old ? 0 : 1,
+                p->config.node_name);
     if (f->once)
         upload_write_fields(r, &w);
     obey_origin(p, f->url, f->url_len, &w, fields);
@@ -141,7 +141,7 @@ void origin_trouble(struct fill *f, enum access_reason why, struct now now)
     if (!policy_site(p->policy, url.host, url.port, &served))
         return;
     known_note(told, what, now.mono_us + PROXY_TROUBLE_US);
-    p->parts.log.origin(p->parts.log.ctx, url.host, f->origin_name, f->port, why);
+    p->parts.log.origin(p->parts.log.ctx, url.host, f->origin_name, f->port, why, NULL);
 }
 
 static bool is_lost(const struct fill *f, const struct addr *a)
@@ -314,11 +314,11 @@ static uint32_t share_of(const struct proxy *p, const struct proxy_site *site)
     return n && !share ? 1 : share;
 }
 
-/* Waits until it has its turn at the origin in hand. */
-static void queue(struct fill *f, struct now now)
+void origin_queue(struct fill *f, struct now now)
 {
+    uint64_t look_us = now.mono_us + PROXY_QUEUE_LOOK_US;
     f->state = FILL_QUEUE;
-    alarm_set(f->proxy, &f->alarm, now.mono_us + PROXY_QUEUE_US);
+    alarm_set(f->proxy, &f->alarm, look_us < f->queue_until_us ? look_us : f->queue_until_us);
 }
 
 /* Why the origin in hand is none. */
@@ -363,8 +363,7 @@ void origin_anew(struct fill *f)
     f->last_resort = false;
 }
 
-/* Have all gone who waited? For what is fetched ahead of them, or behind, nobody has. */
-static bool is_deserted(const struct fill *f)
+bool origin_deserted(const struct fill *f)
 {
     if (f->streaming)
         return request_left(f->streaming);
@@ -390,7 +389,7 @@ void origin_start(struct fill *f, struct now now)
         fill_give_up(f, now);
         return;
     }
-    if (f->state == FILL_QUEUE && is_deserted(f)) { /* its turn is for who waits yet */
+    if (f->state == FILL_QUEUE && origin_deserted(f)) { /* its turn is for who waits yet */
         fill_give_up(f, now);
         return;
     }
@@ -416,7 +415,7 @@ void origin_start(struct fill *f, struct now now)
         }
     }
     if (f->queued)
-        queue(f, now);
+        origin_queue(f, now);
 }
 
 void origin_answered(struct fill *f, struct http_exchange *x, const struct http_head *h,
@@ -425,6 +424,7 @@ void origin_answered(struct fill *f, struct http_exchange *x, const struct http_
     f->source = *http_exchange_remote(x);
     f->tried |= (uint8_t)http_exchange_tried(x); /* whatever it says: not this one again */
     f->reason = ACCESS_NO_REASON;
+    f->backend->failed.status = h->status;
     if (h->status >= 502 && h->status <= 504) /* a 500 is the page's own matter */
         backend_failed(f, BACKEND_BAD_ANSWER, now);
     else
@@ -445,7 +445,7 @@ static bool other_family_may_help(struct fill *f)
     return true;
 }
 
-static enum access_reason reason_of(const struct http_exchange *x, enum http_failure why)
+enum access_reason origin_reason(const struct http_exchange *x, enum http_failure why)
 {
     switch (why) {
     case HTTP_FAIL_CONNECT:
@@ -468,7 +468,7 @@ void origin_failed(struct fill *f, const struct http_exchange *x, enum http_fail
     struct proxy *p = f->proxy;
     unsigned status = why == HTTP_FAIL_TIMEOUT ? 504 : 502;
     counter_inc(&p->counters.proxy_origin_failures_total);
-    origin_trouble(f, reason_of(x, why), now);
+    origin_trouble(f, origin_reason(x, why), now);
     if (f->state == FILL_BODY) {
         source_failed(f, status, now);
         return;

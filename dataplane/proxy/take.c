@@ -51,10 +51,10 @@ static bool field_passes(const struct http_head *h, const struct http_field *f, 
         return true;
     case HTTP_AUTHORIZATION:
     case HTTP_COOKIE:
+    case HTTP_VIA:
         return !open;
     case HTTP_HOST:
     case HTTP_USER_AGENT:
-    case HTTP_VIA:
     case HTTP_CDN_LOOP:
     case HTTP_EXPECT:
         return false;
@@ -76,7 +76,7 @@ bool request_field_selects(const struct http_head *h, const struct http_field *f
 {
     return f->known != HTTP_RANGE && f->known != HTTP_IF_RANGE && f->known != HTTP_IF_NONE_MATCH &&
            f->known != HTTP_IF_MODIFIED_SINCE && f->known != HTTP_AUTHORIZATION &&
-           field_passes(h, f, open);
+           f->known != HTTP_VIA && field_passes(h, f, open);
 }
 
 /* Fields by which many an origin takes a request for one of another URL, host or method: what comes
@@ -133,6 +133,17 @@ bool request_field_shared(const struct http_head *h, const struct http_field *f)
     plain_name(f, name);
     return f->known != HTTP_COOKIE && f->name.len < sizeof(name) &&
            request_field_selects(h, f, false) && !field_misleads(name) && !field_is_secret(name);
+}
+
+bool request_is_own(const struct request *r, const struct http_head *h)
+{
+    for (unsigned i = 0; i < h->fields; i++) {
+        const struct http_field *f = &h->field[i];
+        if (f->known != HTTP_AUTHORIZATION && f->known != HTTP_VIA && field_passes(h, f, r->open) &&
+            !request_field_shared(h, f) && !forward_replaces(r, f->name))
+            return true;
+    }
+    return false;
 }
 
 static void write_fields(struct head_writer *w, const struct http_head *h, bool open,
@@ -236,11 +247,9 @@ static int64_t max_forwards(const struct http_head *h)
     int64_t n = -1;
     for (unsigned i = 0; i < h->fields; i++) {
         const struct http_text v = h->field[i].value;
-        if (!text_equals(h->field[i].name, "Max-Forwards") || v.len == 0 || v.len > 9)
+        if (!text_equals(h->field[i].name, "Max-Forwards") || v.len == 0)
             continue;
-        n = 0;
-        for (uint32_t k = 0; k < v.len; k++)
-            n = v.p[k] >= '0' && v.p[k] <= '9' && n >= 0 ? n * 10 + (v.p[k] - '0') : -1;
+        n = cache_seconds_parse(v.p, v.len); /* a number without a sign, bounded */
     }
     return n;
 }
@@ -282,9 +291,11 @@ static void take_site(struct proxy *p, struct request *r, const struct http_head
 {
     const struct http_timeouts *t = &site->timeouts;
     r->asks.no_transform &= site->compress > 0;
-    r->authorized |= http_known(h, HTTP_AUTHORIZATION) != NULL;
+    r->authorized = http_known(h, HTTP_AUTHORIZATION) && !r->peer;
     r->has_cookie = http_known(h, HTTP_COOKIE);
     r->wait_ms = t->connect_ms + t->first_byte_ms + PROXY_MARGIN_MS / 2;
+    if (site->connections) /* all of that may come after it has waited for its turn */
+        r->wait_ms += PROXY_QUEUE_US / 1000;
     r->stall_ms = t->between_bytes_ms + PROXY_MARGIN_MS;
     if (site->tells) {
         r->tells = site->tells & (r->peer ? PROXY_REQUEST_ID : 0xff);
@@ -292,10 +303,23 @@ static void take_site(struct proxy *p, struct request *r, const struct http_head
     }
 }
 
-unsigned request_denied(struct proxy *p, const struct request *r, const char **why)
+/* By its URL, and by how lax origins read it: no spelling may go round the list. */
+static bool is_denied(const struct proxy *p, const struct request *r)
 {
-    if (!deny_match(p->policy->deny, p->scratch, r->url, r->url_len))
+    char loose[HTTP_URL_MAX];
+    void *deny = p->policy->deny;
+    if (!deny)
+        return false;
+    size_t n = rules_loosen(r->url, r->url_len, loose, sizeof(loose));
+    return deny_match(deny, p->scratch, r->url, r->url_len) ||
+           (n && deny_match(deny, p->scratch, loose, n));
+}
+
+unsigned request_denied(struct proxy *p, struct request *r, const char **why)
+{
+    if (!is_denied(p, r))
         return 0;
+    r->reason = ACCESS_DENY_LIST;
     *why = "this URL is on the deny list";
     counter_inc(&p->counters.proxy_denied_total);
     return 403;
@@ -308,15 +332,20 @@ unsigned request_take(struct proxy *p, struct request *r, const struct http_head
     struct policy_route route;
     struct http_head bare;
     r->head_only = h->method == HTTP_HEAD_METHOD;
-    policy_name(p->policy, h->host, &route);
+    r->old = h->minor == 0;
+    policy_recall(p, h, &route);
     *why = route.why;
-    r->reason = ACCESS_BAD_HOST;
+    r->reason = route.status == 400 ? ACCESS_BAD_HOST : ACCESS_NOT_SERVED;
     if (route.status)
         return route.status;
     unsigned refused = take_method(r, h, route.site != NULL, why);
-    if (refused)
+    if (refused) {
+        r->reason = refused == 200   ? ACCESS_NO_REASON
+                    : refused == 413 ? ACCESS_BODY_REFUSED
+                                     : ACCESS_METHOD_REFUSED;
         return refused;
-    struct http_text host = {route.host, (uint32_t)strlen(route.host)};
+    }
+    struct http_text host = {route.host, route.host_len};
     r->url_len = (uint16_t)http_url_write(host, route.port, h->path, r->url, sizeof(r->url));
     *why = "the request target is no valid URL";
     r->reason = ACCESS_BAD_TARGET;
@@ -324,11 +353,12 @@ unsigned request_take(struct proxy *p, struct request *r, const struct http_head
         return 400;
     r->peer = take_peer(p, r, h);
     r->reason = ACCESS_LARGE_HEAD;
-    if (!r->peer && loop_suspect(h) && (refused = loop_refuse(p, h, why)))
+    if (!r->peer && loop_suspect(h) && (refused = loop_refuse(p, h, why))) {
+        r->reason = refused == 508 ? ACCESS_LOOP : ACCESS_LARGE_HEAD;
         return refused;
+    }
     if ((refused = request_denied(p, r, why)))
         return refused;
-    r->reason = ACCESS_NO_REASON; /* whatever status a rule gives, the head is good */
     if (p->policy->rules && !r->peer) {
         refused = obey_rules(p, r, h, &route, why);
         if (refused)
@@ -343,7 +373,6 @@ unsigned request_take(struct proxy *p, struct request *r, const struct http_head
         return 431;
     take_conditions(r, h);
     take_directives(r, h, !route.site);
-    r->authorized = r->passes;
     r->verified = r->peer;
     r->reason = ACCESS_NO_REASON;
     r->looped = h->known[HTTP_CDN_LOOP] && !r->peer;

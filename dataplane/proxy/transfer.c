@@ -23,6 +23,7 @@ void transfer_end(struct proxy *p, struct request *r, struct now now)
     count_source(p, r);
     hist_add(&p->latency, now.mono_us - r->started_us);
     r->whole = true;
+    http_conn_serve(c);
     request_over(p, r);
     http_respond_end(c, now);
 }
@@ -55,7 +56,7 @@ static bool transfer_span(struct proxy *p, struct request *r, struct cache_span 
         return gunzip_put(p, r, span);
     uint64_t left = r->end - r->offset;
     uint32_t n = span.len < left ? span.len : (uint32_t)left;
-    if (n == left && n <= PROXY_INLINE) {
+    if (n == left && n <= PROXY_INLINE && !r->plain) { /* behind the head, which is a copy */
         n = (uint32_t)http_respond_copy(r->conn, span.data, n);
         if (n == 0)
             return false;

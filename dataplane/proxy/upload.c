@@ -110,8 +110,9 @@ void upload_gone(struct request *r)
 }
 
 /* An interim response (RFC 9110 15.2) goes on to those of this worker's clients who wait for the
- * final one. Informational and optional, so that those of other workers do without. */
-void upload_interim(const struct fill *f, const struct http_head *h)
+ * final one, and to the one whose request it answers, wherever that is. Those who have joined at
+ * other workers do without. */
+void upload_interim(struct fill *f, const struct http_head *h)
 {
     char out[PROXY_REQUEST_HEAD];
     struct head_writer w = {out, 0, sizeof(out), false};
@@ -126,6 +127,8 @@ void upload_interim(const struct fill *f, const struct http_head *h)
         return;
     struct request *first = f->streaming ? f->streaming : f->waiting;
     for (struct request *r = first; r; r = f->streaming ? NULL : r->o.next)
-        if (r->o.worker == f->proxy->config.worker && r->conn && r->state == REQUEST_WAITING)
+        if (r->o.worker != f->proxy->config.worker && !r->o.joined)
+            pass_interim(f, r, out, w.len);
+        else if (r->o.worker == f->proxy->config.worker && r->conn && r->state == REQUEST_WAITING)
             http_respond_interim(r->conn, out, w.len);
 }

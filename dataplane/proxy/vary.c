@@ -35,7 +35,8 @@ bool vary_is_secret(const struct request *r)
     char text[PROXY_REQUEST_HEAD + 64];
     struct http_head h;
     return !r->open && !r->peer &&
-           (!request_head_parse(r, text, sizeof(text), &h) || request_is_secret(&h));
+           (!request_head_parse(r, text, sizeof(text), &h) || request_is_secret(&h) ||
+            (r->authorized && request_is_own(r, &h)));
 }
 
 static bool name_is_coding(const struct cache_name *name)
@@ -51,8 +52,11 @@ static bool join_lines(const struct request *r, const struct http_head *h,
     *present = false;
     for (unsigned i = 0; i < h->fields; i++) {
         const struct http_field *f = &h->field[i];
-        if (f->name.len != name->len || strncasecmp(f->name.p, name->p, name->len) != 0 ||
-            !request_field_selects(h, f, r->open))
+        if (f->name.len != name->len || strncasecmp(f->name.p, name->p, name->len) != 0)
+            continue;
+        if (f->known == HTTP_AUTHORIZATION)
+            return false;
+        if (!request_field_selects(h, f, r->open))
             continue;
         if (f->known == HTTP_COOKIE) /* nearly each client's own: those without one share */
             return false;
@@ -160,11 +164,15 @@ static void keep_others(struct fill *f, const struct request *r)
     struct head_writer w = {f->fields, 0, sizeof(f->fields), false};
     if (r->open || !request_head_parse(r, text, sizeof(text), &h))
         return;
+    for (unsigned i = 0; r->authorized && i < h.fields; i++)
+        if (h.field[i].known == HTTP_AUTHORIZATION)
+            head_field_write(&w, &h.field[i]);
+    size_t credentials = w.len;
     for (unsigned i = 0; i < h.fields; i++)
         if (request_field_shared(&h, &h.field[i]) &&
             !text_equals(h.field[i].name, "Accept-Encoding"))
             head_field_write(&w, &h.field[i]);
-    f->fields_len = (uint16_t)(w.bad ? 0 : w.len);
+    f->fields_len = (uint16_t)(w.bad ? credentials : w.len);
 }
 
 void vary_write_others(const struct fill *f, struct head_writer *w)

@@ -64,8 +64,10 @@ static void on_ready(struct proxy *p, struct request *r, const struct proxy_note
         grip_drop(pinned);
 }
 
-static const char *failure_text(unsigned status, bool open)
+static const char *failure_text(unsigned status, enum access_reason reason, bool open)
 {
+    if (reason == ACCESS_SHED)
+        return PROXY_SHED_TEXT;
     switch (status) {
     case 403:
         return open ? "the origin's address is not allowed (the operator's open.allow_origins)"
@@ -91,7 +93,7 @@ static void on_answer(struct proxy *p, const struct message *m, struct request *
         return;
     }
     if (m->type == PROXY_RELEASE && n->collapsed)
-        pass_note(p, r->hash, now);
+        pass_note(p, request_known(r), now);
     if (m->type == PROXY_PASS_END && r->state == REQUEST_PASSING) {
         pass_ended(p, r, m->tag != 0, now);
         return;
@@ -102,7 +104,8 @@ static void on_answer(struct proxy *p, const struct message *m, struct request *
     }
     switch (m->type) {
     case PROXY_AGAIN: /* with what came since it asked */
-        r->asks.no_cache = false;
+        if (!m->tag)
+            r->asks.no_cache = false;
         request_again(p, r, now);
         break;
     case PROXY_RELEASE:
@@ -115,10 +118,11 @@ static void on_answer(struct proxy *p, const struct message *m, struct request *
         r->reason = (uint8_t)(m->tag >> 16);
         if (r->logged)
             access_waited(r, r->o.spent_us);
-        respond_status(p, r, m->tag & 0xffff, failure_text(m->tag & 0xffff, r->open), now);
+        respond_status(p, r, m->tag & 0xffff,
+                       failure_text(m->tag & 0xffff, (enum access_reason)r->reason, r->open), now);
         break;
     default: /* PASS_END before a head */
-        respond_status(p, r, 502, failure_text(502, r->open), now);
+        respond_status(p, r, 502, failure_text(502, ACCESS_NO_REASON, r->open), now);
         break;
     }
 }
@@ -150,6 +154,25 @@ static bool look_again(const struct request *r, const struct cache_object *o,
             cache_reuse(cache_meta(o), &r->asks, now.wall_s).use <= CACHE_USE_STALE_REVALIDATE);
 }
 
+/* It would begin a fetch, and this worker has too much to do: then it gets what is old, as when no
+ * origin helps, or is refused. Not in the middle of a response. */
+static bool fetch_shed(struct proxy *p, struct request *r, const struct cache_object *o,
+                       const struct cache_vary *vary, struct now now)
+{
+    if (!p->shed.pressure || r->head_sent || !proxy_sheds(p, SHED_FETCH, r->peer))
+        return false;
+    struct fill *f = o && cache_usable_stale(o, now) ? fill_new(p, r, vary, now) : NULL;
+    if (!f) {
+        want_answer(p, r, PROXY_FAILED, PROXY_FAILED_TAG(503, ACCESS_SHED), (struct proxy_note){0});
+        return true;
+    }
+    fill_join(f, r, now);
+    f->failure = 503;
+    f->reason = ACCESS_SHED;
+    fill_give_up(f, now);
+    return true;
+}
+
 static void on_want(struct proxy *p, struct request *r, unsigned from,
                     const struct cache_object *seen, struct now now)
 {
@@ -158,20 +181,23 @@ static void on_want(struct proxy *p, struct request *r, unsigned from,
 
     struct http_text key = request_key(r);
     struct cache_vary vary;
-    struct fill *f = fill_find(p, r);
+    struct fill *f = r->authorized ? NULL : fill_find(p, r); /* that is of another's credentials */
     if (f) {
         r->o.joined = true;
         fill_join(f, r, now);
         return;
     }
-    const struct cache_object *o = cache_lookup_owner(p->cache, r->hash, key.p, key.len);
+    const struct cache_object *o =
+        request_may_have(r, cache_lookup_owner(p->cache, r->hash, key.p, key.len));
     if (!vary_in_force(p, r, &vary) || /* R looked before by what it varies was known, or purged */
         look_again(r, o, seen, now)) { /* came whole between R's look and now */
         want_answer(p, r, PROXY_AGAIN, 0, (struct proxy_note){0});
     } else if (r->peer) { /* a peer's request never recurses (DESIGN decision 5) */
         want_answer(p, r, PROXY_FAILED, 504, (struct proxy_note){0});
-    } else if (pass_known(p, r->hash, now)) {
+    } else if (pass_known(p, request_known(r), now)) {
         want_answer(p, r, PROXY_RELEASE, 0, (struct proxy_note){.collapsed = 1});
+    } else if (fetch_shed(p, r, o, &vary, now)) {
+        return;
     } else if ((f = fill_new(p, r, &vary, now))) {
         fill_join(f, r, now);
         source_begin(f, now);
@@ -213,7 +239,7 @@ static void on_behind(struct proxy *p, struct request *r, unsigned from,
     struct cache_vary vary;
     const struct cache_object *o = cache_lookup_owner(p->cache, r->hash, key.p, key.len);
     if (o == seen && !pass_known(p, r->hash, now) && vary_in_force(p, r, &vary) &&
-        !fill_find(p, r)) {
+        !fill_find(p, r) && !p->shed.pressure) { /* nobody waits: the first to be left out */
         struct fill *f = fill_new(p, r, &vary, now);
         if (f) {
             counter_inc(seen ? &p->counters.proxy_behind_total
@@ -257,6 +283,9 @@ void want_deliver(struct proxy *p, const struct message *m, struct now now)
         break;
     case PROXY_PASS:
         pass_received(p, n.request, m, now);
+        break;
+    case PROXY_INTERIM:
+        pass_interim_received(p, n.request, n.block);
         break;
     case PROXY_PASS_STOP:
         on_pass_stop(n.request, n.fill, n.fill_gen);

@@ -176,6 +176,44 @@ bool rules_build(struct parse *p)
     return true;
 }
 
+static int text_order(const void *x, const void *y, void *ctx)
+{
+    const struct rule *a = x, *b = y;
+    int d = strcmp(text_at(ctx, a->text), text_at(ctx, b->text));
+    return d ? d : compare(a->line, b->line);
+}
+
+bool rules_build_wrong(struct rules_set *s)
+{
+    uint32_t n = 0;
+    s->wrong = true;
+    free(s->expression);
+    s->expressions = 0;
+    s->expression = calloc(s->rules + 1ul, sizeof(*s->expression));
+    if (!s->expression)
+        return false;
+    for (uint32_t i = 0; i < s->rules; i++)
+        if (s->rule[i].where == WHERE_MATCH)
+            s->rule[n++] = s->rule[i];
+    s->rules = n;
+    if (n)
+        qsort_r(s->rule, n, sizeof(*s->rule), text_order, s);
+    for (uint32_t i = 0; i < n && s->expressions < RULES_EXPRESSIONS; i++)
+        if (i == 0 || strcmp(text_at(s, s->rule[i - 1].text), text_at(s, s->rule[i].text)) != 0)
+            s->expression[s->expressions++] = (struct expression){i, 1, i};
+    return true;
+}
+
+bool rules_is_wrong(const struct rules_set *s)
+{
+    return s->wrong;
+}
+
+uint64_t rules_text_print(const char *text, size_t len)
+{
+    return XXH3_64bits(text, len) | 1;
+}
+
 uint64_t rules_print(const struct rules_set *s)
 {
     return s->print;

@@ -64,7 +64,7 @@ void rules_key(const struct rules_set *s, uint8_t key[static RULES_KEY])
 }
 
 /* The compiler stops at the first; a person wants them all. */
-static bool tell_all(const char *const *expression, unsigned n, rules_wrong *wrong, void *ctx)
+bool rules_check(const char *const *expression, unsigned n, rules_wrong *wrong, void *ctx)
 {
     bool told = false;
     for (unsigned i = 0; i < n; i++) {
@@ -82,7 +82,7 @@ static bool tell_all(const char *const *expression, unsigned n, rules_wrong *wro
         free(info);
         hs_free_compile_error(e);
     }
-    return told;
+    return !told;
 }
 
 bool rules_compile(const char *const *expression, unsigned n, char **bytes, size_t *len,
@@ -99,7 +99,7 @@ bool rules_compile(const char *const *expression, unsigned n, char **bytes, size
     }
     if (!flags || !id)
         goto out;
-    if (tell_all(expression, n, wrong, ctx))
+    if (!rules_check(expression, n, wrong, ctx))
         goto out;
     if (hs_compile_multi(expression, flags, id, n, HS_MODE_BLOCK, NULL, &db, &e) != HS_SUCCESS) {
         wrong(ctx, e && e->expression >= 0 ? (unsigned)e->expression : 0,

@@ -202,6 +202,16 @@ static bool parse_where(struct parse *p)
 
 /* --- lines ---------------------------------------------------------------- */
 
+static bool parse_actions(struct parse *p)
+{
+    if (!parse_next(p, "an action"))
+        return false;
+    for (p->at--; p->at < p->words;)
+        if (!parse_action(p))
+            return false;
+    return true;
+}
+
 static bool parse_rule(struct parse *p)
 {
     struct rules_set *s = p->set;
@@ -209,20 +219,17 @@ static bool parse_rule(struct parse *p)
     p->rule = &rule;
     if (s->rules == RULES_LINES)
         return parse_wrong(p, &p->word[0], "more than %u rules", RULES_LINES);
-    if (!parse_host(p, &p->word[p->at++]) || !parse_where(p))
+    bool good = parse_host(p, &p->word[p->at++]);
+    if (!parse_where(p))
         return false;
-    if (!parse_next(p, "an action"))
-        return false;
-    for (p->at--; p->at < p->words;)
-        if (!parse_action(p))
-            return false;
+    good = good && parse_actions(p);
     rule.actions = s->actions - rule.action;
     if (!rules_grow((void **)&s->rule, s->rules, &s->room[0], sizeof(*s->rule))) {
         p->no_memory = true;
         return false;
     }
-    s->rule[s->rules++] = rule;
-    return true;
+    s->rule[s->rules++] = rule; /* its expression is looked at, whatever else is wrong */
+    return good;
 }
 
 /* Rates are known before rules that name them: wherever they stand. */
@@ -267,7 +274,7 @@ static void find_rates(struct parse *p)
         }
 }
 
-struct rules_set *rules_parse(const char *text, size_t len, rules_tell *tell, void *ctx)
+struct rules_set *rules_parse_all(const char *text, size_t len, rules_tell *tell, void *ctx)
 {
     struct rules_set *s = calloc(1, sizeof(*s));
     struct parse p = {.set = s, .tell = tell, .ctx = ctx, .line = 1};
@@ -291,16 +298,27 @@ struct rules_set *rules_parse(const char *text, size_t len, rules_tell *tell, vo
         memcpy(s->text, text, len);
     s->text[len] = 0;
     s->len = len;
-    s->print = XXH3_64bits(s->text, len) | 1;
+    s->print = rules_text_print(s->text, len);
     parse_lines(&p, s->text, len);
     if (!p.no_memory)
         find_rates(&p);
-    if (p.no_memory || p.mistakes || !rules_build(&p))
+    if (p.no_memory || (!p.mistakes && !rules_build(&p) && !p.mistakes))
+        goto fail;
+    if (p.mistakes && !rules_build_wrong(s))
         goto fail;
     free(p.word);
     return s;
 fail:
     free(p.word);
+    rules_free(s);
+    return NULL;
+}
+
+struct rules_set *rules_parse(const char *text, size_t len, rules_tell *tell, void *ctx)
+{
+    struct rules_set *s = rules_parse_all(text, len, tell, ctx);
+    if (!s || !s->wrong)
+        return s;
     rules_free(s);
     return NULL;
 }

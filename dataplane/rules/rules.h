@@ -46,8 +46,12 @@ struct rules_set;
 typedef void rules_tell(void *ctx, unsigned line, unsigned column, unsigned length,
                         const char *message);
 
-/* NULL: mistakes were told, all that there are; or there is no memory, and none was. */
+/* NULL: mistakes were told, all but those of expressions; or there is no memory, and none was. */
 struct rules_set *rules_parse(const char *text, size_t len, rules_tell *tell, void *ctx);
+/* The same, but of a text with mistakes the set is there for its expressions, and nothing else:
+ * rules_is_wrong. So those can be looked at, too. */
+struct rules_set *rules_parse_all(const char *text, size_t len, rules_tell *tell, void *ctx);
+bool rules_is_wrong(const struct rules_set *s);
 void rules_free(struct rules_set *s);
 
 struct rules_size {
@@ -56,6 +60,7 @@ struct rules_size {
 struct rules_size rules_size(const struct rules_set *s);
 /* A number for the text: sets of the same one number their actions alike. Never 0. */
 uint64_t rules_print(const struct rules_set *s);
+uint64_t rules_text_print(const char *text, size_t len); /* the same, of what is not a set yet */
 
 /* --- expressions ---------------------------------------------------------- */
 
@@ -71,6 +76,8 @@ void rules_key(const struct rules_set *s, uint8_t key[static RULES_KEY]);
 typedef void rules_wrong(void *ctx, unsigned i, const char *why);
 bool rules_compile(const char *const *expression, unsigned n, char **bytes, size_t *len,
                    rules_wrong *wrong, void *ctx);
+/* As rules_compile tells them, and true if there are none; takes milliseconds an expression. */
+bool rules_check(const char *const *expression, unsigned n, rules_wrong *wrong, void *ctx);
 /* Readies a set for `workers` threads; without expressions no bytes are needed. The bytes must be
  * rules_compile's, unaltered: the library does not check them. False: no memory, or they are of
  * another machine or version. */
@@ -130,6 +137,9 @@ bool rules_strips_cookies(const struct rules_verdict *v);
 /* False: no rule says. Else `ttl_s` is what one says, -1 where that is none. */
 bool rules_ttl(const struct rules_verdict *v, int64_t *ttl_s);
 const char *rules_tag(const struct rules_verdict *v, unsigned i);
+/* A number for what of a verdict what is stored depends on: ttl, tags, cookies, what the origin is
+ * told. `seed` where there is nothing of that. */
+uint64_t rules_stored_print(const struct rules_verdict *v, uint64_t seed);
 
 /* A field that is set, or removed where `value` is NULL, in requests to origins (RULES_REQUEST) or
  * in responses to clients (RULES_RESPONSE). */

@@ -73,6 +73,7 @@ struct rules_set {
     char *text;
     size_t len;
     uint64_t print;
+    bool wrong; /* its text has mistakes: there are expressions, and no tables */
     struct rule *rule;
     struct action *action;
     struct host *host;
@@ -130,6 +131,8 @@ bool parse_rate(struct parse *p);
 
 /* build.c: tables of what was read. False: no memory, or a mistake was told. */
 bool rules_build(struct parse *p);
+/* Of a text with mistakes: of its expressions alone. */
+bool rules_build_wrong(struct rules_set *s);
 
 uint64_t rules_host_hash(const char *name, size_t len, bool wildcard);
 uint64_t rules_prefix_hash(uint32_t host, const char *path, size_t len);

@@ -40,6 +40,31 @@ const char *rules_tag(const struct rules_verdict *v, unsigned i)
     return text_at(v->set, v->set->action[v->list[RULES_TAG][i]].text);
 }
 
+static uint64_t print_text(const char *text, uint64_t print)
+{
+    return text ? XXH3_64bits_withSeed(text, strlen(text) + 1, print)
+                : XXH3_64bits_withSeed("", 0, print);
+}
+
+uint64_t rules_stored_print(const struct rules_verdict *v, uint64_t seed)
+{
+    uint64_t print = seed;
+    int64_t ttl_s;
+    if (!v->any)
+        return seed;
+    if (rules_ttl(v, &ttl_s))
+        print = XXH3_64bits_withSeed(&ttl_s, sizeof(ttl_s), print);
+    if (rules_strips_cookies(v))
+        print = print_text("strip-cookies", print);
+    for (unsigned i = 0; i < v->many[RULES_TAG]; i++)
+        print = print_text(rules_tag(v, i), print);
+    for (unsigned i = 0; i < v->many[RULES_REQUEST]; i++) {
+        const struct rules_field f = rules_field(v->set, v->list[RULES_REQUEST][i]);
+        print = print_text(f.value, print_text(f.name, print));
+    }
+    return print;
+}
+
 /* --- fields --------------------------------------------------------------- */
 
 struct rules_field rules_field(const struct rules_set *s, uint32_t action)

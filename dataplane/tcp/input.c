@@ -69,14 +69,15 @@ static struct tcp_conn *touch(const struct tcp_engine *e, const struct tcp_segme
     if (s->bad)
         return NULL;
     const struct tcp_bucket *b = tcp_bucket_of(e, (uint32_t)s->tag);
-    for (unsigned i = 0; i < TCP_SLOTS; i++) {
-        if (b->tag[i] != tcp_bucket_tag(s->tag) || b->entry[i] == 0)
+    for (unsigned m = tcp_bucket_match(b, tcp_bucket_tag(s->tag)); m; m &= m - 1) {
+        uint32_t entry = b->entry[__builtin_ctz(m)];
+        if (entry == 0)
             continue;
-        if (b->entry[i] & TCP_ENTRY_SYN) {
-            __builtin_prefetch(&e->syn.entry[(b->entry[i] & ~TCP_ENTRY_SYN) - 1]);
+        if (entry & TCP_ENTRY_SYN) {
+            __builtin_prefetch(&e->syn.entry[(entry & ~TCP_ENTRY_SYN) - 1]);
             continue;
         }
-        struct tcp_conn *c = &e->conns[b->entry[i] - 1];
+        struct tcp_conn *c = &e->conns[entry - 1];
         for (size_t line = 0; line < sizeof(struct tcp_conn); line += LINE)
             __builtin_prefetch((const uint8_t *)c + line);
         return c;

@@ -20,6 +20,9 @@ enum option_kind {
     OPTION_TIMESTAMPS = 8,
 };
 
+/* RFC 7323 appendix A: before the two numbers */
+static const uint8_t timestamps[] = {OPTION_NOP, OPTION_NOP, OPTION_TIMESTAMPS, 10};
+
 /* RFC 9293 3.1: kinds 0 and 1 are one byte, all others carry their length (MUST-7: a length that
  * cannot be is the segment's end). An option of a known kind and the wrong length is ignored. */
 static bool options_parse(struct tcp_options *o, struct reader r)
@@ -62,12 +65,26 @@ static bool options_parse(struct tcp_options *o, struct reader r)
     return true;
 }
 
+/* What nearly each segment has and nothing else. */
+static bool lone_timestamps(struct tcp_options *o, const uint8_t *p, uint32_t len)
+{
+    if (len != 12 || memcmp(p, timestamps, sizeof(timestamps)) != 0)
+        return false;
+    struct reader r = reader_of(p + sizeof(timestamps), 8);
+    o->has_ts = true;
+    o->tsval = read_u32(&r);
+    o->tsecr = read_u32(&r);
+    return true;
+}
+
 bool tcp_segment_parse(struct tcp_segment *s, const struct tcp_packet *p)
 {
     memset(s, 0, offsetof(struct tcp_segment, opt.sack));
     s->packet = p;
     s->bad = true;
-    struct reader r = reader_of(p->segment, p->len);
+    if (p->len < TCP_HEADER)
+        return false;
+    struct reader r = reader_of(p->segment, TCP_HEADER);
     s->rport = read_u16(&r);
     s->lport = read_u16(&r);
     s->seq = read_u32(&r);
@@ -75,11 +92,12 @@ bool tcp_segment_parse(struct tcp_segment *s, const struct tcp_packet *p)
     uint32_t header = (uint32_t)(read_u8(&r) >> 4) * 4;
     s->flags = read_u8(&r);
     s->window = read_u16(&r);
-    read_u32(&r); /* checksum: verified by the host. Urgent pointer: ignored (RFC 6093) */
-    if (r.bad || header < TCP_HEADER || header > p->len)
+    /* checksum: verified by the host. Urgent pointer: ignored (RFC 6093) */
+    if (header < TCP_HEADER || header > p->len)
         return false;
-    const uint8_t *options = read_bytes(&r, header - TCP_HEADER);
-    if (!options || !options_parse(&s->opt, reader_of(options, header - TCP_HEADER)))
+    const uint8_t *options = p->segment + TCP_HEADER;
+    if (!lone_timestamps(&s->opt, options, header - TCP_HEADER) &&
+        !options_parse(&s->opt, reader_of(options, header - TCP_HEADER)))
         return false;
     s->data = p->segment + header;
     s->len = p->len - header;
@@ -89,11 +107,9 @@ bool tcp_segment_parse(struct tcp_segment *s, const struct tcp_packet *p)
 
 void tcp_option_ts(struct tcp_out *o, uint32_t tsval, uint32_t tsecr)
 {
-    struct writer w = writer_of(o->option + o->option_len, TCP_OPTION_MAX - o->option_len);
-    write_u8(&w, OPTION_NOP);
-    write_u8(&w, OPTION_NOP);
-    write_u8(&w, OPTION_TIMESTAMPS);
-    write_u8(&w, 10);
+    assert(o->option_len + 12 <= TCP_OPTION_MAX);
+    struct writer w = writer_of(o->option + o->option_len, 12);
+    write_bytes(&w, timestamps, sizeof(timestamps));
     write_u32(&w, tsval);
     write_u32(&w, tsecr);
     o->option_len = (uint8_t)(o->option_len + 12);

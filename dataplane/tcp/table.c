@@ -46,10 +46,11 @@ uint32_t tcp_table_find(const struct tcp_engine *e, uint64_t tag, const struct a
 {
     const struct tcp_bucket *b = tcp_bucket_of(e, (uint32_t)tag), *end = e->bucket + e->buckets;
     for (uint32_t n = e->buckets; n > 0; n--) {
-        for (unsigned i = 0; i < TCP_SLOTS; i++)
-            if (b->tag[i] == tcp_bucket_tag(tag) && b->entry[i] != 0 &&
-                entry_is(e, b->entry[i], local, lport, remote, rport))
-                return b->entry[i];
+        for (unsigned m = tcp_bucket_match(b, tcp_bucket_tag(tag)); m; m &= m - 1) {
+            uint32_t entry = b->entry[__builtin_ctz(m)];
+            if (entry && entry_is(e, entry, local, lport, remote, rport))
+                return entry;
+        }
         if (b->passed == 0)
             break;
         b = b + 1 == end ? e->bucket : b + 1;

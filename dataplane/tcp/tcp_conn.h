@@ -33,6 +33,8 @@
 #define CORAL_TCP_CONN_H
 
 #include <assert.h>
+#include <emmintrin.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/rng.h"
@@ -574,6 +576,17 @@ static inline struct tcp_bucket *tcp_bucket_of(const struct tcp_engine *e, uint3
 static inline uint16_t tcp_bucket_tag(uint64_t tag)
 {
     return (uint16_t)(tag >> 48);
+}
+/* Which slots have the tag, a bit each, be they free or not: without a jump for each. */
+static inline unsigned tcp_bucket_match(const struct tcp_bucket *b, uint16_t tag)
+{
+    const __m128i t = _mm_set1_epi16((int16_t)tag);
+    __m128i first = _mm_load_si128((const __m128i *)(const void *)b->tag);
+    uint32_t rest; /* tags 8 and 9 */
+    memcpy(&rest, b->tag + 8, sizeof(rest));
+    __m128i low = _mm_cmpeq_epi16(first, t);
+    __m128i high = _mm_cmpeq_epi16(_mm_cvtsi32_si128((int)rest), t);
+    return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(low, high)) & ((1u << TCP_SLOTS) - 1);
 }
 /* A zeroed entry, or NULL when all are taken. */
 struct tcp_conn *tcp_conn_take(struct tcp_engine *e);

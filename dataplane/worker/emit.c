@@ -74,7 +74,9 @@ static unsigned write_tcp(uint8_t *h, const struct tcp_out *o)
     h[13] = o->flags;
     put16(h + 14, o->window);
     put32(h + 16, 0);
-    memcpy(h + TCP_HEADER, o->option, o->option_len);
+    /* by the words in which they were written a moment ago */
+    for (unsigned i = 0; i < o->option_len; i += 4)
+        memcpy(h + TCP_HEADER + i, o->option + i, 4);
     return len;
 }
 

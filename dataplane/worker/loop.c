@@ -29,6 +29,14 @@ static void tick(struct worker *w)
     w->announced = true;
 }
 
+/* What may have waited, in ports' rings and in those of other workers. */
+static void note_load(struct worker *w)
+{
+    uint32_t behind =
+        RTE_MAX(rte_ring_count(w->handover) / NET_BURST, rte_ring_count(w->messages) / WORKER_TURN);
+    proxy_load(w->proxy, w->busy, RTE_MAX(behind, w->behind), w->now);
+}
+
 /* Timers and deferred work of all engines; TCP last, it sends what the others have queued. */
 static bool poll_engines(struct worker *w)
 {
@@ -57,6 +65,8 @@ bool worker_poll(struct node *n, unsigned worker, struct now now)
      * when its next packet comes */
     bool found = messages_poll(w);
     found |= rx_poll(w);
+    if (found || now.mono_us >= w->tick_us)
+        note_load(w);
     found |= poll_engines(w);
     tick(w);
     wait_poll(w);
@@ -65,6 +75,7 @@ bool worker_poll(struct node *n, unsigned worker, struct now now)
     cache_scrub(n->cache, w->id, now);
     found |= (w->wake >> w->id & 1) != 0; /* something for ourselves */
     messages_wake(w);
+    w->busy = found;
 
     uint64_t cycles = rte_rdtsc() - began;
     counter_inc(&w->counters.worker_polls_total);

@@ -320,11 +320,14 @@ void event_damaged(void *ctx, const char *url, size_t len)
     event_post(ctx, &e);
 }
 
-void event_origin(void *ctx, const char *site, const char *host, uint16_t port, unsigned why)
+void event_origin(void *ctx, const char *site, const char *host, uint16_t port, unsigned why,
+                  const struct proxy_found *found)
 {
     struct node_event e = {.type = NODE_ORIGIN, .origin = {.why = (uint8_t)why, .port = port}};
 
     static_assert(sizeof(e.origin) <= sizeof(e.heard), "makes no event larger");
+    if (found)
+        e.origin.found = *found;
     snprintf(e.origin.site, sizeof(e.origin.site), "%s", site);
     snprintf(e.origin.host, sizeof(e.origin.host), "%s", host);
     event_post(ctx, &e);

@@ -105,7 +105,8 @@ struct node_lookup {       /* a get that shows its path */
     struct dht_result result;
 };
 struct node_purge { /* of a URL */
-    bool soft, found;
+    bool soft;
+    enum proxy_purged found;
     size_t len;
     char url[];
 };
@@ -195,7 +196,8 @@ struct node_damaged { /* an object that was dropped for a wrong checksum */
 struct node_origin { /* one of a site that failed; names may be cut */
     uint8_t why;     /* enum access_reason */
     uint16_t port;
-    char site[124], host[124];
+    struct proxy_found found;
+    char site[120], host[120];
 };
 struct node_event {
     uint16_t type, worker;

@@ -17,6 +17,8 @@
 
 #include "dataplane/worker/worker.h"
 
+#define RX_PROBE_US 20000u
+
 struct sorted {
     unsigned dns, dht, other, tcp, frames;
     struct udp_packet dns_at[NET_BURST], dht_at[NET_BURST], other_at[NET_BURST];
@@ -188,20 +190,42 @@ static unsigned receive_handed_over(struct worker *w)
     return n;
 }
 
-bool rx_poll(struct worker *w)
+/* A queue's next burst, or as many as its ring has room for. True: there may be more. */
+static bool receive_queue(struct worker *w, struct worker_port *wp, uint16_t q, bool all,
+                          bool *found)
 {
     struct rte_mbuf *m[PORT_BURST];
-    bool found = false;
+    unsigned n = port_rx(wp->port, q, m, PORT_BURST);
+
+    if (n)
+        receive(w, wp, m, n);
+    *found |= n > 0;
+    for (unsigned i = 1; all && n == PORT_BURST && i < PORT_RX_FRAMES / PORT_BURST; i++) {
+        w->probed_us = w->now.mono_us;
+        proxy_flush(w->proxy, w->now); /* of each burst by itself, as in any turn */
+        if ((n = port_rx(wp->port, q, m, PORT_BURST)) > 0)
+            receive(w, wp, m, n);
+    }
+    return n == PORT_BURST;
+}
+
+/*
+ * Ports don't say how long their rings are. So where a whole burst comes, as many as a ring has
+ * room for are taken at once, every RX_PROBE_US. If it is empty then, it was not too long, however
+ * many wait for their answers and then ask again.
+ */
+bool rx_poll(struct worker *w)
+{
+    bool found = false, more = false;
+    bool probe = w->now.mono_us - w->probed_us >= RX_PROBE_US;
 
     for (unsigned i = 0; i < w->node->config.ports; i++) {
         struct worker_port *wp = &w->port[i];
-        for (unsigned q = w->id; q < wp->port->rx_queues; q += w->node->workers) {
-            unsigned n = port_rx(wp->port, (uint16_t)q, m, PORT_BURST);
-            if (n) {
-                receive(w, wp, m, n);
-                found = true;
-            }
-        }
+        for (unsigned q = w->id; q < wp->port->rx_queues; q += w->node->workers)
+            more |= receive_queue(w, wp, (uint16_t)q, probe, &found);
     }
+    if (probe)
+        w->full = more;
+    w->behind = more && w->full ? PORT_RX_FRAMES / PORT_BURST : 0;
     return receive_handed_over(w) || found;
 }

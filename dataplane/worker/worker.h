@@ -109,6 +109,10 @@ struct worker {
     struct now now; /* of this turn */
     bool online;    /* in QSBR */
     bool announced;
+    bool busy;               /* the turn before had work */
+    bool full;               /* a port's ring had more than it holds, when that was looked at */
+    uint64_t probed_us;      /* the last time, */
+    uint32_t behind;         /* turns that these are long then, at most, in this one */
     bool neighbour_new;      /* frames in wait[] may go now */
     uint32_t wake;           /* bit w: worker w got something this turn */
     bool event_new;          /* control did */
@@ -176,7 +180,7 @@ bool parts_create(struct worker *w, const struct view *view, struct rng *seeds, 
                   char *error, size_t error_len);
 void parts_destroy(struct worker *w);
 
-/* rx.c: all that waits, at most a burst a queue; true when there was something */
+/* rx.c: all that waits, at most a burst a queue; true when there was something. Sets `behind`. */
 bool rx_poll(struct worker *w);
 /* Puts a frame into the ring of worker `to`; drops it when that is full. */
 void rx_hand_over(struct worker *w, unsigned to, struct rte_mbuf *m, const struct net_packet *p,
@@ -241,8 +245,8 @@ void event_heard(void *ctx, const struct dht_sender *from, const struct dht_tidi
 void event_answered(void *ctx, const struct dht_sender *who, const struct dht_tidings *t,
                     struct now now);
 void event_damaged(void *ctx, const char *url, size_t len); /* proxy_log.damaged */
-void event_origin(void *ctx, const char *site, const char *host, uint16_t port,
-                  unsigned why);                          /* proxy_log.origin */
+void event_origin(void *ctx, const char *site, const char *host, uint16_t port, unsigned why,
+                  const struct proxy_found *found);       /* proxy_log.origin */
 void event_usage(void *ctx, const struct proxy_usage *u); /* proxy_log.usage */
 void event_timed_out(void *ctx, const struct dht_id *who, struct now now);
 void messages_wake(struct worker *w); /* whom this turn gave something to */

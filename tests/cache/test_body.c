@@ -466,6 +466,51 @@ Test(body, begins_where_there_is_room_for_all_of_it)
     world_close(&w);
 }
 
+static void append_chunks(struct world *w, struct cache_object *o, uint64_t n)
+{
+    uint8_t byte[4096] = {0};
+    while (n-- > 0)
+        cr_assert_eq(cache_append(w->c, o, byte, 4096), 4096);
+}
+
+/* As much again as has come of it may come: who begins beside it is told so before its first byte,
+ * and not broken off in the middle. */
+Test(body, of_an_unknown_length_is_promised_more_as_it_grows)
+{
+    struct world w;
+    world_open(&w, 2 * MIB, 100, 1);
+    uint64_t limit = cache_object_limit(w.c) / 4096;
+    struct cache_object *o = world_begin(&w, "grows", -1), *p, *q;
+    cr_assert((p = world_begin(&w, "a third", (int64_t)limit * 4096 / 3)), "little is promised");
+    cache_fail(w.c, p);
+    cache_unpin(p, 0);
+    cr_assert((p = world_begin(&w, "also", -1)));
+    append_chunks(&w, o, limit * 7 / 10);
+    cr_assert_null(world_begin(&w, "a third", (int64_t)limit * 4096 / 3));
+    cr_assert((q = world_begin(&w, "nor this", -1)), "a few chunks");
+    cache_fail(w.c, q);
+    cache_unpin(q, 0);
+    append_chunks(&w, p, limit / 4);
+    cr_assert_null(world_begin(&w, "nor this", -1), "none is left");
+    cr_assert_eq(WORLD_SUM(&w, cache_crowded_total), 2);
+    cr_assert((q = world_begin(&w, "small", 4000)));
+    cache_fail(w.c, q);
+    cache_unpin(q, 0);
+    cr_assert(cache_complete(w.c, o));
+    cache_unlink(w.c, p); /* given up before its end */
+    cache_unpin(o, 0);
+    cache_unpin(p, 0);
+    world_settle(&w);
+    cr_assert((q = world_begin(&w, "large", (int64_t)limit * 4096)));
+    cache_fail(w.c, q);
+    cache_unpin(q, 0);
+    cr_assert((q = world_begin(&w, "unknown", -1)), "nothing is promised any more");
+    cache_fail(w.c, q);
+    cache_unpin(q, 0);
+    world_settle(&w);
+    world_close(&w);
+}
+
 Test(body, has_no_place_that_it_cannot_promise)
 {
     struct world w;

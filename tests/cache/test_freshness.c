@@ -449,6 +449,32 @@ static void check_lifetimes(const struct lifetime_row *row, size_t rows)
     }
 }
 
+/* 3.5: kept with the response, by whomever that was asked for. */
+Test(freshness, which_are_for_requests_with_credentials)
+{
+    const struct {
+        const char *response;
+        bool shared;
+    } table[] = {
+        {"Cache-Control: max-age=9\n", false},
+        {"Cache-Control: max-age=9, public\n", true},
+        {"Cache-Control: s-maxage=9\n", true},
+        {"Cache-Control: max-age=9, must-revalidate\n", true},
+        {"Cache-Control: max-age=9, proxy-revalidate\n", false},
+        {"Cache-Control: max-age=9, x=\"public\"\n", false},
+        {"Cache-Control: public\nCDN-Cache-Control: max-age=9\n", false},
+        {"Cache-Control: max-age=9\nCDN-Cache-Control: max-age=9, public\n", true},
+    };
+    for (size_t i = 0; i < ROWS(table); i++) {
+        struct cache_response r = read_response(200, table[i].response, NULL);
+        struct cache_verdict v = cache_judge(&r, &rfc);
+        struct cache_meta meta = {0};
+        cr_assert(v.storable, "%s", table[i].response);
+        cache_verdict_keep(&v, &meta);
+        cr_expect_eq(meta.for_authorized, table[i].shared, "%s", table[i].response);
+    }
+}
+
 Test(freshness, which_lifetime_and_why)
 {
     static const struct lifetime_row table[] = {

@@ -131,6 +131,7 @@ static const struct cache_meta meta = {.response_s = 1000,
                                        .status = 404,
                                        .immutable = true,
                                        .has_validator = true,
+                                       .for_authorized = true,
                                        .lifetime_by = 2,
                                        .control = 1};
 

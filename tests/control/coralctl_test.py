@@ -202,19 +202,36 @@ try:
              "since": 1767225600, "compile_s": 0.25}
     for args, asked, want in (
             ([], {"do": "status"}, "/etc/coral/rules: 3 rules, in force since 2"),
-            (["status"], {"do": "status"}, " 2 hosts  1 path prefixes  1 expressions  0 rates  compiled in 0.25 s\n"),
+            (["status"], {"do": "status"}, " 2 hosts  1 path prefix  1 expression  0 rates  compiled in 0.25 s\n"),
             (["check", "/x"], {"do": "check", "file": "/x"}, "/etc/coral/rules: fine, 3 rules\n"),
             (["load", "x"], {"do": "load", "file": os.path.join(os.getcwd(), "x")}, "3 rules, in force since 2")):
         n = Node("n1", known)
         code, out, err = run("rules", *args)
         expect(code == 0 and want in out and n.asked == dict(asked, verb="rules"), f"rules {args}: {out!r} {n.asked}")
         n.close()
+    n = Node("n1", dict(known, rules=1, hosts=1, rates=1, hash="00a3f9c2d1e4b5f6"))
+    code, out, err = run("rules", "check")
+    expect(out == "/etc/coral/rules: fine, 1 rule, 00a3f9c2\n 1 host  1 path prefix  1 expression  1 rate"
+           "  compiled in 0.25 s\n", f"one rule: {out!r}")
+    n.close()
     n = Node("n1", dict(known, file=""))
     expect("there are no rules" in run("rules")[1], "no rules")
     n.close()
     n = Node("n1", {"ok": False, "error": "/x:1:2: bad", "mistakes": []})
     code, out, err = run("rules", "load")
     expect(code == 1 and err == "coralctl: /x:1:2: bad\n" and not out, f"rules that are wrong: {code} {err!r}")
+    n.close()
+
+    n = Node("n1", {"ok": True, "file": "/etc/c.yaml", "sites": 1, "restart": []})
+    expect(run("reload") == (0, "/etc/c.yaml: in force, 1 site\n", "") and n.asked == {"verb": "reload"}, "reload")
+    n.close()
+    n = Node("n1", {"ok": True, "file": "/etc/c.yaml", "sites": 2, "restart": ["node.workers", "ports[0].mtu"],
+                    "warnings": "c.yaml: warning: x\n"})
+    expect(run("reload") == (3, "/etc/c.yaml: in force, 2 sites\nneeds a restart, and is as it was: node.workers, "
+                             "ports[0].mtu\n", "c.yaml: warning: x\n"), "reload, but for what needs a restart")
+    n.close()
+    n = Node("n1", {"ok": False, "error": "c.yaml:1:2: bad", "mistakes": [], "status": 2})
+    expect(run("reload") == (2, "", "coralctl: c.yaml:1:2: bad\n"), "reload of what is wrong")
     n.close()
 
     n = Node("n1", {"ok": True, "url": "http://a/"})
@@ -243,6 +260,22 @@ try:
     expect(code == 2 and "this is no URL" in err and not out, "a request that is wrong: 2")
     n.close()
 
+    n = Node("n1", dict(status, origins={"sites": 1, "origins": 2, "down": 0, "open": 0},
+                        rules={"file": "", "rules": 0, "hash": ""}, config={"file": "/etc/c.yaml", "since": 1}))
+    out = run("status")[1]
+    expect(" origins    2 of 1 site   none down\n" in out and " rules " not in out and " config " not in out,
+           f"status of a node that is well\n{out}")
+    n.close()
+    n = Node("n1", dict(status, origins={"sites": 3, "origins": 5, "down": 2, "open": 1},
+                        rules={"file": "/r", "rules": 1, "hash": "00a3f9c2d1e4b5f6", "since": 1767225600,
+                               "refused": 1767225660, "error": "/r:2:3: bad, and 4 more"},
+                        config={"file": "/etc/c.yaml", "since": 1, "refused": 1767225660, "errors": 1}))
+    out = run("status")[1]
+    expect(" origins    5 of 3 sites   2 down, 1 left alone: see coralctl origins\n" in out and
+           " rules      1 rule   00a3f9c2, since 20" in out and ": /r:2:3: bad, and 4 more\n" in out and
+           " config     reload refused at 20" in out and ": 1 error in /etc/c.yaml\n" in out and
+           len(out.splitlines()) <= 24, f"status at night\n{out}")
+    n.close()
     n = Node("n1", dict(status, log={"format": "json", "file": "/var/log/a.log", "journal": False, "lines": 77523,
                                      "dropped": 0}))
     expect(" log        json /var/log/a.log  78 k lines, 0 dropped\n" in run("status")[1],
@@ -310,17 +343,18 @@ try:
               "workers_closed": 2, "health": "-", "in_flight": 4, "waiting": 0, "failures": 0}
     n = Node("n1", {"ok": True, "matched": 5, "origins": [
         dict(origin, origin="10.9.0.1:80"),
-        dict(origin, origin="o.a.test:8080", since_us=0, in_flight=0),
+        dict(origin, origin="o.a.test:8080", since_us=0, in_flight=0, backup=True),
         dict(origin, site="b.test", origin="[fd00::1]:80", weight=3, breaker="open", since_us=12000000, retry_us=800000,
-             workers_closed=1, health="down", in_flight=1, waiting=2, failures=1)]})
+             workers_closed=1, health="down", in_flight=1, waiting=2, failures=1, why="status 500 after 3 ms")]})
     code, out, err = run("origins")
     expect(code == 0 and n.asked == {"verb": "origins"} and out == (
         "a.test\n"
         "  10.9.0.1:80                      closed for 2 h 0 min  4 in flight\n"
-        "  o.a.test:8080                    not asked yet  0 in flight\n"
+        "  o.a.test:8080                    backup  not asked yet  0 in flight\n"
         "b.test\n"
         "  [fd00::1]:80                     weight 3  down  open for 12 s at 1 of 2 workers, tried again in 800 ms"
         "  1 in flight, 2 waiting, 1 failure in a row\n"
+        "    status 500 after 3 ms\n"
         "and 2 more; name a site\n"), f"origins\n{out}")
     n.close()
     n = Node("n1", {"ok": True, "matched": 0, "origins": []})

@@ -67,7 +67,8 @@ try:
     with open(os.path.join(base, "rules"), "a") as f:
         f.write("a.b denny\n")
     code, out, err = run("--check", text=rules)
-    expect(code == 2 and "./rules:4:5: \"denny\" is no action" in err, f"a word that is none: {err!r}")
+    expect(code == 2 and "./rules:4:5: \"denny\" is no action" in err and "./rules:2:11: \"(unclosed\"" in err and
+           "./rules:3:11: " in err and "3 errors" in err, f"a word that is none, and the expressions: {err!r}")
     with open(os.path.join(base, "rules"), "w") as f:
         f.writelines(f"h{i}.t match ^/dir{i}/[^/]+\\.(jpg|png|css)$ pass\n" for i in range(5000))
     code, out, err = run("--check", text=good + "rules: {file: rules, compile_timeout: 100ms}\n")

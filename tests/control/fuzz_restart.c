@@ -66,7 +66,7 @@ static void seal(uint8_t *file, size_t len, const struct saved_key *key)
 static void judge(const struct proxy_piece *p)
 {
     const struct proxy_policy open = {.open = true};
-    if (proxy_policy_print(&open, p->key, p->key_len))
+    if (proxy_policy_print(&open, 0, p->key, p->key_len))
         CHECK(p->key_len > 8 &&
               (memcmp(p->key, "http://", 7) == 0 || p->key[0] == CACHE_VARIANT_MARK));
     if (proxy_stored_sane(&p->meta, p->key, p->key_len, p->head, p->head_len))

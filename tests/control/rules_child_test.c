@@ -104,6 +104,28 @@ Test(rules_child, compiled_once_and_kept)
     cr_assert_eq(files(file), 1);
 }
 
+/* Of a text that is wrong nothing is made nor kept, and what its expressions have wrong is told. */
+Test(rules_child, expressions_of_a_wrong_text_are_looked_at)
+{
+    static const struct {
+        const char *text, *says;
+    } t[] = {
+        {"a.b match x denny\n", "1:13: \"denny\""},
+        {"a.b denny\n", "1:5: \"denny\""},
+        {"a.b match ( pass\na.b denny\n", "1:11: \"(\""},
+    };
+    char file[300];
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        told[0] = 0;
+        struct rules_set *s = rules_parse_all(t[i].text, strlen(t[i].text), tell, NULL);
+        cr_assert(s);
+        cr_expect_eq(make(s), RULES_WRONG, "%s", error);
+        cr_expect(strstr(told, t[i].says), "%s", told);
+        cr_expect_eq(files(file), 0);
+        rules_free(s);
+    }
+}
+
 Test(rules_child, a_damaged_or_foreign_file_is_made_again)
 {
     static const char text[] = "a.b match ^/x[0-9]+$ pass\n";

@@ -12,6 +12,7 @@
     "  - {device: a, addresses: [\"2001:db8::10/64\", 192.0.2.10/24]}\n"                           \
     "  - {device: b, addresses: [198.51.100.10/24]}\n"                                             \
     "dns: {zone: coral.test, proxy_ttl: 5s}\n"                                                     \
+    "http: {shed_after: 7ms}\n"                                                                    \
     "open: {stale: 1h, allow_origins: [10.1.0.0/16]}\n"                                            \
     "resolver: 192.0.2.53\n"                                                                       \
     "sites:\n"                                                                                     \
@@ -185,6 +186,7 @@ Test(view, the_policy_is_the_configuration)
     cr_expect_str_eq(p->zone, "coral.test");
     cr_expect(!p->open && p->stale_s == 3600 && p->open_default_lifetime_s == 43200);
     cr_expect(p->short_ttl_ms == 20000 && p->long_ttl_ms == 3600000);
+    cr_expect_eq(p->shed_us, 7000);
     cr_expect(p->allow == 1 && p->allow_prefix[0].bits == 16);
     cr_expect_eq(p->own, 3u);
     cr_expect_eq(p->sites, 2u);

@@ -125,7 +125,7 @@ Test(words, requests_that_are_none_are_told_why)
         {"{\"verb\": \"statsu\"}", "\"statsu\" is no verb; did you mean \"status\"?"},
         {"{\"verb\": \"explode\"}",
          "there are status, stats, tcp, origins, shares, peers, clusters, "
-         "lookup, near, purge, log, rules, drain and stop"},
+         "lookup, near, purge, log, rules, reload, drain and stop"},
         {"{\"verb\": \"status\", \"verb\": \"stop\"}", "not JSON"},
         {"{\"verb\": \"status\", \"url\": \"x\"}", "status does not take \"url\""},
         {"{\"verb\": \"stats\", \"workers\": 1}", "stats does not take \"workers\""},

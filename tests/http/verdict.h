@@ -24,7 +24,7 @@ struct verdict {
 void verdict_ours(const struct odd *o, size_t at, struct verdict *v);
 void verdict_http_parser(const struct odd *o, size_t at, struct verdict *v);
 /* A request's method is one that http_parser knows. */
-bool verdict_method_known(const struct verdict *v);
+bool verdict_method_known(const char *method, size_t len);
 
 /* For those who give verdicts. */
 void verdict_put(struct verdict *v, const void *p, size_t n);

@@ -129,14 +129,14 @@ void verdict_http_parser(const struct odd *o, size_t at, struct verdict *v)
                                                 : VERDICT_REFUSED;
 }
 
-bool verdict_method_known(const struct verdict *v)
+bool verdict_method_known(const char *method, size_t len)
 {
     static const char *const known[] = {
-#define XX(number, name, text) #text " ",
+#define XX(number, name, text) #text,
         HTTP_METHOD_MAP(XX)};
 #undef XX
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-        if (v->len >= strlen(known[i]) && memcmp(v->text, known[i], strlen(known[i])) == 0)
+        if (strlen(known[i]) == len && memcmp(method, known[i], len) == 0)
             return true;
     return false;
 }

@@ -5,6 +5,7 @@ coralctl shows what passes, with a log and without."""
 import json
 import os
 import re
+import socket
 import subprocess
 import time
 
@@ -143,6 +144,48 @@ def as_json(s, path):
                           r"\S+ ms origin\n", line), f"live: {line!r}")
 
 
+def at_once(s):
+    """What is over before coralctl asks is shown, though the log's thread comes by now and then only."""
+    missed = []
+    for i in range(20):
+        s.curl("c1", 1, "/1k", "-A", f"now{i}")
+        if not any(r.get("agent") == f"now{i}" for r in told(s)):
+            missed.append(i)
+    s.expect(not missed, f"log --no-wait misses none that is over: {missed}")
+
+
+def journal(s):
+    """Entries as systemd's journal has them; it is we who listen, where there is none."""
+    where = "/run/systemd/journal/socket"
+    if os.path.exists(where):
+        print("left out: there is a journal here")
+        return
+    os.makedirs(os.path.dirname(where), exist_ok=True)
+    heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    heard.bind(where)
+    heard.settimeout(5)
+    try:
+        configure(s, "journal: true, format: common")
+        s.lab.node_start(1)
+        s.lab.node_wait([1])
+        s.curl("c1", 1, "/nothing")
+        fields = dict(x.split("=", 1) for x in heard.recv(65536).decode().splitlines())
+        s.expect(re.fullmatch(r'10\.1\.0\.101 - - \[[^]]+\] "GET /nothing HTTP/1\.1" 404 \d+',
+                              fields.pop("MESSAGE", "")) and
+                 fields == {"SYSLOG_IDENTIFIER": "coral-access", "PRIORITY": "6", "CORAL_STATUS": "404",
+                            "CORAL_CLIENT": "10.1.0.101", "CORAL_NODE": "n1", "CORAL_SERVED": "origin"},
+                 f"in the journal: {fields}")
+        s.expect(counter(s, "log_journal_total") == 1 and s.lab.ctl(1, "status")["log"]["journal"] is True,
+                 "it is counted, and status says so")
+        heard.close() # nobody listens any more
+        s.curl("c1", 1, "/1k")
+        s.lab.wait(lambda: counter(s, "log_journal_dropped_total") == 1, 5, "a line is lost and not counted")
+        s.expect("the journal does not take lines" in s.lab.log_tail("n1", 20), "a journal that is gone is told of")
+    finally:
+        heard.close()
+        os.unlink(where)
+
+
 def traced(s):
     """coralctl trace waits for the request, whose story is that of a page from a slow origin."""
     ctl = [os.path.join(s.lab.build, "tools", "coralctl"), "-n", s.lab.node_name(1), "trace"]
@@ -235,10 +278,12 @@ def story(s):
         os.unlink(os.path.join(folder, x))
     restart(s, f"file: {path}, format: json, max_size: 1MiB, keep: 2")
     as_json(s, path)
+    at_once(s)
     traced(s)
     rotated(s, path)
     shown(s, path)
     full(s, small)
+    journal(s)
 
 
 tell("log", story)

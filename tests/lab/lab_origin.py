@@ -122,9 +122,18 @@ def pair(s):
     first.wait()
     s.expect(ask(30, 100) == [200] * 30, "one is killed: 30 of 30 requests are answered, by the backup")
     s.expect(seen("pair.test", 8083)["breaker"] != "closed", f"it is left alone: {seen('pair.test', 8083)}")
+    s.expect("refuses" in seen("pair.test", 8083)["why"], f"and why: {seen('pair.test', 8083)['why']!r}")
+    s.expect([seen("pair.test", x)["backup"] for x in (8083, 8084)] == [False, True] and
+             [seen("asked.test", x)["backup"] for x in (8083, 8084)] == [False, True], "the second ones are backups")
     s.expect(becomes("asked.test", 8083, "health", "down"), "and its health says so")
+    s.expect("refuses" in seen("asked.test", 8083)["why"] and "why" not in seen("asked.test", 8084),
+             f"and why: {seen('asked.test', 8083)}")
+    all_of = s.lab.ctl(1, "status")["origins"]
+    s.expect(all_of["down"] == 1 and all_of["open"] >= 1, f"status counts them: {all_of}")
+    s.expect("origin 10.9.0.2:8083: down: /good: it refuses connections" in s.lab.log_tail("n1", 50), "the log has it")
     start(8083)
     s.expect(becomes("asked.test", 8083, "health", "up"), "it is back, and up")
+    s.expect("up again: /good: status 200 after " in s.lab.log_tail("n1", 50), "and so says the log")
     s.expect(ask(10, 200) == [200] * 10 and seen("pair.test", 8083)["breaker"] == "closed", "and it is asked again")
 
 

@@ -75,10 +75,13 @@ def story(s):
     s.expect(s.curl("c1", 1, f"/private{swaps}/x")[0] == 403 and s.curl("c1", 1, "/private0/x")[0] == 404,
              "the last rules are in force")
 
-    write(f"{SITE} path /1k deny 403\n{SITE} denny\n", rules)
+    write(f"{SITE} path /1k deny 403\n{SITE} denny\n{SITE} match ( pass\n", rules)
     r = lab.ctl(1, "rules", "load")
     s.expect(r["ok"] is False and f"{rules}:2:{len(SITE) + 2}: \"denny\" is no action" in r["error"] and
-             r["mistakes"][0]["line"] == 2 and "stay" in r["error"], f"a bad rule: {r}")
+             [m["line"] for m in r["mistakes"]] == [2, 3] and "stay" in r["error"], f"bad rules, all of them: {r}")
+    known = lab.ctl(1, "status")["rules"]
+    s.expect(known["rules"] == 3 and len(known["hash"]) == 16 and "denny" in known["error"] and
+             known["error"].endswith("and 1 more"), f"status says so: {known}")
     write(f"{SITE} path /1k deny 403\n{SITE} match ( pass\n", rules)
     r = lab.ctl(1, "rules", "check")
     s.expect(r["ok"] is False and f"{rules}:2:{len(SITE) + 8}: \"(\"" in r["error"],

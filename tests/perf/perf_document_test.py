@@ -94,6 +94,12 @@ def check_servers(where):
         r = json.loads(p.stdout)["results"][0]
         expect(args, r["ops_per_s"] > 0 and r["cycles_per_op"] > 0 and 0 < r["p50_us"] <= r["p99_us"]
                <= r["max_us"] and not any(r["errors_by_class"].values()), r)
+    p = perf("http", "--misses", "20", "--connections", "50", "--cores", "1", "--no-huge", "--seconds",
+             "1.2", "--json")
+    r = json.loads(p.stdout)["results"][0]
+    # all clients have answers, of whom one has its bodies compared
+    expect("misses", p.returncode == 0 and r["misses_per_s"] > 0 and r["hits_per_s"] > r["misses_per_s"]
+           and r["errors"] == 0 and r["verified"] * 5 < r["ops_total"], (r, p.stderr))
     with open(csv) as f:
         lines = f.read().splitlines()
     total = int(lines[-1].split(",")[2])

@@ -24,6 +24,7 @@ static size_t on_received(struct stream *s, const uint8_t *data, size_t len, str
     }
     memcpy(c->data + c->len, data, len);
     c->len += len;
+    c->data[c->len] = '\0';
     return len;
 }
 

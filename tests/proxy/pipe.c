@@ -4,6 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+static uint64_t sum_of(struct ref r)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < r.len; i++)
+        sum = sum * 0x100000001b3 + r.data[i];
+    return sum;
+}
+
 static bool op_send(struct stream *s, struct ref r)
 {
     struct pipe_end *e = (struct pipe_end *)s;
@@ -18,6 +26,7 @@ static bool op_send(struct stream *s, struct ref r)
     e->sent += r.len;
     ref_hold(&r);
     e->held[e->holds].ref = r;
+    e->held[e->holds].sum = sum_of(r);
     e->held[e->holds++].end = e->sent;
     return true;
 }
@@ -74,6 +83,7 @@ static size_t op_unsend(struct stream *s, ref_choice *which)
         e->sent -= r.len - keep;
         n += r.len - keep;
         e->held[e->holds - 1].ref.len = (uint32_t)keep;
+        e->held[e->holds - 1].sum = sum_of(e->held[e->holds - 1].ref);
         e->held[e->holds - 1].end = e->sent;
         if (keep)
             break;
@@ -141,7 +151,10 @@ static void release(struct pipe_end *e, bool all)
 {
     unsigned n = 0;
     while (n < e->holds && (all || e->held[n].end <= e->moved)) {
-        struct ref r = e->held[n++].ref;
+        struct ref r = e->held[n].ref;
+        if (!all && sum_of(r) != e->held[n].sum)
+            abort();
+        n++;
         ref_release(&r);
     }
     memmove(e->held, e->held + n, (e->holds - n) * sizeof(e->held[0]));

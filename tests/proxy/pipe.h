@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Streams in memory, in pairs, that keep base/stream.h's promises: events come only from
- * pipe_step, closed comes last, unconsumed bytes are offered again with what follows.
+ * pipe_step, closed comes last, unconsumed bytes are offered again with what follows. An
+ * application that changes bytes which it has sent by reference, before they were taken, ends the
+ * program.
  *
  * Bytes come out of order to whoever has a place for them: of what is on the way a piece goes
  * ahead of those before it, which take a few steps more. An application that does not keep its
@@ -28,6 +30,7 @@ struct pipe_end {
     struct {
         struct ref ref;
         uint64_t end;
+        uint64_t sum; /* of its bytes when it was sent */
     } held[PIPE_HOLDS];
     unsigned holds;
     struct {

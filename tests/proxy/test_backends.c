@@ -565,6 +565,68 @@ Test(backends, who_leaves_the_queue_holds_nobody_up)
     cr_expect_eq(get(), 200);
 }
 
+/* Its place is for the next one, long before its turn. */
+Test(backends, who_leaves_a_full_queue_makes_room)
+{
+    struct client c[18], next;
+    site()->connections = 1;
+    w.origin[0].file[0].delay_ms = 3000;
+    for (unsigned i = 0; i < 17; i++)
+        begin(&c[i]); /* one runs, 16 wait: a quarter of the fills */
+    client_get(&w, &c[17], 0, 0, SITE, "/page5", ""); /* joins one of them */
+    world_run(&w, 20);
+    cr_expect_eq(get(), 503);
+    for (unsigned i = 1; i < 17; i++)
+        client_leave(&c[i]);
+    world_run(&w, 200);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_origin_queue_left_total), 15);
+    cr_expect_eq(WORLD_COUNT(&w, 0, proxy_fills), 2);
+    begin(&next);
+    cr_expect_eq(end(&c[17]), 200, "somebody waits for this one yet");
+    cr_expect_eq(end(&next), 200);
+    for (unsigned i = 0; i < 17; i++)
+        client_free(&c[i]);
+}
+
+/* The queue, the connection and the first byte, each as long as it may take: its client has the
+ * answer. And it waits in queues for as long as in one. */
+Test(backends, who_has_waited_in_a_queue_has_time_for_the_rest)
+{
+    struct client first, second;
+    site()->connections = 1;
+    site()->timeouts = (struct http_timeouts){1500, 12000, 12000};
+    w.origin[0].file[0].delay_ms = 9900;
+    begin(&first);
+    world_run(&w, 20);
+    begin(&second);
+    world_run(&w, 5000);
+    w.origin[0].file[0].delay_ms = 11500; /* in all 21.4 s */
+    cr_expect_eq(end(&first), 200);
+    uint64_t from = w.now.mono_us;
+    cr_expect_eq(end(&second), 200);
+    cr_expect_gt(w.now.mono_us - from, 11000000);
+}
+
+Test(backends, one_deadline_for_all_queues)
+{
+    struct client busy[2], c;
+    site()->connections = 1;
+    site()->origins = 2;
+    site()->timeouts = (struct http_timeouts){1500, 30000, 30000};
+    w.origin[0].file[0].delay_ms = w.origin[2].file[0].delay_ms = 25000;
+    begin(&busy[0]);
+    world_run(&w, 20);
+    begin(&busy[1]); /* waits, and has the other one then */
+    world_run(&w, 5000);
+    begin(&c);
+    uint64_t from = w.now.mono_us;
+    cr_expect_eq(end(&c), 503);
+    uint64_t ms = (w.now.mono_us - from) / 1000;
+    cr_expect(ms >= 9900 && ms < 10200, "%lu ms", ms);
+    for (unsigned i = 0; i < 2; i++)
+        client_free(&busy[i]);
+}
+
 /* Anybody may name a site's origin in open mode, and is in the way of nobody. */
 Test(backends, open_mode_moves_nothing_of_a_site)
 {
@@ -723,6 +785,44 @@ static void expect_told(enum access_reason why)
     cr_expect_str_eq(w.node[0].trouble, text);
 }
 
+/* What it found goes with the news, and is shown by the worker that asks. */
+static void expect_found(enum access_reason why, unsigned status, unsigned ms)
+{
+    struct proxy_origin_info info[4];
+    unsigned asks = 0;
+    const struct proxy_found *f = &w.node[0].found;
+    cr_expect(f->why == why && f->status == status && f->ms >= 1 && f->ms <= ms,
+              "why %u, status %u, %u ms", f->why, f->status, f->ms);
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned n = proxy_origins(w.node[0].worker[i].proxy, NULL, info, 4, w.now);
+        for (unsigned k = 0; k < n; k++) {
+            if (!info[k].asks || strcmp(info[k].host, "10.9.0.1") != 0)
+                continue;
+            asks++;
+            cr_expect(info[k].found.why == why && info[k].found.status == status);
+        }
+    }
+    cr_expect_eq(asks, 1, "one of two workers asks");
+}
+
+Test(health, what_is_down_says_what_it_answered)
+{
+    answer_up(0, 500);
+    answer_up(2, 200);
+    world_run(&w, 6000);
+    expect_told(ACCESS_DOWN);
+    expect_found(ACCESS_NO_REASON, 500, 50);
+    answer_up(0, 200);
+    world_run(&w, 6000);
+    expect_told(ACCESS_UP);
+    cr_expect_eq(w.node[0].found.status, 200);
+    w.origin[0].file[0].mode = ORIGIN_SILENT;
+    world_run(&w, 12000);
+    expect_told(ACCESS_DOWN);
+    expect_found(ACCESS_TIMEOUT, 0, site()->health.timeout_ms);
+    cr_expect_eq(w.node[0].found.ms, site()->health.timeout_ms);
+}
+
 Test(health, down_after_three_and_up_after_two)
 {
     answer_up(0, 200);
@@ -779,6 +879,22 @@ Test(health, goes_on_over_a_change_of_rules)
                        w.node[0].routes);
     }
     cr_expect_eq(WORLD_COUNT(&w, 0, proxy_health_down), 1);
+}
+
+/* Another configuration may stand where that of before the last one stood: its number tells. */
+Test(health, a_configuration_in_the_place_of_an_older_one_is_another)
+{
+    answer_up(0, 200);
+    answer_up(2, 200);
+    world_run(&w, 3000);
+    unsigned before = w.origin[0].requests;
+    cr_assert_gt(before, 0);
+    site()->health.path[0] = '\0';
+    other.number++;
+    for (unsigned i = 0; i < 2; i++)
+        proxy_view(w.node[0].worker[i].proxy, &other, w.node[0].routes);
+    world_run(&w, 5000);
+    cr_expect_eq(w.origin[0].requests, before, "nobody is asked how he is any more");
 }
 
 /* What an origin is told with each request. */

@@ -234,7 +234,8 @@ Test(forward, what_is_for_one_address_goes_to_nobody_else)
     } is[] = {
         {"/banned", NULL, 403, 200},
         {"/limited", NULL, 429, 200},
-        {"/busy", "Cache-Control: max-age=60\r\n", 503, 503}, /* by ours, see below */
+        {"/busy", "Cache-Control: max-age=60\r\n", 503,
+         200}, /* that one's limit, for all we know */
         {"/private", "Cache-Control: private\r\n", 201, 200},
         {"/down", NULL, 502, 502},                            /* an outage: shared as ever */
         {"/none", "Cache-Control: max-age=60\r\n", 404, 404}, /* and what is not there */
@@ -254,7 +255,8 @@ Test(forward, what_is_for_one_address_goes_to_nobody_else)
     }
 }
 
-Test(forward, an_origin_with_too_much_to_do_is_asked_once)
+/* Each 503 may be one client's: the others ask anew, together, but not for ever. */
+Test(forward, an_origin_with_too_much_to_do_is_asked_three_times)
 {
     static struct client c[20];
     unsigned theirs = 0;
@@ -273,7 +275,30 @@ Test(forward, an_origin_with_too_much_to_do_is_asked_once)
         theirs += the_origins;
         client_free(&c[i]);
     }
-    cr_expect(theirs == 1 && f->requests == 1, "%u, %u", theirs, f->requests);
+    cr_expect(theirs == 3 && f->requests == 3, "%u, %u", theirs, f->requests);
+}
+
+/* Whoever is limited and asks all the time is in nobody's way. */
+Test(forward, who_is_limited_does_not_have_the_others_refused)
+{
+    static struct client c[12];
+    struct origin_file *limited = page((struct origin_file){
+        .path = "/a", .when = "X-Forwarded-For: 10.101.0.1\r", .status = 503, .delay_ms = 50});
+    struct origin_file *well = page((struct origin_file){.path = "/a", .delay_ms = 50});
+    site_tells(PROXY_X_FORWARDED_FOR);
+    for (unsigned i = 0; i < 12; i++) { /* the first, and then each third of them */
+        w.client = addr_v4(0x0a650001 + (i % 3 ? i : 0));
+        client_get(&w, &c[i], 0, i % 2, HOST, "/a", "Cache-Control: no-cache\r\n");
+        world_run(&w, 2);
+    }
+    for (unsigned i = 0; i < 12; i++) {
+        cr_expect(client_parse(&c[i]) || client_wait(&c[i], 5000));
+        if (i % 3)
+            cr_expect_eq(c[i].head.status, 200, "%u: %u", i, c[i].head.status);
+        client_free(&c[i]);
+    }
+    cr_expect(limited->requests <= 3 && well->requests == 1, "%u, %u", limited->requests,
+              well->requests);
 }
 
 Test(forward, nor_when_who_asked_first_has_left)

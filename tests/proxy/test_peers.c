@@ -463,6 +463,27 @@ Test(peers, one_that_does_not_answer_is_left_for_another)
     world_close(&w);
 }
 
+/* It may be slow and true. If the others are of no use the index is not told that all are, nor
+ * asked for more. */
+Test(peers, one_that_was_left_in_a_hurry_is_not_taken_for_false)
+{
+    static const uint32_t rtt_us[4] = {0};
+    struct client c;
+    unsigned slow = asked_by_the_fifth(&c, SEED, rtt_us);
+    world_kill(&w, slow);
+    w.node[slow].dead_us += 60000000; /* and nobody knows */
+    for (unsigned i = 0; i < 4; i++)  /* the others have lost it */
+        if (i != slow)
+            cr_assert(
+                proxy_purge(w.node[i].worker[0].proxy, "http://www.site.test/a", 22, false, w.now));
+    cr_assert(client_wait(&c, 3000) && client_body_is(&c, 5, 0, 100000));
+    cr_assert(strstr(client_field(&c, "Cache-Status"), "detail=origin"));
+    client_free(&c);
+    cr_expect_eq(WORLD_COUNT(&w, 4, proxy_peer_asks_total), 4);
+    cr_expect_eq(WORLD_COUNT(&w, 4, proxy_index_again_total), 0);
+    world_close(&w);
+}
+
 /* Flips a bit of /a at node 0. */
 static void damage(uint64_t at)
 {

@@ -55,12 +55,12 @@ static void purge(unsigned node, enum cache_purge_kind kind, const char *text, b
 /* As the control thread does it. */
 static bool purge_url(unsigned node, const char *url, bool soft)
 {
-    bool found = false;
+    enum proxy_purged found = PROXY_PURGED_NOTHING;
     for (unsigned i = 0; i < w.node[node].workers; i++)
         found |= proxy_purge(w.node[node].worker[i].proxy, url, strlen(url), soft, w.now);
-    if (soft && found)
+    if (found == PROXY_PURGED_BY_RULE)
         purge(node, CACHE_PURGE_URL, url, soft);
-    return found;
+    return found != PROXY_PURGED_NOTHING;
 }
 
 static uint64_t cache_count(unsigned node, size_t offset)
@@ -112,6 +112,33 @@ Test(purge, what_a_rule_names_is_fetched_again)
         cr_expect_eq(f->requests, 2 + i);
         cr_expect_eq(CACHE_COUNT(0, cache_purged_total), 1 + i);
     }
+    nothing_is_held(0);
+}
+
+/* What is one object takes no rule; what has variants one, however often it is purged. */
+Test(purge, one_url_is_made_stale_as_often_as_one_likes)
+{
+    struct origin_file *f = page("Cache-Control: max-age=600\r\n");
+    expect(0, 9, "detail=origin");
+    for (unsigned i = 0; i < 5000; i++)
+        cr_assert(purge_url(0, URL, true), "%u", i);
+    world_run(&w, 50);
+    cr_expect_eq(CACHE_COUNT(0, cache_purge_rules), 0);
+    cr_expect_eq(CACHE_COUNT(0, cache_purges_total), 0);
+    expect(0, 9, "fwd=stale");
+    expect(0, 9, "hit");
+    cr_expect_eq(f->requests, 2);
+    nothing_is_held(0);
+    f->fields = "Cache-Control: max-age=600\r\nVary: X-A\r\n";
+    f->etag = "\"vary\"";
+    cr_assert(purge_url(0, URL, false));
+    expect(0, 9, "detail=origin");
+    for (unsigned i = 0; i < 5000; i++)
+        cr_assert(purge_url(0, URL, true), "%u", i);
+    world_run(&w, 50);
+    cr_expect_eq(CACHE_COUNT(0, cache_purges_refused_total), 0);
+    cr_expect_eq(CACHE_COUNT(0, cache_purge_rules), 1);
+    expect(0, 9, "fwd=stale");
     nothing_is_held(0);
 }
 

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
+#include "../rules/hand.h"
 #include "world.h"
 
 #define SEED  20261128u
@@ -273,7 +274,7 @@ static unsigned keep_all(void)
                                                     .last = true,
                                                     .good = true};
                     k->piece.meta.content_length = (uint32_t)len;
-                    cr_assert(proxy_policy_print(&n->policy, k->key, key_len));
+                    cr_assert(proxy_policy_print(&n->policy, 0, k->key, key_len));
                     cr_assert(
                         proxy_stored_sane(&k->piece.meta, k->key, key_len, k->head, head_len));
                 }
@@ -524,7 +525,7 @@ Test(restore, primaries_and_variants_that_we_would_not_store)
 
 static uint64_t print(const struct proxy_policy *p, const char *text)
 {
-    return proxy_policy_print(p, text, strlen(text));
+    return proxy_policy_print(p, 0, text, strlen(text));
 }
 
 Test(restore, the_rules_it_was_stored_under)
@@ -556,6 +557,45 @@ Test(restore, the_rules_it_was_stored_under)
     cr_assert_eq(print(&policy, "http://elsewhere.test/a"), 0, "served no more");
 }
 
+/* What a set would store, and what it would send for it; who is denied or redirected is no matter.
+ */
+Test(restore, the_operators_rules_it_was_stored_under)
+{
+    static const struct {
+        const char *rules;
+        bool same;
+    } t[] = {
+        {"www.site.test path /b ttl 10min\n", true}, /* another URL's */
+        {"www.site.test deny 403\n", true},
+        {"www.site.test path /a set-response X-A 1 rate r\nrate r 1/s\n", true},
+        {"www.site.test ttl 10min\n", false},
+        {"www.site.test match ^/a ttl 11min\n", false},
+        {"www.site.test ttl none\n", false},
+        {"www.site.test tag news\n", false},
+        {"www.site.test tag news tag sport\n", false},
+        {"www.site.test strip-cookies\n", false},
+        {"www.site.test set-request X-A 1\n", false},
+        {"www.site.test set-request X-A 2\n", false},
+    };
+    struct proxy_policy policy = w.node[0].policy;
+    uint64_t seen[16] = {print(&policy, url)};
+    unsigned n = 1;
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        char told[4096] = "";
+        struct rules_set *set = hand_set(t[i].rules, told);
+        cr_assert(set, "%s: %s", t[i].rules, told);
+        policy.rules = set;
+        uint64_t p = print(&policy, url);
+        cr_expect(p && p == print(&policy, url), "%s", t[i].rules);
+        cr_expect_eq(p == seen[0], t[i].same, "%s", t[i].rules);
+        for (unsigned k = 1; !t[i].same && k < n; k++)
+            cr_expect_neq(p, seen[k], "%s", t[i].rules);
+        if (!t[i].same)
+            seen[n++] = p;
+        rules_free(set);
+    }
+}
+
 Test(restore, no_url_of_ours)
 {
     static const char *const bad[] = {"",
@@ -575,7 +615,7 @@ Test(restore, no_url_of_ours)
                                       "http://www.site.test/a\r\nX: y"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         cr_assert_eq(print(&w.node[0].policy, bad[i]), 0, "%s", bad[i]);
-    cr_assert_eq(proxy_policy_print(&w.node[0].policy, "http://www.site.test/a\0b", 24), 0);
+    cr_assert_eq(proxy_policy_print(&w.node[0].policy, 0, "http://www.site.test/a\0b", 24), 0);
 }
 
 Test(restore, heads_that_we_would_not_store)

@@ -80,6 +80,62 @@ Test(rules, deny_and_allow)
     cr_assert_eq(WORLD_COUNT(&w, 0, proxy_requests), 0);
 }
 
+/* What is refused has its reason in the log, and an ID where the site gives IDs, in both. */
+Test(rules, who_is_refused_is_told_his_id_and_the_log_why)
+{
+    static const char list[] = "^http://[^/]*/listed$\n";
+    static const struct {
+        const char *head;
+        unsigned status;
+        enum access_reason reason;
+        bool id;
+    } t[] = {
+        {"GET /denied HTTP/1.1\r\nHost: " HOST "\r\n", 451, ACCESS_RULE_DENY, true},
+        {"GET /moved HTTP/1.1\r\nHost: " HOST "\r\n", 302, ACCESS_RULE_REDIRECT, true},
+        {"GET /slow HTTP/1.1\r\nHost: " HOST "\r\n", 404, ACCESS_NO_REASON, true},
+        {"GET /slow HTTP/1.1\r\nHost: " HOST "\r\n", 429, ACCESS_RULE_RATE, true},
+        {"GET /listed HTTP/1.1\r\nHost: " HOST "\r\n", 403, ACCESS_DENY_LIST, true},
+        {"GET //x/..%2Flisted HTTP/1.1\r\nHost: " HOST "\r\n", 403, ACCESS_DENY_LIST, true},
+        {"GET / HTTP/1.1\r\nHost: " HOST "\r\nCDN-Loop: coral.test\r\n", 508, ACCESS_LOOP, true},
+        {"TRACE / HTTP/1.1\r\nHost: " HOST "\r\n", 405, ACCESS_METHOD_REFUSED, true},
+        {"OPTIONS * HTTP/1.1\r\nHost: " HOST "\r\n", 200, ACCESS_NO_REASON, true},
+        {"GET / HTTP/1.1\r\nHost: other.test\r\n", 421, ACCESS_NOT_SERVED, false},
+        {"GET / HTTP/1.1\r\nHost: coral.test\r\n", 404, ACCESS_NOT_SERVED, false},
+    };
+    struct node *n = &w.node[0];
+    char error[256];
+    rules(0, HOST " path /denied deny 451\n" HOST " path /moved redirect 302 http://x.test/\n" HOST
+                  " path /slow rate r\nrate r 1/min burst 1\n");
+    struct proxy_policy with = n->policy;
+    for (unsigned i = 0; i < 2; i++)
+        n->site[i].tells |= PROXY_REQUEST_ID;
+    with.deny = proxy_deny_compile(list, strlen(list), error, sizeof(error));
+    cr_assert(with.deny, "%s", error);
+    proxy_view(n->worker[0].proxy, &with, n->routes);
+    proxy_access(n->worker[0].proxy, ACCESS_WANTED);
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        char request[256];
+        unsigned before = n->accesses;
+        snprintf(request, sizeof(request), "%s\r\n", t[i].head);
+        client_send(&w, &c, 0, 0, request);
+        cr_assert(client_wait(&c, 5000), "%s", t[i].head);
+        const char *id = client_field(&c, "X-Request-ID");
+        const char *noted = n->access.text;
+        for (unsigned k = 0; k < ACCESS_ID; k++)
+            noted += n->access.len[k];
+        cr_expect_eq(c.head.status, t[i].status, "%s: %u", t[i].head, c.head.status);
+        cr_expect(n->accesses == before + 1 && n->access.status == t[i].status &&
+                      n->access.reason == t[i].reason,
+                  "%s: reason %u", t[i].head, n->access.reason);
+        cr_expect_eq(strlen(id), t[i].id ? 32u : 0u, "%s: \"%s\"", t[i].head, id);
+        cr_expect(n->access.len[ACCESS_ID] == strlen(id) && memcmp(noted, id, strlen(id)) == 0,
+                  "%s", t[i].head);
+        client_free(&c);
+    }
+    proxy_view(n->worker[0].proxy, &n->policy, n->routes);
+    proxy_deny_free(with.deny);
+}
+
 /* Its status is the rule's: nothing is wrong with the head. */
 Test(rules, denied_heads_are_no_malformed_ones)
 {

@@ -2,6 +2,7 @@
 /* Fair shares: what is counted, who is served, where the others go; and origins that send home. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/hash.h"
 #include "world.h"
@@ -13,6 +14,7 @@
 
 static struct world w;
 static struct client c;
+static struct proxy_shares *shares;
 
 static void open_world(void)
 {
@@ -27,6 +29,8 @@ static void open_world(void)
 static void close_world(void)
 {
     world_close(&w);
+    free(shares);
+    shares = NULL;
 }
 TestSuite(share, .init = open_world, .fini = close_world);
 
@@ -53,15 +57,13 @@ static uint64_t site_of(const char *name)
 /* From now on this part of a site's clients is served. */
 static void admit(const char *name, uint32_t part)
 {
-    static struct {
-        struct proxy_shares all;
-        struct proxy_share room[3];
-    } s;
-    s.room[0] = (struct proxy_share){0, 0};
-    s.room[1] = (struct proxy_share){site_of(name), part};
-    s.room[2] = (struct proxy_share){UINT64_MAX, 0};
-    s.all.n = 3;
-    proxy_shares(w.node[0].worker[0].proxy, &s.all);
+    if (!shares)
+        shares = malloc(sizeof(*shares) + 3 * sizeof(shares->share[0]));
+    shares->n = 3;
+    shares->share[0] = (struct proxy_share){0, 0};
+    shares->share[1] = (struct proxy_share){site_of(name), part};
+    shares->share[2] = (struct proxy_share){UINT64_MAX, 0};
+    proxy_shares(w.node[0].worker[0].proxy, shares);
 }
 
 Test(share, what_a_site_is_asked_for_is_counted_and_told)

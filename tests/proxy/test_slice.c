@@ -40,6 +40,33 @@ Test(slice, a_range_goes_on_from_slice_to_slice)
     nothing_is_left();
 }
 
+/* A hit is what needs nobody else; where that is not known it says neither. */
+Test(slice, cache_status_says_whether_all_of_it_is_there)
+{
+    static const struct {
+        const char *range;
+        const char *says;
+    } t[] = {
+        {"Range: bytes=1048576-1048580\r\n", "coral; hit; ttl="},
+        {"Range: bytes=1048576-2097152\r\n", "coral; fwd=partial; ttl="}, /* and fetches it */
+        {"Range: bytes=1048576-2097152\r\n", "coral; hit; ttl="},
+        {"Range: bytes=1048576-1048580,2097152-2097160\r\n", "coral; hit; ttl="},
+        {"Range: bytes=1048576-1048580,4194304-4194305\r\n", "detail=sliced"},
+        {"Range: bytes=1048576-1048580,4194304-4194305\r\n", "coral; hit; ttl="},
+    };
+    struct client c;
+    large();
+    expect(MIB, MIB + 99);
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        cr_assert_eq(get(&c, t[i].range), 206);
+        cr_expect(strstr(client_field(&c, "Cache-Status"), t[i].says), "%zu: %s", i,
+                  client_field(&c, "Cache-Status"));
+        client_free(&c);
+        world_run(&w, 100);
+    }
+    nothing_is_left();
+}
+
 Test(slice, the_whole_is_made_of_what_is_there_and_what_is_missing)
 {
     struct origin_file *f = large();

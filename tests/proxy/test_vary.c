@@ -166,7 +166,7 @@ Test(vary, pairs_of_requests)
         {"Vary: Cookie", "", "Cookie: a=1\r\n", false},
         {"Vary: Cookie", "Cookie: a=1\r\n", "Cookie: a=1\r\n", false},
     };
-    char fields[512];
+    char fields[512] = "";
     struct origin_file *f = page(NULL, 1, fields);
     uint64_t passed = 0;
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {

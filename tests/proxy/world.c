@@ -260,9 +260,12 @@ static void host_access(void *ctx, const struct access_record *a)
     memcpy(&n->access, a, (size_t)a->units * ACCESS_UNIT);
 }
 
-static void host_origin(void *ctx, const char *site, const char *host, uint16_t port, unsigned why)
+static void host_origin(void *ctx, const char *site, const char *host, uint16_t port, unsigned why,
+                        const struct proxy_found *found)
 {
     struct node *n = ctx;
+    if (found)
+        n->found = *found;
     n->troubles++;
     snprintf(n->trouble, sizeof(n->trouble), "%s %s:%u %u", site, host, port, why);
 }
@@ -511,6 +514,7 @@ static void step_worker(struct worker *k)
     unsigned n = k->ring_len;
     memcpy(batch, k->ring, n * sizeof(batch[0]));
     k->ring_len = 0;
+    proxy_load(k->proxy, true, k->node->behind, now);
     proxy_flush(k->proxy, now);
     for (unsigned i = 0; i < n; i++)
         proxy_message(k->proxy, &batch[i], now);

@@ -43,10 +43,12 @@ struct node {
     struct access_record access; /* the last one */
     unsigned troubles;           /* with origins that the operator was told of, */
     char trouble[600];           /* the last one: site, origin, enum access_reason */
+    struct proxy_found found;    /* and what its probe had found */
     unsigned usages;             /* sites whose use was told, */
     struct proxy_usage usage;    /* the last one */
     bool up;
     uint64_t dead_us;
+    uint32_t behind; /* proxy_load's */
     uint32_t rtt_us; /* by which others know it; 0: a ms */
     struct dht_contact self;
     struct cache *cache;
@@ -103,7 +105,7 @@ struct world {
 struct client {
     struct world *world;
     struct pipe *pipe;
-    char *data; /* everything received */
+    char *data; /* everything received, and a NUL */
     size_t len, room;
     bool eof, closed, paused, to_head; /* to_head: it asked with HEAD */
     enum stream_end why;

@@ -90,6 +90,28 @@ Test(rules_parse, all_mistakes_are_told)
     cr_assert(strstr(told, "3:11: "));
 }
 
+/* Of a text with other mistakes the expressions are there, to be looked at, whatever else is wrong
+ * with their lines. */
+Test(rules_parse, expressions_beside_other_mistakes)
+{
+    static const char text[] = "a.b match ( denny\nno/host match [ pass\na.b match ok pass\n"
+                               "a.b path x pass\nc.d match ( pass\n";
+    char *bytes = NULL;
+    size_t len;
+    told[0] = 0;
+    struct rules_set *s = rules_parse_all(text, sizeof(text) - 1, hand_tell, told);
+    cr_assert(s && rules_is_wrong(s));
+    cr_expect_eq(rules_size(s).expressions, 3);
+    cr_expect(!hand_compile(s, told, &bytes, &len));
+    for (unsigned i = 0; i < 5; i++) {
+        static const char *const says[] = {"1:13: \"denny\" is no action",
+                                           "2:1: \"no/host\" is no host", "4:10: \"x\" is no path",
+                                           "1:11: \"(\": ", "2:15: \"[\": "};
+        cr_expect(strstr(told, says[i]), "%s in\n%s", says[i], told);
+    }
+    rules_free(s);
+}
+
 Test(rules_parse, a_nul_byte_is_no_text)
 {
     told[0] = 0;

@@ -228,7 +228,7 @@ static void node_new(struct world *w, unsigned i)
     snprintf(c.name, sizeof(c.name), "n%u", i);
     memset(c.seed, (int)(40 + i), sizeof(c.seed));
     snprintf(name, sizeof(name), "link%u", i);
-    w->link[i] = port_link_new(name, 1024);
+    w->link[i] = port_link_new(name, 2048);
     CHECK(w->link[i]);
     snprintf(p->name, sizeof(p->name), "ports[0]");
     p->driver = PORT_RING;
