@@ -86,26 +86,26 @@ static void print_table(const struct cache_run *r, const struct perf_options *o)
            r->rounds, CORAL_REVISION);
 }
 
-static void print_json(const struct cache_run *r, const struct perf_options *o, const char *command)
+static void report(const struct cache_run *r, const struct perf_options *o, json_t *result)
 {
     const struct cache_load *l = r->load;
-    printf("{\"name\": \"cache\", \"op\": \"%s\", \"objects\": %u, \"batch\": %u, \"zipf\": %.3f, "
-           "\"size\": %u, \"cycles_per_op\": %.1f, \"hit_share\": %.4f, \"gets\": %llu, \"puts\": "
-           "%llu, \"errors\": %llu, \"evicted\": %llu, \"displaced\": %llu, \"bytes_per_object\": "
-           "%.1f, \"core_per_tsc\": %.4f, "
-           "\"rounds\": %u",
-           op_name[r->op], o->objects, o->batch, o->zipf, o->size, r->cycles,
-           share(l->hits, l->gets), (unsigned long long)(l->gets + r->pair.gets),
-           (unsigned long long)l->puts, (unsigned long long)errors(r),
-           (unsigned long long)r->evicted, (unsigned long long)r->displaced, r->b.bytes_per_object,
-           r->calibration.ratio, r->rounds);
+    json_object_update_new(
+        result,
+        json_pack("{s:s, s:i, s:i, s:f, s:i, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:i}",
+                  "op", op_name[r->op], "objects", o->objects, "batch", o->batch, "zipf", o->zipf,
+                  "size", o->size, "cycles_per_op", r->cycles, "hit_share", share(l->hits, l->gets),
+                  "gets", (json_int_t)(l->gets + r->pair.gets), "puts", (json_int_t)l->puts,
+                  "errors", (json_int_t)errors(r), "evicted", (json_int_t)r->evicted, "displaced",
+                  (json_int_t)r->displaced, "bytes_per_object", r->b.bytes_per_object,
+                  "core_per_tsc", r->calibration.ratio, "rounds", r->rounds));
     if (r->op != OP_MIXED)
-        printf(", \"single_cycles_per_op\": %.1f", r->single_cycles);
+        json_object_set_new(result, "single_cycles_per_op", json_real(r->single_cycles));
     if (r->paired)
-        printf(", \"get_cycles_alone\": %.1f, \"get_cycles_beside_writer\": %.1f, "
-               "\"updates_per_s\": %.0f, \"loss_percent\": %.1f, \"writer_windows\": %u",
-               r->alone, r->beside, r->pair.updates_per_s, loss_percent(r), r->pair.windows);
-    printf(", \"command\": \"%s\", \"revision\": \"%s\"}\n", command, CORAL_REVISION);
+        json_object_update_new(result,
+                               json_pack("{s:f, s:f, s:f, s:f, s:i}", "get_cycles_alone", r->alone,
+                                         "get_cycles_beside_writer", r->beside, "updates_per_s",
+                                         r->pair.updates_per_s, "loss_percent", loss_percent(r),
+                                         "writer_windows", r->pair.windows));
 }
 
 /* --- the run ---------------------------------------------------------------------------------- */
@@ -144,20 +144,20 @@ static void to_core_cycles(struct cache_run *r)
     r->beside = r->pair.beside * ratio;
 }
 
-bool cache_run(const struct perf_options *o, const char *command, char *error, size_t error_len)
+bool cache_run(const struct perf_options *o, json_t *result, char *error, size_t error_len)
 {
     static struct cache_run r;
-    if (o->op_name && strcmp(o->op_name, "memory") == 0)
-        return cache_memory_run(o, command, error, error_len);
-    if (o->op_name && strcmp(o->op_name, "churn") == 0)
-        return cache_churn_run(o, command, error, error_len);
+    if (o->op && strcmp(o->op, "memory") == 0)
+        return cache_memory_run(o, result, error, error_len);
+    if (o->op && strcmp(o->op, "churn") == 0)
+        return cache_churn_run(o, result, error, error_len);
     int second_cpu = perf_cpu(1);
     perf_pin((unsigned)perf_cpu(0));
-    for (unsigned i = 0; o->op_name && i < OPS; i++)
-        if (strcmp(o->op_name, op_name[i]) == 0)
+    for (unsigned i = 0; o->op && i < OPS; i++)
+        if (strcmp(o->op, op_name[i]) == 0)
             r.op = i;
     if (r.op == OP_PURGE)
-        return cache_purge_run(o, command, error, error_len);
+        return cache_purge_run(o, result, error, error_len);
     bool ok = measure_rounds(&r, o);
     cache_bench_close(&r.b);
     if (ok && r.op == OP_MIXED && second_cpu >= 0)
@@ -166,9 +166,9 @@ bool cache_run(const struct perf_options *o, const char *command, char *error, s
     if (!ok)
         snprintf(error, error_len, "no memory for %u objects, or for the writer's thread",
                  o->objects);
-    else if (o->json)
-        print_json(&r, o, command);
     else
+        report(&r, o, result);
+    if (ok && !o->json)
         print_table(&r, o);
     if (ok && errors(&r) > 0)
         snprintf(error, error_len, "%llu objects were wrong, or found no room",

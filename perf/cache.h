@@ -88,16 +88,13 @@ bool cache_pair_run(const struct cache_bench *b, double s, unsigned n, double ra
 
 /* --- runs of their own: as cache_run ---------------------------------------------------------- */
 
-bool cache_memory_run(const struct perf_options *o, const char *command, char *error,
-                      size_t error_len);
-bool cache_churn_run(const struct perf_options *o, const char *command, char *error,
-                     size_t error_len);
+bool cache_memory_run(const struct perf_options *o, json_t *result, char *error, size_t error_len);
+bool cache_churn_run(const struct perf_options *o, json_t *result, char *error, size_t error_len);
 
 /* --- cache_purge.c ---------------------------------------------------------------------------- */
 
 /* Purges of a cache of tagged objects: what one costs, what gets cost before and after the walk has
  * come by, and what the walk costs. Prints its own table. */
-bool cache_purge_run(const struct perf_options *o, const char *command, char *error,
-                     size_t error_len);
+bool cache_purge_run(const struct perf_options *o, json_t *result, char *error, size_t error_len);
 
 #endif

@@ -152,30 +152,31 @@ static bool open_cache(struct churn *c, uint32_t objects, bool known)
     return (c->cache = cache_create(&config)) != NULL;
 }
 
-static void print_json(const struct churn run[2], const char *command)
+static json_t *churn_json(const struct churn *c)
+{
+    json_t *useful = json_object();
+    double most = 0;
+    for (unsigned i = 0; i < MIXES * POINTS; i++) {
+        most = c->point[i].mapped > most ? c->point[i].mapped : most;
+        if (i % POINTS == POINTS - 1)
+            json_object_set_new(useful, mixes[i / POINTS].name, json_real(c->point[i].useful));
+    }
+    return json_pack("{s:o, s:f, s:I, s:I, s:I}", "useful", useful, "mapped_most", most, "gets",
+                     (json_int_t)c->gets, "hits", (json_int_t)c->hits, "refused",
+                     (json_int_t)c->refused);
+}
+
+static void report(const struct churn run[2], json_t *result)
 {
 #ifdef CACHE_ARENAS
-    const char *arenas = "true";
+    const bool arenas = true;
 #else
-    const char *arenas = "false"; /* heads are the process heap's, which maps them as they come */
+    const bool arenas = false; /* heads are the process heap's, which maps them as they come */
 #endif
-    printf("{\"name\": \"cache\", \"op\": \"churn\", \"arenas\": %s, \"budget_bytes\": %zu", arenas,
-           run[0].budget);
-    for (unsigned k = 0; k < 2; k++) {
-        const struct churn *c = &run[k];
-        double most = 0;
-        printf(", \"%s\": {\"useful\": {", c->known ? "known" : "unknown");
-        for (unsigned i = 0; i < MIXES * POINTS; i++) {
-            most = c->point[i].mapped > most ? c->point[i].mapped : most;
-            if (i % POINTS == POINTS - 1)
-                printf("%s\"%s\": %.4f", i < POINTS ? "" : ", ", mixes[i / POINTS].name,
-                       c->point[i].useful);
-        }
-        printf("}, \"mapped_most\": %.4f, \"gets\": %llu, \"hits\": %llu, \"refused\": %llu}", most,
-               (unsigned long long)c->gets, (unsigned long long)c->hits,
-               (unsigned long long)c->refused);
-    }
-    printf(", \"command\": \"%s\", \"revision\": \"%s\"}\n", command, CORAL_REVISION);
+    json_object_update_new(result, json_pack("{s:s, s:b, s:I}", "op", "churn", "arenas", arenas,
+                                             "budget_bytes", (json_int_t)run[0].budget));
+    for (unsigned k = 0; k < 2; k++)
+        json_object_set_new(result, run[k].known ? "known" : "unknown", churn_json(&run[k]));
 }
 
 /* For gnuplot (cache-churn.gp). */
@@ -192,8 +193,7 @@ static void print_table(const struct churn run[2])
     }
 }
 
-bool cache_churn_run(const struct perf_options *o, const char *command, char *error,
-                     size_t error_len)
+bool cache_churn_run(const struct perf_options *o, json_t *result, char *error, size_t error_len)
 {
     static struct churn churn[2];
     bool ok = true;
@@ -209,9 +209,9 @@ bool cache_churn_run(const struct perf_options *o, const char *command, char *er
     }
     if (!ok)
         snprintf(error, error_len, "no memory for a cache of %zu MiB", churn[0].budget >> 20);
-    else if (o->json)
-        print_json(churn, command);
     else
+        report(churn, result);
+    if (ok && !o->json)
         print_table(churn);
     return ok;
 }

@@ -136,29 +136,25 @@ static bool open_cache(struct memory_run *r, struct cache_config *config)
     return r->cache != NULL;
 }
 
-static void print(struct memory_run *r, bool json, const char *command)
+static void report(struct memory_run *r, bool json, json_t *result)
 {
     static const char *const name[] = {"chunk", "cells", "head"};
-    if (json)
-        printf("{\"name\": \"cache\", \"op\": \"memory\", ");
+    json_object_update_new(result, json_pack("{s:s, s:i, s:f}", "op", "memory", "rounds",
+                                             r->windows, "core_per_tsc", r->calibration.ratio));
     for (unsigned kind = 0; kind < KINDS; kind++) {
         double cycles = measure_median(r->cost[kind], r->windows) * r->calibration.ratio;
-        if (json)
-            printf("\"%s_cycles\": %.1f, ", name[kind], cycles);
-        else
+        char field[32];
+        snprintf(field, sizeof(field), "%s_cycles", name[kind]);
+        json_object_set_new(result, field, json_real(cycles));
+        if (!json)
             printf("%-22s %9.1f core cycles, given back and taken\n", name[kind], cycles);
     }
-    if (json)
-        printf("\"rounds\": %u, \"core_per_tsc\": %.4f, \"command\": \"%s\", \"revision\": "
-               "\"%s\"}\n",
-               r->windows, r->calibration.ratio, command, CORAL_REVISION);
-    else
+    if (!json)
         printf("%.3f core cycles a TSC cycle, median of %u rounds, revision %s\n",
                r->calibration.ratio, r->windows, CORAL_REVISION);
 }
 
-bool cache_memory_run(const struct perf_options *o, const char *command, char *error,
-                      size_t error_len)
+bool cache_memory_run(const struct perf_options *o, json_t *result, char *error, size_t error_len)
 {
     static struct memory_run r;
     uint32_t objects = 4 * LIVE; /* so many that heads have an arena */
@@ -169,7 +165,7 @@ bool cache_memory_run(const struct perf_options *o, const char *command, char *e
     perf_pin((unsigned)perf_cpu(0));
     bool ok = open_cache(&r, &config) && run(&r, o->seconds);
     if (ok)
-        print(&r, o->json, command);
+        report(&r, o->json, result);
     else
         snprintf(error, error_len, "no memory");
     cache_destroy(r.cache);

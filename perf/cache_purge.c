@@ -78,32 +78,38 @@ static void take_all(struct purge_run *r)
     r->left = counter_read(&cache_counters(r->b.cache, 0)->cache_objects);
 }
 
-static void print(const struct purge_run *r, const struct perf_options *o, const char *command)
+static uint64_t errors(const struct purge_run *r)
 {
-    if (o->json)
-        printf("{\"name\": \"cache\", \"op\": \"purge\", \"objects\": %u, \"batch\": %u, "
-               "\"zipf\": %.3f, \"size\": %u, \"cycles_per_op\": %.1f, \"get_cycles\": %.1f, "
-               "\"get_cycles_older_than_tag\": %.1f, \"get_cycles_older_than_prefix\": %.1f, "
-               "\"walk_cycles_per_object\": %.1f, \"purge_of_all_us\": %.2f, "
-               "\"take_cycles_per_object\": %.1f, \"gets\": %llu, \"errors\": %llu, "
-               "\"bytes_per_object\": %.1f, \"core_per_tsc\": %.4f, \"rounds\": %u, "
-               "\"command\": \"%s\", \"revision\": \"%s\"}\n",
-               o->objects, o->batch, o->zipf, o->size, r->purge[0], r->clean[0], r->older[0],
-               r->prefix[0], r->walk[0], r->take_us, r->take, (unsigned long long)r->load->gets,
-               (unsigned long long)(r->load->errors + r->refused + r->left), r->b.bytes_per_object,
-               r->calibration.ratio, r->rounds, command, CORAL_REVISION);
-    else
-        printf("%u objects with two tags each\n"
-               "purge of a tag         %9.1f core cycles; of the one that all have %.2f us\n"
-               "get, nothing newer     %9.1f core cycles in batches of %u\n"
-               "get, older than a tag  %9.1f core cycles, until the walk comes by\n"
-               "get, older than prefix %9.1f core cycles\n"
-               "walk                   %9.1f core cycles an object that stays, %.1f one that goes\n"
-               "%llu gets, %llu errors, median of %u rounds, revision %s\n",
-               o->objects, r->purge[0], r->take_us, r->clean[0], o->batch, r->older[0],
-               r->prefix[0], r->walk[0], r->take, (unsigned long long)r->load->gets,
-               (unsigned long long)(r->load->errors + r->refused + r->left), r->rounds,
-               CORAL_REVISION);
+    return r->load->errors + r->refused + r->left;
+}
+
+static void report(const struct purge_run *r, const struct perf_options *o, json_t *result)
+{
+    json_object_update_new(
+        result,
+        json_pack("{s:s, s:i, s:i, s:f, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:f, "
+                  "s:f, s:i}",
+                  "op", "purge", "objects", o->objects, "batch", o->batch, "zipf", o->zipf, "size",
+                  o->size, "cycles_per_op", r->purge[0], "get_cycles", r->clean[0],
+                  "get_cycles_older_than_tag", r->older[0], "get_cycles_older_than_prefix",
+                  r->prefix[0], "walk_cycles_per_object", r->walk[0], "purge_of_all_us", r->take_us,
+                  "take_cycles_per_object", r->take, "gets", (json_int_t)r->load->gets, "errors",
+                  (json_int_t)errors(r), "bytes_per_object", r->b.bytes_per_object, "core_per_tsc",
+                  r->calibration.ratio, "rounds", r->rounds));
+}
+
+static void print_table(const struct purge_run *r, const struct perf_options *o)
+{
+    printf("%u objects with two tags each\n"
+           "purge of a tag         %9.1f core cycles; of the one that all have %.2f us\n"
+           "get, nothing newer     %9.1f core cycles in batches of %u\n"
+           "get, older than a tag  %9.1f core cycles, until the walk comes by\n"
+           "get, older than prefix %9.1f core cycles\n"
+           "walk                   %9.1f core cycles an object that stays, %.1f one that goes\n"
+           "%llu gets, %llu errors, median of %u rounds, revision %s\n",
+           o->objects, r->purge[0], r->take_us, r->clean[0], o->batch, r->older[0], r->prefix[0],
+           r->walk[0], r->take, (unsigned long long)r->load->gets, (unsigned long long)errors(r),
+           r->rounds, CORAL_REVISION);
 }
 
 static void to_core_cycles(struct purge_run *r)
@@ -114,8 +120,7 @@ static void to_core_cycles(struct purge_run *r)
     r->take *= r->calibration.ratio;
 }
 
-bool cache_purge_run(const struct perf_options *o, const char *command, char *error,
-                     size_t error_len)
+bool cache_purge_run(const struct perf_options *o, json_t *result, char *error, size_t error_len)
 {
     static struct purge_run r;
     if (!cache_bench_open(&r.b, o->objects, o->objects, o->size, true, true) ||
@@ -130,8 +135,10 @@ bool cache_purge_run(const struct perf_options *o, const char *command, char *er
     while (r.rounds < ROUNDS && measure_clock() < end);
     take_all(&r);
     to_core_cycles(&r);
-    print(&r, o, command);
-    bool good = r.load->errors + r.refused + r.left == 0;
+    report(&r, o, result);
+    if (!o->json)
+        print_table(&r, o);
+    bool good = errors(&r) == 0;
     if (!good)
         snprintf(error, error_len, "objects were wrong or stayed, or purges were refused");
     cache_load_free(r.load);

@@ -7,16 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "dht/id.h"
-#include "dht/mac.h"
 #include "perf/dht.h"
 #include "version.h"
 
-#define ROUNDS  20000 /* at most */
-#define WORLDS  2     /* of lookups: of nodes that the asker remembers; of strangers */
-#define KNOWN   512
-#define BUCKET  30 /* routes of a prefix, of all three levels */
-#define CLUSTER 0x1234
+#define ROUNDS 20000 /* at most */
+#define WORLDS 2     /* of lookups: of nodes that the asker remembers; of strangers */
+#define KNOWN  512
 
 static const char *const operation[DHT_OPS] = {"get",  "get, one value", "get, none: closer",
                                                "walk", "store, again",   "store, no cookie",
@@ -38,85 +34,6 @@ struct dht_run {
     double cost[DHT_OPS][BURSTS][ROUNDS]; /* TSC cycles */
     double all[WORLDS][ROUNDS], tags[WORLDS][ROUNDS], hops[WORLDS][ROUNDS];
 };
-
-/* --- the node --------------------------------------------------------------------------------- */
-
-static struct dht_contact node_make(unsigned i)
-{
-    struct dht_contact c = {.rpc = {addr_v4(0x0a000001 + (i % 256 << 8) + i / 256), 8053},
-                            .http_port = 8080,
-                            .services = DHT_SERVICE_HTTP};
-    c.id = dht_node_id(&c.rpc);
-    c.v4 = c.rpc.ip;
-    return c;
-}
-
-static int by_distance(const void *x, const void *y, void *ctx)
-{
-    const struct dht_bench *b = ctx;
-    const struct dht_id *self = &b->node[0].id;
-    struct dht_distance i =
-        distance_between(self, &b->node[((const struct dht_route *)x)->peer].id);
-    struct dht_distance j =
-        distance_between(self, &b->node[((const struct dht_route *)y)->peer].id);
-    return distance_less(&i, &j) ? -1 : distance_less(&j, &i);
-}
-
-/* A bucket's contacts are a third each of level 0 alone, 0 and 1, all three. */
-static void routes_fill(struct dht_bench *b)
-{
-    unsigned filled[DHT_ID_BITS + 1] = {0};
-    for (unsigned i = 1; i < DHT_BENCH_NODES && b->routes.n < DHT_BENCH_ROUTES; i++) {
-        unsigned prefix = id_prefix(&b->node[0].id, &b->node[i].id);
-        if (filled[prefix] == BUCKET)
-            continue;
-        unsigned third = filled[prefix]++ % 3;
-        b->route[b->routes.n++] = (struct dht_route){.peer = i & 0xffffff,
-                                                     .levels = ((2u << third) - 1) & 7,
-                                                     .alive = 1,
-                                                     .live = 1,
-                                                     .rtt_us = (1000 + 997 * i % 80000) & 0xffffff,
-                                                     .prefix = prefix & 0xff};
-    }
-    qsort_r(b->route, b->routes.n, sizeof(b->route[0]), by_distance, b);
-    b->routes.route = b->route;
-    b->routes.contact = b->node;
-}
-
-bool dht_bench_open(struct dht_bench *b, uint32_t keys)
-{
-    static const uint8_t seed[32] = {1}, own[32] = {2};
-    const struct dht_keys mac = {.n = 1,
-                                 .key[0] = {.id = DHT_BENCH_KEY_ID, .key = "an example key."}};
-    struct dht_config config = dht_config_default();
-    config.store_keys = keys;
-    b->now = (struct now){1000000000, 0};
-    rng_init_u64(&b->rng, 1);
-    for (unsigned i = 0; i < DHT_BENCH_NODES; i++)
-        b->node[i] = node_make(i);
-    b->routes.self = b->node[0];
-    b->routes.populated = DHT_ALL_LEVELS;
-    for (unsigned l = 1; l < DHT_LEVELS; l++)
-        b->routes.level[l].is = (struct dht_descriptor){.cid = CLUSTER + l, .size = 40};
-    routes_fill(b);
-    b->arena = dht_arena_create(&config, 1, seed, own, b->now);
-    b->mac = dht_mac_create(&mac);
-    return b->arena && b->mac;
-}
-
-void dht_bench_close(struct dht_bench *b)
-{
-    dht_mac_destroy(b->mac);
-    dht_arena_destroy(b->arena);
-}
-
-struct dht_sender dht_bench_sender(const struct dht_bench *b, unsigned node)
-{
-    struct dht_sender s = {.contact = b->node[node], .incarnation = 1};
-    for (unsigned l = 1; l < DHT_LEVELS; l++)
-        s.level[l] = b->routes.level[l].is;
-    return s;
-}
 
 /* --- rounds ----------------------------------------------------------------------------------- */
 
@@ -174,27 +91,24 @@ static void print_table(struct dht_run *r, uint32_t keys)
            (unsigned long long)r->errors, CORAL_REVISION);
 }
 
-static void print_json(struct dht_run *r, uint32_t keys, const char *command)
+static void report(struct dht_run *r, uint32_t keys, json_t *result)
 {
-    const char *comma = "";
-    printf("{\"name\": \"dht\", \"keys\": %u, \"core_per_tsc\": %.4f, \"rounds\": %u, \"errors\": "
-           "%llu, \"command\": \"%s\", \"revision\": \"%s\", \"costs\": [",
-           keys, r->calibration.ratio, r->rounds, (unsigned long long)r->errors, command,
-           CORAL_REVISION);
+    json_t *costs = json_array(), *lookups = json_array();
     for (unsigned op = 0; op < DHT_OPS; op++)
         for (unsigned i = 0; i < BURSTS; i++)
-            if (r->only == DHT_OPS || (r->only == op && burst[i] == DATAGRAM_BURST)) {
-                printf("%s{\"operation\": \"%s\", \"burst\": %u, \"cycles_per_op\": %.1f}", comma,
-                       operation[op], burst[i], cycles(r, r->cost[op][i]));
-                comma = ", ";
-            }
-    printf("], \"lookups\": [");
-    comma = "";
-    for (unsigned i = 0; i < WORLDS && r->only >= DHT_OPS; i++, comma = ", ")
-        printf("%s{\"operation\": \"%s\", \"cycles_per_hop\": %.1f, \"tag_cycles_per_hop\": %.1f, "
-               "\"hops\": %.2f}",
-               comma, world[i], cycles(r, r->all[i]), cycles(r, r->tags[i]), median(r, r->hops[i]));
-    printf("]}\n");
+            if (r->only == DHT_OPS || (r->only == op && burst[i] == DATAGRAM_BURST))
+                json_array_append_new(costs, json_pack("{s:s, s:i, s:f}", "operation",
+                                                       operation[op], "burst", burst[i],
+                                                       "cycles_per_op", cycles(r, r->cost[op][i])));
+    for (unsigned i = 0; i < WORLDS && r->only >= DHT_OPS; i++)
+        json_array_append_new(lookups, json_pack("{s:s, s:f, s:f, s:f}", "operation", world[i],
+                                                 "cycles_per_hop", cycles(r, r->all[i]),
+                                                 "tag_cycles_per_hop", cycles(r, r->tags[i]),
+                                                 "hops", median(r, r->hops[i])));
+    json_object_update_new(result, json_pack("{s:i, s:f, s:i, s:I, s:o, s:o}", "objects", keys,
+                                             "core_per_tsc", r->calibration.ratio, "rounds",
+                                             r->rounds, "errors", (json_int_t)r->errors, "costs",
+                                             costs, "lookups", lookups));
 }
 
 /* --- the run ---------------------------------------------------------------------------------- */
@@ -215,29 +129,29 @@ static bool choose(struct dht_run *r, const char *op)
     return r->only != DHT_OPS;
 }
 
-bool dht_run(const struct perf_options *o, const char *command, char *error, size_t error_len)
+bool dht_run(const struct perf_options *o, json_t *result, char *error, size_t error_len)
 {
     static struct dht_run r;
     perf_pin((unsigned)perf_cpu(0));
-    if (!choose(&r, o->op_name)) {
+    if (!choose(&r, o->op)) {
         snprintf(error, error_len,
                  "--op %s: with dht it is one of get, get-one, get-none, walk, store, cookie, ping "
                  "and lookup",
-                 o->op_name);
+                 o->op);
         return false;
     }
-    bool ok = dht_bench_open(&r.b, o->keys) && (r.serving = dht_serving_new(&r.b, o->keys)) &&
+    bool ok = dht_bench_open(&r.b, o->objects) && (r.serving = dht_serving_new(&r.b, o->objects)) &&
               (r.asking[0] = dht_asking_new(&r.b, KNOWN)) &&
               (r.asking[1] = dht_asking_new(&r.b, DHT_BENCH_NODES));
     if (!ok)
-        snprintf(error, error_len, "no memory for %u keys", o->keys);
+        snprintf(error, error_len, "no memory for %u keys", o->objects);
     for (double end = measure_clock() + o->seconds;
          ok && r.rounds < ROUNDS && measure_clock() < end;)
         round_measure(&r);
-    if (ok && o->json)
-        print_json(&r, o->keys, command);
-    else if (ok)
-        print_table(&r, o->keys);
+    if (ok)
+        report(&r, o->objects, result);
+    if (ok && !o->json)
+        print_table(&r, o->objects);
     if (ok && r.errors > 0)
         snprintf(error, error_len, "%llu answers were wrong", (unsigned long long)r.errors);
     dht_serving_free(r.serving);

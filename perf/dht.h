@@ -3,6 +3,7 @@
  * coral-perf dht: the index alone, on one core, without a wire.
  *
  *   dht.c         the run: what is measured in turn, the table
+ *   dht_bench.c   the node that is measured, and all others
  *   dht_serve.c   a node with a full store: bursts of requests through dht_serve
  *   dht_lookup.c  an asker whose questions are answered out of the measured time
  */

@@ -24,9 +24,9 @@ struct echo {
     /* the worker's */
     uint64_t ops, busy_tsc;
     /* the generator's */
-    uint64_t sent, errors, verified;
+    uint64_t sent, wrong, verified;
     unsigned in_flight;
-    struct hist latency;
+    struct latency latency;
 };
 
 static void swap(struct rte_mbuf *m)
@@ -40,7 +40,7 @@ static void swap(struct rte_mbuf *m)
     memcpy(f + 30, ip, 4);
 }
 
-static void worker_turn(void *ctx)
+static bool worker_turn(void *ctx)
 {
     struct echo *e = ctx;
     struct rte_mbuf *m[PORT_BURST];
@@ -48,7 +48,7 @@ static void worker_turn(void *ctx)
     unsigned n = port_rx(e->port, 0, m, PORT_BURST);
 
     if (n == 0)
-        return;
+        return false;
     for (unsigned i = 0; i < n; i++)
         rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
     for (unsigned i = 0; i < n; i++)
@@ -57,6 +57,7 @@ static void worker_turn(void *ctx)
     rte_pktmbuf_free_bulk(m + sent, n - sent);
     counter_add(&e->ops, sent);
     counter_add(&e->busy_tsc, rte_rdtsc() - began);
+    return true;
 }
 
 /* The stamp of a sampled frame lies behind its headers; 0: not sampled. */
@@ -76,16 +77,16 @@ static void check(struct echo *e, struct rte_mbuf *m)
     memcpy(&stamp, f + 42, 8);
     if (stamp == 0)
         return;
-    hist_add(&e->latency, (rte_rdtsc() - stamp) * 1000000 / rte_get_tsc_hz());
+    latency_add(&e->latency, rte_rdtsc() - stamp);
     bool right = m->pkt_len == e->size && memcmp(f, e->frame + 6, 6) == 0 &&
                  memcmp(f + 26, e->frame + 30, 4) == 0 &&
                  memcmp(f + 50, e->frame + 50, e->size - 50) == 0;
     counter_inc(&e->verified);
     if (!right)
-        counter_inc(&e->errors);
+        counter_inc(&e->wrong);
 }
 
-static void generator_turn(void *ctx)
+static bool generator_turn(void *ctx)
 {
     struct echo *e = ctx;
     struct rte_mbuf *m[PORT_BURST];
@@ -94,6 +95,7 @@ static void generator_turn(void *ctx)
     for (unsigned i = 0; i < n; i++)
         check(e, m[i]);
     e->in_flight -= n;
+    const bool busy = n > 0 || e->in_flight < WINDOW;
     while (n < PORT_BURST && e->in_flight + n < WINDOW) {
         m[n] = rte_pktmbuf_alloc(e->pool);
         if (!m[n])
@@ -106,6 +108,7 @@ static void generator_turn(void *ctx)
     unsigned sent = port_link_send(e->link, 1, m, n);
     rte_pktmbuf_free_bulk(m + sent, n - sent);
     e->in_flight += sent;
+    return busy;
 }
 
 static void measure(const struct perf_options *o, struct echo *e, struct perf_result *r)
@@ -122,17 +125,20 @@ static void measure(const struct perf_options *o, struct echo *e, struct perf_re
     perf_thread_start(&worker);
     perf_thread_start(&generator);
     usleep(200000);
-    measure_windows(o->seconds, &e->ops, &e->busy_tsc, r);
+    const struct measured m = {&e->ops, &e->busy_tsc, &worker, &generator, 0};
+    latency_begin(&e->latency);
+    measure_windows(o->seconds, &m, r);
+    latency_end(&e->latency);
     __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
     perf_thread_join(&worker);
     perf_thread_join(&generator);
     r->ratio = worker.calibration.ratio;
-    r->errors = e->errors;
+    r->errors.n[PERF_ERROR_body] = e->wrong;
     r->verified = e->verified;
-    r->latency = e->latency;
+    r->latency = e->latency.hdr;
 }
 
-bool echo_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len)
+static bool run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len)
 {
     static struct echo e;
     struct port_config c = {.name = "ports[0]",
@@ -158,4 +164,9 @@ bool echo_run(const struct perf_options *o, struct perf_result *r, char *error, 
     port_close(e.port);
     port_link_free(e.link);
     return true;
+}
+
+bool echo_run(const struct perf_options *o, json_t *result, char *error, size_t error_len)
+{
+    return perf_measure(o, run, result, error, error_len);
 }

@@ -7,11 +7,22 @@
 #include "perf/perf.h"
 
 #define PROTOCOL_TCP 6
+#define PROTOCOL_UDP 17
+
+static unsigned wire_send(struct host *h, struct rte_mbuf **m, unsigned n)
+{
+    return h->port ? port_tx(h->port, 0, m, n) : port_link_send(h->link, 1, m, n);
+}
+
+static unsigned wire_receive(struct host *h, struct rte_mbuf **m, unsigned n)
+{
+    return h->port ? port_rx(h->port, 0, m, n) : port_link_receive(h->link, 1, m, n);
+}
 
 static bool room(struct host *h)
 {
     if (h->n == HOST_OUT) {
-        unsigned sent = port_link_send(h->link, 1, h->out, h->n);
+        unsigned sent = wire_send(h, h->out, h->n);
         memmove(h->out, h->out + sent, (h->n - sent) * sizeof(h->out[0]));
         h->n -= sent;
     }
@@ -84,24 +95,62 @@ static bool emit(void *ctx, const struct tcp_out *o)
     return true;
 }
 
-bool host_new(struct host *h, struct port_link *link, const struct net_address *ip,
-              unsigned addresses, uint32_t connections, bool offload, struct now now)
+bool host_udp(struct host *h, const struct endpoint *from, const struct endpoint *to,
+              const void *data, size_t len)
 {
-    struct net_config n = {.mac = {2, 0, 0, 0, 0, 9}, .mtu = 1500, .addresses = addresses};
+    struct rte_mbuf *m = room(h) ? rte_pktmbuf_alloc(h->pool) : NULL;
+
+    if (!m)
+        return false;
+    uint8_t *l4 = rte_pktmbuf_mtod(m, uint8_t *);
+    memcpy(l4 + 8, data, len);
+    net_udp_header(l4, from->port, to->port, &from->ip, &to->ip, len, !h->offload);
+    uint8_t *frame = net_output(h->net, l4, 8 + len, &from->ip, &to->ip, PROTOCOL_UDP, h->now);
+    if (!frame) {
+        rte_pktmbuf_free(m);
+        return false;
+    }
+    rte_pktmbuf_append(m, (uint16_t)(8 + len));
+    rte_pktmbuf_prepend(m, (uint16_t)(l4 - frame));
+    h->out[h->n++] = m;
+    return true;
+}
+
+/* All but the wire and its pool. */
+static bool make_engines(struct host *h, const struct net_config *n, uint32_t connections,
+                         struct now now)
+{
     const struct net_host nh = {.ctx = h, .send = send_frame, .learned = learned};
     struct tcp_config t = tcp_config_default();
     const struct tcp_host th = {.ctx = h, .emit = emit};
     static const uint8_t seed[32] = "coral-perf, the load generator";
 
-    memcpy(n.address, ip, addresses * sizeof(*ip));
-    *h = (struct host){.link = link, .offload = offload, .now = now};
     t.connections = connections + 16;
     t.idle_timeout_ms = 0;
-    h->pool = rte_pktmbuf_pool_create("host", 16383, 256, PORT_PRIVATE, RTE_MBUF_DEFAULT_BUF_SIZE,
-                                      SOCKET_ID_ANY);
-    h->net = net_create(&n, &nh);
+    h->now = now;
+    h->net = net_create(n, &nh);
     h->tcp = tcp_create(&t, &th, seed, now);
     return h->pool && h->net && h->tcp;
+}
+
+bool host_new(struct host *h, struct port_link *link, const struct net_address *ip,
+              unsigned addresses, uint32_t connections, bool offload, struct now now)
+{
+    struct net_config n = {.mac = {2, 0, 0, 0, 0, 9}, .mtu = 1500, .addresses = addresses};
+    memcpy(n.address, ip, addresses * sizeof(*ip));
+    *h = (struct host){.link = link, .offload = offload};
+    h->pool = rte_pktmbuf_pool_create("host", 16383, 256, PORT_PRIVATE, RTE_MBUF_DEFAULT_BUF_SIZE,
+                                      SOCKET_ID_ANY);
+    return make_engines(h, &n, connections, now);
+}
+
+bool host_new_port(struct host *h, struct port *port, const struct net_address *ip,
+                   uint32_t connections, struct now now)
+{
+    struct net_config n = {.mtu = port->mtu, .addresses = 1, .address = {*ip}};
+    memcpy(n.mac, port->mac, sizeof(n.mac));
+    *h = (struct host){.port = port, .pool = port->pool[0]};
+    return make_engines(h, &n, connections, now);
 }
 
 void host_free(struct host *h)
@@ -121,8 +170,9 @@ static bool sampled(const struct rte_mbuf *m, const uint8_t *frame)
 }
 
 /* The other frames keep their second part where it is: heads lie in the first, and nobody reads on
- * (the link loses nothing, so the engine copies nothing). A client that reads all would make the
- * node pay for the lines it takes back. */
+ * (the link loses nothing, so the engine copies nothing; of a hit, that is: an answer that comes as
+ * it is fetched may have its head anywhere). A client that reads all would make the node pay for
+ * the lines it takes back. */
 static void receive(struct host *h, struct rte_mbuf **m, unsigned n)
 {
     struct net_packet p[NET_BURST];
@@ -134,29 +184,32 @@ static void receive(struct host *h, struct rte_mbuf **m, unsigned n)
     }
     for (unsigned i = 0; i < n; i++) {
         p[i].frame = rte_pktmbuf_mtod(m[i], uint8_t *);
-        if (!h->offload || sampled(m[i], p[i].frame))
+        if (!h->offload || h->whole || sampled(m[i], p[i].frame))
             rte_pktmbuf_linearize(m[i]); /* the node's frames fit one buffer */
         p[i].frame_len = m[i]->pkt_len;
         p[i].checksum_good = h->offload;
     }
     net_input(h->net, p, n, h->now);
     for (unsigned i = 0; i < n; i++)
-        if (p[i].kind == NET_TCP)
+        if (p[i].kind == NET_UDP && h->udp)
+            h->udp(h->udp_ctx, &p[i]);
+        else if (p[i].kind == NET_TCP)
             t[k++] = (struct tcp_packet){p[i].src, p[i].dst, p[i].payload, p[i].payload_len, 0};
     tcp_input(h->tcp, t, k, h->now);
     rte_pktmbuf_free_bulk(m, n);
 }
 
-void host_turn(struct host *h)
+bool host_turn(struct host *h)
 {
     struct rte_mbuf *m[NET_BURST];
 
     h->now = perf_now();
-    unsigned n = port_link_receive(h->link, 1, m, NET_BURST);
+    unsigned n = wire_receive(h, m, NET_BURST);
     if (n)
         receive(h, m, n);
     tcp_poll(h->tcp, h->now);
-    unsigned sent = port_link_send(h->link, 1, h->out, h->n);
+    unsigned sent = wire_send(h, h->out, h->n);
     memmove(h->out, h->out + sent, (h->n - sent) * sizeof(h->out[0]));
     h->n -= sent;
+    return n + sent > 0;
 }

@@ -126,25 +126,24 @@ static void print_table(struct mac_run *r)
            r->rounds, CORAL_REVISION);
 }
 
-static void print_json(struct mac_run *r, const char *command)
+static void report(struct mac_run *r, json_t *result)
 {
-    const char *comma = "";
-    printf("{\"name\": \"mac\", \"core_per_tsc\": %.4f, \"rounds\": %u, \"command\": \"%s\", "
-           "\"revision\": \"%s\", \"costs\": [",
-           r->calibration.ratio, r->rounds, command, CORAL_REVISION);
+    json_t *costs = json_array();
     for (unsigned a = 0; a < ALGORITHMS; a++)
         for (unsigned s = 0; r->mac[a] && s < SIZES; s++)
-            for (unsigned b = 0; b < BURSTS; b++, comma = ", ") {
+            for (unsigned b = 0; b < BURSTS; b++) {
                 char text[16];
                 size_text(size[s], text);
-                printf("%s{\"algorithm\": \"%s\", \"size\": \"%s\", \"burst\": %u, "
-                       "\"cycles_per_op\": %.1f}",
-                       comma, algorithm[a], text, burst[b], cycles(r, a, s, b));
+                json_array_append_new(
+                    costs, json_pack("{s:s, s:s, s:i, s:f}", "algorithm", algorithm[a], "size",
+                                     text, "burst", burst[b], "cycles_per_op", cycles(r, a, s, b)));
             }
-    printf("]}\n");
+    json_object_update_new(result,
+                           json_pack("{s:f, s:i, s:o}", "core_per_tsc", r->calibration.ratio,
+                                     "rounds", r->rounds, "costs", costs));
 }
 
-bool mac_run(const struct perf_options *o, const char *command, char *error, size_t error_len)
+bool mac_run(const struct perf_options *o, json_t *result, char *error, size_t error_len)
 {
     static struct mac_run r;
     perf_pin((unsigned)perf_cpu(0));
@@ -155,9 +154,9 @@ bool mac_run(const struct perf_options *o, const char *command, char *error, siz
     for (double end = measure_clock() + o->seconds;
          ok && r.rounds < ROUNDS && measure_clock() < end;)
         round_measure(&r);
-    if (ok && o->json)
-        print_json(&r, command);
-    else if (ok)
+    if (ok)
+        report(&r, result);
+    if (ok && !o->json)
         print_table(&r);
     for (unsigned a = 0; a < ALGORITHMS; a++)
         dht_mac_destroy(r.mac[a]);

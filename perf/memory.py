@@ -54,7 +54,7 @@ def receive(s, length):
 def coral(objects, size):
     out = subprocess.run([CORAL, "cache", "--op", "get", "--objects", str(objects), "--size", str(size),
                           "--seconds", "1", "--json"], stdout=subprocess.PIPE, check=True).stdout
-    return json.loads(out)["bytes_per_object"], subprocess.run(
+    return json.loads(out)["results"][0]["bytes_per_object"], subprocess.run(
         [CORAL, "--version"], stdout=subprocess.PIPE, text=True).stdout.strip()
 
 

@@ -140,37 +140,35 @@ static void measure(struct rules_run *r, enum kind kind)
     r->asked[kind] += URLS;
 }
 
-static void print(struct rules_run *r, const struct perf_options *o, const char *command)
+static void report(struct rules_run *r, const struct perf_options *o, json_t *result)
 {
     struct rules_size n = rules_size(r->set);
-    double ghz = r->ghz, tsc[KINDS];
-    for (unsigned k = 0; k < KINDS; k++)
-        tsc[k] = measure_median(r->cost[k], r->rounds);
-    if (o->json) {
-        printf("{\"name\": \"rules\", \"rules\": %u, \"hosts\": %u, \"prefixes\": %u, "
-               "\"expressions\": %u, \"costs\": [",
-               n.rules, n.hosts, n.prefixes, n.expressions);
-        for (unsigned k = 0; k < KINDS; k++)
-            printf("%s{\"host_has\": \"%s\", \"ns\": %.1f, \"cycles_per_op\": %.1f, "
-                   "\"matched\": %.3f}",
-                   k ? ", " : "", kinds[k], tsc[k] / ghz, tsc[k] * r->calibration.ratio,
-                   (double)r->matched[k] / (double)r->asked[k]);
-        printf("], \"database_bytes\": %zu, \"compile_s\": %.2f, \"core_per_tsc\": %.3f, "
-               "\"rounds\": %u, \"command\": \"%s\", \"revision\": \"%s\"}\n",
-               r->bytes, r->compile_s, r->calibration.ratio, r->rounds, command, CORAL_REVISION);
-        return;
+    json_t *costs = json_array();
+    if (!o->json)
+        printf("%u rules: %u hosts, %u prefixes, %u expressions (%.1f MiB, compiled in %.1f s)\n"
+               "%-12s %10s %12s %10s\n",
+               n.rules, n.hosts, n.prefixes, n.expressions, (double)r->bytes / 1048576,
+               r->compile_s, "host has", "ns", "core cycles", "matched");
+    for (unsigned k = 0; k < KINDS; k++) {
+        double tsc = measure_median(r->cost[k], r->rounds), ns = tsc / r->ghz,
+               cycles = tsc * r->calibration.ratio,
+               matched = (double)r->matched[k] / (double)r->asked[k];
+        if (!o->json)
+            printf("%-12s %10.1f %12.1f %9.1f%%\n", kinds[k], ns, cycles, 100 * matched);
+        json_array_append_new(costs, json_pack("{s:s, s:f, s:f, s:f}", "host_has", kinds[k], "ns",
+                                               ns, "cycles_per_op", cycles, "matched", matched));
     }
-    printf("%u rules: %u hosts, %u prefixes, %u expressions (%.1f MiB, compiled in %.1f s)\n",
-           n.rules, n.hosts, n.prefixes, n.expressions, (double)r->bytes / 1048576, r->compile_s);
-    printf("%-12s %10s %12s %10s\n", "host has", "ns", "core cycles", "matched");
-    for (unsigned k = 0; k < KINDS; k++)
-        printf("%-12s %10.1f %12.1f %9.1f%%\n", kinds[k], tsc[k] / ghz,
-               tsc[k] * r->calibration.ratio, 100 * (double)r->matched[k] / (double)r->asked[k]);
-    printf("%.3f core cycles a TSC cycle, median of %u rounds, revision %s\n", r->calibration.ratio,
-           r->rounds, CORAL_REVISION);
+    if (!o->json)
+        printf("%.3f core cycles a TSC cycle, median of %u rounds, revision %s\n",
+               r->calibration.ratio, r->rounds, CORAL_REVISION);
+    json_object_update_new(
+        result, json_pack("{s:i, s:i, s:i, s:i, s:o, s:I, s:f, s:f, s:i}", "rules", n.rules,
+                          "hosts", n.hosts, "prefixes", n.prefixes, "expressions", n.expressions,
+                          "costs", costs, "database_bytes", (json_int_t)r->bytes, "compile_s",
+                          r->compile_s, "core_per_tsc", r->calibration.ratio, "rounds", r->rounds));
 }
 
-bool rules_run(const struct perf_options *o, const char *command, char *error, size_t error_len)
+bool rules_run(const struct perf_options *o, json_t *result, char *error, size_t error_len)
 {
     static struct rules_run r;
     char why[256] = "not enough memory";
@@ -187,7 +185,7 @@ bool rules_run(const struct perf_options *o, const char *command, char *error, s
     }
     r.ghz = (double)(rte_rdtsc() - from_tsc) / (measure_clock() - from) / 1e9;
     if (good)
-        print(&r, o, command);
+        report(&r, o, result);
     rules_free(r.set);
     free(r.url);
     free(r.len);

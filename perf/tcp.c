@@ -51,8 +51,8 @@ struct tcp_run {
     uint32_t phase; /* enum phase, set by main */
     uint32_t target, opened, in_life;
     uint32_t stride; /* in the idle run one in so many asks */
-    uint64_t ops, errors, ready, busy_tsc, burst_tsc;
-    struct hist latency;
+    uint64_t ops, resets, ready, busy_tsc, burst_tsc;
+    struct latency latency;
     struct said *ring;
     uint32_t head, tail;
     struct said asking[ACTIVE];
@@ -114,7 +114,7 @@ static bool emit(void *ctx, const struct tcp_out *o)
 {
     struct tcp_run *r = ctx;
     if (o->flags & TCP_RST) {
-        counter_inc(&r->errors);
+        counter_inc(&r->resets);
         return true;
     }
     bool counts = o->flags & (TCP_SYN | TCP_FIN);
@@ -201,13 +201,13 @@ static unsigned clients_speak(struct tcp_run *r, enum phase phase)
             segment(r, n++, s, TCP_ACK, 0);
             r->in_life--;
             counter_inc(&r->ops);
-            hist_add(&r->latency, (rte_rdtsc() - s->since_tsc) * 1000000 / rte_get_tsc_hz());
+            latency_add(&r->latency, rte_rdtsc() - s->since_tsc);
         } else if (phase == PHASE_CONNECT) {
             segment(r, n++, s, TCP_ACK | TCP_FIN, 0);
         } else if (phase == PHASE_DRAIN) {
             segment(r, n++, s, TCP_ACK, 0);
         } else { /* an answer: the next request */
-            hist_add(&r->latency, (r->burst_tsc - s->since_tsc) * 1000000 / rte_get_tsc_hz());
+            latency_add(&r->latency, r->burst_tsc - s->since_tsc);
             counter_inc(&r->ops);
             segment(r, n++, s, TCP_ACK | TCP_PSH, REQUEST);
         }
@@ -223,13 +223,13 @@ static unsigned clients_speak(struct tcp_run *r, enum phase phase)
     return n;
 }
 
-static void turn(void *ctx)
+static bool turn(void *ctx)
 {
     struct tcp_run *r = ctx;
     enum phase phase = __atomic_load_n(&r->phase, __ATOMIC_ACQUIRE);
     if (phase == PHASE_REST) {
         usleep(100);
-        return;
+        return false;
     }
     if (phase == PHASE_ASK && r->askers > 0) { /* they begin */
         for (unsigned i = 0; i < r->askers; i++) {
@@ -245,6 +245,7 @@ static void turn(void *ctx)
     tcp_input(r->tcp, r->packet, n, r->now);
     tcp_poll(r->tcp, r->now);
     counter_add(&r->busy_tsc, rte_rdtsc() - began);
+    return true;
 }
 
 /* --- the run ---------------------------------------------------------------------------------- */
@@ -281,12 +282,13 @@ static bool open_until(struct tcp_run *r, uint32_t target, char *error, size_t e
 
 static void ask_for(struct tcp_run *r, double seconds, struct perf_result *out)
 {
-    memset(&r->latency, 0, sizeof(r->latency));
     set_phase(r, PHASE_ASK);
     usleep(200000);
-    memset(&r->latency, 0, sizeof(r->latency));
-    measure_windows(seconds, &r->ops, &r->busy_tsc, out);
-    out->latency = r->latency;
+    latency_begin(&r->latency);
+    const struct measured m = {&r->ops, &r->busy_tsc, NULL, NULL, 0};
+    measure_windows(seconds, &m, out);
+    latency_end(&r->latency);
+    out->latency = r->latency.hdr;
     set_phase(r, PHASE_DRAIN); /* the last answers are acknowledged */
     usleep(10000);
     set_phase(r, PHASE_REST);
@@ -296,7 +298,7 @@ static void ask_for(struct tcp_run *r, double seconds, struct perf_result *out)
 static bool idle(struct tcp_run *r, struct perf_result *out, double before, char *error,
                  size_t error_len)
 {
-    struct perf_result few = {0};
+    static struct perf_result few;
     uint32_t n = r->options->connections;
     double seconds = r->options->seconds;
 
@@ -312,7 +314,7 @@ static bool idle(struct tcp_run *r, struct perf_result *out, double before, char
     out->bytes_per_connection = (perf_resident_bytes() - before) / n;
     ask_for(r, seconds, out);
     out->few_tsc_per_op = few.tsc_per_op;
-    out->few_p50_us = hist_quantile(&few.latency, 0.5);
+    out->few_p50_us = (double)hdr_quantile(&few.latency, 0.5) / 1000;
     return true;
 }
 
@@ -335,34 +337,44 @@ static bool prepare(struct tcp_run *r, char *error, size_t error_len)
     return true;
 }
 
-bool tcp_run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len)
+static bool run(const struct perf_options *o, struct perf_result *r, char *error, size_t error_len)
 {
     static struct tcp_run t;
     uint32_t stop = 0;
     struct perf_thread thread = {
         .turn = turn, .ctx = &t, .calibrates = true, .stop = &stop, .cpu = (unsigned)perf_cpu(0)};
     double before = perf_resident_bytes();
+    const bool connects = strcmp(o->op, "connect") == 0;
 
     t = (struct tcp_run){.options = o, .stride = 1};
     if (!prepare(&t, error, error_len))
         return false;
     bool ok = perf_thread_start(&thread);
-    if (ok && o->op == PERF_IDLE) {
+    if (ok && !connects) {
         ok = idle(&t, r, before, error, error_len);
     } else if (ok) {
         set_phase(&t, PHASE_CONNECT);
         usleep(300000);
-        measure_windows(o->seconds, &t.ops, &t.busy_tsc, r);
+        const struct measured m = {&t.ops, &t.busy_tsc, NULL, NULL, 0};
+        latency_begin(&t.latency);
+        measure_windows(o->seconds, &m, r);
+        latency_end(&t.latency);
     }
     __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
     perf_thread_join(&thread);
     const struct tcp_counters *n = tcp_counters(t.tcp);
-    r->errors = t.errors + n->tcp_retransmit_total;
+    r->errors.n[PERF_ERROR_reset] = t.resets;
+    r->errors.n[PERF_ERROR_repeated] = n->tcp_retransmit_total;
     r->ratio = thread.calibration.ratio;
-    if (o->op == PERF_CONNECT)
-        r->latency = t.latency;
+    if (connects)
+        r->latency = t.latency.hdr;
     tcp_destroy(t.tcp);
     free(t.ring);
     free(t.body);
     return ok;
+}
+
+bool tcp_run(const struct perf_options *o, json_t *result, char *error, size_t error_len)
+{
+    return perf_measure(o, run, result, error, error_len);
 }

@@ -8,14 +8,15 @@ import sys
 PERF = sys.argv[1]
 COMMON = ("cache", "--seconds", "0.1", "--objects", "3000")
 REFUSED = (
-    (("cache", "--op", "steal"), ('"steal"', "get, put, mixed, purge, memory and churn")),
+    (("cache", "--op", "steal"), ('"steal"', "get, put, mixed, memory, churn, purge")),
     (("cache", "--batch", "0"), ('"0"', "1 to 512")),
     (("cache", "--batch", "513"), ('"513"', "1 to 512")),
     (("cache", "--objects", "999"), ('"999"', "1000 to 10000000")),
-    (("cache", "--objects", "10000001"), ('"10000001"', "1000 to 10000000")),
+    (("cache", "--objects", "10000001"), ('"10000001"', "1 to 10000000")),
     (("cache", "--zipf", "-1"), ('"-1"', "0 to 2")),
     (("cache", "--zipf", "steep"), ('"steep"', "0 to 2")),
     (("stash",), ('"stash"', "cache")),
+    (("cache", "--connections", "5"), ('"cache"', "http, tcp")),
 )
 bad = 0
 
@@ -31,12 +32,14 @@ def raw(*args):
     p = subprocess.run((PERF,) + COMMON + args + ("--json",), capture_output=True, text=True,
                        timeout=60)
     expect(args, p.returncode == 0 and not p.stderr, f"status {p.returncode}: {p.stderr.strip()}")
-    return json.loads(p.stdout)
+    document = json.loads(p.stdout)
+    expect(args, document["name"] == "cache" and len(document["results"]) == 1, document)
+    return document["results"][0]
 
 
 def run(*args):
     r = raw(*args)
-    expect(args, r["name"] == "cache" and r["errors"] == 0 and r["rounds"] > 0, r)
+    expect(args, r["errors"] == 0 and r["rounds"] > 0, r)
     expect(args, r["cycles_per_op"] > 0 and r["bytes_per_object"] > 0, r)
     return r
 
@@ -69,7 +72,7 @@ def main():
         for mix, share in r[lengths]["useful"].items():
             expect(f"useful memory, lengths {lengths}, {mix}", share > 0.9, r)
     p = subprocess.run((PERF, "rules", "--seconds", "0.2", "--json"), capture_output=True, text=True, timeout=100)
-    r = json.loads(p.stdout)
+    r = json.loads(p.stdout)["results"][0]
     expect("rules", p.returncode == 0 and r["rules"] == 10000 and r["expressions"] == 1000 and r["rounds"] > 0, r)
     expect("each host's rules are found", [c["matched"] for c in r["costs"]] == [1, 1, 0] and
            all(c["cycles_per_op"] > 0 and c["ns"] > 0 for c in r["costs"]), r)

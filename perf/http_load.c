@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+
+#include "perf/http_load.h"
+
+#define HEAD_MAX     1024
+#define OPENING      64 /* handshakes under way: a node bounds its half-open connections */
+#define FILLING      16 /* clients that fill a cache */
+#define WARM_US      300000
+#define SETUP_US     120000000
+#define SCATTER      2654435761u /* a prime: its multiples visit all objects in no order */
+#define LEARNED_MOST (16u << 20) /* bytes of an unknown object */
+
+/* --- clients ---------------------------------------------------------------------------------- */
+
+static void stream_eof(struct stream *s, struct now now)
+{
+    (void)now;
+    stream_shut(s);
+}
+
+static void wrong(struct http_load *h, enum perf_error class)
+{
+    counter_inc(&h->errors.n[class]);
+}
+
+/* The request for an object: the next one that the cache has not seen, else by Zipf's law. */
+static const char *next_request(struct client *c)
+{
+    struct http_load *h = c->all;
+    uint32_t objects = h->options->objects;
+    if (!h->own_request)
+        return h->request;
+    uint32_t i = h->fetched < objects
+                     ? h->fetched++
+                     : (uint32_t)((uint64_t)zipf_next(&h->zipf) * SCATTER % objects);
+    char *request = h->own_request[c - h->client], *digit = request + 13;
+    memcpy(request, h->request, h->request_len);
+    for (; i > 0; i /= 10)
+        *--digit = (char)('0' + i % 10);
+    return request;
+}
+
+/* --misses: a URL of its own. */
+static void ask_miss(struct client *c)
+{
+    char request[HTTP_REQUEST];
+    struct http_load *h = c->all;
+    int n = snprintf(request, sizeof(request), "GET /miss%u %s", h->asked++,
+                     strchr(h->request + 4, ' ') + 1);
+    if (stream_copy(c->stream, request, (size_t)n) != (size_t)n)
+        wrong(h, PERF_ERROR_send);
+}
+
+static void ask(struct client *c, uint64_t since_tsc)
+{
+    struct http_load *h = c->all;
+    c->in_body = false;
+    c->busy = true;
+    c->asked_tsc = since_tsc;
+    c->miss = h->warm && rng_below(&h->rng, 100) < h->options->misses;
+    if (c->miss) {
+        ask_miss(c);
+        return;
+    }
+    const char *request = next_request(c);
+    if (!stream_send(c->stream, (struct ref){(const uint8_t *)request, h->request_len, NULL}))
+        wrong(h, PERF_ERROR_send);
+}
+
+static void failed(struct client *c, enum perf_error class)
+{
+    wrong(c->all, class);
+    stream_abort(c->stream);
+}
+
+/* Has the body that length? The first answer of an unknown server says which. */
+static bool learn_size(struct http_load *h, uint64_t length)
+{
+    if (h->target.unknown && !h->body && length <= LEARNED_MOST) {
+        h->size = length;
+        h->body = malloc(length + 1);
+    }
+    return h->body && length == h->size;
+}
+
+/* The head of an answer; 0: not whole yet, or the client gave up. */
+static size_t take_head(struct client *c, const uint8_t *data, size_t len)
+{
+    struct http_load *h = c->all;
+    /* as long as the last one, nearly always */
+    const uint8_t *end = data + h->last_head - 4;
+    if (h->last_head < 4 || h->last_head > len || memcmp(end, "\r\n\r\n", 4) != 0)
+        end = memmem(data, RTE_MIN(len, (size_t)HEAD_MAX), "\r\n\r\n", 4);
+    if (!end) {
+        if (len >= HEAD_MAX)
+            failed(c, PERF_ERROR_head);
+        return 0;
+    }
+    size_t head = h->last_head = (size_t)(end - data) + 4;
+    const char *field = memmem(data, head, "\r\nContent-Length: ", 18);
+    if (!field)
+        field = memmem(data, head, "\r\ncontent-length: ", 18);
+    uint64_t length = field ? strtoull(field + 18, NULL, 10) : UINT64_MAX;
+    c->refused = head >= 12 && memcmp(data, "HTTP/1.1 503", 12) == 0 && h->options->misses > 0;
+    bool good = head >= 12 && memcmp(data, "HTTP/1.1 200", 12) == 0;
+    if (head < 12 || memcmp(data, "HTTP/1.1 ", 9) != 0 || !field ||
+        (good && !learn_size(h, length))) {
+        failed(c, PERF_ERROR_head);
+        return 0;
+    }
+    if (!good && !c->refused) {
+        failed(c, PERF_ERROR_status);
+        return 0;
+    }
+    c->in_body = true;
+    c->left = length;
+    /* by its port, which says that the bytes are there to be read; on a port they always are */
+    c->sampled =
+        !c->refused && (h->target.unknown ? h->ops % 64 == 0 : host_samples(c->stream->local.port));
+    return head;
+}
+
+/* --active: the next request, on some connection that has none. */
+static void ask_another(struct http_load *h)
+{
+    for (unsigned tries = 0; tries < 1000; tries++) {
+        struct client *c = &h->client[rng_below(&h->rng, h->options->connections)];
+        if (!c->busy && c->stream) {
+            ask(c, rte_rdtsc());
+            return;
+        }
+    }
+    wrong(h, PERF_ERROR_closed); /* the node has closed nearly all */
+}
+
+static void finished(struct client *c)
+{
+    struct http_load *h = c->all;
+    c->busy = false;
+    if (c->refused)
+        h->refused += h->latency.on;
+    else
+        latency_add(c->miss ? &h->miss_latency : &h->latency, rte_rdtsc() - c->asked_tsc);
+    counter_inc(&h->ops);
+    if (c->sampled)
+        counter_inc(&h->verified);
+    __atomic_store_n(&h->warm, true, __ATOMIC_RELEASE);
+    if (h->own_request && h->fetched < h->options->objects)
+        ask(c, rte_rdtsc()); /* first the cache is filled */
+    else if (h->options->rate > 0)
+        h->waiting[(h->first_waiting + h->waiting_n++) % h->options->connections] = c;
+    else if (h->options->active == 0)
+        ask(c, rte_rdtsc());
+    else if (h->picked)
+        ask_another(h);
+}
+
+static size_t client_received(struct stream *s, const uint8_t *data, size_t len, struct now now)
+{
+    struct client *c = s->user;
+    struct http_load *h = c->all;
+    size_t used = 0;
+    (void)now;
+
+    while (used < len) {
+        if (!c->in_body) {
+            size_t head = take_head(c, data + used, len - used);
+            if (head == 0)
+                break;
+            used += head;
+        }
+        size_t n = RTE_MIN(c->left, (uint64_t)(len - used));
+        if (h->target.unknown && !h->warm)
+            memcpy(h->body + (h->size - c->left), data + used, n);
+        else if (c->sampled && memcmp(data + used, h->body + (h->size - c->left), n) != 0) {
+            failed(c, PERF_ERROR_body);
+            break;
+        }
+        used += n;
+        c->left -= n;
+        if (c->left)
+            break;
+        finished(c);
+    }
+    return used;
+}
+
+static void client_opened(struct stream *s, struct now now)
+{
+    struct client *c = s->user;
+    (void)now;
+    counter_inc(&c->all->ready);
+    ask(c, rte_rdtsc());
+}
+
+static void client_closed(struct stream *s, enum stream_end why, struct now now)
+{
+    struct client *c = s->user;
+    (void)now;
+    if (why != STREAM_ABORTED)
+        wrong(c->all, why == STREAM_RESET     ? PERF_ERROR_reset
+                      : why == STREAM_TIMEOUT ? PERF_ERROR_timeout
+                      : why == STREAM_REFUSED ? PERF_ERROR_refused
+                                              : PERF_ERROR_closed);
+    c->stream = NULL;
+    c->all->live--;
+}
+
+static bool client_open(struct http_load *h)
+{
+    static const struct stream_events events = {.opened = client_opened,
+                                                .received = client_received,
+                                                .eof = stream_eof,
+                                                .closed = client_closed};
+    uint32_t i = h->opened;
+    struct client *c = &h->client[i];
+    const struct http_target *t = &h->target;
+    const struct addr ip = t->client[i % t->clients].ip;
+    const struct endpoint server = t->server[i / t->clients % t->servers];
+    *c = (struct client){.all = h};
+    c->stream = tcp_connect(h->host.tcp, &ip, &server, &events, c, h->host.now);
+    if (!c->stream)
+        return false;
+    h->opened++;
+    h->live++;
+    return true;
+}
+
+/* --- turns ------------------------------------------------------------------------------------ */
+
+/* A request that finds no connection free for a second is given up. */
+static void ask_by_schedule(struct http_load *h)
+{
+    uint64_t now = rte_rdtsc(), hz = rte_get_tsc_hz(), due;
+
+    if (!h->began)
+        schedule_begin(&h->schedule, now);
+    h->began = true;
+    while ((due = schedule_due(&h->schedule, now)) != 0) {
+        bool late = now - due > hz;
+        if (!late && h->waiting_n == 0)
+            return;
+        schedule_next(&h->schedule);
+        if (late) {
+            counter_inc(&h->given_up);
+            continue;
+        }
+        struct client *c = h->waiting[h->first_waiting];
+        h->first_waiting = (h->first_waiting + 1) % h->options->connections;
+        h->waiting_n--;
+        if (c->stream)
+            ask(c, due);
+    }
+}
+
+bool http_load_turn(void *ctx)
+{
+    struct http_load *h = ctx;
+    /* few clients until all objects are in the cache: a node answers 503 to too many misses */
+    uint32_t want = h->options->connections;
+    if (h->ops < h->options->objects)
+        want = RTE_MIN(want, h->warm ? (uint32_t)FILLING : 1u);
+
+    while (h->opened < want && h->opened - h->ready < OPENING)
+        if (!client_open(h))
+            break;
+    if (__atomic_load_n(&h->scheduled, __ATOMIC_ACQUIRE)) {
+        if (h->options->rate > 0)
+            ask_by_schedule(h);
+        while (h->issued < h->options->active) {
+            h->picked = true;
+            h->issued++;
+            ask_another(h);
+        }
+    }
+    return host_turn(&h->host);
+}
+
+/* --- for the run ------------------------------------------------------------------------------ */
+
+bool http_load_open(struct http_load *h, const struct perf_options *o,
+                    const struct http_target *target)
+{
+    *h = (struct http_load){.options = o, .target = *target, .size = o->size};
+    rng_init_u64(&h->rng, 1);
+    h->zipf = zipf_make(o->objects, o->zipf, 1);
+    h->client = calloc(o->connections, sizeof(h->client[0]));
+    h->waiting = calloc(o->connections, sizeof(struct client *));
+    if (o->objects > 1)
+        h->own_request = calloc(o->connections, HTTP_REQUEST);
+    if (!target->unknown)
+        h->body = malloc(o->size);
+    if (!h->client || !h->waiting || (!target->unknown && !h->body) ||
+        (o->objects > 1 && !h->own_request))
+        return false;
+    for (uint32_t i = 0; i < o->size && h->body; i++)
+        h->body[i] = (uint8_t)(i * 131 + (i >> 8));
+    h->request_len = (uint32_t)snprintf(h->request, sizeof(h->request),
+                                        "GET %s HTTP/1.1\r\nHost: %s\r\n"
+                                        "User-Agent: coral-perf\r\nAccept: */*\r\n\r\n",
+                                        target->path ? target->path : "/00000000", target->host);
+    return h->request_len < sizeof(h->request) &&
+           (o->rate <= 0 ||
+            schedule_open(&h->schedule, o->rate, o->poisson, (double)rte_get_tsc_hz()));
+}
+
+void http_load_close(struct http_load *h)
+{
+    schedule_close(&h->schedule);
+    free(h->client);
+    free(h->own_request);
+    free(h->waiting);
+    free(h->body);
+}
+
+bool http_load_wait(struct http_load *h, char *error, size_t error_len)
+{
+    uint64_t end = perf_now().mono_us + SETUP_US;
+    uint64_t ready;
+
+    while ((ready = counter_read(&h->ready)) < h->options->connections ||
+           counter_read(&h->ops) < h->options->objects) {
+        if (perf_now().mono_us > end) {
+            snprintf(error, error_len,
+                     "only %llu of %u connections stand, and %llu of %u objects came, after %u s",
+                     (unsigned long long)ready, h->options->connections,
+                     (unsigned long long)counter_read(&h->ops), h->options->objects,
+                     SETUP_US / 1000000);
+            return false;
+        }
+        if (errors_total(&h->errors) > 0) {
+            char text[256];
+            errors_text(&h->errors, text, sizeof(text));
+            snprintf(error, error_len, "errors before it was measured: %s", text);
+            return false;
+        }
+        usleep(1000);
+    }
+    __atomic_store_n(&h->scheduled, true, __ATOMIC_RELEASE);
+    usleep(WARM_US);
+    return true;
+}
+
+void http_load_begin(struct http_load *h)
+{
+    h->measured_tsc = rte_rdtsc();
+    latency_begin(&h->miss_latency);
+    latency_begin(&h->latency);
+}
+
+void http_load_end(struct http_load *h)
+{
+    latency_end(&h->latency);
+    latency_end(&h->miss_latency);
+}
+
+void http_load_result(const struct http_load *h, struct perf_result *r)
+{
+    r->latency = h->latency.hdr;
+    r->miss_latency = h->miss_latency.hdr;
+    r->hits = hdr_total(&r->latency);
+    r->misses = hdr_total(&r->miss_latency);
+    r->refused = h->refused;
+    const uint64_t now = rte_rdtsc(), begun = h->measured_tsc;
+    for (uint32_t i = 0; i < h->opened && h->options->rate <= 0 && begun; i++)
+        r->errors.n[PERF_ERROR_stalled] += h->client[i].busy && h->client[i].asked_tsc < begun &&
+                                           now - h->client[i].asked_tsc > rte_get_tsc_hz();
+    for (unsigned i = 0; i < PERF_ERROR_CLASSES; i++)
+        r->errors.n[i] += h->errors.n[i];
+    r->verified = h->verified;
+    r->size = (uint32_t)h->size;
+}

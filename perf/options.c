@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The command line: one table of options, and which commands each of them means something to. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_version.h>
+
+#include "perf/perf.h"
+#include "perf/require.h"
+#include "perf/wire.h"
+#include "version.h"
+
+#define CONNECTIONS_MAX      20000000
+#define HTTP_ALL_MAX         20000 /* that may all have a request in flight */
+#define WIRE_CONNECTIONS_MAX 20000
+#define HTTP_CONNECTIONS_MAX 1200000 /* as many as the clients' addresses have ports for */
+
+#define ECHO  (1u << PERF_ECHO)
+#define HTTP  (1u << PERF_HTTP)
+#define DNS   (1u << PERF_DNS)
+#define TCP   (1u << PERF_TCP)
+#define DHT   (1u << PERF_DHT)
+#define CACHE (1u << PERF_CACHE)
+#define ALL   (~0u)
+
+static const char usage[] =
+    "Usage: coral-perf COMMAND [options]\n"
+    "       coral-perf compare A.json B.json [--json]\n"
+    "       coral-perf rivals [--help]\n"
+    "       coral-perf profile http|dns [options]|--file CALLGRIND.OUT [--json]\n"
+    "       coral-perf plot [--x FIELD] [--y FIELD] [--title TEXT] [--output FILE.svg] FILE...\n"
+    "\n"
+    "One worker on one core, a load generator on another, an in-memory link between them:\n"
+    "  echo                 the bare wire: frames are sent back, no engine runs\n"
+    "  http                 cached objects over live TCP connections\n"
+    "  dns                  A of a million names\n"
+    "One engine alone, on one core:\n"
+    "  tcp --op idle        requests among many idle connections\n"
+    "  tcp --op connect     whole lives of connections\n"
+    "  dht [--op OP]        the index: requests served, hops of lookups; OP: get, get-one, "
+    "get-none,\n"
+    "                       walk, store, cookie, ping or lookup alone\n"
+    "  mac                  tags of the index's messages, in each way to compute them\n"
+    "  cache [--op OP]      get (default): found, in batches and one by one; put: stored, others\n"
+    "                       evicted; mixed; memory; churn; purge\n"
+    "  rules                ten thousand of the operator's rules, asked about URLs\n"
+    "  profile              instructions of an operation of http or dns by stage, by callgrind\n"
+    "Whole servers, over a veth pair, with the kernel as client:\n"
+    "  rivals               corald beside nginx, Varnish, Traffic Server, H2O; Knot and NSD\n"
+    "Of files that --json wrote:\n"
+    "  compare              ratios, with confidence intervals\n"
+    "  plot                 an SVG by gnuplot: fields against each other; of .hgrm and .csv files\n"
+    "                       times by percentile\n"
+    "\n"
+    "  --seconds S          measured time (default 3)\n"
+    "  --repeat N           so many runs, each a process of its own (default 1; --find-max: 3)\n"
+    "  --connections N      http, tcp: live connections (default 1000)\n"
+    "  --active N           http: requests in flight, each on a connection picked at random\n"
+    "  --rate R             http, dns: an open loop: so many requests a second by schedule, each "
+    "timed\n"
+    "                       from its time in it (default: as answers come)\n"
+    "  --poisson            of --rate: exponential distances, as of many independent clients\n"
+    "  --find-max --p99 US  http, dns: the highest rate whose p99 is at most that\n"
+    "  --misses PERCENT     http: of the requests, those for what is not in the cache yet (default "
+    "0)\n"
+    "  --shed MS            http: the node's http.shed_after (default 0: it refuses nothing)\n"
+    "  --wire DEVICE --address IP/LEN --server IP[:PORT] [--host NAME] [--path PATH]\n"
+    "                       http: any server elsewhere, from that interface, past the kernel; "
+    "DEVICE is\n"
+    "                       also af_xdp:DEVICE or af_packet:DEVICE\n"
+    "  --hgrm, --hlog, --csv FILE   echo, http, dns, tcp: times of answers, for HdrHistogram's "
+    "viewers\n"
+    "  --size BYTES         of an object (http, tcp: default 1024; cache: empty); echo: of a "
+    "frame\n"
+    "  --objects N          cache, dht, dns: that there are (default 1000000); http (default 1)\n"
+    "  --zipf S             cache, http, dns: exponent of the law by which they are picked, 0 to "
+    "2\n"
+    "                       (default: cache 0.99; others 0, all alike)\n"
+    "  --batch N            cache: gets at a time, 1 to 512 (default 32)\n"
+    "  --offload on|off     echo, http, dns: whether the port pretends to do checksums (default "
+    "on)\n"
+    "  --cores 1|2          http, dns: with 1 worker and load take turns on one core, and only "
+    "the\n"
+    "                       worker's turns count (default 2)\n"
+    "  --no-huge            ordinary pages, as valgrind needs them\n"
+    "  --json               one JSON document on standard output\n"
+    "  --assert 'F<N'       exit status 1 unless field F of the JSON is so, in the median; also\n"
+    "                       <= > >= = !=; may be given several times\n"
+    "  --help, --version\n";
+
+int perf_refuse(const char *what, const char *value, const char *remedy)
+{
+    fprintf(stderr, "coral-perf: %s: \"%s\" %s\n", what, value, remedy);
+    return STATUS_USAGE;
+}
+
+static const struct option options[] = {
+    {"seconds", required_argument, NULL, 's'},
+    {"connections", required_argument, NULL, 'c'},
+    {"size", required_argument, NULL, 'b'},
+    {"offload", required_argument, NULL, 'o'},
+    {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'v'},
+    {"op", required_argument, NULL, 'O'},
+    {"rate", required_argument, NULL, 'r'},
+    {"cores", required_argument, NULL, 'C'},
+    {"no-huge", no_argument, NULL, 'H'},
+    {"active", required_argument, NULL, 'a'},
+    {"objects", required_argument, NULL, 'n'},
+    {"batch", required_argument, NULL, 'B'},
+    {"zipf", required_argument, NULL, 'z'},
+    {"repeat", required_argument, NULL, 'R'},
+    {"assert", required_argument, NULL, 'A'},
+    {"poisson", no_argument, NULL, 'P'},
+    {"find-max", no_argument, NULL, 'M'},
+    {"p99", required_argument, NULL, '9'},
+    {"hgrm", required_argument, NULL, 'g'},
+    {"hlog", required_argument, NULL, 'l'},
+    {"csv", required_argument, NULL, 'V'},
+    {"misses", required_argument, NULL, 'm'},
+    {"shed", required_argument, NULL, 'd'},
+    {"wire", required_argument, NULL, 'W'},
+    {"address", required_argument, NULL, 'i'},
+    {"server", required_argument, NULL, 'S'},
+    {"host", required_argument, NULL, 'N'},
+    {"path", required_argument, NULL, 'p'},
+    {0},
+};
+
+/* To whom an option means something. */
+static const struct {
+    int c;
+    const char *name;
+    unsigned commands;
+} meant[] = {
+    {'c', "--connections", HTTP | TCP},
+    {'a', "--active", HTTP},
+    {'r', "--rate", HTTP | DNS},
+    {'P', "--poisson", HTTP | DNS},
+    {'M', "--find-max", HTTP | DNS},
+    {'9', "--p99", HTTP | DNS},
+    {'g', "--hgrm", ECHO | HTTP | DNS | TCP},
+    {'l', "--hlog", ECHO | HTTP | DNS | TCP},
+    {'V', "--csv", ECHO | HTTP | DNS | TCP},
+    {'m', "--misses", HTTP},
+    {'d', "--shed", HTTP},
+    {'W', "--wire", HTTP},
+    {'i', "--address", HTTP},
+    {'S', "--server", HTTP},
+    {'N', "--host", HTTP},
+    {'p', "--path", HTTP},
+    {'b', "--size", ECHO | HTTP | TCP | CACHE},
+    {'n', "--objects", CACHE | DHT | HTTP | DNS},
+    {'z', "--zipf", CACHE | HTTP | DNS},
+    {'B', "--batch", CACHE},
+    {'o', "--offload", ECHO | HTTP | DNS},
+    {'C', "--cores", HTTP | DNS},
+    {'O', "--op", TCP | DHT | CACHE},
+};
+
+/* Those with a number, which goes to `at`: a double, or an uint32_t where it is whole. */
+static const struct numeric {
+    int c;
+    const char *name;
+    double low, high;
+    const char *remedy;
+    bool whole;
+    size_t at;
+} numerics[] = {
+    {'s', "--seconds", 0.1, 600, "is no time from 0.1 to 600", false,
+     offsetof(struct perf_options, seconds)},
+    {'c', "--connections", 1, CONNECTIONS_MAX, "is no number from 1 to 20000000", true,
+     offsetof(struct perf_options, connections)},
+    {'r', "--rate", 1, 1e8, "is no number from 1 to 100000000", false,
+     offsetof(struct perf_options, rate)},
+    {'m', "--misses", 0, 100, "is no number from 0 to 100", true,
+     offsetof(struct perf_options, misses)},
+    {'d', "--shed", 0, 10000, "is no time from 0 to 10000 ms", false,
+     offsetof(struct perf_options, shed_ms)},
+    {'a', "--active", 1, HTTP_CONNECTIONS_MAX, "is no number from 1 to 1200000", true,
+     offsetof(struct perf_options, active)},
+    {'n', "--objects", 1, 1e7, "is no number from 1 to 10000000", true,
+     offsetof(struct perf_options, objects)},
+    {'B', "--batch", 1, 512, "is no number from 1 to 512", true,
+     offsetof(struct perf_options, batch)},
+    {'z', "--zipf", 0, 2, "is no exponent from 0 to 2", false, offsetof(struct perf_options, zipf)},
+    {'b', "--size", 1, 16 << 20, "is no number of bytes from 1 to 16777216", true,
+     offsetof(struct perf_options, size)},
+    {'9', "--p99", 1, 1e7, "is no number of microseconds from 1 to 10000000", false,
+     offsetof(struct perf_options, p99_us)},
+    {'R', "--repeat", 1, PERF_REPEATS, "is no number from 1 to 1000", true,
+     offsetof(struct perf_options, repeat)},
+};
+
+/* -1: go on; else the exit status, as below. */
+static int take_number(struct perf_options *o, const struct numeric *n)
+{
+    char *end;
+    double v = strtod(optarg, &end);
+    if (end == optarg || *end || !(v >= n->low && v <= n->high) ||
+        (n->whole && v != (double)(uint32_t)v))
+        return perf_refuse(n->name, optarg, n->remedy);
+    if (n->whole)
+        *(uint32_t *)((char *)o + n->at) = (uint32_t)v;
+    else
+        *(double *)((char *)o + n->at) = v;
+    return -1;
+}
+
+static int take_requirement(struct perf_options *o)
+{
+    if (o->requirements == PERF_REQUIREMENTS)
+        return perf_refuse("--assert", optarg, "is one more than the 16 that there may be");
+    if (!require_parse(optarg, &o->requirement[o->requirements]))
+        return perf_refuse("--assert", optarg,
+                           "is not FIELD<NUMBER, with <, <=, >, >=, = or !=: as p99_us<1000");
+    o->requirements++;
+    return -1;
+}
+
+static struct wire wire; /* of o->wire */
+
+static int take_option(struct perf_options *o, int c)
+{
+    for (size_t i = 0; i < sizeof(meant) / sizeof(meant[0]); i++)
+        if (meant[i].c == c)
+            o->given |= 1u << i;
+    for (size_t i = 0; i < sizeof(numerics) / sizeof(numerics[0]); i++)
+        if (numerics[i].c == c)
+            return take_number(o, &numerics[i]);
+    switch (c) {
+    case 'C':
+        if (strcmp(optarg, "1") != 0 && strcmp(optarg, "2") != 0)
+            return perf_refuse("--cores", optarg, "is neither 1 nor 2");
+        o->cores = (uint32_t)(optarg[0] - '0');
+        return -1;
+    case 'o':
+        if (strcmp(optarg, "on") != 0 && strcmp(optarg, "off") != 0)
+            return perf_refuse("--offload", optarg, "is neither on nor off");
+        o->offload = strcmp(optarg, "on") == 0;
+        return -1;
+    case 'O':
+        o->op = optarg;
+        return -1;
+    case 'A':
+        return take_requirement(o);
+    case 'W':
+        return wire_take_device(&wire, optarg);
+    case 'i':
+        return wire_take_client(&wire, optarg);
+    case 'S':
+        return wire_take_server(&wire, optarg);
+    case 'N':
+        snprintf(wire.host, sizeof(wire.host), "%s", optarg);
+        return strlen(optarg) < sizeof(wire.host)
+                   ? -1
+                   : perf_refuse("--host", optarg, "is longer than 127 bytes");
+    case 'p':
+        wire.path = optarg;
+        return -1;
+    case 'P':
+        o->poisson = true;
+        return -1;
+    case 'M':
+        o->find_max = true;
+        return -1;
+    case 'g':
+        o->hgrm = optarg;
+        return -1;
+    case 'l':
+        o->hlog = optarg;
+        return -1;
+    case 'V':
+        o->csv = optarg;
+        return -1;
+    case 'H':
+        o->no_huge = true;
+        return -1;
+    case 'j':
+        o->json = true;
+        return -1;
+    case 'h':
+        fputs(usage, stdout);
+        return STATUS_DONE;
+    case 'v':
+        printf("coral-perf %s (%s, %s)\n", CORAL_VERSION, CORAL_REVISION, rte_version());
+        return STATUS_DONE;
+    default:
+        return STATUS_USAGE;
+    }
+}
+
+/* The names of the commands in `set`, as "http, tcp". */
+static void names(unsigned set, char *out, size_t len)
+{
+    size_t at = 0;
+    out[0] = 0;
+    for (unsigned i = 0; i < PERF_COMMANDS && at < len; i++)
+        if (set & 1u << i)
+            at +=
+                (size_t)snprintf(out + at, len - at, "%s%s", at ? ", " : "", perf_commands[i].name);
+}
+
+static int check_meant(const struct perf_options *o)
+{
+    char who[160], remedy[224];
+    for (size_t i = 0; i < sizeof(meant) / sizeof(meant[0]); i++)
+        if (o->given & 1u << i && !(meant[i].commands & 1u << o->command)) {
+            names(meant[i].commands, who, sizeof(who));
+            snprintf(remedy, sizeof(remedy), "takes none; it goes with %s", who);
+            return perf_refuse(meant[i].name, perf_commands[o->command].name, remedy);
+        }
+    return -1;
+}
+
+static const char *const operations[PERF_COMMANDS] = {
+    [PERF_TCP] = "idle, connect",
+    [PERF_DHT] = "get, get-one, get-none, walk, store, cookie, ping, lookup",
+    [PERF_CACHE] = "get, put, mixed, memory, churn, purge",
+};
+
+/* Is `word` one of those in the list, which are separated by a comma and a space? */
+static bool is_among(const char *word, const char *list)
+{
+    size_t n = strlen(word);
+    for (const char *p = list; p && *p; p = strchr(p, ' ') ? strchr(p, ' ') + 1 : NULL)
+        if (n > 0 && strncmp(p, word, n) == 0 && (p[n] == 0 || p[n] == ','))
+            return true;
+    return false;
+}
+
+static int check_operation(const struct perf_options *o)
+{
+    char remedy[160];
+    const char *list = operations[o->command];
+    if (!list || (!o->op && o->command != PERF_TCP) || (o->op && is_among(o->op, list)))
+        return -1;
+    snprintf(remedy, sizeof(remedy), "is none of those that %s has: %s",
+             perf_commands[o->command].name, list);
+    return perf_refuse("--op", o->op ? o->op : "", remedy);
+}
+
+static int check_connections(const struct perf_options *o)
+{
+    char n[16];
+    snprintf(n, sizeof(n), "%u", o->connections);
+    if (o->command != PERF_HTTP)
+        return -1;
+    if (o->connections > HTTP_CONNECTIONS_MAX)
+        return perf_refuse("--connections", n, "is more than http's 1200000");
+    if (o->connections > HTTP_ALL_MAX && o->active == 0)
+        return perf_refuse("--connections", n,
+                           "is above 20000 and needs --active: a node answers 503 when so many ask "
+                           "at once");
+    snprintf(n, sizeof(n), "%u", o->active);
+    if (o->active > o->connections / 2)
+        return perf_refuse("--active", n, "is more than half of --connections");
+    if (o->active > 0 && o->rate > 0)
+        return perf_refuse("--active", n, "and --rate exclude each other");
+    return -1;
+}
+
+static int check_rate(struct perf_options *o)
+{
+    if (o->repeat == 0)
+        o->repeat = o->find_max ? 3 : 1;
+    if (o->poisson && o->rate <= 0 && !o->find_max)
+        return perf_refuse("--poisson", "", "is a kind of --rate, which is missing");
+    if (o->find_max && o->p99_us <= 0)
+        return perf_refuse("--find-max", "", "needs a bound: --p99 US");
+    if (o->p99_us > 0 && !o->find_max)
+        return perf_refuse("--p99", "", "is the bound of --find-max, which is missing");
+    if (o->find_max && (o->rate > 0 || o->active > 0))
+        return perf_refuse("--find-max", o->rate > 0 ? "--rate" : "--active",
+                           "has no place beside it: it looks for the rate");
+    const char *file = o->hgrm ? o->hgrm : o->hlog ? o->hlog : o->csv;
+    if (file && (o->repeat > 1 || o->find_max))
+        return perf_refuse("--hgrm, --hlog, --csv", file, "is the file of one run, not of several");
+    return -1;
+}
+
+static int check_wire(struct perf_options *o)
+{
+    char n[16];
+    int status = wire_check(&wire);
+    if (status >= 0 || !wire.device[0])
+        return status;
+    snprintf(n, sizeof(n), "%u", o->connections);
+    if (o->connections > WIRE_CONNECTIONS_MAX)
+        return perf_refuse("--connections", n,
+                           "is more than the 20000 that one address has ports for");
+    if (o->objects > 1 || o->cores == 1 || o->size > 0)
+        return perf_refuse(
+            "--wire", wire.device,
+            "goes without --objects, --cores and --size: the server is elsewhere, and "
+            "it alone knows what it has");
+    o->wire = &wire;
+    o->offload = false; /* sums are software's */
+    return -1;
+}
+
+static int check_objects(struct perf_options *o)
+{
+    char n[16];
+    bool http = o->command == PERF_HTTP, dns = o->command == PERF_DNS;
+    snprintf(n, sizeof(n), "%u", o->objects);
+    if (o->objects > 0 && o->objects < 1000 && !http && !dns)
+        return perf_refuse("--objects", n, "is no number from 1000 to 10000000");
+    if (o->objects == 0)
+        o->objects = http ? 1 : o->op && strcmp(o->op, "churn") == 0 ? 131072 : 1000000;
+    if (o->zipf < 0)
+        o->zipf = http || dns ? 0 : 0.99;
+    return -1;
+}
+
+static int check_size(struct perf_options *o)
+{
+    char n[16];
+    snprintf(n, sizeof(n), "%u", o->size);
+    if (o->command == PERF_TCP && o->size > 1400)
+        return perf_refuse("--size", n, "is more than tcp's one segment of 1400 bytes");
+    if (o->command == PERF_ECHO && o->size > 0 && (o->size < 60 || o->size > 1514))
+        return perf_refuse("--size", n, "is no size of a frame, from 60 to 1514 bytes");
+    if (o->size == 0 &&
+        (o->command == PERF_ECHO || o->command == PERF_HTTP || o->command == PERF_TCP))
+        o->size = o->command == PERF_ECHO ? 64 : 1024;
+    return -1;
+}
+
+/* Do they go together, and with the command? */
+static int check_options(struct perf_options *o)
+{
+    int status = check_meant(o);
+    status = status < 0 ? check_operation(o) : status;
+    status = status < 0 ? check_connections(o) : status;
+    status = status < 0 ? check_rate(o) : status;
+    status = status < 0 ? check_wire(o) : status;
+    status = status < 0 ? check_objects(o) : status;
+    return status < 0 ? check_size(o) : status;
+}
+
+int perf_read_options(int argc, char **argv, struct perf_options *o)
+{
+    char who[160], remedy[224];
+    *o = (struct perf_options){.command = PERF_COMMANDS,
+                               .seconds = 3,
+                               .connections = 1000,
+                               .cores = 2,
+                               .offload = true,
+                               .batch = 32,
+                               .zipf = -1};
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        int status = take_option(o, c);
+        if (status >= 0)
+            return status;
+    }
+    if (optind == argc) {
+        fputs(usage, stderr);
+        return STATUS_USAGE;
+    }
+    for (unsigned i = 0; i < PERF_COMMANDS; i++)
+        if (strcmp(argv[optind], perf_commands[i].name) == 0)
+            o->command = i;
+    if (o->command == PERF_COMMANDS) {
+        names(ALL, who, sizeof(who));
+        snprintf(remedy, sizeof(remedy),
+                 "is not known; there are %s, compare, plot, profile, rivals", who);
+        return perf_refuse("command", argv[optind], remedy);
+    }
+    if (optind + 1 < argc)
+        return perf_refuse("command line", argv[optind + 1], "is one word too many");
+    return check_options(o);
+}

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""coral-perf profile: stages of a callgrind file that is made here, and of a short run if there is
+valgrind. usage: perf_profile_test.py CORAL-PERF [run]"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+PERF = sys.argv[1]
+# names by number, code of another file within a function, relative lines, calls whose costs are
+# another function's
+FILE = """# callgrind format
+events: Ir
+positions: line
+
+ob=(1) /usr/bin/coral-perf
+fl=(1) ../dataplane/tcp/input.c
+fn=(1) act
+10 100
++2 20
+fi=(2) ../base/hash.c
+* 7
+fe=(1)
+12 3
+cob=(2) /usr/lib/libsodium.so.23
+cfi=(3) ???
+cfn=(2) crypto
+calls=1 5
+-1 5000
+
+ob=(2)
+fl=(3)
+fn=(2)
+0 11
+cfn=(1)
+calls=2 0
+0 9999
+fn=(3) dns_answer
+0 13
+
+ob=(1)
+fl=(3)
+fn=(4) touch
+0 17
+totals: 171
+"""
+WANTED = {"tcp": 123, "base": 7, "crypto": 11, "dns": 13, "other": 17}
+bad = 0
+
+
+def expect(what, good, text=""):
+    global bad
+    if not good:
+        bad += 1
+        print(f"NOT OK  {what}: {text}")
+
+
+def profile(*args, timeout=30):
+    return subprocess.run((PERF, "profile") + args, capture_output=True, text=True, timeout=timeout)
+
+
+def refused(status, message, *args):
+    p = profile(*args)
+    expect(args, p.returncode == status and message in p.stderr and not p.stdout, p.stderr)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as where:
+        path = os.path.join(where, "out")
+        with open(path, "w") as f:
+            f.write(FILE)
+        p = profile("--file", path, "--json")
+        expect("a file", p.returncode == 0, p.stderr)
+        d = json.loads(p.stdout)
+        expect("all of it", d["instructions"] == 171, d)
+        stages = {x["stage"]: round(171 * x["share"]) for x in d["stages"]}
+        expect("stages", stages == WANTED, stages)
+        p = profile("--file", path)
+        expect("a table", p.returncode == 0 and "tcp         71.9%" in p.stdout, p.stdout)
+        with open(path, "w") as f:
+            f.write("events: Ir\nfn=nothing\n")
+        refused(1, "out:2: this is no file of callgrind", "--file", path)
+        with open(path, "w") as f:
+            f.write("")
+        refused(1, "out:0: this is no file of callgrind", "--file", path)
+    refused(1, "/nowhere/x: No such file", "--file", "/nowhere/x")
+    refused(2, "it takes http or dns")
+    refused(2, '"mac" has no worker', "mac")
+    refused(2, "is not one file", "--file")
+    if len(sys.argv) > 2 and shutil.which("valgrind"):
+        p = profile("dns", "--seconds", "0.1", "--json", timeout=100)
+        expect("a run", p.returncode == 0, p.stderr)
+        d = json.loads(p.stdout)
+        r = d["results"][0]
+        expect("its operations", 500 < r["instructions_per_op"] < 50000, r)
+        expect("what was run", d["command"] == "coral-perf profile dns --seconds 0.1 --json", d)
+        p = profile("dns", "--seconds", "x")
+        expect("its options", p.returncode == 1 and '--seconds: "x"' in p.stderr, p.stderr)
+    return bad > 0
+
+
+sys.exit(main())
