@@ -32,7 +32,6 @@ enum {
     PROXY_BEHIND_KNOWN = 256,   /* URLs that were revalidated behind a stale copy a moment ago */
     PROXY_TROUBLE_KNOWN = 64,   /* failures of sites' origins that the operator was told of */
     PROXY_DOWN_KNOWN = 1024,    /* origins that are down by their probes */
-    PROXY_HOME_BYTES = 65536,   /* of a body that nobody gets: more costs more than a connection */
     PROXY_SITES_USED = 256,     /* sites of which a worker counts the use at a time */
     PROXY_RETRIES = 1024,       /* places to count a host's retries in */
     PROXY_RETRY_LEAST = 10,     /* of a host, beside a fifth of its first tries */
