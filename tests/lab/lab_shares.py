@@ -46,7 +46,7 @@ def story(s):
 
     # 30 requests a second at node 1, 10 at node 2, none at node 3; another site beside them
     loads = [subprocess.Popen(lab.inside(f"c{i}", "/usr/bin/python3", "-c", LOAD, host, Lab.node_v4(i),
-                                         str(i), str(first), str(CLIENTS // 2), str(rate), "52"),
+                                         str(i), str(first), str(CLIENTS // 2), str(rate), "42"),
                               stdout=subprocess.PIPE, text=True)
              for i, first, rate, host in ((1, 150, 30, HOST), (2, 150, 10, HOST), (1, 174, 20, "other.test"))]
     sums = [[int(x) for x in p.communicate(timeout=80)[0].split()] for p in loads]
