@@ -71,7 +71,7 @@ X(NODE, "http.port", UINT, http_port, "80", 1, 65535, RESTART, \
   "TCP port of the proxy. It may differ from node to node.") \
 X(NODE, "http.connections", UINT, connections, "16384", 64, 4194304, RESTART, \
   "Connections a worker keeps at most; beyond it the one that idles longest is closed.") \
-X(NODE, "http.shed_after", TIME, shed_ms, "10ms", 0, 10 * SCHEMA_S, LIVE, \
+X(NODE, "http.shed_after", TIME, shed_ms, "1ms", 0, 10 * SCHEMA_S, LIVE, \
   "How long requests may wait for a worker, over a tenth of a second on end, until it refuses some of " \
   "them with 503: see OVERLOAD in corald(8). 0: none is refused.") \
 X(NODE, "tcp.congestion_control", CONTROLLER, controller, "cubic", 0, 0, RESTART, \

@@ -33,7 +33,7 @@ Test(config_values, the_least_configuration_has_every_default)
     cr_expect_eq(c.long_ttl_ms, 3600000u);
     cr_expect_eq(c.proxy_ttl_ms, 30000u);
     cr_expect_eq(c.stale_ms, 24u * 3600000u);
-    cr_expect_eq(c.shed_ms, 10u);
+    cr_expect_eq(c.shed_ms, 1u);
     cr_expect_eq(c.drain_timeout_ms, 30000u);
     cr_expect_eq(c.log_level, (unsigned)LOG_LEVEL_INFO);
     cr_expect_eq(c.controller, (unsigned)CONFIG_CUBIC);
