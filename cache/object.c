@@ -30,20 +30,21 @@ void cache_worker_gauges(struct cache_worker *w)
     counter_set(&w->counters.cache_mapped_bytes, w->mapped + (w->heads.slab ? 0 : w->used.heap));
 }
 
-/* What is promised to a body of unknown length to begin with; most have less. */
-static uint64_t unknown_least(const struct cache_worker *w)
+/* What has to be left for a body of unknown length to begin. */
+static uint64_t unknown_place(const struct cache_worker *w)
 {
     return w->total.chunks / 64;
 }
 
 /* Chunks that a body will have when it is whole. Of one whose length is not known as many again as
- * have come, for it may be anything: so who begins later knows of it. */
+ * have come, for it may be anything: so who begins later knows of it; and no more, or some that
+ * drip would keep all others from being stored. */
 static uint64_t promise(const struct cache_worker *w, const struct cache_object *o)
 {
     if (length_known(o))
         return chunks_for(o->meta.content_length);
-    uint64_t n = 2 * chunks_for(o->ready);
-    return n > unknown_least(w) ? n : unknown_least(w);
+    uint64_t n = 2 * chunks_for(o->ready), least = w->total.chunks / 512;
+    return n > least ? n : least;
 }
 
 void cache_promise_take(struct cache_worker *w, const struct cache_object *o)
@@ -154,7 +155,7 @@ static void count_tags(struct cache_worker *w, const struct cache_object *o, con
  */
 static bool has_place(struct cache_worker *w, uint32_t length)
 {
-    uint64_t n = length == CACHE_LENGTH_UNKNOWN ? unknown_least(w) : chunks_for(length);
+    uint64_t n = length == CACHE_LENGTH_UNKNOWN ? unknown_place(w) : chunks_for(length);
     if (n <= w->total.chunks / 256 || w->promised == 0 ||
         w->promised + n + n / 2 <= w->total.chunks - w->total.chunks / 16)
         return true;

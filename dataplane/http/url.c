@@ -45,8 +45,10 @@ bool http_authority(struct http_text in, char host[static 256], uint16_t *port)
 {
     uint32_t at = host_write(in, host);
     *port = 0;
-    if (at == 0)
+    if (at == 0) {
+        host[0] = 0; /* it was written in place */
         return false;
+    }
     if (at == in.len)
         return true;
     if (in.p[at] != ':')

@@ -60,9 +60,11 @@ void health_told(struct proxy *p, const struct message *m, struct now now)
 {
     struct health_note n;
     memcpy(&n, m->body, sizeof(n));
-    if (!p->sites || n.configuration != p->configuration)
+    if (!p->sites || n.configuration != p->configuration || n.site >= p->policy->sites)
         return;
     const struct proxy_site *site = &p->sites[n.site];
+    if (n.origin >= site->origins)
+        return;
     struct hash128 name = name_of(p, site, n.origin);
     struct known *k = place_of(p, name);
     if (n.for_ms) {

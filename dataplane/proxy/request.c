@@ -253,9 +253,10 @@ bool proxy_sheds(struct proxy *p, enum shed_class which, bool peer)
 
 bool request_shed(struct proxy *p, struct request *r, enum shed_class which, struct now now)
 {
-    if (!p->shed.pressure || r->head_sent || !proxy_sheds(p, which, r->peer))
+    if (r->head_sent || !proxy_sheds(p, which, r->peer))
         return false;
     r->reason = ACCESS_SHED;
+    r->metered = false; /* says nothing of how large its site's responses are */
     respond_status(p, r, 503, PROXY_SHED_TEXT, now);
     return true;
 }

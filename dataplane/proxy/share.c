@@ -162,7 +162,7 @@ uint64_t share_deadline_us(const struct proxy *p)
 
 static uint32_t admitted(const struct proxy_shares *shares, uint64_t site)
 {
-    unsigned lo = 0, hi = shares ? shares->n : 0;
+    unsigned lo = 0, hi = shares->n;
     while (lo < hi) {
         unsigned mid = lo + (hi - lo) / 2;
         if (shares->share[mid].site == site)
@@ -249,7 +249,7 @@ static bool says_home(const struct http_head *h)
     return false;
 }
 
-/* How long it is fresh, and what it varies by. */
+/* What says how long it is fresh, and what it varies by. */
 static bool is_kept(const struct http_field *f)
 {
     static const char *const names[] = {"Date", "Age", "Expires", "Vary"};

@@ -26,11 +26,13 @@ static uint64_t wait_of(struct shed *s, const struct shed_turn *t, struct now no
     return wait_us > t->oldest_us ? wait_us : t->oldest_us;
 }
 
-/* Where turns are long, there are few of them to rise at. */
+/* Where turns are long, there are few of them to rise at; a worker that was put aside for seconds
+ * rises by a step all the same. */
 static void rise(struct shed *s, struct now now)
 {
     uint64_t times = s->pressure ? (now.mono_us - s->above_us) / SHED_AGAIN_US : 1;
-    uint64_t to = s->pressure + times * SHED_RISE, most = SHED_STEPS * SHED_STEP;
+    uint64_t by = times * SHED_RISE < SHED_STEP ? times * SHED_RISE : SHED_STEP;
+    uint64_t to = s->pressure + by, most = SHED_STEPS * SHED_STEP;
     s->pressure = (uint32_t)(to < most ? to : most);
     s->rose_us = s->fell_us = now.mono_us;
 }

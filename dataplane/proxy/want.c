@@ -159,7 +159,7 @@ static bool look_again(const struct request *r, const struct cache_object *o,
 static bool fetch_shed(struct proxy *p, struct request *r, const struct cache_object *o,
                        const struct cache_vary *vary, struct now now)
 {
-    if (!p->shed.pressure || r->head_sent || !proxy_sheds(p, SHED_FETCH, r->peer))
+    if (r->head_sent || !proxy_sheds(p, SHED_FETCH, r->peer))
         return false;
     struct fill *f = o && cache_usable_stale(o, now) ? fill_new(p, r, vary, now) : NULL;
     if (!f) {
@@ -238,7 +238,7 @@ static void on_behind(struct proxy *p, struct request *r, unsigned from,
     struct http_text key = request_key(r);
     struct cache_vary vary;
     const struct cache_object *o = cache_lookup_owner(p->cache, r->hash, key.p, key.len);
-    if (o == seen && !pass_known(p, r->hash, now) && vary_in_force(p, r, &vary) &&
+    if (o == seen && !pass_known(p, request_known(r), now) && vary_in_force(p, r, &vary) &&
         !fill_find(p, r) && !p->shed.pressure) { /* nobody waits: the first to be left out */
         struct fill *f = fill_new(p, r, &vary, now);
         if (f) {
