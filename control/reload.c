@@ -121,6 +121,8 @@ json_t *control_reload_json(const struct control *c)
     uint64_t up_s = (control_now().mono_us - c->started_us) / 1000000;
     json_int_t since = last->at_s ? last->at_s : control_now().wall_s - (int64_t)up_s;
     json_t *o = json_pack("{s:s, s:I}", "file", c->config->file, "since", since);
+    if (last->restart)
+        json_object_set(o, "restart", last->restart);
     if (last->refused_s) {
         json_object_set_new(o, "refused", json_integer(last->refused_s));
         json_object_set_new(o, "errors", json_integer(last->errors));
@@ -213,7 +215,11 @@ static void take(struct control *c)
         free(c->reloaded);
     }
     c->reloaded = next;
-    c->reloads = (struct reload_last){.at_s = control_now().wall_s, .number = l->policy->number};
+    json_decref(c->reloads.restart);
+    c->reloads =
+        (struct reload_last){.at_s = control_now().wall_s,
+                             .number = l->policy->number,
+                             .restart = json_array_size(l->kept) ? json_incref(l->kept) : NULL};
     log_open((enum log_level)next->log_level);
     control_rules_reloaded(c, l->rules_stay);
     log_info("configuration taken over file=%s sites=%u", next->file, next->sites);
@@ -248,6 +254,8 @@ void control_reload_stop(struct control *c)
 {
     struct reload *r = c->reload;
     struct timespec until;
+    json_decref(c->reloads.restart);
+    c->reloads.restart = NULL;
     if (!r)
         return;
     clock_gettime(CLOCK_REALTIME, &until);

@@ -87,6 +87,7 @@ def story(s):
     code, out, err = reload(s)
     s.expect(code == 3 and out.endswith("needs a restart, and is as it was: http.connections\n"),
              f"what needs a restart: {code} {out!r} {err!r}")
+    s.expect(lab.ctl(1, "status")["config"].get("restart") == ["http.connections"], "status remembers it")
     s.expect(s.curl("c1", 1, "/no/x")[0] == 451 and lab.ctl(1, "rules")["rules"] == 1, "the rules are in force")
     since = lab.ctl(1, "rules")["since"]
     with open(os.path.join(lab.folder, "rules"), "a") as f:
