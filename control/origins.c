@@ -93,8 +93,10 @@ void origins_failed(struct control *c, const struct node_origin *o, uint64_t now
 void origins_begin(struct control *c, uint32_t client, const struct request *r)
 {
     if (*r->url && !proxy_site_find(c->view->policy, r->url)) {
-        server_refuse(c->server, client,
-                      "there is no such site; sites in corald.yaml(5) lists them");
+        char error[320];
+        snprintf(error, sizeof(error),
+                 "there is no site \"%.255s\"; sites in corald.yaml(5) lists them", r->url);
+        server_refuse(c->server, client, error);
         return;
     }
     struct node_origins origins = {0};

@@ -51,12 +51,6 @@ static char *said(struct report *report)
     return text;
 }
 
-static json_t *text_json(const char *text)
-{
-    json_t *t = json_string(text);
-    return t ? t : json_string("the text is not UTF-8");
-}
-
 static json_t *mistakes_json(const struct report *report)
 {
     json_t *all = json_array();
@@ -66,7 +60,7 @@ static json_t *mistakes_json(const struct report *report)
             json_array_append_new(
                 all, json_pack("{s:i, s:i, s:i, s:o, s:o}", "line", (int)e->at.line, "column",
                                (int)e->at.column, "length", (int)e->at.length, "path",
-                               text_json(e->path), "message", text_json(e->message)));
+                               server_text(e->path), "message", server_text(e->message)));
     }
     return all;
 }
@@ -95,8 +89,9 @@ static json_t *refusal_json(struct load *l)
                  n == 1 ? "" : "s", *kept ? ", where this has to wait for a restart: " : "",
                  kept) < 0)
         error = NULL;
-    json_t *o = json_pack("{s:b, s:o, s:o}", "ok", 0, "error", text_json(error ? error : NO_MEMORY),
-                          "mistakes", mistakes_json(&l->report));
+    json_t *o =
+        json_pack("{s:b, s:o, s:o}", "ok", 0, "error", server_text(error ? error : NO_MEMORY),
+                  "mistakes", mistakes_json(&l->report));
     if (load_status(l) != 1)
         json_object_set_new(o, "status", json_integer(load_status(l)));
     free(error);
@@ -110,7 +105,7 @@ static json_t *done_json(const struct control *c, struct load *l)
                           (int)c->config->sites, "restart", l->kept);
     char *text = said(&l->report);
     if (text)
-        json_object_set_new(o, "warnings", text_json(text));
+        json_object_set_new(o, "warnings", server_text(text));
     free(text);
     return o;
 }
