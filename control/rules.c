@@ -90,6 +90,9 @@ void control_rules_reloaded(struct control *c, bool stay)
     c->rules.maker = maker_of(c->config);
     if (!stay)
         known_take(c, c->view->policy, control_now().wall_s);
+    else if (*c->config->rules_file.path) /* the same text, perhaps elsewhere */
+        snprintf(c->rules.known.file, sizeof(c->rules.known.file), "%s",
+                 c->config->rules_file.path);
 }
 
 /* --- answers ------------------------------------------------------------------------------- */
