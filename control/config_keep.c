@@ -40,8 +40,7 @@ static bool same_value(enum option_type type, const void *a, const void *b)
     case OPTION_PREFIX:
         return same_prefix(a, b);
     case OPTION_ENDPOINT:
-        return addr_eq(&((const struct endpoint *)a)->ip, &((const struct endpoint *)b)->ip) &&
-               ((const struct endpoint *)a)->port == ((const struct endpoint *)b)->port;
+        return endpoint_eq(a, b);
     default: /* numbers; origins are taken over */
         return memcmp(a, b, schema_type_size(type)) == 0;
     }

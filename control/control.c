@@ -252,11 +252,7 @@ int control_run(struct control *c)
     while (node_event(c->node, &e)) /* what workers had of ours comes back */
         if (e.type == NODE_PURGED)
             control_purged(c, e.ptr);
-        else if (e.type == NODE_FILLED)
-            control_shown(c, e.ptr);
-        else if (e.type == NODE_TCP_SHOWN)
-            control_shown(c, e.ptr);
-        else if (e.type == NODE_ORIGINS_SHOWN)
+        else if (e.type == NODE_FILLED || e.type == NODE_TCP_SHOWN || e.type == NODE_ORIGINS_SHOWN)
             control_shown(c, e.ptr);
     restart_stop(c, signals);
     control_rules_stop(c);

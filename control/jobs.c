@@ -153,7 +153,7 @@ static void status_begin(struct control *c, uint32_t client, const struct reques
 void refuse_wrong(struct control *c, uint32_t client, const char *error)
 {
     server_reply(c->server, client,
-                 json_pack("{s:b, s:s, s:i}", "ok", 0, "error", error, "status", 2));
+                 json_pack("{s:b, s:o, s:i}", "ok", 0, "error", server_text(error), "status", 2));
 }
 
 static void tcp_begin(struct control *c, uint32_t client, const struct request *r)

@@ -93,8 +93,10 @@ void origins_failed(struct control *c, const struct node_origin *o, uint64_t now
 void origins_begin(struct control *c, uint32_t client, const struct request *r)
 {
     if (*r->url && !proxy_site_find(c->view->policy, r->url)) {
-        server_refuse(c->server, client,
-                      "there is no such site; sites in corald.yaml(5) lists them");
+        char error[320];
+        snprintf(error, sizeof(error),
+                 "there is no site \"%.255s\"; sites in corald.yaml(5) lists them", r->url);
+        server_refuse(c->server, client, error);
         return;
     }
     struct node_origins origins = {0};
@@ -203,16 +205,10 @@ static json_int_t origins_count(const struct control *c, const char *host)
 
 json_t *origins_sums_json(const struct control *c, const struct worker_stats *w)
 {
-    uint64_t open = 0;
-
-    for (unsigned i = 0; i < c->workers; i++) { /* they see by themselves */
-        uint64_t n = counter_read(&w[i].proxy->proxy_origins_open);
-        open = n > open ? n : open;
-    }
     return json_pack("{s:I, s:I, s:I, s:I}", "sites", (json_int_t)c->view->policy->sites, "origins",
                      origins_count(c, ""), "down",
                      (json_int_t)stats_sum(w, c->workers, "proxy_health_down"), "open",
-                     (json_int_t)open);
+                     (json_int_t)stats_most(w, c->workers, "proxy_origins_open"));
 }
 
 json_t *origins_json(const struct control *c, const struct job *job)

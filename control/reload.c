@@ -51,12 +51,6 @@ static char *said(struct report *report)
     return text;
 }
 
-static json_t *text_json(const char *text)
-{
-    json_t *t = json_string(text);
-    return t ? t : json_string("the text is not UTF-8");
-}
-
 static json_t *mistakes_json(const struct report *report)
 {
     json_t *all = json_array();
@@ -66,7 +60,7 @@ static json_t *mistakes_json(const struct report *report)
             json_array_append_new(
                 all, json_pack("{s:i, s:i, s:i, s:o, s:o}", "line", (int)e->at.line, "column",
                                (int)e->at.column, "length", (int)e->at.length, "path",
-                               text_json(e->path), "message", text_json(e->message)));
+                               server_text(e->path), "message", server_text(e->message)));
     }
     return all;
 }
@@ -95,8 +89,9 @@ static json_t *refusal_json(struct load *l)
                  n == 1 ? "" : "s", *kept ? ", where this has to wait for a restart: " : "",
                  kept) < 0)
         error = NULL;
-    json_t *o = json_pack("{s:b, s:o, s:o}", "ok", 0, "error", text_json(error ? error : NO_MEMORY),
-                          "mistakes", mistakes_json(&l->report));
+    json_t *o =
+        json_pack("{s:b, s:o, s:o}", "ok", 0, "error", server_text(error ? error : NO_MEMORY),
+                  "mistakes", mistakes_json(&l->report));
     if (load_status(l) != 1)
         json_object_set_new(o, "status", json_integer(load_status(l)));
     free(error);
@@ -110,7 +105,7 @@ static json_t *done_json(const struct control *c, struct load *l)
                           (int)c->config->sites, "restart", l->kept);
     char *text = said(&l->report);
     if (text)
-        json_object_set_new(o, "warnings", text_json(text));
+        json_object_set_new(o, "warnings", server_text(text));
     free(text);
     return o;
 }
@@ -121,6 +116,8 @@ json_t *control_reload_json(const struct control *c)
     uint64_t up_s = (control_now().mono_us - c->started_us) / 1000000;
     json_int_t since = last->at_s ? last->at_s : control_now().wall_s - (int64_t)up_s;
     json_t *o = json_pack("{s:s, s:I}", "file", c->config->file, "since", since);
+    if (last->restart)
+        json_object_set(o, "restart", last->restart);
     if (last->refused_s) {
         json_object_set_new(o, "refused", json_integer(last->refused_s));
         json_object_set_new(o, "errors", json_integer(last->errors));
@@ -213,7 +210,11 @@ static void take(struct control *c)
         free(c->reloaded);
     }
     c->reloaded = next;
-    c->reloads = (struct reload_last){.at_s = control_now().wall_s, .number = l->policy->number};
+    json_decref(c->reloads.restart);
+    c->reloads =
+        (struct reload_last){.at_s = control_now().wall_s,
+                             .number = l->policy->number,
+                             .restart = json_array_size(l->kept) ? json_incref(l->kept) : NULL};
     log_open((enum log_level)next->log_level);
     control_rules_reloaded(c, l->rules_stay);
     log_info("configuration taken over file=%s sites=%u", next->file, next->sites);
@@ -248,6 +249,8 @@ void control_reload_stop(struct control *c)
 {
     struct reload *r = c->reload;
     struct timespec until;
+    json_decref(c->reloads.restart);
+    c->reloads.restart = NULL;
     if (!r)
         return;
     clock_gettime(CLOCK_REALTIME, &until);

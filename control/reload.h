@@ -26,9 +26,11 @@ struct reload_last {
     int64_t refused_s; /* when the last one that came after it was not; 0: there is none */
     unsigned errors;   /* in that */
     uint64_t number;   /* of the configuration in force */
+    json_t *restart;   /* paths of what its file has otherwise since; NULL: nothing */
 };
 
-/* {"file", "since"}, and of the last reload that failed since: "refused", "errors". */
+/* {"file", "since"}, what of the file has to wait for a restart, "restart", and of the last reload
+ * that failed since: "refused", "errors". */
 json_t *control_reload_json(const struct control *c);
 
 void control_reload_begin(struct control *c, uint32_t client, const struct request *r);

@@ -58,8 +58,7 @@ enum request_verb {
 /* All of them in a sentence. */
 #define REQUEST_VERBS_TEXT                                                                         \
     "status, stats, tcp, origins, shares, peers, clusters, lookup, near, purge, log, rules, "      \
-    "reload, "                                                                                     \
-    "drain and stop"
+    "reload, drain and stop"
 
 /* What a purge names. */
 #define REQUEST_PURGES_TEXT "url, prefix, tag, host and all"

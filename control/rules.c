@@ -90,6 +90,9 @@ void control_rules_reloaded(struct control *c, bool stay)
     c->rules.maker = maker_of(c->config);
     if (!stay)
         known_take(c, c->view->policy, control_now().wall_s);
+    else if (*c->config->rules_file.path) /* the same text, perhaps elsewhere */
+        snprintf(c->rules.known.file, sizeof(c->rules.known.file), "%s",
+                 c->config->rules_file.path);
 }
 
 /* --- answers ------------------------------------------------------------------------------- */
@@ -112,9 +115,8 @@ json_t *control_rules_json(const struct control *c)
     json_t *o = known_json(&r->known);
     json_object_del(o, "ok");
     if (r->refused.at_s) {
-        json_t *error = json_string(r->refused.error);
         json_object_set_new(o, "refused", json_integer(r->refused.at_s));
-        json_object_set_new(o, "error", error ? error : json_string("the text is not UTF-8"));
+        json_object_set_new(o, "error", server_text(r->refused.error));
     }
     return o;
 }
@@ -130,20 +132,15 @@ static bool stands_before(unsigned line, unsigned column, const json_t *mistake)
 static void tell(void *ctx, unsigned line, unsigned column, unsigned length, const char *message)
 {
     struct control_rules *r = ctx;
-    json_t *text = json_string(message);
-    if (!text)
-        text = json_string("the text is not UTF-8");
     size_t at = json_array_size(r->mistakes);
-    if (at < LISTED) {
-        while (at > 0 && stands_before(line, column, json_array_get(r->mistakes, at - 1)))
-            at--;
-        json_array_insert_new(r->mistakes, at,
-                              json_pack("{s:I, s:I, s:I, s:o}", "line", (json_int_t)line, "column",
-                                        (json_int_t)column, "length", (json_int_t)length, "message",
-                                        text));
-    } else {
-        json_decref(text);
-    }
+    if (at == LISTED)
+        return;
+    while (at > 0 && stands_before(line, column, json_array_get(r->mistakes, at - 1)))
+        at--;
+    json_array_insert_new(r->mistakes, at,
+                          json_pack("{s:I, s:I, s:I, s:o}", "line", (json_int_t)line, "column",
+                                    (json_int_t)column, "length", (json_int_t)length, "message",
+                                    server_text(message)));
 }
 
 /* "FILE:3:24: what", a line each, and what that means. */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "control/request.h"
+#include "control/utf8.h"
 
 #define SLOW_US 10000000u /* without taking a byte of its answer */
 
@@ -294,7 +295,23 @@ void server_reply(struct server *s, uint32_t client, json_t *answer)
     json_decref(answer);
 }
 
+json_t *server_text(const char *text)
+{
+    size_t len = strlen(text);
+    char *copy = strdup(text);
+    for (size_t i = 0, n; copy && i < len; i += n) {
+        n = utf8_character((const unsigned char *)copy + i, len - i);
+        if (n == 0) {
+            copy[i] = '?';
+            n = 1;
+        }
+    }
+    json_t *t = copy ? json_stringn_nocheck(copy, len) : NULL;
+    free(copy);
+    return t;
+}
+
 void server_refuse(struct server *s, uint32_t client, const char *error)
 {
-    server_reply(s, client, json_pack("{s:b, s:s}", "ok", 0, "error", error));
+    server_reply(s, client, json_pack("{s:b, s:o}", "ok", 0, "error", server_text(error)));
 }

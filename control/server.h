@@ -31,6 +31,9 @@ void server_poll(struct server *s, uint64_t mono_us);
 uint64_t server_deadline_us(const struct server *s);
 /* Sends an answer and takes the reference to it. A client that has gone is no matter. */
 void server_reply(struct server *s, uint32_t client, json_t *answer);
+/* As JSON, whatever is in it: what is no UTF-8, as a character that was cut, is '?'. NULL: no
+ * memory. */
+json_t *server_text(const char *text);
 /* {"ok": false, "error": ...} */
 void server_refuse(struct server *s, uint32_t client, const char *error);
 

@@ -33,10 +33,10 @@ const struct stats_counter stats_table[] = {
             WORKER_COUNTERS(X_WORKER) LOG_COUNTERS(X_LOG)};
 const size_t stats_count = sizeof(stats_table) / sizeof(stats_table[0]);
 
-static bool grows(const char *name)
+static bool ends(const char *name, const char *with)
 {
-    size_t n = strlen(name);
-    return n > 6 && strcmp(name + n - 6, "_total") == 0;
+    size_t n = strlen(name), len = strlen(with);
+    return n > len && strcmp(name + n - len, with) == 0;
 }
 
 static uint64_t part_read(const struct worker_stats *w, size_t part, size_t offset)
@@ -61,6 +61,24 @@ uint64_t stats_sum(const struct worker_stats *w, unsigned n, const char *name)
     return sum;
 }
 
+static uint64_t highest(const struct worker_stats *w, unsigned n, const struct stats_counter *c)
+{
+    uint64_t most = 0;
+    for (unsigned k = 0; k < n; k++) {
+        uint64_t v = stats_read(&w[k], c);
+        most = v > most ? v : most;
+    }
+    return most;
+}
+
+uint64_t stats_most(const struct worker_stats *w, unsigned n, const char *name)
+{
+    for (size_t i = 0; i < stats_count; i++)
+        if (strcmp(stats_table[i].name, name) == 0)
+            return highest(w, n, &stats_table[i]);
+    return 0;
+}
+
 json_t *stats_json(const struct worker_stats *w, unsigned n, bool each)
 {
     json_t *all = json_object();
@@ -74,9 +92,10 @@ json_t *stats_json(const struct worker_stats *w, unsigned n, bool each)
             sum += v;
             json_array_append_new(workers, json_integer((json_int_t)v));
         }
+        uint64_t value = ends(c->name, "_level") ? highest(w, n, c) : sum;
         json_t *o = json_pack("{s:s, s:s, s:s, s:I}", "unit", c->unit, "kind",
-                              grows(c->name) ? "counter" : "gauge", "text", c->text, "value",
-                              (json_int_t)sum);
+                              ends(c->name, "_total") ? "counter" : "gauge", "text", c->text,
+                              "value", (json_int_t)value);
         if (each)
             json_object_set(o, "workers", workers);
         json_decref(workers);

@@ -19,7 +19,10 @@ extern const size_t stats_count;
 uint64_t stats_read(const struct worker_stats *w, const struct stats_counter *c);
 /* Sum over n workers of the counter called `name`; 0 when there is none. */
 uint64_t stats_sum(const struct worker_stats *w, unsigned n, const char *name);
-/* {"name": {"unit", "kind", "text", "value", "workers": [...] if each}, ...} */
+/* The highest of theirs; 0 likewise. */
+uint64_t stats_most(const struct worker_stats *w, unsigned n, const char *name);
+/* {"name": {"unit", "kind", "text", "value", "workers": [...] if each}, ...}; a value is the sum,
+ * but of what is called ..._level the highest. */
 json_t *stats_json(const struct worker_stats *w, unsigned n, bool each);
 
 #endif

@@ -111,13 +111,8 @@ static json_t *http_json(const struct control *c, const struct worker_stats *w, 
 /* Workers see by themselves: of their levels the worst. */
 static json_t *shed_json(const struct worker_stats *w, unsigned n)
 {
-    uint64_t level = 0;
-
-    for (unsigned i = 0; i < n; i++) {
-        uint64_t its = w[i].proxy ? counter_read(&w[i].proxy->proxy_shed_level) : 0;
-        level = its > level ? its : level;
-    }
-    return json_pack("{s:I, s:I, s:I, s:I}", "level", (json_int_t)level, "fetches",
+    return json_pack("{s:I, s:I, s:I, s:I}", "level",
+                     (json_int_t)stats_most(w, n, "proxy_shed_level"), "fetches",
                      (json_int_t)stats_sum(w, n, "proxy_shed_fetches_total"), "waits",
                      (json_int_t)stats_sum(w, n, "proxy_shed_waits_total"), "hits",
                      (json_int_t)stats_sum(w, n, "proxy_shed_hits_total"));

@@ -13,6 +13,11 @@ void log_option(struct coralctl_log *l, unsigned key, const char *text)
         [ACCESS_FILTER_PATH] = "--path",     [ACCESS_FILTER_SLOWER] = "--slower",
         [ACCESS_FILTER_SERVED] = "--served", [ACCESS_FILTER_ID] = "--id",
     };
+    if (l->filter[key]) {
+        l->again = text;
+        l->twice = key;
+        return;
+    }
     l->filter[key] = text;
     if (key != ACCESS_FILTER_HOST && !l->option)
         l->option = word[key];
@@ -24,6 +29,11 @@ bool log_words(struct coralctl_log *l, const char *word, char *why, size_t len)
 
     l->reopen = word && !l->trace && strcmp(word, "reopen") == 0;
     l->next = -1;
+    if (l->again) {
+        snprintf(why, len, "--%s is given twice, \"%.40s\" and \"%.40s\": all filters must hold",
+                 access_filter_words[l->twice], l->filter[l->twice], l->again);
+        return false;
+    }
     if (l->trace && word && (l->filter[ACCESS_FILTER_HOST] || l->filter[ACCESS_FILTER_PATH])) {
         snprintf(why, len, "trace takes a URL, or --host and --path, not both");
         return false;

@@ -12,6 +12,8 @@
 struct coralctl_log {
     const char *filter[ACCESS_FILTER_KEYS]; /* as given; NULL: none */
     const char *option; /* the first of its options, for a verb that takes none; --host apart */
+    const char *again;  /* the value of a filter that was given twice; NULL: none was */
+    unsigned twice;     /* which */
     bool reopen;
     bool trace, latest; /* one record is wanted (coralctl_trace.h): the next, or the latest */
     json_int_t next;    /* number of the next record; -1: not asked yet */

@@ -226,12 +226,26 @@ static void status_rules(const json_t *answer, FILE *to)
         fprintf(to, " rules      refused at %s: %s\n", when(r, "refused", at), text(r, "error"));
 }
 
+/* Keys of the configuration, if there are any. */
+static void restart_put(const char *before, const json_t *keys, FILE *to)
+{
+    const json_t *key;
+    size_t i;
+
+    if (json_array_size(keys) == 0)
+        return;
+    fprintf(to, "%sneeds a restart, and is as it was: ", before);
+    json_array_foreach(keys, i, key) fprintf(to, "%s%s", i ? ", " : "", json_string_value(key));
+    fputc('\n', to);
+}
+
 static void status_config(const json_t *answer, FILE *to)
 {
     const json_t *c = json_object_get(answer, "config");
     uint64_t n = number(c, "errors");
     char at[40];
 
+    restart_put(" config     ", json_object_get(c, "restart"), to);
     if (json_object_get(c, "refused"))
         fprintf(to, " config     reload refused at %s: %llu error%s in %s\n",
                 when(c, "refused", at), (unsigned long long)n, plural(n), text(c, "file"));
@@ -401,16 +415,11 @@ void table_stop(const json_t *answer, FILE *to)
 
 void table_reload(const json_t *answer, FILE *to)
 {
-    const json_t *path, *restart = json_object_get(answer, "restart");
     uint64_t sites = number(answer, "sites");
-    size_t i;
 
     if (json_object_get(answer, "warnings"))
         fputs(text(answer, "warnings"), stderr);
     fprintf(to, "%s: in force, %llu site%s\n", text(answer, "file"), (unsigned long long)sites,
             plural(sites));
-    json_array_foreach(restart, i, path) fprintf(
-        to, "%s%s", i ? ", " : "needs a restart, and is as it was: ", json_string_value(path));
-    if (i)
-        fputc('\n', to);
+    restart_put("", json_object_get(answer, "restart"), to);
 }

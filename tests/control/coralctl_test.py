@@ -119,6 +119,9 @@ try:
                        (["rules", "load", "--all"], "rules does not take --all"),
                        (["log", "again"], 'log takes "reopen" and nothing else'),
                        (["log", "--status", "700"], '"700" is no status; write it like 404 or 5xx'),
+                       (["log", "--status", "200", "--host", "a", "--status", "404"],
+                        '--status is given twice, "200" and "404": all filters must hold'),
+                       (["trace", "--host", "a", "--host", "b"], '--host is given twice, "a" and "b"'),
                        (["log", "--client", "me"], "is no client"), (["log", "--slower", "9"], "no time"),
                        (["log", "--served", "hits"], 'did you mean "hit"?'),
                        (["log", "reopen", "--status", "404"], "log reopen does not take --status"),
@@ -269,10 +272,12 @@ try:
     n = Node("n1", dict(status, origins={"sites": 3, "origins": 5, "down": 2, "open": 1},
                         rules={"file": "/r", "rules": 1, "hash": "00a3f9c2d1e4b5f6", "since": 1767225600,
                                "refused": 1767225660, "error": "/r:2:3: bad, and 4 more"},
-                        config={"file": "/etc/c.yaml", "since": 1, "refused": 1767225660, "errors": 1}))
+                        config={"file": "/etc/c.yaml", "since": 1, "refused": 1767225660, "errors": 1,
+                                "restart": ["node.workers", "ports[0].mtu"]}))
     out = run("status")[1]
     expect(" origins    5 of 3 sites   2 down, 1 left alone: see coralctl origins\n" in out and
            " rules      1 rule   00a3f9c2, since 20" in out and ": /r:2:3: bad, and 4 more\n" in out and
+           " config     needs a restart, and is as it was: node.workers, ports[0].mtu\n" in out and
            " config     reload refused at 20" in out and ": 1 error in /etc/c.yaml\n" in out and
            len(out.splitlines()) <= 24, f"status at night\n{out}")
     n.close()

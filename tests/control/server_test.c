@@ -231,6 +231,32 @@ Test(server, too_many_are_told_so)
     close_world(&w);
 }
 
+Test(server, a_text_that_is_cut_in_a_character_is_told_all_the_same)
+{
+    static const struct {
+        const char *given, *told;
+    } texts[] = {
+        {"", ""},        {"plain", "plain"}, {"\xc3\xa4\xe2\x82\xac", "\xc3\xa4\xe2\x82\xac"},
+        {"a\xc3", "a?"}, {"\xa4z", "?z"},    {"\xe2\x82 is cut", "?? is cut"}};
+    struct world w;
+    char buf[1024];
+    for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        json_t *t = server_text(texts[i].given);
+        cr_expect_str_eq(json_string_value(t), texts[i].told);
+        json_decref(t);
+    }
+
+    open_world(&w);
+    w.hold = true;
+    int a = client(&w);
+    say(a, "x\n");
+    poll_some(&w, 1);
+    server_refuse(w.server, w.held, "\"\xc3\" is no site");
+    cr_expect_str_eq(hear(a, buf), "{\"ok\":false,\"error\":\"\\\"?\\\" is no site\"}\n");
+    close(a);
+    close_world(&w);
+}
+
 Test(server, one_that_shuts_its_side_still_gets_its_answer)
 {
     struct world w;

@@ -66,6 +66,8 @@ def story(s):
     s.expect(s.curl("c1", 1, "/1k", host="new.test")[1] == page, "it is served at once")
     r = lab.ctl(1, "origins")
     s.expect({o["site"] for o in r["origins"]} == {SITE, "new.test"}, "coralctl origins has it")
+    error = lab.ctl(1, "origins", "nosuch.test")["error"]
+    s.expect('"nosuch.test"' in error, f"and not another: {error}")
 
     with open(path) as f:
         good = f.read()
@@ -87,6 +89,7 @@ def story(s):
     code, out, err = reload(s)
     s.expect(code == 3 and out.endswith("needs a restart, and is as it was: http.connections\n"),
              f"what needs a restart: {code} {out!r} {err!r}")
+    s.expect(lab.ctl(1, "status")["config"].get("restart") == ["http.connections"], "status remembers it")
     s.expect(s.curl("c1", 1, "/no/x")[0] == 451 and lab.ctl(1, "rules")["rules"] == 1, "the rules are in force")
     since = lab.ctl(1, "rules")["since"]
     with open(os.path.join(lab.folder, "rules"), "a") as f:
@@ -99,6 +102,12 @@ def story(s):
     time.sleep(1.1)
     reload(s)
     s.expect(lab.ctl(1, "rules")["since"] == since, "the same rules are not taken anew")
+    os.rename(os.path.join(lab.folder, "rules"), os.path.join(lab.folder, "rules.new"))
+    change("{file: rules}", "{file: rules.new}")
+    reload(s)
+    r = lab.ctl(1, "rules")
+    s.expect(r["since"] == since and r["file"].endswith("/rules.new"), f"though their file is another: {r}")
+    os.rename(os.path.join(lab.folder, "rules.new"), os.path.join(lab.folder, "rules"))
 
     loads = [subprocess.Popen(lab.inside("c1", "/usr/bin/python3", "-c", LOAD, HOST, Lab.node_v4(1), "6"),
                               stdout=subprocess.PIPE, text=True) for _ in range(4)]
