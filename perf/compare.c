@@ -63,14 +63,6 @@ static void add_paths(const json_t *value, const char *at, json_t *paths)
             add_paths(child, path, paths);
 }
 
-static unsigned values(const json_t *results, const char *path, double *out)
-{
-    unsigned n = 0;
-    for (size_t i = 0; i < json_array_size(results) && n < PERF_REPEATS; i++)
-        n += require_field(json_array_get(results, i), path, &out[n]);
-    return n;
-}
-
 static bool all_equal(const double *a, unsigned n, const double *b, unsigned m)
 {
     for (unsigned i = 0; i < n; i++)
@@ -94,11 +86,11 @@ static json_t *compare_field(const char *path, const struct side *a, const struc
                              bool paired)
 {
     static double x[PERF_REPEATS], y[PERF_REPEATS];
-    unsigned n = values(a->results, path, x), m = values(b->results, path, y);
+    unsigned n = require_values(a->results, path, x), m = require_values(b->results, path, y);
     if (n == 0 || m == 0 || all_equal(x, n, y, m) || strcmp(path, "began_s") == 0)
         return NULL;
-    struct ratio r =
-        paired && n == m ? statistics_paired(x, y, n) : statistics_unpaired(x, n, y, m);
+    bool all = n == json_array_size(a->results) && m == json_array_size(b->results);
+    struct ratio r = paired && all ? statistics_paired(x, y, n) : statistics_unpaired(x, n, y, m);
     json_t *row = json_pack("{s:s, s:s}", "field", path, "verdict", verdict(&r));
     if (r.known)
         json_object_update_new(
@@ -113,15 +105,13 @@ static json_t *compare_field(const char *path, const struct side *a, const struc
 static void add_difference(json_t *notes, const struct side *a, const struct side *b,
                            const char *field)
 {
-    char text[256];
     const json_t *x = json_object_get(a->first, field), *y = json_object_get(b->first, field);
     if (x == y || json_equal(x, y))
         return;
-    snprintf(text, sizeof(text), "the %ss differ: %s", field,
-             json_is_string(x) ? json_string_value(x) : "see the files");
-    if (json_is_string(x) && json_is_string(y))
-        snprintf(text + strlen(text), sizeof(text) - strlen(text), "; %s", json_string_value(y));
-    json_array_append_new(notes, json_string(text));
+    json_array_append_new(notes, json_is_string(x) && json_is_string(y)
+                                     ? json_sprintf("the %ss differ: %s; %s", field,
+                                                    json_string_value(x), json_string_value(y))
+                                     : json_sprintf("the %ss differ: see the files", field));
 }
 
 static json_t *notes_of(const struct side *a, const struct side *b, bool paired)

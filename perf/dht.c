@@ -113,33 +113,20 @@ static void report(struct dht_run *r, uint32_t keys, json_t *result)
 
 /* --- the run ---------------------------------------------------------------------------------- */
 
-/* False: --op names none. */
-static bool choose(struct dht_run *r, const char *op)
+/* --op is one of those that options.c knows, or none. */
+static void choose(struct dht_run *r, const char *op)
 {
-    r->only = DHT_OPS;
-    if (!op)
-        return true;
-    if (strcmp(op, "lookup") == 0) {
-        r->only = DHT_OPS + 1;
-        return true;
-    }
-    for (unsigned i = 0; i < DHT_OPS; i++)
+    r->only = op && strcmp(op, "lookup") == 0 ? DHT_OPS + 1 : DHT_OPS;
+    for (unsigned i = 0; i < DHT_OPS && op; i++)
         if (strcmp(op, option[i]) == 0)
             r->only = i;
-    return r->only != DHT_OPS;
 }
 
 bool dht_run(const struct perf_options *o, json_t *result, char *error, size_t error_len)
 {
     static struct dht_run r;
     perf_pin((unsigned)perf_cpu(0));
-    if (!choose(&r, o->op)) {
-        snprintf(error, error_len,
-                 "--op %s: with dht it is one of get, get-one, get-none, walk, store, cookie, ping "
-                 "and lookup",
-                 o->op);
-        return false;
-    }
+    choose(&r, o->op);
     bool ok = dht_bench_open(&r.b, o->objects) && (r.serving = dht_serving_new(&r.b, o->objects)) &&
               (r.asking[0] = dht_asking_new(&r.b, KNOWN)) &&
               (r.asking[1] = dht_asking_new(&r.b, DHT_BENCH_NODES));

@@ -23,7 +23,6 @@
 
 #define IN_FLIGHT 1024 /* closed loop */
 #define SAMPLED   64
-#define MEMBERS   16
 #define DIGITS    8
 #define ETHER     14
 #define IP        20

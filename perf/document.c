@@ -64,7 +64,10 @@ json_t *document_command(int argc, char **argv)
         bool plain =
             argv[i][0] && strspn(argv[i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUV"
                                           "WXYZ0123456789-_./=,:") == strlen(argv[i]);
-        fprintf(out, plain ? " %s" : " '%s'", argv[i]);
+        fputs(plain ? " " : " '", out);
+        for (const char *p = argv[i]; *p; p++)
+            fputs(*p == '\'' ? "'\\''" : (char[]){*p, 0}, out);
+        fputs(plain ? "" : "'", out);
     }
     fclose(out);
     json_t *s = json_string(text);

@@ -33,10 +33,7 @@ static bool holds(const struct perf_options *o, const json_t *results)
 static double median_of(const json_t *results, const char *field)
 {
     double v[PERF_REPEATS];
-    unsigned n = 0;
-    for (size_t i = 0; i < json_array_size(results) && n < PERF_REPEATS; i++)
-        n += require_field(json_array_get(results, i), field, &v[n]);
-    return measure_median(v, n);
+    return measure_median(v, require_values(results, field, v));
 }
 
 struct search {

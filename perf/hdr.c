@@ -35,8 +35,7 @@ uint64_t hdr_quantile(const struct hdr *h, double q)
     return 0;
 }
 
-/* --- percentiles: both forms have the same lines -----------------------------------------------
- */
+/* --- percentiles: both forms have the same lines ---------------------------------------------- */
 
 static bool write_lines(const struct hdr *h, FILE *f, const char *line, const char *last)
 {

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include <isa-l/igzip_lib.h>
+#include <sodium.h>
 
 #include "base/cursor.h"
 #include "perf/hdr.h"
@@ -87,22 +88,21 @@ static size_t deflate_counts(uint8_t *in, size_t n, uint8_t *out)
     return 8 + z.total_out;
 }
 
-static void write_base64(const uint8_t *in, size_t n, FILE *f)
+static bool write_base64(const uint8_t *in, size_t n, FILE *f)
 {
-    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < n; i += 3) {
-        uint32_t left = n - i > 2 ? 3 : (uint32_t)(n - i), v = (uint32_t)in[i] << 16;
-        v |= left > 1 ? (uint32_t)in[i + 1] << 8 : 0;
-        v |= left > 2 ? in[i + 2] : 0;
-        for (unsigned k = 0; k < 4; k++)
-            fputc(k <= left ? digit[v >> (18 - 6 * k) & 63] : '=', f);
-    }
+    size_t room = sodium_base64_ENCODED_LEN(n, sodium_base64_VARIANT_ORIGINAL);
+    char *text = malloc(room);
+    bool ok =
+        text && fputs(sodium_bin2base64(text, room, in, n, sodium_base64_VARIANT_ORIGINAL), f) >= 0;
+    free(text);
+    return ok;
 }
 
 bool hdr_write_hlog(const struct hdr *h, double began_s, double seconds, FILE *f)
 {
     uint8_t *encoded = malloc(ENCODED_MOST), *deflated = malloc(DEFLATED_MOST);
     size_t n = encoded && deflated ? deflate_counts(encoded, encode(h, encoded), deflated) : 0;
+    bool ok = false;
     if (n > 0) {
         fprintf(f,
                 "#[Histogram log format version 1.3]\n"
@@ -111,10 +111,10 @@ bool hdr_write_hlog(const struct hdr *h, double began_s, double seconds, FILE *f
                 "\"Interval_Compressed_Histogram\"\n"
                 "%.3f,%.3f,%.3f,",
                 began_s, began_s, seconds, (double)hdr_quantile(h, 1) / 1e6);
-        write_base64(deflated, n, f);
+        ok = write_base64(deflated, n, f);
         fputc('\n', f);
     }
     free(encoded);
     free(deflated);
-    return n > 0 && !ferror(f);
+    return ok && !ferror(f);
 }

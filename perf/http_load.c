@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,8 +50,8 @@ static const char *next_request(struct client *c)
 /* --misses: a URL of its own. */
 static void ask_miss(struct client *c)
 {
-    char request[HTTP_REQUEST];
     struct http_load *h = c->all;
+    char request[sizeof(h->request) + 16]; /* whose path may be that much shorter */
     int n = snprintf(request, sizeof(request), "GET /miss%u %s", h->asked++,
                      strchr(h->request + 4, ' ') + 1);
     if (stream_copy(c->stream, request, (size_t)n) != (size_t)n)
@@ -106,10 +107,13 @@ static size_t take_head(struct client *c, const uint8_t *data, size_t len)
     const char *field = memmem(data, head, "\r\nContent-Length: ", 18);
     if (!field)
         field = memmem(data, head, "\r\ncontent-length: ", 18);
-    uint64_t length = field ? strtoull(field + 18, NULL, 10) : UINT64_MAX;
-    c->refused = head >= 12 && memcmp(data, "HTTP/1.1 503", 12) == 0 && h->options->misses > 0;
+    /* a digit: strtoull would look for one behind the head */
+    uint64_t length =
+        field && isdigit((unsigned char)field[18]) ? strtoull(field + 18, NULL, 10) : UINT64_MAX;
+    c->refused =
+        head >= 12 && memcmp(data, "HTTP/1.1 503", 12) == 0 && h->options->misses > 0 && h->warm;
     bool good = head >= 12 && memcmp(data, "HTTP/1.1 200", 12) == 0;
-    if (head < 12 || memcmp(data, "HTTP/1.1 ", 9) != 0 || !field ||
+    if (head < 12 || memcmp(data, "HTTP/1.1 ", 9) != 0 || length == UINT64_MAX ||
         (good && !learn_size(h, length))) {
         failed(c, PERF_ERROR_head);
         return 0;

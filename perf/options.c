@@ -159,6 +159,7 @@ static const struct {
     {'o', "--offload", ECHO | HTTP | DNS},
     {'C', "--cores", HTTP | DNS},
     {'O', "--op", TCP | DHT | CACHE},
+    {'H', "--no-huge", ECHO | HTTP | DNS | TCP},
 };
 
 /* Those with a number, which goes to `at`: a double, or an uint32_t where it is whole. */
@@ -392,11 +393,12 @@ static int check_wire(struct perf_options *o)
     if (o->connections > WIRE_CONNECTIONS_MAX)
         return perf_refuse("--connections", n,
                            "is more than the 20000 that one address has ports for");
-    if (o->objects > 1 || o->cores == 1 || o->size > 0)
+    if (o->objects > 1 || o->zipf >= 0 || o->cores == 1 || o->size > 0 || o->misses > 0 ||
+        o->shed_ms > 0)
         return perf_refuse(
             "--wire", wire.device,
-            "goes without --objects, --cores and --size: the server is elsewhere, and "
-            "it alone knows what it has");
+            "goes without --objects, --zipf, --cores, --size, --misses and --shed: the server is "
+            "elsewhere, and it alone knows what it has");
     o->wire = &wire;
     o->offload = false; /* sums are software's */
     return -1;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,14 +12,14 @@
 
 void plot_text(FILE *script, const char *text)
 {
-    fputc('"', script);
+    fputc('\'', script);
     for (; *text; text++) {
-        if (*text == '"' || *text == '\\')
-            fputc('\\', script);
+        if (*text == '\'')
+            fputc('\'', script);
         if ((unsigned char)*text >= ' ')
             fputc(*text, script);
     }
-    fputc('"', script);
+    fputc('\'', script);
 }
 
 void plot_name(const char *path, char *out, size_t len)
@@ -70,6 +71,7 @@ static void write_frame(const struct plot *p, FILE *script)
 static bool run_gnuplot(const char *script)
 {
     fflush(stdout);
+    signal(SIGPIPE, SIG_IGN); /* a shell that finds none is gone before it is written to */
     FILE *gnuplot = popen("gnuplot", "w");
     if (gnuplot)
         fputs(script, gnuplot);

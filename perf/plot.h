@@ -30,7 +30,7 @@ bool plot_percentiles(const struct plot *p, FILE *script);
 
 /* --- for these --- */
 
-/* Text in gnuplot's double quotes. */
+/* Text in gnuplot's single quotes: in double ones it runs what stands in backquotes. */
 void plot_text(FILE *script, const char *text);
 /* A file's name without its folder and ending. */
 void plot_name(const char *path, char *out, size_t len);

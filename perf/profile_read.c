@@ -79,6 +79,8 @@ static bool read_line(struct reading *r, const char *line, uint64_t *stages)
         return name_of(&r->functions, line + 4) != NULL;
     if (is(line, "cfi=") || is(line, "cfl=") || is(line, "cob="))
         return name_of(line[1] == 'o' ? &r->objects : &r->files, line + 4) != NULL;
+    if (is(line, "positions: "))
+        return strcmp(line, "positions: line") == 0; /* else costs stand elsewhere */
     if (is(line, "calls="))
         return r->call = true;
     if (!strchr("0123456789+-*", *line))

@@ -56,6 +56,14 @@ bool require_field(const json_t *in, const char *path, double *out)
     return json_is_number(in);
 }
 
+unsigned require_values(const json_t *results, const char *path, double *out)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < json_array_size(results) && n < PERF_REPEATS; i++)
+        n += require_field(json_array_get(results, i), path, &out[n]);
+    return n;
+}
+
 static void say_fields(const json_t *result)
 {
     const char *name, *comma = "";
@@ -90,9 +98,7 @@ bool require_check(const struct requirement *r, const json_t *results)
 {
     static const char *const text[] = {"<", "<=", ">", ">=", "=", "!="};
     double value[PERF_REPEATS];
-    unsigned n = 0;
-    for (size_t i = 0; i < json_array_size(results) && n < PERF_REPEATS; i++)
-        n += require_field(json_array_get(results, i), r->field, &value[n]);
+    unsigned n = require_values(results, r->field, value);
     if (n == 0) {
         fprintf(stderr, "coral-perf: --assert: the results have no number \"%s\"; they have ",
                 r->field);

@@ -19,6 +19,8 @@ struct requirement {
 bool require_parse(const char *text, struct requirement *out);
 /* A number in a JSON value, found by its path. False: there is none. */
 bool require_field(const json_t *in, const char *path, double *out);
+/* The same of each result that has it, PERF_REPEATS at most. Returns how many. */
+unsigned require_values(const json_t *results, const char *path, double *out);
 /* Is the field's median over the results so? Says on standard error of what is not which, and what
  * it is; of a field that does not exist, which ones there are. */
 bool require_check(const struct requirement *r, const json_t *results);

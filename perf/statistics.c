@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <math.h>
+#include <stddef.h>
 
 #include "perf/statistics.h"
 
@@ -27,15 +28,20 @@ static bool positive(const double *x, unsigned n)
     return n >= LEAST;
 }
 
-/* Mean of the logarithms, and the square of its standard error. */
-static void moments(const double *x, unsigned n, double *mean, double *error2)
+static double logarithm(const double *x, const double *to, unsigned i)
+{
+    return log(to ? x[i] / to[i] : x[i]);
+}
+
+/* Mean of the logarithms, of ratios where there is a `to`, and the square of its standard error. */
+static void moments(const double *x, const double *to, unsigned n, double *mean, double *error2)
 {
     double sum = 0, squares = 0;
     for (unsigned i = 0; i < n; i++)
-        sum += log(x[i]);
+        sum += logarithm(x, to, i);
     *mean = sum / n;
     for (unsigned i = 0; i < n; i++)
-        squares += (log(x[i]) - *mean) * (log(x[i]) - *mean);
+        squares += (logarithm(x, to, i) - *mean) * (logarithm(x, to, i) - *mean);
     *error2 = squares / (n - 1) / n;
 }
 
@@ -46,15 +52,11 @@ static struct ratio around(double mean, double half)
 
 struct ratio statistics_paired(const double *a, const double *b, unsigned n)
 {
-    double sum = 0, squares = 0;
+    double mean, error2;
     if (!positive(a, n) || !positive(b, n))
         return (struct ratio){0};
-    for (unsigned i = 0; i < n; i++)
-        sum += log(b[i] / a[i]);
-    double mean = sum / n;
-    for (unsigned i = 0; i < n; i++)
-        squares += (log(b[i] / a[i]) - mean) * (log(b[i] / a[i]) - mean);
-    return around(mean, statistics_t95(n - 1) * sqrt(squares / (n - 1) / n));
+    moments(b, a, n, &mean, &error2);
+    return around(mean, statistics_t95(n - 1) * sqrt(error2));
 }
 
 struct ratio statistics_unpaired(const double *a, unsigned n, const double *b, unsigned m)
@@ -62,8 +64,8 @@ struct ratio statistics_unpaired(const double *a, unsigned n, const double *b, u
     double mean_a, mean_b, error_a, error_b;
     if (!positive(a, n) || !positive(b, m))
         return (struct ratio){0};
-    moments(a, n, &mean_a, &error_a);
-    moments(b, m, &mean_b, &error_b);
+    moments(a, NULL, n, &mean_a, &error_a);
+    moments(b, NULL, m, &mean_b, &error_b);
     double error = error_a + error_b, freedom = n + m - 2;
     if (error > 0)
         freedom = error * error / (error_a * error_a / (n - 1) + error_b * error_b / (m - 1));

@@ -82,6 +82,14 @@ class Network:
         return ("ip", "netns", "exec", ns, "taskset", "-c", str(cpu)) + args
 
 
+def find(pattern, out):
+    """What a client told of itself; without it the round is none."""
+    found = re.search(pattern, out)
+    if not found:
+        raise RuntimeError(f"the client said {(out.strip().splitlines() or ['nothing'])[-1]!r}")
+    return found
+
+
 def tree(pid):
     """A process and all below it."""
     found, below = [], {}
@@ -191,8 +199,8 @@ class Rivals:
                 self.net.client, 1, "wrk", "-t", "1", "-c", str(self.o.connections), "-d",
                 f"{self.o.seconds}s", "--latency", "-H", "Host: www.site.test",
                 f"http://{SERVER}/object"), timeout=self.o.seconds + 30)
-            rate = float(re.search(r"Requests/sec: +([\d.]+)", out).group(1))
-            n, unit = re.search(r"99% +([\d.]+)(us|ms|s)", out).groups()
+            rate = float(find(r"Requests/sec: +([\d.]+)", out).group(1))
+            n, unit = find(r"99% +([\d.]+)(us|ms|s)", out).groups()
             bad = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
             gone = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", out)
             return (rate, float(n) * {"us": 1, "ms": 1e3, "s": 1e6}[unit],
@@ -200,9 +208,9 @@ class Rivals:
         out = run(*self.net.inside(
             self.net.client, 1, "dnsperf", "-s", SERVER, "-d", f"{self.folder}/queries", "-l",
             str(self.o.seconds), "-T", "1", "-c", "4", "-q", "100"), timeout=self.o.seconds + 30)
-        rate = float(re.search(r"Queries per second: +([\d.]+)", out).group(1))
-        lost = int(re.search(r"Queries lost: +(\d+)", out).group(1))
-        codes = re.search(r"Response codes: +(.*)", out).group(1)
+        rate = float(find(r"Queries per second: +([\d.]+)", out).group(1))
+        lost = int(find(r"Queries lost: +(\d+)", out).group(1))
+        codes = find(r"Response codes: +(.*)", out).group(1)
         return rate, None, lost + (0 if re.fullmatch(r"NOERROR \d+ \(100.00%\)", codes.strip()) else 1)
 
     def load_by_schedule(self):
@@ -225,7 +233,7 @@ class Rivals:
             try:
                 results.append(self.measure(server))
                 return True
-            except RuntimeError as e:
+            except (RuntimeError, subprocess.TimeoutExpired) as e:
                 why = e
             time.sleep(left)
         print(f"{server.name}: round {turn + 1}: {why}", file=sys.stderr)
@@ -255,6 +263,8 @@ class Rivals:
             after = cpu_seconds(p.pid)
         finally:
             self.end(p)
+        if rate <= 0:
+            raise RuntimeError("no answers")
         answers = rate * self.o.seconds
         result = {"began_s": began, "ops_per_s": rate, "errors": errors,
                   "cpu_us_per_op": 1e6 * (after[0] - before[0]) / answers,

@@ -2,6 +2,7 @@
 /* Who is over its share: a whole network of judges, each with a part of the clients. */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,7 +59,7 @@ static double round_of(const char *name, uint64_t site, const double offered[NOD
         u.refused = (uint32_t)(offered[i] * 10 * (1 - part));
         u.bytes = (u.requests - u.refused) * size;
         served += (u.requests - u.refused) / 10.0;
-        strcpy(u.name, name);
+        snprintf(u.name, sizeof(u.name), "%s", name);
         if (u.requests)
             fair_used(node[i], &u);
     }

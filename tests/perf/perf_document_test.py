@@ -3,6 +3,7 @@
 usage: perf_document_test.py CORAL-PERF"""
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,7 @@ REFUSED = (
     (("rivals", "apache"), '"apache" is no server; there are coral, nginx'),
     (("rivals", "--seconds", "0"), '--seconds: "0" is no number above 0'),
     (("rivals", "--kind", "smtp"), "rivals: argument --kind: invalid choice: 'smtp'"),
+    (("cache", "--no-huge"), '--no-huge: "cache" takes none; it goes with echo'),
     (("compare", "a.json"), 'compare: "a.json" is not two files'),
     (("compare", "a", "b", "c"), 'compare: "c" is one file too many'),
     (("compare", "--op", "b", "c"), 'compare: "--op" is no option of it'),
@@ -82,7 +84,7 @@ def check_documents():
 
 def check_servers(where):
     """Nodes under load, both on one core: no time is asserted."""
-    hgrm, hlog, csv = (os.path.join(where, x) for x in ("hgrm", "hlog", "csv"))
+    hgrm, hlog, csv = (os.path.join(where, x) for x in ("it's hgrm", "hlog", "csv"))
     for args in (("dns",), ("dns", "--zipf", "1", "--objects", "1000", "--offload", "off"),
                  ("dns", "--rate", "20000", "--poisson"), ("http", "--connections", "20"),
                  ("http", "--connections", "40", "--active", "10", "--objects", "200"),
@@ -91,7 +93,9 @@ def check_servers(where):
         p = perf(*args, "--cores", "1", "--no-huge", "--seconds", "0.3", "--json", "--assert",
                  "errors=0", "--assert", "verified>0")
         expect(args, p.returncode == 0 and not p.stderr, p.stderr)
-        r = json.loads(p.stdout)["results"][0]
+        d = json.loads(p.stdout)
+        expect("a shell reads its command", shlex.split(d["command"])[1:len(args) + 1] == list(args), d["command"])
+        r = d["results"][0]
         expect(args, r["ops_per_s"] > 0 and r["cycles_per_op"] > 0 and 0 < r["p50_us"] <= r["p99_us"]
                <= r["max_us"] and not any(r["errors_by_class"].values()), r)
     p = perf("http", "--misses", "20", "--connections", "50", "--cores", "1", "--no-huge", "--seconds",
@@ -151,6 +155,11 @@ def check_compare(where):
     row, d = compare(a, b)
     expect("too few", row["verdict"] == "can't tell" and "ratio" not in row and
            "fewer than 3 runs" in d["notes"][0], d)
+    write(a, (100, None, 200, 400, 800), 0, 10)
+    write(b, (200, 400, 800, 1600, None), 5, 10)
+    row, d = compare(a, b)
+    expect("gaps leave no pairs", d["took_turns"] and row["verdict"] == "can't tell", row)
+    write(b, (50, 51), 500, 10)
     p = perf("compare", a, b)
     expect("a table", p.returncode == 0 and "can't tell" in p.stdout and "note: " in p.stdout, p.stdout)
     for text, message in (("", "it is empty"), ("{", "b:"), ('{"results": []}', 'no "results"'),

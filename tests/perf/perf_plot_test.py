@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """coral-perf plot: SVGs of documents and of percentiles, and what it says of files that are neither.
 usage: perf_plot_test.py CORAL-PERF"""
+import html
 import json
 import os
 import re
@@ -51,6 +52,12 @@ def main():
         expect("documents", p.returncode == 0 and not p.stderr, p.stderr)
         for text in ("connections", "ops_per_s", "a_1", "b", "Rates {of} a_b"):
             expect("a text of it", text in re.sub(r"<[^>]*>", "", p.stdout), text)
+        odd = os.path.join(where, "it's \\n `echo not`.json")
+        shutil.copy(a, odd)
+        p = plot(odd, "--title", "a `echo not` title", "--y", "ops_per_s")
+        texts = html.unescape(re.sub(r"<[^>]*>", "", p.stdout))
+        expect("no text is a command", p.returncode == 0 and "a `echo not` title" in texts and
+               "it's \\n `echo not`" in texts, (texts, p.stderr))
         p = plot(a, "--x", "ops_per_s", "--y", "size", "--output", svg)
         expect("a file", p.returncode == 0 and not p.stdout and not p.stderr, p.stderr)
         with open(svg) as f:
@@ -68,6 +75,9 @@ def main():
         with open(b, "w") as f:
             json.dump({"results": [{"size": 64, "ops_per_s": 1}]}, f)
         refused(1, "nothing was varied", b)
+        p = subprocess.run((PERF, "plot", a), capture_output=True, text=True, timeout=30,
+                           env=dict(os.environ, PATH="/nowhere"))
+        expect("no gnuplot", p.returncode == 1 and "it is not installed" in p.stderr, (p.returncode, p.stderr))
     return bad > 0
 
 

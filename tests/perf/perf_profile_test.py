@@ -83,6 +83,9 @@ def main():
             f.write("events: Ir\nfn=nothing\n")
         refused(1, "out:2: this is no file of callgrind", "--file", path)
         with open(path, "w") as f:
+            f.write(FILE.replace("positions: line", "positions: instr line"))
+        refused(1, "out:3: this is no file of callgrind", "--file", path)
+        with open(path, "w") as f:
             f.write("")
         refused(1, "out:0: this is no file of callgrind", "--file", path)
     refused(1, "/nowhere/x: No such file", "--file", "/nowhere/x")

@@ -19,6 +19,20 @@ http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {0}/
   fastcgi_temp_path {0}/3; uwsgi_temp_path {0}/4; scgi_temp_path {0}/5;
   server {{ listen {1}:80; root {0}; }} }}
 """
+ODD = """
+import socket, sys, threading
+HEADS = {"/empty": "200 OK\\r\\nContent-Length: ", "/words": "200 OK\\r\\nContent-Length: five",
+         "/minus": "200 OK\\r\\nContent-Length: -1", "/none": "200 OK\\r\\nDate: x",
+         "/busy": "503 No\\r\\nContent-Length: 5"}
+def serve(c):
+    path = c.recv(1000).decode().split()[1]
+    c.sendall(f"HTTP/1.1 {HEADS[path]}\\r\\n\\r\\n".encode())
+    c.recv(1000)
+s = socket.create_server((sys.argv[1], 80))
+print("ready", flush=True)
+while True:
+    threading.Thread(target=serve, args=(s.accept()[0],), daemon=True).start()
+"""
 bad = 0
 
 
@@ -84,6 +98,20 @@ def stories(folder):
     expect("nobody there", code == 1 and "refused" in err and not json_of(out), err)
 
 
+def odd_answers():
+    """A head whose length is none: all that is behind it is not for the client to read."""
+    server = subprocess.Popen(("ip", "netns", "exec", A, "/usr/bin/python3", "-c", ODD, SERVER),
+                              stdout=subprocess.PIPE)
+    server.stdout.readline()
+    for head in ("/empty", "/words", "/minus", "/none"):
+        code, out, err = perf("--path", head)
+        expect(head, code == 1 and "head" in err and not json_of(out), (code, err))
+    code, out, err = perf("--path", "/busy")
+    expect("503", code == 1 and "status" in err and not json_of(out), (code, err))
+    server.kill()
+    server.wait(10)
+
+
 def json_of(out):
     """The results, if there are figures."""
     return [r for r in json.loads(out)["results"] if "ops_per_s" in r] if out else []
@@ -95,6 +123,8 @@ def refused():
                           (("--server", SERVER), "go with --wire, which is missing"),
                           (("--address", "10.0.0.1"), '"10.0.0.1" is not ADDRESS/LENGTH'),
                           (("--address", "10.0.0.1/33"), '"10.0.0.1/33" is not ADDRESS/LENGTH'),
+                          (("--wire", "eth0", "--address", "10.0.0.9/24", "--server", SERVER, "--misses",
+                            "5"), '"eth0" goes without --objects'),
                           (("--server", "here"), '"here" is not ADDRESS or ADDRESS:PORT')):
         p = subprocess.run((PERF, "http") + args, capture_output=True, text=True, timeout=10)
         expect(args, p.returncode == 2 and message in p.stderr, p.stderr)
@@ -114,6 +144,7 @@ def main():
     try:
         network()
         stories(folder)
+        odd_answers()
     finally:
         for ns in (A, B):
             subprocess.run(("ip", "netns", "del", ns))

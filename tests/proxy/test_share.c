@@ -20,7 +20,7 @@ static void open_world(void)
 {
     world_open(&w, 2, 1, SEED);
     w.node[0].policy.metered = true;
-    strcpy(w.node[0].site[0].home, "origin.site.test:8080");
+    snprintf(w.node[0].site[0].home, sizeof(w.node[0].site[0].home), "origin.site.test:8080");
     world_name(&w, (struct name){.name = "www.public.test",
                                  .result = RESOLVER_OK,
                                  .n = 1,
@@ -143,7 +143,7 @@ Test(share, who_comes_back_from_home_or_has_none_is_refused)
     w.node[0].site[0].home[0] = 0;
     cr_assert_eq(get("/a"), 403);
     client_free(&c);
-    strcpy(w.node[0].site[0].home, "origin.site.test");
+    snprintf(w.node[0].site[0].home, sizeof(w.node[0].site[0].home), "origin.site.test");
     w.node[0].site[0].fair.over = PROXY_OVER_REFUSE;
     cr_assert_eq(get("/a"), 403);
     client_free(&c);
@@ -249,7 +249,7 @@ Test(share, of_very_many_sites_the_most_used_are_told)
     for (unsigned i = 0; i < 3000; i++) {
         snprintf(host, sizeof(host), "h%u.nobody.test.coral.test", i);
         if (i % 10 == 0)
-            strcpy(host, "www.public.test.coral.test");
+            snprintf(host, sizeof(host), "www.public.test.coral.test");
         world_get(&w, &c, 0, host, "/a", NULL);
         client_free(&c);
         if (w.node[0].usages)
