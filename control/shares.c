@@ -2,6 +2,7 @@
 /* Fair shares' host: what workers and other nodes say goes to fair.c, what it says into the view
  * and our pings; the answer to `shares`. */
 #include <stdlib.h>
+
 #include "control/control.h"
 #include "control/fair.h"
 #include "control/log.h"
