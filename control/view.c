@@ -43,6 +43,7 @@ struct dns_zone *view_zone(const struct config *c, const struct dht_routes *rout
         if (routes->route[i].live &&
             is_served_by(dht_route_contact(routes, i), routes->self.http_port))
             member_add(z, dht_route_contact(routes, i));
+    dns_zone_finish(z);
     return z;
 }
 

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The authoritative answer, in three stages over a burst: prepare parses a query and finds what
- * is asked for, touch draws the members and prefetches them, act writes.
+ * The authoritative answer: parse the query, find what is asked for, write. What is written is the
+ * query itself with another header, and records behind its question; those of proxies are copied
+ * from what dns_zone_finish has prepared.
  *
  *   <zone>                SOA, NS and the nameservers' addresses
  *   ns.<zone>             an empty non-terminal (RFC 8020): exists, has no records
  *   <label>.ns.<zone>     a nameserver: A, AAAA
  *   anything else below   a Coralized name: A and AAAA of live proxies
  */
+#include "base/mix.h"
 #include "dns/query.h"
 
 #define NAMESERVERS 12 /* named in NS; CORAL.md: 10 to 12 primaries */
-#define SAMPLED     64 /* up to so many members all are shuffled, above that some are drawn */
-#define DRAWS       24
 
 /* SOA timers that no secondary of ours uses (RFC 1912 2.2) */
 #define SOA_REFRESH_S 3600
@@ -31,8 +31,7 @@ enum target {
 struct answer {
     struct dns_query q;
     enum target target;
-    unsigned chosen;
-    const struct dns_member *member[DNS_ANSWERS];
+    const struct dns_member *nameserver;
 };
 
 static bool has_family(const struct dns_member *m, uint16_t type)
@@ -40,14 +39,18 @@ static bool has_family(const struct dns_member *m, uint16_t type)
     return !addr_is_zero(type == DNS_A ? &m->v4 : &m->v6);
 }
 
-/* --- prepare ------------------------------------------------------------------------------- */
+/* --- find ---------------------------------------------------------------------------------- */
 
+/* `label` has its length first, and its case as asked. */
 static const struct dns_member *find_nameserver(const struct dns_zone *z, const uint8_t *label)
 {
+    uint8_t lower[DNS_LABEL_MAX];
+
+    dns_name_lower(lower, label + 1, label[0]);
     for (uint32_t i = 0; i < z->members; i++) {
         const char *have = z->member[i].label;
         size_t len = strnlen(have, sizeof(z->member[i].label));
-        if (len == label[0] && memcmp(have, label + 1, len) == 0)
+        if (len == label[0] && memcmp(have, lower, len) == 0)
             return &z->member[i];
     }
     return NULL;
@@ -59,26 +62,38 @@ static void find_below_ns(const struct dns_zone *z, struct answer *a, unsigned a
     a->target = above == 1 ? TARGET_EMPTY : TARGET_MISSING;
     if (above != 2)
         return;
-    a->member[0] = find_nameserver(z, a->q.lower);
-    if (a->member[0]) {
+    a->nameserver = find_nameserver(z, a->q.qname);
+    if (a->nameserver)
         a->target = TARGET_NAMESERVER;
-        a->chosen = 1;
+}
+
+/* Do a name's last bytes spell the apex, in any case? A header's 12 bytes are before the name, so
+ * that the last word may begin before it. */
+static bool ends_in_apex(const struct dns_zone *z, const uint8_t *end)
+{
+    uint64_t differ = 0;
+
+    for (unsigned i = 0; i < z->apex_words; i++) {
+        uint64_t word;
+        memcpy(&word, end - 8 * (i + 1), sizeof(word));
+        differ |= (word ^ z->apex_word[i].name) & z->apex_word[i].mask;
     }
+    return differ == 0;
+}
+
+static bool is_ns(const uint8_t *label)
+{
+    return label[0] == 2 && (label[1] | 0x20) == 'n' && (label[2] | 0x20) == 's';
 }
 
 static void find_target(const struct dns_zone *z, struct answer *a)
 {
     struct dns_query *q = &a->q;
-    unsigned above = 0;
+    unsigned above = (unsigned)q->labels - z->apex_labels;
 
-    if (q->qclass != DNS_IN || q->qtype == DNS_AXFR || q->qtype == DNS_IXFR) {
-        q->rcode = DNS_REFUSED;
-        return;
-    }
-    while (above < q->labels && q->qname_len - q->label_at[above] > z->apex_len)
-        above++;
-    unsigned at = q->label_at[above];
-    if (q->qname_len - at != z->apex_len || memcmp(q->lower + at, z->apex, z->apex_len) != 0) {
+    if (q->labels < z->apex_labels || q->label_at[above] + z->apex_len != q->qname_len ||
+        !ends_in_apex(z, q->qname + q->qname_len) || q->qclass != DNS_IN || q->qtype == DNS_AXFR ||
+        q->qtype == DNS_IXFR) {
         q->rcode = DNS_REFUSED;
         return;
     }
@@ -88,76 +103,60 @@ static void find_target(const struct dns_zone *z, struct answer *a)
     }
     if (above == 0)
         a->target = TARGET_APEX;
-    else if (memcmp(q->lower + q->label_at[above - 1], "\2ns", 3) == 0)
+    else if (is_ns(q->qname + q->label_at[above - 1]))
         find_below_ns(z, a, above);
     else
         a->target = TARGET_PROXIES;
 }
 
-static void prepare(const struct dns_zone *z, struct answer *a, const uint8_t *data, size_t len)
+/* --- draw ---------------------------------------------------------------------------------- */
+
+/*
+ * Numbers to draw members by: splitmix64 (base/mix.h), seeded by the worker's generator once a
+ * burst. They have to be even; nobody need be kept from guessing them, since all members are public
+ * and who asks again gets others. What must not be guessed never comes from here.
+ */
+struct draws {
+    uint64_t state;
+};
+
+static struct draws draws_of(struct rng *rng)
 {
-    a->target = TARGET_NONE;
-    a->chosen = 0;
-    dns_query_parse(&a->q, data, len);
-    if (!a->q.drop && a->q.rcode == DNS_NOERROR)
-        find_target(z, a);
+    return (struct draws){rng_u64(rng)};
 }
 
-/* --- touch --------------------------------------------------------------------------------- */
-
-static bool is_chosen(const struct answer *a, const struct dns_member *m)
+static uint64_t draws_next(struct draws *d)
 {
-    for (unsigned i = 0; i < a->chosen; i++)
-        if (a->member[i] == m)
-            return true;
-    return false;
+    return mix64(d->state += MIX_GOLDEN);
 }
 
-static void choose(const struct dns_zone *z, struct answer *a, uint32_t i)
+/*
+ * Different numbers below `bound`, DNS_ANSWERS of them or all that there are, in random order, each
+ * choice as likely but for one part in 2^32 / bound: a shuffle (Fisher and Yates) of the row
+ * 0, 1, 2..., of which only what has moved is written down. It always draws as many, and no branch
+ * depends on what is drawn, since none could be predicted. Returns how many of `out` hold.
+ */
+static unsigned draw(struct draws *d, uint32_t bound, uint32_t out[DNS_ANSWERS])
 {
-    const struct dns_member *m = &z->member[i];
-    if (has_family(m, a->q.qtype) && !is_chosen(a, m))
-        a->member[a->chosen++] = m;
-}
+    uint32_t place[DNS_ANSWERS], moved[DNS_ANSWERS]; /* where number moved[k] stands */
+    uint64_t random = 0;
 
-/* Every live member of the family with the same chance, in random order. */
-static void choose_among_few(const struct dns_zone *z, struct answer *a, struct rng *rng)
-{
-    uint8_t order[SAMPLED];
-
-    for (uint32_t i = 0; i < z->members; i++)
-        order[i] = (uint8_t)i;
-    for (uint32_t i = 0; i < z->members && a->chosen < DNS_ANSWERS; i++) {
-        uint32_t j = i + rng_below(rng, z->members - i);
-        uint8_t drawn = order[j];
-        order[j] = order[i];
-        choose(z, a, drawn);
+    for (uint32_t i = 0; i < DNS_ANSWERS; i++) {
+        random = i % 2 ? random >> 32 : draws_next(d);
+        uint32_t at = i + (uint32_t)((random & 0xffffffff) * (bound - i) >> 32);
+        uint32_t there = at, here = i;
+        for (uint32_t k = 0; k < i; k++) {
+            there = place[k] == at ? moved[k] : there;
+            here = place[k] == i ? moved[k] : here;
+        }
+        out[i] = there;
+        place[i] = at;
+        moved[i] = here;
     }
+    return bound < DNS_ANSWERS ? bound : DNS_ANSWERS;
 }
 
-static void choose_among_many(const struct dns_zone *z, struct answer *a, struct rng *rng)
-{
-    for (unsigned i = 0; i < DRAWS && a->chosen < DNS_ANSWERS; i++)
-        choose(z, a, rng_below(rng, z->members));
-    if (a->chosen > 0)
-        return;
-    uint32_t start = rng_below(rng, z->members); /* hardly any has the family: look at all */
-    for (uint32_t i = 0; i < z->members && a->chosen < DNS_ANSWERS; i++)
-        choose(z, a, (start + i) % z->members);
-}
-
-static void touch(const struct dns_zone *z, struct answer *a, struct rng *rng)
-{
-    if (a->target != TARGET_PROXIES || (a->q.qtype != DNS_A && a->q.qtype != DNS_AAAA) ||
-        z->members == 0)
-        return;
-    if (z->members <= SAMPLED)
-        choose_among_few(z, a, rng);
-    else
-        choose_among_many(z, a, rng);
-}
-
-/* --- act ----------------------------------------------------------------------------------- */
+/* --- write --------------------------------------------------------------------------------- */
 
 struct reply {
     struct writer w;
@@ -169,7 +168,7 @@ struct reply {
 
 static void write_pointer(struct writer *w, unsigned at)
 {
-    write_u16(w, (uint16_t)(0xc000 | at));
+    write_u16(w, (uint16_t)(DNS_POINTER | at));
 }
 
 static void write_record(struct writer *w, uint16_t type, uint32_t ttl_s, uint16_t len)
@@ -280,24 +279,49 @@ static void write_hinfo(struct reply *r, uint32_t ttl_s)
     r->answers = 1;
 }
 
-static void write_addresses(struct reply *r, const struct answer *a, uint32_t ttl_s)
+/* The addresses of the nameserver that is asked for. */
+static void write_address_of(struct reply *r, const struct dns_zone *z, const struct answer *a)
 {
-    for (unsigned i = 0; i < a->chosen; i++) {
-        if (!has_family(a->member[i], a->q.qtype))
-            continue;
-        write_pointer(&r->w, DNS_HEADER_LEN);
-        write_address(r, a->q.qtype, a->member[i], ttl_s);
-        r->answers++;
-    }
+    if (!has_family(a->nameserver, a->q.qtype))
+        return;
+    write_pointer(&r->w, DNS_HEADER_LEN);
+    write_address(r, a->q.qtype, a->nameserver, z->ns_ttl_s);
+    r->answers = 1;
 }
 
-static void write_sections(struct reply *r, const struct dns_zone *z, struct answer *a)
+/* Those of live proxies. */
+static void write_proxies(struct reply *r, const struct dns_zone *z, uint16_t type,
+                          struct draws *draws)
+{
+    uint32_t chosen[DNS_ANSWERS];
+    unsigned n = draw(draws, type == DNS_A ? z->v4s : z->v6s, chosen);
+    const size_t one = type == DNS_A ? DNS_HEAD + 4 : DNS_HEAD + 16;
+    uint8_t *at = write_space(&r->w, n * one);
+
+    for (unsigned i = 0; at && i < n; i++, at += one) {
+        if (type == DNS_A) {
+            memcpy(at, z->head_a, DNS_HEAD);
+            memcpy(at + DNS_HEAD, z->v4[chosen[i]], 4);
+        } else {
+            memcpy(at, z->head_aaaa, DNS_HEAD);
+            memcpy(at + DNS_HEAD, z->v6[chosen[i]].b, 16);
+        }
+    }
+    r->answers = (uint16_t)n;
+}
+
+static void write_sections(struct reply *r, const struct dns_zone *z, struct answer *a,
+                           struct draws *draws, struct dns_counters *c)
 {
     uint16_t type = a->q.qtype;
     bool address = type == DNS_A || type == DNS_AAAA;
 
     r->apex_at = (uint16_t)(DNS_HEADER_LEN + a->q.qname_len - z->apex_len);
-    if (a->target == TARGET_MISSING) {
+    if (a->target == TARGET_PROXIES && address) {
+        write_proxies(r, z, type, draws);
+        if (r->answers == 0)
+            counter_inc(&c->dns_no_proxy_total);
+    } else if (a->target == TARGET_MISSING) {
         a->q.rcode = DNS_NXDOMAIN;
     } else if (type == DNS_ANY && a->target != TARGET_EMPTY) {
         write_hinfo(r, z->soa_ttl_s);
@@ -306,8 +330,8 @@ static void write_sections(struct reply *r, const struct dns_zone *z, struct ans
         r->answers = 1;
     } else if (a->target == TARGET_APEX && type == DNS_NS) {
         write_nameservers(r, z);
-    } else if (address) {
-        write_addresses(r, a, a->target == TARGET_PROXIES ? z->proxy_ttl_s : z->ns_ttl_s);
+    } else if (a->target == TARGET_NAMESERVER && address) {
+        write_address_of(r, z, a);
     }
     if (r->answers == 0)
         write_negative(r, z);
@@ -332,9 +356,6 @@ static void count(const struct answer *a, const struct reply *r, struct dns_coun
             counter_inc(&c->dns_truncated_total);
         else
             counter_inc(r->answers ? &c->dns_answers_total : &c->dns_nodata_total);
-        if (a->target == TARGET_PROXIES && a->chosen == 0 &&
-            (a->q.qtype == DNS_A || a->q.qtype == DNS_AAAA))
-            counter_inc(&c->dns_no_proxy_total);
         break;
     case DNS_NXDOMAIN:
         counter_inc(&c->dns_nxdomain_total);
@@ -353,46 +374,57 @@ static void count(const struct answer *a, const struct reply *r, struct dns_coun
     }
 }
 
-/* Returns the reply's length, 0 when there is none. */
-static size_t act(const struct dns_zone *z, struct answer *a, uint8_t *out, size_t room,
-                  struct dns_counters *c)
+static void write_header(uint8_t *out, const struct answer *a, const struct reply *r)
+{
+    const struct dns_query *q = &a->q;
+    struct writer w = writer_of(out + 2, DNS_HEADER_LEN - 2); /* its ID stays */
+
+    write_u16(&w, (uint16_t)(DNS_QR | (q->flags & (DNS_OPCODE | DNS_RD)) |
+                             (a->target != TARGET_NONE ? DNS_AA : 0) | (r->truncated ? DNS_TC : 0) |
+                             (q->rcode & DNS_RCODE)));
+    write_u16(&w, q->question);
+    write_u16(&w, r->answers);
+    write_u16(&w, r->authority);
+    write_u16(&w, (uint16_t)(r->additional + q->edns));
+}
+
+/* Writes the reply to a query that was parsed, maybe over it: nothing of the query is read later
+ * but its first `kept` bytes. Returns its length, 0 when there is none. */
+static size_t reply_to(const struct dns_zone *z, struct answer *a, const uint8_t *query,
+                       uint8_t *out, size_t room, struct draws *draws, struct dns_counters *c)
 {
     struct dns_query *q = &a->q;
-    size_t opt = q->edns ? 11 : 0;
-    size_t question = q->question ? q->qname_len + (size_t)DNS_TYPE_LEN : 0;
+    size_t opt = q->edns ? DNS_OPT_LEN : 0;
+    size_t kept = DNS_HEADER_LEN + (q->question ? q->qname_len + (size_t)DNS_TYPE_LEN : 0);
 
-    if (q->drop || room < DNS_HEADER_LEN + question + opt) {
+    if (q->drop || room < kept + opt) {
         counter_inc(&c->dns_dropped_total);
         return 0;
     }
-    struct reply r = {.start = out, .w = writer_of(out, room - opt)};
-    write_space(&r.w, DNS_HEADER_LEN);
-    if (question)
-        write_bytes(&r.w, q->qname, question);
-    uint8_t *after_question = r.w.p;
+    if (out != query)
+        memcpy(out, query, kept);
+    struct reply r = {.start = out, .w = writer_of(out + kept, room - opt - kept)};
     if (a->target != TARGET_NONE)
-        write_sections(&r, z, a);
+        write_sections(&r, z, a, draws, c);
     if (r.w.bad) { /* never part of a record set: nothing, and the asker comes by TCP */
         r.truncated = true;
         r.answers = r.authority = r.additional = 0;
-        r.w = writer_of(after_question, (size_t)(out + room - after_question));
+        r.w = writer_of(out + kept, room - kept);
     }
     r.w.end = out + room;
     if (q->edns)
         write_opt(&r.w, q);
-
-    bool authoritative = a->target != TARGET_NONE;
-    struct writer h = writer_of(out, DNS_HEADER_LEN);
-    write_u16(&h, q->id);
-    write_u16(&h, (uint16_t)(DNS_QR | (q->flags & (DNS_OPCODE | DNS_RD)) |
-                             (authoritative ? DNS_AA : 0) | (r.truncated ? DNS_TC : 0) |
-                             (q->rcode & DNS_RCODE)));
-    write_u16(&h, q->question);
-    write_u16(&h, r.answers);
-    write_u16(&h, r.authority);
-    write_u16(&h, (uint16_t)(r.additional + q->edns));
+    write_header(out, a, &r);
     count(a, &r, c);
     return (size_t)(r.w.p - out);
+}
+
+static void understand(const struct dns_zone *z, struct answer *a, const uint8_t *query, size_t len)
+{
+    a->target = TARGET_NONE;
+    dns_query_parse(&a->q, query, len);
+    if (!a->q.drop && a->q.rcode == DNS_NOERROR)
+        find_target(z, a);
 }
 
 static size_t udp_room(const struct dns_query *q, size_t room)
@@ -401,29 +433,19 @@ static size_t udp_room(const struct dns_query *q, size_t room)
     return room < most ? room : most;
 }
 
-#define STAGED 8 /* answers in the making: what fits the first-level cache beside their packets */
-
 void dns_answer(const struct dns_zone *zone, struct datagram *queries, unsigned n, struct rng *rng,
                 struct dns_counters *counters, struct now now)
 {
-    struct answer a[STAGED];
+    struct draws draws = draws_of(rng);
 
     (void)now; /* all that depends on time is in the zone */
-    for (unsigned i = 0; i < n; i++)
-        __builtin_prefetch(queries[i].data);
-    for (unsigned first = 0; first < n; first += STAGED) {
-        struct datagram *d = queries + first;
-        unsigned m = n - first < STAGED ? n - first : STAGED;
-        for (unsigned i = 0; i < m; i++) {
-            prepare(zone, &a[i], d[i].data, d[i].len);
-            a[i].q.drop |= d[i].from.port == 0; /* nobody listens there */
-            __builtin_prefetch(d[i].reply, 1);
-        }
-        for (unsigned i = 0; i < m; i++)
-            touch(zone, &a[i], rng);
-        for (unsigned i = 0; i < m; i++)
-            d[i].reply_len =
-                (uint16_t)act(zone, &a[i], d[i].reply, udp_room(&a[i].q, d[i].room), counters);
+    for (unsigned i = 0; i < n; i++) {
+        struct datagram *d = &queries[i];
+        struct answer a;
+        understand(zone, &a, d->data, d->len);
+        a.q.drop |= d->from.port == 0; /* nobody listens there */
+        d->reply_len = (uint16_t)reply_to(zone, &a, d->data, d->reply, udp_room(&a.q, d->room),
+                                          &draws, counters);
     }
     counter_add(&counters->dns_queries_total, n);
 }
@@ -432,12 +454,12 @@ size_t dns_answer_tcp(const struct dns_zone *zone, const struct endpoint *from, 
                       size_t len, void *reply, size_t room, struct rng *rng,
                       struct dns_counters *counters, struct now now)
 {
+    struct draws draws = draws_of(rng);
     struct answer a;
 
     (void)from;
     (void)now;
     counter_inc(&counters->dns_queries_total);
-    prepare(zone, &a, query, len);
-    touch(zone, &a, rng);
-    return act(zone, &a, reply, room < 65535 ? room : 65535, counters);
+    understand(zone, &a, query, len);
+    return reply_to(zone, &a, query, reply, room < 65535 ? room : 65535, &draws, counters);
 }

@@ -15,7 +15,8 @@
 
 #define DNS_NAME_MAX 255 /* wire bytes, RFC 1035 2.3.4 */
 #define DNS_UDP_MAX  1232
-#define DNS_ANSWERS  4 /* proxies in one answer */
+#define DNS_ANSWERS  4  /* proxies in one answer */
+#define DNS_HEAD     12 /* bytes of a record before its data, its name being a pointer */
 
 /* --- authoritative ------------------------------------------------------------------------ */
 
@@ -32,23 +33,40 @@ struct dns_member {
 
 struct dns_zone {
     uint8_t apex[DNS_NAME_MAX + 1]; /* wire form, lower case */
-    uint8_t apex_len;
+    uint8_t apex_len, apex_labels;
     uint32_t serial;
     uint32_t soa_ttl_s, ns_ttl_s, proxy_ttl_s, negative_ttl_s;
-    uint32_t members;           /* live now: proxies and nameservers */
+    uint32_t members; /* live now: proxies and nameservers */
+
+    /* dns_zone_finish's, for answers to copy from. Records' heads: name, type, class, TTL, length
+     */
+    uint8_t head_a[DNS_HEAD], head_aaaa[DNS_HEAD];
+    uint32_t v4s, v6s; /* members that have an address of the family; */
+    uint8_t (*v4)[4];  /* the addresses, behind the members */
+    struct addr *v6;
+    /* The apex in words counted from its end, and what of them counts: all but the bit that tells
+     * a capital from a small letter */
+    unsigned apex_words;
+    struct {
+        uint64_t name, mask;
+    } apex_word[(DNS_NAME_MAX + 7) / 8];
+
     struct dns_member member[]; /* this node among them */
 };
 
 /* A new zone with room for `members` and none in it yet: the caller fills member[] and sets
- * `members`, and may change the TTLs and the serial. NULL when `name` is no domain name, or memory
- * is short. Freed by free(). */
+ * `members`, may change the TTLs and the serial, and then calls dns_zone_finish. NULL when `name`
+ * is no domain name, or memory is short. Freed by free(). */
 struct dns_zone *dns_zone_new(const char *name, uint32_t members);
+/* Prepares what is the same in many answers. After any change, and before the zone is used. */
+void dns_zone_finish(struct dns_zone *z);
 
 /*
- * Answers a burst: staged prepare/touch/act over up to DATAGRAM_BURST queries. Sets reply_len of
- * each (0: dropped: not a query, or not worth an answer). Never writes more than `room`, nor
- * more than the asker's EDNS size (RFC 6891): what does not fit is an empty answer with TC.
- * Outside the zone: REFUSED. Stateless; any worker.
+ * Answers a burst of up to DATAGRAM_BURST queries. Sets reply_len of each (0: dropped: not a query,
+ * or not worth an answer). Never writes more than `room`, nor more than the asker's EDNS size
+ * (RFC 6891): what does not fit is an empty answer with TC. Outside the zone: REFUSED. A reply may
+ * be written over its query, `reply` being `data`; else they must not overlap. Stateless; any
+ * worker.
  */
 void dns_answer(const struct dns_zone *zone, struct datagram *queries, unsigned n, struct rng *rng,
                 struct dns_counters *counters, struct now now);

@@ -10,24 +10,28 @@
 /* RFC 1035 4.1.2. A compressed name in the question has nothing before it to point to. */
 static bool read_question(struct dns_query *q, struct reader *r)
 {
-    q->qname = r->p;
-    for (;;) {
-        const uint8_t *at = r->p;
-        uint8_t n = read_u8(r);
-        if (r->bad || n > DNS_LABEL_MAX || (at - q->qname) + 1 + n > DNS_NAME_MAX ||
-            !read_bytes(r, n))
+    const uint8_t *name = r->p;
+    size_t left = reader_left(r), most = DNS_NAME_MAX;
+    unsigned at = 0, labels = 0;
+
+    if (left < DNS_TYPE_LEN)
+        return false;
+    if (most > left - DNS_TYPE_LEN)
+        most = left - DNS_TYPE_LEN;
+    for (; at < most && name[at] != 0; at += 1u + name[at]) {
+        if (name[at] > DNS_LABEL_MAX)
             return false;
-        if (n == 0)
-            break;
-        q->label_at[q->labels++] = (uint8_t)(at - q->qname);
+        q->label_at[labels++] = (uint8_t)at;
     }
-    q->qname_len = (uint8_t)(r->p - q->qname);
+    if (at >= most)
+        return false;
+    q->label_at[labels] = (uint8_t)at;
+    q->labels = (uint8_t)labels;
+    q->qname = name;
+    q->qname_len = (uint8_t)(at + 1);
+    r->p = name + at + 1;
     q->qtype = read_u16(r);
     q->qclass = read_u16(r);
-    if (r->bad)
-        return false;
-    q->label_at[q->labels] = (uint8_t)(q->qname_len - 1);
-    dns_name_lower(q->lower, q->qname, q->qname_len);
     q->question = true;
     return true;
 }
@@ -79,12 +83,10 @@ void dns_query_parse(struct dns_query *q, const uint8_t *data, size_t len)
 
     q->drop = q->question = q->edns = q->dnssec_ok = false;
     q->rcode = DNS_NOERROR;
-    q->labels = 0;
     q->udp_size = UDP_SIZE_MIN;
-    q->id = read_u16(&r);
-    q->flags = read_u16(&r);
-    uint16_t qd = read_u16(&r), an = read_u16(&r), ns = read_u16(&r), ar = read_u16(&r);
-    if (r.bad || (q->flags & DNS_QR)) { /* answering answers would make loops */
+    const uint8_t *header = read_bytes(&r, DNS_HEADER_LEN);
+    q->flags = header ? (uint16_t)(header[2] << 8 | header[3]) : DNS_QR;
+    if (q->flags & DNS_QR) { /* answering answers would make loops */
         q->drop = true;
         return;
     }
@@ -92,8 +94,12 @@ void dns_query_parse(struct dns_query *q, const uint8_t *data, size_t len)
         q->rcode = DNS_NOTIMP;
         return;
     }
+    struct reader counts = reader_of(header + 4, 8);
+    uint16_t qd = read_u16(&counts);
+    uint32_t answers_and_authority = read_u32(&counts);
+    uint16_t ar = read_u16(&counts);
     q->rcode = DNS_FORMERR;
-    if (qd != 1 || !read_question(q, &r) || an != 0 || ns != 0 || ar > ADDITIONAL_MAX)
+    if (qd != 1 || !read_question(q, &r) || answers_and_authority != 0 || ar > ADDITIONAL_MAX)
         return;
     q->rcode = DNS_NOERROR;
     for (; ar > 0; ar--) {

@@ -13,11 +13,11 @@ struct dns_query {
     bool dnssec_ok; /* copied to the reply, RFC 3225 3 */
     uint8_t qname_len;
     uint8_t labels; /* without the root */
-    uint16_t id, flags, qtype, qclass;
-    uint16_t udp_size;    /* what the asker can take: 512 without EDNS, RFC 6891 6.2.5 */
-    const uint8_t *qname; /* in the query, case as asked */
-    uint8_t label_at[DNS_LABELS_MAX + 1];
-    uint8_t lower[DNS_NAME_MAX + 1];
+    uint16_t flags, qtype, qclass;
+    uint16_t udp_size;                    /* what the asker can take: 512 without EDNS,
+                                             RFC 6891 6.2.5 */
+    const uint8_t *qname;                 /* in the query, case as asked */
+    uint8_t label_at[DNS_LABELS_MAX + 1]; /* of each label in qname, the root's too */
 };
 
 /* Checks a message in the order that costs least: header, question, counts, OPT. */

@@ -18,6 +18,8 @@
 #define DNS_LABEL_MAX  63
 #define DNS_LABELS_MAX 127 /* of one byte each, in 255 bytes */
 #define DNS_TYPE_LEN   4   /* type and class behind a question's name */
+#define DNS_OPT_LEN    11  /* an OPT record without options */
+#define DNS_POINTER    0xc000
 
 enum dns_flag {
     DNS_QR = 0x8000,

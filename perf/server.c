@@ -17,6 +17,7 @@ static bool make_view(struct server *s, const struct perf_options *o)
     for (uint32_t i = 0; i < SERVER_MEMBERS; i++)
         s->zone->member[i] = (struct dns_member){.v4 = addr_v4(SERVER_MEMBER + i)};
     s->zone->members = SERVER_MEMBERS;
+    dns_zone_finish(s->zone);
     s->site = (struct proxy_site){
         .host = "www.perf.test", .origins = 1, .ttl_override_s = -1, .allow_special = true};
     s->site.origin[0] = (struct proxy_origin){.host = "10.0.0.16",

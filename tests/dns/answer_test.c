@@ -36,6 +36,27 @@ static void teardown(void)
 
 TestSuite(answer, .init = setup, .fini = teardown);
 
+static void answer(struct datagram *d, unsigned n)
+{
+    dns_zone_finish(zone);
+    dns_answer(zone, d, n, &rng, &counters, (struct now){0, 0});
+}
+
+/* The same query, answered in its own memory, which has an exact allocation. */
+static void check_in_place(const struct datagram *d, struct rng at)
+{
+    size_t room = d->room > d->len ? d->room : d->len;
+    struct dns_counters ignored = {0};
+    struct datagram same = *d;
+    same.reply = malloc(room ? room : 1);
+    same.data = same.reply;
+    memcpy(same.reply, d->data, d->len);
+    dns_answer(zone, &same, 1, &at, &ignored, (struct now){0, 0});
+    cr_assert_eq(same.reply_len, d->reply_len);
+    cr_assert(memcmp(same.reply, d->reply, d->reply_len) == 0);
+    free(same.reply);
+}
+
 /* The reply as text, "" when there is none; query and reply stand in exact allocations. */
 static const char *ask_room(size_t len, uint16_t room)
 {
@@ -47,8 +68,10 @@ static const char *ask_room(size_t len, uint16_t room)
                          .room = room,
                          .reply = reply,
                          .reply_len = 99};
-    dns_answer(zone, &d, 1, &rng, &counters, (struct now){0, 0});
+    struct rng before = rng;
+    answer(&d, 1);
     cr_assert(d.reply_len <= room);
+    check_in_place(&d, before);
     text.s[0] = '\0';
     if (d.reply_len)
         dns_text(&text, reply, d.reply_len);
@@ -147,7 +170,7 @@ Test(answer, byte_for_byte)
     struct datagram d = {
         .from = {ip("198.51.100.1"), 4444}, .data = query, .room = 512, .reply = reply};
     d.len = (uint16_t)make_query(query, "W.coral.test", 28, 1400);
-    dns_answer(zone, &d, 1, &rng, &counters, (struct now){0, 0});
+    answer(&d, 1);
     cr_assert_eq(d.reply_len, sizeof(want));
     cr_assert(memcmp(reply, want, sizeof(want)) == 0);
 }
@@ -198,7 +221,7 @@ Test(answer, what_is_no_query_is_dropped)
     struct datagram d = {
         .from = {ip("198.51.100.1"), 0}, .data = query, .room = 512, .reply = reply};
     d.len = (uint16_t)make_query(query, "www.coral.test", 1, 0);
-    dns_answer(zone, &d, 1, &rng, &counters, (struct now){0, 0});
+    answer(&d, 1);
     cr_assert_eq(d.reply_len, 0, "from port 0");
 }
 
@@ -335,7 +358,7 @@ Test(answer, four_proxies_at_random_all_alike)
 {
     static const unsigned sizes[] = {3, 4, 20, 64, 150};
     for (size_t s = 0; s < sizeof(sizes) / sizeof(*sizes); s++) {
-        unsigned members = sizes[s], seen[200] = {0}, total = 0;
+        unsigned members = sizes[s], seen[200] = {0}, first[200] = {0}, total = 0;
         for (unsigned i = 0; i < members; i++) {
             zone->member[i] = (struct dns_member){addr_v4(0x0a000000 + i), {{0}}, "x"};
             if (i % 2)
@@ -347,13 +370,14 @@ Test(answer, four_proxies_at_random_all_alike)
             struct datagram d = {
                 .from = {ip("198.51.100.1"), 4444}, .data = query, .room = 512, .reply = reply};
             d.len = (uint16_t)make_query(query, "w.coral.test", 1, 0);
-            dns_answer(zone, &d, 1, &rng, &counters, (struct now){0, 0});
+            answer(&d, 1);
             unsigned n = reply[7], used = 0;
             cr_assert_eq(n, members < 4 ? members : 4);
             for (unsigned i = 0; i < n; i++, total++) {
                 unsigned at = be(reply + d.len + 16 * i + 12, 4) - 0x0a000000;
                 cr_assert(at < members);
                 seen[at]++;
+                first[at] += i == 0;
                 for (unsigned j = 0; j < i; j++)
                     used += be(reply + d.len + 16 * j + 12, 4) - 0x0a000000 == at;
             }
@@ -363,6 +387,65 @@ Test(answer, four_proxies_at_random_all_alike)
         for (unsigned i = 0; i < members; i++)
             cr_assert(seen[i] > want * 0.6 && seen[i] < want * 1.4, "%u of %u: %u for %f", i,
                       members, seen[i], want);
+        want = 4000.0 / members; /* resolvers take the first one oftener */
+        for (unsigned i = 0; i < members; i++)
+            cr_assert(first[i] > want * 0.2 && first[i] < want * 2.2, "%u of %u first: %u for %f",
+                      i, members, first[i], want);
+    }
+}
+
+Test(answer, every_order_of_proxies_is_as_likely)
+{
+    unsigned seen[256] = {0}, orders = 0;
+    for (unsigned i = 0; i < 4; i++)
+        zone->member[i] = (struct dns_member){addr_v4(0x0a000000 + i), {{0}}, "x"};
+    zone->members = 4;
+    for (unsigned round = 0; round < 24000; round++) {
+        uint8_t reply[512];
+        struct datagram d = {
+            .from = {ip("198.51.100.1"), 4444}, .data = query, .room = 512, .reply = reply};
+        d.len = (uint16_t)make_query(query, "w.coral.test", 1, 0);
+        answer(&d, 1);
+        unsigned order = 0;
+        for (unsigned i = 0; i < 4; i++)
+            order = order << 2 | reply[d.len + 16 * i + 15];
+        seen[order]++;
+    }
+    for (unsigned i = 0; i < 256; i++) {
+        orders += seen[i] != 0;
+        cr_assert(seen[i] == 0 || (seen[i] > 850 && seen[i] < 1150), "%02x: %u", i, seen[i]);
+    }
+    cr_assert_eq(orders, 24);
+}
+
+/* Words are compared, letters in any case: each byte of the zone's name counts, and no other. */
+Test(answer, each_byte_of_the_zones_name_counts)
+{
+    static const char *const zones[] = {"a", "a-1.b2", "coral.test",
+                                        "eight888.zone-16.cdn.example"};
+    for (size_t k = 0; k < sizeof(zones) / sizeof(*zones); k++) {
+        struct dns_zone *kept = zone;
+        zone = dns_zone_new(zones[k], 1);
+        for (unsigned above = 0; above < 12; above++) {
+            char name[128];
+            snprintf(name, sizeof(name), "%.*s%s%s", (int)above, "abcdefghijklm", above ? "." : "",
+                     zones[k]);
+            size_t n = make_query(query, name, 1, 0), from = 12 + (above ? above + 1 : 0);
+            cr_assert(strstr(ask(n), "NOERROR"), "%s", name);
+            for (size_t at = from; at < n - 5; at++) {
+                for (unsigned bit = 0; bit < 8; bit++) {
+                    uint8_t was = query[at];
+                    bool letter = (was | 0x20) >= 'a' && (was | 0x20) <= 'z';
+                    query[at] ^= (uint8_t)(1u << bit);
+                    const char *got = ask(n);
+                    cr_assert_eq(strstr(got, "NOERROR") != NULL, letter && bit == 5, "%s, byte %zu",
+                                 name, at);
+                    query[at] = was;
+                }
+            }
+        }
+        free(zone);
+        zone = kept;
     }
 }
 
@@ -403,7 +486,7 @@ Test(answer, a_burst_is_answered_each_with_its_own)
         d[i].len = (uint16_t)make_query(q[i], name, 28, 0);
         q[i][1] = (uint8_t)i;
     }
-    dns_answer(zone, d, DATAGRAM_BURST, &rng, &counters, (struct now){0, 0});
+    answer(d, DATAGRAM_BURST);
     for (unsigned i = 0; i < DATAGRAM_BURST; i++) {
         snprintf(name, sizeof(name), "12%02x %s", i, i % 5 ? "NOERROR" : "REFUSED");
         cr_assert(strstr(dns_text(&text, replies[i], d[i].reply_len), name) == text.s);
@@ -418,6 +501,7 @@ Test(answer, over_tcp_there_is_more_room)
         snprintf(zone->member[i].label, sizeof(zone->member[i].label), "%08x", i);
     }
     zone->members = 12;
+    dns_zone_finish(zone);
     uint8_t reply[4096];
     struct endpoint from = {ip("198.51.100.1"), 4444};
     size_t n = make_query(query, "coral.test", 2, 0);

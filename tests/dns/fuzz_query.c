@@ -22,6 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             zone->member[i].v6.b[0] = 0x20;
             memcpy(zone->member[i].label, "0000aaaa", 8);
         }
+        dns_zone_finish(zone);
         rng_init_u64(&rng, 1);
     }
     if (size < 1 || size > 60000)
@@ -34,7 +35,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                          .len = (uint16_t)(size - 1),
                          .room = (uint16_t)room,
                          .reply = reply};
+    struct rng before = rng;
     dns_answer(zone, &d, 1, &rng, &counters, now);
+    /* over the query itself the same is written */
+    uint8_t *both = malloc(size + room);
+    memcpy(both, q, size - 1);
+    struct datagram same = d;
+    same.data = same.reply = both;
+    dns_answer(zone, &same, 1, &before, &counters, now);
+    if (same.reply_len != d.reply_len || memcmp(both, reply, d.reply_len) != 0)
+        abort();
+    free(both);
     /* nothing answers an answer; what is answered keeps the ID and says that it is one */
     if (d.reply_len > room || (d.reply_len > 0 && (d.reply_len < 12 || (q[2] & 0x80) ||
                                                    memcmp(q, reply, 2) != 0 || !(reply[2] & 0x80))))

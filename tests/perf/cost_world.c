@@ -166,6 +166,7 @@ void cost_open(void)
     for (; zone->members < 4; zone->members++)
         zone->member[zone->members] =
             (struct dns_member){.v4 = addr_v4(COST_NODE_IP + zone->members)};
+    dns_zone_finish(zone);
     site.origin[0].address = addr_v4(COST_HOST_IP);
     routes->self.rpc = (struct endpoint){addr_v4(COST_NODE_IP), 5300};
     routes->self.id = dht_node_id(&routes->self.rpc);

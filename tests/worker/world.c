@@ -202,6 +202,7 @@ static void zone_of(struct world *w)
         snprintf(m->label, sizeof(m->label), "node%u", i);
     }
     w->zone->members = OUTSIDE;
+    dns_zone_finish(w->zone);
 }
 
 static void node_new(struct world *w, unsigned i)
