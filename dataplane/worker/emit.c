@@ -309,11 +309,13 @@ bool emit_udp(struct worker *w, uint8_t port, struct rte_mbuf *m, const struct e
 
     if (net_is_ours(wp->net, &to->ip))
         return loop_back(w, port, m, from, to, len);
-    if (!tx_room(w, port) || !rte_pktmbuf_append(m, (uint16_t)(UDP_HEADER + len))) {
+    if (!tx_room(w, port) || UDP_HEADER + len > rte_pktmbuf_tailroom(m)) {
         counter_inc(&w->counters.worker_tx_dropped_total);
         rte_pktmbuf_free(m);
         return false;
     }
+    m->data_len = (uint16_t)(UDP_HEADER + len);
+    m->pkt_len = m->data_len;
     uint8_t *l4 = rte_pktmbuf_mtod(m, uint8_t *);
     net_udp_header(l4, from->port, to->port, &from->ip, &to->ip, len, !wp->port->pretend);
     uint8_t *frame =

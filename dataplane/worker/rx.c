@@ -23,7 +23,7 @@ struct sorted {
     unsigned dns, dht, other, tcp, frames;
     struct udp_packet dns_at[NET_BURST], dht_at[NET_BURST], other_at[NET_BURST];
     struct tcp_packet tcp_at[TCP_BURST];
-    struct rte_mbuf *frame[NET_BURST]; /* to free in the end */
+    struct rte_mbuf *frame[NET_BURST]; /* to free in the end; DNS keeps its own */
 };
 
 unsigned worker_of_tuple(const struct worker *w, const struct endpoint *local,
@@ -86,16 +86,21 @@ void rx_hand_over(struct worker *w, unsigned to, struct rte_mbuf *m, const struc
     w->wake |= 1u << to;
 }
 
-/* Files a packet that is ours to handle. `p` stays where it is until the burst's end. */
-static void sort(struct worker *w, struct sorted *s, const struct net_packet *p, uint8_t port)
+/* Files a packet that is ours to handle, and its frame. `p` stays where it is until the burst's
+ * end. */
+static void sort(struct worker *w, struct sorted *s, const struct net_packet *p, struct rte_mbuf *m,
+                 uint8_t port)
 {
-    const struct udp_packet udp = {p, port};
+    const struct udp_packet udp = {p, m, port};
 
+    if (p->kind == NET_UDP && p->dport == WORKER_DNS_PORT) {
+        s->dns_at[s->dns++] = udp;
+        return;
+    }
+    s->frame[s->frames++] = m;
     if (p->kind == NET_TCP)
         s->tcp_at[s->tcp++] =
             (struct tcp_packet){p->src, p->dst, p->payload, p->payload_len, .ecn = p->tos & 3};
-    else if (p->dport == WORKER_DNS_PORT)
-        s->dns_at[s->dns++] = udp;
     else if (p->dport == w->node->config.dht.port)
         s->dht_at[s->dht++] = udp;
     else
@@ -163,8 +168,9 @@ static void receive(struct worker *w, struct worker_port *wp, struct rte_mbuf **
             continue;
         }
         if (owner >= 0)
-            sort(w, &s, &packet[i], wp->index);
-        s.frame[s.frames++] = frame[i];
+            sort(w, &s, &packet[i], frame[i], wp->index);
+        else
+            s.frame[s.frames++] = frame[i];
     }
     act(w, &s);
 }
@@ -172,19 +178,19 @@ static void receive(struct worker *w, struct worker_port *wp, struct rte_mbuf **
 /* What other workers, or this one's own engines, put into our ring: parsed and ours. */
 static unsigned receive_handed_over(struct worker *w)
 {
+    struct rte_mbuf *frame[NET_BURST];
     struct sorted s;
 
-    s.dns = s.dht = s.other = s.tcp = 0;
-    s.frames = rte_ring_sc_dequeue_burst(w->handover, (void **)s.frame, NET_BURST, NULL);
-    if (s.frames == 0)
+    s.dns = s.dht = s.other = s.tcp = s.frames = 0;
+    unsigned n = rte_ring_sc_dequeue_burst(w->handover, (void **)frame, NET_BURST, NULL);
+    if (n == 0)
         return 0;
-    unsigned n = s.frames;
     for (unsigned i = 0; i < n; i++)
-        rte_prefetch0(rte_mbuf_to_priv(s.frame[i]));
+        rte_prefetch0(rte_mbuf_to_priv(frame[i]));
     for (unsigned i = 0; i < n; i++) {
-        const struct frame_parsed *parsed = rte_mbuf_to_priv(s.frame[i]);
+        const struct frame_parsed *parsed = rte_mbuf_to_priv(frame[i]);
         rte_prefetch0(parsed->packet.payload);
-        sort(w, &s, &parsed->packet, parsed->port);
+        sort(w, &s, &parsed->packet, frame[i], parsed->port);
     }
     act(w, &s);
     return n;

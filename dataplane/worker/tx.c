@@ -80,6 +80,21 @@ struct rte_mbuf *tx_reference(struct worker *w, uint8_t port)
     return m;
 }
 
+/* Writes to the first of a frame's two lines alone: the second is in the cache of whoever took it
+ * from the pool, and one segment without offloads has nothing there. */
+bool tx_reuse(struct rte_mbuf *m, const uint8_t *l4, size_t most)
+{
+    const size_t at = (size_t)(l4 - (const uint8_t *)m->buf_addr);
+    if (!RTE_MBUF_DIRECT(m) || m->nb_segs != 1 || rte_mbuf_refcnt_read(m) != 1 ||
+        at < NET_HEADROOM || at + most > m->buf_len)
+        return false;
+    m->data_off = (uint16_t)at;
+    m->data_len = 0;
+    m->pkt_len = 0;
+    m->ol_flags = 0;
+    return true;
+}
+
 /* The worker that has the queue we send through. */
 static unsigned queue_of(const struct worker *w, const struct port *p)
 {

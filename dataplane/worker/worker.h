@@ -194,10 +194,12 @@ unsigned worker_of_tuple(const struct worker *w, const struct endpoint *local,
 unsigned worker_of_shard(const struct node *n, unsigned shard);
 
 /* udp.c */
-struct udp_packet { /* a datagram, and the port that it came through */
+struct udp_packet { /* a datagram, its frame, and the port that it came through */
     const struct net_packet *packet;
+    struct rte_mbuf *frame;
     uint8_t port;
 };
+/* Takes the frames: answers go out in them. */
 void udp_dns(struct worker *w, const struct udp_packet *p, unsigned n);
 void udp_dht(struct worker *w, const struct udp_packet *p, unsigned n);
 void udp_other(struct worker *w, const struct udp_packet *p);
@@ -218,7 +220,10 @@ bool emit_route(struct worker *w, const struct addr *dst, uint8_t *port, struct 
 /* tx.c */
 struct rte_mbuf *tx_frame(struct worker *w, uint8_t port);     /* NULL: counted */
 struct rte_mbuf *tx_reference(struct worker *w, uint8_t port); /* one that bytes are attached to */
-bool tx_room(struct worker *w, uint8_t port);                  /* may one more be sent now? */
+/* Makes a frame that came in an empty one, whose data start at `l4` in it and may have `most`
+ * bytes. False: others read it, too, or it has no such room. */
+bool tx_reuse(struct rte_mbuf *m, const uint8_t *l4, size_t most);
+bool tx_room(struct worker *w, uint8_t port); /* may one more be sent now? */
 /* The same for a segment with data, which leaves the reserve alone: its frame and, for references,
  * as many more as there are. */
 bool tx_room_data(struct worker *w, uint8_t port);

@@ -156,6 +156,34 @@ static void dns_names_the_nodes(struct world *w)
     CHECK(r.over && r.result == RESOLVER_OK && r.n >= 2);
 }
 
+/* Answers go out in the queries' frames, but not in one that somebody else reads. */
+static void a_shared_query_is_left_alone(struct world *w)
+{
+    static const uint8_t query[] = "\x12\x34\1\0\0\1\0\0\0\0\0\0\1w\5coral\4test\0\0\1\0\1";
+    const size_t len = sizeof(query) - 1;
+    const struct endpoint from = {world_ip(OUTSIDE), 4444}, to = {world_ip(0), 53};
+    struct worker *out = w->node[OUTSIDE]->worker[0];
+    const uint64_t *answers = &w->node[0]->worker[0]->dns_counters.dns_answers_total;
+    const uint64_t *came = &out->counters.worker_udp_no_port_total; /* back to port 4444 */
+
+    for (unsigned shared = 0; shared < 2; shared++) {
+        const uint64_t answers_before = counter_read(answers), came_before = counter_read(came);
+        struct rte_mbuf *m = tx_frame(out, 0);
+        CHECK(m);
+        uint8_t *at = rte_pktmbuf_mtod_offset(m, uint8_t *, 8);
+        memcpy(at, query, len);
+        if (shared)
+            rte_mbuf_refcnt_update(m, 1);
+        CHECK(emit_udp(out, 0, m, &from, &to, len));
+        world_run(w, 100000);
+        CHECK(counter_read(answers) == answers_before + 1 && counter_read(came) == came_before + 1);
+        if (shared) {
+            CHECK(memcmp(at, query, len) == 0);
+            rte_pktmbuf_free(m);
+        }
+    }
+}
+
 struct indexed {
     bool over;
     struct dht_result result;
@@ -627,6 +655,7 @@ static void story(unsigned workers, bool offload, unsigned lose)
     if (lose)
         what_was_behind_a_loss_was_copied_once(&w);
     dns_names_the_nodes(&w);
+    a_shared_query_is_left_alone(&w);
     the_index_holds_what_is_put(&w);
     a_broken_path_is_gone_around(&w);
     control_is_told(&w);
