@@ -132,26 +132,27 @@ static uint64_t draws_next(struct draws *d)
 
 /*
  * Different numbers below `bound`, DNS_ANSWERS of them or all that there are, in random order, each
- * choice as likely but for one part in 2^32 / bound: a shuffle (Fisher and Yates) of the row
- * 0, 1, 2..., of which only what has moved is written down. It always draws as many, and no branch
- * depends on what is drawn, since none could be predicted. Returns how many of `out` hold.
+ * choice as likely but for one part in 2^32 / bound: each time one of those that are left, counted
+ * past the ones that are taken. It always draws as many, and no branch depends on what is drawn,
+ * since none could be predicted. Returns how many of `out` hold.
  */
 static unsigned draw(struct draws *d, uint32_t bound, uint32_t out[DNS_ANSWERS])
 {
-    uint32_t place[DNS_ANSWERS], moved[DNS_ANSWERS]; /* where number moved[k] stands */
+    uint32_t taken[DNS_ANSWERS]; /* in order */
     uint64_t random = 0;
 
     for (uint32_t i = 0; i < DNS_ANSWERS; i++) {
         random = i % 2 ? random >> 32 : draws_next(d);
-        uint32_t at = i + (uint32_t)((random & 0xffffffff) * (bound - i) >> 32);
-        uint32_t there = at, here = i;
+        uint32_t x = (uint32_t)((random & 0xffffffff) * (bound - i) >> 32);
+        for (uint32_t k = 0; k < i; k++)
+            x += x >= taken[k];
+        out[i] = x;
         for (uint32_t k = 0; k < i; k++) {
-            there = place[k] == at ? moved[k] : there;
-            here = place[k] == i ? moved[k] : here;
+            uint32_t less = x < taken[k] ? x : taken[k];
+            x = x < taken[k] ? taken[k] : x;
+            taken[k] = less;
         }
-        out[i] = there;
-        place[i] = at;
-        moved[i] = here;
+        taken[i] = x;
     }
     return bound < DNS_ANSWERS ? bound : DNS_ANSWERS;
 }
