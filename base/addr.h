@@ -42,8 +42,9 @@ static inline struct addr addr_mapped(const uint8_t v4[4])
 
 static inline bool addr_is_v4(const struct addr *a)
 {
-    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    return memcmp(a->b, mapped, 12) == 0;
+    static const uint8_t mapped[4] = {0, 0, 0xff, 0xff};
+    static const uint64_t zero;
+    return memcmp(a->b, &zero, 8) == 0 && memcmp(a->b + 8, mapped, 4) == 0;
 }
 
 /* the IPv4 address in host order; only where addr_is_v4() */

@@ -35,15 +35,20 @@ void neighbour_init(struct net *n)
         t->entry[i].next = (uint16_t)(i + 1 < NET_NEIGHBOURS ? i + 1 : NEIGHBOUR_NIL);
     }
     t->free = 0;
+    t->last = NEIGHBOUR_NIL;
 }
 
 struct neighbour *neighbour_find(struct net *n, const struct addr *ip)
 {
     struct neighbour_table *t = &n->table;
 
+    if (t->last != NEIGHBOUR_NIL && addr_eq(&t->entry[t->last].ip, ip))
+        return &t->entry[t->last];
     for (uint16_t i = *bucket_of(t, ip); i != NEIGHBOUR_NIL; i = t->entry[i].next)
-        if (addr_eq(&t->entry[i].ip, ip))
+        if (addr_eq(&t->entry[i].ip, ip)) {
+            t->last = i;
             return &t->entry[i];
+        }
     return NULL;
 }
 
@@ -56,6 +61,7 @@ static void forget(struct net *n, struct neighbour *e)
     while (*at != self)
         at = &t->entry[*at].next;
     *at = e->next;
+    t->last = NEIGHBOUR_NIL;
     e->state = NEIGHBOUR_FREE;
     e->next = t->free;
     t->free = self;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dataplane/net/net.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,8 +49,13 @@ static void own_add(struct net *n, const struct addr *ip, unsigned prefix)
     load_words(o->net, ip);
     o->net[0] &= o->mask[0];
     o->net[1] &= o->mask[1];
-    if (o->v4 && o->prefix < 31)
-        o->broadcast = addr_get_v4(ip) | (uint32_t)(0xffffffffull >> o->prefix);
+    if (!o->v4)
+        return;
+    uint32_t broadcast = 0; /* RFC 922; a subnet of one or two addresses has none (RFC 3021) */
+    if (o->prefix < 31)
+        broadcast = addr_get_v4(ip) | (uint32_t)(0xffffffffull >> o->prefix);
+    memcpy(&n->v4[n->v4s].ip, ip->b + 12, 4);
+    n->v4[n->v4s++].broadcast = htobe32(broadcast);
 }
 
 /* RFC 4291 2.5.6 and appendix A: fe80::/64 and the MAC as a modified EUI-64 */

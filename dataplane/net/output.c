@@ -36,13 +36,16 @@ uint8_t *net_write_ip(uint8_t *l4, size_t l4_len, const struct addr *src, const 
     put16(ip + 6, 0x4000); /* DF */
     ip[8] = hop_limit;
     ip[9] = protocol;
-    memcpy(ip + 12, src->b + 12, 4);
-    memcpy(ip + 16, dst->b + 12, 4);
+    uint32_t from, to;
+    memcpy(&from, src->b + 12, 4);
+    memcpy(&to, dst->b + 12, 4);
+    memcpy(ip + 12, &from, 4);
+    memcpy(ip + 16, &to, 4);
     /* of the words as they are at hand: to read back what was just written in other sizes has to
      * wait for it */
     uint64_t words = htobe16(0x4500) + htobe16((uint16_t)(l4_len + IPV4_LEN)) + htobe16(0x4000) +
                      htobe16((uint16_t)(hop_limit << 8 | protocol));
-    uint16_t sum = net_sum_finish(net_sum(src->b + 12, 4, net_sum(dst->b + 12, 4, words)));
+    uint16_t sum = net_sum_finish(words + from + to);
     memcpy(ip + 10, &sum, 2);
     return ip;
 }

@@ -33,13 +33,21 @@ static uint64_t *check_options(struct net_counters *c, const uint8_t *o, unsigne
     return NULL;
 }
 
-/* The all-ones address of a subnet of ours (RFC 922), nobody's own. */
-static bool is_subnet_broadcast(const struct net *n, uint32_t ip)
+/* What an IPv4 address is to us. */
+enum v4_kind { V4_OTHER, V4_OURS, V4_BROADCAST };
+
+/* `ip` in network order, not 0. */
+static enum v4_kind v4_kind(const struct net *n, uint32_t ip)
 {
-    for (unsigned i = 0; i < n->owns; i++)
-        if (n->own[i].broadcast == ip && ip != 0)
-            return true;
-    return false;
+    enum v4_kind kind = V4_OTHER;
+
+    for (unsigned i = 0; i < n->v4s; i++) {
+        if (n->v4[i].ip == ip)
+            return V4_OURS;
+        if (n->v4[i].broadcast == ip) /* the all-ones address of a subnet (RFC 922) */
+            kind = V4_BROADCAST;
+    }
+    return kind;
 }
 
 static void parse_ipv4(struct net *n, struct net_packet *p, struct parsed *out)
@@ -72,15 +80,18 @@ static void parse_ipv4(struct net *n, struct net_packet *p, struct parsed *out)
     out->l4_len = total - header;
 
     /* RFC 1122 3.2.1.3: what no source may be */
-    if (ip[12] == 0 || ip[12] == 127 || ip[12] >= 224 || net_is_ours(n, &p->src) ||
-        is_subnet_broadcast(n, get32(ip + 12)))
+    uint32_t src, dst;
+    memcpy(&src, ip + 12, 4);
+    memcpy(&dst, ip + 16, 4);
+    if (ip[12] == 0 || ip[12] == 127 || ip[12] >= 224 || v4_kind(n, src) != V4_OTHER)
         return drop(p, &c->net_drop_source_total);
-    if (!net_is_ours(n, &p->dst)) {
-        if (ip[16] >= 224 || is_subnet_broadcast(n, get32(ip + 16)))
-            return drop(p, &c->net_drop_group_total);
-        counter_inc(&c->net_not_ours_total);
-        p->kind = NET_NOT_OURS;
-    }
+    enum v4_kind to = dst ? v4_kind(n, dst) : V4_OTHER;
+    if (to == V4_OURS)
+        return;
+    if (to == V4_BROADCAST || ip[16] >= 224)
+        return drop(p, &c->net_drop_group_total);
+    counter_inc(&c->net_not_ours_total);
+    p->kind = NET_NOT_OURS;
 }
 
 /* RFC 8200 4.2: an option not known is skipped when the top two bits of its type are 0, else
@@ -233,7 +244,10 @@ void net_parse(struct net *n, struct net_packet *p, struct parsed *out)
 {
     struct net_counters *c = &n->counters;
 
-    *out = (struct parsed){0};
+    out->protocol = 0;
+    out->group = out->v4 = false;
+    out->l4 = NULL;
+    out->l4_len = 0;
     p->kind = NET_CONSUMED;
     p->payload = NULL;
     p->payload_len = 0;

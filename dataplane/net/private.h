@@ -15,8 +15,7 @@ struct own {
     struct addr ip;
     uint64_t net[2], mask[2];
     bool v4, link_local;
-    uint8_t prefix;     /* in bits of its family */
-    uint32_t broadcast; /* of an IPv4 subnet (RFC 922), in host order; 0: it has none */
+    uint8_t prefix; /* in bits of its family */
 };
 
 /* A token bucket: `per_s` a second, saved up to `per_s`. */
@@ -50,6 +49,7 @@ struct neighbour_table {
     struct neighbour entry[NET_NEIGHBOURS];
     uint16_t bucket[NET_NEIGHBOURS];
     uint16_t free;
+    uint16_t last; /* found: most packets go to the gateway */
     uint16_t hand; /* where the search for one to displace goes on */
     uint64_t seed;
 };
@@ -59,6 +59,10 @@ struct net {
     struct net_host host;
     unsigned owns;
     struct own own[NET_ADDRESSES + 1]; /* the configured ones, then our link-local */
+    unsigned v4s;
+    struct {
+        uint32_t ip, broadcast; /* in network order; broadcast 0: it has none */
+    } v4[NET_ADDRESSES];        /* of the same, those of IPv4, as parse.c compares them */
     struct rate errors, solicitations;
     struct rate quotes, datagram_quotes; /* ICMP errors handed on */
     struct neighbour_table table;
