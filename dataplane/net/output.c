@@ -122,8 +122,10 @@ void net_udp_header(uint8_t *udp, uint16_t sport, uint16_t dport, const struct a
     put16(udp + 6, 0);
     if (!checksum)
         return;
-    uint64_t sum = net_sum_pseudo(src, dst, PROTO_UDP, len + UDP_LEN);
-    uint16_t field = net_sum_finish(net_sum(udp, len + UDP_LEN, sum));
+    /* of the words at hand, as above */
+    uint64_t sum = net_sum_pseudo(src, dst, PROTO_UDP, len + UDP_LEN) + htobe16(sport) +
+                   (uint64_t)htobe16(dport) + htobe16((uint16_t)(len + UDP_LEN));
+    uint16_t field = net_sum_finish(net_sum(udp + UDP_LEN, len, sum));
     if (field == 0)
         field = 0xffff;
     memcpy(udp + 6, &field, 2);
