@@ -6,6 +6,7 @@
 #ifndef CORAL_BASE_ADDR_H
 #define CORAL_BASE_ADDR_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,9 +43,11 @@ static inline struct addr addr_mapped(const uint8_t v4[4])
 
 static inline bool addr_is_v4(const struct addr *a)
 {
-    static const uint8_t mapped[4] = {0, 0, 0xff, 0xff};
-    static const uint64_t zero;
-    return memcmp(a->b, &zero, 8) == 0 && memcmp(a->b + 8, mapped, 4) == 0;
+    uint64_t first; /* compared as words: of memcmp compilers make a call now and then */
+    uint32_t second;
+    memcpy(&first, a->b, 8);
+    memcpy(&second, a->b + 8, 4);
+    return first == 0 && second == htobe32(0xffff);
 }
 
 /* the IPv4 address in host order; only where addr_is_v4() */

@@ -9,6 +9,8 @@
  *   <label>.ns.<zone>     a nameserver: A, AAAA
  *   anything else below   a Coralized name: A and AAAA of live proxies
  */
+#include <strings.h>
+
 #include "base/mix.h"
 #include "dns/query.h"
 
@@ -44,13 +46,10 @@ static bool has_family(const struct dns_member *m, uint16_t type)
 /* `label` has its length first, and its case as asked. */
 static const struct dns_member *find_nameserver(const struct dns_zone *z, const uint8_t *label)
 {
-    uint8_t lower[DNS_LABEL_MAX];
-
-    dns_name_lower(lower, label + 1, label[0]);
     for (uint32_t i = 0; i < z->members; i++) {
         const char *have = z->member[i].label;
         size_t len = strnlen(have, sizeof(z->member[i].label));
-        if (len == label[0] && memcmp(have, lower, len) == 0)
+        if (len == label[0] && strncasecmp(have, (const char *)label + 1, len) == 0)
             return &z->member[i];
     }
     return NULL;
@@ -290,52 +289,52 @@ static void write_address_of(struct reply *r, const struct dns_zone *z, const st
     r->answers = 1;
 }
 
-/* Those of live proxies. */
-static void write_proxies(struct reply *r, const struct dns_zone *z, uint16_t type,
-                          struct draws *draws)
+/* Those of live proxies: all of the records or, without room for them, none and `bad`. */
+static void write_proxies(struct writer *w, const struct dns_zone *z, uint16_t type, unsigned n,
+                          const uint32_t chosen[DNS_ANSWERS])
 {
-    uint32_t chosen[DNS_ANSWERS];
-    unsigned n = draw(draws, type == DNS_A ? z->v4s : z->v6s, chosen);
     const size_t one = type == DNS_A ? DNS_HEAD + 4 : DNS_HEAD + 16;
-    uint8_t *at = write_space(&r->w, n * one);
+    uint8_t *at = write_space(w, n * one), head[DNS_HEAD];
 
-    for (unsigned i = 0; at && i < n; i++, at += one) {
-        if (type == DNS_A) {
-            memcpy(at, z->head_a, DNS_HEAD);
-            memcpy(at + DNS_HEAD, z->v4[chosen[i]], 4);
-        } else {
-            memcpy(at, z->head_aaaa, DNS_HEAD);
-            memcpy(at + DNS_HEAD, z->v6[chosen[i]].b, 16);
+    memcpy(head, type == DNS_A ? z->head_a : z->head_aaaa, DNS_HEAD);
+    if (!at)
+        return;
+    if (type == DNS_A) {
+        uint8_t(*const v4)[4] = z->v4;
+        for (unsigned i = 0; i < n; i++, at += one) {
+            memcpy(at, head, DNS_HEAD);
+            memcpy(at + DNS_HEAD, v4[chosen[i]], 4);
         }
+        return;
     }
-    r->answers = (uint16_t)n;
+    for (unsigned i = 0; i < n; i++, at += one) {
+        memcpy(at, head, DNS_HEAD);
+        memcpy(at + DNS_HEAD, z->v6[chosen[i]].b, 16);
+    }
 }
 
-static void write_sections(struct reply *r, const struct dns_zone *z, struct answer *a,
-                           struct draws *draws, struct dns_counters *c)
+/* By value, so that those of the usual answer stay in registers. */
+static struct reply write_sections(struct reply r, const struct dns_zone *z, struct answer *a)
 {
     uint16_t type = a->q.qtype;
     bool address = type == DNS_A || type == DNS_AAAA;
 
-    r->apex_at = (uint16_t)(DNS_HEADER_LEN + a->q.qname_len - z->apex_len);
-    if (a->target == TARGET_PROXIES && address) {
-        write_proxies(r, z, type, draws);
-        if (r->answers == 0)
-            counter_inc(&c->dns_no_proxy_total);
-    } else if (a->target == TARGET_MISSING) {
+    r.apex_at = (uint16_t)(DNS_HEADER_LEN + a->q.qname_len - z->apex_len);
+    if (a->target == TARGET_MISSING) {
         a->q.rcode = DNS_NXDOMAIN;
     } else if (type == DNS_ANY && a->target != TARGET_EMPTY) {
-        write_hinfo(r, z->soa_ttl_s);
+        write_hinfo(&r, z->soa_ttl_s);
     } else if (a->target == TARGET_APEX && type == DNS_SOA) {
-        write_soa(r, z, z->soa_ttl_s);
-        r->answers = 1;
+        write_soa(&r, z, z->soa_ttl_s);
+        r.answers = 1;
     } else if (a->target == TARGET_APEX && type == DNS_NS) {
-        write_nameservers(r, z);
+        write_nameservers(&r, z);
     } else if (a->target == TARGET_NAMESERVER && address) {
-        write_address_of(r, z, a);
+        write_address_of(&r, z, a);
     }
-    if (r->answers == 0)
-        write_negative(r, z);
+    if (r.answers == 0)
+        write_negative(&r, z);
+    return r;
 }
 
 static void write_opt(struct writer *w, const struct dns_query *q)
@@ -357,6 +356,9 @@ static void count(const struct answer *a, const struct reply *r, struct dns_coun
             counter_inc(&c->dns_truncated_total);
         else
             counter_inc(r->answers ? &c->dns_answers_total : &c->dns_nodata_total);
+        if (a->target == TARGET_PROXIES && r->answers == 0 && !r->truncated &&
+            (a->q.qtype == DNS_A || a->q.qtype == DNS_AAAA))
+            counter_inc(&c->dns_no_proxy_total);
         break;
     case DNS_NXDOMAIN:
         counter_inc(&c->dns_nxdomain_total);
@@ -405,8 +407,13 @@ static size_t reply_to(const struct dns_zone *z, struct answer *a, const uint8_t
     if (out != query)
         memcpy(out, query, kept);
     struct reply r = {.start = out, .w = writer_of(out + kept, room - opt - kept)};
-    if (a->target != TARGET_NONE)
-        write_sections(&r, z, a, draws, c);
+    uint32_t chosen[DNS_ANSWERS];
+    if (a->target == TARGET_PROXIES && (q->qtype == DNS_A || q->qtype == DNS_AAAA))
+        r.answers = (uint16_t)draw(draws, q->qtype == DNS_A ? z->v4s : z->v6s, chosen);
+    if (r.answers)
+        write_proxies(&r.w, z, q->qtype, r.answers, chosen);
+    else if (a->target != TARGET_NONE)
+        r = write_sections(r, z, a);
     if (r.w.bad) { /* never part of a record set: nothing, and the asker comes by TCP */
         r.truncated = true;
         r.answers = r.authority = r.additional = 0;

@@ -12,14 +12,14 @@ static bool read_question(struct dns_query *q, struct reader *r)
 {
     const uint8_t *name = r->p;
     size_t left = reader_left(r), most = DNS_NAME_MAX;
-    unsigned at = 0, labels = 0;
+    unsigned at = 0, labels = 0, n;
 
     if (left < DNS_TYPE_LEN)
         return false;
     if (most > left - DNS_TYPE_LEN)
         most = left - DNS_TYPE_LEN;
-    for (; at < most && name[at] != 0; at += 1u + name[at]) {
-        if (name[at] > DNS_LABEL_MAX)
+    for (; at < most && (n = name[at]) != 0; at += 1 + n) {
+        if (n > DNS_LABEL_MAX)
             return false;
         q->label_at[labels++] = (uint8_t)at;
     }

@@ -42,8 +42,6 @@ struct neighbour *neighbour_find(struct net *n, const struct addr *ip)
 {
     struct neighbour_table *t = &n->table;
 
-    if (t->last != NEIGHBOUR_NIL && addr_eq(&t->entry[t->last].ip, ip))
-        return &t->entry[t->last];
     for (uint16_t i = *bucket_of(t, ip); i != NEIGHBOUR_NIL; i = t->entry[i].next)
         if (addr_eq(&t->entry[i].ip, ip)) {
             t->last = i;

@@ -55,6 +55,7 @@ static void own_add(struct net *n, const struct addr *ip, unsigned prefix)
     if (o->prefix < 31)
         broadcast = addr_get_v4(ip) | (uint32_t)(0xffffffffull >> o->prefix);
     memcpy(&n->v4[n->v4s].ip, ip->b + 12, 4);
+    memcpy(&n->v4[n->v4s].mask, mask.b + 12, 4);
     n->v4[n->v4s++].broadcast = htobe32(broadcast);
 }
 
@@ -100,6 +101,14 @@ const struct net_counters *net_counters(const struct net *n)
 
 bool net_is_ours(const struct net *n, const struct addr *ip)
 {
+    if (addr_is_v4(ip)) {
+        uint32_t v4;
+        memcpy(&v4, ip->b + 12, 4);
+        for (unsigned i = 0; i < n->v4s; i++)
+            if (v4 == n->v4[i].ip)
+                return true;
+        return false;
+    }
     for (unsigned i = 0; i < n->owns; i++)
         if (addr_eq(ip, &n->own[i].ip))
             return true;
@@ -115,6 +124,14 @@ static bool in_subnet(const struct own *o, const struct addr *ip)
 
 bool net_on_link(const struct net *n, const struct addr *ip)
 {
+    if (addr_is_v4(ip)) {
+        uint32_t v4;
+        memcpy(&v4, ip->b + 12, 4);
+        for (unsigned i = 0; i < n->v4s; i++)
+            if (((v4 ^ n->v4[i].ip) & n->v4[i].mask) == 0)
+                return true;
+        return false;
+    }
     for (unsigned i = 0; i < n->owns; i++)
         if (in_subnet(&n->own[i], ip))
             return true;

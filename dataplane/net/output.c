@@ -71,7 +71,9 @@ uint8_t *net_output(struct net *n, uint8_t *l4, size_t l4_len, const struct addr
         counter_inc(&n->counters.net_no_route_total);
         return NULL;
     }
-    struct neighbour *e = neighbour_take(n, hop, now);
+    struct neighbour *e = neighbour_again(n, hop);
+    if (!e)
+        e = neighbour_take(n, hop, now);
     e->used_us = now.mono_us;
     if (e->state == NEIGHBOUR_INCOMPLETE) {
         counter_inc(&n->counters.net_unresolved_total);

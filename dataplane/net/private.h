@@ -49,7 +49,7 @@ struct neighbour_table {
     struct neighbour entry[NET_NEIGHBOURS];
     uint16_t bucket[NET_NEIGHBOURS];
     uint16_t free;
-    uint16_t last; /* found: most packets go to the gateway */
+    uint16_t last; /* found; NEIGHBOUR_NIL: none, or it is gone */
     uint16_t hand; /* where the search for one to displace goes on */
     uint64_t seed;
 };
@@ -61,8 +61,8 @@ struct net {
     struct own own[NET_ADDRESSES + 1]; /* the configured ones, then our link-local */
     unsigned v4s;
     struct {
-        uint32_t ip, broadcast; /* in network order; broadcast 0: it has none */
-    } v4[NET_ADDRESSES];        /* of the same, those of IPv4, as parse.c compares them */
+        uint32_t ip, mask, broadcast; /* in network order; broadcast 0: it has none */
+    } v4[NET_ADDRESSES];              /* of the same, those of IPv4, as parse.c compares them */
     struct rate errors, solicitations;
     struct rate quotes, datagram_quotes; /* ICMP errors handed on */
     struct neighbour_table table;
@@ -109,6 +109,13 @@ uint8_t *net_write_ether(uint8_t *ip, const uint8_t dst[6], const uint8_t src[6]
 /* neighbour.c */
 void neighbour_init(struct net *n);
 struct neighbour *neighbour_find(struct net *n, const struct addr *ip);
+/* The entry that was found last, if it is that one: most packets go to the same gateway. */
+static inline struct neighbour *neighbour_again(struct net *n, const struct addr *ip)
+{
+    struct neighbour_table *t = &n->table;
+    struct neighbour *e = t->last != NEIGHBOUR_NIL ? &t->entry[t->last] : NULL;
+    return e && addr_eq(&e->ip, ip) ? e : NULL;
+}
 /* Finds or makes an entry; never fails: a full table displaces one. */
 struct neighbour *neighbour_take(struct net *n, const struct addr *ip, struct now now);
 /* The neighbour answered: records its MAC and tells the host. */
