@@ -95,6 +95,8 @@ static void report(const struct perf_options *o, const struct perf_result *r, js
     if (r->ops_total > 0)
         json_object_set_new(result, "ops_total", json_integer((json_int_t)r->ops_total));
     json_object_set_new(result, "cores", json_integer(o->cores));
+    if (o->command == PERF_HTTP)
+        json_object_set_new(result, "workers", json_integer(o->workers));
     json_object_set_new(result, "errors_by_class", errors_json(&r->errors));
     if (r->client_busy >= 0)
         json_object_update_new(result,
