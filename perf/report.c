@@ -183,7 +183,8 @@ bool perf_measure(const struct perf_options *o, perf_measured *run, json_t *resu
                   size_t error_len)
 {
     static struct perf_result r;
-    struct eal_config eal = {.memory_bytes = port_eal_memory(1, 1) + (96u << 20),
+    struct eal_config eal = {.memory_bytes =
+                                 port_eal_memory(1, o->workers) + (size_t)o->workers * (96u << 20),
                              .no_hugepages = o->no_huge};
 
     if (o->cores == 2 && !o->wire && o->command != PERF_TCP && perf_cpu(1) < 0) {
