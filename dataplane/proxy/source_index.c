@@ -93,6 +93,11 @@ static unsigned place_of(const struct fill *f, const struct candidate *new)
     return at;
 }
 
+static bool is_whole(const struct fill *f, const struct dht_value *v)
+{
+    return v->ttl_ms > f->proxy->policy->short_ttl_ms;
+}
+
 /* Remembers a holder. */
 static void candidate_add(struct fill *f, const struct dht_value *v)
 {
@@ -104,10 +109,8 @@ static void candidate_add(struct fill *f, const struct dht_value *v)
         return;
     if (f->candidates == PROXY_CANDIDATES && !candidate_forget(f))
         return;
-    const struct candidate new = {.node = v->node,
-                                  .http = v->http,
-                                  .rtt_us = rtt_to(p, &v->node),
-                                  .whole = v->ttl_ms > p->policy->short_ttl_ms};
+    const struct candidate new = {
+        .node = v->node, .http = v->http, .rtt_us = rtt_to(p, &v->node), .whole = is_whole(f, v)};
     unsigned at = place_of(f, &new);
     memmove(&f->candidate[at + 1], &f->candidate[at],
             (f->candidates - at) * sizeof(f->candidate[0]));
@@ -115,6 +118,12 @@ static void candidate_add(struct fill *f, const struct dht_value *v)
     f->candidates++;
 }
 
+/*
+ * Who has it whole can be asked at once. Who fetches it, only if our own claim finds it before us:
+ * a reference of one level is seen at those below, so one that has put its own at its cluster only
+ * is found from another cluster. Who followed it from here, and showed himself at the next level
+ * first, would be found there by it, and the two would wait for each other.
+ */
 static void on_get(void *ctx, const struct dht_result *result, struct now now)
 {
     struct fill *f = ctx;
@@ -123,9 +132,12 @@ static void on_get(void *ctx, const struct dht_result *result, struct now now)
         return;
     unsigned start = result->n ? rng_below(&f->proxy->rng, result->n) : 0;
     if (result->end == DHT_FOUND) {
-        for (unsigned i = 0; i < result->n; i++)
-            candidate_add(f, &result->value[(start + i) % result->n]);
-        f->named = f->candidates > 0;
+        for (unsigned i = 0; i < result->n; i++) {
+            const struct dht_value *v = &result->value[(start + i) % result->n];
+            if (is_whole(f, v))
+                candidate_add(f, v);
+        }
+        f->named = result->n > 0;
         f->teller = result->teller;
     }
     if (f->part && !f->part_named && !f->candidates) { /* nobody has the whole */
@@ -192,13 +204,12 @@ static_assert(PROXY_CANDIDATES < DHT_USELESS, "and who told of them");
 static void on_again(void *ctx, const struct dht_result *result, struct now now)
 {
     struct fill *f = ctx;
-    uint32_t short_ms = f->proxy->policy->short_ttl_ms;
     f->get_ticket = 0;
     if (f->state != FILL_AGAIN)
         return;
     for (unsigned i = 0; result->end == DHT_FOUND && i < result->n; i++) {
         const struct dht_value *v = &result->value[i];
-        if (v->ttl_ms > short_ms || before_us(f, v, false, now))
+        if (is_whole(f, v) || before_us(f, v, false, now))
             candidate_add(f, v);
     }
     source_begin(f, now);
@@ -210,8 +221,8 @@ bool index_get_again(struct fill *f, struct now now)
 {
     struct proxy *p = f->proxy;
     struct dht_useless useless;
-    if (!f->named || f->again || !f->put_us || now.mono_us - f->put_us >= PROXY_AGAIN_US ||
-        !all_useless(f, &useless))
+    if (!f->named || !f->candidates || f->again || !f->put_us ||
+        now.mono_us - f->put_us >= PROXY_AGAIN_US || !all_useless(f, &useless))
         return false;
     f->again = true;
     f->state = FILL_AGAIN;
