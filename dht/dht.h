@@ -418,6 +418,8 @@ struct dht_find {
 uint64_t dht_find(struct dht_asker *a, const struct dht_find *find, dht_done *done, void *ctx,
                   struct now now);
 void dht_cancel(struct dht_asker *a, uint64_t ticket);
+/* It goes on, but its end is told to nobody. */
+void dht_let_go(struct dht_asker *a, uint64_t ticket);
 /* One ping on behalf of control, to an address (bootstrap: no `who`) or a contact, with news in it
  * and what sites use of us; or a request that the contact ping somebody for us. The result comes as
  * answered or timed_out. */
