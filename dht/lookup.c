@@ -485,6 +485,13 @@ void lookup_fire(void *at, struct timer *t)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
+/* Does it hold so many that one more is of no use? Who claims wants no more than their names. */
+static bool is_enough(const struct lookup *l, const struct rpc *answer)
+{
+    return answer->flags & RPC_FULL && (answer->flags & RPC_LOADED || l->claim) &&
+           answer->values >= FULL_NAMES;
+}
+
 /* The reverse phase: stored, and the next level goes on from here; or pop and try the next. */
 static void store_answered(struct dht_asker *a, struct lookup *l, struct hop *h,
                            const struct rpc *answer, struct now now)
@@ -495,6 +502,10 @@ static void store_answered(struct dht_asker *a, struct lookup *l, struct hop *h,
     l->straight = false;
     if (straight)
         l->phase = PHASE_WALK;
+    if (l->claim && l->phase != PHASE_COPY && is_enough(l, answer)) {
+        lookup_finish(a, l, l->stored ? DHT_FOUND : DHT_NOT_FOUND, now);
+        return;
+    }
     if (!(answer->flags & RPC_STORED) || l->phase == PHASE_COPY) {
         l->copies = (uint8_t)(l->copies + ((answer->flags & RPC_STORED) != 0));
         h->state = HOP_SPENT;
@@ -531,7 +542,7 @@ static void walk_answered(struct dht_asker *a, struct lookup *l, struct hop *h,
     result_add(a, l, answer);
     if (l->kind == LOOKUP_PUT && (answer->flags & RPC_FULL)) {
         h->state = HOP_SPENT;
-        if ((answer->flags & RPC_LOADED) && answer->values >= FULL_NAMES) { /* no further */
+        if (is_enough(l, answer)) { /* no further */
             l->over = true;
             asker_detach(a, l);
         }

@@ -108,7 +108,7 @@ static inline const uint8_t *flash_body(const struct flash_bodies *b, uint32_t o
 {
     return b->bytes + object % FLASH_SALT;
 }
-/* The number in "GET /00000017 ..." */
+/* The number in "GET /00000017.1 ...", behind which is the seed. */
 uint32_t flash_object(const uint8_t *request, size_t len);
 
 /* --- flash_origin.c --------------------------------------------------------------------------- */
@@ -168,8 +168,9 @@ struct flash_clients {
     struct rng rng;
     struct zipf zipf;
     double exponent;
-    uint32_t objects;                  /* that exist; the newest is asked for most */
-    bool counting;                     /* what is asked for now belongs to the measured time */
+    uint32_t seed;    /* in the names, too: they have other places in the index by it */
+    uint32_t objects; /* that exist; the newest is asked for most */
+    bool counting;    /* what is asked for now belongs to the measured time */
     uint8_t (*wanted)[FLASH_CLUSTERS]; /* by object: did a client there ask for it? */
     uint64_t asked, answered, waiting;
     uint64_t verified, served[FLASH_SERVED]; /* of those that count */

@@ -34,9 +34,9 @@ static void to_idle(struct flash_client *f)
 static void send_request(struct flash_client *f)
 {
     char request[128];
-    int n =
-        snprintf(request, sizeof(request),
-                 "GET /%08u HTTP/1.1\r\nHost: " FLASH_SITE "\r\nAccept: */*\r\n\r\n", f->object);
+    int n = snprintf(request, sizeof(request),
+                     "GET /%08u.%u HTTP/1.1\r\nHost: " FLASH_SITE "\r\nAccept: */*\r\n\r\n",
+                     f->object, f->all->seed);
     f->in_body = false;
     if (stream_copy(f->stream, request, (size_t)n) != (size_t)n)
         give_up(f, PERF_ERROR_send);
@@ -236,8 +236,12 @@ bool flash_clients_open(struct flash_clients *c, struct flash_world *w,
                         const struct flash_bodies *bodies, const struct perf_options *o,
                         uint32_t objects, uint32_t room)
 {
-    *c = (struct flash_clients){.world = w, .bodies = bodies, .room = room, .exponent = o->zipf};
-    rng_init_u64(&c->rng, o->seed + o->round);
+    *c = (struct flash_clients){.world = w,
+                                .bodies = bodies,
+                                .room = room,
+                                .exponent = o->zipf,
+                                .seed = o->seed + o->round};
+    rng_init_u64(&c->rng, c->seed);
     c->zipf = zipf_make(o->objects, o->zipf, rng_u64(&c->rng));
     c->objects = o->objects;
     c->client = calloc(room, sizeof(*c->client));
