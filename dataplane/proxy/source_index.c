@@ -153,16 +153,17 @@ static void on_get(void *ctx, const struct dht_result *result, struct now now)
     if (f->state != FILL_GET)
         return;
     unsigned start = result->n ? rng_below(&f->proxy->rng, result->n) : 0;
+    bool of_whole = f->part && !f->part_named; /* who fetches that waits for no slice */
     if (result->end == DHT_FOUND) {
         for (unsigned i = 0; i < result->n; i++) {
             const struct dht_value *v = &result->value[(start + i) % result->n];
-            if (is_whole(f, v))
+            if (of_whole || is_whole(f, v))
                 candidate_add(f, v);
         }
         f->named = result->n > 0;
         f->teller = result->teller;
     }
-    if (f->part && !f->part_named && !f->candidates) { /* nobody has the whole */
+    if (of_whole && !f->candidates) { /* nobody has the whole */
         slice_name(f);
         index_get(f, now);
     } else if (!f->put_ticket) {
