@@ -9,10 +9,11 @@
 #include "version.h"
 
 #define SETTLE_US   200000
-#define FETCH_US    1000     /* between two objects that all nodes are asked for first */
-#define WARM_US     1000000  /* at the rate, before it is measured */
-#define LEFT_US     30000000 /* for answers after the last request */
-#define CONNECTIONS 4096     /* of clients to a node: as many requests as it takes at once */
+#define FETCH_US    1000         /* between two objects that all nodes are asked for first */
+#define WARM_US     1000000      /* at the rate, before it is measured */
+#define LEFT_US     30000000     /* for answers after the last request */
+#define CONNECTIONS 4096         /* of clients to a node: as many requests as it takes at once */
+#define HOST_BYTES  (160u << 20) /* of EAL memory: the frames of clients and origin */
 #define CACHE_LEAST (64u << 20)
 #define CACHE_ENTRY 8192u /* the cache has room for an object by so many bytes */
 
@@ -234,7 +235,7 @@ static bool open_all(struct flash_run *r, char *error, size_t error_len)
 bool flash_run(const struct perf_options *o, json_t *result, char *error, size_t error_len)
 {
     static struct flash_run r;
-    struct eal_config eal = {.memory_bytes = port_eal_memory(FLASH_NODES, 1) + (96u << 20),
+    struct eal_config eal = {.memory_bytes = port_eal_memory(FLASH_NODES, 1) + HOST_BYTES,
                              .no_hugepages = o->no_huge};
     double began = measure_clock();
 
