@@ -100,6 +100,8 @@ struct lookup {
     bool stored;          /* put: at some level */
     bool guest;
     bool claim;          /* put: no further down once others were found */
+    bool straight;       /* claim: its STORE went out in a WALK's place, */
+    bool winding;        /* ... which one that does not answer has ended */
     uint8_t kind, phase; /* enums */
     uint8_t level, lo;   /* at which it walks; the last one */
     uint8_t levels;

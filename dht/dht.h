@@ -372,8 +372,10 @@ uint64_t dht_put(struct dht_asker *a, const struct dht_id *key, unsigned levels,
                  dht_done *done, void *ctx, struct now now);
 /* A put by one that is about to fetch the object, and wants to know whether another is before it:
  * it goes on downwards only while it finds nobody. So of a cluster only the first one shows itself
- * at the next level, and there is one order at each: those who wait for one another never do so in
- * a ring. */
+ * at the next level, and there is one order at each: those who wait for one another, for whom their
+ * claims named and for nobody else, never do so in a ring. A get's word has no such order: it sees
+ * references of higher levels too, whose holders are yet to come to this one. DHT_NOT_FOUND: others
+ * hold all places; the result names them. */
 uint64_t dht_claim(struct dht_asker *a, const struct dht_id *key, unsigned levels, uint32_t ttl_ms,
                    dht_done *done, void *ctx, struct now now);
 uint64_t dht_remove(struct dht_asker *a, const struct dht_id *key, unsigned levels, struct now now);
@@ -418,6 +420,8 @@ struct dht_find {
 uint64_t dht_find(struct dht_asker *a, const struct dht_find *find, dht_done *done, void *ctx,
                   struct now now);
 void dht_cancel(struct dht_asker *a, uint64_t ticket);
+/* It goes on, but its end is told to nobody. */
+void dht_let_go(struct dht_asker *a, uint64_t ticket);
 /* One ping on behalf of control, to an address (bootstrap: no `who`) or a contact, with news in it
  * and what sites use of us; or a request that the contact ping somebody for us. The result comes as
  * answered or timed_out. */

@@ -9,6 +9,7 @@
  *   put           at each level: WALK; full and loaded ends it all; else STORE: closest first, the
  *                 next one when refused; on to the next level unless this one is loaded. Done; then
  *                 COPY: at the last level to the next closest too, since nodes come and go
+ *   a claim       the same, but a STORE in the place of the last WALK, where it looks like the last
  *   find          WALK at one level until the closest few have all answered -> done
  *
  * The walk starts at this node itself, through its own RPC endpoint. One RPC is in flight, two
@@ -411,12 +412,34 @@ static bool lookup_turn(struct dht_asker *a, struct lookup *l, struct now now)
     return false;
 }
 
+/*
+ * Somebody waits for a claim, and half of its time would be the round trip of a WALK that finds
+ * nobody closer. So where the nearest that we know is as near to the key as its root should be, it
+ * is taken for that; what it answers names those that are closer, if there are any.
+ */
+static void claim_straight(struct dht_asker *a, struct lookup *l, struct now now)
+{
+    if (!l->claim || l->winding || l->over || l->phase != PHASE_WALK || l->inflight > 0 ||
+        l->asks >= LOOKUP_ASKS || l->hop[0].state == HOP_NEW || l->again != NOBODY)
+        return;
+    int at = path_runner_up(a, l, now);
+    if (at == NOBODY || !distance_less(&l->hop[at].distance, &l->d) ||
+        l->hop[at].distance.w[0] / ASTRAY > id_spacing(a->routes))
+        return;
+    ask(a, l, at, RPC_STORE, now);
+    if (l->inflight == 0)
+        return;
+    l->straight = true;
+    l->phase = PHASE_STORE;
+}
+
 /* Asks as many as may be in flight, and turns to what follows when none is. */
 void lookup_step(struct dht_asker *a, struct lookup *l, struct now now)
 {
     for (;;) {
         if (l->inflight == 0)
             l->hedged = false;
+        claim_straight(a, l, now);
         unsigned most = l->kind == LOOKUP_FIND || l->hedged ? LOOKUP_INFLIGHT : 1;
         while (l->phase == PHASE_WALK && !l->over && l->inflight < most && l->asks < LOOKUP_ASKS) {
             int at = path_next(a, l, now);
@@ -462,12 +485,27 @@ void lookup_fire(void *at, struct timer *t)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
+/* Does it hold so many that one more is of no use? Who claims wants no more than their names. */
+static bool is_enough(const struct lookup *l, const struct rpc *answer)
+{
+    return answer->flags & RPC_FULL && (answer->flags & RPC_LOADED || l->claim) &&
+           answer->values >= FULL_NAMES;
+}
+
 /* The reverse phase: stored, and the next level goes on from here; or pop and try the next. */
 static void store_answered(struct dht_asker *a, struct lookup *l, struct hop *h,
                            const struct rpc *answer, struct now now)
 {
+    bool straight = l->straight;
     result_add(a, l, answer);
     path_learn(a, l, answer, (unsigned)(h - l->hop));
+    l->straight = false;
+    if (straight)
+        l->phase = PHASE_WALK;
+    if (l->claim && l->phase != PHASE_COPY && is_enough(l, answer)) {
+        lookup_finish(a, l, l->stored ? DHT_FOUND : DHT_NOT_FOUND, now);
+        return;
+    }
     if (!(answer->flags & RPC_STORED) || l->phase == PHASE_COPY) {
         l->copies = (uint8_t)(l->copies + ((answer->flags & RPC_STORED) != 0));
         h->state = HOP_SPENT;
@@ -480,7 +518,7 @@ static void store_answered(struct dht_asker *a, struct lookup *l, struct hop *h,
     l->d = h->distance;
     if (l->over)
         lookup_finish(a, l, DHT_FOUND, now);
-    else if (put_down(a, l, now))
+    else if ((straight && l->result.n == 0) || put_down(a, l, now))
         lookup_step(a, l, now); /* it may be at the copies already: then it only waits */
 }
 
@@ -504,7 +542,7 @@ static void walk_answered(struct dht_asker *a, struct lookup *l, struct hop *h,
     result_add(a, l, answer);
     if (l->kind == LOOKUP_PUT && (answer->flags & RPC_FULL)) {
         h->state = HOP_SPENT;
-        if ((answer->flags & RPC_LOADED) && answer->values >= FULL_NAMES) { /* no further */
+        if (is_enough(l, answer)) { /* no further */
             l->over = true;
             asker_detach(a, l);
         }
@@ -573,7 +611,12 @@ void lookup_timed_out(struct dht_asker *a, struct lookup *l, unsigned hop, uint8
     if (l->phase == PHASE_RUNNER)
         l->phase = PHASE_WALK;
     trace_hop(l, h, l->level, 0, DHT_HOP_TIMED_OUT);
-    if (type == RPC_STORE) /* once more at the same: it may be stored there already */
+    if (l->straight) { /* it was not asked yet whether it is there at all */
+        l->straight = false;
+        l->winding = true;
+        l->phase = PHASE_WALK;
+        h->state = ++h->misses < ASK_TRIES ? HOP_MISSED : HOP_DEAD;
+    } else if (type == RPC_STORE) /* once more at the same: it may be stored there already */
         h->state = ++h->store_misses < STORE_TRIES ? HOP_ANSWERED : HOP_DEAD;
     else
         h->state =

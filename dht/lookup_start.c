@@ -221,14 +221,29 @@ void lookup_drop(struct lookup *l)
     lookup_free(l);
 }
 
-/* One that leads others stays for them. */
-void dht_cancel(struct dht_asker *a, uint64_t ticket)
+/* NULL: it is over. */
+static struct lookup *lookup_of(struct dht_asker *a, uint64_t ticket)
 {
     uint32_t index = (uint32_t)ticket;
     if (index == 0 || index > a->arena->lookups)
-        return;
+        return NULL;
     struct lookup *l = &a->arena->lookup[index - 1];
-    if (!l->used || l->generation != (uint32_t)(ticket >> 32) || l->asker != a)
+    bool is = l->used && l->generation == (uint32_t)(ticket >> 32) && l->asker == a;
+    return is ? l : NULL;
+}
+
+void dht_let_go(struct dht_asker *a, uint64_t ticket)
+{
+    struct lookup *l = lookup_of(a, ticket);
+    if (l)
+        l->done = NULL;
+}
+
+/* One that leads others stays for them. */
+void dht_cancel(struct dht_asker *a, uint64_t ticket)
+{
+    struct lookup *l = lookup_of(a, ticket);
+    if (!l)
         return;
     l->done = NULL;
     if (l->prev_joined) {

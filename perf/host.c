@@ -214,9 +214,14 @@ static void receive(struct host *h, struct rte_mbuf **m, unsigned n)
 
 bool host_turn(struct host *h)
 {
+    return host_turn_at(h, perf_now());
+}
+
+bool host_turn_at(struct host *h, struct now now)
+{
     struct rte_mbuf *m[NET_BURST];
 
-    h->now = perf_now();
+    h->now = now;
     unsigned n = wire_receive(h, m, NET_BURST);
     if (n)
         receive(h, m, n);

@@ -9,10 +9,11 @@
 #include "perf/rivals.h"
 
 const struct perf_command perf_commands[PERF_COMMANDS] = {
-    [PERF_ECHO] = {"echo", echo_run}, [PERF_HTTP] = {"http", http_run},
-    [PERF_DNS] = {"dns", dns_run},    [PERF_TCP] = {"tcp", tcp_run},
-    [PERF_DHT] = {"dht", dht_run},    [PERF_CACHE] = {"cache", cache_run},
-    [PERF_MAC] = {"mac", mac_run},    [PERF_RULES] = {"rules", rules_run},
+    [PERF_ECHO] = {"echo", echo_run},    [PERF_HTTP] = {"http", http_run},
+    [PERF_DNS] = {"dns", dns_run},       [PERF_TCP] = {"tcp", tcp_run},
+    [PERF_DHT] = {"dht", dht_run},       [PERF_CACHE] = {"cache", cache_run},
+    [PERF_MAC] = {"mac", mac_run},       [PERF_RULES] = {"rules", rules_run},
+    [PERF_FLASH] = {"flash", flash_run},
 };
 
 int main(int argc, char **argv)

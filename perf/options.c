@@ -7,6 +7,7 @@
 
 #include <rte_version.h>
 
+#include "perf/flash.h"
 #include "perf/perf.h"
 #include "perf/require.h"
 #include "perf/wire.h"
@@ -23,6 +24,7 @@
 #define TCP   (1u << PERF_TCP)
 #define DHT   (1u << PERF_DHT)
 #define CACHE (1u << PERF_CACHE)
+#define FLASH (1u << PERF_FLASH)
 #define ALL   (~0u)
 
 static const char usage[] =
@@ -36,6 +38,8 @@ static const char usage[] =
     "  echo                 the bare wire: frames are sent back, no engine runs\n"
     "  http                 cached objects over live TCP connections\n"
     "  dns                  A of a million names\n"
+    "Eight nodes in two clusters, 80 ms apart, on virtual time:\n"
+    "  flash                a flash crowd: new objects that all ask for at once\n"
     "One engine alone, on one core:\n"
     "  tcp --op idle        requests among many idle connections\n"
     "  tcp --op connect     whole lives of connections\n"
@@ -60,11 +64,14 @@ static const char usage[] =
     "  --active N           http: requests in flight, each on a connection picked at random\n"
     "  --rate R             http, dns: an open loop: so many requests a second by schedule, each "
     "timed\n"
-    "                       from its time in it (default: as answers come)\n"
+    "                       from its time in it (default: as answers come); flash (default "
+    "100000)\n"
     "  --poisson            of --rate: exponential distances, as of many independent clients\n"
     "  --find-max --p99 US  http, dns: the highest rate whose p99 is at most that\n"
     "  --misses PERCENT     http: of the requests, those for what is not in the cache yet (default "
     "0)\n"
+    "  --new N              flash: objects that appear in a second (default 100)\n"
+    "  --seed N             flash: of all chance (default 1); a run repeated has the next one\n"
     "  --shed MS            http: the node's http.shed_after (default 0: it refuses nothing)\n"
     "  --wire DEVICE --address IP/LEN --server IP[:PORT] [--host NAME] [--path PATH]\n"
     "                       http: any server elsewhere, from that interface, past the kernel; "
@@ -112,7 +119,8 @@ static const struct option options[] = {
     {"poisson", no_argument, NULL, 'P'},       {"find-max", no_argument, NULL, 'M'},
     {"p99", required_argument, NULL, '9'},     {"hgrm", required_argument, NULL, 'g'},
     {"hlog", required_argument, NULL, 'l'},    {"csv", required_argument, NULL, 'V'},
-    {"misses", required_argument, NULL, 'm'},  {"shed", required_argument, NULL, 'd'},
+    {"misses", required_argument, NULL, 'm'},  {"new", required_argument, NULL, 'E'},
+    {"seed", required_argument, NULL, 'D'},    {"shed", required_argument, NULL, 'd'},
     {"wire", required_argument, NULL, 'W'},    {"address", required_argument, NULL, 'i'},
     {"server", required_argument, NULL, 'S'},  {"host", required_argument, NULL, 'N'},
     {"path", required_argument, NULL, 'p'},    {0},
@@ -126,29 +134,31 @@ static const struct {
 } meant[] = {
     {'c', "--connections", HTTP | TCP},
     {'a', "--active", HTTP},
-    {'r', "--rate", HTTP | DNS},
-    {'P', "--poisson", HTTP | DNS},
+    {'r', "--rate", HTTP | DNS | FLASH},
+    {'P', "--poisson", HTTP | DNS | FLASH},
     {'M', "--find-max", HTTP | DNS},
     {'9', "--p99", HTTP | DNS},
     {'g', "--hgrm", ECHO | HTTP | DNS | TCP},
     {'l', "--hlog", ECHO | HTTP | DNS | TCP},
     {'V', "--csv", ECHO | HTTP | DNS | TCP},
     {'m', "--misses", HTTP},
+    {'E', "--new", FLASH},
+    {'D', "--seed", FLASH},
     {'d', "--shed", HTTP},
     {'W', "--wire", HTTP},
     {'i', "--address", HTTP},
     {'S', "--server", HTTP},
     {'N', "--host", HTTP},
     {'p', "--path", HTTP},
-    {'b', "--size", ECHO | HTTP | TCP | CACHE},
-    {'n', "--objects", CACHE | DHT | HTTP | DNS},
-    {'z', "--zipf", CACHE | HTTP | DNS},
+    {'b', "--size", ECHO | HTTP | TCP | CACHE | FLASH},
+    {'n', "--objects", CACHE | DHT | HTTP | DNS | FLASH},
+    {'z', "--zipf", CACHE | HTTP | DNS | FLASH},
     {'B', "--batch", CACHE},
     {'o', "--offload", ECHO | HTTP | DNS},
     {'C', "--cores", HTTP | DNS},
     {'w', "--workers", HTTP},
     {'O', "--op", TCP | DHT | CACHE},
-    {'H', "--no-huge", ECHO | HTTP | DNS | TCP},
+    {'H', "--no-huge", ECHO | HTTP | DNS | TCP | FLASH},
 };
 
 /* Those with a number, which goes to `at`: a double, or an uint32_t where it is whole. */
@@ -168,6 +178,10 @@ static const struct numeric {
      offsetof(struct perf_options, rate)},
     {'m', "--misses", 0, 100, "is no number from 0 to 100", true,
      offsetof(struct perf_options, misses)},
+    {'E', "--new", 0, 10000, "is no number from 0 to 10000", true,
+     offsetof(struct perf_options, born)},
+    {'D', "--seed", 0, UINT32_MAX, "is no number from 0 to 4294967295", true,
+     offsetof(struct perf_options, seed)},
     {'d', "--shed", 0, 10000, "is no time from 0 to 10000 ms", false,
      offsetof(struct perf_options, shed_ms)},
     {'a', "--active", 1, HTTP_CONNECTIONS_MAX, "is no number from 1 to 1200000", true,
@@ -359,6 +373,8 @@ static int check_rate(struct perf_options *o)
 {
     if (o->repeat == 0)
         o->repeat = o->find_max ? 3 : 1;
+    if (o->command == PERF_FLASH && o->rate <= 0)
+        o->rate = 100000;
     if (o->poisson && o->rate <= 0 && !o->find_max)
         return perf_refuse("--poisson", "", "is a kind of --rate, which is missing");
     if (o->find_max && o->p99_us <= 0)
@@ -412,12 +428,18 @@ static int check_workers(struct perf_options *o)
 static int check_objects(struct perf_options *o)
 {
     char n[16];
-    bool http = o->command == PERF_HTTP, dns = o->command == PERF_DNS;
+    bool http = o->command == PERF_HTTP, dns = o->command == PERF_DNS,
+         flash = o->command == PERF_FLASH;
     snprintf(n, sizeof(n), "%u", o->objects);
-    if (o->objects > 0 && o->objects < 1000 && !http && !dns)
+    if (o->objects > 0 && o->objects < 1000 && !http && !dns && !flash)
         return perf_refuse("--objects", n, "is no number from 1000 to 10000000");
+    if (o->objects > 100000 && flash)
+        return perf_refuse("--objects", n, "is more than flash's 100000, which it fetches first");
     if (o->objects == 0)
-        o->objects = http ? 1 : o->op && strcmp(o->op, "churn") == 0 ? 131072 : 1000000;
+        o->objects = http                                   ? 1
+                     : flash                                ? 1000
+                     : o->op && strcmp(o->op, "churn") == 0 ? 131072
+                                                            : 1000000;
     if (o->zipf < 0)
         o->zipf = http || dns ? 0 : 0.99;
     return -1;
@@ -431,8 +453,9 @@ static int check_size(struct perf_options *o)
         return perf_refuse("--size", n, "is more than tcp's one segment of 1400 bytes");
     if (o->command == PERF_ECHO && o->size > 0 && (o->size < 60 || o->size > 1514))
         return perf_refuse("--size", n, "is no size of a frame, from 60 to 1514 bytes");
-    if (o->size == 0 &&
-        (o->command == PERF_ECHO || o->command == PERF_HTTP || o->command == PERF_TCP))
+    if (o->command == PERF_FLASH && o->size > FLASH_SIZE_MAX)
+        return perf_refuse("--size", n, "is more than flash's 65536 bytes");
+    if (o->size == 0 && o->command != PERF_CACHE)
         o->size = o->command == PERF_ECHO ? 64 : 1024;
     return -1;
 }
@@ -460,6 +483,8 @@ int perf_read_options(int argc, char **argv, struct perf_options *o)
                                .workers = 1,
                                .offload = true,
                                .batch = 32,
+                               .born = 100,
+                               .seed = 1,
                                .zipf = -1};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         int status = take_option(o, c);

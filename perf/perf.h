@@ -15,7 +15,7 @@
  *   wire.h      a port instead of the link   http_load.h  the clients
  *   find_max.c  the highest rate under a bound   plot.h, profile.h  of what was measured
  *   cores.c     core cycles, threads        rules.c  the operator's rules alone
- *   measure.c   the measured time, in windows
+ *   measure.c   the measured time, in windows    flash.h     nodes of two clusters, on virtual time
  */
 #ifndef CORAL_PERF_H
 #define CORAL_PERF_H
@@ -43,6 +43,7 @@ enum perf_command_number {
     PERF_CACHE,
     PERF_MAC,
     PERF_RULES,
+    PERF_FLASH,
     PERF_COMMANDS
 };
 
@@ -53,7 +54,9 @@ struct wire;
 struct perf_options {
     enum perf_command_number command;
     const char *op;   /* NULL: not given */
-    uint32_t objects; /* cache, dht, http, dns: that there are */
+    uint32_t objects; /* cache, dht, http, dns: that there are; flash: at first */
+    uint32_t born;    /* flash: further ones a second */
+    uint32_t seed;    /* flash: of all chance */
     uint32_t batch;   /* cache: gets at a time */
     double zipf;      /* cache, http, dns: exponent of the law by which objects are asked for */
     double rate;      /* http, dns: requests a second by schedule; 0: as soon as answers come */
@@ -197,6 +200,8 @@ perf_measured http_wire_run;
 perf_run echo_run, tcp_run, http_run, dns_run;
 /* Without EAL. */
 perf_run mac_run, dht_run, cache_run, rules_run;
+/* Starts EAL itself. */
+perf_run flash_run;
 
 /* --- host.c ----------------------------------------------------------------------------------- */
 
@@ -237,5 +242,7 @@ bool host_udp(struct host *h, const struct endpoint *from, const struct endpoint
               const void *data, size_t len);
 /* Receives, lets TCP act, sends. Whether there was anything to do. */
 bool host_turn(struct host *h);
+/* The same on a clock of the caller's. */
+bool host_turn_at(struct host *h, struct now now);
 
 #endif

@@ -492,14 +492,8 @@ void fill_timer(struct fill *f, struct now now)
     switch (f->state) {
     case FILL_GET:
     case FILL_PUT:
-    case FILL_AGAIN: /* the index is slow: go on without it */
-        source_drop(f);
-        if (f->state == FILL_PUT && !f->put_done_us)
-            f->put_done_us = now.mono_us;
-        if (f->state == FILL_GET)
-            index_put(f, now);
-        else
-            source_begin(f, now);
+    case FILL_AGAIN:
+        index_timer(f, now);
         break;
     case FILL_QUEUE:
         queue_timer(f, now);

@@ -7,8 +7,8 @@
  *   parse, policy, normalise
  *   probe the cache (any shard) --hit--> send by reference
  *   miss: want{request} ----------------------> fill in flight? join : start one
- *                                               index get -> peer, else put (20 s) -> older
- *                                               holder in the reply? that peer : origin
+ *                                               index get, and a claim (20 s) beside it: who
+ *                                               has it whole, or was before us? else origin
  *         <------------- ready{object, pinned} -- head is there and cacheable
  *   send what is ready  <------- progress ------ at most one a poll and waiting worker
  *         <------------- pass{...} ------------- uncacheable: first waiter streamed with credit,

@@ -93,6 +93,11 @@ static unsigned place_of(const struct fill *f, const struct candidate *new)
     return at;
 }
 
+static bool is_whole(const struct fill *f, const struct dht_value *v)
+{
+    return v->ttl_ms > f->proxy->policy->short_ttl_ms;
+}
+
 /* Remembers a holder. */
 static void candidate_add(struct fill *f, const struct dht_value *v)
 {
@@ -104,10 +109,8 @@ static void candidate_add(struct fill *f, const struct dht_value *v)
         return;
     if (f->candidates == PROXY_CANDIDATES && !candidate_forget(f))
         return;
-    const struct candidate new = {.node = v->node,
-                                  .http = v->http,
-                                  .rtt_us = rtt_to(p, &v->node),
-                                  .whole = v->ttl_ms > p->policy->short_ttl_ms};
+    const struct candidate new = {
+        .node = v->node, .http = v->http, .rtt_us = rtt_to(p, &v->node), .whole = is_whole(f, v)};
     unsigned at = place_of(f, &new);
     memmove(&f->candidate[at + 1], &f->candidate[at],
             (f->candidates - at) * sizeof(f->candidate[0]));
@@ -115,6 +118,34 @@ static void candidate_add(struct fill *f, const struct dht_value *v)
     f->candidates++;
 }
 
+static void on_put(void *ctx, const struct dht_result *result, struct now now);
+
+/* Others must find us before we fetch: this makes the tree. */
+static void index_claim(struct fill *f, struct now now)
+{
+    struct proxy *p = f->proxy;
+    uint32_t ttl = p->policy->short_ttl_ms;
+    if (!f->put_us)
+        f->put_us = now.mono_us;
+    alarm_set(p, &f->renew, now.mono_us + (uint64_t)ttl * 500);
+    uint64_t ticket = dht_claim(p->parts.asker, &f->key, DHT_ALL_LEVELS, ttl, on_put, f, now);
+    if (ticket)
+        f->put_ticket = ticket;
+}
+
+/* Waits for the claim's answer. */
+static void index_wait(struct fill *f, struct now now)
+{
+    f->state = FILL_PUT;
+    alarm_set(f->proxy, &f->alarm, now.mono_us + PROXY_INDEX_US);
+}
+
+/*
+ * Who has it whole can be asked at once. Who fetches it, only if our own claim finds it before us:
+ * a reference of one level is seen at those below, so one that has put its own at its cluster only
+ * is found from another cluster. Who followed it from here, and showed himself at the next level
+ * first, would be found there by it, and the two would wait for each other.
+ */
 static void on_get(void *ctx, const struct dht_result *result, struct now now)
 {
     struct fill *f = ctx;
@@ -122,20 +153,33 @@ static void on_get(void *ctx, const struct dht_result *result, struct now now)
     if (f->state != FILL_GET)
         return;
     unsigned start = result->n ? rng_below(&f->proxy->rng, result->n) : 0;
+    bool of_whole = f->part && !f->part_named; /* who fetches that waits for no slice */
     if (result->end == DHT_FOUND) {
-        for (unsigned i = 0; i < result->n; i++)
-            candidate_add(f, &result->value[(start + i) % result->n]);
-        f->named = f->candidates > 0;
+        for (unsigned i = 0; i < result->n; i++) {
+            const struct dht_value *v = &result->value[(start + i) % result->n];
+            if (of_whole || is_whole(f, v))
+                candidate_add(f, v);
+        }
+        f->named = result->n > 0;
         f->teller = result->teller;
     }
-    if (f->part && !f->part_named && !f->candidates) { /* nobody has the whole */
+    if (of_whole && !f->candidates) { /* nobody has the whole */
         slice_name(f);
         index_get(f, now);
-        return;
+    } else if (!f->put_ticket) {
+        index_put(f, now);
+    } else if (f->candidates == 0) {
+        index_wait(f, now);
+    } else {
+        dht_let_go(f->proxy->parts.asker, f->put_ticket);
+        f->put_ticket = 0;
+        f->put_done_us = now.mono_us;
+        source_begin(f, now);
     }
-    index_put(f, now);
 }
 
+/* Our claim goes out beside the get, since it is wanted in any case: where nobody has it yet, its
+ * answer is all that a fetch waits for. Not of a slice, whose key the get has to find. */
 void index_get(struct fill *f, struct now now)
 {
     struct proxy *p = f->proxy;
@@ -144,8 +188,11 @@ void index_get(struct fill *f, struct now now)
     forward_phase(f, SOURCE_INDEX, now);
     alarm_set(p, &f->alarm, now.mono_us + PROXY_INDEX_US);
     uint64_t ticket = dht_get(p->parts.asker, &f->key, DHT_ALL_LEVELS, on_get, f, now);
-    if (ticket) /* else it is over, and the fill further on */
-        f->get_ticket = ticket;
+    if (!ticket) /* it is over, and the fill further on */
+        return;
+    f->get_ticket = ticket;
+    if (!f->part && !f->purged)
+        index_claim(f, now);
 }
 
 /* Is this holder before us in the order in which fills may hang on each other? At our first put
@@ -192,13 +239,12 @@ static_assert(PROXY_CANDIDATES < DHT_USELESS, "and who told of them");
 static void on_again(void *ctx, const struct dht_result *result, struct now now)
 {
     struct fill *f = ctx;
-    uint32_t short_ms = f->proxy->policy->short_ttl_ms;
     f->get_ticket = 0;
     if (f->state != FILL_AGAIN)
         return;
     for (unsigned i = 0; result->end == DHT_FOUND && i < result->n; i++) {
         const struct dht_value *v = &result->value[i];
-        if (v->ttl_ms > short_ms || before_us(f, v, false, now))
+        if (is_whole(f, v) || before_us(f, v, false, now))
             candidate_add(f, v);
     }
     source_begin(f, now);
@@ -210,8 +256,8 @@ bool index_get_again(struct fill *f, struct now now)
 {
     struct proxy *p = f->proxy;
     struct dht_useless useless;
-    if (!f->named || f->again || !f->put_us || now.mono_us - f->put_us >= PROXY_AGAIN_US ||
-        !all_useless(f, &useless))
+    if (!f->named || !f->candidates || f->again || !f->put_us ||
+        now.mono_us - f->put_us >= PROXY_AGAIN_US || !all_useless(f, &useless))
         return false;
     f->again = true;
     f->state = FILL_AGAIN;
@@ -231,16 +277,20 @@ bool index_get_again(struct fill *f, struct now now)
 static void on_put(void *ctx, const struct dht_result *result, struct now now)
 {
     struct fill *f = ctx;
-    bool first = !f->put_done_us;
+    bool first = !f->put_done_us, failed = result->end == DHT_FAILED;
     f->put_ticket = 0;
     if (first)
         f->put_done_us = now.mono_us;
-    if (f->state != FILL_PUT)
+    if (f->state != FILL_PUT && (f->state != FILL_GET || failed))
         return;
-    if (result->end != DHT_FAILED)
-        for (unsigned i = 0; i < result->n; i++)
-            if (before_us(f, &result->value[i], first, now))
-                candidate_add(f, &result->value[i]);
+    for (unsigned i = 0; !failed && i < result->n; i++)
+        if (before_us(f, &result->value[i], first, now))
+            candidate_add(f, &result->value[i]);
+    if (f->get_ticket) { /* it would find the same */
+        dht_cancel(f->proxy->parts.asker, f->get_ticket);
+        f->get_ticket = 0;
+        f->named = f->candidates > 0;
+    }
     source_begin(f, now);
 }
 
@@ -262,8 +312,7 @@ void index_move(struct fill *f, const struct dht_id *key)
                 p->now);
 }
 
-/* Others must find us before we fetch, also when we fetch from a peer: this makes the tree. Only
- * who knows of no holder waits for the reply. */
+/* Also who fetches from a peer shows himself. Only who knows of no holder waits for the reply. */
 void index_put(struct fill *f, struct now now)
 {
     struct proxy *p = f->proxy;
@@ -277,23 +326,33 @@ void index_put(struct fill *f, struct now now)
     }
     for (unsigned i = 0; i < f->candidates; i++)
         wait = wait && f->candidate[i].tried;
-    if (!f->put_us)
-        f->put_us = now.mono_us;
     f->kind = SOURCE_INDEX;
-    f->state = FILL_PUT;
+    index_wait(f, now);
     forward_phase(f, SOURCE_INDEX, now);
-    alarm_set(p, &f->renew, now.mono_us + (uint64_t)ttl * 500);
-    if (!wait) {
-        dht_put(p->parts.asker, &f->key, DHT_ALL_LEVELS, ttl, on_renewed, NULL, now);
-        if (!f->put_done_us)
-            f->put_done_us = now.mono_us;
-        source_begin(f, now);
+    if (wait) {
+        index_claim(f, now);
         return;
     }
-    alarm_set(p, &f->alarm, now.mono_us + PROXY_INDEX_US);
-    uint64_t ticket = dht_claim(p->parts.asker, &f->key, DHT_ALL_LEVELS, ttl, on_put, f, now);
-    if (ticket)
-        f->put_ticket = ticket;
+    if (!f->put_us)
+        f->put_us = now.mono_us;
+    alarm_set(p, &f->renew, now.mono_us + (uint64_t)ttl * 500);
+    dht_put(p->parts.asker, &f->key, DHT_ALL_LEVELS, ttl, on_renewed, NULL, now);
+    if (!f->put_done_us)
+        f->put_done_us = now.mono_us;
+    source_begin(f, now);
+}
+
+/* The index is slow: go on without it. */
+void index_timer(struct fill *f, struct now now)
+{
+    bool claimed = f->put_ticket != 0;
+    source_drop(f);
+    if (claimed && !f->put_done_us)
+        f->put_done_us = now.mono_us;
+    if (f->state == FILL_GET && !claimed)
+        index_put(f, now);
+    else
+        source_begin(f, now);
 }
 
 void index_renew(struct fill *f, struct now now)

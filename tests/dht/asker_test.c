@@ -229,3 +229,149 @@ Test(asker, only_the_one_asked_can_answer)
     cr_assert_eq(d->ends, 1);
     desk_close(d);
 }
+
+/* --- claims ----------------------------------------------------------------------------------- */
+
+#define KNOWN 6 /* contacts 2, 3 ... in our table */
+
+/* Is contact a closer to the key than b? */
+static bool is_closer(const struct desk *d, unsigned a, unsigned b)
+{
+    struct dht_contact ca = bench_contact(a), cb = bench_contact(b);
+    struct dht_distance da = distance_between(&ca.id, &d->b.key);
+    struct dht_distance db = distance_between(&cb.id, &d->b.key);
+    return distance_less(&da, &db);
+}
+
+/* Our key is one that a contact is closest to, and we have answered our own question. Returns that
+ * contact; *closer is a stranger that is closer yet. */
+static unsigned claim_begun(struct desk *d, unsigned *closer)
+{
+    unsigned nearest = 1, nearer = 0; /* than we, 1, are: two at least */
+    bench_route(&d->b, 2, KNOWN, 1);
+    for (unsigned k = 0; nearer < 2; k++) {
+        d->b.key = bench_key(k);
+        nearest = 1;
+        nearer = 0;
+        for (unsigned i = 2; i < 2 + KNOWN; i++) {
+            nearer += is_closer(d, i, 1);
+            if (is_closer(d, i, nearest))
+                nearest = i;
+        }
+    }
+    *closer = 2 + KNOWN;
+    while (!is_closer(d, *closer, nearest))
+        ++*closer;
+    dht_claim(d->a, &d->b.key, 1, 20000, ended, d, bench_now(&d->b));
+    struct rpc r = answer_to_next(d);
+    cr_assert_eq(d->question[0].type, RPC_WALK);
+    answer(d, &r);
+    return nearest;
+}
+
+static bool asked(const struct desk *d, unsigned question, uint8_t type, unsigned contact)
+{
+    struct endpoint e = bench_contact(contact).rpc;
+    return question < d->sent && d->question[question].type == type &&
+           endpoint_eq(&d->to[question], &e);
+}
+
+static void hold(struct rpc *r, unsigned contact)
+{
+    struct dht_contact c = bench_contact(contact);
+    r->value[r->values++] = (struct dht_value){c.id, {c.v4, 80}, 20000, 100};
+    r->held = r->values;
+}
+
+Test(asker, a_claim_is_stored_at_the_nearest_that_we_know_without_a_walk_to_it)
+{
+    struct desk *d = desk_open();
+    unsigned closer, nearest = claim_begun(d, &closer);
+    cr_assert(asked(d, 1, RPC_STORE, nearest));
+    struct rpc r = answer_to_next(d);
+    r.flags |= RPC_STORED;
+    name(&r, nearest == 2 ? 3 : 2); /* who is farther than it */
+    answer(d, &r);
+    cr_assert(d->ends == 1 && d->result.end == DHT_FOUND && d->result.n == 0);
+    desk_close(d);
+}
+
+Test(asker, a_claim_that_hears_of_one_nearer_is_stored_there_too)
+{
+    struct desk *d = desk_open();
+    unsigned closer, nearest = claim_begun(d, &closer);
+    struct rpc r = answer_to_next(d);
+    r.flags |= RPC_STORED;
+    name(&r, closer);
+    answer(d, &r);
+    cr_assert_eq(d->ends, 0);
+    cr_assert(asked(d, 2, RPC_STORE, closer));
+    r = answer_to_next(d);
+    r.flags |= RPC_STORED;
+    hold(&r, nearest);
+    answer(d, &r);
+    cr_assert(d->ends == 1 && d->result.end == DHT_FOUND && d->result.n == 1);
+    desk_close(d);
+}
+
+Test(asker, a_claim_whose_nearest_does_not_answer_walks)
+{
+    struct desk *d = desk_open();
+    unsigned closer, nearest = claim_begun(d, &closer);
+    d->b.ms += 3000;
+    dht_arena_poll(d->b.arena, bench_now(&d->b));
+    bool again = false;
+    for (d->taken = 2; d->taken < d->sent && !again;) {
+        cr_assert_eq(d->question[d->taken].type, RPC_WALK, "is it there at all?");
+        again = asked(d, d->taken, RPC_WALK, nearest);
+        struct rpc r = answer_to_next(d);
+        answer(d, &r);
+    }
+    cr_assert(again);
+    cr_assert(asked(d, d->taken, RPC_STORE, nearest));
+    desk_close(d);
+}
+
+Test(asker, a_claim_ends_with_who_names_as_many_holders_as_have_places)
+{
+    struct desk *d = desk_open();
+    unsigned closer;
+    claim_begun(d, &closer);
+    struct rpc r = answer_to_next(d);
+    r.flags |= RPC_FULL;
+    for (unsigned i = 0; i < DHT_VALUES; i++)
+        hold(&r, 20 + i);
+    answer(d, &r);
+    cr_assert(d->ends == 1 && d->result.end == DHT_NOT_FOUND && d->result.n == DHT_VALUES);
+    cr_assert_eq(d->sent, 2);
+    desk_close(d);
+}
+
+Test(asker, a_claim_goes_on_from_who_is_full_and_names_nobody)
+{
+    struct desk *d = desk_open();
+    unsigned closer;
+    claim_begun(d, &closer);
+    struct rpc r = answer_to_next(d);
+    r.flags |= RPC_FULL;
+    answer(d, &r);
+    cr_assert_eq(d->ends, 0);
+    cr_assert_gt(d->sent, 2);
+    desk_close(d);
+}
+
+Test(asker, one_that_is_let_go_is_told_to_nobody_and_goes_on)
+{
+    struct desk *d = desk_open();
+    bench_route(&d->b, 2, KNOWN, 1);
+    uint64_t ticket = dht_put(d->a, &d->b.key, 1, 20000, ended, d, bench_now(&d->b));
+    dht_let_go(d->a, ticket);
+    for (unsigned stored = 0; stored == 0;) {
+        struct rpc r = answer_to_next(d);
+        stored = r.type == RPC_STORE;
+        r.flags |= stored ? RPC_STORED : 0;
+        answer(d, &r);
+    }
+    cr_assert_eq(d->ends, 0);
+    desk_close(d);
+}

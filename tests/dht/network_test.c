@@ -148,7 +148,7 @@ Test(network, of_64_survives_the_death_of_eight)
     net_destroy(net);
 }
 
-Test(network, of_six_has_one_root_for_a_key_that_tells_putters_who_was_first)
+static void one_is_first(bool claims)
 {
     struct net *net = small_network();
     for (unsigned i = 0; i < 6; i++)
@@ -157,7 +157,8 @@ Test(network, of_six_has_one_root_for_a_key_that_tells_putters_who_was_first)
         struct dht_id key = key_of(k);
         struct net_result r[6] = {0};
         for (unsigned i = 0; i < 6; i++)
-            dht_put(net->node[i].asker, &key, DHT_ALL_LEVELS, 20000, net_done, &r[i], net_now(net));
+            (claims ? dht_claim : dht_put)(net->node[i].asker, &key, DHT_ALL_LEVELS, 20000,
+                                           net_done, &r[i], net_now(net));
         net_run(net, 1500);
         /* serialised at the root: one saw nobody; the last ones may be refused, as 4 values with
          * as long to go are there */
@@ -180,6 +181,16 @@ Test(network, of_six_has_one_root_for_a_key_that_tells_putters_who_was_first)
         }
     }
     net_destroy(net);
+}
+
+Test(network, of_six_has_one_root_for_a_key_that_tells_putters_who_was_first)
+{
+    one_is_first(false);
+}
+
+Test(network, of_six_that_claim_a_key_one_is_first)
+{
+    one_is_first(true);
 }
 
 Test(network, of_six_forgets_a_removed_reference)

@@ -293,6 +293,31 @@ Test(peers, where_all_lie_the_origin_is_asked_after_the_second_get)
     world_close(&w);
 }
 
+static void name_one_that_fetches(struct world *world, unsigned node, struct rpc *answer)
+{
+    (void)world, (void)node;
+    if (answer->type != RPC_GET)
+        return;
+    answer->values = answer->held = 1;
+    answer->values_level = 0;
+    answer->value[0] = (struct dht_value){
+        .node = w.node[3].self.id, .http = {w.node[3].self.v4, 80}, .ttl_ms = 19000, .age_ms = 900};
+}
+
+/* It might be fetching from us: the claim's word counts, which has an order. */
+Test(peers, who_fetches_is_not_followed_on_a_gets_word)
+{
+    struct client c;
+    open_with_lies(name_one_that_fetches);
+    page("/new", 5000, 0);
+    cr_assert_eq(get(&c, 5, "/new"), 200);
+    cr_assert(strstr(client_field(&c, "Cache-Status"), "detail=origin"));
+    client_free(&c);
+    cr_assert_eq(WORLD_COUNT(&w, 5, proxy_peer_asks_total), 0);
+    all_settled();
+    world_close(&w);
+}
+
 static void name_two_afar(struct world *world, unsigned node, struct rpc *answer)
 {
     (void)world, (void)node;
