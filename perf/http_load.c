@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,9 +6,9 @@
 
 #include <rte_cycles.h>
 
+#include "perf/http_head.h"
 #include "perf/http_load.h"
 
-#define HEAD_MAX     1024
 #define OPENING      64 /* handshakes under way: a node bounds its half-open connections */
 #define FILLING      16 /* clients that fill a cache */
 #define WARM_US      300000
@@ -94,27 +93,16 @@ static bool learn_size(struct http_load *h, uint64_t length)
 static size_t take_head(struct client *c, const uint8_t *data, size_t len)
 {
     struct http_load *h = c->all;
-    /* as long as the last one, nearly always */
-    const uint8_t *end = data + h->last_head - 4;
-    if (h->last_head < 4 || h->last_head > len || memcmp(end, "\r\n\r\n", 4) != 0)
-        end = memmem(data, RTE_MIN(len, (size_t)HEAD_MAX), "\r\n\r\n", 4);
-    if (!end) {
-        if (len >= HEAD_MAX)
+    struct http_head head;
+    if (!http_head_read(data, len, h->last_head, &head)) {
+        if (len >= HTTP_HEAD_MAX)
             failed(c, PERF_ERROR_head);
         return 0;
     }
-    size_t head = h->last_head = (size_t)(end - data) + 4;
-    const char *field = memmem(data, head, "\r\nContent-Length: ", 18);
-    if (!field)
-        field = memmem(data, head, "\r\ncontent-length: ", 18);
-    /* a digit: strtoull would look for one behind the head */
-    uint64_t length =
-        field && isdigit((unsigned char)field[18]) ? strtoull(field + 18, NULL, 10) : UINT64_MAX;
-    c->refused =
-        head >= 12 && memcmp(data, "HTTP/1.1 503", 12) == 0 && h->options->misses > 0 && h->warm;
-    bool good = head >= 12 && memcmp(data, "HTTP/1.1 200", 12) == 0;
-    if (head < 12 || memcmp(data, "HTTP/1.1 ", 9) != 0 || length == UINT64_MAX ||
-        (good && !learn_size(h, length))) {
+    h->last_head = head.len;
+    bool good = head.status == 200;
+    c->refused = head.status == 503 && h->options->misses > 0 && h->warm;
+    if (head.status == 0 || head.body == HTTP_HEAD_UNKNOWN || (good && !learn_size(h, head.body))) {
         failed(c, PERF_ERROR_head);
         return 0;
     }
@@ -123,11 +111,11 @@ static size_t take_head(struct client *c, const uint8_t *data, size_t len)
         return 0;
     }
     c->in_body = true;
-    c->left = length;
+    c->left = head.body;
     /* by its port, which says that the bytes are there to be read; on a port they always are */
     c->sampled =
         !c->refused && (h->target.unknown ? h->ops % 64 == 0 : host_samples(c->stream->local.port));
-    return head;
+    return head.len;
 }
 
 /* --active: the next request, on some connection that has none. */

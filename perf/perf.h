@@ -15,7 +15,7 @@
  *   wire.h      a port instead of the link   http_load.h  the clients
  *   find_max.c  the highest rate under a bound   plot.h, profile.h  of what was measured
  *   cores.c     core cycles, threads        rules.c  the operator's rules alone
- *   measure.c   the measured time, in windows
+ *   measure.c   the measured time, in windows   http_head.h  what an unknown server answers
  */
 #ifndef CORAL_PERF_H
 #define CORAL_PERF_H

@@ -16,6 +16,8 @@
 
 #include "perf/profile.h"
 
+#define NAMES_MAX 1000000 /* of a kind */
+
 struct names {
     char **name;
     size_t n;
@@ -32,7 +34,7 @@ static const char *name_of(struct names *all, const char *text)
 {
     char *end;
     unsigned long i = *text == '(' ? strtoul(text + 1, &end, 10) : 0;
-    if (*text != '(' || *end != ')' || i > 10000000)
+    if (*text != '(' || *end != ')' || i > NAMES_MAX)
         return NULL;
     if (i >= all->n) {
         size_t n = 2 * i + 64;
