@@ -112,9 +112,15 @@ static bool measure(struct http *h, struct perf_result *r, char *error, size_t e
     bool ok = http_load_wait(l, error, error_len);
     if (ok) {
         const struct worker_stats *stats = &h->server.stats;
-        const struct measured m = {&stats->http->http_responses_total,
-                                   &stats->worker->worker_busy_cycles_total, two ? &worker : NULL,
-                                   two ? &generator : NULL, l->options->rate};
+        const struct measured m = {.ops = &stats->http->http_responses_total,
+                                   .busy_tsc = &stats->worker->worker_busy_cycles_total,
+                                   .worker = two ? &worker : NULL,
+                                   .client = two ? &generator : NULL,
+                                   .slowest = l->options->rate,
+                                   .live = l->options->live,
+                                   .calibration = &worker.calibration,
+                                   .latency = &l->latency,
+                                   .errors = &l->errors};
         uint64_t given_up = counter_read(&l->given_up), came = counter_read(&l->ops);
         http_load_begin(l);
         measure_windows(l->options->seconds, &m, r);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_version.h>
 
@@ -441,6 +442,7 @@ static int check_options(struct perf_options *o)
     status = status < 0 ? check_rate(o) : status;
     status = status < 0 ? check_wire(o) : status;
     status = status < 0 ? check_objects(o) : status;
+    o->live = !o->json && isatty(STDERR_FILENO);
     return status < 0 ? check_size(o) : status;
 }
 

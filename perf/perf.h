@@ -15,7 +15,8 @@
  *   wire.h      a port instead of the link   http_load.h  the clients
  *   find_max.c  the highest rate under a bound   plot.h, profile.h  of what was measured
  *   cores.c     core cycles, threads        rules.c  the operator's rules alone
- *   measure.c   the measured time, in windows   http_head.h  what an unknown server answers
+ *   measure.c   the measured time, in windows   progress.h  a line a second about it
+ *   http_head.h what an unknown server answers
  */
 #ifndef CORAL_PERF_H
 #define CORAL_PERF_H
@@ -71,6 +72,7 @@ struct perf_options {
     uint32_t size;   /* bytes of the object (cache: of its body); echo: of the frame */
     uint32_t cores;  /* http: 2: worker and generator have one each; 1: they take turns on one */
     bool offload, json, no_huge;
+    bool live;      /* a line a second on the terminal */
     uint32_t given; /* bits of options.c's: which were */
     unsigned requirements;
     struct requirement requirement[PERF_REQUIREMENTS];
@@ -176,6 +178,11 @@ struct measured {
     const struct perf_thread *worker; /* NULL: its thread does other things, too */
     const struct perf_thread *client; /* NULL: it has none of its own */
     double slowest;                   /* operations a second that there are at least; 0: many */
+    /* for the line on the terminal, while it is measured; live: there is one */
+    bool live;
+    const struct calibration *calibration;
+    const struct latency *latency;
+    const struct perf_errors *errors; /* NULL: counted elsewhere */
 };
 /* Watches for so long. Fills all of `r` that follows from it. */
 void measure_windows(double seconds, const struct measured *m, struct perf_result *r);

@@ -3,6 +3,8 @@
 usage: perf_document_test.py CORAL-PERF"""
 import json
 import os
+import pty
+import re
 import shlex
 import subprocess
 import sys
@@ -121,6 +123,32 @@ def check_servers(where):
            any(t["held"] for t in d["find_max"]["tries"]), p.stderr)
 
 
+def terminal(*args):
+    """What stands on a terminal that is standard error, and on standard output."""
+    ours, theirs = pty.openpty()
+    p = subprocess.Popen((PERF,) + args, stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    out, shown = p.communicate(timeout=60)[0], b""
+    try:
+        while part := os.read(ours, 4096):
+            shown += part
+    except OSError:  # nobody has its other end any more
+        pass
+    os.close(ours)
+    return p.returncode, out.decode(), shown.decode()
+
+
+def check_progress():
+    """A line a second, each in the place of the last one, and gone in the end; nothing beside JSON."""
+    run = ("dns", "--cores", "1", "--no-huge", "--objects", "1000", "--seconds")
+    status, out, shown = terminal(*run, "1.2")
+    line = re.fullmatch(r"\r(1 of 1 s  (\d+) ops/s  [\d.]+ cycles/op  p99 [\d.]+ us  0 errors *)\r *\r", shown)
+    expect("progress", status == 0 and line and len(line[1]) == 79 and int(line[2]) > 0, repr(shown))
+    expect("the table is elsewhere", "cycles/op  p99" not in out and "core cycles/op" in out, out)
+    status, out, shown = terminal(*run, "1.2", "--json")
+    expect("no progress beside JSON", status == 0 and not shown and json.loads(out), repr(shown))
+
+
 def write(path, values, first, step):
     """A file of as many documents as values."""
     with open(path, "w") as f:
@@ -186,6 +214,7 @@ def main():
     with tempfile.TemporaryDirectory() as where:
         check_compare(where)
         check_servers(where)
+    check_progress()
     sys.exit(bad != 0)
 
 
