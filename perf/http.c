@@ -4,22 +4,44 @@
  * the load plays, through its ordinary miss path; then objects are picked by Zipf's law.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "perf/http_load.h"
 #include "perf/server.h"
 
 #define CLIENT_IPS  16   /* 28 232 ports each, to each address of the node */
+#define ORIGIN_HEAD 160  /* bytes of the origin's heads, at most */
 #define OBJECT_MORE 1024 /* bytes of the cache, beyond an object's body */
 
 struct http {
     struct server server;
     struct http_load load;
-    char head[160]; /* of the origin's answers */
-    uint32_t head_len;
 };
 
 /* --- the origin: one answer a connection ------------------------------------------------------ */
+
+static size_t write_head(char head[ORIGIN_HEAD], uint64_t size)
+{
+    return (size_t)snprintf(head, ORIGIN_HEAD,
+                            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+                            "Cache-Control: max-age=86400\r\nETag: \"perf\"\r\n"
+                            "Content-Length: %llu\r\n\r\n",
+                            (unsigned long long)size);
+}
+
+/* Of the object that is asked for; -1: none. */
+static int64_t size_of(const struct http *h, const uint8_t *request, size_t len)
+{
+    const struct trace *t = h->load.options->trace;
+    unsigned long i;
+    if (!t)
+        return (int64_t)h->load.size;
+    if (len < 16 || memcmp(request, "GET /", 5) != 0)
+        return -1;
+    i = strtoul((const char *)request + 5, NULL, 10); /* which ends at the end of a line, at last */
+    return i < t->objects ? (int64_t)t->first_bytes[i] : -1;
+}
 
 static size_t origin_received(struct stream *s, const uint8_t *data, size_t len, struct now now)
 {
@@ -28,8 +50,14 @@ static size_t origin_received(struct stream *s, const uint8_t *data, size_t len,
 
     if (!memmem(data, len, "\r\n\r\n", 4))
         return 0;
-    stream_send(s, (struct ref){(const uint8_t *)h->head, h->head_len, NULL});
-    stream_send(s, (struct ref){h->load.body, (uint32_t)h->load.size, NULL});
+    char head[ORIGIN_HEAD];
+    int64_t size = size_of(h, data, len);
+    if (size < 0) {
+        stream_abort(s);
+        return len;
+    }
+    stream_copy(s, head, write_head(head, (uint64_t)size));
+    stream_send(s, (struct ref){h->load.body, (uint32_t)size, NULL});
     stream_shut(s);
     return len;
 }
@@ -72,11 +100,6 @@ static bool make_load(struct http *h, const struct perf_options *o)
         t.client[i] = (struct net_address){addr_v4(CLIENT_NET + i), 24};
     for (unsigned i = 0; i < SERVER_IPS; i++)
         t.server[i] = (struct endpoint){addr_v4(SERVER_NET + i), 80};
-    h->head_len = (uint32_t)snprintf(h->head, sizeof(h->head),
-                                     "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
-                                     "Cache-Control: max-age=86400\r\nETag: \"perf\"\r\n"
-                                     "Content-Length: %u\r\n\r\n",
-                                     o->size);
     /* --misses: and connections of the node's to the origin, one a fetch */
     const uint32_t connections = o->misses ? 2 * o->connections + 4096 : o->connections;
     return http_load_open(&h->load, o, &t) &&
@@ -116,7 +139,7 @@ static bool measure(struct http *h, struct perf_result *r, char *error, size_t e
                                    .busy_tsc = &stats->worker->worker_busy_cycles_total,
                                    .worker = two ? &worker : NULL,
                                    .client = two ? &generator : NULL,
-                                   .slowest = l->options->rate,
+                                   .slowest = http_load_slowest(l),
                                    .live = l->options->live,
                                    .calibration = &worker.calibration,
                                    .latency = &l->latency,
@@ -144,10 +167,10 @@ static bool run(const struct perf_options *o, struct perf_result *r, char *error
     bool ok = false;
 
     h = (struct http){0};
-    size_t cache = (64u << 20) + (size_t)o->objects * (o->size + OBJECT_MORE) * 5 / 4;
+    size_t bodies = o->trace ? o->trace->footprint_bytes : (size_t)o->objects * o->size;
+    size_t cache = (64u << 20) + (bodies + (size_t)o->objects * OBJECT_MORE) * 5 / 4;
     if (server_open(&h.server, o, o->connections, cache, error, error_len)) {
         bool made = make_load(&h, o);
-        h.load.host.whole = o->misses > 0;
         if (made)
             ok = measure(&h, r, error, error_len);
         else

@@ -2,38 +2,48 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "perf/http_head.h"
 
-/* NULL: there is none yet. */
-static const uint8_t *end_of(const uint8_t *data, size_t len, size_t last)
+static unsigned status_of(const uint8_t *line, size_t len)
 {
-    if (last >= 4 && last <= len && memcmp(data + last - 4, "\r\n\r\n", 4) == 0)
-        return data + last - 4; /* as long as the last one, nearly always */
-    return memmem(data, len < HTTP_HEAD_MAX ? len : HTTP_HEAD_MAX, "\r\n\r\n", 4);
-}
-
-static unsigned status_of(const uint8_t *data, size_t len)
-{
-    if (len < 12 || memcmp(data, "HTTP/1.1 ", 9) != 0 || !isdigit(data[9]) || !isdigit(data[10]) ||
-        !isdigit(data[11]))
+    if (len < 12 || memcmp(line, "HTTP/1.1 ", 9) != 0 || !isdigit(line[9]) || !isdigit(line[10]) ||
+        !isdigit(line[11]))
         return 0;
-    return (unsigned)(data[9] - '0') * 100 + (unsigned)(data[10] - '0') * 10 +
-           (unsigned)(data[11] - '0');
+    return (unsigned)(line[9] - '0') * 100 + (unsigned)(line[10] - '0') * 10 +
+           (unsigned)(line[11] - '0');
 }
 
-bool http_head_read(const uint8_t *data, size_t len, size_t last, struct http_head *out)
+/* Of a line with its CR, at which strtoull ends. One that does not fit is no length. */
+static void take_length(const char *line, size_t len, struct http_head *out)
 {
-    const uint8_t *end = end_of(data, len, last);
-    if (!end)
-        return false;
-    out->len = (size_t)(end - data) + 4;
-    out->status = status_of(data, out->len);
-    const uint8_t *field = memmem(data, out->len, "\r\nContent-Length: ", 18);
-    if (!field)
-        field = memmem(data, out->len, "\r\ncontent-length: ", 18);
-    /* a digit: strtoull would look for one behind the head; one that does not fit is no length */
-    out->body = field && isdigit(field[18]) ? strtoull((const char *)field + 18, NULL, 10)
-                                            : HTTP_HEAD_UNKNOWN;
-    return true;
+    const char *value = line + 15;
+    if (len < 17 || strncasecmp(line, "content-length:", 15) != 0)
+        return;
+    value += strspn(value, " \t");
+    out->body = isdigit((unsigned char)*value) ? strtoull(value, NULL, 10) : HTTP_HEAD_UNKNOWN;
+}
+
+bool http_head_read(const uint8_t *data, size_t len, struct http_head *out)
+{
+    const uint8_t *line = data, *at = data, *cr;
+    const uint8_t *most = data + (len < HTTP_HEAD_MAX ? len : HTTP_HEAD_MAX);
+    *out = (struct http_head){.body = HTTP_HEAD_UNKNOWN};
+    while ((cr = memchr(at, '\r', (size_t)(most - at))) && cr + 1 < most) {
+        at = cr + 1;
+        if (*at != '\n')
+            continue;
+        at++;
+        if (line == data)
+            out->status = status_of(line, (size_t)(cr - line));
+        else if (cr > line)
+            take_length((const char *)line, (size_t)(cr + 1 - line), out);
+        else {
+            out->len = (size_t)(at - data);
+            return true;
+        }
+        line = at;
+    }
+    return false;
 }

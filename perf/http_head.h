@@ -17,8 +17,8 @@ struct http_head {
     uint64_t body;   /* Content-Length; HTTP_HEAD_UNKNOWN */
 };
 
-/* False: it is not whole, and never will be if `len` is HTTP_HEAD_MAX or more. `last` is the length
- * of the last answer's head, where its end is looked for first; 0: there was none. */
-bool http_head_read(const uint8_t *data, size_t len, size_t last, struct http_head *out);
+/* False: it is not whole, and never will be if `len` is HTTP_HEAD_MAX or more. Nothing behind the
+ * head is looked at: in a frame that is in parts, what lies there is not of the answer. */
+bool http_head_read(const uint8_t *data, size_t len, struct http_head *out);
 
 #endif

@@ -13,7 +13,6 @@
 #define FILLING      16 /* clients that fill a cache */
 #define WARM_US      300000
 #define SETUP_US     120000000
-#define SCATTER      2654435761u /* a prime: its multiples visit all objects in no order */
 #define LEARNED_MOST (16u << 20) /* bytes of an unknown object */
 
 /* --- clients ---------------------------------------------------------------------------------- */
@@ -29,16 +28,17 @@ static void wrong(struct http_load *h, enum perf_error class)
     counter_inc(&h->errors.n[class]);
 }
 
-/* The request for an object: the next one that the cache has not seen, else by Zipf's law. */
+/* The request for an object: the next one that the cache has not seen, else by law or trace. */
 static const char *next_request(struct client *c)
 {
     struct http_load *h = c->all;
     uint32_t objects = h->options->objects;
+    c->fills = h->fetched < objects;
+    uint32_t i = c->fills ? h->fetched++ : h->own_request ? keys_next(&h->keys) : 0;
     if (!h->own_request)
         return h->request;
-    uint32_t i = h->fetched < objects
-                     ? h->fetched++
-                     : (uint32_t)((uint64_t)zipf_next(&h->zipf) * SCATTER % objects);
+    if (h->options->trace)
+        c->size = h->options->trace->first_bytes[i];
     char *request = h->own_request[c - h->client], *digit = request + 13;
     memcpy(request, h->request, h->request_len);
     for (; i > 0; i /= 10)
@@ -80,13 +80,14 @@ static void failed(struct client *c, enum perf_error class)
 }
 
 /* Has the body that length? The first answer of an unknown server says which. */
-static bool learn_size(struct http_load *h, uint64_t length)
+static bool learn_size(const struct client *c, uint64_t length)
 {
+    struct http_load *h = c->all;
     if (h->target.unknown && !h->body && length <= LEARNED_MOST) {
         h->size = length;
         h->body = malloc(length + 1);
     }
-    return h->body && length == h->size;
+    return h->body && length == (h->options->trace ? c->size : h->size);
 }
 
 /* The head of an answer; 0: not whole yet, or the client gave up. */
@@ -94,15 +95,14 @@ static size_t take_head(struct client *c, const uint8_t *data, size_t len)
 {
     struct http_load *h = c->all;
     struct http_head head;
-    if (!http_head_read(data, len, h->last_head, &head)) {
+    if (!http_head_read(data, len, &head)) {
         if (len >= HTTP_HEAD_MAX)
             failed(c, PERF_ERROR_head);
         return 0;
     }
-    h->last_head = head.len;
     bool good = head.status == 200;
     c->refused = head.status == 503 && h->options->misses > 0 && h->warm;
-    if (head.status == 0 || head.body == HTTP_HEAD_UNKNOWN || (good && !learn_size(h, head.body))) {
+    if (head.status == 0 || head.body == HTTP_HEAD_UNKNOWN || (good && !learn_size(c, head.body))) {
         failed(c, PERF_ERROR_head);
         return 0;
     }
@@ -111,7 +111,7 @@ static size_t take_head(struct client *c, const uint8_t *data, size_t len)
         return 0;
     }
     c->in_body = true;
-    c->left = head.body;
+    c->left = c->size = head.body;
     /* by its port, which says that the bytes are there to be read; on a port they always are */
     c->sampled =
         !c->refused && (h->target.unknown ? h->ops % 64 == 0 : host_samples(c->stream->local.port));
@@ -135,17 +135,20 @@ static void finished(struct client *c)
 {
     struct http_load *h = c->all;
     c->busy = false;
+    c->rested_tsc = h->think_tsc ? rte_rdtsc() + h->think_tsc : 0;
     if (c->refused)
         h->refused += h->latency.on;
     else
         latency_add(c->miss ? &h->miss_latency : &h->latency, rte_rdtsc() - c->asked_tsc);
     counter_inc(&h->ops);
+    h->filled += c->fills;
+    c->fills = false;
     if (c->sampled)
         counter_inc(&h->verified);
     __atomic_store_n(&h->warm, true, __ATOMIC_RELEASE);
     if (h->own_request && h->fetched < h->options->objects)
         ask(c, rte_rdtsc()); /* first the cache is filled */
-    else if (h->options->rate > 0)
+    else if (h->options->rate > 0 || h->think_tsc > 0)
         h->waiting[(h->first_waiting + h->waiting_n++) % h->options->connections] = c;
     else if (h->options->active == 0)
         ask(c, rte_rdtsc());
@@ -169,8 +172,8 @@ static size_t client_received(struct stream *s, const uint8_t *data, size_t len,
         }
         size_t n = RTE_MIN(c->left, (uint64_t)(len - used));
         if (h->target.unknown && !h->warm)
-            memcpy(h->body + (h->size - c->left), data + used, n);
-        else if (c->sampled && memcmp(data + used, h->body + (h->size - c->left), n) != 0) {
+            memcpy(h->body + (c->size - c->left), data + used, n);
+        else if (c->sampled && memcmp(data + used, h->body + (c->size - c->left), n) != 0) {
             failed(c, PERF_ERROR_body);
             break;
         }
@@ -215,7 +218,7 @@ static bool client_open(struct http_load *h)
     const struct http_target *t = &h->target;
     const struct addr ip = t->client[i % t->clients].ip;
     const struct endpoint server = t->server[i / t->clients % t->servers];
-    *c = (struct client){.all = h};
+    *c = (struct client){.all = h, .size = h->size};
     c->stream = tcp_connect(h->host.tcp, &ip, &server, &events, c, h->host.now);
     if (!c->stream)
         return false;
@@ -225,6 +228,34 @@ static bool client_open(struct http_load *h)
 }
 
 /* --- turns ------------------------------------------------------------------------------------ */
+
+static struct client *next_waiting(struct http_load *h)
+{
+    struct client *c = h->waiting[h->first_waiting];
+    h->first_waiting = (h->first_waiting + 1) % h->options->connections;
+    h->waiting_n--;
+    return c;
+}
+
+/* --think: all wait equally long, so that the first in turn is the first to ask. Their first
+ * requests are spread over that time, as those of people who know nothing of each other. */
+static void ask_rested(struct http_load *h)
+{
+    const uint64_t now = rte_rdtsc(), apart = h->think_tsc / h->options->connections;
+    if (!h->began)
+        h->next_tsc = now;
+    h->began = true;
+    while (h->waiting_n > 0) {
+        const bool first = h->issued < h->options->connections;
+        if ((first ? h->next_tsc : h->waiting[h->first_waiting]->rested_tsc) > now)
+            return;
+        h->next_tsc += apart;
+        h->issued += first;
+        struct client *c = next_waiting(h);
+        if (c->stream)
+            ask(c, now);
+    }
+}
 
 /* A request that finds no connection free for a second is given up. */
 static void ask_by_schedule(struct http_load *h)
@@ -243,9 +274,7 @@ static void ask_by_schedule(struct http_load *h)
             counter_inc(&h->given_up);
             continue;
         }
-        struct client *c = h->waiting[h->first_waiting];
-        h->first_waiting = (h->first_waiting + 1) % h->options->connections;
-        h->waiting_n--;
+        struct client *c = next_waiting(h);
         if (c->stream)
             ask(c, due);
     }
@@ -263,6 +292,8 @@ bool http_load_turn(void *ctx)
         if (!client_open(h))
             break;
     if (__atomic_load_n(&h->scheduled, __ATOMIC_ACQUIRE)) {
+        if (h->think_tsc > 0)
+            ask_rested(h);
         if (h->options->rate > 0)
             ask_by_schedule(h);
         while (h->issued < h->options->active) {
@@ -271,6 +302,8 @@ bool http_load_turn(void *ctx)
             ask_another(h);
         }
     }
+    /* what comes as it is fetched may have its head in any part of a frame */
+    h->host.whole = h->options->misses > 0 || h->filled < h->options->objects;
     return host_turn(&h->host);
 }
 
@@ -281,7 +314,8 @@ bool http_load_open(struct http_load *h, const struct perf_options *o,
 {
     *h = (struct http_load){.options = o, .target = *target, .size = o->size};
     rng_init_u64(&h->rng, 1);
-    h->zipf = zipf_make(o->objects, o->zipf, 1);
+    h->think_tsc = (uint64_t)(o->think_ms / 1000 * (double)rte_get_tsc_hz());
+    h->keys = keys_make(o->objects, o->zipf, 1, o->trace);
     h->client = calloc(o->connections, sizeof(h->client[0]));
     h->waiting = calloc(o->connections, sizeof(struct client *));
     if (o->objects > 1)
@@ -337,6 +371,12 @@ bool http_load_wait(struct http_load *h, char *error, size_t error_len)
     __atomic_store_n(&h->scheduled, true, __ATOMIC_RELEASE);
     usleep(WARM_US);
     return true;
+}
+
+double http_load_slowest(const struct http_load *h)
+{
+    const struct perf_options *o = h->options;
+    return o->think_ms > 0 ? o->connections * 1000.0 / (o->think_ms + 1000) : o->rate;
 }
 
 void http_load_begin(struct http_load *h)

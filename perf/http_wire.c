@@ -23,7 +23,7 @@ static bool measure(struct http_load *h, struct perf_result *r, char *error, siz
                                .busy_tsc = &client.busy_tsc,
                                .worker = &client,
                                .client = &client,
-                               .slowest = h->options->rate,
+                               .slowest = http_load_slowest(h),
                                .live = h->options->live,
                                .calibration = &client.calibration,
                                .latency = &h->latency,

@@ -4,7 +4,7 @@
  * them. What is measured is the worker's busy time.
  *
  *   main.c      commands                    echo.c   the bare wire
- *   options.c   the command line            http.c   a node and HTTP clients; dns.c: and DNS
+ *   options.h   the command line            http.c   a node and HTTP clients; dns.c: and DNS
  *   repeat.c    runs, each a process        host.c   the generator's end of the link: IP, TCP
  *   report.c    a run's result and table    tcp.c    the TCP engine alone
  *   document.h  what --json writes          mac.c    the index's tags alone, on one core
@@ -16,7 +16,7 @@
  *   find_max.c  the highest rate under a bound   plot.h, profile.h  of what was measured
  *   cores.c     core cycles, threads        rules.c  the operator's rules alone
  *   measure.c   the measured time, in windows   progress.h  a line a second about it
- *   http_head.h what an unknown server answers
+ *   http_head.h what an unknown server answers  keys.h  which object is asked for
  */
 #ifndef CORAL_PERF_H
 #define CORAL_PERF_H
@@ -32,6 +32,7 @@
 #include "perf/hdr.h"
 #include "perf/honest.h"
 #include "perf/require.h"
+#include "perf/trace/parse.h"
 
 enum perf_status { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
@@ -55,7 +56,7 @@ struct perf_options {
     enum perf_command_number command;
     const char *op;   /* NULL: not given */
     uint32_t objects; /* cache, dht, http, dns: that there are */
-    uint32_t batch;   /* cache: gets at a time */
+    uint32_t batch;   /* cache: gets at a time; dht: requests; 0: not given */
     double zipf;      /* cache, http, dns: exponent of the law by which objects are asked for */
     double rate;      /* http, dns: requests a second by schedule; 0: as soon as answers come */
     bool poisson;     /* of the schedule: exponential distances */
@@ -66,6 +67,14 @@ struct perf_options {
     double seconds;
     uint32_t repeat, round; /* so many runs; which this is, from 0 on */
     uint32_t connections;
+    double think_ms; /* http: between an answer and the client's next request */
+    /* http, cache: what is asked for; NULL: by Zipf's law. Its objects are o->objects, the largest
+     * has o->size bytes */
+    const struct trace *trace;
+    const char *trace_file;
+    enum parse_format trace_format;
+    bool trace_told;
+    uint32_t limit;  /* requests of it; 0: all */
     uint32_t misses; /* http: of 100 requests, those for what is not in the cache */
     double shed_ms;  /* http: http.shed_after of the node; 0: it refuses nothing */
     uint32_t active; /* http: requests in flight, on connections picked at random; 0: one on each */

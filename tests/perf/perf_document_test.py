@@ -34,6 +34,13 @@ REFUSED = (
     (("dns", "--p99", "5"), '--p99: "" is the bound of --find-max'),
     (("dns", "--p99", "5", "--find-max", "--rate", "5"), '"--rate" has no place beside it'),
     (("dns", "--csv", "x", "--repeat", "2"), '"x" is the file of one run'),
+    (("http", "--think", "5", "--rate", "5"), '--think: "--rate" has no place beside it'),
+    (("http", "--format", "wiki"), '--format, --limit: "" go with --trace'),
+    (("http", "--trace", "x", "--size", "5"), '--trace: "x" goes without --objects'),
+    (("http", "--trace", "x", "--format", "csv"), '--format: "csv" is none of text, twitter'),
+    (("cache", "--trace", "x", "--op", "put"), '--trace: "put" asks'),
+    (("dns", "--trace", "x"), '--trace: "dns" takes none; it goes with http, cache'),
+    (("dht", "--batch", "33"), '--batch: "33" is more than a burst'),
     (("dns", "--size", "2"), '--size: "dns" takes none'),
     (("cache", "--objects", "999"), '--objects: "999" is no number from 1000'),
     (("http", "--objects", "0"), '--objects: "0" is no number from 1'),
@@ -100,6 +107,7 @@ def check_servers(where):
         r = d["results"][0]
         expect(args, r["ops_per_s"] > 0 and r["cycles_per_op"] > 0 and 0 < r["p50_us"] <= r["p99_us"]
                <= r["max_us"] and not any(r["errors_by_class"].values()), r)
+    check_trace(where)
     p = perf("http", "--misses", "20", "--connections", "50", "--cores", "1", "--no-huge", "--seconds",
              "1.2", "--json")
     r = json.loads(p.stdout)["results"][0]
@@ -147,6 +155,34 @@ def check_progress():
     expect("the table is elsewhere", "cycles/op  p99" not in out and "core cycles/op" in out, out)
     status, out, shown = terminal(*run, "1.2", "--json")
     expect("no progress beside JSON", status == 0 and not shown and json.loads(out), repr(shown))
+
+
+def check_trace(where):
+    """Objects and sizes are the trace's, one of which is too large; think times bound the rate."""
+    trace = os.path.join(where, "trace")
+    with open(trace, "w") as f:
+        f.write("relative_unix\thashed_path_query\timage_type\tresponse_size\ttime_firstbyte\n")
+        for i in range(3000):
+            f.write(f"{i}\t-{i * i % 97}\tjpeg\t{20 + i * i % 97 * 300}\t1.5E-4\n")
+        f.write(f"3000\t7\ttiff\t{(16 << 20) + 1}\t2.0\n")
+    for args in (("http", "--connections", "20", "--cores", "1", "--no-huge"), ("cache", "--op", "mixed")):
+        p = perf(*args, "--trace", trace, "--format", "wiki", "--seconds", "0.3", "--json", "--assert",
+                 "errors=0")
+        expect(args, p.returncode == 0 and "1 of 3001 requests are for objects larger than 16 MiB" in p.stderr,
+               p.stderr)
+        r = json.loads(p.stdout)["results"][0]
+        t = r["trace"]
+        objects = {i * i % 97 for i in range(3000)}
+        expect("its objects", t["requests"] == 3000 and t["objects"] == len(objects)
+               and t["footprint_bytes"] == sum(20 + i * 300 for i in objects), t)
+        expect("a hit share", args[0] == "http" or 0 < r["hit_share"] < 1, r)
+    p = perf("http", "--trace", trace)
+    expect("another format", p.returncode == 1 and "is --format right?" in p.stderr, p.stderr)
+    p = perf("http", "--think", "50", "--connections", "20", "--cores", "1", "--no-huge", "--seconds", "0.5",
+             "--json")
+    r = json.loads(p.stdout)["results"][0]
+    expect("think times", p.returncode == 0 and 0 < r["ops_per_s"] < 20 / 0.05 * 1.05 and r["think_ms"] == 50,
+           (r, p.stderr))
 
 
 def write(path, values, first, step):
