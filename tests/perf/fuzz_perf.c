@@ -45,6 +45,21 @@ static void read_profile(const uint8_t *data, size_t len)
     close(f.fd);
 }
 
+/* What perf writes of samples, and the graph of it. */
+static void read_samples(const uint8_t *data, size_t len)
+{
+    struct profile p = {0};
+    struct flame flame = {0};
+    struct file f = file_of(data, len);
+    FILE *in = fopen(f.path, "r"), *out = fopen("/dev/null", "w");
+    if (!in || !out || !profile_read_samples(in, &p, &flame) || !flame_write(&flame, "a", out))
+        abort();
+    flame_free(&flame);
+    fclose(in);
+    fclose(out);
+    close(f.fd);
+}
+
 static void plot(const uint8_t *data, size_t len, bool percentiles)
 {
     struct file f = file_of(data, len);
@@ -99,7 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     if (len < 1)
         return 0;
-    switch (data[0] % 5) {
+    switch (data[0] % 6) {
     case 0:
         read_profile(data + 1, len - 1);
         break;
@@ -111,6 +126,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         break;
     case 3:
         compare(data + 1, len - 1, data[0] & 8);
+        break;
+    case 4:
+        read_samples(data + 1, len - 1);
         break;
     default:
         read_head(data + 1, len - 1);
