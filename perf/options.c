@@ -58,10 +58,12 @@ static const char usage[] =
     "  --repeat N           so many runs, each a process of its own (default 1; --find-max: 3)\n"
     "  --connections N      http, tcp: live connections (default 1000)\n"
     "  --active N           http: requests in flight, each on a connection picked at random\n"
-    "  --rate R             http, dns: an open loop: so many requests a second by schedule, each "
-    "timed\n"
-    "                       from its time in it (default: as answers come)\n"
-    "  --poisson            of --rate: exponential distances, as of many independent clients\n"
+    "  --rate R             http, dns: so many requests a second by schedule, each timed from its\n"
+    "                       time in it (default: 70 % of what a short closed loop comes to)\n"
+    "  --closed             http, dns: the next request as soon as an answer is there: the most\n"
+    "                       that can be had, and cycles under full load\n"
+    "  --poisson            of the schedule: exponential distances, as of many independent "
+    "clients\n"
     "  --find-max --p99 US  http, dns: the highest rate whose p99 is at most that\n"
     "  --think MS           http: so long waits a client between an answer and its next request\n"
     "  --misses PERCENT     http: of the requests, those for what is not in the cache yet (default "
@@ -101,41 +103,24 @@ int perf_refuse(const char *what, const char *value, const char *remedy)
 }
 
 static const struct option options[] = {
-    {"seconds", required_argument, NULL, 's'},
-    {"connections", required_argument, NULL, 'c'},
-    {"size", required_argument, NULL, 'b'},
-    {"offload", required_argument, NULL, 'o'},
-    {"json", no_argument, NULL, 'j'},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'v'},
-    {"op", required_argument, NULL, 'O'},
-    {"rate", required_argument, NULL, 'r'},
-    {"cores", required_argument, NULL, 'C'},
-    {"no-huge", no_argument, NULL, 'H'},
-    {"active", required_argument, NULL, 'a'},
-    {"objects", required_argument, NULL, 'n'},
-    {"batch", required_argument, NULL, 'B'},
-    {"zipf", required_argument, NULL, 'z'},
-    {"repeat", required_argument, NULL, 'R'},
-    {"assert", required_argument, NULL, 'A'},
-    {"poisson", no_argument, NULL, 'P'},
-    {"find-max", no_argument, NULL, 'M'},
-    {"p99", required_argument, NULL, '9'},
-    {"hgrm", required_argument, NULL, 'g'},
-    {"hlog", required_argument, NULL, 'l'},
-    {"csv", required_argument, NULL, 'V'},
-    {"misses", required_argument, NULL, 'm'},
-    {"shed", required_argument, NULL, 'd'},
-    {"wire", required_argument, NULL, 'W'},
-    {"address", required_argument, NULL, 'i'},
-    {"server", required_argument, NULL, 'S'},
-    {"host", required_argument, NULL, 'N'},
-    {"path", required_argument, NULL, 'p'},
-    {"trace", required_argument, NULL, 't'},
-    {"format", required_argument, NULL, 'f'},
-    {"limit", required_argument, NULL, 'L'},
-    {"think", required_argument, NULL, 'T'},
-    {0},
+    {"seconds", required_argument, NULL, 's'}, {"connections", required_argument, NULL, 'c'},
+    {"size", required_argument, NULL, 'b'},    {"offload", required_argument, NULL, 'o'},
+    {"json", no_argument, NULL, 'j'},          {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'v'},       {"op", required_argument, NULL, 'O'},
+    {"rate", required_argument, NULL, 'r'},    {"cores", required_argument, NULL, 'C'},
+    {"no-huge", no_argument, NULL, 'H'},       {"active", required_argument, NULL, 'a'},
+    {"objects", required_argument, NULL, 'n'}, {"batch", required_argument, NULL, 'B'},
+    {"zipf", required_argument, NULL, 'z'},    {"repeat", required_argument, NULL, 'R'},
+    {"assert", required_argument, NULL, 'A'},  {"poisson", no_argument, NULL, 'P'},
+    {"find-max", no_argument, NULL, 'M'},      {"p99", required_argument, NULL, '9'},
+    {"hgrm", required_argument, NULL, 'g'},    {"hlog", required_argument, NULL, 'l'},
+    {"csv", required_argument, NULL, 'V'},     {"misses", required_argument, NULL, 'm'},
+    {"shed", required_argument, NULL, 'd'},    {"wire", required_argument, NULL, 'W'},
+    {"address", required_argument, NULL, 'i'}, {"server", required_argument, NULL, 'S'},
+    {"host", required_argument, NULL, 'N'},    {"path", required_argument, NULL, 'p'},
+    {"trace", required_argument, NULL, 't'},   {"format", required_argument, NULL, 'f'},
+    {"limit", required_argument, NULL, 'L'},   {"think", required_argument, NULL, 'T'},
+    {"closed", no_argument, NULL, 'k'},        {0},
 };
 
 /* To whom an option means something. */
@@ -164,6 +149,7 @@ static const struct {
     {'f', "--format", HTTP | CACHE},
     {'L', "--limit", HTTP | CACHE},
     {'T', "--think", HTTP},
+    {'k', "--closed", HTTP | DNS},
     {'b', "--size", ECHO | HTTP | TCP | CACHE},
     {'n', "--objects", CACHE | DHT | HTTP | DNS},
     {'z', "--zipf", CACHE | HTTP | DNS},
@@ -288,6 +274,9 @@ static int take_option(struct perf_options *o, int c)
                    : perf_refuse("--format", optarg, "is none of text, twitter, wiki, oracle");
     case 'P':
         o->poisson = true;
+        return -1;
+    case 'k':
+        o->closed = true;
         return -1;
     case 'M':
         o->find_max = true;

@@ -69,8 +69,17 @@ static int check_rate(struct perf_options *o)
 {
     if (o->repeat == 0)
         o->repeat = o->find_max ? 3 : 1;
-    if (o->poisson && o->rate <= 0 && !o->find_max)
-        return perf_refuse("--poisson", "", "is a kind of --rate, which is missing");
+    if (o->closed && (o->rate > 0 || o->poisson || o->find_max))
+        return perf_refuse("--closed",
+                           o->rate > 0  ? "--rate"
+                           : o->poisson ? "--poisson"
+                                        : "--find-max",
+                           "has no place beside it: it is of a schedule");
+    o->calibrate = (o->command == PERF_HTTP || o->command == PERF_DNS) && o->rate <= 0 &&
+                   !o->closed && !o->find_max && o->active == 0 && o->think_ms <= 0;
+    if (o->poisson && o->rate <= 0 && !o->find_max && !o->calibrate)
+        return perf_refuse("--poisson", o->active ? "--active" : "--think",
+                           "has no place beside it: it is of a schedule");
     if (o->find_max && o->p99_us <= 0)
         return perf_refuse("--find-max", "", "needs a bound: --p99 US");
     if (o->p99_us > 0 && !o->find_max)

@@ -13,7 +13,8 @@
  *   honest.h    may it be believed?         server.h the node that a load is put on
  *   hdr.h       times of answers            schedule.h  the open loop
  *   wire.h      a port instead of the link   http_load.h  the clients
- *   find_max.c  the highest rate under a bound   plot.h, profile.h  of what was measured
+ *   find_rate.c the rate, if none is given   find_max.c  the highest one under a bound
+ *   plot.h, profile.h  of what was measured
  *   cores.c     core cycles, threads        rules.c  the operator's rules alone
  *   measure.c   the measured time, in windows   progress.h  a line a second about it
  *   http_head.h what an unknown server answers  keys.h  which object is asked for
@@ -59,8 +60,12 @@ struct perf_options {
     uint32_t batch;   /* cache: gets at a time; dht: requests; 0: not given */
     double zipf;      /* cache, http, dns: exponent of the law by which objects are asked for */
     double rate;      /* http, dns: requests a second by schedule; 0: as soon as answers come */
-    bool poisson;     /* of the schedule: exponential distances */
-    bool find_max;    /* the highest rate at which p99 stays under p99_us */
+    bool closed;      /* as soon as answers come, and not by schedule */
+    /* http, dns: no rate was given, so that it follows from a closed loop; and what that was */
+    bool calibrate;
+    double closed_per_s, closed_cycles;
+    bool poisson;  /* of the schedule: exponential distances */
+    bool find_max; /* the highest rate at which p99 stays under p99_us */
     double p99_us;
     struct wire *wire;             /* http: a server elsewhere; NULL: the node in this process */
     const char *hgrm, *hlog, *csv; /* files for the times of answers; NULL: none */
@@ -105,6 +110,10 @@ int perf_read_options(int argc, char **argv, struct perf_options *o);
 /* The results of o->repeat runs, a JSON list. `good`: all were. What is wrong is said on standard
  * error. */
 json_t *perf_repeat(struct perf_options *o, bool *good);
+/* Runs once, in a process of its own, whatever o->repeat says; NULL: no result. */
+json_t *perf_run_apart(const struct perf_options *o, bool *good);
+/* o->calibrate: a short closed loop, from which the rate follows. False, and said: it failed. */
+bool perf_find_rate(struct perf_options *o);
 /* --find-max: the same of all rates that were tried; `found` is what came of it. */
 json_t *perf_find_max(struct perf_options *o, json_t **found, bool *good);
 

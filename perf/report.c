@@ -73,6 +73,11 @@ static void print_table(const struct perf_options *o, const struct perf_result *
             (double)r->hits / r->seconds, (double)r->misses / r->seconds,
             (double)hdr_quantile(&r->miss_latency, 0.5) / 1000,
             (double)hdr_quantile(&r->miss_latency, 0.99) / 1000, (double)r->refused / r->seconds);
+    if (o->calibrate)
+        printf(
+            "as answers come (--closed): %.0f a second at %.1f %score cycles each, by a short run; "
+            "70 %% of it:\n",
+            o->closed_per_s, o->closed_cycles, o->wire ? "of the client's " : "");
     if (o->rate > 0)
         printf("offered %.0f a second, %s, timed from its schedule; %llu given up\n", o->rate,
                o->poisson ? "Poisson" : "evenly", (unsigned long long)r->given_up);
@@ -132,6 +137,9 @@ static void report(const struct perf_options *o, const struct perf_result *r, js
     if (o->rate > 0)
         json_object_update_new(result, json_pack("{s:f, s:b, s:I}", "rate", o->rate, "poisson",
                                                  o->poisson, "given_up", (json_int_t)r->given_up));
+    if (o->calibrate)
+        json_object_update_new(result, json_pack("{s:f, s:f}", "closed_loop_per_s", o->closed_per_s,
+                                                 "closed_loop_cycles_per_op", o->closed_cycles));
     if (r->bytes_per_connection > 0)
         json_object_update_new(
             result, json_pack("{s:f, s:f, s:f, s:f, s:I}", "bytes_per_idle_connection",

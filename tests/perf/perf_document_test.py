@@ -29,7 +29,9 @@ REFUSED = (
     (("http", "--connections", "20001"), '"20001" is above 20000 and needs --active'),
     (("http", "--connections", "100", "--active", "51"), '"51" is more than half'),
     (("echo", "--size", "59"), '--size: "59" is no size of a frame'),
-    (("http", "--poisson"), '--poisson: "" is a kind of --rate'),
+    (("http", "--poisson", "--active", "5"), '--poisson: "--active" has no place beside it'),
+    (("http", "--closed", "--rate", "5"), '--closed: "--rate" has no place beside it'),
+    (("tcp", "--op", "idle", "--closed"), '--closed: "tcp" takes none; it goes with http, dns'),
     (("dns", "--find-max"), '--find-max: "" needs a bound: --p99 US'),
     (("dns", "--p99", "5"), '--p99: "" is the bound of --find-max'),
     (("dns", "--p99", "5", "--find-max", "--rate", "5"), '"--rate" has no place beside it'),
@@ -94,8 +96,8 @@ def check_documents():
 def check_servers(where):
     """Nodes under load, both on one core: no time is asserted."""
     hgrm, hlog, csv = (os.path.join(where, x) for x in ("it's hgrm", "hlog", "csv"))
-    for args in (("dns",), ("dns", "--zipf", "1", "--objects", "1000", "--offload", "off"),
-                 ("dns", "--rate", "20000", "--poisson"), ("http", "--connections", "20"),
+    for args in (("dns", "--poisson"), ("dns", "--closed", "--zipf", "1", "--objects", "1000", "--offload", "off"),
+                 ("dns", "--rate", "20000", "--poisson"), ("http", "--closed", "--connections", "20"),
                  ("http", "--connections", "40", "--active", "10", "--objects", "200"),
                  ("http", "--connections", "20", "--objects", "200", "--zipf", "0.9", "--rate", "2000",
                   "--hgrm", hgrm, "--hlog", hlog, "--csv", csv)):
@@ -107,8 +109,11 @@ def check_servers(where):
         r = d["results"][0]
         expect(args, r["ops_per_s"] > 0 and r["cycles_per_op"] > 0 and 0 < r["p50_us"] <= r["p99_us"]
                <= r["max_us"] and not any(r["errors_by_class"].values()), r)
+        found = r.get("closed_loop_per_s", 0)
+        expect("the rate follows where none is given", (found > 0 and abs(r["rate"] / found - 0.7) < 1e-6)
+               if args == ("dns", "--poisson") else not found, r)
     check_trace(where)
-    p = perf("http", "--misses", "20", "--connections", "50", "--cores", "1", "--no-huge", "--seconds",
+    p = perf("http", "--closed", "--misses", "20", "--connections", "50", "--cores", "1", "--no-huge", "--seconds",
              "1.2", "--json")
     r = json.loads(p.stdout)["results"][0]
     # all clients have answers, of whom one has its bodies compared
@@ -122,7 +127,7 @@ def check_servers(where):
         expect("the same in .hgrm", f"Total count    = {total:12}]" in f.read(), total)
     with open(hlog) as f:
         expect("a log", "\"Interval_Compressed_Histogram\"\n" in f.read())
-    p = perf("dns", "--cores", "1", "--no-huge", "--seconds", "0.1", "--csv", "/nowhere/x")
+    p = perf("dns", "--closed", "--cores", "1", "--no-huge", "--seconds", "0.1", "--csv", "/nowhere/x")
     expect("no file", p.returncode == 1 and "/nowhere/x: No such file" in p.stderr, p.stderr)
     p = perf("dns", "--cores", "1", "--no-huge", "--seconds", "0.1", "--find-max", "--p99", "9000000",
              "--repeat", "1", "--json")
@@ -148,7 +153,7 @@ def terminal(*args):
 
 def check_progress():
     """A line a second, each in the place of the last one, and gone in the end; nothing beside JSON."""
-    run = ("dns", "--cores", "1", "--no-huge", "--objects", "1000", "--seconds")
+    run = ("dns", "--closed", "--cores", "1", "--no-huge", "--objects", "1000", "--seconds")
     status, out, shown = terminal(*run, "1.2")
     line = re.fullmatch(r"\r(1 of 1 s  (\d+) ops/s  [\d.]+ cycles/op  p99 [\d.]+ us  0 errors *)\r *\r", shown)
     expect("progress", status == 0 and line and len(line[1]) == 79 and int(line[2]) > 0, repr(shown))
@@ -165,7 +170,7 @@ def check_trace(where):
         for i in range(3000):
             f.write(f"{i}\t-{i * i % 97}\tjpeg\t{20 + i * i % 97 * 300}\t1.5E-4\n")
         f.write(f"3000\t7\ttiff\t{(16 << 20) + 1}\t2.0\n")
-    for args in (("http", "--connections", "20", "--cores", "1", "--no-huge"), ("cache", "--op", "mixed")):
+    for args in (("http", "--closed", "--connections", "20", "--cores", "1", "--no-huge"), ("cache", "--op", "mixed")):
         p = perf(*args, "--trace", trace, "--format", "wiki", "--seconds", "0.3", "--json", "--assert",
                  "errors=0")
         expect(args, p.returncode == 0 and "1 of 3001 requests are for objects larger than 16 MiB" in p.stderr,
