@@ -79,7 +79,14 @@ static void failed(struct client *c, enum perf_error class)
     stream_abort(c->stream);
 }
 
-/* Has the body that length? The first answer of an unknown server says which. */
+/* Has the body that length? */
+static bool has_length(const struct client *c, uint64_t length)
+{
+    const struct http_load *h = c->all;
+    return h->body && length == (h->options->trace ? c->size : h->size);
+}
+
+/* The same; the first answer of an unknown server says which. */
 static bool learn_size(const struct client *c, uint64_t length)
 {
     struct http_load *h = c->all;
@@ -87,7 +94,17 @@ static bool learn_size(const struct client *c, uint64_t length)
         h->size = length;
         h->body = malloc(length + 1);
     }
-    return h->body && length == (h->options->trace ? c->size : h->size);
+    return has_length(c, length);
+}
+
+static void begin_body(struct client *c, uint64_t length)
+{
+    const struct http_load *h = c->all;
+    c->in_body = true;
+    c->left = c->size = length;
+    /* by its port, which says that the bytes are there to be read; on a port they always are */
+    c->sampled =
+        !c->refused && (h->target.unknown ? h->ops % 64 == 0 : host_samples(c->stream->local.port));
 }
 
 /* The head of an answer; 0: not whole yet, or the client gave up. */
@@ -95,6 +112,12 @@ static size_t take_head(struct client *c, const uint8_t *data, size_t len)
 {
     struct http_load *h = c->all;
     struct http_head head;
+    if (h->known_head_len > 0 && h->known_head_len <= len && has_length(c, h->known_length) &&
+        memcmp(data, h->known_head, h->known_head_len) == 0) {
+        c->refused = false;
+        begin_body(c, h->known_length);
+        return h->known_head_len;
+    }
     if (!http_head_read(data, len, &head)) {
         if (len >= HTTP_HEAD_MAX)
             failed(c, PERF_ERROR_head);
@@ -110,11 +133,12 @@ static size_t take_head(struct client *c, const uint8_t *data, size_t len)
         failed(c, PERF_ERROR_status);
         return 0;
     }
-    c->in_body = true;
-    c->left = c->size = head.body;
-    /* by its port, which says that the bytes are there to be read; on a port they always are */
-    c->sampled =
-        !c->refused && (h->target.unknown ? h->ops % 64 == 0 : host_samples(c->stream->local.port));
+    if (good && head.len <= sizeof(h->known_head)) {
+        memcpy(h->known_head, data, head.len);
+        h->known_head_len = head.len;
+        h->known_length = head.body;
+    }
+    begin_body(c, head.body);
     return head.len;
 }
 

@@ -52,6 +52,10 @@ struct http_load {
     uint32_t request_len;
     uint32_t fetched, filled; /* objects asked for to fill the cache; of these, answered */
     struct keys keys;
+    /* A good answer's head, as most that follow have it, and the length that it gives. */
+    uint8_t known_head[512];
+    size_t known_head_len;
+    uint64_t known_length;
     bool warm; /* the object is in the cache: all clients may go */
     /* --rate, --think: the clients that wait for their next request, in turn, and the schedule */
     struct client **waiting;

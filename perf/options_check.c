@@ -105,12 +105,12 @@ static int check_wire(struct perf_options *o)
     if (o->connections > WIRE_CONNECTIONS_MAX)
         return perf_refuse("--connections", n,
                            "is more than the 20000 that one address has ports for");
-    if (o->objects > 1 || o->zipf >= 0 || o->cores == 1 || o->size > 0 || o->misses > 0 ||
-        o->shed_ms > 0 || o->trace_file)
+    if (o->objects > 1 || o->zipf >= 0 || o->cores == 1 || o->workers > 1 || o->size > 0 ||
+        o->misses > 0 || o->shed_ms > 0 || o->trace_file)
         return perf_refuse(
             "--wire", o->wire->device,
-            "goes without --objects, --zipf, --cores, --size, --misses, --shed and --trace: the "
-            "server is elsewhere, and it alone knows what it has");
+            "goes without --objects, --zipf, --cores, --workers, --size, --misses, --shed and "
+            "--trace: the server is elsewhere, and it alone knows what it has");
     o->offload = false; /* sums are software's */
     return -1;
 }
@@ -160,6 +160,20 @@ static int check_objects(struct perf_options *o)
     return -1;
 }
 
+/* Several workers take turns with their loads, each pair on a core. */
+static int check_workers(struct perf_options *o)
+{
+    char n[16];
+    snprintf(n, sizeof(n), "%u", o->workers);
+    if (o->workers > 1 && o->misses > 0)
+        return perf_refuse("--workers", n, "and --misses exclude each other");
+    if (o->workers > 1 && perf_cpu(o->workers - 1) < 0)
+        return perf_refuse("--workers", n, "is more than the CPUs that this process may use");
+    if (o->workers > 1)
+        o->cores = 1;
+    return -1;
+}
+
 static int check_batch(struct perf_options *o)
 {
     char n[16];
@@ -191,6 +205,7 @@ int options_check(struct perf_options *o)
     status = status < 0 ? check_connections(o) : status;
     status = status < 0 ? check_rate(o) : status;
     status = status < 0 ? check_wire(o) : status;
+    status = status < 0 ? check_workers(o) : status;
     status = status < 0 ? check_trace(o) : status;
     status = status < 0 ? check_objects(o) : status;
     status = status < 0 ? check_batch(o) : status;
