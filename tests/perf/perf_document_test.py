@@ -101,7 +101,7 @@ def check_servers(where):
     for args in (("dns", "--poisson"), ("dns", "--closed", "--zipf", "1", "--objects", "1000", "--offload", "off"),
                  ("dns", "--rate", "20000", "--poisson"), ("http", "--closed", "--connections", "20"),
                  ("http", "--connections", "40", "--active", "10", "--objects", "200"),
-                 ("http", "--connections", "40", "--objects", "50", "--workers", str(min(2, os.cpu_count()))),
+                 ("http", "--closed", "--connections", "40", "--objects", "50", "--workers", str(min(2, os.cpu_count()))),
                  ("http", "--connections", "20", "--objects", "200", "--zipf", "0.9", "--rate", "2000",
                   "--hgrm", hgrm, "--hlog", hlog, "--csv", csv)):
         p = perf(*args, "--cores", "1", "--no-huge", "--seconds", "0.3", "--json", "--assert",
