@@ -66,8 +66,11 @@ static uint64_t errors(const struct cache_run *r)
 static void print_table(const struct cache_run *r, const struct perf_options *o)
 {
     const struct cache_load *l = r->load;
-    printf("%u objects, Zipf %.2f, bodies of %u bytes, %.1f bytes of memory an object\n",
-           o->objects, o->zipf, o->size, r->b.bytes_per_object);
+    if (o->trace)
+        keys_print(o->trace, o->trace_file);
+    else
+        printf("%u objects, Zipf %.2f, bodies of %u bytes\n", o->objects, o->zipf, o->size);
+    printf("%-22s %9.1f bytes of memory an object\n", "", r->b.bytes_per_object);
     printf("%-22s %9.1f core cycles in batches of %u\n", op_name[r->op], r->cycles, o->batch);
     if (r->op != OP_MIXED)
         printf("%-22s %9.1f core cycles\n", "one by one", r->single_cycles);
@@ -98,6 +101,8 @@ static void report(const struct cache_run *r, const struct perf_options *o, json
                   "errors", (json_int_t)errors(r), "evicted", (json_int_t)r->evicted, "displaced",
                   (json_int_t)r->displaced, "bytes_per_object", r->b.bytes_per_object,
                   "core_per_tsc", r->calibration.ratio, "rounds", r->rounds));
+    if (o->trace)
+        json_object_set_new(result, "trace", keys_json(o->trace, o->trace_file));
     if (r->op != OP_MIXED)
         json_object_set_new(result, "single_cycles_per_op", json_real(r->single_cycles));
     if (r->paired)
@@ -112,8 +117,12 @@ static void report(const struct cache_run *r, const struct perf_options *o, json
 
 static bool measure_rounds(struct cache_run *r, const struct perf_options *o)
 {
-    uint32_t catalogue = r->op == OP_MIXED ? 2 * o->objects : o->objects;
-    if (!cache_bench_open(&r->b, o->objects, catalogue, o->size, r->op == OP_GET, false) ||
+    uint32_t held = o->objects, catalogue = held;
+    if (r->op == OP_MIXED && o->trace)
+        held = held > 1 ? held / 2 : 1;
+    else if (r->op == OP_MIXED)
+        catalogue *= 2;
+    if (!cache_bench_open(&r->b, held, catalogue, o->size, o->trace, r->op == OP_GET, false) ||
         !(r->load = cache_load_new(&r->b, o->zipf, 1)))
         return false;
     for (double end = measure_clock() + o->seconds; r->rounds < ROUNDS && measure_clock() < end;)
@@ -128,7 +137,7 @@ static bool measure_rounds(struct cache_run *r, const struct perf_options *o)
 static bool measure_pair(struct cache_run *r, const struct perf_options *o, unsigned second_cpu)
 {
     struct cache_bench b;
-    bool ok = cache_bench_open(&b, o->objects, o->objects, o->size, true, false) &&
+    bool ok = cache_bench_open(&b, o->objects, o->objects, o->size, NULL, true, false) &&
               cache_pair_run(&b, o->zipf, o->batch, UPDATE_RATE, o->seconds, second_cpu, &r->pair);
     r->paired = ok && r->pair.windows > 0;
     cache_bench_close(&b);
@@ -160,7 +169,7 @@ bool cache_run(const struct perf_options *o, json_t *result, char *error, size_t
         return cache_purge_run(o, result, error, error_len);
     bool ok = measure_rounds(&r, o);
     cache_bench_close(&r.b);
-    if (ok && r.op == OP_MIXED && second_cpu >= 0)
+    if (ok && r.op == OP_MIXED && second_cpu >= 0 && !o->trace)
         ok = measure_pair(&r, o, (unsigned)second_cpu);
     to_core_cycles(&r);
     if (!ok)

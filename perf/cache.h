@@ -8,14 +8,14 @@
  *   cache_memory.c what a chunk, a run of lines and a head cost
  *   cache_churn.c  how much of the memory is useful while the mix of sizes changes
  *   cache_purge.c  purges, gets after them, the owner's walk
- *   zipf.h         which object is asked for
+ *   keys.h         which object is asked for
  */
 #ifndef CORAL_PERF_CACHE_H
 #define CORAL_PERF_CACHE_H
 
 #include "cache/cache.h"
+#include "perf/keys.h"
 #include "perf/perf.h"
-#include "perf/zipf.h"
 
 #define CACHE_BENCH_WINDOW  512 /* operations of one measurement; their keys fit the caches */
 #define CACHE_BENCH_KEY     60  /* bytes of a URL */
@@ -27,18 +27,19 @@ struct cache_bench {
     struct rte_rcu_qsbr *qsbr;
     uint8_t *memory, *body;
     size_t bytes;
-    uint32_t held;           /* objects that the cache has room for, and has */
-    uint32_t catalogue;      /* objects that there are */
-    uint32_t size;           /* bytes of a body */
-    bool tagged;             /* each has the tag "perf" and another */
-    double bytes_per_object; /* of resident memory */
-    struct now now;          /* virtual */
+    uint32_t held;             /* objects that the cache has room for, and has */
+    uint32_t catalogue;        /* objects that there are */
+    uint32_t size;             /* bytes of a body; of the largest of a trace */
+    const struct trace *trace; /* says which has how many, and what is asked for; NULL: none */
+    bool tagged;               /* each has the tag "perf" and another */
+    double bytes_per_object;   /* of resident memory */
+    struct now now;            /* virtual */
 };
 
 /* What a thread does is its own. */
 struct cache_load {
     const struct cache_bench *b;
-    struct zipf zipf;
+    struct keys keys;
     uint64_t fresh; /* puts: the next object that nobody has heard of */
     uint64_t gets, hits, puts, errors;
     uint32_t number[CACHE_BENCH_WINDOW];
@@ -48,9 +49,10 @@ struct cache_load {
 
 /* A cache that holds `objects`, stored, each taken out and stored again in another order, so that
  * its memory is as mixed as a cache's that has run for long. With `spare` there is room for what
- * writers bring; without, each new object evicts one. False: no memory. */
+ * writers bring; without, each new object evicts one. With a trace objects have its sizes, and the
+ * cache room for so many of the mean one. False: no memory. */
 bool cache_bench_open(struct cache_bench *b, uint32_t objects, uint32_t catalogue, uint32_t size,
-                      bool spare, bool tagged);
+                      const struct trace *trace, bool spare, bool tagged);
 void cache_bench_close(struct cache_bench *b);
 /* A worker's turn, as far as the cache is concerned. */
 void cache_bench_poll(const struct cache_bench *b);
@@ -60,7 +62,7 @@ void cache_bench_poll(const struct cache_bench *b);
 
 struct cache_load *cache_load_new(const struct cache_bench *b, double s, uint64_t seed);
 void cache_load_free(struct cache_load *l);
-/* Gets by Zipf's law in batches of n. */
+/* Gets by Zipf's law, or a trace, in batches of n. */
 double cache_get_window(struct cache_load *l, unsigned n);
 /* Puts of objects that were never there: n are prepared, as for the gets that miss them, and put; a
  * poll; and so on. Fewer than n in a small cache. */

@@ -10,9 +10,9 @@
 #include "base/mix.h"
 #include "perf/cache.h"
 
-#define POLL    32                  /* puts between two polls, at most */
-#define FRESH   ((uint64_t)1 << 32) /* the first number beyond the catalogue */
-#define SCATTER 2654435761u /* a prime: its multiples visit all of a catalogue in no order */
+#define POLL     32                  /* puts between two polls, at most */
+#define PATIENCE 8                   /* polls that a put waits */
+#define FRESH    ((uint64_t)1 << 32) /* the first number beyond the catalogue */
 
 /* --- objects: all about one follows from its number ------------------------------------------- */
 
@@ -20,6 +20,12 @@ static void hex_write(char *out, uint64_t x)
 {
     for (unsigned i = 0; i < 16; i++)
         out[i] = "0123456789abcdef"[x >> (60 - 4 * i) & 15];
+}
+
+/* Of a body. */
+static uint32_t size_of(const struct cache_bench *b, uint64_t number)
+{
+    return b->trace && number < b->trace->objects ? b->trace->first_bytes[number] : b->size;
 }
 
 static void key_write(char *out, uint64_t number)
@@ -75,7 +81,7 @@ static struct cache_object *begin(const struct cache_bench *b, struct hash128 h,
     struct cache_meta meta = {.status = 200,
                               .response_s = (uint32_t)b->now.wall_s,
                               .lifetime_s = 3600,
-                              .content_length = b->size,
+                              .content_length = size_of(b, number),
                               .version = number + 1};
     char head[CACHE_BENCH_HEAD + sizeof(TAG_LINE)];
     size_t len = head_write(b, head, number);
@@ -86,9 +92,10 @@ static struct cache_object *begin(const struct cache_bench *b, struct hash128 h,
 static bool store(const struct cache_bench *b, struct hash128 h, const char *key, uint64_t number)
 {
     struct cache_object *o = begin(b, h, key, number);
+    const uint32_t size = size_of(b, number);
     if (!o)
         return false;
-    bool whole = (b->size == 0 || cache_append(b->cache, o, b->body, b->size) == b->size) &&
+    bool whole = (size == 0 || cache_append(b->cache, o, b->body, size) == size) &&
                  cache_complete(b->cache, o);
     if (whole)
         cache_link(b->cache, o);
@@ -143,13 +150,25 @@ static bool mix_memory(const struct cache_bench *b)
     return n >= b->held - b->held / 32;
 }
 
+/* A large object of a trace may have to wait until what it evicts is free. */
+static bool store_patiently(const struct cache_bench *b, struct hash128 h, const char *key,
+                            uint64_t number)
+{
+    bool done = store(b, h, key, number);
+    for (unsigned i = 0; !done && b->trace && i < PATIENCE; i++) {
+        cache_bench_poll(b);
+        done = store(b, h, key, number);
+    }
+    return done;
+}
+
 static bool fill(const struct cache_bench *b, uint64_t first, uint32_t n)
 {
     unsigned every = poll_after(b, POLL);
     char key[CACHE_BENCH_KEY];
     for (uint32_t i = 0; i < n; i++) {
         key_write(key, first + i);
-        if (!store(b, cache_hash(b->cache, key, sizeof(key)), key, first + i))
+        if (!store_patiently(b, cache_hash(b->cache, key, sizeof(key)), key, first + i))
             return false;
         if (i % every == 0)
             cache_bench_poll(b);
@@ -157,10 +176,19 @@ static bool fill(const struct cache_bench *b, uint64_t first, uint32_t n)
     return true;
 }
 
+/* Of the whole catalogue. */
+static uint64_t chunks_of(const struct cache_bench *b)
+{
+    uint64_t chunks = 0;
+    for (uint32_t i = 0; i < b->catalogue; i++)
+        chunks += (size_of(b, i) + CACHE_CHUNK_BYTES - 1) / CACHE_CHUNK_BYTES;
+    return chunks;
+}
+
 static bool make_cache(struct cache_bench *b, bool spare)
 {
     uint64_t room = (uint64_t)b->held + (spare ? b->held / 32 + 4096 : 0);
-    uint64_t chunks = (b->size + CACHE_CHUNK_BYTES - 1) / CACHE_CHUNK_BYTES * (room + room / 32);
+    uint64_t chunks = chunks_of(b) * (room + room / 32) / b->catalogue;
     struct cache_config config = {.bytes = cache_budget(chunks + 1024, (uint32_t)room, 1),
                                   .objects = (uint32_t)room,
                                   .workers = 1,
@@ -181,12 +209,13 @@ static bool make_cache(struct cache_bench *b, bool spare)
 }
 
 bool cache_bench_open(struct cache_bench *b, uint32_t objects, uint32_t catalogue, uint32_t size,
-                      bool spare, bool tagged)
+                      const struct trace *trace, bool spare, bool tagged)
 {
     double before = perf_resident_bytes();
     *b = (struct cache_bench){.held = objects,
                               .catalogue = catalogue,
                               .size = size,
+                              .trace = trace,
                               .tagged = tagged,
                               .now = {1000000, 1700000000}};
     if (!make_cache(b, spare) || !mix_memory(b) || !fill(b, 0, objects))
@@ -212,7 +241,7 @@ struct cache_load *cache_load_new(const struct cache_bench *b, double s, uint64_
     if (!l)
         return NULL;
     *l = (struct cache_load){
-        .b = b, .zipf = zipf_make(b->catalogue, s, seed << 32), .fresh = FRESH + b->held};
+        .b = b, .keys = keys_make(b->catalogue, s, seed << 32, b->trace), .fresh = FRESH + b->held};
     for (unsigned i = 0; i < CACHE_BENCH_WINDOW; i++)
         l->probe[i] = (struct cache_probe){.key = l->key[i], .key_len = CACHE_BENCH_KEY};
     return l;
@@ -225,7 +254,7 @@ void cache_load_free(struct cache_load *l)
 
 static uint32_t pick_one(struct cache_load *l)
 {
-    return (uint32_t)((uint64_t)zipf_next(&l->zipf) * SCATTER % l->b->catalogue);
+    return keys_next(&l->keys);
 }
 
 static void pick(struct cache_load *l)
@@ -269,7 +298,7 @@ double cache_get_window(struct cache_load *l, unsigned n)
 /* Its probe has been prepared: no put without a get that missed. */
 static bool put(struct cache_load *l, unsigned i, uint64_t number)
 {
-    bool done = store(l->b, l->probe[i].hash, l->key[i], number);
+    bool done = store_patiently(l->b, l->probe[i].hash, l->key[i], number);
     l->puts += done;
     return done;
 }

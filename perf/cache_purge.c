@@ -123,7 +123,7 @@ static void to_core_cycles(struct purge_run *r)
 bool cache_purge_run(const struct perf_options *o, json_t *result, char *error, size_t error_len)
 {
     static struct purge_run r;
-    if (!cache_bench_open(&r.b, o->objects, o->objects, o->size, true, true) ||
+    if (!cache_bench_open(&r.b, o->objects, o->objects, o->size, NULL, true, true) ||
         !(r.load = cache_load_new(&r.b, o->zipf, 1))) {
         cache_bench_close(&r.b);
         snprintf(error, error_len, "no memory for %u objects", o->objects);

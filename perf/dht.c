@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "perf/dht.h"
 #include "version.h"
@@ -20,8 +21,7 @@ static const char *const operation[DHT_OPS] = {"get",  "get, one value", "get, n
 static const char *const option[DHT_OPS] = {"get",   "get-one", "get-none", "walk",
                                             "store", "cookie",  "ping"};
 static const char *const world[WORLDS] = {"lookup, known", "lookup, strangers"};
-static const unsigned burst[] = {1, 8, 32};
-#define BURSTS (sizeof(burst) / sizeof(burst[0]))
+#define BURSTS 3
 
 struct dht_run {
     struct dht_bench b;
@@ -29,6 +29,7 @@ struct dht_run {
     struct dht_serving *serving;
     struct dht_asking *asking[WORLDS];
     enum dht_op only; /* DHT_OPS: all; DHT_OPS + 1: lookups */
+    unsigned burst[BURSTS], bursts;
     unsigned rounds;
     uint64_t errors, served;
     double cost[DHT_OPS][BURSTS][ROUNDS]; /* TSC cycles */
@@ -40,11 +41,9 @@ struct dht_run {
 static void round_measure(struct dht_run *r)
 {
     for (unsigned op = 0; op < DHT_OPS; op++)
-        for (unsigned i = 0; i < BURSTS; i++) {
-            if (r->only != DHT_OPS && (r->only != op || burst[i] != DATAGRAM_BURST))
-                continue;
+        for (unsigned i = 0; i < r->bursts && (r->only == DHT_OPS || r->only == op); i++) {
             calibrate(&r->calibration);
-            r->cost[op][i][r->rounds] = dht_serving_window(r->serving, op, burst[i], &r->errors);
+            r->cost[op][i][r->rounds] = dht_serving_window(r->serving, op, r->burst[i], &r->errors);
             r->served += DHT_BENCH_PACKETS;
         }
     for (unsigned i = 0; i < WORLDS; i++) {
@@ -74,12 +73,16 @@ static double cycles(struct dht_run *r, double *tsc)
 
 static void print_table(struct dht_run *r, uint32_t keys)
 {
-    printf("core cycles a request, %u keys, in bursts of\n%-18s %9u %9u %9u\n", keys, "operation",
-           burst[0], burst[1], burst[2]);
-    for (unsigned op = 0; op < DHT_OPS; op++)
-        if (r->only == DHT_OPS || r->only == op)
-            printf("%-18s %9.1f %9.1f %9.1f\n", operation[op], cycles(r, r->cost[op][0]),
-                   cycles(r, r->cost[op][1]), cycles(r, r->cost[op][2]));
+    printf("core cycles a request, %u keys, in bursts of\n%-18s", keys, "operation");
+    for (unsigned i = 0; i < r->bursts; i++)
+        printf(" %9u%s", r->burst[i], i + 1 < r->bursts ? "" : "\n");
+    for (unsigned op = 0; op < DHT_OPS; op++) {
+        if (r->only != DHT_OPS && r->only != op)
+            continue;
+        printf("%-18s", operation[op]);
+        for (unsigned i = 0; i < r->bursts; i++)
+            printf(" %9.1f%s", cycles(r, r->cost[op][i]), i + 1 < r->bursts ? "" : "\n");
+    }
     if (r->only >= DHT_OPS)
         printf("core cycles a hop\n%-18s %9s %9s %9s\n", "of a", "all", "its tags", "hops");
     for (unsigned i = 0; i < WORLDS && r->only >= DHT_OPS; i++)
@@ -95,10 +98,10 @@ static void report(struct dht_run *r, uint32_t keys, json_t *result)
 {
     json_t *costs = json_array(), *lookups = json_array();
     for (unsigned op = 0; op < DHT_OPS; op++)
-        for (unsigned i = 0; i < BURSTS; i++)
-            if (r->only == DHT_OPS || (r->only == op && burst[i] == DATAGRAM_BURST))
+        for (unsigned i = 0; i < r->bursts; i++)
+            if (r->only == DHT_OPS || r->only == op)
                 json_array_append_new(costs, json_pack("{s:s, s:i, s:f}", "operation",
-                                                       operation[op], "burst", burst[i],
+                                                       operation[op], "burst", r->burst[i],
                                                        "cycles_per_op", cycles(r, r->cost[op][i])));
     for (unsigned i = 0; i < WORLDS && r->only >= DHT_OPS; i++)
         json_array_append_new(lookups, json_pack("{s:s, s:f, s:f, s:f}", "operation", world[i],
@@ -113,9 +116,15 @@ static void report(struct dht_run *r, uint32_t keys, json_t *result)
 
 /* --- the run ---------------------------------------------------------------------------------- */
 
-/* --op is one of those that options.c knows, or none. */
-static void choose(struct dht_run *r, const char *op)
+/* --op is one of those that options_check.c knows, or none. One operation is measured in one burst.
+ */
+static void choose(struct dht_run *r, const char *op, uint32_t batch)
 {
+    static const unsigned bursts[BURSTS] = {1, 8, DATAGRAM_BURST};
+    r->bursts = batch || op ? 1 : BURSTS;
+    memcpy(r->burst, bursts, sizeof(bursts));
+    if (r->bursts == 1)
+        r->burst[0] = batch ? batch : DATAGRAM_BURST;
     r->only = op && strcmp(op, "lookup") == 0 ? DHT_OPS + 1 : DHT_OPS;
     for (unsigned i = 0; i < DHT_OPS && op; i++)
         if (strcmp(op, option[i]) == 0)
@@ -126,7 +135,7 @@ bool dht_run(const struct perf_options *o, json_t *result, char *error, size_t e
 {
     static struct dht_run r;
     perf_pin((unsigned)perf_cpu(0));
-    choose(&r, o->op);
+    choose(&r, o->op, o->batch);
     bool ok = dht_bench_open(&r.b, o->objects) && (r.serving = dht_serving_new(&r.b, o->objects)) &&
               (r.asking[0] = dht_asking_new(&r.b, KNOWN)) &&
               (r.asking[1] = dht_asking_new(&r.b, DHT_BENCH_NODES));

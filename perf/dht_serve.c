@@ -169,6 +169,7 @@ double dht_serving_window(struct dht_serving *s, enum dht_op op, unsigned n, uin
         request_write(s, op, i);
     uint64_t began = rte_rdtsc_precise();
     for (unsigned i = 0; i < DHT_BENCH_PACKETS; i += n) {
+        n = n < DHT_BENCH_PACKETS - i ? n : DHT_BENCH_PACKETS - i;
         dht_serve(store, b->mac, &b->routes, s->request + i, n, heard, errors, b->now);
         b->now.mono_us += (BURST_US * n + DATAGRAM_BURST - 1) / DATAGRAM_BURST;
     }

@@ -285,9 +285,15 @@ static bool measure(struct dns *d, struct perf_result *r, char *error, size_t er
                                  .cpu = (unsigned)perf_cpu(0)};
     struct perf_thread load = {
         .turn = load_turn, .ctx = d, .stop = &stop, .cpu = (unsigned)perf_cpu(1)};
-    const struct measured m = {&d->server.stats.dns->dns_queries_total,
-                               &d->server.stats.worker->worker_busy_cycles_total,
-                               two ? &worker : NULL, two ? &load : NULL, d->options->rate};
+    const struct measured m = {.ops = &d->server.stats.dns->dns_queries_total,
+                               .busy_tsc = &d->server.stats.worker->worker_busy_cycles_total,
+                               .worker = two ? &worker : NULL,
+                               .client = two ? &load : NULL,
+                               .slowest = d->options->rate,
+                               .live = d->options->live,
+                               .calibration = &worker.calibration,
+                               .latency = &d->latency,
+                               .errors = &d->errors};
 
     perf_thread_start(&worker);
     if (two)

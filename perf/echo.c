@@ -125,7 +125,13 @@ static void measure(const struct perf_options *o, struct echo *e, struct perf_re
     perf_thread_start(&worker);
     perf_thread_start(&generator);
     usleep(200000);
-    const struct measured m = {&e->ops, &e->busy_tsc, &worker, &generator, 0};
+    const struct measured m = {.ops = &e->ops,
+                               .busy_tsc = &e->busy_tsc,
+                               .worker = &worker,
+                               .client = &generator,
+                               .live = o->live,
+                               .calibration = &worker.calibration,
+                               .latency = &e->latency};
     latency_begin(&e->latency);
     measure_windows(o->seconds, &m, r);
     latency_end(&e->latency);

@@ -76,6 +76,7 @@ json_t *perf_find_max(struct perf_options *o, json_t **found, bool *good)
     struct search s = {.o = *o, .tries = json_array()};
     bool json = o->json;
     s.o.json = true; /* no tables of tries */
+    s.o.live = false;
     s.all = perf_repeat(&s.o, good);
     double most = median_of(s.all, "ops_per_s");
     if (most <= 0) {

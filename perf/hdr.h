@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/counter.h"
+
 #define HDR_DIGITS 2
 #define HDR_SUB    256u
 #define HDR_HALF   (HDR_SUB / 2)
@@ -33,7 +35,7 @@ static inline uint32_t hdr_index(uint64_t value)
 
 static inline void hdr_add(struct hdr *h, uint64_t ns)
 {
-    h->count[hdr_index(ns)]++;
+    counter_inc(&h->count[hdr_index(ns)]);
 }
 
 /* The largest value that is counted at `index`. */

@@ -7,6 +7,7 @@
  * turns with it: so that what workers cost each other shows, and nothing else, on as many cores.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dataplane/worker/steer.h"
@@ -14,6 +15,7 @@
 #include "perf/server.h"
 
 #define CLIENT_IPS  16   /* 28 232 ports each, to each address of the node */
+#define ORIGIN_HEAD 160  /* bytes of the origin's heads, at most */
 #define OBJECT_MORE 1024 /* bytes of the cache, beyond an object's body */
 
 struct http {
@@ -25,11 +27,31 @@ struct http {
     } side[PORT_WORKERS]; /* one a worker */
     unsigned sides;
     struct steer *steer; /* of several */
-    char head[160];      /* of the origin's answers */
-    uint32_t head_len;
 };
 
 /* --- the origin: one answer a connection ------------------------------------------------------ */
+
+static size_t write_head(char head[ORIGIN_HEAD], uint64_t size)
+{
+    return (size_t)snprintf(head, ORIGIN_HEAD,
+                            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+                            "Cache-Control: max-age=86400\r\nETag: \"perf\"\r\n"
+                            "Content-Length: %llu\r\n\r\n",
+                            (unsigned long long)size);
+}
+
+/* Of the object that is asked for; -1: none. */
+static int64_t size_of(const struct http *h, const uint8_t *request, size_t len)
+{
+    const struct trace *t = h->side[0].load.options->trace;
+    unsigned long i;
+    if (!t)
+        return (int64_t)h->side[0].load.size;
+    if (len < 16 || memcmp(request, "GET /", 5) != 0)
+        return -1;
+    i = strtoul((const char *)request + 5, NULL, 10); /* which ends at the end of a line, at last */
+    return i < t->objects ? (int64_t)t->first_bytes[i] : -1;
+}
 
 static size_t origin_received(struct stream *s, const uint8_t *data, size_t len, struct now now)
 {
@@ -38,8 +60,14 @@ static size_t origin_received(struct stream *s, const uint8_t *data, size_t len,
 
     if (!memmem(data, len, "\r\n\r\n", 4))
         return 0;
-    stream_send(s, (struct ref){(const uint8_t *)h->head, h->head_len, NULL});
-    stream_send(s, (struct ref){h->side[0].load.body, (uint32_t)h->side[0].load.size, NULL});
+    char head[ORIGIN_HEAD];
+    int64_t size = size_of(h, data, len);
+    if (size < 0) {
+        stream_abort(s);
+        return len;
+    }
+    stream_copy(s, head, write_head(head, (uint64_t)size));
+    stream_send(s, (struct ref){h->side[0].load.body, (uint32_t)size, NULL});
     stream_shut(s);
     return len;
 }
@@ -94,17 +122,11 @@ static bool make_load(struct http *h, unsigned side, const struct perf_options *
         return false;
     l->host.queue = side;
     l->host.steer = h->steer;
-    l->host.whole = o->misses > 0;
     return tcp_listen(l->host.tcp, ORIGIN_PORT, origin_accept, h);
 }
 
 static bool make_loads(struct http *h, const struct perf_options *o)
 {
-    h->head_len = (uint32_t)snprintf(h->head, sizeof(h->head),
-                                     "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
-                                     "Cache-Control: max-age=86400\r\nETag: \"perf\"\r\n"
-                                     "Content-Length: %u\r\n\r\n",
-                                     o->size);
     if (o->workers > 1) {
         struct port_rss rss;
         port_link_rss(o->workers, &rss);
@@ -154,9 +176,15 @@ static bool measure(struct http *h, struct perf_result *r, char *error, size_t e
         ok = http_load_wait(&h->side[i].load, error, error_len);
     if (ok) {
         const struct worker_stats *stats = &h->side[0].stats;
-        const struct measured m = {&stats->http->http_responses_total,
-                                   &stats->worker->worker_busy_cycles_total, two ? worker : NULL,
-                                   two ? &generator : NULL, l->options->rate};
+        const struct measured m = {.ops = &stats->http->http_responses_total,
+                                   .busy_tsc = &stats->worker->worker_busy_cycles_total,
+                                   .worker = two ? worker : NULL,
+                                   .client = two ? &generator : NULL,
+                                   .slowest = http_load_slowest(l),
+                                   .live = l->options->live,
+                                   .calibration = &worker[0].calibration,
+                                   .latency = &l->latency,
+                                   .errors = &l->errors};
         uint64_t given_up = counter_read(&l->given_up), came = counter_read(&l->ops);
         http_load_begin(l);
         measure_windows(l->options->seconds, &m, r);
@@ -185,7 +213,8 @@ static bool run(const struct perf_options *o, struct perf_result *r, char *error
     bool ok = false;
 
     h = (struct http){0};
-    size_t cache = (64u << 20) + (size_t)o->objects * (o->size + OBJECT_MORE) * 5 / 4;
+    size_t bodies = o->trace ? o->trace->footprint_bytes : (size_t)o->objects * o->size;
+    size_t cache = (64u << 20) + (bodies + (size_t)o->objects * OBJECT_MORE) * 5 / 4;
     if (server_open(&h.server, o, o->workers * o->connections, cache, error, error_len)) {
         if (make_loads(&h, o))
             ok = measure(&h, r, error, error_len);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,14 +6,13 @@
 
 #include <rte_cycles.h>
 
+#include "perf/http_head.h"
 #include "perf/http_load.h"
 
-#define HEAD_MAX     1024
 #define OPENING      64 /* handshakes under way: a node bounds its half-open connections */
 #define FILLING      16 /* clients that fill a cache */
 #define WARM_US      300000
 #define SETUP_US     120000000
-#define SCATTER      2654435761u /* a prime: its multiples visit all objects in no order */
 #define LEARNED_MOST (16u << 20) /* bytes of an unknown object */
 
 /* --- clients ---------------------------------------------------------------------------------- */
@@ -30,16 +28,17 @@ static void wrong(struct http_load *h, enum perf_error class)
     counter_inc(&h->errors.n[class]);
 }
 
-/* The request for an object: the next one that the cache has not seen, else by Zipf's law. */
+/* The request for an object: the next one that the cache has not seen, else by law or trace. */
 static const char *next_request(struct client *c)
 {
     struct http_load *h = c->all;
     uint32_t objects = h->options->objects;
+    c->fills = h->fetched < objects;
+    uint32_t i = c->fills ? h->fetched++ : h->own_request ? keys_next(&h->keys) : 0;
     if (!h->own_request)
         return h->request;
-    uint32_t i = h->fetched < objects
-                     ? h->fetched++
-                     : (uint32_t)((uint64_t)zipf_next(&h->zipf) * SCATTER % objects);
+    if (h->options->trace)
+        c->size = h->options->trace->first_bytes[i];
     char *request = h->own_request[c - h->client], *digit = request + 13;
     memcpy(request, h->request, h->request_len);
     for (; i > 0; i /= 10)
@@ -80,21 +79,29 @@ static void failed(struct client *c, enum perf_error class)
     stream_abort(c->stream);
 }
 
-/* Has the body that length? The first answer of an unknown server says which. */
-static bool learn_size(struct http_load *h, uint64_t length)
+/* Has the body that length? */
+static bool has_length(const struct client *c, uint64_t length)
 {
+    const struct http_load *h = c->all;
+    return h->body && length == (h->options->trace ? c->size : h->size);
+}
+
+/* The same; the first answer of an unknown server says which. */
+static bool learn_size(const struct client *c, uint64_t length)
+{
+    struct http_load *h = c->all;
     if (h->target.unknown && !h->body && length <= LEARNED_MOST) {
         h->size = length;
         h->body = malloc(length + 1);
     }
-    return h->body && length == h->size;
+    return has_length(c, length);
 }
 
 static void begin_body(struct client *c, uint64_t length)
 {
     const struct http_load *h = c->all;
     c->in_body = true;
-    c->left = length;
+    c->left = c->size = length;
     /* by its port, which says that the bytes are there to be read; on a port they always are */
     c->sampled =
         !c->refused && (h->target.unknown ? h->ops % 64 == 0 : host_samples(c->stream->local.port));
@@ -104,30 +111,21 @@ static void begin_body(struct client *c, uint64_t length)
 static size_t take_head(struct client *c, const uint8_t *data, size_t len)
 {
     struct http_load *h = c->all;
-    if (h->known_head_len > 0 && h->known_head_len <= len &&
+    struct http_head head;
+    if (h->known_head_len > 0 && h->known_head_len <= len && has_length(c, h->known_length) &&
         memcmp(data, h->known_head, h->known_head_len) == 0) {
         c->refused = false;
         begin_body(c, h->known_length);
         return h->known_head_len;
     }
-    const uint8_t *end = memmem(data, RTE_MIN(len, (size_t)HEAD_MAX), "\r\n\r\n", 4);
-    if (!end) {
-        if (len >= HEAD_MAX)
+    if (!http_head_read(data, len, &head)) {
+        if (len >= HTTP_HEAD_MAX)
             failed(c, PERF_ERROR_head);
         return 0;
     }
-    size_t head = (size_t)(end - data) + 4;
-    const char *field = memmem(data, head, "\r\nContent-Length: ", 18);
-    if (!field)
-        field = memmem(data, head, "\r\ncontent-length: ", 18);
-    /* a digit: strtoull would look for one behind the head */
-    uint64_t length =
-        field && isdigit((unsigned char)field[18]) ? strtoull(field + 18, NULL, 10) : UINT64_MAX;
-    c->refused =
-        head >= 12 && memcmp(data, "HTTP/1.1 503", 12) == 0 && h->options->misses > 0 && h->warm;
-    bool good = head >= 12 && memcmp(data, "HTTP/1.1 200", 12) == 0;
-    if (head < 12 || memcmp(data, "HTTP/1.1 ", 9) != 0 || length == UINT64_MAX ||
-        (good && !learn_size(h, length))) {
+    bool good = head.status == 200;
+    c->refused = head.status == 503 && h->options->misses > 0 && h->warm;
+    if (head.status == 0 || head.body == HTTP_HEAD_UNKNOWN || (good && !learn_size(c, head.body))) {
         failed(c, PERF_ERROR_head);
         return 0;
     }
@@ -135,13 +133,13 @@ static size_t take_head(struct client *c, const uint8_t *data, size_t len)
         failed(c, PERF_ERROR_status);
         return 0;
     }
-    if (good && head <= sizeof(h->known_head)) {
-        memcpy(h->known_head, data, head);
-        h->known_head_len = head;
-        h->known_length = length;
+    if (good && head.len <= sizeof(h->known_head)) {
+        memcpy(h->known_head, data, head.len);
+        h->known_head_len = head.len;
+        h->known_length = head.body;
     }
-    begin_body(c, length);
-    return head;
+    begin_body(c, head.body);
+    return head.len;
 }
 
 /* --active: the next request, on some connection that has none. */
@@ -161,17 +159,20 @@ static void finished(struct client *c)
 {
     struct http_load *h = c->all;
     c->busy = false;
+    c->rested_tsc = h->think_tsc ? rte_rdtsc() + h->think_tsc : 0;
     if (c->refused)
         h->refused += h->latency.on;
     else
         latency_add(c->miss ? &h->miss_latency : &h->latency, rte_rdtsc() - c->asked_tsc);
     counter_inc(&h->ops);
+    h->filled += c->fills;
+    c->fills = false;
     if (c->sampled)
         counter_inc(&h->verified);
     __atomic_store_n(&h->warm, true, __ATOMIC_RELEASE);
     if (h->own_request && h->fetched < h->options->objects)
         ask(c, rte_rdtsc()); /* first the cache is filled */
-    else if (h->options->rate > 0)
+    else if (h->options->rate > 0 || h->think_tsc > 0)
         h->waiting[(h->first_waiting + h->waiting_n++) % h->options->connections] = c;
     else if (h->options->active == 0)
         ask(c, rte_rdtsc());
@@ -195,8 +196,8 @@ static size_t client_received(struct stream *s, const uint8_t *data, size_t len,
         }
         size_t n = RTE_MIN(c->left, (uint64_t)(len - used));
         if (h->target.unknown && !h->warm)
-            memcpy(h->body + (h->size - c->left), data + used, n);
-        else if (c->sampled && memcmp(data + used, h->body + (h->size - c->left), n) != 0) {
+            memcpy(h->body + (c->size - c->left), data + used, n);
+        else if (c->sampled && memcmp(data + used, h->body + (c->size - c->left), n) != 0) {
             failed(c, PERF_ERROR_body);
             break;
         }
@@ -241,7 +242,7 @@ static bool client_open(struct http_load *h)
     const struct http_target *t = &h->target;
     const struct addr ip = t->client[i % t->clients].ip;
     const struct endpoint server = t->server[i / t->clients % t->servers];
-    *c = (struct client){.all = h};
+    *c = (struct client){.all = h, .size = h->size};
     c->stream = tcp_connect(h->host.tcp, &ip, &server, &events, c, h->host.now);
     if (!c->stream)
         return false;
@@ -251,6 +252,34 @@ static bool client_open(struct http_load *h)
 }
 
 /* --- turns ------------------------------------------------------------------------------------ */
+
+static struct client *next_waiting(struct http_load *h)
+{
+    struct client *c = h->waiting[h->first_waiting];
+    h->first_waiting = (h->first_waiting + 1) % h->options->connections;
+    h->waiting_n--;
+    return c;
+}
+
+/* --think: all wait equally long, so that the first in turn is the first to ask. Their first
+ * requests are spread over that time, as those of people who know nothing of each other. */
+static void ask_rested(struct http_load *h)
+{
+    const uint64_t now = rte_rdtsc(), apart = h->think_tsc / h->options->connections;
+    if (!h->began)
+        h->next_tsc = now;
+    h->began = true;
+    while (h->waiting_n > 0) {
+        const bool first = h->issued < h->options->connections;
+        if ((first ? h->next_tsc : h->waiting[h->first_waiting]->rested_tsc) > now)
+            return;
+        h->next_tsc += apart;
+        h->issued += first;
+        struct client *c = next_waiting(h);
+        if (c->stream)
+            ask(c, now);
+    }
+}
 
 /* A request that finds no connection free for a second is given up. */
 static void ask_by_schedule(struct http_load *h)
@@ -269,9 +298,7 @@ static void ask_by_schedule(struct http_load *h)
             counter_inc(&h->given_up);
             continue;
         }
-        struct client *c = h->waiting[h->first_waiting];
-        h->first_waiting = (h->first_waiting + 1) % h->options->connections;
-        h->waiting_n--;
+        struct client *c = next_waiting(h);
         if (c->stream)
             ask(c, due);
     }
@@ -289,6 +316,8 @@ bool http_load_turn(void *ctx)
         if (!client_open(h))
             break;
     if (__atomic_load_n(&h->scheduled, __ATOMIC_ACQUIRE)) {
+        if (h->think_tsc > 0)
+            ask_rested(h);
         if (h->options->rate > 0)
             ask_by_schedule(h);
         while (h->issued < h->options->active) {
@@ -297,6 +326,8 @@ bool http_load_turn(void *ctx)
             ask_another(h);
         }
     }
+    /* what comes as it is fetched may have its head in any part of a frame */
+    h->host.whole = h->options->misses > 0 || h->filled < h->options->objects;
     return host_turn(&h->host);
 }
 
@@ -307,7 +338,8 @@ bool http_load_open(struct http_load *h, const struct perf_options *o,
 {
     *h = (struct http_load){.options = o, .target = *target, .size = o->size};
     rng_init_u64(&h->rng, 1);
-    h->zipf = zipf_make(o->objects, o->zipf, 1);
+    h->think_tsc = (uint64_t)(o->think_ms / 1000 * (double)rte_get_tsc_hz());
+    h->keys = keys_make(o->objects, o->zipf, 1, o->trace);
     h->client = calloc(o->connections, sizeof(h->client[0]));
     h->waiting = calloc(o->connections, sizeof(struct client *));
     if (o->objects > 1)
@@ -363,6 +395,12 @@ bool http_load_wait(struct http_load *h, char *error, size_t error_len)
     __atomic_store_n(&h->scheduled, true, __ATOMIC_RELEASE);
     usleep(WARM_US);
     return true;
+}
+
+double http_load_slowest(const struct http_load *h)
+{
+    const struct perf_options *o = h->options;
+    return o->think_ms > 0 ? o->connections * 1000.0 / (o->think_ms + 1000) : o->rate;
 }
 
 void http_load_begin(struct http_load *h)

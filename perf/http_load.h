@@ -9,9 +9,9 @@
 #define CORAL_PERF_HTTP_LOAD_H
 
 #include "base/rng.h"
+#include "perf/keys.h"
 #include "perf/perf.h"
 #include "perf/schedule.h"
-#include "perf/zipf.h"
 
 #define HTTP_REQUEST 112 /* bytes of one for one of many objects */
 
@@ -31,8 +31,10 @@ struct client {
     struct http_load *all;
     struct stream *stream; /* NULL: none yet */
     uint64_t asked_tsc;
-    uint64_t left; /* of the body */
+    uint64_t rested_tsc; /* --think: when it may ask again */
+    uint64_t size, left; /* of the body; what is to come of it */
     bool in_body, sampled, busy;
+    bool fills;         /* it asks for what the cache has not seen */
     bool miss, refused; /* it asks for what is not there; the answer was 503 */
 };
 
@@ -42,27 +44,28 @@ struct http_load {
     struct client *client;
     uint32_t opened, live;
     struct http_target target;
-    uint64_t size; /* of the object */
+    uint64_t size; /* of the object; --trace: of the largest */
     uint8_t *body; /* it; of an unknown server: the first answer's */
     char request[512];
     char (
         *own_request)[HTTP_REQUEST]; /* each client's, with its object; NULL: there is one object */
     uint32_t request_len;
-    uint32_t fetched; /* objects asked for to fill the cache */
-    struct zipf zipf;
+    uint32_t fetched, filled; /* objects asked for to fill the cache; of these, answered */
+    struct keys keys;
     /* A good answer's head, as most that follow have it, and the length that it gives. */
     uint8_t known_head[512];
     size_t known_head_len;
     uint64_t known_length;
     bool warm; /* the object is in the cache: all clients may go */
-    /* --rate: the clients that wait for their next request, in turn, and the schedule */
+    /* --rate, --think: the clients that wait for their next request, in turn, and the schedule */
     struct client **waiting;
     uint32_t first_waiting, waiting_n;
     bool scheduled; /* set by main when all stand */
     struct schedule schedule;
     bool began;
-    uint64_t issued;
-    bool picked; /* --active: the first requests are on their way */
+    uint64_t issued;              /* of the first requests, --active's and --think's */
+    uint64_t think_tsc, next_tsc; /* --think; when the next of the first requests may go */
+    bool picked;                  /* --active: the first requests are on their way */
     struct rng rng;
     /* counted by the generator, read by main */
     uint64_t ops, verified, ready, given_up;
@@ -83,6 +86,8 @@ bool http_load_turn(void *ctx);
 /* Main waits here until all connections stand and all objects were answered; then the schedule
  * begins, and all is warm. False with `error`. */
 bool http_load_wait(struct http_load *h, char *error, size_t error_len);
+/* Requests a second that there are at least, unless it stalls; 0: as many as answers come. */
+double http_load_slowest(const struct http_load *h);
 /* The measured time; main's. */
 void http_load_begin(struct http_load *h);
 void http_load_end(struct http_load *h);

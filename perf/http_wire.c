@@ -19,7 +19,15 @@ static bool measure(struct http_load *h, struct perf_result *r, char *error, siz
                                  .calibrates = true,
                                  .stop = &stop,
                                  .cpu = (unsigned)(second < 0 ? perf_cpu(0) : second)};
-    const struct measured m = {&h->ops, &client.busy_tsc, &client, &client, h->options->rate};
+    const struct measured m = {.ops = &h->ops,
+                               .busy_tsc = &client.busy_tsc,
+                               .worker = &client,
+                               .client = &client,
+                               .slowest = http_load_slowest(h),
+                               .live = h->options->live,
+                               .calibration = &client.calibration,
+                               .latency = &h->latency,
+                               .errors = &h->errors};
 
     if (!perf_thread_start(&client)) {
         snprintf(error, error_len, "no thread for the client: %m");

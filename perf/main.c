@@ -35,6 +35,10 @@ int main(int argc, char **argv)
         json_decref(command);
         return status;
     }
+    if (o.calibrate && !perf_find_rate(&o)) {
+        json_decref(command);
+        return STATUS_FAILED;
+    }
     json_t *found = NULL;
     json_t *results = o.find_max ? perf_find_max(&o, &found, &good) : perf_repeat(&o, &good);
     json_t *summary = json_array_size(results) > 1 && !found ? document_summary(results) : NULL;

@@ -11,6 +11,7 @@
 #include <rte_cycles.h>
 
 #include "perf/perf.h"
+#include "perf/progress.h"
 
 #define WINDOWS    1000
 #define WINDOW_US  10000   /* and longer, when the measured time is */
@@ -85,6 +86,7 @@ static void conclude(const struct measured *m, const struct reading *first,
 void measure_windows(double seconds, const struct measured *m, struct perf_result *r)
 {
     static struct window window[WINDOWS];
+    static struct progress progress;
     uint64_t window_us = (uint64_t)(seconds * 1e6 / WINDOWS);
     uint64_t began = perf_now().mono_us, end = began + (uint64_t)(seconds * 1e6), now = began;
     const struct reading first = read_all(m);
@@ -93,6 +95,7 @@ void measure_windows(double seconds, const struct measured *m, struct perf_resul
 
     if (window_us < WINDOW_US)
         window_us = WINDOW_US;
+    progress_begin(&progress, seconds, m, began);
     do {
         usleep((useconds_t)window_us);
         uint64_t o = counter_read(m->ops), b = counter_read(m->busy_tsc);
@@ -108,7 +111,11 @@ void measure_windows(double seconds, const struct measured *m, struct perf_resul
         }
         last_ops = o;
         last_busy = b;
+        if (m->live)
+            progress_show(&progress, m, now);
     } while (now < end);
+    if (m->live)
+        progress_end();
     const struct reading last = read_all(m);
     r->tsc_per_op = median_of(window, n);
     r->seconds = (double)(now - began) / 1e6;

@@ -7,16 +7,13 @@
 
 #include <rte_version.h>
 
-#include "perf/flash.h"
-#include "perf/perf.h"
+#include "perf/keys.h"
+#include "perf/options.h"
 #include "perf/require.h"
 #include "perf/wire.h"
 #include "version.h"
 
-#define CONNECTIONS_MAX      20000000
-#define HTTP_ALL_MAX         20000 /* that may all have a request in flight */
-#define WIRE_CONNECTIONS_MAX 20000
-#define HTTP_CONNECTIONS_MAX 1200000 /* as many as the clients' addresses have ports for */
+#define CONNECTIONS_MAX 20000000
 
 #define ECHO  (1u << PERF_ECHO)
 #define HTTP  (1u << PERF_HTTP)
@@ -31,7 +28,8 @@ static const char usage[] =
     "Usage: coral-perf COMMAND [options]\n"
     "       coral-perf compare A.json B.json [--json]\n"
     "       coral-perf rivals [--help]\n"
-    "       coral-perf profile http|dns [options]|--file CALLGRIND.OUT [--json]\n"
+    "       coral-perf profile http|dns [--flame FILE.svg] [options]|--file CALLGRIND.OUT "
+    "[--json]\n"
     "       coral-perf plot [--x FIELD] [--y FIELD] [--title TEXT] [--output FILE.svg] FILE...\n"
     "\n"
     "One worker on one core, a load generator on another, an in-memory link between them:\n"
@@ -50,7 +48,8 @@ static const char usage[] =
     "  cache [--op OP]      get (default): found, in batches and one by one; put: stored, others\n"
     "                       evicted; mixed; memory; churn; purge\n"
     "  rules                ten thousand of the operator's rules, asked about URLs\n"
-    "  profile              instructions of an operation of http or dns by stage, by callgrind\n"
+    "  profile              cost of an operation of http or dns by stage: cycles by perf, or\n"
+    "                       instructions by callgrind; --flame: a flame graph by perf\n"
     "Whole servers, over a veth pair, with the kernel as client:\n"
     "  rivals               corald beside nginx, Varnish, Traffic Server, H2O; Knot and NSD\n"
     "Of files that --json wrote:\n"
@@ -62,12 +61,15 @@ static const char usage[] =
     "  --repeat N           so many runs, each a process of its own (default 1; --find-max: 3)\n"
     "  --connections N      http, tcp: live connections (default 1000)\n"
     "  --active N           http: requests in flight, each on a connection picked at random\n"
-    "  --rate R             http, dns: an open loop: so many requests a second by schedule, each "
-    "timed\n"
-    "                       from its time in it (default: as answers come); flash (default "
-    "100000)\n"
-    "  --poisson            of --rate: exponential distances, as of many independent clients\n"
+    "  --rate R             http, dns: so many requests a second by schedule, each timed from its\n"
+    "                       time in it (default: 70 % of what a short closed loop comes to);\n"
+    "                       flash (default 100000)\n"
+    "  --closed             http, dns: the next request as soon as an answer is there: the most\n"
+    "                       that can be had, and cycles under full load\n"
+    "  --poisson            of the schedule: exponential distances, as of many independent "
+    "clients\n"
     "  --find-max --p99 US  http, dns: the highest rate whose p99 is at most that\n"
+    "  --think MS           http: so long waits a client between an answer and its next request\n"
     "  --misses PERCENT     http: of the requests, those for what is not in the cache yet (default "
     "0)\n"
     "  --new N              flash: objects that appear in a second (default 100)\n"
@@ -85,7 +87,10 @@ static const char usage[] =
     "  --zipf S             cache, http, dns: exponent of the law by which they are picked, 0 to "
     "2\n"
     "                       (default: cache 0.99; others 0, all alike)\n"
-    "  --batch N            cache: gets at a time, 1 to 512 (default 32)\n"
+    "  --trace FILE         http, cache: objects and sizes as a trace has them, again and again;\n"
+    "                       --format text|twitter|wiki|oracle, --limit N: the first N requests\n"
+    "  --batch N            cache: gets at a time, 1 to 512 (default 32); dht: requests (default:\n"
+    "                       1, 8 and 32)\n"
     "  --offload on|off     echo, http, dns: whether the port pretends to do checksums (default "
     "on)\n"
     "  --cores 1|2          http, dns: with 1 worker and load take turns on one core, and only "
@@ -107,23 +112,45 @@ int perf_refuse(const char *what, const char *value, const char *remedy)
 }
 
 static const struct option options[] = {
-    {"seconds", required_argument, NULL, 's'}, {"connections", required_argument, NULL, 'c'},
-    {"size", required_argument, NULL, 'b'},    {"offload", required_argument, NULL, 'o'},
-    {"json", no_argument, NULL, 'j'},          {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'v'},       {"op", required_argument, NULL, 'O'},
-    {"rate", required_argument, NULL, 'r'},    {"cores", required_argument, NULL, 'C'},
-    {"workers", required_argument, NULL, 'w'}, {"no-huge", no_argument, NULL, 'H'},
-    {"active", required_argument, NULL, 'a'},  {"objects", required_argument, NULL, 'n'},
-    {"batch", required_argument, NULL, 'B'},   {"zipf", required_argument, NULL, 'z'},
-    {"repeat", required_argument, NULL, 'R'},  {"assert", required_argument, NULL, 'A'},
-    {"poisson", no_argument, NULL, 'P'},       {"find-max", no_argument, NULL, 'M'},
-    {"p99", required_argument, NULL, '9'},     {"hgrm", required_argument, NULL, 'g'},
-    {"hlog", required_argument, NULL, 'l'},    {"csv", required_argument, NULL, 'V'},
-    {"misses", required_argument, NULL, 'm'},  {"new", required_argument, NULL, 'E'},
-    {"seed", required_argument, NULL, 'D'},    {"shed", required_argument, NULL, 'd'},
-    {"wire", required_argument, NULL, 'W'},    {"address", required_argument, NULL, 'i'},
-    {"server", required_argument, NULL, 'S'},  {"host", required_argument, NULL, 'N'},
-    {"path", required_argument, NULL, 'p'},    {0},
+    {"seconds", required_argument, NULL, 's'},
+    {"connections", required_argument, NULL, 'c'},
+    {"size", required_argument, NULL, 'b'},
+    {"offload", required_argument, NULL, 'o'},
+    {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'v'},
+    {"op", required_argument, NULL, 'O'},
+    {"rate", required_argument, NULL, 'r'},
+    {"cores", required_argument, NULL, 'C'},
+    {"workers", required_argument, NULL, 'w'},
+    {"no-huge", no_argument, NULL, 'H'},
+    {"active", required_argument, NULL, 'a'},
+    {"objects", required_argument, NULL, 'n'},
+    {"batch", required_argument, NULL, 'B'},
+    {"zipf", required_argument, NULL, 'z'},
+    {"repeat", required_argument, NULL, 'R'},
+    {"assert", required_argument, NULL, 'A'},
+    {"poisson", no_argument, NULL, 'P'},
+    {"find-max", no_argument, NULL, 'M'},
+    {"p99", required_argument, NULL, '9'},
+    {"hgrm", required_argument, NULL, 'g'},
+    {"hlog", required_argument, NULL, 'l'},
+    {"csv", required_argument, NULL, 'V'},
+    {"misses", required_argument, NULL, 'm'},
+    {"new", required_argument, NULL, 'E'},
+    {"seed", required_argument, NULL, 'D'},
+    {"shed", required_argument, NULL, 'd'},
+    {"wire", required_argument, NULL, 'W'},
+    {"address", required_argument, NULL, 'i'},
+    {"server", required_argument, NULL, 'S'},
+    {"host", required_argument, NULL, 'N'},
+    {"path", required_argument, NULL, 'p'},
+    {"trace", required_argument, NULL, 't'},
+    {"format", required_argument, NULL, 'f'},
+    {"limit", required_argument, NULL, 'L'},
+    {"think", required_argument, NULL, 'T'},
+    {"closed", no_argument, NULL, 'k'},
+    {0},
 };
 
 /* To whom an option means something. */
@@ -150,10 +177,15 @@ static const struct {
     {'S', "--server", HTTP},
     {'N', "--host", HTTP},
     {'p', "--path", HTTP},
+    {'t', "--trace", HTTP | CACHE},
+    {'f', "--format", HTTP | CACHE},
+    {'L', "--limit", HTTP | CACHE},
+    {'T', "--think", HTTP},
+    {'k', "--closed", HTTP | DNS},
     {'b', "--size", ECHO | HTTP | TCP | CACHE | FLASH},
     {'n', "--objects", CACHE | DHT | HTTP | DNS | FLASH},
     {'z', "--zipf", CACHE | HTTP | DNS | FLASH},
-    {'B', "--batch", CACHE},
+    {'B', "--batch", CACHE | DHT},
     {'o', "--offload", ECHO | HTTP | DNS},
     {'C', "--cores", HTTP | DNS},
     {'w', "--workers", HTTP},
@@ -184,7 +216,7 @@ static const struct numeric {
      offsetof(struct perf_options, seed)},
     {'d', "--shed", 0, 10000, "is no time from 0 to 10000 ms", false,
      offsetof(struct perf_options, shed_ms)},
-    {'a', "--active", 1, HTTP_CONNECTIONS_MAX, "is no number from 1 to 1200000", true,
+    {'a', "--active", 1, OPTIONS_CONNECTIONS_HTTP, "is no number from 1 to 1200000", true,
      offsetof(struct perf_options, active)},
     {'n', "--objects", 1, 1e7, "is no number from 1 to 10000000", true,
      offsetof(struct perf_options, objects)},
@@ -199,6 +231,10 @@ static const struct numeric {
      offsetof(struct perf_options, workers)},
     {'R', "--repeat", 1, PERF_REPEATS, "is no number from 1 to 1000", true,
      offsetof(struct perf_options, repeat)},
+    {'L', "--limit", 1, TRACE_REQUESTS_MAX, "is no number from 1 to 2000000000", true,
+     offsetof(struct perf_options, limit)},
+    {'T', "--think", 0.001, 60000, "is no time from 0.001 to 60000 ms", false,
+     offsetof(struct perf_options, think_ms)},
 };
 
 /* -1: go on; else the exit status, as below. */
@@ -267,8 +303,19 @@ static int take_option(struct perf_options *o, int c)
     case 'p':
         wire.path = optarg;
         return -1;
+    case 't':
+        o->trace_file = optarg;
+        return -1;
+    case 'f':
+        o->trace_told = true;
+        return parse_format_named(optarg, &o->trace_format)
+                   ? -1
+                   : perf_refuse("--format", optarg, "is none of text, twitter, wiki, oracle");
     case 'P':
         o->poisson = true;
+        return -1;
+    case 'k':
+        o->closed = true;
         return -1;
     case 'M':
         o->find_max = true;
@@ -322,157 +369,6 @@ static int check_meant(const struct perf_options *o)
     return -1;
 }
 
-static const char *const operations[PERF_COMMANDS] = {
-    [PERF_TCP] = "idle, connect",
-    [PERF_DHT] = "get, get-one, get-none, walk, store, cookie, ping, lookup",
-    [PERF_CACHE] = "get, put, mixed, memory, churn, purge",
-};
-
-/* Is `word` one of those in the list, which are separated by a comma and a space? */
-static bool is_among(const char *word, const char *list)
-{
-    size_t n = strlen(word);
-    for (const char *p = list; p && *p; p = strchr(p, ' ') ? strchr(p, ' ') + 1 : NULL)
-        if (n > 0 && strncmp(p, word, n) == 0 && (p[n] == 0 || p[n] == ','))
-            return true;
-    return false;
-}
-
-static int check_operation(const struct perf_options *o)
-{
-    char remedy[160];
-    const char *list = operations[o->command];
-    if (!list || (!o->op && o->command != PERF_TCP) || (o->op && is_among(o->op, list)))
-        return -1;
-    snprintf(remedy, sizeof(remedy), "is none of those that %s has: %s",
-             perf_commands[o->command].name, list);
-    return perf_refuse("--op", o->op ? o->op : "", remedy);
-}
-
-static int check_connections(const struct perf_options *o)
-{
-    char n[16];
-    snprintf(n, sizeof(n), "%u", o->connections);
-    if (o->command != PERF_HTTP)
-        return -1;
-    if (o->connections > HTTP_CONNECTIONS_MAX)
-        return perf_refuse("--connections", n, "is more than http's 1200000");
-    if (o->connections > HTTP_ALL_MAX && o->active == 0)
-        return perf_refuse("--connections", n,
-                           "is above 20000 and needs --active: a node answers 503 when so many ask "
-                           "at once");
-    snprintf(n, sizeof(n), "%u", o->active);
-    if (o->active > o->connections / 2)
-        return perf_refuse("--active", n, "is more than half of --connections");
-    if (o->active > 0 && o->rate > 0)
-        return perf_refuse("--active", n, "and --rate exclude each other");
-    return -1;
-}
-
-static int check_rate(struct perf_options *o)
-{
-    if (o->repeat == 0)
-        o->repeat = o->find_max ? 3 : 1;
-    if (o->command == PERF_FLASH && o->rate <= 0)
-        o->rate = 100000;
-    if (o->poisson && o->rate <= 0 && !o->find_max)
-        return perf_refuse("--poisson", "", "is a kind of --rate, which is missing");
-    if (o->find_max && o->p99_us <= 0)
-        return perf_refuse("--find-max", "", "needs a bound: --p99 US");
-    if (o->p99_us > 0 && !o->find_max)
-        return perf_refuse("--p99", "", "is the bound of --find-max, which is missing");
-    if (o->find_max && (o->rate > 0 || o->active > 0))
-        return perf_refuse("--find-max", o->rate > 0 ? "--rate" : "--active",
-                           "has no place beside it: it looks for the rate");
-    const char *file = o->hgrm ? o->hgrm : o->hlog ? o->hlog : o->csv;
-    if (file && (o->repeat > 1 || o->find_max))
-        return perf_refuse("--hgrm, --hlog, --csv", file, "is the file of one run, not of several");
-    return -1;
-}
-
-static int check_wire(struct perf_options *o)
-{
-    char n[16];
-    int status = wire_check(&wire);
-    if (status >= 0 || !wire.device[0])
-        return status;
-    snprintf(n, sizeof(n), "%u", o->connections);
-    if (o->connections > WIRE_CONNECTIONS_MAX)
-        return perf_refuse("--connections", n,
-                           "is more than the 20000 that one address has ports for");
-    if (o->objects > 1 || o->zipf >= 0 || o->cores == 1 || o->workers > 1 || o->size > 0 ||
-        o->misses > 0 || o->shed_ms > 0)
-        return perf_refuse(
-            "--wire", wire.device,
-            "goes without --objects, --zipf, --cores, --workers, --size, --misses and --shed: the "
-            "server is elsewhere, and it alone knows what it has");
-    o->wire = &wire;
-    o->offload = false; /* sums are software's */
-    return -1;
-}
-
-/* Several workers take turns with their loads, each pair on a core. */
-static int check_workers(struct perf_options *o)
-{
-    char n[16];
-    snprintf(n, sizeof(n), "%u", o->workers);
-    if (o->workers > 1 && o->misses > 0)
-        return perf_refuse("--workers", n, "and --misses exclude each other");
-    if (o->workers > 1 && perf_cpu(o->workers - 1) < 0)
-        return perf_refuse("--workers", n, "is more than the CPUs that this process may use");
-    if (o->workers > 1)
-        o->cores = 1;
-    return -1;
-}
-
-static int check_objects(struct perf_options *o)
-{
-    char n[16];
-    bool http = o->command == PERF_HTTP, dns = o->command == PERF_DNS,
-         flash = o->command == PERF_FLASH;
-    snprintf(n, sizeof(n), "%u", o->objects);
-    if (o->objects > 0 && o->objects < 1000 && !http && !dns && !flash)
-        return perf_refuse("--objects", n, "is no number from 1000 to 10000000");
-    if (o->objects > 100000 && flash)
-        return perf_refuse("--objects", n, "is more than flash's 100000, which it fetches first");
-    if (o->objects == 0)
-        o->objects = http                                   ? 1
-                     : flash                                ? 1000
-                     : o->op && strcmp(o->op, "churn") == 0 ? 131072
-                                                            : 1000000;
-    if (o->zipf < 0)
-        o->zipf = http || dns ? 0 : 0.99;
-    return -1;
-}
-
-static int check_size(struct perf_options *o)
-{
-    char n[16];
-    snprintf(n, sizeof(n), "%u", o->size);
-    if (o->command == PERF_TCP && o->size > 1400)
-        return perf_refuse("--size", n, "is more than tcp's one segment of 1400 bytes");
-    if (o->command == PERF_ECHO && o->size > 0 && (o->size < 60 || o->size > 1514))
-        return perf_refuse("--size", n, "is no size of a frame, from 60 to 1514 bytes");
-    if (o->command == PERF_FLASH && o->size > FLASH_SIZE_MAX)
-        return perf_refuse("--size", n, "is more than flash's 65536 bytes");
-    if (o->size == 0 && o->command != PERF_CACHE)
-        o->size = o->command == PERF_ECHO ? 64 : 1024;
-    return -1;
-}
-
-/* Do they go together, and with the command? */
-static int check_options(struct perf_options *o)
-{
-    int status = check_meant(o);
-    status = status < 0 ? check_operation(o) : status;
-    status = status < 0 ? check_connections(o) : status;
-    status = status < 0 ? check_rate(o) : status;
-    status = status < 0 ? check_wire(o) : status;
-    status = status < 0 ? check_workers(o) : status;
-    status = status < 0 ? check_objects(o) : status;
-    return status < 0 ? check_size(o) : status;
-}
-
 int perf_read_options(int argc, char **argv, struct perf_options *o)
 {
     char who[160], remedy[224];
@@ -482,10 +378,10 @@ int perf_read_options(int argc, char **argv, struct perf_options *o)
                                .cores = 2,
                                .workers = 1,
                                .offload = true,
-                               .batch = 32,
                                .born = 100,
                                .seed = 1,
-                               .zipf = -1};
+                               .zipf = -1,
+                               .wire = &wire};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         int status = take_option(o, c);
         if (status >= 0)
@@ -506,5 +402,6 @@ int perf_read_options(int argc, char **argv, struct perf_options *o)
     }
     if (optind + 1 < argc)
         return perf_refuse("command line", argv[optind + 1], "is one word too many");
-    return check_options(o);
+    int status = check_meant(o);
+    return status < 0 ? options_check(o) : status;
 }

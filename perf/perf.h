@@ -4,7 +4,7 @@
  * them. What is measured is the worker's busy time.
  *
  *   main.c      commands                    echo.c   the bare wire
- *   options.c   the command line            http.c   a node and HTTP clients; dns.c: and DNS
+ *   options.h   the command line            http.c   a node and HTTP clients; dns.c: and DNS
  *   repeat.c    runs, each a process        host.c   the generator's end of the link: IP, TCP
  *   report.c    a run's result and table    tcp.c    the TCP engine alone
  *   document.h  what --json writes          mac.c    the index's tags alone, on one core
@@ -13,9 +13,12 @@
  *   honest.h    may it be believed?         server.h the node that a load is put on
  *   hdr.h       times of answers            schedule.h  the open loop
  *   wire.h      a port instead of the link   http_load.h  the clients
- *   find_max.c  the highest rate under a bound   plot.h, profile.h  of what was measured
+ *   find_rate.c the rate, if none is given   find_max.c  the highest one under a bound
+ *   plot.h, profile.h  of what was measured
  *   cores.c     core cycles, threads        rules.c  the operator's rules alone
- *   measure.c   the measured time, in windows    flash.h     nodes of two clusters, on virtual time
+ *   measure.c   the measured time, in windows   progress.h  a line a second about it
+ *   http_head.h what an unknown server answers  keys.h  which object is asked for
+ *   flash.h     nodes of two clusters, on virtual time
  */
 #ifndef CORAL_PERF_H
 #define CORAL_PERF_H
@@ -31,6 +34,7 @@
 #include "perf/hdr.h"
 #include "perf/honest.h"
 #include "perf/require.h"
+#include "perf/trace/parse.h"
 
 enum perf_status { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
@@ -57,17 +61,29 @@ struct perf_options {
     uint32_t objects; /* cache, dht, http, dns: that there are; flash: at first */
     uint32_t born;    /* flash: further ones a second */
     uint32_t seed;    /* flash: of all chance */
-    uint32_t batch;   /* cache: gets at a time */
+    uint32_t batch;   /* cache: gets at a time; dht: requests; 0: not given */
     double zipf;      /* cache, http, dns: exponent of the law by which objects are asked for */
     double rate;      /* http, dns: requests a second by schedule; 0: as soon as answers come */
-    bool poisson;     /* of the schedule: exponential distances */
-    bool find_max;    /* the highest rate at which p99 stays under p99_us */
+    bool closed;      /* as soon as answers come, and not by schedule */
+    /* http, dns: no rate was given, so that it follows from a closed loop; and what that was */
+    bool calibrate;
+    double closed_per_s, closed_cycles;
+    bool poisson;  /* of the schedule: exponential distances */
+    bool find_max; /* the highest rate at which p99 stays under p99_us */
     double p99_us;
     struct wire *wire;             /* http: a server elsewhere; NULL: the node in this process */
     const char *hgrm, *hlog, *csv; /* files for the times of answers; NULL: none */
     double seconds;
     uint32_t repeat, round; /* so many runs; which this is, from 0 on */
     uint32_t connections;
+    double think_ms; /* http: between an answer and the client's next request */
+    /* http, cache: what is asked for; NULL: by Zipf's law. Its objects are o->objects, the largest
+     * has o->size bytes */
+    const struct trace *trace;
+    const char *trace_file;
+    enum parse_format trace_format;
+    bool trace_told;
+    uint32_t limit;  /* requests of it; 0: all */
     uint32_t misses; /* http: of 100 requests, those for what is not in the cache */
     double shed_ms;  /* http: http.shed_after of the node; 0: it refuses nothing */
     uint32_t active; /* http: requests in flight, on connections picked at random; 0: one on each */
@@ -75,6 +91,7 @@ struct perf_options {
     uint32_t cores;  /* http: 2: worker and generator have one each; 1: they take turns on one */
     uint32_t workers; /* http: of the node; above 1 each takes turns with a generator of its own */
     bool offload, json, no_huge;
+    bool live;      /* a line a second on the terminal */
     uint32_t given; /* bits of options.c's: which were */
     unsigned requirements;
     struct requirement requirement[PERF_REQUIREMENTS];
@@ -98,6 +115,10 @@ int perf_read_options(int argc, char **argv, struct perf_options *o);
 /* The results of o->repeat runs, a JSON list. `good`: all were. What is wrong is said on standard
  * error. */
 json_t *perf_repeat(struct perf_options *o, bool *good);
+/* Runs once, in a process of its own, whatever o->repeat says; NULL: no result. */
+json_t *perf_run_apart(const struct perf_options *o, bool *good);
+/* o->calibrate: a short closed loop, from which the rate follows. False, and said: it failed. */
+bool perf_find_rate(struct perf_options *o);
 /* --find-max: the same of all rates that were tried; `found` is what came of it. */
 json_t *perf_find_max(struct perf_options *o, json_t **found, bool *good);
 
@@ -180,6 +201,11 @@ struct measured {
     const struct perf_thread *worker; /* NULL: its thread does other things, too */
     const struct perf_thread *client; /* NULL: it has none of its own */
     double slowest;                   /* operations a second that there are at least; 0: many */
+    /* for the line on the terminal, while it is measured; live: there is one */
+    bool live;
+    const struct calibration *calibration;
+    const struct latency *latency;
+    const struct perf_errors *errors; /* NULL: counted elsewhere */
 };
 /* Watches for so long. Fills all of `r` that follows from it. */
 void measure_windows(double seconds, const struct measured *m, struct perf_result *r);

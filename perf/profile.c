@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <jansson.h>
 
@@ -21,130 +18,154 @@ static const struct {
 #undef X
 };
 
-static json_t *profile_json(const uint64_t *instructions, double ops)
+static const struct {
+    const char *name, *field, *column;
+} events[PROFILE_EVENTS] = {
+    [PROFILE_CYCLES] = {"cycles", "cycles_per_op", "cycles/op"},
+    [PROFILE_NS] = {"ns", "ns_per_op", "ns/op"},
+    [PROFILE_INSTRUCTIONS] = {"instructions", "instructions_per_op", "instr./op"},
+};
+
+static uint64_t all_of(const uint64_t count[PROFILE_STAGE_COUNT])
 {
     uint64_t all = 0;
+    for (unsigned i = 0; i < PROFILE_STAGE_COUNT; i++)
+        all += count[i];
+    return all;
+}
+
+/* Of which shares are told: the first that there is. */
+static const uint64_t *main_count(const struct profile *p)
+{
+    unsigned e = 0;
+    while (e + 1 < PROFILE_EVENTS && all_of(p->count[e]) == 0)
+        e++;
+    return p->count[e];
+}
+
+/* --- what is said ----------------------------------------------------------------------------- */
+
+static json_t *stage_json(const struct profile *p, unsigned i)
+{
+    const uint64_t *count = main_count(p);
+    json_t *row = json_pack("{s:s, s:f}", "stage", stages[i].name, "share",
+                            (double)count[i] / (double)all_of(count));
+    for (unsigned e = 0; e < PROFILE_EVENTS && p->ops > 0; e++)
+        if (all_of(p->count[e]) > 0)
+            json_object_set_new(row, events[e].field, json_real((double)p->count[e][i] / p->ops));
+    return row;
+}
+
+static json_t *profile_json(const struct profile *p)
+{
     json_t *list = json_array();
     for (unsigned i = 0; i < PROFILE_STAGE_COUNT; i++)
-        all += instructions[i];
-    for (unsigned i = 0; i < PROFILE_STAGE_COUNT; i++) {
-        if (instructions[i] == 0)
-            continue;
-        json_t *row = json_pack("{s:s, s:f}", "stage", stages[i].name, "share",
-                                (double)instructions[i] / (double)all);
-        if (ops > 0)
-            json_object_set_new(row, "instructions_per_op",
-                                json_real((double)instructions[i] / ops));
-        json_array_append_new(list, row);
+        if (main_count(p)[i] > 0)
+            json_array_append_new(list, stage_json(p, i));
+    json_t *result = json_pack("{s:o}", "stages", list);
+    if (p->samples > 0)
+        json_object_set_new(result, "samples", json_integer((json_int_t)p->samples));
+    for (unsigned e = 0; e < PROFILE_EVENTS; e++) {
+        uint64_t all = all_of(p->count[e]);
+        if (all > 0)
+            json_object_set_new(result, events[e].name, json_integer((json_int_t)all));
+        if (all > 0 && p->ops > 0)
+            json_object_set_new(result, events[e].field, json_real((double)all / p->ops));
     }
-    json_t *result = json_pack("{s:I, s:o}", "instructions", (json_int_t)all, "stages", list);
-    if (ops > 0)
-        json_object_set_new(result, "instructions_per_op", json_real((double)all / ops));
     return result;
 }
 
-static void print(const uint64_t *instructions, double ops)
+/* A row: of a stage, or of all. */
+static void print_costs(const struct profile *p, int stage)
 {
-    uint64_t all = 0;
-    for (unsigned i = 0; i < PROFILE_STAGE_COUNT; i++)
-        all += instructions[i];
-    printf("%-8s %8s %12s\n", "stage", "share", ops > 0 ? "instr./op" : "");
+    for (unsigned e = 0; e < PROFILE_EVENTS; e++) {
+        uint64_t all = all_of(p->count[e]);
+        if (all > 0 && p->ops > 0)
+            printf(" %12.1f", (double)(stage < 0 ? all : p->count[e][stage]) / p->ops);
+    }
+}
+
+static void print(const struct profile *p)
+{
+    const uint64_t *count = main_count(p);
+    uint64_t all = all_of(count);
+    printf("%-8s %8s", "stage", "share");
+    for (unsigned e = 0; e < PROFILE_EVENTS && p->ops > 0; e++)
+        if (all_of(p->count[e]) > 0)
+            printf(" %12s", events[e].column);
+    putchar('\n');
     for (unsigned i = 0; i < PROFILE_STAGE_COUNT; i++) {
-        if (instructions[i] == 0)
+        if (count[i] == 0)
             continue;
-        printf("%-8s %7.1f%%", stages[i].name, 100 * (double)instructions[i] / (double)all);
-        if (ops > 0)
-            printf(" %12.1f", (double)instructions[i] / ops);
-        else
-            printf(" %12s", "");
+        printf("%-8s %7.1f%%", stages[i].name, 100 * (double)count[i] / (double)all);
+        print_costs(p, (int)i);
         printf("  %s\n", stages[i].text);
     }
-    if (ops > 0)
-        printf("%-8s %8s %12.1f  of %.0f operations\n", "all", "", (double)all / ops, ops);
-    if (10 * instructions[PROFILE_other] > all)
+    if (p->ops > 0) {
+        printf("%-8s %8s", "all", "");
+        print_costs(p, -1);
+        printf("  of %.0f operations", p->ops);
+        if (p->samples > 0)
+            printf(", of %llu samples", (unsigned long long)p->samples);
+        putchar('\n');
+    }
+    if (10 * count[PROFILE_other] > all)
         printf(
             "Much is not known: a build with -Ddebug=true knows the source of each instruction.\n");
 }
 
-/* Runs coral-perf with these words under callgrind, worker and load in turns on one core. False: it
- * failed, and has said why. */
-static bool run_valgrind(int argc, char **argv, const char *out, double *ops)
+/* --- the command line ------------------------------------------------------------------------- */
+
+static bool write_flame(const struct flame *f, FILE *out, const char *path, const char *title)
 {
-    char file[96], self[256] = "";
-    const char *words[ARGUMENTS + 16] = {"valgrind",
-                                         "-q",
-                                         "--tool=callgrind",
-                                         file,
-                                         "--collect-atstart=no",
-                                         "--toggle-collect=worker_poll",
-                                         self};
-    int n = 7, fd[2];
-    if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0 || pipe(fd) != 0)
-        return false;
-    snprintf(file, sizeof(file), "--callgrind-out-file=%s", out);
-    for (int i = 0; i < argc; i++)
-        words[n++] = argv[i];
-    const char *const ours[] = {"--cores", "1", "--no-huge", "--json"};
-    for (unsigned i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
-        words[n++] = ours[i];
-    pid_t child = fork();
-    if (child == 0) {
-        dup2(fd[1], STDOUT_FILENO);
-        close(fd[0]);
-        execvp(words[0], (char *const *)words);
-        fprintf(stderr, "coral-perf: profile: valgrind can't be run: %m (package valgrind)\n");
-        _exit(127);
-    }
-    close(fd[1]);
-    FILE *f = fdopen(fd[0], "r");
-    json_t *d = f ? json_loadf(f, 0, NULL) : NULL;
-    int status = 0;
-    waitpid(child, &status, 0);
-    bool ok = d && require_field(d, "results.0.ops_total", ops);
-    if (f)
-        fclose(f);
-    json_decref(d);
-    ok = ok && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    bool ok = flame_write(f, title, out);
+    ok = fclose(out) == 0 && ok;
     if (!ok)
-        fprintf(stderr, "coral-perf: profile: the run under valgrind gave no result\n");
+        fprintf(stderr, "coral-perf: --flame: %s: %m\n", path);
     return ok;
 }
 
-static bool profile_run(int argc, char **argv, bool json, json_t *command)
+/* Counters where there are any; else instructions, of which valgrind knows each, but for a flame
+ * graph, which needs time. */
+static bool profile_run(int argc, char **argv, const char *flame_path, bool json, json_t *command)
 {
-    char out[] = "/tmp/coral-profile-XXXXXX";
-    uint64_t instructions[PROFILE_STAGE_COUNT] = {0};
-    double ops = 0;
-    int fd = mkstemp(out);
-    if (fd < 0) {
-        fprintf(stderr, "coral-perf: %s: %m\n", out);
+    static struct profile p;
+    struct flame flame = {0};
+    FILE *out = flame_path ? fopen(flame_path, "w") : NULL; /* now: else a run is for nothing */
+    if (flame_path && !out) {
+        fprintf(stderr, "coral-perf: --flame: %s: %m\n", flame_path);
         return false;
     }
-    close(fd);
-    bool ok = run_valgrind(argc, argv, out, &ops) && profile_read(out, instructions);
-    unlink(out);
+    bool ok = flame_path || profile_counters()
+                  ? profile_perf(argc, argv, &p, flame_path ? &flame : NULL)
+                  : profile_callgrind(argc, argv, &p);
+    if (ok && out)
+        ok = write_flame(&flame, out, flame_path, json_string_value(command));
+    else if (out)
+        fclose(out);
+    flame_free(&flame);
     if (ok && json) {
-        json_t *results = json_pack("[o]", profile_json(instructions, ops));
-        json_t *d = document_make(json_incref(command), "profile", results);
+        json_t *d =
+            document_make(json_incref(command), "profile", json_pack("[o]", profile_json(&p)));
         document_print(d);
         json_decref(d);
     } else if (ok) {
-        print(instructions, ops);
+        print(&p);
     }
     return ok;
 }
 
 static bool profile_file(const char *path, bool json)
 {
-    uint64_t instructions[PROFILE_STAGE_COUNT] = {0};
-    if (!profile_read(path, instructions))
+    static struct profile p;
+    if (!profile_read(path, p.count[PROFILE_INSTRUCTIONS]))
         return false;
     if (json) {
-        json_t *result = profile_json(instructions, 0);
+        json_t *result = profile_json(&p);
         document_print(result);
         json_decref(result);
     } else {
-        print(instructions, 0);
+        print(&p);
     }
     return true;
 }
@@ -152,6 +173,7 @@ static bool profile_file(const char *path, bool json)
 int profile_main(int argc, char **argv)
 {
     char *word[ARGUMENTS];
+    const char *flame = NULL;
     int n = 0;
     bool json = false;
     if (argc < 2 || argc > ARGUMENTS)
@@ -168,13 +190,18 @@ int profile_main(int argc, char **argv)
     if (strcmp(argv[1], "http") != 0 && strcmp(argv[1], "dns") != 0)
         return perf_refuse("profile", argv[1],
                            "has no worker to be profiled: there are http and dns");
-    for (int i = 1; i < argc; i++)
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--flame") == 0 && i + 1 == argc)
+            return perf_refuse("--flame", "", "needs a file: --flame FILE.svg");
         if (strcmp(argv[i], "--json") == 0)
             json = true;
+        else if (strcmp(argv[i], "--flame") == 0)
+            flame = argv[++i];
         else
             word[n++] = argv[i];
+    }
     json_t *command = document_command(argc + 1, argv - 1);
-    bool ok = profile_run(n, word, json, command);
+    bool ok = profile_run(n, word, flame, json, command);
     json_decref(command);
     return ok ? STATUS_DONE : STATUS_FAILED;
 }

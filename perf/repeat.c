@@ -34,7 +34,7 @@ static void run_child(const struct perf_options *o, int to)
     _exit(good ? STATUS_DONE : STATUS_FAILED);
 }
 
-static json_t *run_apart(const struct perf_options *o, bool *good)
+json_t *perf_run_apart(const struct perf_options *o, bool *good)
 {
     int fd[2], status = 0;
     json_t *result = NULL;
@@ -69,7 +69,7 @@ json_t *perf_repeat(struct perf_options *o, bool *good)
     for (o->round = 0; o->round < o->repeat; o->round++) {
         bool good_run;
         json_t *result =
-            o->repeat == 1 && !o->find_max ? run_here(o, &good_run) : run_apart(o, &good_run);
+            o->repeat == 1 && !o->find_max ? run_here(o, &good_run) : perf_run_apart(o, &good_run);
         *good = *good && good_run;
         if (result)
             json_array_append_new(results, result);

@@ -6,6 +6,7 @@
 
 #include <rte_cycles.h>
 
+#include "perf/keys.h"
 #include "perf/perf.h"
 #include "version.h"
 
@@ -15,10 +16,12 @@ static double us_of(const struct perf_result *r, double q)
     return (double)hdr_quantile(&r->latency, q) / 1000;
 }
 
-/* Of what was asked for, bytes. */
+/* Of what was asked for, bytes; of a trace the mean. */
 static uint32_t size_of(const struct perf_options *o, const struct perf_result *r)
 {
-    return o->wire ? r->size : o->size;
+    return o->trace  ? (uint32_t)(o->trace->requested_bytes / o->trace->requests)
+           : o->wire ? r->size
+                     : o->size;
 }
 
 /* Core cycles an operation, by the kernel's account of the thread: no time off its core is in it.
@@ -61,6 +64,8 @@ static void print_table(const struct perf_options *o, const struct perf_result *
                "%.1f core cycles each\n",
                100 * account_share(&r->account), o->wire ? "client's" : "worker's",
                kernels_cycles(r));
+    if (o->trace)
+        keys_print(o->trace, o->trace_file);
     if (o->misses > 0)
         printf(
             "of hits (the times above): %.0f a second; of misses: %.0f, p50 %.1f us, p99 %.1f us; "
@@ -68,6 +73,11 @@ static void print_table(const struct perf_options *o, const struct perf_result *
             (double)r->hits / r->seconds, (double)r->misses / r->seconds,
             (double)hdr_quantile(&r->miss_latency, 0.5) / 1000,
             (double)hdr_quantile(&r->miss_latency, 0.99) / 1000, (double)r->refused / r->seconds);
+    if (o->calibrate)
+        printf(
+            "as answers come (--closed): %.0f a second at %.1f %score cycles each, by a short run; "
+            "70 %% of it:\n",
+            o->closed_per_s, o->closed_cycles, o->wire ? "of the client's " : "");
     if (o->rate > 0)
         printf("offered %.0f a second, %s, timed from its schedule; %llu given up\n", o->rate,
                o->poisson ? "Poisson" : "evenly", (unsigned long long)r->given_up);
@@ -114,6 +124,10 @@ static void report(const struct perf_options *o, const struct perf_result *r, js
     if (o->command == PERF_HTTP || o->command == PERF_TCP)
         json_object_update_new(result, json_pack("{s:i, s:i}", "connections", o->connections,
                                                  "active", o->active ? o->active : o->connections));
+    if (o->trace)
+        json_object_set_new(result, "trace", keys_json(o->trace, o->trace_file));
+    if (o->think_ms > 0)
+        json_object_set_new(result, "think_ms", json_real(o->think_ms));
     if (o->misses > 0)
         json_object_update_new(
             result,
@@ -125,6 +139,9 @@ static void report(const struct perf_options *o, const struct perf_result *r, js
     if (o->rate > 0)
         json_object_update_new(result, json_pack("{s:f, s:b, s:I}", "rate", o->rate, "poisson",
                                                  o->poisson, "given_up", (json_int_t)r->given_up));
+    if (o->calibrate)
+        json_object_update_new(result, json_pack("{s:f, s:f}", "closed_loop_per_s", o->closed_per_s,
+                                                 "closed_loop_cycles_per_op", o->closed_cycles));
     if (r->bytes_per_connection > 0)
         json_object_update_new(
             result, json_pack("{s:f, s:f, s:f, s:f, s:I}", "bytes_per_idle_connection",

@@ -46,6 +46,7 @@ struct said {
 
 struct tcp_run {
     const struct perf_options *options;
+    const struct calibration *calibration;
     struct tcp_engine *tcp;
     struct now now;
     uint32_t phase; /* enum phase, set by main */
@@ -280,15 +281,24 @@ static bool open_until(struct tcp_run *r, uint32_t target, char *error, size_t e
     return true;
 }
 
+static void watch(struct tcp_run *r, double seconds, struct perf_result *out)
+{
+    const struct measured m = {.ops = &r->ops,
+                               .busy_tsc = &r->busy_tsc,
+                               .live = r->options->live,
+                               .calibration = r->calibration,
+                               .latency = &r->latency};
+    latency_begin(&r->latency);
+    measure_windows(seconds, &m, out);
+    latency_end(&r->latency);
+    out->latency = r->latency.hdr;
+}
+
 static void ask_for(struct tcp_run *r, double seconds, struct perf_result *out)
 {
     set_phase(r, PHASE_ASK);
     usleep(200000);
-    latency_begin(&r->latency);
-    const struct measured m = {&r->ops, &r->busy_tsc, NULL, NULL, 0};
-    measure_windows(seconds, &m, out);
-    latency_end(&r->latency);
-    out->latency = r->latency.hdr;
+    watch(r, seconds, out);
     set_phase(r, PHASE_DRAIN); /* the last answers are acknowledged */
     usleep(10000);
     set_phase(r, PHASE_REST);
@@ -346,7 +356,7 @@ static bool run(const struct perf_options *o, struct perf_result *r, char *error
     double before = perf_resident_bytes();
     const bool connects = strcmp(o->op, "connect") == 0;
 
-    t = (struct tcp_run){.options = o, .stride = 1};
+    t = (struct tcp_run){.options = o, .calibration = &thread.calibration, .stride = 1};
     if (!prepare(&t, error, error_len))
         return false;
     bool ok = perf_thread_start(&thread);
@@ -355,10 +365,7 @@ static bool run(const struct perf_options *o, struct perf_result *r, char *error
     } else if (ok) {
         set_phase(&t, PHASE_CONNECT);
         usleep(300000);
-        const struct measured m = {&t.ops, &t.busy_tsc, NULL, NULL, 0};
-        latency_begin(&t.latency);
-        measure_windows(o->seconds, &m, r);
-        latency_end(&t.latency);
+        watch(&t, o->seconds, r);
     }
     __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
     perf_thread_join(&thread);
@@ -366,8 +373,6 @@ static bool run(const struct perf_options *o, struct perf_result *r, char *error
     r->errors.n[PERF_ERROR_reset] = t.resets;
     r->errors.n[PERF_ERROR_repeated] = n->tcp_retransmit_total;
     r->ratio = thread.calibration.ratio;
-    if (connects)
-        r->latency = t.latency.hdr;
     tcp_destroy(t.tcp);
     free(t.ring);
     free(t.body);

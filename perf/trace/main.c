@@ -16,7 +16,6 @@
 
 #define CAPACITIES_MAX 32
 #define POLICIES_MAX   32
-#define BAD_SHOWN      5
 
 enum status { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
@@ -43,28 +42,28 @@ struct options {
 
 static void usage(FILE *f)
 {
-    fprintf(f,
-            "usage: coral-trace --generate KIND [OPTION...]\n"
-            "       coral-trace FILE|- [--format text|twitter|oracle] [OPTION...]\n"
-            "\n"
-            "What a cache would have missed under each policy of eviction.\n"
-            "\n"
-            "kinds of generated traces, a day long, the same from a seed\n"
-            "  zipf                     by Zipf's law, each request for itself\n"
-            "  scan                     and five walks through other objects\n"
-            "  once                     a third of the requests for what is asked for once\n"
-            "  shift                    all objects change their ranks nine times\n"
-            "  crowd                    and a flash crowd for twelve new objects\n"
-            "  cdn                      an eighth asked for once; objects age and are replaced\n"
-            "  day                      CoralCDN's day\n"
-            "  --requests N  --objects N  --exponent S  --seed N\n"
-            "  --sizes unit|cdn|tail    of objects: one byte, as of a CDN, with a heavier tail\n"
-            "\n"
-            "a file: text (time,id,size), twitter (Twitter's), oracle (oracleGeneral, unpacked)\n"
-            "  --limit N                the first N requests only\n"
-            "  --unit                   each object counts as one byte\n"
-            "\n"
-            "  --policy LIST            by comma; all by default:\n");
+    fprintf(f, "usage: coral-trace --generate KIND [OPTION...]\n"
+               "       coral-trace FILE|- [--format text|twitter|wiki|oracle] [OPTION...]\n"
+               "\n"
+               "What a cache would have missed under each policy of eviction.\n"
+               "\n"
+               "kinds of generated traces, a day long, the same from a seed\n"
+               "  zipf                     by Zipf's law, each request for itself\n"
+               "  scan                     and five walks through other objects\n"
+               "  once                     a third of the requests for what is asked for once\n"
+               "  shift                    all objects change their ranks nine times\n"
+               "  crowd                    and a flash crowd for twelve new objects\n"
+               "  cdn                      an eighth asked for once; objects age and are replaced\n"
+               "  day                      CoralCDN's day\n"
+               "  --requests N  --objects N  --exponent S  --seed N\n"
+               "  --sizes unit|cdn|tail    of objects: one byte, as of a CDN, with a heavier tail\n"
+               "\n"
+               "a file: text (time,id,size), twitter (Twitter's), wiki (Wikipedia's), oracle\n"
+               "        (oracleGeneral), all unpacked\n"
+               "  --limit N                the first N requests only\n"
+               "  --unit                   each object counts as one byte\n"
+               "\n"
+               "  --policy LIST            by comma; all by default:\n");
     for (unsigned i = 0; policies[i]; i++)
         fprintf(f, "      %-20s %s\n", policies[i]->name, policies[i]->about);
     fprintf(
@@ -209,7 +208,7 @@ static int read_option(int c, struct options *o)
     case 'f':
         return parse_format_named(optarg, &o->format)
                    ? -1
-                   : refuse("--format", optarg, "is none of text, twitter, oracle");
+                   : refuse("--format", optarg, "is none of text, twitter, wiki, oracle");
     case 'l':
         return number(optarg, 1, TRACE_REQUESTS_MAX, &o->limit_told)
                    ? -1
@@ -296,44 +295,6 @@ static int read_options(int argc, char **argv, struct options *o)
 
 /* --- the trace -------------------------------------------------------------------------------- */
 
-struct shown {
-    const char *file;
-    unsigned n;
-};
-
-static void show_bad(void *ctx, uint64_t number, const char *why)
-{
-    struct shown *s = ctx;
-    if (s->n++ < BAD_SHOWN)
-        fprintf(stderr, "coral-trace: %s: %" PRIu64 ": left out: %s\n", s->file, number, why);
-}
-
-static bool read_file(const struct options *o, struct parser *p)
-{
-    static char buffer[1 << 20];
-    FILE *f = strcmp(o->file, "-") == 0 ? stdin : fopen(o->file, "r");
-    if (!f) {
-        fprintf(stderr, "coral-trace: %s: %s\n", o->file, strerror(errno));
-        return false;
-    }
-    bool room = true;
-    for (size_t n; room && (n = fread(buffer, 1, sizeof(buffer), f)) > 0;)
-        room = parse_feed(p, buffer, n);
-    bool failed = ferror(f);
-    if (room)
-        room = parse_end(p);
-    if (f != stdin)
-        fclose(f);
-    if (failed)
-        fprintf(stderr, "coral-trace: %s: cannot be read\n", o->file);
-    else if (!room && p->trace->requests < o->limit)
-        fprintf(stderr, "coral-trace: %s: no memory for more than %" PRIu32 " requests; --limit\n",
-                o->file, p->trace->requests);
-    else
-        return true;
-    return false;
-}
-
 static bool make_trace(const struct options *o, struct trace *t, struct parser *p)
 {
     trace_open(t, o->generate.kind ? o->generate.requests : o->limit);
@@ -343,21 +304,7 @@ static bool make_trace(const struct options *o, struct trace *t, struct parser *
             fprintf(stderr, "coral-trace: no memory for the trace; fewer --requests, --objects\n");
             return false;
         }
-    } else {
-        struct shown shown = {.file = o->file};
-        p->on_bad = show_bad;
-        p->ctx = &shown;
-        bool read = read_file(o, p);
-        p->on_bad = NULL;
-        p->ctx = NULL;
-        if (!read)
-            return false;
-        if (p->bad)
-            fprintf(stderr, "coral-trace: %s: %" PRIu64 " of %" PRIu64 " left out as bad\n",
-                    o->file, p->bad, p->number);
-    }
-    if (t->requests == 0) {
-        fprintf(stderr, "coral-trace: %s: no request in it; is --format right?\n", o->file);
+    } else if (!parse_file(p, "coral-trace", o->file)) {
         return false;
     }
     if (!trace_finish(t)) {

@@ -11,7 +11,7 @@ struct field {
     size_t len;
 };
 
-static const char *const format_names[] = {"text", "twitter", "oracle"};
+static const char *const format_names[] = {"text", "twitter", "wiki", "oracle"};
 
 bool parse_format_named(const char *name, enum parse_format *format)
 {
@@ -151,6 +151,23 @@ static bool twitter_line(struct parser *p, const char *line, size_t len)
     return trace_add(p->trace, time_s, id_of(f[1]), key + value);
 }
 
+static bool wiki_line(struct parser *p, const char *line, size_t len)
+{
+    struct field f[FIELDS_MAX];
+    uint64_t time_s;
+    uint32_t size;
+    unsigned n = split(line, len, f);
+    if (n == 0 || f[0].at[0] == '#')
+        return true;
+    if (!seconds(f[0], &time_s))
+        return p->number == 1 ? true : bad(p, "the time is no number");
+    if (n < 4)
+        return bad(p, "it has neither the five fields of uploads nor the four of texts");
+    if (!bytes(f[n > 4 ? 3 : 2], &size))
+        return bad(p, "the size is no number of bytes below 4 GiB");
+    return trace_add(p->trace, time_s, id_of(f[1]), size);
+}
+
 static bool oracle_record(struct parser *p, const char *record)
 {
     uint32_t time_s, size;
@@ -168,7 +185,9 @@ static bool line_done(struct parser *p)
     if (p->too_long)
         ok = bad(p, "it is longer than 4096 bytes");
     else
-        ok = (p->format == PARSE_TEXT ? text_line : twitter_line)(p, p->line, p->held);
+        ok = (p->format == PARSE_TEXT   ? text_line
+              : p->format == PARSE_WIKI ? wiki_line
+                                        : twitter_line)(p, p->line, p->held);
     p->held = 0;
     p->too_long = false;
     return ok;

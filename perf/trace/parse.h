@@ -3,11 +3,14 @@
  * The formats in which traces are published. Bytes are fed as they come; a line or record that is
  * not as it should be is told by its number, counted and left out.
  *
- * text      time,id,size      separated by commas or white space; further fields are ignored, so
- * are empty lines, those that begin with '#', and a first line of words twitter   time,key,key
- * size,value size,client,operation,TTL (Yang et al., OSDI 2020); get and gets are requests, of key
- * and value size together, other operations are none oracle    libCacheSim's oracleGeneral, without
- * compression:
+ *   text      time,id,size, separated by commas or white space; further fields are ignored, so are
+ *             empty lines, those that begin with '#', and a first line of words
+ *   twitter   time,key,key size,value size,client,operation,TTL (Yang et al., OSDI 2020); get and
+ *             gets are requests, of key and value size together, other operations are none
+ *   wiki      Wikipedia's of 2019 (wikitech: Analytics/Data Lake/Traffic/Caching), tab separated:
+ *             relative_unix, hashed_path_query, image_type, response_size, time_firstbyte of
+ *             uploads; the same without image_type of texts. A first line of words is no request
+ *   oracle    libCacheSim's oracleGeneral, without compression:
  *
  *            0        4                  12       16                  24
  *            +--------+------------------+--------+-------------------+
@@ -26,7 +29,7 @@
 #define PARSE_LINE_MAX     4096
 #define PARSE_RECORD_BYTES 24
 
-enum parse_format { PARSE_TEXT, PARSE_TWITTER, PARSE_ORACLE };
+enum parse_format { PARSE_TEXT, PARSE_TWITTER, PARSE_WIKI, PARSE_ORACLE, PARSE_FORMATS };
 
 struct parser {
     enum parse_format format;
@@ -45,7 +48,16 @@ void parse_open(struct parser *p, enum parse_format format, struct trace *t);
 bool parse_feed(struct parser *p, const void *data, size_t len);
 /* After the last byte: a last line without an end counts, part of a record is a bad one. */
 bool parse_end(struct parser *p);
-/* "text", "twitter", "oracle". False: no such format. */
+/* "text", "twitter", "wiki", "oracle". False: no such format. */
 bool parse_format_named(const char *name, enum parse_format *format);
+
+/* --- read.c ------------------------------------------------------------------------------------
+ */
+
+/* All of a file, "-" is standard input. False, and said on standard error in the name of `program`:
+ * it cannot be read, there is no room for it, or there is no request in it. Bad lines are told,
+ * too.
+ */
+bool parse_file(struct parser *p, const char *program, const char *file);
 
 #endif

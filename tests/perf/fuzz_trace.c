@@ -35,8 +35,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct trace whole, pieces;
     if (len < 1)
         return 0;
-    enum parse_format format = (enum parse_format)(data[0] % 3);
-    size_t piece = 1u + data[0] / 3;
+    enum parse_format format = (enum parse_format)(data[0] % PARSE_FORMATS);
+    size_t piece = 1u + data[0] / PARSE_FORMATS;
     parse(&whole, format, data + 1, len - 1, len);
     parse(&pieces, format, data + 1, len - 1, piece);
     if (whole.requests != pieces.requests || whole.objects != pieces.objects ||

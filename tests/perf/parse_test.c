@@ -129,6 +129,32 @@ Test(parse, twitter_counts_what_is_asked_for)
     trace_close(&t);
 }
 
+Test(parse, wiki_of_uploads_and_of_texts)
+{
+    static const char text[] =
+        "relative_unix\thashed_path_query\timage_type\tresponse_size\ttime_firstbyte\n"
+        "0\t833946053\tjpeg\t20666\t1.59E-4\n"
+        "1\t-1679404160\tpng\t17799\t2.0E-4\n"
+        "2\t833946053\tjpeg\t20666\t1.0E-4\n"
+        "864000\t1714473446\t20546\t2.8E-4\n"
+        "864001\t1714473446\tjpeg\tmany\t2.8E-4\n"
+        "864001\t1714473446\t20546\n";
+    for (size_t piece = 1; piece < sizeof(text); piece += 13) {
+        struct heard heard;
+        struct trace t = parsed(PARSE_WIKI, text, sizeof(text) - 1, piece, &heard);
+        cr_assert_eq(t.requests, 4);
+        cr_assert_eq(t.objects, 3);
+        is_request(&t, 0, 0, 833946053, 20666);
+        cr_assert_eq(t.request[1].bytes, 17799);
+        cr_assert_eq(t.request[2].object, 0);
+        is_request(&t, 3, 864000, 1714473446, 20546);
+        cr_assert_eq(heard.n, 2);
+        cr_assert_eq(heard.number[0], 6);
+        cr_assert_eq(heard.number[1], 7);
+        trace_close(&t);
+    }
+}
+
 Test(parse, oracle_records)
 {
     static const uint8_t bytes[] = {

@@ -3,6 +3,8 @@
 usage: perf_document_test.py CORAL-PERF"""
 import json
 import os
+import pty
+import re
 import shlex
 import subprocess
 import sys
@@ -27,11 +29,20 @@ REFUSED = (
     (("http", "--connections", "20001"), '"20001" is above 20000 and needs --active'),
     (("http", "--connections", "100", "--active", "51"), '"51" is more than half'),
     (("echo", "--size", "59"), '--size: "59" is no size of a frame'),
-    (("http", "--poisson"), '--poisson: "" is a kind of --rate'),
+    (("http", "--poisson", "--active", "5"), '--poisson: "--active" has no place beside it'),
+    (("http", "--closed", "--rate", "5"), '--closed: "--rate" has no place beside it'),
+    (("tcp", "--op", "idle", "--closed"), '--closed: "tcp" takes none; it goes with http, dns'),
     (("dns", "--find-max"), '--find-max: "" needs a bound: --p99 US'),
     (("dns", "--p99", "5"), '--p99: "" is the bound of --find-max'),
     (("dns", "--p99", "5", "--find-max", "--rate", "5"), '"--rate" has no place beside it'),
     (("dns", "--csv", "x", "--repeat", "2"), '"x" is the file of one run'),
+    (("http", "--think", "5", "--rate", "5"), '--think: "--rate" has no place beside it'),
+    (("http", "--format", "wiki"), '--format, --limit: "" go with --trace'),
+    (("http", "--trace", "x", "--size", "5"), '--trace: "x" goes without --objects'),
+    (("http", "--trace", "x", "--format", "csv"), '--format: "csv" is none of text, twitter'),
+    (("cache", "--trace", "x", "--op", "put"), '--trace: "put" asks'),
+    (("dns", "--trace", "x"), '--trace: "dns" takes none; it goes with http, cache'),
+    (("dht", "--batch", "33"), '--batch: "33" is more than a burst'),
     (("dns", "--size", "2"), '--size: "dns" takes none'),
     (("cache", "--objects", "999"), '--objects: "999" is no number from 1000'),
     (("http", "--workers", "17"), '--workers: "17" is no number from 1 to 16'),
@@ -92,10 +103,10 @@ def check_documents():
 def check_servers(where):
     """Nodes under load, both on one core: no time is asserted."""
     hgrm, hlog, csv = (os.path.join(where, x) for x in ("it's hgrm", "hlog", "csv"))
-    for args in (("dns",), ("dns", "--zipf", "1", "--objects", "1000", "--offload", "off"),
-                 ("dns", "--rate", "20000", "--poisson"), ("http", "--connections", "20"),
+    for args in (("dns", "--poisson"), ("dns", "--closed", "--zipf", "1", "--objects", "1000", "--offload", "off"),
+                 ("dns", "--rate", "20000", "--poisson"), ("http", "--closed", "--connections", "20"),
                  ("http", "--connections", "40", "--active", "10", "--objects", "200"),
-                 ("http", "--connections", "40", "--objects", "50", "--workers", str(min(2, os.cpu_count()))),
+                 ("http", "--closed", "--connections", "40", "--objects", "50", "--workers", str(min(2, os.cpu_count()))),
                  ("http", "--connections", "20", "--objects", "200", "--zipf", "0.9", "--rate", "2000",
                   "--hgrm", hgrm, "--hlog", hlog, "--csv", csv)):
         p = perf(*args, "--cores", "1", "--no-huge", "--seconds", "0.3", "--json", "--assert",
@@ -106,7 +117,11 @@ def check_servers(where):
         r = d["results"][0]
         expect(args, r["ops_per_s"] > 0 and r["cycles_per_op"] > 0 and 0 < r["p50_us"] <= r["p99_us"]
                <= r["max_us"] and not any(r["errors_by_class"].values()), r)
-    p = perf("http", "--misses", "20", "--connections", "50", "--cores", "1", "--no-huge", "--seconds",
+        found = r.get("closed_loop_per_s", 0)
+        expect("the rate follows where none is given", (found > 0 and abs(r["rate"] / found - 0.7) < 1e-6)
+               if args == ("dns", "--poisson") else not found, r)
+    check_trace(where)
+    p = perf("http", "--closed", "--misses", "20", "--connections", "50", "--cores", "1", "--no-huge", "--seconds",
              "1.2", "--json")
     r = json.loads(p.stdout)["results"][0]
     # all clients have answers, of whom one has its bodies compared
@@ -120,13 +135,67 @@ def check_servers(where):
         expect("the same in .hgrm", f"Total count    = {total:12}]" in f.read(), total)
     with open(hlog) as f:
         expect("a log", "\"Interval_Compressed_Histogram\"\n" in f.read())
-    p = perf("dns", "--cores", "1", "--no-huge", "--seconds", "0.1", "--csv", "/nowhere/x")
+    p = perf("dns", "--closed", "--cores", "1", "--no-huge", "--seconds", "0.1", "--csv", "/nowhere/x")
     expect("no file", p.returncode == 1 and "/nowhere/x: No such file" in p.stderr, p.stderr)
     p = perf("dns", "--cores", "1", "--no-huge", "--seconds", "0.1", "--find-max", "--p99", "9000000",
              "--repeat", "1", "--json")
     d = json.loads(p.stdout)
     expect("a highest rate", p.returncode == 0 and d["find_max"]["rate"] > 0 and
            any(t["held"] for t in d["find_max"]["tries"]), p.stderr)
+
+
+def terminal(*args):
+    """What stands on a terminal that is standard error, and on standard output."""
+    ours, theirs = pty.openpty()
+    p = subprocess.Popen((PERF,) + args, stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    out, shown = p.communicate(timeout=60)[0], b""
+    try:
+        while part := os.read(ours, 4096):
+            shown += part
+    except OSError:  # nobody has its other end any more
+        pass
+    os.close(ours)
+    return p.returncode, out.decode(), shown.decode()
+
+
+def check_progress():
+    """A line a second, each in the place of the last one, and gone in the end; nothing beside JSON."""
+    run = ("dns", "--closed", "--cores", "1", "--no-huge", "--objects", "1000", "--seconds")
+    status, out, shown = terminal(*run, "1.2")
+    line = re.fullmatch(r"\r(1 of 1 s  (\d+) ops/s  [\d.]+ cycles/op  p99 [\d.]+ us  0 errors *)\r *\r", shown)
+    expect("progress", status == 0 and line and len(line[1]) == 79 and int(line[2]) > 0, repr(shown))
+    expect("the table is elsewhere", "cycles/op  p99" not in out and "core cycles/op" in out, out)
+    status, out, shown = terminal(*run, "1.2", "--json")
+    expect("no progress beside JSON", status == 0 and not shown and json.loads(out), repr(shown))
+
+
+def check_trace(where):
+    """Objects and sizes are the trace's, one of which is too large; think times bound the rate."""
+    trace = os.path.join(where, "trace")
+    with open(trace, "w") as f:
+        f.write("relative_unix\thashed_path_query\timage_type\tresponse_size\ttime_firstbyte\n")
+        for i in range(3000):
+            f.write(f"{i}\t-{i * i % 97}\tjpeg\t{20 + i * i % 97 * 300}\t1.5E-4\n")
+        f.write(f"3000\t7\ttiff\t{(16 << 20) + 1}\t2.0\n")
+    for args in (("http", "--closed", "--connections", "20", "--cores", "1", "--no-huge"), ("cache", "--op", "mixed")):
+        p = perf(*args, "--trace", trace, "--format", "wiki", "--seconds", "0.3", "--json", "--assert",
+                 "errors=0")
+        expect(args, p.returncode == 0 and "1 of 3001 requests are for objects larger than 16 MiB" in p.stderr,
+               p.stderr)
+        r = json.loads(p.stdout)["results"][0]
+        t = r["trace"]
+        objects = {i * i % 97 for i in range(3000)}
+        expect("its objects", t["requests"] == 3000 and t["objects"] == len(objects)
+               and t["footprint_bytes"] == sum(20 + i * 300 for i in objects), t)
+        expect("a hit share", args[0] == "http" or 0 < r["hit_share"] < 1, r)
+    p = perf("http", "--trace", trace)
+    expect("another format", p.returncode == 1 and "is --format right?" in p.stderr, p.stderr)
+    p = perf("http", "--think", "50", "--connections", "20", "--cores", "1", "--no-huge", "--seconds", "0.5",
+             "--json")
+    r = json.loads(p.stdout)["results"][0]
+    expect("think times", p.returncode == 0 and 0 < r["ops_per_s"] < 20 / 0.05 * 1.05 and r["think_ms"] == 50,
+           (r, p.stderr))
 
 
 def write(path, values, first, step):
@@ -194,6 +263,7 @@ def main():
     with tempfile.TemporaryDirectory() as where:
         check_compare(where)
         check_servers(where)
+    check_progress()
     sys.exit(bad != 0)
 
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import xml.dom.minidom
 
 PERF = sys.argv[1]
 # names by number, code of another file within a function, relative lines, calls whose costs are
@@ -44,9 +45,28 @@ ob=(1)
 fl=(3)
 fn=(4) touch
 0 17
-totals: 171
+
+fn=(6) http_respond
+0 23
+cfn=(5) helper
+calls=1 0
+0 19
+
+fn=(5)
+0 19
+cfn=(7) deeper
+calls=1 0
+0 5
+
+fn=(7)
+0 5
+
+fn=(8) alone
+0 2
+totals: 220
 """
-WANTED = {"tcp": 123, "base": 7, "crypto": 11, "dns": 13, "other": 17}
+# helper and deeper are their caller's; nobody calls touch and alone
+WANTED = {"tcp_in": 123, "base": 7, "crypto": 11, "dns": 13, "http": 23 + 19 + 5, "other": 17 + 2}
 bad = 0
 
 
@@ -66,6 +86,23 @@ def refused(status, message, *args):
     expect(args, p.returncode == status and message in p.stderr and not p.stdout, p.stderr)
 
 
+def flames():
+    """Samples by stage, and a picture of them in which every frame stands on its caller."""
+    with tempfile.TemporaryDirectory() as where:
+        svg = os.path.join(where, "out.svg")
+        p = profile("dns", "--seconds", "0.5", "--json", "--flame", svg, timeout=100)
+        expect("samples", p.returncode == 0, p.stderr)
+        r = json.loads(p.stdout)["results"][0]
+        expect("their stages", r["samples"] > 50 and {"dns", "net"} <= {x["stage"] for x in r["stages"]}, r)
+        tree = xml.dom.minidom.parse(svg)
+        frames = [g for g in tree.getElementsByTagName("g")]
+        names = [g.getElementsByTagName("title")[0].firstChild.data for g in frames]
+        expect("frames", names[0] == "worker_poll 100.00 %" and len(names) > 5, names)
+        for g in frames:
+            x, y, w = (float(g.getElementsByTagName("rect")[0].getAttribute(a)) for a in ("x", "y", "width"))
+            expect("within the picture", x >= 0 and y > 0 and x + w <= 1201, (x, y, w))
+
+
 def main():
     with tempfile.TemporaryDirectory() as where:
         path = os.path.join(where, "out")
@@ -74,11 +111,11 @@ def main():
         p = profile("--file", path, "--json")
         expect("a file", p.returncode == 0, p.stderr)
         d = json.loads(p.stdout)
-        expect("all of it", d["instructions"] == 171, d)
-        stages = {x["stage"]: round(171 * x["share"]) for x in d["stages"]}
+        expect("all of it", d["instructions"] == 220, d)
+        stages = {x["stage"]: round(220 * x["share"]) for x in d["stages"]}
         expect("stages", stages == WANTED, stages)
         p = profile("--file", path)
-        expect("a table", p.returncode == 0 and "tcp         71.9%" in p.stdout, p.stdout)
+        expect("a table", p.returncode == 0 and "tcp_in      55.9%" in p.stdout, p.stdout)
         with open(path, "w") as f:
             f.write("events: Ir\nfn=nothing\n")
         refused(1, "out:2: this is no file of callgrind", "--file", path)
@@ -92,6 +129,11 @@ def main():
     refused(2, "it takes http or dns")
     refused(2, '"mac" has no worker', "mac")
     refused(2, "is not one file", "--file")
+    refused(2, "needs a file: --flame FILE.svg", "dns", "--flame")
+    refused(1, "/nowhere/x: No such file", "dns", "--flame", "/nowhere/x")
+    p = subprocess.run((PERF, "profile", "dns", "--flame", "/dev/null"), capture_output=True, text=True,
+                       timeout=30, env={"PATH": "/nowhere"})
+    expect("no perf", p.returncode == 1 and "(package linux-perf)" in p.stderr, p.stderr)
     if len(sys.argv) > 2 and shutil.which("valgrind"):
         p = profile("dns", "--seconds", "0.1", "--json", timeout=100)
         expect("a run", p.returncode == 0, p.stderr)
@@ -101,6 +143,8 @@ def main():
         expect("what was run", d["command"] == "coral-perf profile dns --seconds 0.1 --json", d)
         p = profile("dns", "--seconds", "x")
         expect("its options", p.returncode == 1 and '--seconds: "x"' in p.stderr, p.stderr)
+    if len(sys.argv) > 2 and shutil.which("perf") and os.geteuid() == 0:
+        flames()
     return bad > 0
 
 

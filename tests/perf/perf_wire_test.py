@@ -50,7 +50,7 @@ def run(*args):
 def perf_start(*args, seconds="0.5"):
     return subprocess.Popen(("ip", "netns", "exec", B, PERF, "http", "--wire", "af_packet:eth0",
                              "--address", "10.78.0.9/24", "--server", SERVER, "--connections", "20",
-                             "--no-huge", "--seconds", seconds, "--json") + args,
+                             "--no-huge", "--closed", "--seconds", seconds, "--json") + args,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
