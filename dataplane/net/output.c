@@ -86,6 +86,16 @@ static void sum_again(uint8_t *ip)
     memcpy(ip + 10, &sum, 2);
 }
 
+void net_set_length(uint8_t *l4, bool v4, size_t l4_len)
+{
+    if (!v4) {
+        put16(l4 - IPV6_LEN + 4, (unsigned)l4_len);
+        return;
+    }
+    put16(l4 - IPV4_LEN + 2, (unsigned)(l4_len + IPV4_LEN));
+    sum_again(l4 - IPV4_LEN);
+}
+
 void net_mark_ecn(uint8_t *l4, bool v4, uint8_t ecn)
 {
     if (ecn == 0)

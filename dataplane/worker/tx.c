@@ -133,16 +133,25 @@ bool tx_room(struct worker *w, uint8_t port)
     return wp->n < WORKER_OUT;
 }
 
-bool tx_room_data(struct worker *w, uint8_t port)
+unsigned tx_room_data(struct worker *w, uint8_t port, unsigned wanted)
 {
     struct worker_port *wp = &w->port[port];
-    if (wp->n >= WORKER_OUT - WORKER_RESERVE)
+    const unsigned most = WORKER_OUT - WORKER_RESERVE;
+    if (wp->n + wanted > most)
         flush(w, wp);
-    if (wp->spare.n <= WORKER_RESERVE)
+    if (wp->spare.n < WORKER_RESERVE + wanted)
         refill(w, wp, &wp->spare);
-    if (wp->spare.n <= WORKER_RESERVE)
+    unsigned room = wp->n < most ? most - wp->n : 0;
+    unsigned frames = wp->spare.n > WORKER_RESERVE ? wp->spare.n - WORKER_RESERVE : 0;
+    if (wp->port->multi_seg) { /* spans end inside of segments */
+        if (wp->bare.n < wanted + TCP_OUT_REFS)
+            refill(w, wp, &wp->bare);
+        unsigned bare = wp->bare.n > TCP_OUT_REFS ? wp->bare.n - TCP_OUT_REFS : 0;
+        frames = RTE_MIN(frames, bare);
+    }
+    if (frames == 0)
         counter_inc(&w->counters.worker_no_buffer_total);
-    return wp->n < WORKER_OUT - WORKER_RESERVE && wp->spare.n > WORKER_RESERVE;
+    return RTE_MIN(RTE_MIN(room, frames), wanted);
 }
 
 void tx_send(struct worker *w, uint8_t port, struct rte_mbuf *m)
@@ -194,16 +203,6 @@ bool tx_flush(struct worker *w)
         left |= wp->n != 0 || (wp->inbox && ring_waits(wp->inbox));
     }
     return left;
-}
-
-void tx_returned(struct worker *w)
-{
-    struct hold *hold[PORT_BURST];
-    unsigned n;
-
-    while ((n = rte_ring_sc_dequeue_burst(w->returns, (void **)hold, PORT_BURST, NULL)) > 0)
-        for (unsigned i = 0; i < n; i++)
-            ref_release(&(struct ref){.hold = hold[i]});
 }
 
 void tx_drop_all(struct worker *w)
