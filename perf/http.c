@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "perf/flow.h"
 #include "perf/http_load.h"
 #include "perf/server.h"
 
@@ -78,11 +79,17 @@ static bool make_load(struct http *h, const struct perf_options *o)
                                      "Content-Length: %u\r\n\r\n",
                                      o->size);
     /* --misses: and connections of the node's to the origin, one a fetch */
-    const uint32_t connections = o->misses ? 2 * o->connections + 4096 : o->connections;
-    return http_load_open(&h->load, o, &t) &&
-           host_new(&h->load.host, h->server.link, t.client, t.clients, connections, o->offload,
-                    perf_now()) &&
-           tcp_listen(h->load.host.tcp, ORIGIN_PORT, origin_accept, h);
+    const uint32_t connections = 4096 + (o->misses ? 2 * o->connections : 0);
+    if (!http_load_open(&h->load, o, &t) ||
+        !host_new(&h->load.host, h->server.link, t.client, t.clients, connections, o->offload,
+                  perf_now()) ||
+        !tcp_listen(h->load.host.tcp, ORIGIN_PORT, origin_accept, h))
+        return false;
+    if (o->misses) /* a head that comes as it is fetched may end anywhere */
+        return true;
+    h->load.host.flows = flows_new(&h->load.host, t.client, t.clients, t.server, t.servers,
+                                   o->connections, &h->load.errors);
+    return h->load.host.flows != NULL;
 }
 
 /* Answers by the server's count and by the clients', which may differ by those on the way. */
@@ -141,11 +148,11 @@ static bool run(const struct perf_options *o, struct perf_result *r, char *error
     size_t cache = (64u << 20) + (size_t)o->objects * (o->size + OBJECT_MORE) * 5 / 4;
     if (server_open(&h.server, o, o->connections, cache, error, error_len)) {
         bool made = make_load(&h, o);
-        h.load.host.whole = o->misses > 0;
         if (made)
             ok = measure(&h, r, error, error_len);
         else
             snprintf(error, error_len, "not enough memory for the clients");
+        flows_free(h.load.host.flows);
         host_free(&h.load.host);
     }
     server_close(&h.server);

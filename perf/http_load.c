@@ -7,6 +7,7 @@
 
 #include <rte_cycles.h>
 
+#include "perf/flow.h"
 #include "perf/http_load.h"
 
 #define HEAD_MAX     1024
@@ -124,9 +125,7 @@ static size_t take_head(struct client *c, const uint8_t *data, size_t len)
     }
     c->in_body = true;
     c->left = length;
-    /* by its port, which says that the bytes are there to be read; on a port they always are */
-    c->sampled =
-        !c->refused && (h->target.unknown ? h->ops % 64 == 0 : host_samples(c->stream->local.port));
+    c->sampled = !c->refused && h->heads++ % 64 == 0;
     return head;
 }
 
@@ -228,7 +227,8 @@ static bool client_open(struct http_load *h)
     const struct addr ip = t->client[i % t->clients].ip;
     const struct endpoint server = t->server[i / t->clients % t->servers];
     *c = (struct client){.all = h};
-    c->stream = tcp_connect(h->host.tcp, &ip, &server, &events, c, h->host.now);
+    c->stream = h->host.flows ? flow_connect(h->host.flows, &events, c)
+                              : tcp_connect(h->host.tcp, &ip, &server, &events, c, h->host.now);
     if (!c->stream)
         return false;
     h->opened++;

@@ -3,7 +3,7 @@
  * Clients on keep-alive connections that ask for objects, each again as soon as it has the last
  * answer, or by schedule. One thread runs them.
  *
- * Each answer's status and length are checked, and each byte of the bodies of one client in 64.
+ * Each answer's status and length are checked, and each byte of the body of one in 64.
  */
 #ifndef CORAL_PERF_HTTP_LOAD_H
 #define CORAL_PERF_HTTP_LOAD_H
@@ -51,6 +51,7 @@ struct http_load {
     uint32_t fetched; /* objects asked for to fill the cache */
     struct zipf zipf;
     size_t last_head; /* length of the last answer's */
+    uint64_t heads;   /* so far: the bodies of one in 64 are looked at */
     bool warm;        /* the object is in the cache: all clients may go */
     /* --rate: the clients that wait for their next request, in turn, and the schedule */
     struct client **waiting;
