@@ -7,10 +7,10 @@
 
 #include <rte_cycles.h>
 
+#include "base/memory.h"
 #include "perf/flow.h"
 #include "perf/http_load.h"
 
-#define HEAD_MAX     1024
 #define OPENING      64 /* handshakes under way: a node bounds its half-open connections */
 #define FILLING      16 /* clients that fill a cache */
 #define WARM_US      300000
@@ -65,7 +65,7 @@ static void ask(struct client *c, uint64_t since_tsc)
     c->in_body = false;
     c->busy = true;
     c->asked_tsc = since_tsc;
-    c->miss = h->warm && rng_below(&h->rng, 100) < h->options->misses;
+    c->miss = h->options->misses > 0 && h->warm && rng_below(&h->rng, 100) < h->options->misses;
     if (c->miss) {
         ask_miss(c);
         return;
@@ -91,27 +91,36 @@ static bool learn_size(struct http_load *h, uint64_t length)
     return h->body && length == h->size;
 }
 
+static void body_begins(struct client *c, uint64_t length, bool refused)
+{
+    c->in_body = true;
+    c->left = length;
+    c->refused = refused;
+    c->sampled = !refused && c->all->heads++ % 64 == 0;
+}
+
 /* The head of an answer; 0: not whole yet, or the client gave up. */
 static size_t take_head(struct client *c, const uint8_t *data, size_t len)
 {
     struct http_load *h = c->all;
-    /* as long as the last one, nearly always */
-    const uint8_t *end = data + h->last_head - 4;
-    if (h->last_head < 4 || h->last_head > len || memcmp(end, "\r\n\r\n", 4) != 0)
-        end = memmem(data, RTE_MIN(len, (size_t)HEAD_MAX), "\r\n\r\n", 4);
+    if (h->good_len > 0 && len >= h->good_len && memcmp(data, h->good, h->good_len) == 0) {
+        body_begins(c, h->size, false); /* the very same as the last one, nearly always */
+        return h->good_len;
+    }
+    const uint8_t *end = memmem(data, RTE_MIN(len, (size_t)HEAD_MAX), "\r\n\r\n", 4);
     if (!end) {
         if (len >= HEAD_MAX)
             failed(c, PERF_ERROR_head);
         return 0;
     }
-    size_t head = h->last_head = (size_t)(end - data) + 4;
+    size_t head = (size_t)(end - data) + 4;
     const char *field = memmem(data, head, "\r\nContent-Length: ", 18);
     if (!field)
         field = memmem(data, head, "\r\ncontent-length: ", 18);
     /* a digit: strtoull would look for one behind the head */
     uint64_t length =
         field && isdigit((unsigned char)field[18]) ? strtoull(field + 18, NULL, 10) : UINT64_MAX;
-    c->refused =
+    bool refused =
         head >= 12 && memcmp(data, "HTTP/1.1 503", 12) == 0 && h->options->misses > 0 && h->warm;
     bool good = head >= 12 && memcmp(data, "HTTP/1.1 200", 12) == 0;
     if (head < 12 || memcmp(data, "HTTP/1.1 ", 9) != 0 || length == UINT64_MAX ||
@@ -119,23 +128,25 @@ static size_t take_head(struct client *c, const uint8_t *data, size_t len)
         failed(c, PERF_ERROR_head);
         return 0;
     }
-    if (!good && !c->refused) {
+    if (!good && !refused) {
         failed(c, PERF_ERROR_status);
         return 0;
     }
-    c->in_body = true;
-    c->left = length;
-    c->sampled = !c->refused && h->heads++ % 64 == 0;
+    if (good) {
+        memcpy(h->good, data, head);
+        h->good_len = head;
+    }
+    body_begins(c, length, refused);
     return head;
 }
 
 /* --active: the next request, on some connection that has none. */
-static void ask_another(struct http_load *h)
+static void ask_another(struct http_load *h, uint64_t now)
 {
     for (unsigned tries = 0; tries < 1000; tries++) {
         struct client *c = &h->client[rng_below(&h->rng, h->options->connections)];
         if (!c->busy && c->stream) {
-            ask(c, rte_rdtsc());
+            ask(c, now);
             return;
         }
     }
@@ -145,23 +156,24 @@ static void ask_another(struct http_load *h)
 static void finished(struct client *c)
 {
     struct http_load *h = c->all;
+    uint64_t now = rte_rdtsc();
     c->busy = false;
     if (c->refused)
         h->refused += h->latency.on;
     else
-        latency_add(c->miss ? &h->miss_latency : &h->latency, rte_rdtsc() - c->asked_tsc);
+        latency_add(c->miss ? &h->miss_latency : &h->latency, now - c->asked_tsc);
     counter_inc(&h->ops);
     if (c->sampled)
         counter_inc(&h->verified);
     __atomic_store_n(&h->warm, true, __ATOMIC_RELEASE);
     if (h->own_request && h->fetched < h->options->objects)
-        ask(c, rte_rdtsc()); /* first the cache is filled */
+        ask(c, now); /* first the cache is filled */
     else if (h->options->rate > 0)
         h->waiting[(h->first_waiting + h->waiting_n++) % h->options->connections] = c;
     else if (h->options->active == 0)
-        ask(c, rte_rdtsc());
+        ask(c, now);
     else if (h->picked)
-        ask_another(h);
+        ask_another(h, now);
 }
 
 static size_t client_received(struct stream *s, const uint8_t *data, size_t len, struct now now)
@@ -280,7 +292,7 @@ bool http_load_turn(void *ctx)
         while (h->issued < h->options->active) {
             h->picked = true;
             h->issued++;
-            ask_another(h);
+            ask_another(h, rte_rdtsc());
         }
     }
     return host_turn(&h->host);
@@ -294,7 +306,7 @@ bool http_load_open(struct http_load *h, const struct perf_options *o,
     *h = (struct http_load){.options = o, .target = *target, .size = o->size};
     rng_init_u64(&h->rng, 1);
     h->zipf = zipf_make(o->objects, o->zipf, 1);
-    h->client = calloc(o->connections, sizeof(h->client[0]));
+    h->client = memory_new(o->connections, sizeof(h->client[0]));
     h->waiting = calloc(o->connections, sizeof(struct client *));
     if (o->objects > 1)
         h->own_request = calloc(o->connections, HTTP_REQUEST);
@@ -317,7 +329,8 @@ bool http_load_open(struct http_load *h, const struct perf_options *o,
 void http_load_close(struct http_load *h)
 {
     schedule_close(&h->schedule);
-    free(h->client);
+    if (h->client)
+        memory_free(h->client, h->options->connections, sizeof(h->client[0]));
     free(h->own_request);
     free(h->waiting);
     free(h->body);

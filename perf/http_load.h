@@ -13,6 +13,7 @@
 #include "perf/schedule.h"
 #include "perf/zipf.h"
 
+#define HEAD_MAX     1024
 #define HTTP_REQUEST 112 /* bytes of one for one of many objects */
 
 /* Who asks whom for what. */
@@ -34,7 +35,7 @@ struct client {
     uint64_t left; /* of the body */
     bool in_body, sampled, busy;
     bool miss, refused; /* it asks for what is not there; the answer was 503 */
-};
+} __rte_cache_aligned;
 
 struct http_load {
     const struct perf_options *options;
@@ -50,9 +51,10 @@ struct http_load {
     uint32_t request_len;
     uint32_t fetched; /* objects asked for to fill the cache */
     struct zipf zipf;
-    size_t last_head; /* length of the last answer's */
-    uint64_t heads;   /* so far: the bodies of one in 64 are looked at */
-    bool warm;        /* the object is in the cache: all clients may go */
+    uint64_t heads; /* of answers that were no refusals: the body of one in 64 is looked at */
+    size_t good_len;
+    uint8_t good[HEAD_MAX]; /* the last head that was looked at, and right */
+    bool warm;              /* the object is in the cache: all clients may go */
     /* --rate: the clients that wait for their next request, in turn, and the schedule */
     struct client **waiting;
     uint32_t first_waiting, waiting_n;

@@ -87,6 +87,9 @@ struct burst {
     const struct tcp_out *out;
     uint16_t header, front;         /* bytes of TCP's, and of what net puts in front of it */
     uint64_t pseudo;                /* the sum of the pseudo header, but for the length */
+    uint64_t ol_flags, tx_offload;  /* what the port is to do */
+    uint32_t half_of;               /* length of the segment whose */
+    uint16_t half;                  /* sum this is, as the port wants it */
     unsigned ref;                   /* the next byte is in that reference, */
     uint32_t offset;                /* so far from its beginning */
     struct frame_reference *record; /* of the last span that was not copied */
@@ -164,28 +167,21 @@ static bool chain_refs(struct burst *b, struct payload *p, struct rte_mbuf *m,
     return true;
 }
 
-/* The port's own sums (RFC 9293 3.1): the field holds the pseudo header's, not inverted. */
-static void ask_checksum(struct rte_mbuf *m, unsigned header, bool v4, uint64_t pseudo,
-                         uint8_t *field)
-{
-    uint16_t sum = (uint16_t)~net_sum_finish(pseudo);
-    memcpy(field, &sum, 2);
-    m->l2_len = RTE_ETHER_HDR_LEN;
-    m->l3_len = v4 ? 20 : 40;
-    m->l4_len = (uint8_t)header;
-    m->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM | (v4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
-}
-
-/* The port cuts it into segments (TSO): it makes each one's length, sums and numbers. */
-static void ask_cut(struct rte_mbuf *m, uint8_t *l4, bool v4, uint32_t mss)
+/* What the port is to do with each segment: its sum (RFC 9293 3.1), and to cut it (TSO), with each
+ * one's length, sums and numbers. */
+static void ask_port(struct burst *b, const struct port *p, uint8_t *l4, bool cut)
 {
     static const uint8_t zero[2];
-    m->tso_segsz = (uint16_t)mss;
-    m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
-    if (v4) {
-        m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
+    if (p->tx_checksum)
+        b->ol_flags = RTE_MBUF_F_TX_TCP_CKSUM | (b->v4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
+    if (cut)
+        b->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
+    if (cut && b->v4) {
+        b->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
         memcpy(l4 - 20 + 10, zero, 2);
     }
+    b->tx_offload = rte_mbuf_tx_offload(RTE_ETHER_HDR_LEN, b->v4 ? 20 : 40, b->header,
+                                        cut ? b->out->mss : 0, 0, 0, 0);
 }
 
 static bool wait_segment(struct worker *w, uint8_t port, struct rte_mbuf *m,
@@ -201,25 +197,36 @@ static bool wait_segment(struct worker *w, uint8_t port, struct rte_mbuf *m,
     return true;
 }
 
-/* The segment that begins `len` bytes before the burst's next one, headers and all in `m`: its data
- * and its sum. False: no buffer. */
+/* The port does the sum: the field holds the pseudo header's, not inverted. */
+static void leave_sum(struct burst *b, struct rte_mbuf *m, uint8_t *l4, uint32_t len)
+{
+    if (b->half_of != len) { /* all but the last have the same */
+        size_t counted = len > b->out->mss ? 0 : b->header + len; /* cut: it adds each one's own */
+        b->half = (uint16_t)~net_sum_finish(b->pseudo + net_sum_length(counted));
+        b->half_of = len;
+    }
+    memcpy(l4 + 16, &b->half, 2);
+    m->ol_flags |= b->ol_flags;
+    m->tx_offload = b->tx_offload;
+}
+
+/* A segment whose headers are in `m`: its data and its sum. False: no buffer. */
 static bool finish_segment(struct burst *b, struct rte_mbuf *m, const struct ref *ref,
                            unsigned refs, uint32_t len)
 {
     const struct port *p = b->w->port[b->port].port;
-    uint8_t *l4 = rte_pktmbuf_mtod(m, uint8_t *);
-    bool chain = p->multi_seg && len > WORKER_COPY, cut = len > b->out->mss;
-    size_t counted = cut ? 0 : b->header + len; /* the port adds each segment's own length */
-    struct payload pay = {.sum = b->pseudo + net_sum_length(counted),
-                          .summed =
+    uint8_t *l4 = rte_pktmbuf_mtod_offset(m, uint8_t *, b->front);
+    bool chain = p->multi_seg && len > WORKER_COPY;
+    struct payload pay = {.summed =
                               p->tx_checksum && !(p->even_parts && chain && odd_parts(ref, refs))};
 
-    if (pay.summed)
-        ask_checksum(m, b->header, b->v4, pay.sum, l4 + 16);
-    if (cut)
-        ask_cut(m, l4, b->v4, b->out->mss);
-    if (!pay.summed)
+    if (pay.summed) {
+        leave_sum(b, m, l4, len);
+    } else {
+        memset(l4 + 16, 0, 2);
+        pay.sum = b->pseudo + net_sum_length(b->header + len);
         add_sum(&pay, net_sum(l4, b->header, 0), b->header);
+    }
     if (!chain)
         copy_refs(&pay, m, ref, refs);
     else if (!chain_refs(b, &pay, m, ref, refs))
@@ -228,7 +235,6 @@ static bool finish_segment(struct burst *b, struct rte_mbuf *m, const struct ref
         uint16_t sum = net_sum_finish(pay.sum);
         memcpy(l4 + 16, &sum, 2);
     }
-    rte_pktmbuf_prepend(m, b->front);
     tx_send(b->w, b->port, m);
     return true;
 }
@@ -252,44 +258,42 @@ static unsigned next_spans(struct burst *b, uint32_t len, struct ref *span)
     return n;
 }
 
-/* A frame with the headers of the one at `first`, but for the number. */
-static struct rte_mbuf *next_frame(struct burst *b, const uint8_t *first, uint32_t seq)
+/* Headers are in place, from `front` bytes before `l4` on. */
+static void begin_segment(const struct burst *b, struct rte_mbuf *m)
 {
-    struct rte_mbuf *m = tx_frame(b->w, b->port);
-    if (!m)
-        return NULL;
-    uint8_t *l4 = rte_pktmbuf_mtod(m, uint8_t *);
-    /* all that there may be, in a length that is known to the compiler */
-    memcpy(l4 - NET_HEADROOM, first - NET_HEADROOM, NET_HEADROOM + TCP_HEADER + TCP_OPTION_MAX);
-    rte_pktmbuf_append(m, b->header);
-    put32(l4 + 4, seq);
-    return m;
+    m->data_off = (uint16_t)(m->data_off - b->front);
+    m->data_len = (uint16_t)(b->front + b->header);
+    m->pkt_len = m->data_len;
 }
 
 /* Cuts a burst for which there is room. What finds no buffer all the same counts as lost. */
-static void cut_burst(struct burst *b, struct rte_mbuf *m)
+static void cut_burst(struct burst *b, struct rte_mbuf *m, uint8_t *l4)
 {
+    enum { HEADERS = NET_HEADROOM + TCP_HEADER + TCP_OPTION_MAX }; /* the most that there may be */
     const struct tcp_out *o = b->out;
-    uint8_t head[NET_HEADROOM + TCP_HEADER + TCP_OPTION_MAX], *l4 = rte_pktmbuf_mtod(m, uint8_t *);
+    uint8_t head[HEADERS];
     struct ref span[TCP_OUT_REFS];
 
     l4[13] &= (uint8_t) ~(TCP_FIN | TCP_PSH); /* the last one's */
-    memcpy(head, l4 - NET_HEADROOM, sizeof(head));
-    for (uint32_t at = 0; at < o->len && m;) {
+    memcpy(head, l4 - NET_HEADROOM, HEADERS);
+    for (uint32_t at = 0; m;) {
         uint32_t len = RTE_MIN(o->mss, o->len - at);
-        l4 = rte_pktmbuf_mtod(m, uint8_t *);
         if (at + len == o->len) {
             l4[13] = o->flags;
             if (len != o->mss)
                 net_set_length(l4, b->v4, b->header + len);
         }
-        unsigned spans = next_spans(b, len, span);
-        if (!finish_segment(b, m, span, spans, len)) {
+        begin_segment(b, m);
+        if (!finish_segment(b, m, span, next_spans(b, len, span), len)) {
             rte_pktmbuf_free(m);
-            break;
+            return;
         }
         at += len;
-        m = at < o->len ? next_frame(b, head + NET_HEADROOM, o->seq + at) : NULL;
+        if (at == o->len || !(m = tx_frame(b->w, b->port)))
+            return;
+        l4 = rte_pktmbuf_mtod(m, uint8_t *);
+        memcpy(l4 - NET_HEADROOM, head, HEADERS);
+        put32(l4 + 4, o->seq + at);
     }
 }
 
@@ -302,7 +306,11 @@ unsigned emit_room(void *ctx, const struct addr *src, unsigned wanted)
 bool emit_segment(void *ctx, const struct tcp_out *o)
 {
     struct worker *w = ctx;
-    struct burst b = {.w = w, .port = emit_port(w, &o->src), .v4 = addr_is_v4(&o->dst), .out = o};
+    struct burst b = {.w = w,
+                      .port = emit_port(w, &o->src),
+                      .v4 = addr_is_v4(&o->dst),
+                      .out = o,
+                      .half_of = UINT32_MAX};
     const struct worker_port *wp = &w->port[b.port];
     bool burst = o->len > o->mss, cut = burst && !wp->port->tso;
     unsigned segments = cut ? (o->len + o->mss - 1) / o->mss : 1;
@@ -314,8 +322,8 @@ bool emit_segment(void *ctx, const struct tcp_out *o)
         return false;
     uint8_t *l4 = rte_pktmbuf_mtod(m, uint8_t *);
     b.header = (uint16_t)write_tcp(l4, o);
-    rte_pktmbuf_append(m, b.header);
-    if (RTE_MIN(o->len, o->mss) > rte_pktmbuf_tailroom(m)) { /* the MSS is the MTU's, and less */
+    if (b.header + RTE_MIN(o->len, o->mss) >
+        rte_pktmbuf_tailroom(m)) { /* the MSS is the MTU's, and less */
         counter_inc(&w->counters.worker_tx_dropped_total);
         rte_pktmbuf_free(m);
         return true;
@@ -326,18 +334,21 @@ bool emit_segment(void *ctx, const struct tcp_out *o)
         rte_pktmbuf_free(m);
         return false;
     }
-    if (!frame)
+    if (!frame && rte_pktmbuf_append(m, b.header))
         return wait_segment(w, b.port, m, o, l4, b.header);
     net_mark_ecn(l4, b.v4, o->ecn);
     b.front = (uint16_t)(l4 - frame);
     b.pseudo = net_sum_pseudo(&o->src, &o->dst, PROTOCOL_TCP, 0);
+    ask_port(&b, wp->port, l4, burst && !cut);
     if (cut) {
-        cut_burst(&b, m);
-    } else if (!finish_segment(&b, m, o->ref, o->refs, o->len)) {
-        rte_pktmbuf_free(m);
-        return false;
+        cut_burst(&b, m, l4);
+        return true;
     }
-    return true;
+    begin_segment(&b, m);
+    if (finish_segment(&b, m, o->ref, o->refs, o->len))
+        return true;
+    rte_pktmbuf_free(m);
+    return false;
 }
 
 /* --- datagrams -------------------------------------------------------------------------------- */

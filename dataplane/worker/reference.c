@@ -75,10 +75,13 @@ void reference_returned(struct worker *w)
     struct frame_reference *r[PORT_BURST];
     unsigned n;
 
-    while ((n = rte_ring_sc_dequeue_burst(w->returns, (void **)r, PORT_BURST, NULL)) > 0)
+    while ((n = rte_ring_sc_dequeue_burst(w->returns, (void **)r, PORT_BURST, NULL)) > 0) {
+        for (unsigned i = 0; i < n; i++)
+            rte_prefetch0(r[i]);
         for (unsigned i = 0; i < n; i++) {
             ref_release(&(struct ref){.hold = r[i]->hold});
             r[i]->next = w->reference_free;
             w->reference_free = r[i];
         }
+    }
 }

@@ -28,7 +28,7 @@ static inline void prefetch_write(const void *p)
  * What frees a frame is often another core, so its header and first bytes are misses here (a sixth
  * of an HTTP answer, when each frame was taken from the pool alone): frames are taken in bulk and
  * prefetched some calls before they are used, those that will be written into with their first
- * lines, those that will carry a reference with its record. The pool keeps free frames with refcnt
+ * lines. The pool keeps free frames with refcnt
  * 1 and no next segment (rte_mbuf.h), so a reset is all that the fresh one needs.
  */
 static void refill(struct worker *w, struct worker_port *wp, struct worker_frames *f)
@@ -74,10 +74,7 @@ struct rte_mbuf *tx_frame(struct worker *w, uint8_t port)
 struct rte_mbuf *tx_reference(struct worker *w, uint8_t port)
 {
     struct worker_port *wp = &w->port[port];
-    struct rte_mbuf *m = take(w, wp, &wp->bare);
-    if (wp->bare.n >= AHEAD)
-        prefetch_write(rte_mbuf_to_priv(wp->bare.frame[wp->bare.n - AHEAD]));
-    return m;
+    return take(w, wp, &wp->bare);
 }
 
 /* The worker that has the queue we send through. */
