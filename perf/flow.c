@@ -9,6 +9,7 @@
 #include <rte_tcp.h>
 
 #include "base/memory.h"
+#include "dataplane/worker/steer.h"
 
 #define FIRST_PORT 32768u
 #define PORTS      28232u /* up to 60999 */
@@ -44,6 +45,7 @@ struct flow {
     uint32_t request_len; /* that waits; 0: none does */
     const uint8_t *request;
     uint8_t state; /* enum state */
+    uint8_t pair;  /* of addresses */
     bool ack_due;
     bool waits;                  /* in `waiting` */
     bool aborted;                /* its closed event is due */
@@ -58,7 +60,7 @@ struct flows {
     uint32_t client_first, server[FLOW_SERVERS]; /* clients' addresses follow each other */
     uint16_t server_port;                        /* network order */
     struct pair pair[FLOW_CLIENTS * FLOW_SERVERS];
-    uint32_t connections, opened;
+    uint32_t connections, opened; /* numbers: there are, were tried */
     struct flow *flow;
     uint32_t *waiting; /* numbers, in turn: a ring */
     uint32_t waiting_first, waiting_n;
@@ -131,7 +133,7 @@ static void put_sum(struct flows *f, struct flow *c, struct segment *s, unsigned
 /* False: no room now. */
 static bool put(struct flows *f, struct flow *c, uint8_t flags, const uint8_t *data, uint32_t len)
 {
-    struct pair *p = &f->pair[number_of(f, c) % (f->clients * f->servers)];
+    struct pair *p = &f->pair[c->pair];
     if (!p->known && !pair_ask(f, p, c))
         return false;
     struct rte_mbuf *m = host_frame(f->host);
@@ -229,17 +231,22 @@ static void over(struct flows *f, struct flow *c, enum stream_end why)
 
 struct stream *flow_connect(struct flows *f, const struct stream_events *events, void *user)
 {
-    if (f->opened == f->connections)
-        return NULL;
-    uint32_t i = f->opened++;
+    const unsigned pairs = f->clients * f->servers;
+    struct endpoint local, remote;
+    uint32_t i;
+    do {
+        if (f->opened == f->connections)
+            return NULL;
+        i = f->opened++;
+        local = (struct endpoint){addr_v4(f->client_first + i % f->clients),
+                                  (uint16_t)(FIRST_PORT + i / pairs)};
+        remote = (struct endpoint){addr_v4(f->server[i / f->clients % f->servers]),
+                                   ntohs(f->server_port)};
+    } while (f->host->steer && steer_worker(f->host->steer, &remote, &local) != f->host->queue);
     struct flow *c = &f->flow[i];
-    unsigned pairs = f->clients * f->servers;
     c->stream = (struct stream){
-        .ops = &f->ops,
-        .events = events,
-        .user = user,
-        .local = {addr_v4(f->client_first + i % f->clients), (uint16_t)(FIRST_PORT + i / pairs)},
-        .remote = {addr_v4(f->server[i / f->clients % f->servers]), ntohs(f->server_port)}};
+        .ops = &f->ops, .events = events, .user = user, .local = local, .remote = remote};
+    c->pair = (uint8_t)(i % pairs);
     c->snd_nxt = i * 2654435761u;
     if (!say(f, c))
         wait_turn(f, c);
@@ -438,10 +445,13 @@ struct flows *flows_new(struct host *h, const struct net_address *client, unsign
     for (unsigned i = 0; i < servers; i++)
         f->server[i] = addr_get_v4(&server[i].ip);
     f->server_port = htons(server[0].port);
-    f->connections = connections;
-    f->flow = memory_new(connections, sizeof(f->flow[0]));
-    f->waiting = calloc(connections, sizeof(f->waiting[0]));
-    if (f->flow && f->waiting && connections <= PORTS * clients * servers)
+    /* of several queues each gets its share of the numbers, more or less */
+    f->connections = h->steer ? connections * PORT_WORKERS + 1024 : connections;
+    if (f->connections > PORTS * clients * servers)
+        f->connections = PORTS * clients * servers;
+    f->flow = memory_new(f->connections, sizeof(f->flow[0]));
+    f->waiting = calloc(f->connections, sizeof(f->waiting[0]));
+    if (f->flow && f->waiting && connections <= f->connections)
         return f;
     flows_free(f);
     return NULL;
