@@ -56,6 +56,7 @@ static void forget(struct net *n, struct neighbour *e)
     while (*at != self)
         at = &t->entry[*at].next;
     *at = e->next;
+    memset(n->route, 0, sizeof(n->route));
     e->state = NEIGHBOUR_FREE;
     e->next = t->free;
     t->free = self;

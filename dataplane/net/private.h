@@ -54,6 +54,14 @@ struct neighbour_table {
     uint64_t seed;
 };
 
+#define NET_ROUTES 64
+
+/* Who stands for `dst` on our link; hop NULL: not known. */
+struct route {
+    struct addr dst;
+    struct neighbour *hop;
+};
+
 struct net {
     struct net_config config;
     struct net_host host;
@@ -62,6 +70,7 @@ struct net {
     struct rate errors, solicitations;
     struct rate quotes, datagram_quotes; /* ICMP errors handed on */
     struct neighbour_table table;
+    struct route route[NET_ROUTES]; /* by the address's last byte; none outlives an entry */
     struct net_counters counters;
     size_t scratch_size;
     uint8_t scratch[]; /* frames of our own making are built here */

@@ -5,17 +5,21 @@
 
 #include "dataplane/net/net.h"
 
+static inline uint64_t word(const uint8_t *p)
+{
+    uint32_t w;
+    memcpy(&w, p, 4);
+    return w;
+}
+
 /* 32-bit words into 64-bit sums: 2^32 of them fit, and the compiler makes vectors of it. */
 uint64_t net_sum(const void *data, size_t len, uint64_t sum)
 {
     const uint8_t *p = data;
     size_t words = len / 4;
 
-    for (size_t i = 0; i < words; i++) {
-        uint32_t w;
-        memcpy(&w, p + 4 * i, 4);
-        sum += w;
-    }
+    for (size_t i = 0; i < words; i++)
+        sum += word(p + 4 * i);
     if (len & 3) {
         uint32_t w = 0; /* a last odd byte is padded with zero */
         memcpy(&w, p + 4 * words, len & 3);
@@ -67,10 +71,9 @@ uint16_t net_sum_finish(uint64_t sum)
 uint64_t net_sum_pseudo(const struct addr *src, const struct addr *dst, uint8_t protocol,
                         size_t l4_len)
 {
-    bool v4 = addr_is_v4(dst);
-    uint64_t sum = net_sum(src->b + (v4 ? 12 : 0), v4 ? 4 : 16, 0);
+    uint64_t sum = htobe16(protocol) + net_sum_length(l4_len);
 
-    sum = net_sum(dst->b + (v4 ? 12 : 0), v4 ? 4 : 16, sum);
-    const uint8_t tail[4] = {0, protocol, (uint8_t)(l4_len >> 8), (uint8_t)l4_len};
-    return net_sum(tail, 4, sum);
+    for (unsigned i = addr_is_v4(dst) ? 12 : 0; i < 16; i += 4)
+        sum += word(src->b + i) + word(dst->b + i);
+    return sum;
 }

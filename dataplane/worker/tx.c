@@ -134,6 +134,9 @@ unsigned tx_room_data(struct worker *w, uint8_t port, unsigned wanted)
 {
     struct worker_port *wp = &w->port[port];
     const unsigned most = WORKER_OUT - WORKER_RESERVE;
+    if (wp->n + wanted <= most && wp->spare.n >= WORKER_RESERVE + wanted &&
+        (!wp->port->multi_seg || wp->bare.n >= wanted + TCP_OUT_REFS))
+        return wanted;
     if (wp->n + wanted > most)
         flush(w, wp);
     if (wp->spare.n < WORKER_RESERVE + wanted)
