@@ -146,7 +146,6 @@ bool flash_world_open(struct flash_world *w, uint64_t seed, size_t cache_bytes,
         snprintf(error, error_len, "not enough memory for the clients");
         return false;
     }
-    w->host.whole = true;
     return true;
 }
 

@@ -6,7 +6,7 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/worker/steer.h"
-#include "perf/perf.h"
+#include "perf/flow.h"
 
 #define PROTOCOL_TCP 6
 #define PROTOCOL_UDP 17
@@ -21,20 +21,29 @@ static unsigned wire_receive(struct host *h, struct rte_mbuf **m, unsigned n)
     return h->port ? port_rx(h->port, 0, m, n) : port_link_receive(h->link, 1 + 2 * h->queue, m, n);
 }
 
-static bool room(struct host *h)
+struct rte_mbuf *host_frame(struct host *h)
 {
     if (h->n == HOST_OUT) {
         unsigned sent = wire_send(h, h->out, h->n);
         memmove(h->out, h->out + sent, (h->n - sent) * sizeof(h->out[0]));
         h->n -= sent;
     }
-    return h->n < HOST_OUT;
+    if (h->n == HOST_OUT)
+        return NULL;
+    if (h->spares == 0 && rte_pktmbuf_alloc_bulk(h->pool, h->spare, HOST_SPARE) == 0)
+        h->spares = HOST_SPARE;
+    return h->spares > 0 ? h->spare[--h->spares] : NULL;
+}
+
+void host_send(struct host *h, struct rte_mbuf *m)
+{
+    h->out[h->n++] = m;
 }
 
 static bool send_frame(void *ctx, const void *frame, size_t len)
 {
     struct host *h = ctx;
-    struct rte_mbuf *m = room(h) ? rte_pktmbuf_alloc(h->pool) : NULL;
+    struct rte_mbuf *m = host_frame(h);
     char *to = m ? rte_pktmbuf_append(m, (uint16_t)len) : NULL;
 
     if (!to) {
@@ -42,7 +51,7 @@ static bool send_frame(void *ctx, const void *frame, size_t len)
         return false;
     }
     memcpy(to, frame, len);
-    h->out[h->n++] = m;
+    host_send(h, m);
     return true;
 }
 
@@ -71,7 +80,7 @@ static unsigned write_tcp(uint8_t *h, const struct tcp_out *o)
 static bool emit(void *ctx, const struct tcp_out *o)
 {
     struct host *h = ctx;
-    struct rte_mbuf *m = room(h) ? rte_pktmbuf_alloc(h->pool) : NULL;
+    struct rte_mbuf *m = host_frame(h);
 
     if (!m)
         return false;
@@ -93,14 +102,14 @@ static bool emit(void *ctx, const struct tcp_out *o)
     }
     rte_pktmbuf_append(m, (uint16_t)len);
     rte_pktmbuf_prepend(m, (uint16_t)(l4 - frame));
-    h->out[h->n++] = m;
+    host_send(h, m);
     return true;
 }
 
 bool host_udp(struct host *h, const struct endpoint *from, const struct endpoint *to,
               const void *data, size_t len)
 {
-    struct rte_mbuf *m = room(h) ? rte_pktmbuf_alloc(h->pool) : NULL;
+    struct rte_mbuf *m = host_frame(h);
 
     if (!m)
         return false;
@@ -114,7 +123,7 @@ bool host_udp(struct host *h, const struct endpoint *from, const struct endpoint
     }
     rte_pktmbuf_append(m, (uint16_t)(8 + len));
     rte_pktmbuf_prepend(m, (uint16_t)(l4 - frame));
-    h->out[h->n++] = m;
+    host_send(h, m);
     return true;
 }
 
@@ -169,23 +178,13 @@ bool host_new_port(struct host *h, struct port *port, const struct net_address *
 void host_free(struct host *h)
 {
     rte_pktmbuf_free_bulk(h->out, h->n);
+    rte_pktmbuf_free_bulk(h->spare, h->spares);
     if (h->tcp)
         tcp_destroy(h->tcp);
     if (h->net)
         net_destroy(h->net);
 }
 
-/* Its body will be looked at: the client's port says so (host_samples). */
-static bool sampled(const struct rte_mbuf *m, const uint8_t *frame)
-{
-    const unsigned l4 = 14 + 20; /* IPv4 without options, as the node sends it */
-    return m->data_len < l4 + 4 || host_samples((uint16_t)(frame[l4 + 2] << 8 | frame[l4 + 3]));
-}
-
-/* The other frames keep their second part where it is: heads lie in the first, and nobody reads on
- * (the link loses nothing, so the engine copies nothing; of a hit, that is: an answer that comes as
- * it is fetched may have its head anywhere). A client that reads all would make the node pay for
- * the lines it takes back. */
 static void receive(struct host *h, struct rte_mbuf **m, unsigned n)
 {
     struct net_packet p[NET_BURST];
@@ -193,13 +192,9 @@ static void receive(struct host *h, struct rte_mbuf **m, unsigned n)
     unsigned k = 0;
 
     for (unsigned i = 0; i < n; i++) {
-        rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
-    }
-    for (unsigned i = 0; i < n; i++) {
         p[i].frame = rte_pktmbuf_mtod(m[i], uint8_t *);
-        if (!h->offload || h->whole || sampled(m[i], p[i].frame))
-            rte_pktmbuf_linearize(m[i]); /* the node's frames fit one buffer */
-        p[i].frame_len = m[i]->pkt_len;
+        rte_pktmbuf_linearize(m[i]); /* the node's frames fit one buffer */
+        p[i].frame_len = m[i]->data_len;
         p[i].checksum_good = h->offload;
     }
     net_input(h->net, p, n, h->now);
@@ -223,8 +218,13 @@ bool host_turn_at(struct host *h, struct now now)
 
     h->now = now;
     unsigned n = wire_receive(h, m, NET_BURST);
-    if (n)
-        receive(h, m, n);
+    for (unsigned i = 0; i < n; i++)
+        rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
+    unsigned rest = h->flows ? flows_receive(h->flows, m, n) : n;
+    if (rest)
+        receive(h, m, rest);
+    if (h->flows)
+        flows_turn(h->flows);
     tcp_poll(h->tcp, h->now);
     unsigned sent = wire_send(h, h->out, h->n);
     memmove(h->out, h->out + sent, (h->n - sent) * sizeof(h->out[0]));

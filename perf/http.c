@@ -11,11 +11,13 @@
 #include <string.h>
 
 #include "dataplane/worker/steer.h"
+#include "perf/flow.h"
 #include "perf/http_load.h"
 #include "perf/server.h"
 
-#define CLIENT_IPS  16   /* 28 232 ports each, to each address of the node */
-#define ORIGIN_HEAD 160  /* bytes of the origin's heads, at most */
+#define CLIENT_IPS  16  /* 28 232 ports each, to each address of the node */
+#define ORIGIN_HEAD 160 /* bytes of the origin's heads, at most */
+#define LOAD_TURNS  128
 #define OBJECT_MORE 1024 /* bytes of the cache, beyond an object's body */
 
 struct http {
@@ -95,13 +97,16 @@ static bool origin_accept(void *ctx, struct stream *s, struct now now)
 
 /* --- the run ---------------------------------------------------------------------------------- */
 
-/* A worker and its load in turn, on one core. */
+/* A worker and its load in turn, on one core. The load takes what there is, as it would on a core
+ * of its own: the wire is never full. */
 static bool both_turn(void *ctx)
 {
     struct http_side *s = ctx;
     struct http *h = s->all;
     bool busy = worker_poll(h->server.node, (unsigned)(s - h->side), perf_now());
-    return http_load_turn(&s->load) || busy;
+    for (unsigned i = 0; i < LOAD_TURNS && http_load_turn(&s->load); i++)
+        busy = true;
+    return busy;
 }
 
 /* The load of one worker. The sides' first addresses are one, the origin's: a fill's owner has it
@@ -116,13 +121,19 @@ static bool make_load(struct http *h, unsigned side, const struct perf_options *
     for (unsigned i = 0; i < SERVER_IPS; i++)
         t.server[i] = (struct endpoint){addr_v4(SERVER_NET + i), 80};
     /* --misses: and connections of the node's to the origin, one a fetch */
-    const uint32_t connections = o->misses ? 2 * o->connections + 4096 : o->connections;
+    const uint32_t connections = 4096 + (o->misses ? 2 * o->connections : 0);
     if (!http_load_open(l, o, &t) || !host_new(&l->host, h->server.link, t.client, t.clients,
                                                connections, o->offload, perf_now()))
         return false;
     l->host.queue = side;
     l->host.steer = h->steer;
-    return tcp_listen(l->host.tcp, ORIGIN_PORT, origin_accept, h);
+    if (!tcp_listen(l->host.tcp, ORIGIN_PORT, origin_accept, h))
+        return false;
+    if (o->misses) /* a head that comes as it is fetched may end anywhere */
+        return true;
+    l->host.flows = flows_new(&l->host, t.client + 1, t.clients - 1, t.server, t.servers,
+                              o->connections, &l->errors);
+    return l->host.flows != NULL;
 }
 
 static bool make_loads(struct http *h, const struct perf_options *o)
@@ -220,8 +231,10 @@ static bool run(const struct perf_options *o, struct perf_result *r, char *error
             ok = measure(&h, r, error, error_len);
         else
             snprintf(error, error_len, "not enough memory for the clients");
-        for (unsigned i = 0; i < o->workers; i++)
+        for (unsigned i = 0; i < o->workers; i++) {
+            flows_free(h.side[i].load.host.flows);
             host_free(&h.side[i].load.host);
+        }
     }
     server_close(&h.server);
     for (unsigned i = 0; i < o->workers; i++)

@@ -6,6 +6,8 @@
 
 #include <rte_cycles.h>
 
+#include "base/memory.h"
+#include "perf/flow.h"
 #include "perf/http_head.h"
 #include "perf/http_load.h"
 
@@ -33,8 +35,7 @@ static const char *next_request(struct client *c)
 {
     struct http_load *h = c->all;
     uint32_t objects = h->options->objects;
-    c->fills = h->fetched < objects;
-    uint32_t i = c->fills ? h->fetched++ : h->own_request ? keys_next(&h->keys) : 0;
+    uint32_t i = h->fetched < objects ? h->fetched++ : h->own_request ? keys_next(&h->keys) : 0;
     if (!h->own_request)
         return h->request;
     if (h->options->trace)
@@ -63,7 +64,7 @@ static void ask(struct client *c, uint64_t since_tsc)
     c->in_body = false;
     c->busy = true;
     c->asked_tsc = since_tsc;
-    c->miss = h->warm && rng_below(&h->rng, 100) < h->options->misses;
+    c->miss = h->options->misses > 0 && h->warm && rng_below(&h->rng, 100) < h->options->misses;
     if (c->miss) {
         ask_miss(c);
         return;
@@ -97,14 +98,12 @@ static bool learn_size(const struct client *c, uint64_t length)
     return has_length(c, length);
 }
 
-static void begin_body(struct client *c, uint64_t length)
+static void body_begins(struct client *c, uint64_t length, bool refused)
 {
-    const struct http_load *h = c->all;
     c->in_body = true;
     c->left = c->size = length;
-    /* by its port, which says that the bytes are there to be read; on a port they always are */
-    c->sampled =
-        !c->refused && (h->target.unknown ? h->ops % 64 == 0 : host_samples(c->stream->local.port));
+    c->refused = refused;
+    c->sampled = !refused && c->all->heads++ % 64 == 0;
 }
 
 /* The head of an answer; 0: not whole yet, or the client gave up. */
@@ -114,8 +113,7 @@ static size_t take_head(struct client *c, const uint8_t *data, size_t len)
     struct http_head head;
     if (h->known_head_len > 0 && h->known_head_len <= len && has_length(c, h->known_length) &&
         memcmp(data, h->known_head, h->known_head_len) == 0) {
-        c->refused = false;
-        begin_body(c, h->known_length);
+        body_begins(c, h->known_length, false); /* the very same as the last one, nearly always */
         return h->known_head_len;
     }
     if (!http_head_read(data, len, &head)) {
@@ -124,12 +122,12 @@ static size_t take_head(struct client *c, const uint8_t *data, size_t len)
         return 0;
     }
     bool good = head.status == 200;
-    c->refused = head.status == 503 && h->options->misses > 0 && h->warm;
+    bool refused = head.status == 503 && h->options->misses > 0 && h->warm;
     if (head.status == 0 || head.body == HTTP_HEAD_UNKNOWN || (good && !learn_size(c, head.body))) {
         failed(c, PERF_ERROR_head);
         return 0;
     }
-    if (!good && !c->refused) {
+    if (!good && !refused) {
         failed(c, PERF_ERROR_status);
         return 0;
     }
@@ -138,17 +136,17 @@ static size_t take_head(struct client *c, const uint8_t *data, size_t len)
         h->known_head_len = head.len;
         h->known_length = head.body;
     }
-    begin_body(c, head.body);
+    body_begins(c, head.body, refused);
     return head.len;
 }
 
 /* --active: the next request, on some connection that has none. */
-static void ask_another(struct http_load *h)
+static void ask_another(struct http_load *h, uint64_t now)
 {
     for (unsigned tries = 0; tries < 1000; tries++) {
         struct client *c = &h->client[rng_below(&h->rng, h->options->connections)];
         if (!c->busy && c->stream) {
-            ask(c, rte_rdtsc());
+            ask(c, now);
             return;
         }
     }
@@ -158,26 +156,25 @@ static void ask_another(struct http_load *h)
 static void finished(struct client *c)
 {
     struct http_load *h = c->all;
+    uint64_t now = rte_rdtsc();
     c->busy = false;
     c->rested_tsc = h->think_tsc ? rte_rdtsc() + h->think_tsc : 0;
     if (c->refused)
         h->refused += h->latency.on;
     else
-        latency_add(c->miss ? &h->miss_latency : &h->latency, rte_rdtsc() - c->asked_tsc);
+        latency_add(c->miss ? &h->miss_latency : &h->latency, now - c->asked_tsc);
     counter_inc(&h->ops);
-    h->filled += c->fills;
-    c->fills = false;
     if (c->sampled)
         counter_inc(&h->verified);
     __atomic_store_n(&h->warm, true, __ATOMIC_RELEASE);
     if (h->own_request && h->fetched < h->options->objects)
-        ask(c, rte_rdtsc()); /* first the cache is filled */
+        ask(c, now); /* first the cache is filled */
     else if (h->options->rate > 0 || h->think_tsc > 0)
         h->waiting[(h->first_waiting + h->waiting_n++) % h->options->connections] = c;
     else if (h->options->active == 0)
-        ask(c, rte_rdtsc());
+        ask(c, now);
     else if (h->picked)
-        ask_another(h);
+        ask_another(h, now);
 }
 
 static size_t client_received(struct stream *s, const uint8_t *data, size_t len, struct now now)
@@ -243,7 +240,8 @@ static bool client_open(struct http_load *h)
     const struct addr ip = t->client[i % t->clients].ip;
     const struct endpoint server = t->server[i / t->clients % t->servers];
     *c = (struct client){.all = h, .size = h->size};
-    c->stream = tcp_connect(h->host.tcp, &ip, &server, &events, c, h->host.now);
+    c->stream = h->host.flows ? flow_connect(h->host.flows, &events, c)
+                              : tcp_connect(h->host.tcp, &ip, &server, &events, c, h->host.now);
     if (!c->stream)
         return false;
     h->opened++;
@@ -323,11 +321,9 @@ bool http_load_turn(void *ctx)
         while (h->issued < h->options->active) {
             h->picked = true;
             h->issued++;
-            ask_another(h);
+            ask_another(h, rte_rdtsc());
         }
     }
-    /* what comes as it is fetched may have its head in any part of a frame */
-    h->host.whole = h->options->misses > 0 || h->filled < h->options->objects;
     return host_turn(&h->host);
 }
 
@@ -340,7 +336,7 @@ bool http_load_open(struct http_load *h, const struct perf_options *o,
     rng_init_u64(&h->rng, 1);
     h->think_tsc = (uint64_t)(o->think_ms / 1000 * (double)rte_get_tsc_hz());
     h->keys = keys_make(o->objects, o->zipf, 1, o->trace);
-    h->client = calloc(o->connections, sizeof(h->client[0]));
+    h->client = memory_new(o->connections, sizeof(h->client[0]));
     h->waiting = calloc(o->connections, sizeof(struct client *));
     if (o->objects > 1)
         h->own_request = calloc(o->connections, HTTP_REQUEST);
@@ -363,7 +359,8 @@ bool http_load_open(struct http_load *h, const struct perf_options *o,
 void http_load_close(struct http_load *h)
 {
     schedule_close(&h->schedule);
-    free(h->client);
+    if (h->client)
+        memory_free(h->client, h->options->connections, sizeof(h->client[0]));
     free(h->own_request);
     free(h->waiting);
     free(h->body);

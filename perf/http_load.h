@@ -3,7 +3,7 @@
  * Clients on keep-alive connections that ask for objects, each again as soon as it has the last
  * answer, or by schedule. One thread runs them.
  *
- * Each answer's status and length are checked, and each byte of the bodies of one client in 64.
+ * Each answer's status and length are checked, and each byte of the body of one in 64.
  */
 #ifndef CORAL_PERF_HTTP_LOAD_H
 #define CORAL_PERF_HTTP_LOAD_H
@@ -34,9 +34,8 @@ struct client {
     uint64_t rested_tsc; /* --think: when it may ask again */
     uint64_t size, left; /* of the body; what is to come of it */
     bool in_body, sampled, busy;
-    bool fills;         /* it asks for what the cache has not seen */
     bool miss, refused; /* it asks for what is not there; the answer was 503 */
-};
+} __rte_cache_aligned;
 
 struct http_load {
     const struct perf_options *options;
@@ -50,8 +49,9 @@ struct http_load {
     char (
         *own_request)[HTTP_REQUEST]; /* each client's, with its object; NULL: there is one object */
     uint32_t request_len;
-    uint32_t fetched, filled; /* objects asked for to fill the cache; of these, answered */
+    uint32_t fetched; /* objects asked for to fill the cache */
     struct keys keys;
+    uint64_t heads; /* of answers that were no refusals: the body of one in 64 is looked at */
     /* A good answer's head, as most that follow have it, and the length that it gives. */
     uint8_t known_head[512];
     size_t known_head_len;

@@ -12,7 +12,7 @@
  *   compare.h   of two documents            cache.h  the cache alone
  *   honest.h    may it be believed?         server.h the node that a load is put on
  *   hdr.h       times of answers            schedule.h  the open loop
- *   wire.h      a port instead of the link   http_load.h  the clients
+ *   wire.h      a port instead of the link   http_load.h  the clients; flow.h  their TCP
  *   find_rate.c the rate, if none is given   find_max.c  the highest one under a bound
  *   plot.h, profile.h  of what was measured
  *   cores.c     core cycles, threads        rules.c  the operator's rules alone
@@ -231,7 +231,10 @@ perf_run flash_run;
 
 /* --- host.c ----------------------------------------------------------------------------------- */
 
-#define HOST_OUT 64
+#define HOST_OUT   64
+#define HOST_SPARE 32
+
+struct flows;
 
 /* A host at end 1 of a link, or on a port: what a client needs of one, and no more. */
 struct host {
@@ -244,10 +247,12 @@ struct host {
     struct net *net;
     struct tcp_engine *tcp;
     bool offload;
-    bool whole; /* all frames are there to be read, not the samples alone */
     struct now now;
     unsigned n;
     struct rte_mbuf *out[HOST_OUT];
+    unsigned spares;
+    struct rte_mbuf *spare[HOST_SPARE];
+    struct flows *flows; /* whose frames never reach the engine; NULL: there are none */
     /* Datagrams, each from its own frame, which is freed afterwards; NULL: none wanted. */
     void (*udp)(void *ctx, const struct net_packet *p);
     void *udp_ctx;
@@ -258,11 +263,9 @@ bool host_new(struct host *h, struct port_link *link, const struct net_address *
 bool host_new_port(struct host *h, struct port *port, const struct net_address *ip,
                    uint32_t connections, struct now now);
 void host_free(struct host *h);
-/* One client in 64: of these alone the bodies are there to be read, of all others the heads. */
-static inline bool host_samples(uint16_t client_port)
-{
-    return client_port % 64 == 0;
-}
+/* A frame to be filled and sent. NULL: the wire is full, or no buffer is left. */
+struct rte_mbuf *host_frame(struct host *h);
+void host_send(struct host *h, struct rte_mbuf *m);
 /* Sends a datagram. False: no buffer, or the neighbour has not answered yet. */
 bool host_udp(struct host *h, const struct endpoint *from, const struct endpoint *to,
               const void *data, size_t len);

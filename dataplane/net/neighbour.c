@@ -35,7 +35,6 @@ void neighbour_init(struct net *n)
         t->entry[i].next = (uint16_t)(i + 1 < NET_NEIGHBOURS ? i + 1 : NEIGHBOUR_NIL);
     }
     t->free = 0;
-    t->last = NEIGHBOUR_NIL;
 }
 
 struct neighbour *neighbour_find(struct net *n, const struct addr *ip)
@@ -43,10 +42,8 @@ struct neighbour *neighbour_find(struct net *n, const struct addr *ip)
     struct neighbour_table *t = &n->table;
 
     for (uint16_t i = *bucket_of(t, ip); i != NEIGHBOUR_NIL; i = t->entry[i].next)
-        if (addr_eq(&t->entry[i].ip, ip)) {
-            t->last = i;
+        if (addr_eq(&t->entry[i].ip, ip))
             return &t->entry[i];
-        }
     return NULL;
 }
 
@@ -59,7 +56,7 @@ static void forget(struct net *n, struct neighbour *e)
     while (*at != self)
         at = &t->entry[*at].next;
     *at = e->next;
-    t->last = NEIGHBOUR_NIL;
+    memset(n->route, 0, sizeof(n->route));
     e->state = NEIGHBOUR_FREE;
     e->next = t->free;
     t->free = self;

@@ -11,6 +11,8 @@
 #ifndef CORAL_NET_H
 #define CORAL_NET_H
 
+#include <endian.h>
+
 #include "base/addr.h"
 #include "base/now.h"
 #include "dataplane/net/counters.h"
@@ -110,6 +112,8 @@ bool net_source(const struct net *n, const struct addr *dst, struct addr *out);
 uint8_t *net_output(struct net *n, uint8_t *l4, size_t l4_len, const struct addr *src,
                     const struct addr *dst, uint8_t protocol, struct now now);
 
+/* Sets the length of what follows in the IP header that net_output wrote before `l4`. */
+void net_set_length(uint8_t *l4, bool v4, size_t l4_len);
 /* Sets the ECN field (RFC 3168 5) in the IP header that net_output wrote before `l4`. */
 void net_mark_ecn(uint8_t *l4, bool v4, uint8_t ecn);
 /* Sets the TTL or hop limit there. */
@@ -121,6 +125,11 @@ void net_mark_hop_limit(uint8_t *l4, bool v4, uint8_t hop_limit);
 uint64_t net_sum_pseudo(const struct addr *src, const struct addr *dst, uint8_t protocol,
                         size_t l4_len);
 uint64_t net_sum(const void *data, size_t len, uint64_t sum);
+/* What the length adds to a pseudo header's sum that was made with 0. */
+static inline uint64_t net_sum_length(size_t l4_len)
+{
+    return htobe16((uint16_t)l4_len); /* in the memory's order, as all sums are */
+}
 /* Copies and sums in one pass over the data. */
 uint64_t net_sum_copy(void *to, const void *from, size_t len, uint64_t sum);
 /* The sum of a part that stands at an odd offset: its bytes swapped. */

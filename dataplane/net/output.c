@@ -61,19 +61,31 @@ static const struct addr *next_hop(struct net *n, const struct addr *dst)
     return addr_is_zero(gateway) ? NULL : gateway;
 }
 
+/* The next hop's entry, made if there is none; NULL: no route. Where somebody is reached does not
+ * change but with the table, and of the few that are written to most are asked for again. */
+static struct neighbour *route(struct net *n, const struct addr *dst, struct now now)
+{
+    struct route *r = &n->route[dst->b[15] % NET_ROUTES];
+    if (r->hop && addr_eq(&r->dst, dst))
+        return r->hop;
+    const struct addr *hop = next_hop(n, dst);
+    if (!hop)
+        return NULL;
+    struct neighbour *e = neighbour_take(n, hop, now); /* which may forget routes */
+    *r = (struct route){*dst, e};
+    return e;
+}
+
 uint8_t *net_output(struct net *n, uint8_t *l4, size_t l4_len, const struct addr *src,
                     const struct addr *dst, uint8_t protocol, struct now now)
 {
-    const struct addr *hop = next_hop(n, dst);
+    struct neighbour *e = route(n, dst, now);
     bool v4 = addr_is_v4(dst);
 
-    if (!hop || l4_len + (v4 ? IPV4_LEN : IPV6_LEN) > 65535) {
+    if (!e || l4_len + (v4 ? IPV4_LEN : IPV6_LEN) > 65535) {
         counter_inc(&n->counters.net_no_route_total);
         return NULL;
     }
-    struct neighbour *e = neighbour_again(n, hop);
-    if (!e)
-        e = neighbour_take(n, hop, now);
     e->used_us = now.mono_us;
     if (e->state == NEIGHBOUR_INCOMPLETE) {
         counter_inc(&n->counters.net_unresolved_total);
@@ -89,6 +101,16 @@ static void sum_again(uint8_t *ip)
     put16(ip + 10, 0);
     uint16_t sum = net_sum_finish(net_sum(ip, IPV4_LEN, 0));
     memcpy(ip + 10, &sum, 2);
+}
+
+void net_set_length(uint8_t *l4, bool v4, size_t l4_len)
+{
+    if (!v4) {
+        put16(l4 - IPV6_LEN + 4, (unsigned)l4_len);
+        return;
+    }
+    put16(l4 - IPV4_LEN + 2, (unsigned)(l4_len + IPV4_LEN));
+    sum_again(l4 - IPV4_LEN);
 }
 
 void net_mark_ecn(uint8_t *l4, bool v4, uint8_t ecn)

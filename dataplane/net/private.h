@@ -49,9 +49,16 @@ struct neighbour_table {
     struct neighbour entry[NET_NEIGHBOURS];
     uint16_t bucket[NET_NEIGHBOURS];
     uint16_t free;
-    uint16_t last; /* found; NEIGHBOUR_NIL: none, or it is gone */
     uint16_t hand; /* where the search for one to displace goes on */
     uint64_t seed;
+};
+
+#define NET_ROUTES 64
+
+/* Who stands for `dst` on our link; hop NULL: not known. */
+struct route {
+    struct addr dst;
+    struct neighbour *hop;
 };
 
 struct net {
@@ -66,6 +73,7 @@ struct net {
     struct rate errors, solicitations;
     struct rate quotes, datagram_quotes; /* ICMP errors handed on */
     struct neighbour_table table;
+    struct route route[NET_ROUTES]; /* by the address's last byte; none outlives an entry */
     struct net_counters counters;
     size_t scratch_size;
     uint8_t scratch[]; /* frames of our own making are built here */
@@ -109,13 +117,6 @@ uint8_t *net_write_ether(uint8_t *ip, const uint8_t dst[6], const uint8_t src[6]
 /* neighbour.c */
 void neighbour_init(struct net *n);
 struct neighbour *neighbour_find(struct net *n, const struct addr *ip);
-/* The entry that was found last, if it is that one: most packets go to the same gateway. */
-static inline struct neighbour *neighbour_again(struct net *n, const struct addr *ip)
-{
-    struct neighbour_table *t = &n->table;
-    struct neighbour *e = t->last != NEIGHBOUR_NIL ? &t->entry[t->last] : NULL;
-    return e && addr_eq(&e->ip, ip) ? e : NULL;
-}
 /* Finds or makes an entry; never fails: a full table displaces one. */
 struct neighbour *neighbour_take(struct net *n, const struct addr *ip, struct now now);
 /* The neighbour answered: records its MAC and tells the host. */

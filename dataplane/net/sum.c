@@ -94,7 +94,7 @@ uint16_t net_sum_finish(uint64_t sum)
 uint64_t net_sum_pseudo(const struct addr *src, const struct addr *dst, uint8_t protocol,
                         size_t l4_len)
 {
-    const uint64_t tail = htobe16(protocol) + (uint64_t)htobe16((uint16_t)l4_len);
+    const uint64_t tail = htobe16(protocol) + net_sum_length(l4_len);
 
     if (!addr_is_v4(dst))
         return net_sum(src->b, 16, net_sum(dst->b, 16, tail));

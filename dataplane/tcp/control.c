@@ -12,7 +12,8 @@ bool tcp_emit(struct tcp_engine *e, const struct tcp_out *o)
         counter_inc(&e->counters.tcp_emit_refused_total);
         return false;
     }
-    counter_inc(&e->counters.tcp_segments_out_total);
+    counter_add(&e->counters.tcp_segments_out_total,
+                o->len <= o->mss || o->mss == 0 ? 1 : (o->len + o->mss - 1) / o->mss);
     counter_add(&e->counters.tcp_bytes_out_total, o->len);
     if (o->flags & TCP_RST)
         counter_inc(&e->counters.tcp_rst_out_total);

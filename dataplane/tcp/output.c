@@ -252,9 +252,8 @@ static uint32_t cwnd_room(const struct tcp_conn *c)
     return cwnd > out ? cwnd - out : 0;
 }
 
-/* A full segment may go: how many more with it at once, where the host cuts them? No more than half
- * of cwnd, so that two ACKs a round trip keep the clock, nor than pacing allows in a millisecond.
- */
+/* A full segment may go: how many more with it at once, where the host cuts them? No more than
+ * pacing allows in a millisecond. */
 static uint32_t burst_size(const struct tcp_engine *e, const struct tcp_conn *c, uint32_t full,
                            uint32_t avail, uint32_t usable)
 {
@@ -265,8 +264,10 @@ static uint32_t burst_size(const struct tcp_engine *e, const struct tcp_conn *c,
     if (most <= full || usable < 2 * full || c->ecn_cwr_due ||
         (r && (r->frto_new > 0 || r->tlp_due)))
         return full;
-    most = min32(min32(most, TCP_QUANTUM * full), min32(c->tx->cc.cwnd / 2, tcp_pace_burst(c)));
+    most = min32(min32(most, TCP_QUANTUM * full), tcp_pace_burst(c));
     uint32_t len = min32(min32(most, usable), avail);
+    if (e->host.room && len > full)
+        len = min32(len, full * e->host.room(e->host.ctx, &c->stream.local.ip, len / full + 1));
     return len <= full ? full : len == avail ? len : len - len % full;
 }
 

@@ -220,6 +220,8 @@ void tcp_list_remove(struct tcp_engine *e, struct tcp_list *l, struct tcp_conn *
 
 void tcp_conn_ready(struct tcp_conn *c)
 {
+    if (c->on_ready) /* most are, by the first of what a segment does */
+        return;
     struct tcp_engine *e = tcp_conn_engine(c);
     tcp_list_push(e, &e->ready, c);
 }

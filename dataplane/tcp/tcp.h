@@ -62,8 +62,8 @@ struct tcp_out {
     uint8_t option[TCP_OPTION_MAX];
     uint8_t refs;
     uint32_t len; /* sum of the references */
-    uint32_t mss; /* where len is more, the host cuts it into segments of so many bytes (TSO): FIN
-                   * and PSH go with the last of them. No port that we drive does today */
+    uint32_t mss; /* where len is more, the host cuts it into segments of so many bytes, or has its
+                   * port do so (TSO): FIN and PSH go with the last of them */
     struct ref ref[TCP_OUT_REFS];
 };
 
@@ -78,6 +78,9 @@ struct tcp_host {
      * guess, until one is free. NULL: any port does. */
     uint16_t (*port_try)(void *ctx, const struct addr *local, const struct endpoint *remote,
                          uint32_t n);
+    /* How many segments with data, of `wanted`, the host would take now from `local`: a burst is no
+     * longer, so that it need not wait for room behind those who send single ones. NULL: all. */
+    unsigned (*room)(void *ctx, const struct addr *local, unsigned wanted);
 };
 
 struct tcp_config {

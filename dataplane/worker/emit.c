@@ -4,12 +4,11 @@
  * (RTE_PKTMBUF_HEADROOM, 128 bytes, before it: more than NET_HEADROOM), net writes its headers in
  * front.
  *
- * A span of more than WORKER_COPY bytes goes by reference where the port takes several segments:
- * a second mbuf is attached to the bytes where they rest. Its shared info lies in its own private
- * area with a count of 1, so that nothing is atomic and no 16-bit count overflows on a hot chunk;
- * whoever frees the mbuf, maybe another thread, puts the hold into its worker's `returns`
- * ring, which has a slot for each frame that worker can have out. Elsewhere spans are copied,
- * and summed while copying when the port does no sums.
+ * A burst of segments that the port does not cut is cut here: its headers are made once and copied,
+ * since from one to the next only the number differs, and at the end length and flags.
+ *
+ * A span of more than WORKER_COPY bytes goes by reference where the port takes several segments
+ * (reference.c). Elsewhere spans are copied, and summed while copying when the port does no sums.
  */
 #include <assert.h>
 #include <endian.h>
@@ -80,37 +79,21 @@ static unsigned write_tcp(uint8_t *h, const struct tcp_out *o)
     return len;
 }
 
-/* --- references ------------------------------------------------------------------------------- */
-
-static void reference_done(void *addr, void *opaque)
-{
-    struct frame_reference *r = opaque;
-    (void)addr;
-    if (r->hold)
-        rte_ring_mp_enqueue(r->home, r->hold); /* never full: a slot for each frame */
-}
-
-/* A frame's segment that is the span itself. NULL: no buffer. */
-static struct rte_mbuf *reference_frame(struct worker *w, uint8_t port, const struct ref *ref)
-{
-    struct rte_mbuf *m = tx_reference(w, port);
-    if (!m)
-        return NULL;
-    struct frame_reference *r = rte_mbuf_to_priv(m);
-    r->shared.free_cb = reference_done;
-    r->shared.fcb_opaque = r;
-    rte_mbuf_ext_refcnt_set(&r->shared, 1);
-    r->hold = ref->hold;
-    r->home = w->returns;
-    ref_hold(ref);
-    /* IOVA as VA: what --no-huge and --in-memory give, and all that virtual ports want */
-    rte_pktmbuf_attach_extbuf(m, (void *)(uintptr_t)ref->data, (uintptr_t)ref->data,
-                              (uint16_t)ref->len, &r->shared);
-    m->data_len = (uint16_t)ref->len;
-    m->pkt_len = ref->len;
-    counter_inc(&w->counters.worker_tx_references_total);
-    return m;
-}
+/* What is being sent: a segment, or a burst of them. */
+struct burst {
+    struct worker *w;
+    uint8_t port;
+    bool v4;
+    const struct tcp_out *out;
+    uint16_t header, front;         /* bytes of TCP's, and of what net puts in front of it */
+    uint64_t pseudo;                /* the sum of the pseudo header, but for the length */
+    uint64_t ol_flags, tx_offload;  /* what the port is to do */
+    uint32_t half_of;               /* length of the segment whose */
+    uint16_t half;                  /* sum this is, as the port wants it */
+    unsigned ref;                   /* the next byte is in that reference, */
+    uint32_t offset;                /* so far from its beginning */
+    struct frame_reference *record; /* of the last span that was not copied */
+};
 
 /* --- payload ---------------------------------------------------------------------------------- */
 
@@ -139,73 +122,66 @@ static void copy_refs(struct payload *p, struct rte_mbuf *m, const struct ref *r
     }
 }
 
-static unsigned leading_small(const struct tcp_out *o)
+static unsigned leading_small(const struct ref *ref, unsigned refs)
 {
     unsigned small = 0;
 
-    for (uint32_t len = 0; small < o->refs && o->ref[small].len <= WORKER_COPY; small++)
-        if ((len += o->ref[small].len) > 2 * WORKER_COPY) /* a burst's: they fit the frame */
+    for (uint32_t len = 0; small < refs && ref[small].len <= WORKER_COPY; small++)
+        if ((len += ref[small].len) > 2 * WORKER_COPY) /* a burst's: they fit the frame */
             break;
     return small;
 }
 
 /* Does a segment of the frame that chain_refs makes begin at an odd place? */
-static bool odd_parts(const struct tcp_out *o)
+static bool odd_parts(const struct ref *ref, unsigned refs)
 {
     uint32_t at = 0;
 
-    for (unsigned i = 0, small = leading_small(o); i < o->refs; i++) {
+    for (unsigned i = 0, small = leading_small(ref, refs); i < refs; i++) {
         if (i >= small && (at & 1))
             return true;
-        at += o->ref[i].len;
+        at += ref[i].len;
     }
     return false;
 }
 
 /* Leading small spans are copied behind the header, the rest is chained. False: no buffer. */
-static bool chain_refs(struct worker *w, uint8_t port, struct payload *p, struct rte_mbuf *m,
-                       const struct tcp_out *o)
+static bool chain_refs(struct burst *b, struct payload *p, struct rte_mbuf *m,
+                       const struct ref *ref, unsigned refs)
 {
-    unsigned small = leading_small(o);
+    unsigned small = leading_small(ref, refs);
 
-    copy_refs(p, m, o->ref, small);
+    copy_refs(p, m, ref, small);
     struct rte_mbuf *last = m;
-    for (unsigned i = small; i < o->refs; i++) {
-        struct rte_mbuf *seg = reference_frame(w, port, &o->ref[i]);
+    for (unsigned i = small; i < refs; i++) {
+        struct rte_mbuf *seg = reference_frame(b->w, b->port, &ref[i], &b->record);
         if (!seg)
             return false;
         if (!p->summed)
-            add_sum(p, net_sum(o->ref[i].data, o->ref[i].len, 0), o->ref[i].len);
+            add_sum(p, net_sum(ref[i].data, ref[i].len, 0), ref[i].len);
         last->next = seg;
         last = seg;
         m->nb_segs++;
-        m->pkt_len += o->ref[i].len;
+        m->pkt_len += ref[i].len;
     }
     return true;
 }
 
-/* The port's own sums (RFC 9293 3.1): the field holds the pseudo header's, not inverted. */
-static void ask_checksum(struct rte_mbuf *m, unsigned header, bool v4, uint64_t pseudo,
-                         uint8_t *field)
-{
-    uint16_t sum = (uint16_t)~net_sum_finish(pseudo);
-    memcpy(field, &sum, 2);
-    m->l2_len = RTE_ETHER_HDR_LEN;
-    m->l3_len = v4 ? 20 : 40;
-    m->l4_len = (uint8_t)header;
-    m->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM | (v4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
-}
-
-/* The port cuts it into segments (TSO): it makes each one's length, sums and numbers. */
-static void ask_cut(struct rte_mbuf *m, uint8_t *l4, bool v4, uint32_t mss)
+/* What the port is to do with each segment: its sum (RFC 9293 3.1), and to cut it (TSO), with each
+ * one's length, sums and numbers. */
+static void ask_port(struct burst *b, const struct port *p, uint8_t *l4, bool cut)
 {
     static const uint8_t zero[2];
-    m->tso_segsz = (uint16_t)mss;
-    m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
-    if (v4) {
-        m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
+    if (p->tx_checksum)
+        b->ol_flags = RTE_MBUF_F_TX_TCP_CKSUM | (b->v4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
+    if (cut)
+        b->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
+    if (cut && b->v4) {
+        b->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
         memcpy(l4 - 20 + 10, zero, 2);
     }
+    b->tx_offload = rte_mbuf_tx_offload(RTE_ETHER_HDR_LEN, b->v4 ? 20 : 40, b->header,
+                                        cut ? b->out->mss : 0, 0, 0, 0);
 }
 
 static bool wait_segment(struct worker *w, uint8_t port, struct rte_mbuf *m,
@@ -221,59 +197,158 @@ static bool wait_segment(struct worker *w, uint8_t port, struct rte_mbuf *m,
     return true;
 }
 
-bool emit_segment(void *ctx, const struct tcp_out *o)
+/* The port does the sum: the field holds the pseudo header's, not inverted. */
+static void leave_sum(struct burst *b, struct rte_mbuf *m, uint8_t *l4, uint32_t len)
 {
-    struct worker *w = ctx;
-    uint8_t port = emit_port(w, &o->src);
-    const struct port *p = w->port[port].port;
+    if (b->half_of != len) { /* all but the last have the same */
+        size_t counted = len > b->out->mss ? 0 : b->header + len; /* cut: it adds each one's own */
+        b->half = (uint16_t)~net_sum_finish(b->pseudo + net_sum_length(counted));
+        b->half_of = len;
+    }
+    memcpy(l4 + 16, &b->half, 2);
+    m->ol_flags |= b->ol_flags;
+    m->tx_offload = b->tx_offload;
+}
 
-    bool cut = o->len > o->mss, v4 = addr_is_v4(&o->dst);
-    if (!(o->len > 0 ? tx_room_data(w, port) : tx_room(w, port)))
-        return false;
-    struct rte_mbuf *m = tx_frame(w, port);
-    if (!m)
-        return false;
-    uint8_t *l4 = rte_pktmbuf_mtod(m, uint8_t *);
-    unsigned header = write_tcp(l4, o);
-    rte_pktmbuf_append(m, (uint16_t)header);
-    if (!cut && o->len > rte_pktmbuf_tailroom(m)) { /* the engine's MSS is the MTU's, and less */
-        counter_inc(&w->counters.worker_tx_dropped_total);
-        rte_pktmbuf_free(m);
-        return true;
-    }
-    uint8_t *frame =
-        net_output(w->port[port].net, l4, header + o->len, &o->src, &o->dst, PROTOCOL_TCP, w->now);
-    if (!frame && cut) { /* again when the neighbour is known */
-        rte_pktmbuf_free(m);
-        return false;
-    }
-    if (!frame)
-        return wait_segment(w, port, m, o, l4, header);
-    net_mark_ecn(l4, v4, o->ecn);
+/* A segment whose headers are in `m`: its data and its sum. False: no buffer. */
+static bool finish_segment(struct burst *b, struct rte_mbuf *m, const struct ref *ref,
+                           unsigned refs, uint32_t len)
+{
+    const struct port *p = b->w->port[b->port].port;
+    uint8_t *l4 = rte_pktmbuf_mtod_offset(m, uint8_t *, b->front);
+    bool chain = p->multi_seg && len > WORKER_COPY;
+    struct payload pay = {.summed =
+                              p->tx_checksum && !(p->even_parts && chain && odd_parts(ref, refs))};
 
-    bool chain = p->multi_seg && o->len > WORKER_COPY;
-    size_t counted = cut ? 0 : header + o->len; /* the port adds each segment's own length */
-    struct payload pay = {.sum = net_sum_pseudo(&o->src, &o->dst, PROTOCOL_TCP, counted),
-                          .summed = p->tx_checksum && !(p->even_parts && chain && odd_parts(o))};
-    if (pay.summed)
-        ask_checksum(m, header, v4, pay.sum, l4 + 16);
-    if (cut)
-        ask_cut(m, l4, v4, o->mss);
-    if (!pay.summed)
-        add_sum(&pay, net_sum(l4, header, 0), header);
-    if (!chain) {
-        copy_refs(&pay, m, o->ref, o->refs);
-    } else if (!chain_refs(w, port, &pay, m, o)) {
-        rte_pktmbuf_free(m);
-        return false;
+    if (pay.summed) {
+        leave_sum(b, m, l4, len);
+    } else {
+        memset(l4 + 16, 0, 2);
+        pay.sum = b->pseudo + net_sum_length(b->header + len);
+        add_sum(&pay, net_sum(l4, b->header, 0), b->header);
     }
+    if (!chain)
+        copy_refs(&pay, m, ref, refs);
+    else if (!chain_refs(b, &pay, m, ref, refs))
+        return false;
     if (!pay.summed) {
         uint16_t sum = net_sum_finish(pay.sum);
         memcpy(l4 + 16, &sum, 2);
     }
-    rte_pktmbuf_prepend(m, (uint16_t)(l4 - frame));
-    tx_send(w, port, m);
+    tx_send(b->w, b->port, m);
     return true;
+}
+
+/* Takes the spans of the next `len` bytes of a burst. Returns how many there are. */
+static unsigned next_spans(struct burst *b, uint32_t len, struct ref *span)
+{
+    unsigned n = 0;
+
+    while (len > 0) {
+        const struct ref *ref = &b->out->ref[b->ref];
+        uint32_t part = RTE_MIN(len, ref->len - b->offset);
+        span[n++] = (struct ref){ref->data + b->offset, part, ref->hold};
+        len -= part;
+        b->offset += part;
+        if (b->offset == ref->len) {
+            b->ref++;
+            b->offset = 0;
+        }
+    }
+    return n;
+}
+
+/* Headers are in place, from `front` bytes before `l4` on. */
+static void begin_segment(const struct burst *b, struct rte_mbuf *m)
+{
+    m->data_off = (uint16_t)(m->data_off - b->front);
+    m->data_len = (uint16_t)(b->front + b->header);
+    m->pkt_len = m->data_len;
+}
+
+/* Cuts a burst for which there is room. What finds no buffer all the same counts as lost. */
+static void cut_burst(struct burst *b, struct rte_mbuf *m, uint8_t *l4)
+{
+    enum { HEADERS = NET_HEADROOM + TCP_HEADER + TCP_OPTION_MAX }; /* the most that there may be */
+    const struct tcp_out *o = b->out;
+    uint8_t head[HEADERS];
+    struct ref span[TCP_OUT_REFS];
+
+    l4[13] &= (uint8_t) ~(TCP_FIN | TCP_PSH); /* the last one's */
+    memcpy(head, l4 - NET_HEADROOM, HEADERS);
+    for (uint32_t at = 0; m;) {
+        uint32_t len = RTE_MIN(o->mss, o->len - at);
+        if (at + len == o->len) {
+            l4[13] = o->flags;
+            if (len != o->mss)
+                net_set_length(l4, b->v4, b->header + len);
+        }
+        begin_segment(b, m);
+        if (!finish_segment(b, m, span, next_spans(b, len, span), len)) {
+            rte_pktmbuf_free(m);
+            return;
+        }
+        at += len;
+        if (at == o->len || !(m = tx_frame(b->w, b->port)))
+            return;
+        l4 = rte_pktmbuf_mtod(m, uint8_t *);
+        memcpy(l4 - NET_HEADROOM, head, HEADERS);
+        put32(l4 + 4, o->seq + at);
+    }
+}
+
+unsigned emit_room(void *ctx, const struct addr *src, unsigned wanted)
+{
+    struct worker *w = ctx;
+    return tx_room_data(w, emit_port(w, src), RTE_MIN(wanted, (unsigned)WORKER_CUT));
+}
+
+bool emit_segment(void *ctx, const struct tcp_out *o)
+{
+    struct worker *w = ctx;
+    struct burst b = {.w = w,
+                      .port = emit_port(w, &o->src),
+                      .v4 = addr_is_v4(&o->dst),
+                      .out = o,
+                      .half_of = UINT32_MAX};
+    const struct worker_port *wp = &w->port[b.port];
+    bool burst = o->len > o->mss, cut = burst && !wp->port->tso;
+    unsigned segments = cut ? (o->len + o->mss - 1) / o->mss : 1;
+
+    if (o->len > 0 ? tx_room_data(w, b.port, segments) < segments : !tx_room(w, b.port))
+        return false;
+    struct rte_mbuf *m = tx_frame(w, b.port);
+    if (!m)
+        return false;
+    uint8_t *l4 = rte_pktmbuf_mtod(m, uint8_t *);
+    b.header = (uint16_t)write_tcp(l4, o);
+    if (b.header + RTE_MIN(o->len, o->mss) >
+        rte_pktmbuf_tailroom(m)) { /* the MSS is the MTU's, and less */
+        counter_inc(&w->counters.worker_tx_dropped_total);
+        rte_pktmbuf_free(m);
+        return true;
+    }
+    uint8_t *frame = net_output(wp->net, l4, b.header + (cut ? o->mss : o->len), &o->src, &o->dst,
+                                PROTOCOL_TCP, w->now);
+    if (!frame && burst) { /* again when the neighbour is known */
+        rte_pktmbuf_free(m);
+        return false;
+    }
+    if (!frame && rte_pktmbuf_append(m, b.header))
+        return wait_segment(w, b.port, m, o, l4, b.header);
+    net_mark_ecn(l4, b.v4, o->ecn);
+    b.front = (uint16_t)(l4 - frame);
+    b.pseudo = net_sum_pseudo(&o->src, &o->dst, PROTOCOL_TCP, 0);
+    ask_port(&b, wp->port, l4, burst && !cut);
+    if (cut) {
+        cut_burst(&b, m, l4);
+        return true;
+    }
+    begin_segment(&b, m);
+    if (finish_segment(&b, m, o->ref, o->refs, o->len))
+        return true;
+    rte_pktmbuf_free(m);
+    return false;
 }
 
 /* --- datagrams -------------------------------------------------------------------------------- */

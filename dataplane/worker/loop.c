@@ -60,7 +60,7 @@ bool worker_poll(struct node *n, unsigned worker, struct now now)
     report_quiescent(w);
     view_load(w);
     access_load(w);
-    tx_returned(w);
+    reference_returned(w);
     /* messages before packets: a neighbour that another worker has just answered is known here
      * when its next packet comes */
     bool found = messages_poll(w);

@@ -213,7 +213,7 @@ static void drop_frames(struct node *n)
     }
     for (unsigned i = 0; i < n->workers; i++)
         if (n->worker[i] && n->worker[i]->returns)
-            tx_returned(n->worker[i]);
+            reference_returned(n->worker[i]);
 }
 
 void node_destroy(struct node *n)

@@ -86,22 +86,19 @@ static bool make_nets(struct worker *w)
 
 static bool make_rings(struct worker *w)
 {
-    unsigned frames = 0; /* that can carry a reference of ours */
-    for (unsigned i = 0; i < w->node->config.ports; i++)
-        frames += w->node->port[i]->pool[w->id]->size;
     w->messages = ring_new(sizeof(struct message), WORKER_MESSAGES);
     w->commands = ring_new(sizeof(struct message), WORKER_COMMANDS);
     w->handover = ring_new(sizeof(void *), WORKER_HANDOVER);
-    w->returns = ring_new(sizeof(void *), frames);
     w->access = access_ring_new();
-    return w->messages && w->commands && w->handover && w->returns && w->access &&
+    return w->messages && w->commands && w->handover && w->access && reference_create(w) &&
            sleeper_init(&w->sleeper);
 }
 
 static bool make_tcp(struct worker *w, struct rng *seeds, struct now now)
 {
     struct tcp_config c = tcp_config_default();
-    const struct tcp_host host = {w, emit_segment, w->node->workers > 1 ? port_try : NULL};
+    const struct tcp_host host = {w, emit_segment, w->node->workers > 1 ? port_try : NULL,
+                                  emit_room};
     uint16_t mtu = PORT_MTU_MAX;
     uint8_t seed[32];
 
@@ -109,7 +106,6 @@ static bool make_tcp(struct worker *w, struct rng *seeds, struct now now)
     for (unsigned i = 0; i < w->node->config.ports; i++) {
         const struct port *p = w->node->port[i];
         mtu = p->mtu < mtu ? p->mtu : mtu;
-        c.burst_bytes = p->tso ? c.burst_bytes : 0;
     }
     /* clients may never take the last entries: ours to peers and origins, handshakes, DNS */
     c.connections = w->node->config.connections + w->node->config.connections / 8 +
@@ -284,7 +280,7 @@ void parts_destroy(struct worker *w)
     ring_free(w->messages);
     ring_free(w->commands);
     ring_free(w->handover);
-    ring_free(w->returns);
+    reference_destroy(w);
     ring_free(w->access);
     sleeper_close(&w->sleeper);
 }

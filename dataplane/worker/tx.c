@@ -28,7 +28,7 @@ static inline void prefetch_write(const void *p)
  * What frees a frame is often another core, so its header and first bytes are misses here (a sixth
  * of an HTTP answer, when each frame was taken from the pool alone): frames are taken in bulk and
  * prefetched some calls before they are used, those that will be written into with their first
- * lines, those that will carry a reference with its record. The pool keeps free frames with refcnt
+ * lines. The pool keeps free frames with refcnt
  * 1 and no next segment (rte_mbuf.h), so a reset is all that the fresh one needs.
  */
 static void refill(struct worker *w, struct worker_port *wp, struct worker_frames *f)
@@ -74,10 +74,7 @@ struct rte_mbuf *tx_frame(struct worker *w, uint8_t port)
 struct rte_mbuf *tx_reference(struct worker *w, uint8_t port)
 {
     struct worker_port *wp = &w->port[port];
-    struct rte_mbuf *m = take(w, wp, &wp->bare);
-    if (wp->bare.n >= AHEAD)
-        prefetch_write(rte_mbuf_to_priv(wp->bare.frame[wp->bare.n - AHEAD]));
-    return m;
+    return take(w, wp, &wp->bare);
 }
 
 /* Writes to the first of a frame's two lines alone: the second is in the cache of whoever took it
@@ -148,16 +145,28 @@ bool tx_room(struct worker *w, uint8_t port)
     return wp->n < WORKER_OUT;
 }
 
-bool tx_room_data(struct worker *w, uint8_t port)
+unsigned tx_room_data(struct worker *w, uint8_t port, unsigned wanted)
 {
     struct worker_port *wp = &w->port[port];
-    if (wp->n >= WORKER_OUT - WORKER_RESERVE)
+    const unsigned most = WORKER_OUT - WORKER_RESERVE;
+    if (wp->n + wanted <= most && wp->spare.n >= WORKER_RESERVE + wanted &&
+        (!wp->port->multi_seg || wp->bare.n >= wanted + TCP_OUT_REFS))
+        return wanted;
+    if (wp->n + wanted > most)
         flush(w, wp);
-    if (wp->spare.n <= WORKER_RESERVE)
+    if (wp->spare.n < WORKER_RESERVE + wanted)
         refill(w, wp, &wp->spare);
-    if (wp->spare.n <= WORKER_RESERVE)
+    unsigned room = wp->n < most ? most - wp->n : 0;
+    unsigned frames = wp->spare.n > WORKER_RESERVE ? wp->spare.n - WORKER_RESERVE : 0;
+    if (wp->port->multi_seg) { /* spans end inside of segments */
+        if (wp->bare.n < wanted + TCP_OUT_REFS)
+            refill(w, wp, &wp->bare);
+        unsigned bare = wp->bare.n > TCP_OUT_REFS ? wp->bare.n - TCP_OUT_REFS : 0;
+        frames = RTE_MIN(frames, bare);
+    }
+    if (frames == 0)
         counter_inc(&w->counters.worker_no_buffer_total);
-    return wp->n < WORKER_OUT - WORKER_RESERVE && wp->spare.n > WORKER_RESERVE;
+    return RTE_MIN(RTE_MIN(room, frames), wanted);
 }
 
 void tx_send(struct worker *w, uint8_t port, struct rte_mbuf *m)
@@ -209,16 +218,6 @@ bool tx_flush(struct worker *w)
         left |= wp->n != 0 || (wp->inbox && ring_waits(wp->inbox));
     }
     return left;
-}
-
-void tx_returned(struct worker *w)
-{
-    struct hold *hold[PORT_BURST];
-    unsigned n;
-
-    while ((n = rte_ring_sc_dequeue_burst(w->returns, (void **)hold, PORT_BURST, NULL)) > 0)
-        for (unsigned i = 0; i < n; i++)
-            ref_release(&(struct ref){.hold = hold[i]});
 }
 
 /* A function of its own, since DPDK's rings are all inline: a sanitizer makes 100 KB of each use.

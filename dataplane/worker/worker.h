@@ -10,6 +10,7 @@
  *   view.c      from and to control      dns_tcp.c DNS over TCP
  *   steer.c     RSS: tuples and ports     probe.c   datagrams that show the way
  *   warm.c      objects that outlive a run         access.c  records of the access log
+ *   reference.c bytes sent from where they rest
  */
 #ifndef CORAL_WORKER_WORKER_H
 #define CORAL_WORKER_WORKER_H
@@ -29,6 +30,7 @@
 #define WORKER_RESERVE                                                                             \
     16 /* of both, what only frames without TCP data may take: answers to SYNs, ACKs,              \
         * resets, DNS, index, ARP, ND and ICMP go out when bodies cannot */
+#define WORKER_CUT      16   /* segments of a burst that is cut here, at most */
 #define WORKER_WAIT     64   /* frames that wait for a neighbour */
 #define WORKER_MESSAGES 4096 /* ring of messages, per worker */
 #define WORKER_COMMANDS 256
@@ -53,26 +55,20 @@ struct worker_neighbour {
     struct addr ip;
 };
 
-/* What a frame's private area holds: the parse, while it goes to another worker; or the
- * reference that it carries, on the way out. */
+/* What a frame's private area holds: the parse, while it goes to another worker. */
 struct frame_parsed {
     struct net_packet packet;
     uint8_t port;
 };
-struct frame_reference {
-    struct rte_mbuf_ext_shared_info shared; /* one a frame, refcnt 1: no atomics, no overflow */
-    struct hold *hold;
-    struct rte_ring *home; /* of the worker that took the hold */
-};
 static_assert(sizeof(struct frame_parsed) <= PORT_PRIVATE, "fits the private area");
-static_assert(sizeof(struct frame_reference) <= PORT_PRIVATE, "fits the private area");
 
 struct worker;
+struct frame_reference;
 
 /* Empty frames, taken from the pool and not yet looked at. */
 struct worker_frames {
     unsigned n;
-    struct rte_mbuf *frame[WORKER_RESERVE + WORKER_SPARE];
+    struct rte_mbuf *frame[WORKER_RESERVE + WORKER_CUT + WORKER_SPARE];
 };
 
 /* A worker's side of one port. */
@@ -143,6 +139,7 @@ struct worker {
     unsigned probes;                     /* sent; the latest are in probe[] */
     struct worker_probe probe[WORKER_PROBES];
     struct worker_wait wait[WORKER_WAIT];
+    struct frame_reference *reference, *reference_free;
     pthread_t thread;
     bool started;
     struct net_counters net_total; /* control's: the sum over ports that node_stats gives */
@@ -150,7 +147,7 @@ struct worker {
     struct sleeper sleeper __rte_cache_aligned;
     struct rte_ring *messages, *commands;
     struct rte_ring *handover; /* struct rte_mbuf * */
-    struct rte_ring *returns;  /* struct hold *: as many slots as there are frames */
+    struct rte_ring *returns;  /* struct frame_reference *: a slot for each */
     struct rte_ring *access;   /* access records, in units */
 };
 
@@ -205,7 +202,8 @@ void udp_dht(struct worker *w, const struct udp_packet *p, unsigned n);
 void udp_other(struct worker *w, const struct udp_packet *p);
 
 /* emit.c */
-bool emit_segment(void *ctx, const struct tcp_out *out); /* tcp_host.emit */
+bool emit_segment(void *ctx, const struct tcp_out *out);                /* tcp_host.emit */
+unsigned emit_room(void *ctx, const struct addr *src, unsigned wanted); /* tcp_host.room */
 bool emit_datagram(void *ctx, uint16_t from_port, const struct endpoint *to, const void *data,
                    size_t len); /* datagram_out.send */
 /* Sends the datagram whose data, `len` bytes, start 8 bytes into the frame's data. Takes the
@@ -224,15 +222,23 @@ struct rte_mbuf *tx_reference(struct worker *w, uint8_t port); /* one that bytes
  * bytes. False: others read it, too, or it has no such room. */
 bool tx_reuse(struct rte_mbuf *m, const uint8_t *l4, size_t most);
 bool tx_room(struct worker *w, uint8_t port); /* may one more be sent now? */
-/* The same for a segment with data, which leaves the reserve alone: its frame and, for references,
- * as many more as there are. */
-bool tx_room_data(struct worker *w, uint8_t port);
+/* The same for segments with data, which leave the reserve alone: how many, of `wanted`, at most
+ * WORKER_CUT; with them there are frames for all references of a burst. */
+unsigned tx_room_data(struct worker *w, uint8_t port, unsigned wanted);
 void tx_send(struct worker *w, uint8_t port, struct rte_mbuf *m); /* after tx_room */
 bool tx_raw(void *ctx, const void *frame, size_t len); /* net_host.send; ctx: worker_port */
 /* Hands everything to ports and rings; true when some had to stay. */
 bool tx_flush(struct worker *w);
-void tx_returned(struct worker *w); /* holds that came back */
 void tx_drop_all(struct worker *w);
+
+/* reference.c */
+bool reference_create(struct worker *w);
+void reference_destroy(struct worker *w);
+/* A frame's segment that is the span itself. `record`: of the burst's last such span, NULL at
+ * first; none of its frames may be on its way before the last one is made. NULL: no buffer. */
+struct rte_mbuf *reference_frame(struct worker *w, uint8_t port, const struct ref *ref,
+                                 struct frame_reference **record);
+void reference_returned(struct worker *w); /* takes back what the frames gave back */
 
 /* wait.c */
 bool wait_add(struct worker *w, uint8_t port, struct rte_mbuf *m, const struct addr *src,

@@ -588,19 +588,19 @@ static void the_last_frames_are_not_for_bodies(struct world *w)
     struct worker *x = w->node[0]->worker[0];
     struct worker_port *p = &x->port[0];
     struct rte_mempool *pool = p->port->pool[0];
-    struct rte_mbuf *out[2 * WORKER_SPARE];
+    struct rte_mbuf *out[RTE_DIM(p->spare.frame)];
     static void *dry[16384];
     unsigned n = 0, taken = 0;
 
-    CHECK(tx_room_data(x, 0));
+    CHECK(tx_room_data(x, 0, 1));
     while (taken < RTE_DIM(dry) && rte_mempool_get(pool, &dry[taken]) == 0)
         taken++;
-    while (tx_room_data(x, 0))
+    while (tx_room_data(x, 0, 1))
         CHECK((out[n++] = tx_frame(x, 0)));
     CHECK(p->spare.n == WORKER_RESERVE && tx_room(x, 0));
     CHECK((out[n++] = tx_frame(x, 0)));
     rte_mempool_put_bulk(pool, dry, taken);
-    CHECK(tx_room_data(x, 0));
+    CHECK(tx_room_data(x, 0, 1));
     rte_pktmbuf_free_bulk(out, n);
 }
 

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Bytes that a frame carries from where they rest: a buffer of its own is attached to them. All
+ * spans of a burst that are under one hold share a record, which counts them, so no 16-bit count
+ * overflows on a hot chunk. Whoever frees the last of them, maybe another thread, puts the record
+ * into its worker's `returns` ring, which has a slot for each; there are as many as frames.
+ */
+#include <stdlib.h>
+
+#include "dataplane/worker/worker.h"
+
+struct frame_reference {
+    struct rte_mbuf_ext_shared_info shared;
+    struct hold *hold; /* NULL: bytes that never go away */
+    struct rte_ring *home;
+    struct frame_reference *next; /* of the free ones */
+} __rte_cache_aligned;
+
+bool reference_create(struct worker *w)
+{
+    unsigned frames = 0;
+    for (unsigned i = 0; i < w->node->config.ports; i++)
+        frames += w->node->port[i]->pool[w->id]->size;
+    w->returns = ring_new(sizeof(void *), frames);
+    w->reference = aligned_alloc(RTE_CACHE_LINE_SIZE, frames * sizeof(*w->reference));
+    for (unsigned i = 0; i < frames && w->reference; i++) {
+        w->reference[i].next = w->reference_free;
+        w->reference_free = &w->reference[i];
+    }
+    return w->returns && w->reference;
+}
+
+void reference_destroy(struct worker *w)
+{
+    ring_free(w->returns);
+    free(w->reference);
+}
+
+static void done(void *addr, void *opaque)
+{
+    struct frame_reference *r = opaque;
+    (void)addr;
+    rte_ring_mp_enqueue(r->home, r);
+}
+
+struct rte_mbuf *reference_frame(struct worker *w, uint8_t port, const struct ref *ref,
+                                 struct frame_reference **record)
+{
+    struct rte_mbuf *m = tx_reference(w, port);
+    struct frame_reference *r = *record;
+    if (!m)
+        return NULL;
+    if (!r || r->hold != ref->hold) {
+        r = *record = w->reference_free;
+        w->reference_free = r->next;
+        r->shared.free_cb = done;
+        r->shared.fcb_opaque = r;
+        r->shared.refcnt = 0;
+        r->hold = ref->hold;
+        r->home = w->returns;
+        ref_hold(ref);
+    }
+    r->shared.refcnt++; /* nobody else has it yet */
+    /* IOVA as VA: what --no-huge and --in-memory give, and all that virtual ports want */
+    rte_pktmbuf_attach_extbuf(m, (void *)(uintptr_t)ref->data, (uintptr_t)ref->data,
+                              (uint16_t)ref->len, &r->shared);
+    m->data_len = (uint16_t)ref->len;
+    m->pkt_len = ref->len;
+    counter_inc(&w->counters.worker_tx_references_total);
+    return m;
+}
+
+void reference_returned(struct worker *w)
+{
+    struct frame_reference *r[PORT_BURST];
+    unsigned n;
+
+    while ((n = rte_ring_sc_dequeue_burst(w->returns, (void **)r, PORT_BURST, NULL)) > 0) {
+        for (unsigned i = 0; i < n; i++)
+            rte_prefetch0(r[i]);
+        for (unsigned i = 0; i < n; i++) {
+            ref_release(&(struct ref){.hold = r[i]->hold});
+            r[i]->next = w->reference_free;
+            w->reference_free = r[i];
+        }
+    }
+}
