@@ -8,6 +8,7 @@
 
 #define PROTOCOL_TCP 6
 #define PROTOCOL_UDP 17
+#define HEAD_BYTES   512 /* more than a hit's head has */
 
 static unsigned wire_send(struct host *h, struct rte_mbuf **m, unsigned n)
 {
@@ -169,8 +170,22 @@ static bool sampled(const struct rte_mbuf *m, const uint8_t *frame)
     return m->data_len < l4 + 4 || host_samples((uint16_t)(frame[l4 + 2] << 8 | frame[l4 + 3]));
 }
 
-/* The other frames keep their second part where it is: heads lie in the first, and nobody reads on
- * (the link loses nothing, so the engine copies nothing; of a hit, that is: an answer that comes as
+/* An answer's head that lies in the second part of a frame is read here: copied behind the headers,
+ * as it would be by a receiver of split headers. */
+static void pull_head(struct rte_mbuf *m)
+{
+    const unsigned l4 = 14 + 20;
+    const uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+    if (m->nb_segs == 1 || m->data_len != l4 + (frame[l4 + 12] >> 4) * 4u)
+        return;
+    const uint8_t *second = rte_pktmbuf_mtod(m->next, uint8_t *);
+    if (m->next->data_len > 5 && memcmp(second, "HTTP/", 5) == 0)
+        memcpy(rte_pktmbuf_mtod_offset(m, uint8_t *, m->data_len), second,
+               RTE_MIN(RTE_MIN(m->next->data_len, HEAD_BYTES), rte_pktmbuf_tailroom(m)));
+}
+
+/* The other frames keep their second part where it is, but for a head: nobody reads on (the link
+ * loses nothing, so the engine copies nothing; of a hit, that is: an answer that comes as
  * it is fetched may have its head anywhere). A client that reads all would make the node pay for
  * the lines it takes back. */
 static void receive(struct host *h, struct rte_mbuf **m, unsigned n)
@@ -186,6 +201,8 @@ static void receive(struct host *h, struct rte_mbuf **m, unsigned n)
         p[i].frame = rte_pktmbuf_mtod(m[i], uint8_t *);
         if (!h->offload || h->whole || sampled(m[i], p[i].frame))
             rte_pktmbuf_linearize(m[i]); /* the node's frames fit one buffer */
+        else
+            pull_head(m[i]);
         p[i].frame_len = m[i]->pkt_len;
         p[i].checksum_good = h->offload;
     }

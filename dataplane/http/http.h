@@ -297,6 +297,9 @@ void http_conn_reset(struct http_conn *c);
 bool http_respond_head(struct http_conn *c, const char *head, size_t len, int64_t length);
 /* The same of a head that rests somewhere, as http_respond_ref. */
 bool http_respond_head_ref(struct http_conn *c, struct ref head, int64_t length);
+/* A whole answer in one reference, its head first, to who keeps its connection (http_conn_keeps_alive).
+ * False: there is no room for it, or something else is owed; nothing has happened. */
+bool http_respond_whole(struct http_conn *c, struct ref answer, struct now now);
 bool http_conn_chunks(const struct http_conn *c); /* would an unknown length be chunked? */
 /* Bytes by reference; false: queue full, come back at writable. */
 bool http_respond_ref(struct http_conn *c, struct ref r);

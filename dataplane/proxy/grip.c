@@ -49,6 +49,15 @@ static void linger_end(struct grip *g)
     g->proxy->lingering--;
 }
 
+void grip_again(struct proxy *p, struct grip *g, struct now now)
+{
+    p->now = now;
+    if (!g->lingers || g->idle_us == now.mono_us) /* then it did already, in this burst */
+        return;
+    linger_end(g);
+    linger(g);
+}
+
 static void grip_free(struct grip *g)
 {
     struct proxy *p = g->proxy;

@@ -42,7 +42,7 @@ enum {
     PROXY_LINGERING = 256,                   /* pins that nobody uses, a worker's */
     PROXY_ROUTES = 64,                       /* what hosts mean, as it was found */
     PROXY_PLAIN_HEADS = 1024,                /* heads that responses share, a worker's at most, */
-    PROXY_PLAIN_HEAD = 980,                  /* and bytes of one */
+    PROXY_PLAIN_HEAD = 2000,                 /* and bytes of one, with a small body */
     PROXY_ASKS = 16,                         /* objects that a poll asks others to let go of */
     PROXY_LOOKS = 64,                        /* connections that a poll looks at for those */
     PROXY_OWN_BYTES = 65536,                 /* copied at once for who is to let go */

@@ -410,6 +410,8 @@ void proxy_flush(struct proxy *p, struct now now)
         r->state = REQUEST_WAITING;
         r->hash = probe[i].hash;
         r->owner = (uint16_t)cache_owner(p->cache, r->hash);
+        if (probe[i].found && plain_answer(p, r, probe[i].found, now))
+            continue;
         const struct cache_object *o = request_act(p, r, probe[i].found, now);
         if (o)
             transfer_start(p, r, o, now);

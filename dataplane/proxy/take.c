@@ -325,6 +325,12 @@ unsigned request_denied(struct proxy *p, struct request *r, const char **why)
     return 403;
 }
 
+static bool is_simple(const struct request *r)
+{
+    return !r->peer && !r->other && !r->old && !r->tells && !r->asked && !r->authorized &&
+           !r->passes && !r->range_len && !r->none_match_len && r->if_modified_since < 0;
+}
+
 /* Fills a request from its head; the status of a refusal, 0 when it is served. */
 unsigned request_take(struct proxy *p, struct request *r, const struct http_head *h,
                       const char **why)
@@ -380,5 +386,6 @@ unsigned request_take(struct proxy *p, struct request *r, const struct http_head
         take_site(p, r, h, route.site);
     else
         r->asks.no_transform = false;
+    r->simple = is_simple(r);
     return 0;
 }
