@@ -192,6 +192,7 @@ void proxy_view(struct proxy *p, const struct proxy_policy *policy, const struct
         p->policy = policy;
         p->sites = policy ? policy->site : NULL;
         p->configuration = policy ? policy->number : 0;
+        p->views++;
         memset(p->route, 0, sizeof(p->route));
         deny_scratch(&p->scratch, policy ? policy->deny : NULL);
         if (!same)

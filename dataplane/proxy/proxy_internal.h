@@ -185,6 +185,8 @@ struct proxy {
     const struct proxy_policy *policy;
     const struct proxy_site *sites; /* its, */
     uint64_t configuration;         /* and its number */
+    uint64_t views;                 /* policies that there have been: what was found by another
+                                       one is known by it */
     struct route_memo route[PROXY_ROUTES];
     const struct dht_routes *routes;
     void *scratch;
