@@ -90,8 +90,10 @@ struct plain_head *plain_head(struct proxy *p, struct request *r, struct now now
 {
     struct grip *g = r->grip;
     if (g->plain && g->plain->wall_s == now.wall_s) {
-        if (!g->plain->whole)
+        if (!g->plain->whole) {
             add_body(p, g->plain, g->object);
+            g->hot |= g->plain->whole; /* it has a hold of the request's: it does not linger */
+        }
         return g->plain;
     }
     if (g->plain && g->plain->hold.count > 1) /* on its way somewhere */
@@ -118,8 +120,8 @@ bool plain_answer(struct proxy *p, struct request *r, const struct cache_object 
         !cache_fresh(o, now))
         return false;
     uint32_t body = r->head_only ? 0 : s->body;
-    if (!http_respond_whole(
-            c, (struct ref){(const uint8_t *)s->bytes, s->len + body, &s->hold}, now))
+    if (!http_respond_whole(c, (struct ref){(const uint8_t *)s->bytes, s->len + body, &s->hold},
+                            now))
         return false;
     grip_again(p, g, now);
     counter_inc(&p->counters.proxy_hits_total);

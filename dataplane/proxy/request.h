@@ -322,6 +322,7 @@ struct grip {
     bool asked;              /* FOLLOW is out */
     bool released;           /* no hold left; waits for FOLLOWED, or lingers */
     bool lingers;
+    bool hot;           /* there was a whole answer beside it */
     uint64_t idle_us;   /* when its last hold went */
     uint64_t let_go_us; /* when O wanted it back (let_go.c); 0: it did not */
     struct grip *linger_next, **linger_prev;
