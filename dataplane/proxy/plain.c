@@ -110,9 +110,8 @@ struct plain_head *plain_head(struct proxy *p, struct request *r, struct now now
 bool plain_answer(struct proxy *p, struct request *r, const struct cache_object *o, struct now now)
 {
     struct http_conn *c = r->conn;
-    /* what is answered so says nothing of itself, and nobody counts it but us */
-    if (!r->simple || r->varies || r->logged || r->metered || p->shed.pressure ||
-        p->policy->rules || !http_conn_keeps_alive(c))
+    if (!r->simple || r->varies || p->shed.pressure || p->policy->rules ||
+        !http_conn_keeps_alive(c))
         return false;
     struct grip *g = grip_find(p, o);
     struct plain_head *s = g ? g->plain : NULL;
@@ -128,6 +127,17 @@ bool plain_answer(struct proxy *p, struct request *r, const struct cache_object 
     counter_add(&p->counters.proxy_client_bytes_total, body);
     hist_add(&p->latency, now.mono_us - r->started_us);
     http_conn_serve(c);
+    if (r->logged || r->metered) {
+        r->head_sent = r->whole = true;
+        r->status = 200;
+        r->body_out = body;
+    }
+    if (r->logged) {
+        access_head(p, r);
+        access_end(p, r);
+    }
+    if (r->metered)
+        share_count(p, r);
     r->conn = NULL;
     r->state = REQUEST_OVER;
     request_release(p, r);

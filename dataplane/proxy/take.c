@@ -308,8 +308,6 @@ static bool is_denied(const struct proxy *p, const struct request *r)
 {
     char loose[HTTP_URL_MAX];
     void *deny = p->policy->deny;
-    if (!deny)
-        return false;
     size_t n = rules_loosen(r->url, r->url_len, loose, sizeof(loose));
     return deny_match(deny, p->scratch, r->url, r->url_len) ||
            (n && deny_match(deny, p->scratch, loose, n));
@@ -317,7 +315,7 @@ static bool is_denied(const struct proxy *p, const struct request *r)
 
 unsigned request_denied(struct proxy *p, struct request *r, const char **why)
 {
-    if (!is_denied(p, r))
+    if (!p->policy->deny || !is_denied(p, r))
         return 0;
     r->reason = ACCESS_DENY_LIST;
     *why = "this URL is on the deny list";
