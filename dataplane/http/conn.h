@@ -87,7 +87,7 @@ struct http_server {
     bool draining;
     struct http_spill *spills, *spill_free;
     struct http_upload *uploads, *upload_free;
-    struct http_head head; /* the parser's, valid during one request() */
+    struct http_recent recent; /* the parser's; a head is valid during one request() */
     struct http_counters counters;
 };
 

@@ -116,7 +116,7 @@ static bool text_eq(struct http_text t, const char *exact)
 static enum http_error split_target(struct http_head *h)
 {
     struct http_text t = h->target;
-    if (text_eq(h->method_text, "CONNECT")) {
+    if (h->method == HTTP_OTHER_METHOD && text_eq(h->method_text, "CONNECT")) {
         h->authority = t;
     } else if (t.p[0] == '/') {
         h->path = t;
@@ -141,8 +141,14 @@ static enum http_error split_target(struct http_head *h)
     return HTTP_OK;
 }
 
-static enum http_error parse_request_line(struct scan *s, struct http_head *h)
+static enum http_error parse_method(struct scan *s, struct http_head *h)
 {
+    if (s->end - s->p > 4 && memcmp(s->p, "GET ", 4) == 0) { /* nearly always */
+        h->method_text = (struct http_text){s->p, 3};
+        h->method = HTTP_GET;
+        s->p += 4;
+        return HTTP_OK;
+    }
     if (s->p < s->end && *s->p == '\r') { /* RFC 9112 2.2: one empty line before is forgiven */
         enum http_error e = line_end(s, HTTP_BAD_LINE);
         if (e)
@@ -158,6 +164,17 @@ static enum http_error parse_request_line(struct scan *s, struct http_head *h)
     if (*s->p != ' ' || h->method_text.len == 0)
         return HTTP_BAD_LINE;
     s->p++;
+    h->method = text_eq(h->method_text, "GET")    ? HTTP_GET
+                : text_eq(h->method_text, "HEAD") ? HTTP_HEAD_METHOD
+                                                  : HTTP_OTHER_METHOD;
+    return HTTP_OK;
+}
+
+static enum http_error parse_request_line(struct scan *s, struct http_head *h)
+{
+    enum http_error e = parse_method(s, h);
+    if (e)
+        return e;
 
     const char *target = s->p;
     s->p = scan_target(s->p, s->end);
@@ -173,7 +190,7 @@ static enum http_error parse_request_line(struct scan *s, struct http_head *h)
     s->p++;
 
     char major, minor;
-    enum http_error e = parse_version(s, &major, &minor);
+    e = parse_version(s, &major, &minor);
     if (!e)
         e = line_end(s, HTTP_BAD_LINE);
     if (e)
@@ -181,9 +198,6 @@ static enum http_error parse_request_line(struct scan *s, struct http_head *h)
     if (major != '1')
         return HTTP_BAD_VERSION;
     h->minor = minor != '0';
-    h->method = text_eq(h->method_text, "GET")    ? HTTP_GET
-                : text_eq(h->method_text, "HEAD") ? HTTP_HEAD_METHOD
-                                                  : HTTP_OTHER_METHOD;
     return split_target(h);
 }
 
@@ -299,12 +313,21 @@ static enum http_error check_host(struct http_head *h)
     return http_authority(f->value, h->host, &h->port) ? HTTP_OK : HTTP_BAD_HOST;
 }
 
-/* everything but field[], which `fields` bounds, and the rest of host[] */
-static void head_reset(struct http_head *h, bool request)
+/* What the first line says, and what it may say in the place of a field. */
+#define LINE_BYTES  offsetof(struct http_head, authority)
+#define FIRST_BYTES offsetof(struct http_head, keep_alive)
+
+static void line_reset(struct http_head *h, bool request)
 {
-    memset(h, 0, offsetof(struct http_head, field));
+    memset(h, 0, FIRST_BYTES);
     h->request = request;
     h->host[0] = 0;
+}
+
+static void fields_reset(struct http_head *h)
+{
+    /* not field[], which `fields` bounds, nor the rest of host[] */
+    memset((char *)h + FIRST_BYTES, 0, offsetof(struct http_head, field) - FIRST_BYTES);
 }
 
 static enum http_error bound(enum http_error e, const char *data, size_t head_len, size_t len,
@@ -317,25 +340,97 @@ static enum http_error bound(enum http_error e, const char *data, size_t head_le
     return e;
 }
 
+static enum http_error parse_request_fields(struct scan *s, struct http_head *h)
+{
+    fields_reset(h);
+    enum http_error e = parse_fields(s, h);
+    if (!e)
+        e = check_host(h);
+    if (!e)
+        e = find_framing(h, false);
+    return e;
+}
+
 enum http_error http_parse_request(const char *data, size_t len, struct http_head *out)
 {
     struct scan s = {data, data + len};
-    head_reset(out, true);
+    line_reset(out, true);
     enum http_error e = parse_request_line(&s, out);
     if (!e)
-        e = parse_fields(&s, out);
-    if (!e)
-        e = check_host(out);
-    if (!e)
-        e = find_framing(out, false);
+        e = parse_request_fields(&s, out);
     return bound(e, data, (size_t)(s.p - data), len, out);
+}
+
+/* --- fields that came lately ------------------------------------------------------------------ */
+
+/* Where fields are kept that end `n` bytes from here, if nothing follows them: by some letters of
+ * the first one, which mostly is Host, and of the last one. */
+static struct http_recent_fields *recent_set(struct http_recent *recent, const char *p, size_t n)
+{
+    uint64_t first, last;
+    if (n < 20 || n > HTTP_RECENT_BYTES)
+        return NULL;
+    memcpy(&first, p + 6, sizeof(first));
+    memcpy(&last, p + n - 12, sizeof(last));
+    uint64_t print = (first + last * 0x9e3779b97f4a7c15ull + n) * 0xff51afd7ed558ccdull;
+    return &recent->set[(print >> 32) % HTTP_RECENT];
+}
+
+static bool has_credentials(const struct http_head *h)
+{
+    return h->known[HTTP_AUTHORIZATION] || h->known[HTTP_COOKIE] ||
+           h->known[HTTP_PROXY_AUTHORIZATION];
+}
+
+/* Reads fields in their place among those that are kept. */
+static enum http_error recent_read(struct http_recent_fields *set, struct scan *s)
+{
+    struct scan copy = {set->bytes, set->bytes + (s->end - s->p)};
+    memcpy(set->bytes, s->p, (size_t)(s->end - s->p));
+    set->len = 0;
+    memset((char *)&set->head + LINE_BYTES, 0, FIRST_BYTES - LINE_BYTES);
+    enum http_error e = parse_request_fields(&copy, &set->head);
+    size_t len = (size_t)(copy.p - set->bytes);
+    s->p += len;
+    if (!e && !has_credentials(&set->head)) {
+        set->len = (uint32_t)len;
+        set->head.remark = set->remark;
+        memset(set->remark, 0, sizeof(set->remark));
+    }
+    return e;
+}
+
+enum http_error http_parse_again(struct http_recent *recent, const char *data, size_t len,
+                                 const struct http_head **out)
+{
+    struct scan s = {data, data + len};
+    struct http_head *h = &recent->other;
+    struct http_recent_fields *set = NULL;
+    line_reset(h, true);
+    enum http_error e = parse_request_line(&s, h);
+    /* of these alone the fields mean the same whatever stands in the line */
+    if (!e && h->minor > 0 && !h->authority.p)
+        set = recent_set(recent, s.p, (size_t)(s.end - s.p));
+    if (set) {
+        memcpy(&set->head, h, LINE_BYTES);
+        h = &set->head;
+        if (set->len && set->len <= (size_t)(s.end - s.p) && memcmp(set->bytes, s.p, set->len) == 0)
+            s.p += set->len;
+        else
+            e = recent_read(set, &s);
+    } else if (!e) {
+        e = parse_request_fields(&s, h);
+    }
+    *out = h;
+    return bound(e, data, (size_t)(s.p - data), len, h);
 }
 
 enum http_error http_parse_response(const char *data, size_t len, bool to_head,
                                     struct http_head *out)
 {
     struct scan s = {data, data + len};
-    head_reset(out, false);
+    line_reset(out, false);
+    fields_reset(out);
     enum http_error e = parse_status_line(&s, out);
     if (!e)
         e = parse_fields(&s, out);
@@ -366,7 +461,8 @@ static bool list_has(const struct http_head *h, enum http_known which, struct ht
 
 bool http_list_has(const struct http_head *h, enum http_known which, const char *token)
 {
-    return list_has(h, which, (struct http_text){token, (uint32_t)strlen(token)});
+    return h->known[which] &&
+           list_has(h, which, (struct http_text){token, (uint32_t)strlen(token)});
 }
 
 bool http_connection_names(const struct http_head *h, struct http_text name)

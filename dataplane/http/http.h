@@ -107,23 +107,27 @@ enum http_framing {
 
 struct http_head {
     bool request;
+    uint8_t minor; /* HTTP/1.minor */
     /* request line */
     enum http_method method;
     struct http_text method_text, target;
-    struct http_text authority, path; /* of origin-form and absolute-form; path with the query */
+    struct http_text path; /* of origin-form and absolute-form; with the query */
+    /* both */
+    const char *end;   /* of the head; requests: it begins with method_text */
+    uint32_t head_len; /* bytes of the whole head, the empty line included */
     /* status line */
     uint16_t status;
     struct http_text reason;
-    /* both */
-    uint8_t minor; /* HTTP/1.minor */
-    uint8_t fields;
-    uint8_t known[HTTP_KNOWN];
+    /* what the fields say, but for an authority that the request line names */
+    struct http_text authority; /* of absolute-form, else of Host */
+    uint16_t port;              /* of the authority; 0: none is said */
+    bool keep_alive;
     enum http_framing framing;
     uint64_t content_length; /* HTTP_BODY_LENGTH */
-    bool keep_alive;
-    uint32_t head_len; /* bytes of the whole head, the empty line included */
-    uint16_t port;     /* of the authority; 0: none is said */
-    const char *end;   /* of the head; requests: it begins with method_text */
+    void *remark; /* HTTP_REMARK bytes of the reader's own, which come with these very fields again
+                     (http_parse_again); zeros the first time. NULL: they will not be known */
+    uint8_t fields;
+    uint8_t known[HTTP_KNOWN];
     struct http_field field[HTTP_FIELDS];
     char host[256]; /* of the authority, as http_authority writes it; "": there is none */
 };
@@ -131,6 +135,27 @@ struct http_head {
 /* Parses a request head. HTTP_AGAIN until it is complete; what has been looked at is looked at
  * again (the callers' buffers are bounded by HTTP_HEAD_MAX). */
 enum http_error http_parse_request(const char *data, size_t len, struct http_head *out);
+/*
+ * The same of a server's requests, one after the other, whose fields are mostly the same: a client
+ * says of itself what it said the last time, and so do clients alike. Fields that came lately are
+ * kept with what they say; where exactly these bytes come again behind a request line, they are
+ * not read again. Fields with credentials are not kept: how long it takes would tell who guesses
+ * them that he did. *out is valid until the next call.
+ */
+#define HTTP_RECENT       64   /* sets of fields; which is kept where, a print of theirs says */
+#define HTTP_RECENT_BYTES 1024 /* of one set: a browser's has some 500 */
+#define HTTP_REMARK       128
+struct http_recent {
+    struct http_head other; /* of a request whose fields are not kept */
+    struct http_recent_fields {
+        struct http_head head;
+        uint64_t remark[HTTP_REMARK / 8];
+        uint32_t len; /* 0: none */
+        char bytes[HTTP_RECENT_BYTES];
+    } set[HTTP_RECENT];
+};
+enum http_error http_parse_again(struct http_recent *recent, const char *data, size_t len,
+                                 const struct http_head **out);
 /* A response head; `to_head` when it answers a HEAD (no body follows). */
 enum http_error http_parse_response(const char *data, size_t len, bool to_head,
                                     struct http_head *out);
@@ -189,6 +214,8 @@ size_t http_url_normalise(struct http_text host, uint16_t port, struct http_text
 /* The same for a host that is in its normal form already. */
 size_t http_url_write(struct http_text host, uint16_t port, struct http_text path, char *out,
                       size_t room);
+/* The same where `out` begins with `len` bytes of it: all before the path. */
+size_t http_url_path(struct http_text path, char *out, size_t len, size_t room);
 /* Splits "host", "host:port" (Host field, authority): lower-cases into `host`; port 0 when there
  * is none. False when malformed. */
 bool http_authority(struct http_text in, char host[static 256], uint16_t *port);
@@ -297,6 +324,10 @@ void http_conn_reset(struct http_conn *c);
 bool http_respond_head(struct http_conn *c, const char *head, size_t len, int64_t length);
 /* The same of a head that rests somewhere, as http_respond_ref. */
 bool http_respond_head_ref(struct http_conn *c, struct ref head, int64_t length);
+/* A whole answer in one reference, its head first, to who keeps its connection
+ * (http_conn_keeps_alive). False: there is no room for it, or something else is owed; nothing has
+ * happened. */
+bool http_respond_whole(struct http_conn *c, struct ref answer, struct now now);
 bool http_conn_chunks(const struct http_conn *c); /* would an unknown length be chunked? */
 /* Bytes by reference; false: queue full, come back at writable. */
 bool http_respond_ref(struct http_conn *c, struct ref r);

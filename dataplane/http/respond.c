@@ -169,6 +169,16 @@ bool http_respond_head_ref(struct http_conn *c, struct ref head, int64_t length)
     return true;
 }
 
+bool http_respond_whole(struct http_conn *c, struct ref answer, struct now now)
+{
+    if (c->phase != HTTP_CONN_BUSY || c->head_sent || c->upload || owes(c) || !give_ref(c, answer))
+        return false;
+    c->handed = false;
+    c->head_sent = c->ended = true;
+    http_conn_answered(c, now);
+    return true;
+}
+
 void http_respond_interim(struct http_conn *c, const char *head, size_t len)
 {
     if (c->phase != HTTP_CONN_BUSY || c->head_sent || c->minor0 || owes(c))

@@ -303,7 +303,8 @@ static size_t on_received(struct stream *stream, const uint8_t *data, size_t len
                 break;
             continue;
         }
-        enum http_error e = http_parse_request((const char *)data + at, len - at, &s->head);
+        const struct http_head *h;
+        enum http_error e = http_parse_again(&s->recent, (const char *)data + at, len - at, &h);
         if (e == HTTP_AGAIN) {
             if (c->phase == HTTP_CONN_IDLE)
                 enter(c, HTTP_CONN_HEAD, now);
@@ -312,8 +313,8 @@ static size_t on_received(struct stream *stream, const uint8_t *data, size_t len
         if (e) {
             refuse_malformed(c, e, now);
         } else {
-            at += s->head.head_len;
-            dispatch(c, &s->head, now);
+            at += h->head_len;
+            dispatch(c, h, now);
         }
     }
     c->parsing = false;

@@ -177,12 +177,17 @@ size_t http_url_write(struct http_text host, uint16_t port, struct http_text pat
                       size_t room)
 {
     struct output o = {out, 0, room};
-    size_t query;
     if (!put_text(&o, "http://", 7) || !put_text(&o, host.p, host.len))
         return 0;
     if (port != 0 && port != 80 && !put_port(&o, port))
         return 0;
-    size_t start = o.len;
+    return http_url_path(path, out, o.len, room);
+}
+
+size_t http_url_path(struct http_text path, char *out, size_t len, size_t room)
+{
+    struct output o = {out, len, room};
+    size_t query, start = len;
     /* most are as they should be */
     if (path.len && path.p[0] == '/' && scan_plain(path.p, path.p + path.len) == path.p + path.len)
         return put_text(&o, path.p, path.len) ? o.len : 0;

@@ -6,7 +6,8 @@
  * The pin is undone some milliseconds after the last use: a flash crowd is one line in memory,
  * which all workers would write to for each response of theirs (100 cycles an atomic, among two).
  * A few hundred are kept so, for what is hot comes back among those: more would be misses for what
- * is not. When grips run out, they go first.
+ * is not. What has come back is kept beside them, with its answer (plain.c), some thousands. When
+ * grips run out, those that linger go first.
  */
 #include "dataplane/proxy/proxy_internal.h"
 
@@ -28,25 +29,35 @@ struct grip *grip_find(struct proxy *p, const struct cache_object *o)
 
 static void linger(struct grip *g)
 {
-    struct proxy *p = g->proxy;
-    g->idle_us = p->now.mono_us;
+    struct lingering *l = &g->proxy->lingering[g->hot];
+    g->idle_us = g->proxy->now.mono_us;
     g->lingers = true;
-    p->lingering++;
+    l->n++;
     g->linger_next = NULL;
-    g->linger_prev = p->linger_tail;
-    *p->linger_tail = g;
-    p->linger_tail = &g->linger_next;
+    g->linger_prev = l->tail;
+    *l->tail = g;
+    l->tail = &g->linger_next;
 }
 
 static void linger_end(struct grip *g)
 {
+    struct lingering *l = &g->proxy->lingering[g->hot];
     *g->linger_prev = g->linger_next;
     if (g->linger_next)
         g->linger_next->linger_prev = g->linger_prev;
     else
-        g->proxy->linger_tail = g->linger_prev;
+        l->tail = g->linger_prev;
     g->lingers = false;
-    g->proxy->lingering--;
+    l->n--;
+}
+
+void grip_again(struct proxy *p, struct grip *g, struct now now)
+{
+    p->now = now;
+    if (!g->lingers || g->idle_us == now.mono_us) /* then it did already, in this burst */
+        return;
+    linger_end(g);
+    linger(g);
 }
 
 static void grip_free(struct grip *g)
@@ -79,8 +90,9 @@ static void grip_released(struct hold *h)
         return;
     }
     linger(g);
-    if (g->proxy->lingering > PROXY_LINGERING)
-        grip_free(g->proxy->linger);
+    struct lingering *l = &g->proxy->lingering[g->hot];
+    if (l->n > (g->hot ? PROXY_LINGERING_HOT : PROXY_LINGERING))
+        grip_free(l->first);
 }
 
 static void grip_use(struct grip *g)
@@ -93,8 +105,11 @@ static void grip_use(struct grip *g)
 
 void grips_poll(struct proxy *p, struct now now)
 {
-    while (p->linger && now.mono_us - p->linger->idle_us >= PROXY_LINGER_US)
-        grip_free(p->linger);
+    for (unsigned hot = 0; hot < 2; hot++) {
+        const struct lingering *l = &p->lingering[hot];
+        while (l->first && now.mono_us - l->first->idle_us >= PROXY_LINGER_US)
+            grip_free(l->first);
+    }
 }
 
 bool grip_is(const struct hold *h)
@@ -116,8 +131,9 @@ struct grip *grip_take(struct proxy *p, const struct cache_object *o)
 {
     struct grip *g = grip_find(p, o);
     if (!g) {
-        if (!p->grip_free && p->linger)
-            grip_free(p->linger);
+        for (unsigned hot = 0; !p->grip_free && hot < 2; hot++)
+            if (p->lingering[hot].first)
+                grip_free(p->lingering[hot].first);
         g = p->grip_free;
         if (!g)
             return NULL;

@@ -39,10 +39,11 @@ enum {
     PROXY_INLINE = 512, /* a body up to this is cheaper copied behind its head than referred to */
     PROXY_VIA = 128,
     PROXY_HEAD_ROOM = CACHE_HEAD_MAX + 8192, /* with a key, and what rules add */
-    PROXY_LINGERING = 256,                   /* pins that nobody uses, a worker's */
+    PROXY_LINGERING = 256,                   /* pins that nobody uses, a worker's, */
+    PROXY_LINGERING_HOT = 4096,              /* and of what was asked for again */
     PROXY_ROUTES = 64,                       /* what hosts mean, as it was found */
-    PROXY_PLAIN_HEADS = 1024,                /* heads that responses share, a worker's at most, */
-    PROXY_PLAIN_HEAD = 980,                  /* and bytes of one */
+    PROXY_PLAIN_HEADS = 8192,                /* heads that responses share, a worker's at most, */
+    PROXY_PLAIN_HEAD = 2000,                 /* and bytes of one, with a small body */
     PROXY_ASKS = 16,                         /* objects that a poll asks others to let go of */
     PROXY_LOOKS = 64,                        /* connections that a poll looks at for those */
     PROXY_OWN_BYTES = 65536,                 /* copied at once for who is to let go */

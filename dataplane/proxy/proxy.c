@@ -112,7 +112,8 @@ static void make_lists(struct proxy *p)
     for (uint32_t i = PROXY_FORGETS; i-- > 0;)
         forget_give(p, &p->forget_pool[i]);
     p->burst_tail = &p->burst;
-    p->linger_tail = &p->linger;
+    for (unsigned hot = 0; hot < 2; hot++)
+        p->lingering[hot].tail = &p->lingering[hot].first;
     post_init(p);
 }
 
@@ -192,6 +193,7 @@ void proxy_view(struct proxy *p, const struct proxy_policy *policy, const struct
         p->policy = policy;
         p->sites = policy ? policy->site : NULL;
         p->configuration = policy ? policy->number : 0;
+        p->views++;
         memset(p->route, 0, sizeof(p->route));
         deny_scratch(&p->scratch, policy ? policy->deny : NULL);
         if (!same)
@@ -287,8 +289,11 @@ uint64_t proxy_deadline_us(const struct proxy *p)
     uint64_t usage = share_deadline_us(p);
     next = timers < next ? timers : next;
     next = usage < next ? usage : next;
-    if (p->linger && p->linger->idle_us + PROXY_LINGER_US < next)
-        next = p->linger->idle_us + PROXY_LINGER_US;
+    for (unsigned hot = 0; hot < 2; hot++) {
+        const struct grip *first = p->lingering[hot].first;
+        if (first && first->idle_us + PROXY_LINGER_US < next)
+            next = first->idle_us + PROXY_LINGER_US;
+    }
     if (p->posts && p->now.mono_us + 50 < next)
         next = p->now.mono_us + 50;
     return next;

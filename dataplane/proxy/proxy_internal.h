@@ -185,6 +185,8 @@ struct proxy {
     const struct proxy_policy *policy;
     const struct proxy_site *sites; /* its, */
     uint64_t configuration;         /* and its number */
+    uint64_t views;                 /* policies that there have been: what was found by another
+                                       one is known by it */
     struct route_memo route[PROXY_ROUTES];
     const struct dht_routes *routes;
     void *scratch;
@@ -212,8 +214,10 @@ struct proxy {
 
     uint32_t grips, grip_mask;
     struct grip *grip_pool, *grip_free, **grip_table;
-    struct grip *linger, **linger_tail; /* of no use now, the longest first */
-    uint32_t lingering;
+    struct lingering {
+        struct grip *first, **tail;
+        uint32_t n;
+    } lingering[2]; /* of no use now, the longest first: others, and `hot` ones */
 
     uint32_t plains, plain_used;
     struct plain_head *plain_pool, *plain_free;

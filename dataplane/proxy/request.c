@@ -408,6 +408,8 @@ void proxy_flush(struct proxy *p, struct now now)
     for (unsigned i = 0; i < n; i++) {
         struct request *r = batch[i];
         r->state = REQUEST_WAITING;
+        if (probe[i].found && plain_answer(p, r, probe[i].found, now))
+            continue;
         r->hash = probe[i].hash;
         r->owner = (uint16_t)cache_owner(p->cache, r->hash);
         const struct cache_object *o = request_act(p, r, probe[i].found, now);

@@ -55,6 +55,7 @@ struct request {
     bool trusted;  /* through a proxy that the site trusts */
     bool metered;  /* its site's use is counted (share.c) */
     uint8_t tells; /* enum proxy_tells */
+    bool simple;   /* asks for an object and nothing else, and nothing is to be told of it */
     bool other;    /* for the origin alone (upload.c): `method`, and a body if it has one */
     bool safe, has_body, expects, counted;
     uint32_t wait_ms;     /* for a head, */
@@ -321,6 +322,7 @@ struct grip {
     bool asked;              /* FOLLOW is out */
     bool released;           /* no hold left; waits for FOLLOWED, or lingers */
     bool lingers;
+    bool hot;           /* there was a whole answer beside it */
     uint64_t idle_us;   /* when its last hold went */
     uint64_t let_go_us; /* when O wanted it back (let_go.c); 0: it did not */
     struct grip *linger_next, **linger_prev;
@@ -331,6 +333,8 @@ struct grip {
 struct grip *grip_take(struct proxy *p, const struct cache_object *o); /* NULL: none left */
 void grip_drop(struct grip *g);
 struct grip *grip_find(struct proxy *p, const struct cache_object *o);
+/* It is of use without a hold of its own: if it lingers, it does from now on. */
+void grip_again(struct proxy *p, struct grip *g, struct now now);
 void grip_wait(struct proxy *p, struct grip *g, struct request *r);
 void grip_unwait(struct request *r);
 
@@ -348,22 +352,28 @@ void grip_progress(struct proxy *p, struct grip *g, struct now now);
 /* --- heads that responses share (plain.c) --------------------------------- */
 
 /* The response's head to whoever asks for an object and nothing else, as it is for a second: Age
- * and ttl count those. It is sent by reference. */
+ * and ttl count those. It is sent by reference. Of an object that is asked for again meanwhile a
+ * small body follows it, and both are sent as one. */
 struct plain_head {
     struct hold hold; /* counts the grip, and spans in send queues */
     struct proxy *proxy;
     struct plain_head *next; /* free list */
     int64_t wall_s;          /* the second */
-    uint32_t len;
+    uint32_t len;            /* of the head, */
+    uint16_t body;           /* and of the body behind it, */
+    bool whole;              /* which is there */
     char bytes[PROXY_PLAIN_HEAD];
 };
-static_assert(sizeof(struct plain_head) == 1024, "lines of it are shared with no other");
+static_assert(sizeof(struct plain_head) == 2048, "lines of it are shared with no other");
 
 /* May this response, of r->grip's object, have such a one? */
 bool plain_suits(const struct proxy *p, const struct request *r);
 /* The one of now. NULL: none left, or it is too long. */
 struct plain_head *plain_head(struct proxy *p, struct request *r, struct now now);
 void plain_drop(struct grip *g);
+/* Answers with `o`, which was found under the request's key, if the whole answer is there. Then the
+ * request is over. */
+bool plain_answer(struct proxy *p, struct request *r, const struct cache_object *o, struct now now);
 
 /* --- objects to be let go of (let_go.c) ----------------------------------- */
 

@@ -308,8 +308,6 @@ static bool is_denied(const struct proxy *p, const struct request *r)
 {
     char loose[HTTP_URL_MAX];
     void *deny = p->policy->deny;
-    if (!deny)
-        return false;
     size_t n = rules_loosen(r->url, r->url_len, loose, sizeof(loose));
     return deny_match(deny, p->scratch, r->url, r->url_len) ||
            (n && deny_match(deny, p->scratch, loose, n));
@@ -317,12 +315,69 @@ static bool is_denied(const struct proxy *p, const struct request *r)
 
 unsigned request_denied(struct proxy *p, struct request *r, const char **why)
 {
-    if (!is_denied(p, r))
+    if (!p->policy->deny || !is_denied(p, r))
         return 0;
     r->reason = ACCESS_DENY_LIST;
     *why = "this URL is on the deny list";
     counter_inc(&p->counters.proxy_denied_total);
     return 403;
+}
+
+static bool is_simple(const struct request *r)
+{
+    return !r->peer && !r->other && !r->old && !r->tells && !r->asked && !r->authorized &&
+           !r->passes && !r->range_len && !r->none_match_len && r->if_modified_since < 0;
+}
+
+/* --- fields that come again ----------------------------------------------- */
+
+/* What we make of such fields (http.h, remark), by one configuration. */
+struct take_memo {
+    uint64_t view; /* p->views; 0: nothing is known */
+    const struct proxy_site *site;
+    uint16_t len; /* of the URL up to its path */
+    char url[110];
+};
+static_assert(sizeof(struct take_memo) <= HTTP_REMARK, "it has its place there");
+
+/* Keeps what they mean of a request that was taken, if they mean nothing beside whose URL it is:
+ * whatever its method and its path. */
+static void memo_keep(const struct proxy *p, const struct request *r, const struct http_head *h,
+                      const struct policy_route *route)
+{
+    struct take_memo *m = h->remark;
+    if (!m || !r->simple || h->known[HTTP_RANGE] || h->known[HTTP_CORAL_PEER] ||
+        h->known[HTTP_CDN_LOOP])
+        return;
+    size_t len = (size_t)((char *)memchr(r->url + 7, '/', r->url_len - 7u) - r->url);
+    if (len > sizeof(m->url))
+        return;
+    *m = (struct take_memo){.view = p->views, .site = route->site, .len = (uint16_t)len};
+    memcpy(m->url, r->url, len);
+}
+
+/* The same as request_take, by a memo. */
+static unsigned memo_take(struct proxy *p, struct request *r, const struct http_head *h,
+                          const struct take_memo *m, const char **why)
+{
+    memcpy(r->url, m->url, sizeof(m->url));
+    r->url_len = (uint16_t)http_url_path(h->path, r->url, m->len, sizeof(r->url));
+    *why = "the request target is no valid URL";
+    r->reason = ACCESS_BAD_TARGET;
+    if (r->url_len == 0)
+        return 400;
+    unsigned refused = request_denied(p, r, why);
+    if (refused)
+        return refused;
+    r->reason = ACCESS_LARGE_HEAD;
+    *why = "the request's fields are too large";
+    if (!take_head(r, h, !m->site))
+        return 431;
+    r->reason = ACCESS_NO_REASON;
+    if (m->site)
+        take_site(p, r, h, m->site);
+    r->simple = true;
+    return 0;
 }
 
 /* Fills a request from its head; the status of a refusal, 0 when it is served. */
@@ -331,7 +386,11 @@ unsigned request_take(struct proxy *p, struct request *r, const struct http_head
 {
     struct policy_route route;
     struct http_head bare;
+    const struct take_memo *known = h->remark;
+    bool plain = !p->policy->rules && !p->policy->metered; /* or each request is another matter */
     r->head_only = h->method == HTTP_HEAD_METHOD;
+    if (known && known->view == p->views && plain && h->method != HTTP_OTHER_METHOD)
+        return memo_take(p, r, h, known, why);
     r->old = h->minor == 0;
     policy_recall(p, h, &route);
     *why = route.why;
@@ -380,5 +439,8 @@ unsigned request_take(struct proxy *p, struct request *r, const struct http_head
         take_site(p, r, h, route.site);
     else
         r->asks.no_transform = false;
+    r->simple = is_simple(r);
+    if (plain)
+        memo_keep(p, r, h, &route);
     return 0;
 }

@@ -264,3 +264,95 @@ Test(head, reasons)
     cr_expect_str_eq(http_reason(504), "Gateway Timeout");
     cr_expect_str_eq(http_reason(299), "Unknown");
 }
+
+/* --- fields that come again --- */
+
+static struct http_recent recent;
+
+static enum http_error again(const char *line, const char *fields, const struct http_head **h)
+{
+    static char text[HTTP_RECENT_BYTES + 256];
+    int n = snprintf(text, sizeof(text), "%s\r\n%s", line, fields);
+    return http_parse_again(&recent, text, (size_t)n, h);
+}
+
+Test(head, fields_that_come_again_say_the_same)
+{
+    static const char fields[] = "Host: www.Example.com:81\r\nAccept: a, b\r\nRange: x\r\n\r\n";
+    const struct http_head *first, *h;
+    cr_assert_eq(again("GET /1 HTTP/1.1", fields, &first), HTTP_OK);
+    void *remark = first->remark;
+    cr_assert_not_null(remark);
+    memset(remark, 7, HTTP_REMARK);
+    cr_assert_eq(again("HEAD /22?3 HTTP/1.1", fields, &h), HTTP_OK);
+    cr_expect_eq(h->remark, remark);
+    cr_expect_eq(*(char *)remark, 7, "it stays");
+    cr_expect_eq(h->method, HTTP_HEAD_METHOD);
+    expect_text(h->path, "/22?3");
+    expect_text(h->authority, "www.Example.com:81");
+    cr_expect_str_eq(h->host, "www.example.com");
+    cr_expect_eq(h->port, 81);
+    cr_expect_eq(h->fields, 3);
+    cr_expect(h->keep_alive);
+    expect_text(http_known(h, HTTP_RANGE)->value, "x");
+    expect_text(h->field[1].value, "a, b");
+    cr_expect_eq(h->head_len, strlen("HEAD /22?3 HTTP/1.1\r\n") + strlen(fields));
+}
+
+/* In their place, where these fields are known: lines in which they mean something else, */
+Test(head, the_line_decides_what_known_fields_mean)
+{
+    static const char fields[] = "Host: www.example.com\r\nAccept: a, b\r\n\r\n";
+    const struct http_head *h;
+    cr_assert_eq(again("GET /1 HTTP/1.1", fields, &h), HTTP_OK);
+    cr_assert_eq(again("GET /1 HTTP/1.0", fields, &h), HTTP_OK);
+    cr_expect_not(h->keep_alive);
+    cr_expect_null(h->remark);
+    cr_assert_eq(again("GET http://other.example:8/x HTTP/1.1", fields, &h), HTTP_OK);
+    cr_expect_str_eq(h->host, "other.example");
+    cr_expect_eq(h->port, 8);
+    cr_assert_eq(again("CONNECT other.example:443 HTTP/1.1", fields, &h), HTTP_OK);
+    cr_expect_not(h->keep_alive);
+    cr_expect_str_eq(h->host, "other.example");
+    cr_assert_eq(again("GET / HTTP/2.0", fields, &h), HTTP_BAD_VERSION);
+    cr_assert_eq(again("GET /1 HTTP/1.1", fields, &h), HTTP_OK);
+    cr_expect_str_eq(h->host, "www.example.com");
+    cr_expect_not_null(h->remark);
+}
+
+/* ... and fields that differ in a byte of the same print, that end early, or that have more. */
+Test(head, other_fields_are_not_taken_for_known_ones)
+{
+    static char fields[] = "Host: www.example.com\r\nX: abcdefgh\r\nAccept: 12345678\r\n\r\n";
+    const struct http_head *h;
+    cr_assert_eq(again("GET / HTTP/1.1", fields, &h), HTTP_OK);
+    char *remark = h->remark;
+    memset(remark, 7, HTTP_REMARK);
+    strchr(fields, 'X')[3] = 'A';
+    cr_assert_eq(again("GET / HTTP/1.1", fields, &h), HTTP_OK);
+    expect_text(h->field[1].value, "Abcdefgh");
+    cr_expect_eq(h->remark, remark, "in the same place");
+    cr_expect_eq(*remark, 0, "but new");
+    strchr(fields, 'X')[3] = 0x01;
+    cr_expect_eq(again("GET / HTTP/1.1", fields, &h), HTTP_BAD_FIELD);
+    cr_expect_eq(again("GET / HTTP/1.1", "Host: www.example.com\r\nX: ", &h), HTTP_AGAIN);
+    cr_expect_eq(again("GET / HTTP/1.1", "Host: a\r\nAccept: b\r\nHost: a\r\n\r\n", &h),
+                 HTTP_BAD_HOST);
+    cr_assert_eq(again("GET / HTTP/1.1", "Host: a\r\nAccept: b\r\n\r\nGET /next HT", &h), HTTP_OK);
+    cr_expect_eq(h->fields, 2);
+}
+
+Test(head, fields_with_credentials_are_not_kept)
+{
+    static const char *const secret[] = {"Authorization", "Cookie", "Proxy-Authorization"};
+    char fields[128];
+    const struct http_head *h;
+    for (size_t i = 0; i < sizeof(secret) / sizeof(secret[0]); i++) {
+        snprintf(fields, sizeof(fields), "Host: a.example\r\n%s: abcdefgh\r\n\r\n", secret[i]);
+        for (unsigned j = 0; j < 2; j++) {
+            cr_assert_eq(again("GET / HTTP/1.1", fields, &h), HTTP_OK);
+            cr_expect_eq(h->fields, 2);
+            cr_expect_null(h->remark, "%s", secret[i]);
+        }
+    }
+}

@@ -336,6 +336,23 @@ Test(access, says_what_was_waited_for_and_when_the_head_went)
               a->index_us > 0 && a->origin_us == 0 && a->head_us >= a->peer_us + a->index_us);
 }
 
+/* Of each that has the same answer, from the third on in one piece. */
+Test(access, hits_that_share_an_answer_have_a_record_each)
+{
+    const struct access_record *a = &n->access;
+    page((struct origin_file){.path = "/w"});
+    cr_assert_eq(get("/w", NULL), 200);
+    for (unsigned i = 0; i < 8; i++) {
+        unsigned before = n->accesses;
+        cr_assert_eq(get("/w", NULL), 200);
+        cr_expect_eq(n->accesses, before + 1);
+        cr_expect(a->served == ACCESS_HIT && a->status == 200 && a->bytes == 1000 &&
+                      a->why == ACCESS_NO_WHY && a->reason == ACCESS_NO_REASON && a->flags == 0,
+                  "hit %u: served %u, status %u, %lu bytes, flags %u", i, a->served, a->status,
+                  (unsigned long)a->bytes, a->flags);
+    }
+}
+
 Test(access, a_slow_body_is_not_in_the_time_of_the_head)
 {
     page((struct origin_file){.path = "/w", .rate = 10});

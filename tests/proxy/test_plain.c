@@ -198,20 +198,78 @@ Test(few, where_none_is_left_each_has_one_of_its_own)
 /* A head that is too long to be shared, and one that just is not. */
 Test(plain, long_heads)
 {
-    char path[16], fields[1100];
+    char path[16], fields[2200];
     struct client c;
-    for (unsigned n = 400; n < 1000; n += 20) {
+    for (unsigned n = 1000; n < 2000; n += 20) { /* a body has room behind some of them */
         int len = snprintf(fields, sizeof(fields), "Cache-Control: max-age=600\r\nX-Long: ");
-        memset(fields + len, 'x', n);
-        memcpy(fields + len + n, "\r\n", 3);
+        memset(fields + len, 'x', n / 2);
+        len += (int)n / 2;
+        len += snprintf(fields + len, sizeof(fields) - (size_t)len, "\r\nX-More: ");
+        memset(fields + len, 'y', n / 2);
+        memcpy(fields + len + n / 2, "\r\n", 3);
         snprintf(path, sizeof(path), "/%u", n);
         w.origin[0].files = 0;
         origin_add(&w.origin[0],
                    (struct origin_file){.path = path, .length = 700, .salt = 3, .fields = fields});
         for (int i = 0; i < 3; i++) {
             cr_assert_eq(world_get(&w, &c, 0, HOST, path, NULL), 200);
-            cr_expect_eq(strlen(client_field(&c, "X-Long")), n);
+            cr_expect_eq(strlen(client_field(&c, "X-Long")), n / 2);
+            cr_expect_eq(strlen(client_field(&c, "X-More")), n / 2);
             cr_expect(client_body_is(&c, 3, 0, 700));
+            client_free(&c);
+        }
+    }
+}
+
+static void change(const char *path, uint64_t salt, uint64_t length)
+{
+    w.origin[0].files = 0;
+    origin_add(&w.origin[0], (struct origin_file){.path = path,
+                                                  .length = length,
+                                                  .salt = salt,
+                                                  .fields = "Cache-Control: max-age=600\r\n"});
+}
+
+/* Sent from beside the object, and not a byte of it after that has gone. */
+Test(plain, a_whole_answer_goes_with_its_object)
+{
+    static const char url[] = "http://" HOST "/a";
+    struct client c;
+    page("/a", 1000);
+    for (int i = 0; i < 5; i++)
+        hit("/a", 1000, 0);
+    change("/a", 4, 900);
+    hit("/a", 1000, 0);
+    cr_assert_eq(proxy_purge(w.node[0].worker[0].proxy, url, strlen(url), false, w.now),
+                 PROXY_PURGED);
+    for (int i = 0; i < 5; i++) {
+        cr_assert_eq(world_get(&w, &c, 0, HOST, "/a", NULL), 200);
+        cr_expect(client_body_is(&c, 4, 0, 900));
+        client_free(&c);
+    }
+    change("/a", 5, 800);
+    cr_assert_eq(proxy_purge(w.node[0].worker[0].proxy, url, strlen(url), true, w.now),
+                 PROXY_PURGED);
+    cr_assert_eq(world_get(&w, &c, 0, HOST, "/a", NULL), 200);
+    cr_expect(client_body_is(&c, 5, 0, 800), "it was stale");
+    client_free(&c);
+}
+
+/* What the same fields mean is asked anew when the configuration is another. */
+Test(plain, known_fields_mean_what_the_policy_says)
+{
+    struct node *n = &w.node[0];
+    struct proxy_policy none = n->policy;
+    struct client c;
+    none.sites = 0;
+    none.open = false;
+    none.number++;
+    page("/a", 1000);
+    for (int i = 0; i < 6; i++) {
+        bool served = i % 2 == 0;
+        proxy_view(n->worker[0].proxy, served ? &n->policy : &none, n->routes);
+        for (int j = 0; j < 3; j++) {
+            cr_expect_eq(world_get(&w, &c, 0, HOST, "/a", NULL), served ? 200 : 421);
             client_free(&c);
         }
     }

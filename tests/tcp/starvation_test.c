@@ -40,13 +40,15 @@ static struct now now;
 static struct visitor *visitors;
 static unsigned parses;
 
-/* Heads looked at: the program is linked with --wrap=http_parse_request. */
-enum http_error __real_http_parse_request(const char *p, size_t len, struct http_head *h);
-enum http_error __wrap_http_parse_request(const char *p, size_t len, struct http_head *h);
-enum http_error __wrap_http_parse_request(const char *p, size_t len, struct http_head *h)
+/* Heads looked at: the program is linked with --wrap=http_parse_again. */
+typedef enum http_error parse(struct http_recent *recent, const char *p, size_t len,
+                              const struct http_head **h);
+parse __real_http_parse_again, __wrap_http_parse_again;
+enum http_error __wrap_http_parse_again(struct http_recent *recent, const char *p, size_t len,
+                                        const struct http_head **h)
 {
     parses++;
-    return __real_http_parse_request(p, len, h);
+    return __real_http_parse_again(recent, p, len, h);
 }
 
 /* --- the link ------------------------------------------------------------- */
@@ -217,7 +219,8 @@ static bool accept_quiet(void *ctx, struct stream *s, struct now at)
 /* `clients` that the HTTP server takes; 0: as many as the engine does. */
 static void open_node(uint32_t clients, uint32_t connections)
 {
-    static const struct http_handler handler = {.request = on_request, .writable = on_http, .gone = on_http};
+    static const struct http_handler handler = {
+        .request = on_request, .writable = on_http, .gone = on_http};
     struct tcp_config c = tcp_config_default(), many = c;
     const uint8_t seed[32] = {1};
     if (connections)
