@@ -9,23 +9,27 @@
 #define PROTOCOL_TCP 6
 #define PROTOCOL_UDP 17
 
-static unsigned wire_send(struct host *h, struct rte_mbuf **m, unsigned n)
+unsigned host_send(struct host *h, struct rte_mbuf **m, unsigned n)
 {
     return h->port ? port_tx(h->port, 0, m, n) : port_link_send(h->link, 1, m, n);
 }
 
-static unsigned wire_receive(struct host *h, struct rte_mbuf **m, unsigned n)
+unsigned host_receive(struct host *h, struct rte_mbuf **m, unsigned n)
 {
     return h->port ? port_rx(h->port, 0, m, n) : port_link_receive(h->link, 1, m, n);
 }
 
+void host_flush(struct host *h)
+{
+    unsigned sent = host_send(h, h->out, h->n);
+    memmove(h->out, h->out + sent, (h->n - sent) * sizeof(h->out[0]));
+    h->n -= sent;
+}
+
 static bool room(struct host *h)
 {
-    if (h->n == HOST_OUT) {
-        unsigned sent = wire_send(h, h->out, h->n);
-        memmove(h->out, h->out + sent, (h->n - sent) * sizeof(h->out[0]));
-        h->n -= sent;
-    }
+    if (h->n == HOST_OUT)
+        host_flush(h);
     return h->n < HOST_OUT;
 }
 
@@ -47,6 +51,13 @@ static bool send_frame(void *ctx, const void *frame, size_t len)
 static void learned(void *ctx, const struct addr *ip, const uint8_t mac[6])
 {
     (void)ctx, (void)ip, (void)mac; /* one thread, one table */
+}
+
+static void refused(void *ctx, const struct net_icmp_datagram *why)
+{
+    struct host *h = ctx;
+    if (h->udp_refused && why->port_unreachable)
+        h->udp_refused(h->udp_ctx, why);
 }
 
 static unsigned write_tcp(uint8_t *h, const struct tcp_out *o)
@@ -120,7 +131,8 @@ bool host_udp(struct host *h, const struct endpoint *from, const struct endpoint
 static bool make_engines(struct host *h, const struct net_config *n, uint32_t connections,
                          struct now now)
 {
-    const struct net_host nh = {.ctx = h, .send = send_frame, .learned = learned};
+    const struct net_host nh = {
+        .ctx = h, .send = send_frame, .learned = learned, .icmp_datagram = refused};
     struct tcp_config t = tcp_config_default();
     const struct tcp_host th = {.ctx = h, .emit = emit};
     static const uint8_t seed[32] = "coral-perf, the load generator";
@@ -173,7 +185,7 @@ static bool sampled(const struct rte_mbuf *m, const uint8_t *frame)
  * (the link loses nothing, so the engine copies nothing; of a hit, that is: an answer that comes as
  * it is fetched may have its head anywhere). A client that reads all would make the node pay for
  * the lines it takes back. */
-static void receive(struct host *h, struct rte_mbuf **m, unsigned n)
+void host_input(struct host *h, struct rte_mbuf **m, unsigned n)
 {
     struct net_packet p[NET_BURST];
     struct tcp_packet t[TCP_BURST];
@@ -204,12 +216,11 @@ bool host_turn(struct host *h)
     struct rte_mbuf *m[NET_BURST];
 
     h->now = perf_now();
-    unsigned n = wire_receive(h, m, NET_BURST);
+    unsigned n = host_receive(h, m, NET_BURST);
     if (n)
-        receive(h, m, n);
+        host_input(h, m, n);
     tcp_poll(h->tcp, h->now);
-    unsigned sent = wire_send(h, h->out, h->n);
-    memmove(h->out, h->out + sent, (h->n - sent) * sizeof(h->out[0]));
-    h->n -= sent;
-    return n + sent > 0;
+    const unsigned waiting = h->n;
+    host_flush(h);
+    return n + waiting - h->n > 0;
 }

@@ -7,6 +7,7 @@
 
 #include <rte_version.h>
 
+#include "perf/dns_load.h"
 #include "perf/perf.h"
 #include "perf/require.h"
 #include "perf/wire.h"
@@ -57,7 +58,9 @@ static const char usage[] =
     "  --seconds S          measured time (default 3)\n"
     "  --repeat N           so many runs, each a process of its own (default 1; --find-max: 3)\n"
     "  --connections N      http, tcp: live connections (default 1000)\n"
-    "  --active N           http: requests in flight, each on a connection picked at random\n"
+    "  --active N           http: requests in flight, each on a connection picked at random; dns: "
+    "queries\n"
+    "                       (default 1024)\n"
     "  --rate R             http, dns: an open loop: so many requests a second by schedule, each "
     "timed\n"
     "                       from its time in it (default: as answers come)\n"
@@ -66,14 +69,23 @@ static const char usage[] =
     "  --misses PERCENT     http: of the requests, those for what is not in the cache yet (default "
     "0)\n"
     "  --shed MS            http: the node's http.shed_after (default 0: it refuses nothing)\n"
-    "  --wire DEVICE --address IP/LEN --server IP[:PORT] [--host NAME] [--path PATH]\n"
-    "                       http: any server elsewhere, from that interface, past the kernel; "
-    "DEVICE is\n"
-    "                       also af_xdp:DEVICE or af_packet:DEVICE\n"
+    "  --wire DEVICE --address IP/LEN --server IP[:PORT]\n"
+    "                       http, dns: any server elsewhere, from that interface, past the kernel; "
+    "echo:\n"
+    "                       the other end, without addresses. DEVICE is also af_xdp:DEVICE,\n"
+    "                       af_packet:DEVICE, a PCI address, or DPDK's net_memif0,...\n"
+    "  --host NAME, --path PATH   http --wire: what is asked for\n"
+    "  --name NAME          dns --wire: what is asked for, as n########.example.com: a run of # is "
+    "a\n"
+    "                       number below --objects\n"
+    "  --names FILE         dns --wire: the same, a name and its type (A) a line\n"
+    "  --serve DEVICE [--address IP/LEN]   echo, dns: the worker alone, on a port; its load is\n"
+    "                       another process, with --wire\n"
     "  --hgrm, --hlog, --csv FILE   echo, http, dns, tcp: times of answers, for HdrHistogram's "
     "viewers\n"
     "  --size BYTES         of an object (http, tcp: default 1024; cache: empty); echo: of a "
     "frame\n"
+    "  --reply BYTES        echo: of a frame that comes back (default: as it went)\n"
     "  --objects N          cache, dht, dns: that there are (default 1000000); http (default 1)\n"
     "  --zipf S             cache, http, dns: exponent of the law by which they are picked, 0 to "
     "2\n"
@@ -127,6 +139,10 @@ static const struct option options[] = {
     {"server", required_argument, NULL, 'S'},
     {"host", required_argument, NULL, 'N'},
     {"path", required_argument, NULL, 'p'},
+    {"name", required_argument, NULL, 'q'},
+    {"names", required_argument, NULL, 'Q'},
+    {"serve", required_argument, NULL, 'E'},
+    {"reply", required_argument, NULL, 'e'},
     {0},
 };
 
@@ -137,7 +153,7 @@ static const struct {
     unsigned commands;
 } meant[] = {
     {'c', "--connections", HTTP | TCP},
-    {'a', "--active", HTTP},
+    {'a', "--active", HTTP | DNS},
     {'r', "--rate", HTTP | DNS},
     {'P', "--poisson", HTTP | DNS},
     {'M', "--find-max", HTTP | DNS},
@@ -147,9 +163,13 @@ static const struct {
     {'V', "--csv", ECHO | HTTP | DNS | TCP},
     {'m', "--misses", HTTP},
     {'d', "--shed", HTTP},
-    {'W', "--wire", HTTP},
-    {'i', "--address", HTTP},
-    {'S', "--server", HTTP},
+    {'W', "--wire", ECHO | HTTP | DNS},
+    {'E', "--serve", ECHO | DNS},
+    {'e', "--reply", ECHO},
+    {'i', "--address", HTTP | DNS},
+    {'S', "--server", HTTP | DNS},
+    {'q', "--name", DNS},
+    {'Q', "--names", DNS},
     {'N', "--host", HTTP},
     {'p', "--path", HTTP},
     {'b', "--size", ECHO | HTTP | TCP | CACHE},
@@ -190,6 +210,8 @@ static const struct numeric {
     {'z', "--zipf", 0, 2, "is no exponent from 0 to 2", false, offsetof(struct perf_options, zipf)},
     {'b', "--size", 1, 16 << 20, "is no number of bytes from 1 to 16777216", true,
      offsetof(struct perf_options, size)},
+    {'e', "--reply", 60, 1514, "is no size of a frame, from 60 to 1514 bytes", true,
+     offsetof(struct perf_options, reply)},
     {'9', "--p99", 1, 1e7, "is no number of microseconds from 1 to 10000000", false,
      offsetof(struct perf_options, p99_us)},
     {'R', "--repeat", 1, PERF_REPEATS, "is no number from 1 to 1000", true,
@@ -249,7 +271,14 @@ static int take_option(struct perf_options *o, int c)
     case 'A':
         return take_requirement(o);
     case 'W':
-        return wire_take_device(&wire, optarg);
+    case 'E':
+        return wire_take_device(&wire, optarg, c == 'E');
+    case 'q':
+        wire.name = optarg;
+        return -1;
+    case 'Q':
+        wire.names = optarg;
+        return -1;
     case 'i':
         return wire_take_client(&wire, optarg);
     case 'S':
@@ -346,8 +375,11 @@ static int check_operation(const struct perf_options *o)
 
 static int check_connections(const struct perf_options *o)
 {
-    char n[16];
+    char n[16], active[16];
     snprintf(n, sizeof(n), "%u", o->connections);
+    snprintf(active, sizeof(active), "%u", o->active);
+    if (o->command == PERF_DNS && o->active > DNS_PLACES)
+        return perf_refuse("--active", active, "is more than dns's 16384 queries");
     if (o->command != PERF_HTTP)
         return -1;
     if (o->connections > HTTP_CONNECTIONS_MAX)
@@ -356,11 +388,10 @@ static int check_connections(const struct perf_options *o)
         return perf_refuse("--connections", n,
                            "is above 20000 and needs --active: a node answers 503 when so many ask "
                            "at once");
-    snprintf(n, sizeof(n), "%u", o->active);
     if (o->active > o->connections / 2)
-        return perf_refuse("--active", n, "is more than half of --connections");
+        return perf_refuse("--active", active, "is more than half of --connections");
     if (o->active > 0 && o->rate > 0)
-        return perf_refuse("--active", n, "and --rate exclude each other");
+        return perf_refuse("--active", active, "and --rate exclude each other");
     return -1;
 }
 
@@ -386,21 +417,25 @@ static int check_rate(struct perf_options *o)
 static int check_wire(struct perf_options *o)
 {
     char n[16];
-    int status = wire_check(&wire);
+    int status = wire_check(&wire, o->command);
     if (status >= 0 || !wire.device[0])
         return status;
     snprintf(n, sizeof(n), "%u", o->connections);
-    if (o->connections > WIRE_CONNECTIONS_MAX)
+    o->wire = &wire;
+    o->remote = !wire.serve;
+    o->offload = false; /* sums are software's */
+    if (o->command == PERF_HTTP && o->connections > WIRE_CONNECTIONS_MAX)
         return perf_refuse("--connections", n,
                            "is more than the 20000 that one address has ports for");
-    if (o->objects > 1 || o->zipf >= 0 || o->cores == 1 || o->size > 0 || o->misses > 0 ||
-        o->shed_ms > 0)
+    if (wire.serve && (o->objects > 0 || o->zipf >= 0 || o->rate > 0 || o->active > 0 ||
+                       o->size > 0 || o->reply > 0 || o->cores == 1 || o->repeat > 1))
+        return perf_refuse("--serve", wire.device, "goes without what is a load's, and --repeat");
+    if (o->command == PERF_HTTP && (o->objects > 1 || o->zipf >= 0 || o->cores == 1 ||
+                                    o->size > 0 || o->misses > 0 || o->shed_ms > 0))
         return perf_refuse(
             "--wire", wire.device,
             "goes without --objects, --zipf, --cores, --size, --misses and --shed: the server is "
             "elsewhere, and it alone knows what it has");
-    o->wire = &wire;
-    o->offload = false; /* sums are software's */
     return -1;
 }
 
@@ -429,6 +464,8 @@ static int check_size(struct perf_options *o)
     if (o->size == 0 &&
         (o->command == PERF_ECHO || o->command == PERF_HTTP || o->command == PERF_TCP))
         o->size = o->command == PERF_ECHO ? 64 : 1024;
+    if (o->reply == 0)
+        o->reply = o->size;
     return -1;
 }
 

@@ -4,7 +4,8 @@
  * them. What is measured is the worker's busy time.
  *
  *   main.c      commands                    echo.c   the bare wire
- *   options.c   the command line            http.c   a node and HTTP clients; dns.c: and DNS
+ *   options.c   the command line            http.c   a node and HTTP clients
+ *                                           dns.c    a node and DNS; dns_load.h, dns_names.h
  *   repeat.c    runs, each a process        host.c   the generator's end of the link: IP, TCP
  *   report.c    a run's result and table    tcp.c    the TCP engine alone
  *   document.h  what --json writes          mac.c    the index's tags alone, on one core
@@ -60,16 +61,20 @@ struct perf_options {
     bool poisson;     /* of the schedule: exponential distances */
     bool find_max;    /* the highest rate at which p99 stays under p99_us */
     double p99_us;
-    struct wire *wire;             /* http: a server elsewhere; NULL: the node in this process */
+    uint32_t reply;    /* echo: bytes of the frames that come back */
+    struct wire *wire; /* echo, http, dns: a port; NULL: worker and load in this process */
+    bool remote;       /* of the wire, --wire: the server is elsewhere, cycles are the client's */
     const char *hgrm, *hlog, *csv; /* files for the times of answers; NULL: none */
     double seconds;
     uint32_t repeat, round; /* so many runs; which this is, from 0 on */
     uint32_t connections;
     uint32_t misses; /* http: of 100 requests, those for what is not in the cache */
     double shed_ms;  /* http: http.shed_after of the node; 0: it refuses nothing */
-    uint32_t active; /* http: requests in flight, on connections picked at random; 0: one on each */
-    uint32_t size;   /* bytes of the object (cache: of its body); echo: of the frame */
-    uint32_t cores;  /* http: 2: worker and generator have one each; 1: they take turns on one */
+    /* http: requests in flight, on connections picked at random; 0: one on each. dns: queries; 0:
+     * 1024 */
+    uint32_t active;
+    uint32_t size;  /* bytes of the object (cache: of its body); echo: of the frame */
+    uint32_t cores; /* http: 2: worker and generator have one each; 1: they take turns on one */
     bool offload, json, no_huge;
     uint32_t given; /* bits of options.c's: which were */
     unsigned requirements;
@@ -213,8 +218,10 @@ struct host {
     struct now now;
     unsigned n;
     struct rte_mbuf *out[HOST_OUT];
-    /* Datagrams, each from its own frame, which is freed afterwards; NULL: none wanted. */
+    /* Datagrams, each from its own frame, which is freed afterwards; NULL: none wanted. And that
+     * nobody listens where one went. */
     void (*udp)(void *ctx, const struct net_packet *p);
+    void (*udp_refused)(void *ctx, const struct net_icmp_datagram *why);
     void *udp_ctx;
 };
 bool host_new(struct host *h, struct port_link *link, const struct net_address *ip,
@@ -233,5 +240,12 @@ bool host_udp(struct host *h, const struct endpoint *from, const struct endpoint
               const void *data, size_t len);
 /* Receives, lets TCP act, sends. Whether there was anything to do. */
 bool host_turn(struct host *h);
+/* The same in parts, for who looks at frames himself: receives some, gives to the engines what is
+ * theirs, which frees it; sends some, of which it returns how many went, the rest stay the
+ * caller's. */
+unsigned host_receive(struct host *h, struct rte_mbuf **m, unsigned n);
+void host_input(struct host *h, struct rte_mbuf **m, unsigned n);
+unsigned host_send(struct host *h, struct rte_mbuf **m, unsigned n);
+void host_flush(struct host *h); /* what the engines had to say */
 
 #endif
