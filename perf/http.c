@@ -138,7 +138,8 @@ static bool run(const struct perf_options *o, struct perf_result *r, char *error
     bool ok = false;
 
     h = (struct http){0};
-    size_t cache = (64u << 20) + (size_t)o->objects * (o->size + OBJECT_MORE) * 5 / 4;
+    size_t cache = (64u << 20) + (size_t)o->objects * (o->size + OBJECT_MORE) * 5 / 4 +
+                   o->size; /* a large one is kept where half as much again is free */
     if (server_open(&h.server, o, o->connections, cache, error, error_len)) {
         bool made = make_load(&h, o);
         h.load.host.whole = o->misses > 0;

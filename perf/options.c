@@ -208,7 +208,7 @@ static const struct numeric {
     {'B', "--batch", 1, 512, "is no number from 1 to 512", true,
      offsetof(struct perf_options, batch)},
     {'z', "--zipf", 0, 2, "is no exponent from 0 to 2", false, offsetof(struct perf_options, zipf)},
-    {'b', "--size", 1, 16 << 20, "is no number of bytes from 1 to 16777216", true,
+    {'b', "--size", 1, 100 << 20, "is no number of bytes from 1 to 104857600", true,
      offsetof(struct perf_options, size)},
     {'e', "--reply", 60, 1514, "is no size of a frame, from 60 to 1514 bytes", true,
      offsetof(struct perf_options, reply)},
