@@ -81,8 +81,8 @@ static bool make_load(struct http *h, const struct perf_options *o)
                                      "Cache-Control: max-age=86400\r\nETag: \"perf\"\r\n"
                                      "Content-Length: %u\r\n\r\n",
                                      o->size);
-    /* --misses: and connections of the node's to the origin, one a fetch */
-    const uint32_t connections = o->misses ? 2 * o->connections + 4096 : o->connections;
+    /* and the node's to the origin; with --misses one a fetch */
+    const uint32_t connections = o->misses ? 2 * o->connections + 4096 : o->connections + 256;
     return http_load_open(&h->load, o, &t) &&
            host_new(&h->load.host, h->server.link, t.client, t.clients, connections, o->offload,
                     perf_now()) &&
