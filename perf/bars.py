@@ -32,6 +32,12 @@ class Bars:
         self.o = o
         self.perf = os.path.join(o.build, "perf/coral-perf")
         self.notes = set()
+        self.memo = {}  # what several rows tell of
+
+    def once(self, key, how):
+        if key not in self.memo:
+            self.memo[key] = how()
+        return self.memo[key]
 
     def timed(self, *args):
         return (self.perf,) + args + ("--seconds", str(self.o.seconds), "--json")
@@ -58,6 +64,30 @@ class Bars:
     def cost(self, command, field="cycles_per_op", per=1.0):
         words = command.split()
         return [pick(self.run(*words), field) / per for _ in range(self.o.repeat)]
+
+    def flash(self, field, per=1.0):
+        runs = self.once("flash", lambda: [self.run("flash") for _ in range(self.o.repeat)])
+        return [pick(r, field) / per for r in runs]
+
+    def rivals(self, *args):
+        """{server: a result a round} of coral-perf rivals."""
+        def ask():
+            p = subprocess.run((self.perf, "rivals", "--json", "--seconds", str(max(1, round(self.o.seconds))),
+                                "--repeat", str(self.o.repeat)) + args, capture_output=True, text=True,
+                               timeout=600 + 60 * self.o.repeat * self.o.seconds)
+            found = {d["name"].split()[-1]: d["results"] for d in json.loads(p.stdout or "[]")}
+            lacks = [a for a in args if a in SERVERS and len(found.get(a, ())) < self.o.repeat]
+            if lacks:
+                raise Absent(f"rivals: {lacks[0]}: " + (p.stderr.strip().splitlines() or ["no result"])[-1])
+            if any(x["errors"] for r in found.values() for x in r):
+                self.notes.add("errors")
+            return found
+        return self.once(args, ask)
+
+    def beside(self, args, ours, others, value):
+        """value(our round, that of each other) of all rounds."""
+        found = self.rivals(*args, ours, *others)
+        return [value(*rounds) for rounds in zip(found[ours], *(found[x] for x in others))]
 
     def past_saturation(self):
         ratios = []
@@ -99,8 +129,9 @@ class Bars:
         """What a story of the lab tells: all numbers that the pattern finds."""
         if os.geteuid() != 0:
             raise Absent("it makes network namespaces: run it as root")
-        p = subprocess.run((sys.executable, os.path.join(LAB, story)) + args, capture_output=True, text=True,
-                           timeout=300, env=dict(os.environ, CORAL_BUILD=os.path.abspath(self.o.build)))
+        p = self.once((story,) + args, lambda: subprocess.run(
+            (sys.executable, os.path.join(LAB, story)) + args, capture_output=True, text=True, timeout=300,
+            env=dict(os.environ, CORAL_BUILD=os.path.abspath(self.o.build))))
         found = [float(x) for x in re.findall(pattern, p.stdout)]
         if not found:
             raise Absent(f"{story}: {(p.stderr or p.stdout).strip().splitlines()[-1:] or 'said nothing'}")
@@ -117,6 +148,17 @@ def pick(result, path):
     return result
 
 
+def rate(r):
+    return r["ops_per_s"]
+
+
+def cpu(r):
+    return r["cpu_us_per_op"] + r["softirq_us_per_op"]
+
+
+SERVERS = ("coral", "nginx", "nginx-file", "echo", "coral-dns", "knot-xdp", "echo-dns")
+WIRE = ("--client", "coral-perf", "--connections", "256")
+NGINX = ("nginx", "nginx-file")  # at its best: whichever is the better
 LARGE = "http --connections {} --size {}"
 REST = r"at rest uses ([\d.]+) %"
 # name: what is measured, its unit, the bar, whether it is the least or the most that is wanted, how
@@ -146,6 +188,17 @@ ROWS = {
                                    per=65536 / SEGMENT)),
     "saturation": ("offered twice the capacity: goodput to the peak", "%", 90, "least", Bars.past_saturation),
     "dns-memif": ("DNS over memif, two processes, beyond the echo", "cycles", 350, "most", Bars.memif),
+    "wire": ("AF_XDP, coral-perf asks for 1 KiB: to 5 times nginx or 90 % of the echo, the less", "times", 1,
+             "least", lambda b: b.beside(WIRE, "coral", NGINX + ("echo",), lambda us, n, f, e: rate(us) / min(
+                 5 * max(rate(n), rate(f)), 0.9 * rate(e)))),
+    "wire-cpu": ("the same, CPU time a request to nginx'", "times", 0.2, "most",
+                 lambda b: b.beside(WIRE, "coral", NGINX + ("echo",), lambda us, n, f, e: cpu(us) / min(
+                     cpu(n), cpu(f)))),
+    "wire-wrk": ("AF_XDP, wrk asks: requests to nginx'", "times", 1.5, "least",
+                 lambda b: b.beside((), "coral", NGINX, lambda us, n, f: rate(us) / max(rate(n), rate(f)))),
+    "wire-dns": ("AF_XDP, kxdpgun asks: to Knot's XDP mode or 90 % of the echo, the less", "times", 1, "least",
+                 lambda b: b.beside(("--client", "kxdpgun"), "coral-dns", ("knot-xdp", "echo-dns"),
+                                    lambda us, k, e: rate(us) / min(rate(k), 0.9 * rate(e)))),
     "idle": ("idle node, of a core", "%", 0.5, "most", lambda b: b.lab("lab_rest.py", REST)),
     "pings": ("six nodes on two cores, a ping stream each: RTT", "us", 100, "most",
               lambda b: [1000 * x for x in b.lab("lab_rest.py", r"over IPv4: .* median ([\d.]+) ms")]),
@@ -153,9 +206,9 @@ ROWS = {
                   lambda b: b.lab("lab_rest.py", r"over IPv4: .* with ([\d.]+) %")),
     "kill": ("kill -9 to the first answer, 256 MiB, cold, median of 9", "s", 1, "most", Bars.kill),
     "flash-origin": ("flash crowd: origin's requests an object and cluster, mean", "", 1.2, "most",
-                     lambda b: b.cost("flash", "origin_mean")),
-    "flash-most": ("the same, the most of any", "", 3, "most", lambda b: b.cost("flash", "origin_most")),
-    "flash-p99": ("the same, p99 of answers", "ms", 250, "most", lambda b: b.cost("flash", "p99_us", 1000)),
+                     lambda b: b.flash("origin_mean")),
+    "flash-most": ("the same, the most of any", "", 3, "most", lambda b: b.flash("origin_most")),
+    "flash-p99": ("the same, p99 of answers", "ms", 250, "most", lambda b: b.flash("p99_us", 1000)),
 }
 
 

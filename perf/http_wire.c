@@ -36,6 +36,7 @@ bool http_wire_run(const struct perf_options *o, struct perf_result *r, char *er
                             .server[0] = o->wire->server,
                             .host = o->wire->host,
                             .path = o->wire->path,
+                            .memcached = o->wire->memcached,
                             .unknown = true};
     struct port *port = wire_open(o->wire, error, error_len);
     bool ok = false;

@@ -75,6 +75,7 @@ static const char usage[] =
     "                       the other end, without addresses. DEVICE is also af_xdp:DEVICE,\n"
     "                       af_packet:DEVICE, a PCI address, or DPDK's net_memif0,...\n"
     "  --host NAME, --path PATH   http --wire: what is asked for\n"
+    "  --memcached KEY      http --wire: instead, that key of a memcached\n"
     "  --name NAME          dns --wire: what is asked for, as n########.example.com: a run of # is "
     "a\n"
     "                       number below --objects\n"
@@ -141,6 +142,7 @@ static const struct option options[] = {
     {"path", required_argument, NULL, 'p'},
     {"name", required_argument, NULL, 'q'},
     {"names", required_argument, NULL, 'Q'},
+    {"memcached", required_argument, NULL, 'k'},
     {"serve", required_argument, NULL, 'E'},
     {"reply", required_argument, NULL, 'e'},
     {0},
@@ -168,6 +170,7 @@ static const struct {
     {'e', "--reply", ECHO},
     {'i', "--address", HTTP | DNS},
     {'S', "--server", HTTP | DNS},
+    {'k', "--memcached", HTTP},
     {'q', "--name", DNS},
     {'Q', "--names", DNS},
     {'N', "--host", HTTP},
@@ -273,6 +276,9 @@ static int take_option(struct perf_options *o, int c)
     case 'W':
     case 'E':
         return wire_take_device(&wire, optarg, c == 'E');
+    case 'k':
+        wire.memcached = optarg;
+        return -1;
     case 'q':
         wire.name = optarg;
         return -1;

@@ -91,16 +91,21 @@ int wire_check(struct wire *w, enum perf_command_number command)
 {
     if (!w->device[0])
         return addr_is_zero(&w->client.ip) && addr_is_zero(&w->server.ip) && !w->path &&
-                       !w->host[0] && !w->name && !w->names
+                       !w->host[0] && !w->name && !w->names && !w->memcached
                    ? -1
-                   : perf_refuse("--address, --server, --host, --path, --name, --names", "",
-                                 "go with --wire, which is missing");
+                   : perf_refuse(
+                         "--address, --server, --host, --path, --name, --names, --memcached", "",
+                         "go with --wire, which is missing");
     if (w->server.port == 0)
-        w->server.port = command == PERF_DNS ? 53 : 80;
+        w->server.port = command == PERF_DNS ? 53 : w->memcached ? 11211 : 80;
     if (!w->path)
         w->path = "/";
     if (w->path[0] != '/')
         return perf_refuse("--path", w->path, "does not begin with a slash");
+    if (w->memcached &&
+        (strlen(w->memcached) > 250 || strpbrk(w->memcached, " \t\r\n") || !w->memcached[0]))
+        return perf_refuse("--memcached", w->memcached,
+                           "is no key, of 1 to 250 bytes without white space");
     return check_ends(w, command);
 }
 

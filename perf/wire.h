@@ -16,6 +16,7 @@ struct wire {
     struct endpoint server;
     char host[128]; /* http: the field of requests */
     const char *path;
+    const char *memcached;    /* http: not HTTP, but that key by memcached's text protocol */
     const char *name, *names; /* dns: a pattern, or a file */
 };
 

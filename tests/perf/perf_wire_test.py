@@ -221,6 +221,7 @@ def refused():
     usage("dns", ends + ("--name", "a#b#.test", "--no-huge"), 1, '"a#b#.test" is no name')
     usage("dns", ends + ("--name", "a##.test", "--no-huge"), 1, "too few for 1000000 names")
     usage("dns", ends + ("--names", "/nowhere/x", "--no-huge"), 1, "/nowhere/x: No such file")
+    usage("http", ends + ("--memcached", "a b"), 2, '"a b" is no key')
     usage("dns", ("--serve", "eth0"), 2, '"eth0" needs --address')
     usage("echo", ("--serve", "eth0", "--size", "64"), 2, "goes without what is a load's")
     usage("echo", ("--reply", "1515"), 2, '"1515" is no size of a frame')
