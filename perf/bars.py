@@ -89,6 +89,13 @@ class Bars:
         found = self.rivals(*args, ours, *others)
         return [value(*rounds) for rounds in zip(found[ours], *(found[x] for x in others))]
 
+    def workers(self):
+        """Of two workers, by the first one's, to one that takes turns with its load, too."""
+        def turn():
+            alone = self.run("http", "--cores", "1")["cycles_per_op"]
+            return self.run("http", "--workers", "2")["cycles_per_op"] / alone
+        return [turn() for _ in range(self.o.repeat)]
+
     def past_saturation(self):
         ratios = []
         for _ in range(self.o.repeat):
@@ -186,6 +193,7 @@ ROWS = {
     "copy-dram": ("the same, bodies in DRAM", "cycles a segment", 1670, "most",
                   lambda b: b.cost(LARGE.format(100, 65536) + " --offload off --objects 8192",
                                    per=65536 / SEGMENT)),
+    "workers": ("two workers on a two-queue ring: cycles to one's", "times", 1.15, "most", Bars.workers),
     "saturation": ("offered twice the capacity: goodput to the peak", "%", 90, "least", Bars.past_saturation),
     "dns-memif": ("DNS over memif, two processes, beyond the echo", "cycles", 350, "most", Bars.memif),
     "wire": ("AF_XDP, coral-perf asks for 1 KiB: to 5 times nginx or 90 % of the echo, the less", "times", 1,

@@ -28,6 +28,7 @@
     X(send, "requests that found no room in a queue")                                              \
     X(lost, "answers that the server counts and the client does not, or the other way round")      \
     X(stalled, "seconds without an answer; connections without one, all the time")                 \
+    X(queue, "segments that came to another worker's queue")                                       \
     X(repeated, "segments that were sent again, though nothing was lost")
 
 enum perf_error {

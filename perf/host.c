@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <rte_mbuf.h>
 
+#include "dataplane/worker/steer.h"
 #include "perf/perf.h"
 
 #define PROTOCOL_TCP 6
@@ -11,12 +13,12 @@
 
 unsigned host_send(struct host *h, struct rte_mbuf **m, unsigned n)
 {
-    return h->port ? port_tx(h->port, 0, m, n) : port_link_send(h->link, 1, m, n);
+    return h->port ? port_tx(h->port, 0, m, n) : port_link_send(h->link, 1 + 2 * h->queue, m, n);
 }
 
 unsigned host_receive(struct host *h, struct rte_mbuf **m, unsigned n)
 {
-    return h->port ? port_rx(h->port, 0, m, n) : port_link_receive(h->link, 1, m, n);
+    return h->port ? port_rx(h->port, 0, m, n) : port_link_receive(h->link, 1 + 2 * h->queue, m, n);
 }
 
 void host_flush(struct host *h)
@@ -127,6 +129,15 @@ bool host_udp(struct host *h, const struct endpoint *from, const struct endpoint
     return true;
 }
 
+/* Ports from which segments go to our queue, as the node's port spreads them. */
+static uint16_t port_try(void *ctx, const struct addr *local, const struct endpoint *remote,
+                         uint32_t n)
+{
+    const struct host *h = ctx;
+    const struct endpoint mine = {*local, (uint16_t)(STEER_PORT_FIRST + n % STEER_PORT_COUNT)};
+    return !h->steer || steer_worker(h->steer, remote, &mine) == h->queue ? mine.port : 0;
+}
+
 /* All but the wire and its pool. */
 static bool make_engines(struct host *h, const struct net_config *n, uint32_t connections,
                          struct now now)
@@ -134,7 +145,7 @@ static bool make_engines(struct host *h, const struct net_config *n, uint32_t co
     const struct net_host nh = {
         .ctx = h, .send = send_frame, .learned = learned, .icmp_datagram = refused};
     struct tcp_config t = tcp_config_default();
-    const struct tcp_host th = {.ctx = h, .emit = emit};
+    const struct tcp_host th = {.ctx = h, .emit = emit, .port_try = port_try};
     static const uint8_t seed[32] = "coral-perf, the load generator";
 
     t.connections = connections + 16;
@@ -150,8 +161,10 @@ bool host_new(struct host *h, struct port_link *link, const struct net_address *
 {
     struct net_config n = {.mac = {2, 0, 0, 0, 0, 9}, .mtu = 1500, .addresses = addresses};
     memcpy(n.address, ip, addresses * sizeof(*ip));
+    char pool[RTE_MEMPOOL_NAMESIZE];
     *h = (struct host){.link = link, .offload = offload};
-    h->pool = rte_pktmbuf_pool_create("host", 16383, 256, PORT_PRIVATE, RTE_MBUF_DEFAULT_BUF_SIZE,
+    snprintf(pool, sizeof(pool), "host%p", (void *)h);
+    h->pool = rte_pktmbuf_pool_create(pool, 16383, 256, PORT_PRIVATE, RTE_MBUF_DEFAULT_BUF_SIZE,
                                       SOCKET_ID_ANY);
     return make_engines(h, &n, connections, now);
 }

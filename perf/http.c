@@ -2,10 +2,14 @@
 /*
  * A node with one worker under HTTP's load. The node fetches each object once, from an origin that
  * the load plays, through its ordinary miss path; then objects are picked by Zipf's law.
+ *
+ * With several workers each has a core, a queue of the link and a load of its own, which takes
+ * turns with it: so that what workers cost each other shows, and nothing else, on as many cores.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "dataplane/worker/steer.h"
 #include "perf/http_load.h"
 #include "perf/server.h"
 
@@ -14,8 +18,14 @@
 
 struct http {
     struct server server;
-    struct http_load load;
-    char head[160]; /* of the origin's answers */
+    struct http_side {
+        struct http *all;
+        struct http_load load;
+        struct worker_stats stats;
+    } side[PORT_WORKERS]; /* one a worker */
+    unsigned sides;
+    struct steer *steer; /* of several */
+    char head[160];      /* of the origin's answers */
     uint32_t head_len;
 };
 
@@ -32,8 +42,8 @@ static size_t origin_received(struct stream *s, const uint8_t *data, size_t len,
     if (!memmem(data, len, "\r\n\r\n", 4))
         return 0;
     stream_send(s, (struct ref){(const uint8_t *)h->head, h->head_len, NULL});
-    stream_send(s, (struct ref){h->load.body, (uint32_t)h->load.size, NULL});
-    if (h->load.options->misses > 0)
+    stream_send(s, (struct ref){h->side[0].load.body, (uint32_t)h->side[0].load.size, NULL});
+    if (h->side[0].load.options->misses > 0)
         stream_shut(s);
     return len;
 }
@@ -61,32 +71,58 @@ static bool origin_accept(void *ctx, struct stream *s, struct now now)
 
 /* --- the run ---------------------------------------------------------------------------------- */
 
-/* Both in turn, on one core. */
+/* A worker and its load in turn, on one core. */
 static bool both_turn(void *ctx)
 {
-    struct http *h = ctx;
-    bool busy = server_turn(&h->server);
-    return http_load_turn(&h->load) || busy;
+    struct http_side *s = ctx;
+    struct http *h = s->all;
+    bool busy = worker_poll(h->server.node, (unsigned)(s - h->side), perf_now());
+    return http_load_turn(&s->load) || busy;
 }
 
-static bool make_load(struct http *h, const struct perf_options *o)
+/* The load of one worker. The sides' first addresses are one, the origin's: a fill's owner has it
+ * behind its own queue. */
+static bool make_load(struct http *h, unsigned side, const struct perf_options *o)
 {
     struct http_target t = {.clients = CLIENT_IPS, .servers = SERVER_IPS, .host = "www.perf.test"};
+    struct http_load *l = &h->side[side].load;
     for (unsigned i = 0; i < CLIENT_IPS; i++)
-        t.client[i] = (struct net_address){addr_v4(CLIENT_NET + i), 24};
+        t.client[i] = (struct net_address){
+            addr_v4(CLIENT_NET + (i == 0 ? 0 : i + side * (CLIENT_IPS - 1))), 24};
     for (unsigned i = 0; i < SERVER_IPS; i++)
         t.server[i] = (struct endpoint){addr_v4(SERVER_NET + i), 80};
+    /* and the node's to the origin; with --misses one a fetch */
+    const uint32_t connections = o->misses ? 2 * o->connections + 4096 : o->connections + 256;
+    if (!http_load_open(l, o, &t) || !host_new(&l->host, h->server.link, t.client, t.clients,
+                                               connections, o->offload, perf_now()))
+        return false;
+    l->host.queue = side;
+    l->host.steer = h->steer;
+    l->host.whole = o->misses > 0;
+    return tcp_listen(l->host.tcp, ORIGIN_PORT, origin_accept, h);
+}
+
+static bool make_loads(struct http *h, const struct perf_options *o)
+{
     h->head_len = (uint32_t)snprintf(h->head, sizeof(h->head),
                                      "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
                                      "Cache-Control: max-age=86400\r\nETag: \"perf\"\r\n"
                                      "Content-Length: %u\r\n\r\n",
                                      o->size);
-    /* and the node's to the origin; with --misses one a fetch */
-    const uint32_t connections = o->misses ? 2 * o->connections + 4096 : o->connections + 256;
-    return http_load_open(&h->load, o, &t) &&
-           host_new(&h->load.host, h->server.link, t.client, t.clients, connections, o->offload,
-                    perf_now()) &&
-           tcp_listen(h->load.host.tcp, ORIGIN_PORT, origin_accept, h);
+    if (o->workers > 1) {
+        struct port_rss rss;
+        port_link_rss(o->workers, &rss);
+        h->steer = steer_create(rss.key, rss.key_len, rss.queue, rss.reta_size, o->workers);
+        if (!h->steer)
+            return false;
+    }
+    for (h->sides = 0; h->sides < o->workers; h->sides++) {
+        h->side[h->sides].all = h;
+        node_stats(h->server.node, h->sides, &h->side[h->sides].stats);
+        if (!make_load(h, h->sides, o))
+            return false;
+    }
+    return true;
 }
 
 /* Answers by the server's count and by the clients', which may differ by those on the way. */
@@ -97,27 +133,33 @@ static void check_counts(const struct http_load *h, uint64_t came, struct perf_r
         r->errors.n[PERF_ERROR_lost] += apart;
 }
 
+/* The first worker's cost; beside others, whose loads ask as it does. */
 static bool measure(struct http *h, struct perf_result *r, char *error, size_t error_len)
 {
     uint32_t stop = 0;
-    struct http_load *l = &h->load;
+    struct http_load *l = &h->side[0].load;
     bool two = l->options->cores == 2;
-    struct perf_thread worker = {.turn = two ? server_turn : both_turn,
-                                 .ctx = two ? (void *)&h->server : h,
-                                 .calibrates = true,
-                                 .stop = &stop,
-                                 .cpu = (unsigned)perf_cpu(0)};
     struct perf_thread generator = {
         .turn = http_load_turn, .ctx = l, .stop = &stop, .cpu = (unsigned)perf_cpu(1)};
+    struct perf_thread worker[PORT_WORKERS];
+    bool ok = true;
 
-    perf_thread_start(&worker);
+    for (unsigned i = 0; i < h->sides; i++) {
+        worker[i] = (struct perf_thread){.turn = two ? server_turn : both_turn,
+                                         .ctx = two ? (void *)&h->server : &h->side[i],
+                                         .calibrates = true,
+                                         .stop = &stop,
+                                         .cpu = (unsigned)perf_cpu(i)};
+        perf_thread_start(&worker[i]);
+    }
     if (two)
         perf_thread_start(&generator);
-    bool ok = http_load_wait(l, error, error_len);
+    for (unsigned i = 0; i < h->sides && ok; i++)
+        ok = http_load_wait(&h->side[i].load, error, error_len);
     if (ok) {
-        const struct worker_stats *stats = &h->server.stats;
+        const struct worker_stats *stats = &h->side[0].stats;
         const struct measured m = {&stats->http->http_responses_total,
-                                   &stats->worker->worker_busy_cycles_total, two ? &worker : NULL,
+                                   &stats->worker->worker_busy_cycles_total, two ? worker : NULL,
                                    two ? &generator : NULL, l->options->rate};
         uint64_t given_up = counter_read(&l->given_up), came = counter_read(&l->ops);
         http_load_begin(l);
@@ -127,12 +169,17 @@ static bool measure(struct http *h, struct perf_result *r, char *error, size_t e
         r->given_up = counter_read(&l->given_up) - given_up;
     }
     __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
-    perf_thread_join(&worker);
+    for (unsigned i = 0; i < h->sides; i++)
+        perf_thread_join(&worker[i]);
     if (two)
         perf_thread_join(&generator);
     http_load_result(l, r);
-    r->ratio = worker.calibration.ratio;
-    r->ops_total = counter_read(&h->server.stats.http->http_responses_total);
+    r->ratio = worker[0].calibration.ratio;
+    for (unsigned i = 0; i < h->sides; i++) {
+        r->ops_total += counter_read(&h->side[i].stats.http->http_responses_total);
+        r->errors.n[PERF_ERROR_queue] +=
+            counter_read(&h->side[i].stats.worker->worker_rss_elsewhere_total);
+    }
     return ok;
 }
 
@@ -144,17 +191,18 @@ static bool run(const struct perf_options *o, struct perf_result *r, char *error
     h = (struct http){0};
     size_t cache = (64u << 20) + (size_t)o->objects * (o->size + OBJECT_MORE) * 5 / 4 +
                    o->size; /* a large one is kept where half as much again is free */
-    if (server_open(&h.server, o, o->connections, cache, error, error_len)) {
-        bool made = make_load(&h, o);
-        h.load.host.whole = o->misses > 0;
-        if (made)
+    if (server_open(&h.server, o, o->workers * o->connections, cache, error, error_len)) {
+        if (make_loads(&h, o))
             ok = measure(&h, r, error, error_len);
         else
             snprintf(error, error_len, "not enough memory for the clients");
-        host_free(&h.load.host);
+        for (unsigned i = 0; i < o->workers; i++)
+            host_free(&h.side[i].load.host);
     }
     server_close(&h.server);
-    http_load_close(&h.load);
+    for (unsigned i = 0; i < o->workers; i++)
+        http_load_close(&h.side[i].load);
+    steer_destroy(h.steer);
     return ok;
 }
 

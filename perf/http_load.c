@@ -90,6 +90,16 @@ static bool learn_size(struct http_load *h, uint64_t length)
     return h->body && length == h->size;
 }
 
+static void begin_body(struct client *c, uint64_t length)
+{
+    const struct http_load *h = c->all;
+    c->in_body = true;
+    c->left = length;
+    /* by its port, which says that the bytes are there to be read; on a port they always are */
+    c->sampled =
+        !c->refused && (h->target.unknown ? h->ops % 64 == 0 : host_samples(c->stream->local.port));
+}
+
 /* memcached's "VALUE key flags bytes\r\n"; the body goes up to "END\r\n". As take_head. */
 static size_t take_value(struct client *c, const uint8_t *data, size_t len)
 {
@@ -108,9 +118,7 @@ static size_t take_value(struct client *c, const uint8_t *data, size_t len)
         failed(c, PERF_ERROR_head);
         return 0;
     }
-    c->in_body = true;
-    c->left = bytes + sizeof(end) - 1;
-    c->sampled = c->all->ops % 64 == 0;
+    begin_body(c, bytes + sizeof(end) - 1);
     return (size_t)(eol - data) + 2;
 }
 
@@ -118,16 +126,19 @@ static size_t take_value(struct client *c, const uint8_t *data, size_t len)
 static size_t take_head(struct client *c, const uint8_t *data, size_t len)
 {
     struct http_load *h = c->all;
-    /* as long as the last one, nearly always */
-    const uint8_t *end = data + h->last_head - 4;
-    if (h->last_head < 4 || h->last_head > len || memcmp(end, "\r\n\r\n", 4) != 0)
-        end = memmem(data, RTE_MIN(len, (size_t)HEAD_MAX), "\r\n\r\n", 4);
+    if (h->known_head_len > 0 && h->known_head_len <= len &&
+        memcmp(data, h->known_head, h->known_head_len) == 0) {
+        c->refused = false;
+        begin_body(c, h->known_length);
+        return h->known_head_len;
+    }
+    const uint8_t *end = memmem(data, RTE_MIN(len, (size_t)HEAD_MAX), "\r\n\r\n", 4);
     if (!end) {
         if (len >= HEAD_MAX)
             failed(c, PERF_ERROR_head);
         return 0;
     }
-    size_t head = h->last_head = (size_t)(end - data) + 4;
+    size_t head = (size_t)(end - data) + 4;
     const char *field = memmem(data, head, "\r\nContent-Length: ", 18);
     if (!field)
         field = memmem(data, head, "\r\ncontent-length: ", 18);
@@ -146,11 +157,12 @@ static size_t take_head(struct client *c, const uint8_t *data, size_t len)
         failed(c, PERF_ERROR_status);
         return 0;
     }
-    c->in_body = true;
-    c->left = length;
-    /* by its port, which says that the bytes are there to be read; on a port they always are */
-    c->sampled =
-        !c->refused && (h->target.unknown ? h->ops % 64 == 0 : host_samples(c->stream->local.port));
+    if (good && head <= sizeof(h->known_head)) {
+        memcpy(h->known_head, data, head);
+        h->known_head_len = head;
+        h->known_length = length;
+    }
+    begin_body(c, length);
     return head;
 }
 

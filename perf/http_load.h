@@ -51,8 +51,11 @@ struct http_load {
     uint32_t request_len;
     uint32_t fetched; /* objects asked for to fill the cache */
     struct zipf zipf;
-    size_t last_head; /* length of the last answer's */
-    bool warm;        /* the object is in the cache: all clients may go */
+    /* A good answer's head, as most that follow have it, and the length that it gives. */
+    uint8_t known_head[512];
+    size_t known_head_len;
+    uint64_t known_length;
+    bool warm; /* the object is in the cache: all clients may go */
     /* --rate: the clients that wait for their next request, in turn, and the schedule */
     struct client **waiting;
     uint32_t first_waiting, waiting_n;

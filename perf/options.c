@@ -97,6 +97,9 @@ static const char usage[] =
     "  --cores 1|2          http, dns: with 1 worker and load take turns on one core, and only "
     "the\n"
     "                       worker's turns count (default 2)\n"
+    "  --workers N          http: the node's workers (default 1); above 1 each has a core and a "
+    "load of\n"
+    "                       its own, in turns, and the first one's turns count\n"
     "  --no-huge            ordinary pages, as valgrind needs them\n"
     "  --json               one JSON document on standard output\n"
     "  --assert 'F<N'       exit status 1 unless field F of the JSON is so, in the median; also\n"
@@ -120,6 +123,7 @@ static const struct option options[] = {
     {"op", required_argument, NULL, 'O'},
     {"rate", required_argument, NULL, 'r'},
     {"cores", required_argument, NULL, 'C'},
+    {"workers", required_argument, NULL, 'w'},
     {"no-huge", no_argument, NULL, 'H'},
     {"active", required_argument, NULL, 'a'},
     {"objects", required_argument, NULL, 'n'},
@@ -181,6 +185,7 @@ static const struct {
     {'B', "--batch", CACHE},
     {'o', "--offload", ECHO | HTTP | DNS},
     {'C', "--cores", HTTP | DNS},
+    {'w', "--workers", HTTP},
     {'O', "--op", TCP | DHT | CACHE},
     {'H', "--no-huge", ECHO | HTTP | DNS | TCP},
 };
@@ -211,12 +216,14 @@ static const struct numeric {
     {'B', "--batch", 1, 512, "is no number from 1 to 512", true,
      offsetof(struct perf_options, batch)},
     {'z', "--zipf", 0, 2, "is no exponent from 0 to 2", false, offsetof(struct perf_options, zipf)},
-    {'b', "--size", 1, 100 << 20, "is no number of bytes from 1 to 104857600", true,
+    {'b', "--size", 1, 128 << 20, "is no number of bytes from 1 to 134217728", true,
      offsetof(struct perf_options, size)},
     {'e', "--reply", 60, 1514, "is no size of a frame, from 60 to 1514 bytes", true,
      offsetof(struct perf_options, reply)},
     {'9', "--p99", 1, 1e7, "is no number of microseconds from 1 to 10000000", false,
      offsetof(struct perf_options, p99_us)},
+    {'w', "--workers", 1, PORT_WORKERS, "is no number from 1 to 16", true,
+     offsetof(struct perf_options, workers)},
     {'R', "--repeat", 1, PERF_REPEATS, "is no number from 1 to 1000", true,
      offsetof(struct perf_options, repeat)},
 };
@@ -433,15 +440,31 @@ static int check_wire(struct perf_options *o)
     if (o->command == PERF_HTTP && o->connections > WIRE_CONNECTIONS_MAX)
         return perf_refuse("--connections", n,
                            "is more than the 20000 that one address has ports for");
-    if (wire.serve && (o->objects > 0 || o->zipf >= 0 || o->rate > 0 || o->active > 0 ||
-                       o->size > 0 || o->reply > 0 || o->cores == 1 || o->repeat > 1))
+    if (wire.serve &&
+        (o->objects > 0 || o->zipf >= 0 || o->rate > 0 || o->active > 0 || o->size > 0 ||
+         o->reply > 0 || o->cores == 1 || o->workers > 1 || o->repeat > 1))
         return perf_refuse("--serve", wire.device, "goes without what is a load's, and --repeat");
-    if (o->command == PERF_HTTP && (o->objects > 1 || o->zipf >= 0 || o->cores == 1 ||
-                                    o->size > 0 || o->misses > 0 || o->shed_ms > 0))
-        return perf_refuse(
-            "--wire", wire.device,
-            "goes without --objects, --zipf, --cores, --size, --misses and --shed: the server is "
-            "elsewhere, and it alone knows what it has");
+    if (o->command == PERF_HTTP &&
+        (o->objects > 1 || o->zipf >= 0 || o->cores == 1 || o->workers > 1 || o->size > 0 ||
+         o->misses > 0 || o->shed_ms > 0))
+        return perf_refuse("--wire", wire.device,
+                           "goes without --objects, --zipf, --cores, --workers, --size, --misses "
+                           "and --shed: the server is "
+                           "elsewhere, and it alone knows what it has");
+    return -1;
+}
+
+/* Several workers take turns with their loads, each pair on a core. */
+static int check_workers(struct perf_options *o)
+{
+    char n[16];
+    snprintf(n, sizeof(n), "%u", o->workers);
+    if (o->workers > 1 && o->misses > 0)
+        return perf_refuse("--workers", n, "and --misses exclude each other");
+    if (o->workers > 1 && perf_cpu(o->workers - 1) < 0)
+        return perf_refuse("--workers", n, "is more than the CPUs that this process may use");
+    if (o->workers > 1)
+        o->cores = 1;
     return -1;
 }
 
@@ -483,6 +506,7 @@ static int check_options(struct perf_options *o)
     status = status < 0 ? check_connections(o) : status;
     status = status < 0 ? check_rate(o) : status;
     status = status < 0 ? check_wire(o) : status;
+    status = status < 0 ? check_workers(o) : status;
     status = status < 0 ? check_objects(o) : status;
     return status < 0 ? check_size(o) : status;
 }
@@ -494,6 +518,7 @@ int perf_read_options(int argc, char **argv, struct perf_options *o)
                                .seconds = 3,
                                .connections = 1000,
                                .cores = 2,
+                               .workers = 1,
                                .offload = true,
                                .batch = 32,
                                .zipf = -1};

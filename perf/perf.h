@@ -73,8 +73,9 @@ struct perf_options {
     /* http: requests in flight, on connections picked at random; 0: one on each. dns: queries; 0:
      * 1024 */
     uint32_t active;
-    uint32_t size;  /* bytes of the object (cache: of its body); echo: of the frame */
-    uint32_t cores; /* http: 2: worker and generator have one each; 1: they take turns on one */
+    uint32_t size;    /* bytes of the object (cache: of its body); echo: of the frame */
+    uint32_t cores;   /* http: 2: worker and generator have one each; 1: they take turns on one */
+    uint32_t workers; /* http: of the node; above 1 each takes turns with a generator of its own */
     bool offload, json, no_huge;
     uint32_t given; /* bits of options.c's: which were */
     unsigned requirements;
@@ -210,6 +211,9 @@ perf_run mac_run, dht_run, cache_run, rules_run;
 struct host {
     struct port_link *link; /* NULL: */
     struct port *port;
+    /* Of a link with several queues: ours, and which tuples go there; set after host_new. */
+    unsigned queue;
+    const struct steer *steer;
     struct rte_mempool *pool;
     struct net *net;
     struct tcp_engine *tcp;

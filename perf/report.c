@@ -105,6 +105,8 @@ static void report(const struct perf_options *o, const struct perf_result *r, js
     if (r->ops_total > 0)
         json_object_set_new(result, "ops_total", json_integer((json_int_t)r->ops_total));
     json_object_set_new(result, "cores", json_integer(o->cores));
+    if (o->command == PERF_HTTP)
+        json_object_set_new(result, "workers", json_integer(o->workers));
     json_object_set_new(result, "errors_by_class", errors_json(&r->errors));
     if (r->client_busy >= 0)
         json_object_update_new(result,
@@ -191,7 +193,8 @@ bool perf_measure(const struct perf_options *o, perf_measured *run, json_t *resu
                   size_t error_len)
 {
     static struct perf_result r;
-    struct eal_config eal = {.memory_bytes = port_eal_memory(1, 1) + (96u << 20),
+    struct eal_config eal = {.memory_bytes =
+                                 port_eal_memory(1, o->workers) + (size_t)o->workers * (96u << 20),
                              .no_hugepages = o->no_huge};
 
     if (o->cores == 2 && !o->wire && o->command != PERF_TCP && perf_cpu(1) < 0) {

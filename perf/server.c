@@ -41,7 +41,7 @@ static bool make_node(struct server *s, const struct perf_options *o, uint32_t c
 {
     struct node_config c = {
         .name = "perf",
-        .workers = 1,
+        .workers = o->workers,
         .ports = 1,
         .spin = true,
         .cache_bytes = cache_bytes,
@@ -73,7 +73,7 @@ static bool make_node(struct server *s, const struct perf_options *o, uint32_t c
 bool server_open(struct server *s, const struct perf_options *o, uint32_t connections,
                  size_t cache_bytes, char *error, size_t error_len)
 {
-    *s = (struct server){.link = o->wire ? NULL : port_link_new("server", 4096)};
+    *s = (struct server){.link = o->wire ? NULL : port_link_new_queues("server", 4096, o->workers)};
     if ((s->link || o->wire) && make_view(s, o))
         return make_node(s, o, connections, cache_bytes, error, error_len);
     snprintf(error, error_len, "not enough memory");

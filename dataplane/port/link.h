@@ -14,7 +14,8 @@ struct link_way { /* what end e receives, and its sleep */
 } __rte_cache_aligned;
 
 struct port_link {
-    struct link_way way[2];
+    unsigned queues;
+    struct link_way way[2 * PORT_QUEUES]; /* queue by queue, both ends of each */
 };
 
 #endif

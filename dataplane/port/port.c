@@ -83,9 +83,13 @@ static int make_ring(struct port *p)
 
     if (!l)
         return -1;
-    snprintf(name, sizeof(name), "%.24s", l->way[p->config.end].ring->name);
-    int id = rte_eth_from_rings(name, &l->way[p->config.end].ring, 1, &l->way[!p->config.end].ring,
-                                1, 0);
+    struct rte_ring *rx[PORT_QUEUES], *tx[PORT_QUEUES];
+    for (unsigned q = 0; q < p->rx_queues; q++) {
+        rx[q] = l->way[p->config.end + 2 * q].ring;
+        tx[q] = l->way[(p->config.end ^ 1) + 2 * q].ring;
+    }
+    snprintf(name, sizeof(name), "%.24s", rx[0]->name);
+    int id = rte_eth_from_rings(name, rx, p->rx_queues, tx, p->tx_queues, 0);
     if (id < 0)
         return -1;
     p->id = (uint16_t)id;
@@ -212,7 +216,10 @@ static int start(struct port *p)
         rte_eth_promiscuous_enable(p->id);
     if (p->driver == PORT_RING) {
         ring_mac(&p->config, p->mac);
-        p->fd[0] = port_link_fd(p->config.link, p->config.end);
+        for (unsigned q = 0; q < p->rx_queues; q++)
+            p->fd[q] = port_link_fd(p->config.link, p->config.end + 2 * q);
+        if (p->rx_queues > 1)
+            port_link_rss(p->rx_queues, &p->rss);
         return 0;
     }
     if (rte_eth_macaddr_get(p->id, &mac) < 0)
@@ -296,7 +303,9 @@ static bool bring_up(struct port *p, unsigned workers, unsigned queues, const st
 /* AF_XDP with one socket a channel, so that no packet goes where nobody looks. */
 static unsigned queue_count(const struct port *p, unsigned workers, unsigned channels)
 {
-    unsigned n = p->driver == PORT_AF_XDP ? channels : p->driver == PORT_RING ? 1 : workers;
+    unsigned n = p->driver == PORT_AF_XDP ? channels
+                 : p->driver == PORT_RING ? RTE_MIN(p->config.link->queues, workers)
+                                          : workers;
     return n < PORT_QUEUES ? n : PORT_QUEUES;
 }
 

@@ -123,6 +123,10 @@ void port_close(struct port *p);
  * frees it. Each end has an eventfd, written only while that end says that it sleeps.
  */
 struct port_link *port_link_new(const char *name, unsigned slots); /* slots: a power of two */
+/* With so many queues, each a cable: `end` is then 0 or 1, and 2 more a queue, in all that follows;
+ * the port plugged in has one of 0 or 1. Who sends spreads TCP as port_link_rss says. */
+struct port_link *port_link_new_queues(const char *name, unsigned slots, unsigned queues);
+void port_link_rss(unsigned queues, struct port_rss *rss);
 void port_link_free(struct port_link *l);
 /* Frees the frames that lie in it, both ways; before the nodes whose bytes they may carry. */
 void port_link_drain(struct port_link *l);
@@ -149,7 +153,7 @@ static inline unsigned port_tx(struct port *p, uint16_t queue, struct rte_mbuf *
 {
     unsigned sent = rte_eth_tx_burst(p->id, queue, m, (uint16_t)n);
     if (p->driver == PORT_RING && sent)
-        port_link_wake(p->config.link, p->config.end);
+        port_link_wake(p->config.link, p->config.end + 2u * queue);
     return sent;
 }
 

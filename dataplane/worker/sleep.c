@@ -50,7 +50,8 @@ static bool work_waits(struct worker *w)
         const struct port_config *c = &wp->port->config;
         if (wp->inbox && ring_waits(wp->inbox))
             return true;
-        if (wp->port->driver == PORT_RING && w->id == 0 && port_link_pending(c->link, c->end))
+        if (wp->port->driver == PORT_RING && w->id < wp->port->rx_queues &&
+            port_link_pending(c->link, c->end + 2 * w->id))
             return true;
     }
     return ring_waits(w->returns);
@@ -58,14 +59,14 @@ static bool work_waits(struct worker *w)
 
 static void arm_links(struct worker *w, bool on)
 {
-    for (unsigned i = 0; i < w->node->config.ports && w->id == 0; i++) {
-        const struct port_config *c = &w->port[i].port->config;
-        if (w->port[i].port->driver != PORT_RING)
+    for (unsigned i = 0; i < w->node->config.ports; i++) {
+        const struct port *p = w->port[i].port;
+        if (p->driver != PORT_RING || w->id >= p->rx_queues)
             continue;
         if (on)
-            port_link_arm(c->link, c->end);
+            port_link_arm(p->config.link, p->config.end + 2 * w->id);
         else
-            port_link_disarm(c->link, c->end);
+            port_link_disarm(p->config.link, p->config.end + 2 * w->id);
     }
 }
 

@@ -71,7 +71,7 @@ static void step(struct world *w)
 
 Test(wheel, agrees_with_a_list_of_deadlines)
 {
-    for (uint64_t seed = 1; seed <= 40; seed++) {
+    for (uint64_t seed = 1; seed <= 40; seed += PART) {
         struct world *w = calloc(1, sizeof(*w));
         w->now = seed * 123456789;
         rng_init_u64(&w->rng, seed);

@@ -6,7 +6,7 @@
 #include "live_cluster.h"
 
 #define SECOND 1000000ull
-#define KILLS  120u
+#define KILLS  (120u / PART)
 
 static void report_quantiles(const char *what, struct swim_samples *s)
 {
@@ -78,7 +78,7 @@ Test(live_cluster, one_helper_in_twenty_that_vouches_for_anybody_does_not_keep_t
 static void idle_is_cheap(unsigned n, unsigned each)
 {
     struct swim *c = swim_create(n, each, 10, 4);
-    uint64_t seconds = 600, sent = 0, bytes = 0, most = 0;
+    uint64_t seconds = 600 / PART, sent = 0, bytes = 0, most = 0;
     swim_run(c, 30 * SECOND);
     swim_measure(c);
     swim_run(c, seconds * SECOND);

@@ -34,6 +34,8 @@ REFUSED = (
     (("dns", "--csv", "x", "--repeat", "2"), '"x" is the file of one run'),
     (("dns", "--size", "2"), '--size: "dns" takes none'),
     (("cache", "--objects", "999"), '--objects: "999" is no number from 1000'),
+    (("http", "--workers", "17"), '--workers: "17" is no number from 1 to 16'),
+    (("dns", "--workers", "2"), '--workers: "dns" takes none'),
     (("http", "--objects", "0"), '--objects: "0" is no number from 1'),
     (("rivals", "apache"), '"apache" is no server; there are coral, nginx'),
     (("rivals", "--seconds", "0"), '--seconds: "0" is no number above 0'),
@@ -90,6 +92,7 @@ def check_servers(where):
     for args in (("dns",), ("dns", "--zipf", "1", "--objects", "1000", "--offload", "off"),
                  ("dns", "--rate", "20000", "--poisson"), ("http", "--connections", "20"),
                  ("http", "--connections", "40", "--active", "10", "--objects", "200"),
+                 ("http", "--connections", "40", "--objects", "50", "--workers", str(min(2, os.cpu_count()))),
                  ("http", "--connections", "20", "--objects", "200", "--zipf", "0.9", "--rate", "2000",
                   "--hgrm", hgrm, "--hlog", hlog, "--csv", csv)):
         p = perf(*args, "--cores", "1", "--no-huge", "--seconds", "0.3", "--json", "--assert",

@@ -361,7 +361,8 @@ static void play_all(const char *name)
                     struct segment s = {flags & 1,      ack,     flags >> 2 & 1,
                                         flags >> 3 & 1, seqs[i], ack ? acks[k] : 0,
                                         text ? TEXT : 0};
-                    all++;
+                    if (all++ % PART != 0)
+                        continue;
                     bad += bad < 20 && !play(r, &s);
                 }
     cr_assert(bad == 0, "%s: %u of %u differ", name, bad, all);
