@@ -158,7 +158,7 @@ static bool put(struct flows *f, struct flow *c, uint8_t flags, const uint8_t *d
         put_sum(f, c, s, header + len);
     m->data_len = (uint16_t)(sizeof(s->front.ether) + total);
     m->pkt_len = m->data_len;
-    host_send(f->host, m);
+    host_put(f->host, m);
     c->snd_nxt += len + ((flags & (RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG)) ? 1 : 0);
     c->ack_due = false;
     return true;

@@ -21,8 +21,10 @@
     X(body, "bodies of a sample that differ")                                                      \
     X(closed, "connections that the server closed")                                                \
     X(reset, "connections that it reset")                                                          \
-    X(timeout, "connections that died of silence")                                                 \
-    X(refused, "connections that were refused")                                                    \
+    X(timeout, "connections that died of silence; queries without an answer for a second")         \
+    X(refused, "connections and queries that were refused")                                        \
+    X(truncated, "answers that did not fit (DNS)")                                                 \
+    X(wrong_id, "answers to what nobody asked, or had given up (DNS)")                             \
     X(send, "requests that found no room in a queue")                                              \
     X(lost, "answers that the server counts and the client does not, or the other way round")      \
     X(stalled, "seconds without an answer; connections without one, all the time")                 \

@@ -11,23 +11,27 @@
 #define PROTOCOL_TCP 6
 #define PROTOCOL_UDP 17
 
-static unsigned wire_send(struct host *h, struct rte_mbuf **m, unsigned n)
+unsigned host_send(struct host *h, struct rte_mbuf **m, unsigned n)
 {
     return h->port ? port_tx(h->port, 0, m, n) : port_link_send(h->link, 1 + 2 * h->queue, m, n);
 }
 
-static unsigned wire_receive(struct host *h, struct rte_mbuf **m, unsigned n)
+unsigned host_receive(struct host *h, struct rte_mbuf **m, unsigned n)
 {
     return h->port ? port_rx(h->port, 0, m, n) : port_link_receive(h->link, 1 + 2 * h->queue, m, n);
 }
 
+void host_flush(struct host *h)
+{
+    unsigned sent = host_send(h, h->out, h->n);
+    memmove(h->out, h->out + sent, (h->n - sent) * sizeof(h->out[0]));
+    h->n -= sent;
+}
+
 struct rte_mbuf *host_frame(struct host *h)
 {
-    if (h->n == HOST_OUT) {
-        unsigned sent = wire_send(h, h->out, h->n);
-        memmove(h->out, h->out + sent, (h->n - sent) * sizeof(h->out[0]));
-        h->n -= sent;
-    }
+    if (h->n == HOST_OUT)
+        host_flush(h);
     if (h->n == HOST_OUT)
         return NULL;
     if (h->spares == 0 && rte_pktmbuf_alloc_bulk(h->pool, h->spare, HOST_SPARE) == 0)
@@ -35,7 +39,7 @@ struct rte_mbuf *host_frame(struct host *h)
     return h->spares > 0 ? h->spare[--h->spares] : NULL;
 }
 
-void host_send(struct host *h, struct rte_mbuf *m)
+void host_put(struct host *h, struct rte_mbuf *m)
 {
     h->out[h->n++] = m;
 }
@@ -51,13 +55,20 @@ static bool send_frame(void *ctx, const void *frame, size_t len)
         return false;
     }
     memcpy(to, frame, len);
-    host_send(h, m);
+    host_put(h, m);
     return true;
 }
 
 static void learned(void *ctx, const struct addr *ip, const uint8_t mac[6])
 {
     (void)ctx, (void)ip, (void)mac; /* one thread, one table */
+}
+
+static void refused(void *ctx, const struct net_icmp_datagram *why)
+{
+    struct host *h = ctx;
+    if (h->udp_refused && why->port_unreachable)
+        h->udp_refused(h->udp_ctx, why);
 }
 
 static unsigned write_tcp(uint8_t *h, const struct tcp_out *o)
@@ -102,7 +113,7 @@ static bool emit(void *ctx, const struct tcp_out *o)
     }
     rte_pktmbuf_append(m, (uint16_t)len);
     rte_pktmbuf_prepend(m, (uint16_t)(l4 - frame));
-    host_send(h, m);
+    host_put(h, m);
     return true;
 }
 
@@ -123,7 +134,7 @@ bool host_udp(struct host *h, const struct endpoint *from, const struct endpoint
     }
     rte_pktmbuf_append(m, (uint16_t)(8 + len));
     rte_pktmbuf_prepend(m, (uint16_t)(l4 - frame));
-    host_send(h, m);
+    host_put(h, m);
     return true;
 }
 
@@ -140,7 +151,8 @@ static uint16_t port_try(void *ctx, const struct addr *local, const struct endpo
 static bool make_engines(struct host *h, const struct net_config *n, uint32_t connections,
                          struct now now)
 {
-    const struct net_host nh = {.ctx = h, .send = send_frame, .learned = learned};
+    const struct net_host nh = {
+        .ctx = h, .send = send_frame, .learned = learned, .icmp_datagram = refused};
     struct tcp_config t = tcp_config_default();
     const struct tcp_host th = {.ctx = h, .emit = emit, .port_try = port_try};
     static const uint8_t seed[32] = "coral-perf, the load generator";
@@ -185,7 +197,7 @@ void host_free(struct host *h)
         net_destroy(h->net);
 }
 
-static void receive(struct host *h, struct rte_mbuf **m, unsigned n)
+void host_input(struct host *h, struct rte_mbuf **m, unsigned n)
 {
     struct net_packet p[NET_BURST];
     struct tcp_packet t[TCP_BURST];
@@ -217,17 +229,16 @@ bool host_turn_at(struct host *h, struct now now)
     struct rte_mbuf *m[NET_BURST];
 
     h->now = now;
-    unsigned n = wire_receive(h, m, NET_BURST);
+    unsigned n = host_receive(h, m, NET_BURST);
     for (unsigned i = 0; i < n; i++)
         rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
     unsigned rest = h->flows ? flows_receive(h->flows, m, n) : n;
     if (rest)
-        receive(h, m, rest);
+        host_input(h, m, rest);
     if (h->flows)
         flows_turn(h->flows);
     tcp_poll(h->tcp, h->now);
-    unsigned sent = wire_send(h, h->out, h->n);
-    memmove(h->out, h->out + sent, (h->n - sent) * sizeof(h->out[0]));
-    h->n -= sent;
-    return n + sent > 0;
+    const unsigned waiting = h->n;
+    host_flush(h);
+    return n + waiting - h->n > 0;
 }

@@ -18,7 +18,7 @@
 #define CLIENT_IPS  16  /* 28 232 ports each, to each address of the node */
 #define ORIGIN_HEAD 160 /* bytes of the origin's heads, at most */
 #define LOAD_TURNS  128
-#define OBJECT_MORE 1024 /* bytes of the cache, beyond an object's body */
+#define OBJECT_MORE 3072 /* bytes of the cache, beyond an object's body */
 
 struct http {
     struct server server;
@@ -31,7 +31,10 @@ struct http {
     struct steer *steer; /* of several */
 };
 
-/* --- the origin: one answer a connection ------------------------------------------------------ */
+/* --- the origin ------------------------------------------------------------------------------- */
+
+/* Connections stay: the node would be out of ports after some ten thousand objects. With --misses
+ * each has one answer, as its figures always were. */
 
 static size_t write_head(char head[ORIGIN_HEAD], uint64_t size)
 {
@@ -70,7 +73,8 @@ static size_t origin_received(struct stream *s, const uint8_t *data, size_t len,
     }
     stream_copy(s, head, write_head(head, (uint64_t)size));
     stream_send(s, (struct ref){h->side[0].load.body, (uint32_t)size, NULL});
-    stream_shut(s);
+    if (h->side[0].load.options->misses > 0)
+        stream_shut(s);
     return len;
 }
 
@@ -120,7 +124,7 @@ static bool make_load(struct http *h, unsigned side, const struct perf_options *
             addr_v4(CLIENT_NET + (i == 0 ? 0 : i + side * (CLIENT_IPS - 1))), 24};
     for (unsigned i = 0; i < SERVER_IPS; i++)
         t.server[i] = (struct endpoint){addr_v4(SERVER_NET + i), 80};
-    /* --misses: and connections of the node's to the origin, one a fetch */
+    /* the node's to the origin, with --misses one a fetch, and the clients' then */
     const uint32_t connections = 4096 + (o->misses ? 2 * o->connections : 0);
     if (!http_load_open(l, o, &t) || !host_new(&l->host, h->server.link, t.client, t.clients,
                                                connections, o->offload, perf_now()))
@@ -225,7 +229,8 @@ static bool run(const struct perf_options *o, struct perf_result *r, char *error
 
     h = (struct http){0};
     size_t bodies = o->trace ? o->trace->footprint_bytes : (size_t)o->objects * o->size;
-    size_t cache = (64u << 20) + (bodies + (size_t)o->objects * OBJECT_MORE) * 5 / 4;
+    size_t cache = (64u << 20) + (bodies + (size_t)o->objects * OBJECT_MORE) * 5 / 4 +
+                   o->size; /* a large one is kept where half as much again is free */
     if (server_open(&h.server, o, o->workers * o->connections, cache, error, error_len)) {
         if (make_loads(&h, o))
             ok = measure(&h, r, error, error_len);

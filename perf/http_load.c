@@ -106,6 +106,28 @@ static void body_begins(struct client *c, uint64_t length, bool refused)
     c->sampled = !refused && c->all->heads++ % 64 == 0;
 }
 
+/* memcached's "VALUE key flags bytes\r\n"; the body goes up to "END\r\n". As take_head. */
+static size_t take_value(struct client *c, const uint8_t *data, size_t len)
+{
+    static const char end[] = "\r\nEND\r\n";
+    char line[HTTP_HEAD_MAX];
+    unsigned long long bytes;
+    const uint8_t *eol = memmem(data, RTE_MIN(len, sizeof(line) - 1), "\r\n", 2);
+    if (!eol && len < sizeof(line) - 1)
+        return 0;
+    snprintf(line, sizeof(line), "%.*s", eol ? (int)(eol - data) : 0, (const char *)data);
+    if (sscanf(line, "VALUE %*s %*u %llu", &bytes) != 1) {
+        failed(c, strcmp(line, "END") == 0 ? PERF_ERROR_status : PERF_ERROR_head);
+        return 0;
+    }
+    if (!learn_size(c, bytes + sizeof(end) - 1)) {
+        failed(c, PERF_ERROR_head);
+        return 0;
+    }
+    body_begins(c, bytes + sizeof(end) - 1, false);
+    return (size_t)(eol - data) + 2;
+}
+
 /* The head of an answer; 0: not whole yet, or the client gave up. */
 static size_t take_head(struct client *c, const uint8_t *data, size_t len)
 {
@@ -186,7 +208,8 @@ static size_t client_received(struct stream *s, const uint8_t *data, size_t len,
 
     while (used < len) {
         if (!c->in_body) {
-            size_t head = take_head(c, data + used, len - used);
+            size_t head = h->target.memcached ? take_value(c, data + used, len - used)
+                                              : take_head(c, data + used, len - used);
             if (head == 0)
                 break;
             used += head;
@@ -351,6 +374,9 @@ bool http_load_open(struct http_load *h, const struct perf_options *o,
                                         "GET %s HTTP/1.1\r\nHost: %s\r\n"
                                         "User-Agent: coral-perf\r\nAccept: */*\r\n\r\n",
                                         target->path ? target->path : "/00000000", target->host);
+    if (target->memcached)
+        h->request_len =
+            (uint32_t)snprintf(h->request, sizeof(h->request), "get %s\r\n", target->memcached);
     return h->request_len < sizeof(h->request) &&
            (o->rate <= 0 ||
             schedule_open(&h->schedule, o->rate, o->poisson, (double)rte_get_tsc_hz()));

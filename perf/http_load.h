@@ -23,6 +23,7 @@ struct http_target {
     unsigned servers;
     const char *host, *path; /* path NULL: /00000000 and so on, as many as there are objects */
     bool unknown; /* what it answers is not known: the first answer is what all others have to be */
+    const char *memcached; /* NULL: HTTP; else that key is got by memcached's text protocol */
 };
 
 struct http_load;

@@ -10,42 +10,19 @@
 #include "perf/http_load.h"
 #include "perf/wire.h"
 
-static bool measure(struct http_load *h, struct perf_result *r, char *error, size_t error_len)
+static bool wait_for(void *ctx, char *error, size_t error_len)
 {
-    uint32_t stop = 0;
-    int second = perf_cpu(1);
-    struct perf_thread client = {.turn = http_load_turn,
-                                 .ctx = h,
-                                 .calibrates = true,
-                                 .stop = &stop,
-                                 .cpu = (unsigned)(second < 0 ? perf_cpu(0) : second)};
-    const struct measured m = {.ops = &h->ops,
-                               .busy_tsc = &client.busy_tsc,
-                               .worker = &client,
-                               .client = &client,
-                               .slowest = http_load_slowest(h),
-                               .live = h->options->live,
-                               .calibration = &client.calibration,
-                               .latency = &h->latency,
-                               .errors = &h->errors};
+    return http_load_wait(ctx, error, error_len);
+}
 
-    if (!perf_thread_start(&client)) {
-        snprintf(error, error_len, "no thread for the client: %m");
-        return false;
-    }
-    bool ok = http_load_wait(h, error, error_len);
-    if (ok) {
-        uint64_t given_up = counter_read(&h->given_up);
-        http_load_begin(h);
-        measure_windows(h->options->seconds, &m, r);
-        http_load_end(h);
-        r->given_up = counter_read(&h->given_up) - given_up;
-    }
-    __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
-    perf_thread_join(&client);
-    http_load_result(h, r);
-    r->ratio = client.calibration.ratio;
-    return ok;
+static void begin(void *ctx)
+{
+    http_load_begin(ctx);
+}
+
+static void end(void *ctx)
+{
+    http_load_end(ctx);
 }
 
 bool http_wire_run(const struct perf_options *o, struct perf_result *r, char *error,
@@ -58,17 +35,30 @@ bool http_wire_run(const struct perf_options *o, struct perf_result *r, char *er
                             .server[0] = o->wire->server,
                             .host = o->wire->host,
                             .path = o->wire->path,
+                            .memcached = o->wire->memcached,
                             .unknown = true};
     struct port *port = wire_open(o->wire, error, error_len);
     bool ok = false;
     if (!port)
         return false;
     if (http_load_open(&h, o, &t) &&
-        host_new_port(&h.host, port, &t.client[0], o->connections, perf_now()))
-        ok = measure(&h, r, error, error_len);
-    else
+        host_new_port(&h.host, port, &t.client[0], o->connections, perf_now())) {
+        const struct wire_load load = {.turn = http_load_turn,
+                                       .wait = wait_for,
+                                       .begin = begin,
+                                       .end = end,
+                                       .ctx = &h,
+                                       .ops = &h.ops,
+                                       .given_up = &h.given_up,
+                                       .latency = &h.latency,
+                                       .errors = &h.errors,
+                                       .slowest = http_load_slowest(&h)};
+        ok = wire_measure(o, &load, r, error, error_len);
+        http_load_result(&h, r);
+    } else {
         snprintf(error, error_len, "not enough memory for %u connections, or the path is too long",
                  o->connections);
+    }
     host_free(&h.host);
     http_load_close(&h);
     port_close(port);

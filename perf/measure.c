@@ -15,6 +15,7 @@
 
 #define WINDOWS    1000
 #define WINDOW_US  10000   /* and longer, when the measured time is */
+#define WINDOW_OPS 16      /* and until it has so many: large ones end long after their work */
 #define STALLED_US 1000000 /* without an operation */
 
 static int by_value(const void *x, const void *y)
@@ -90,7 +91,7 @@ void measure_windows(double seconds, const struct measured *m, struct perf_resul
     uint64_t window_us = (uint64_t)(seconds * 1e6 / WINDOWS);
     uint64_t began = perf_now().mono_us, end = began + (uint64_t)(seconds * 1e6), now = began;
     const struct reading first = read_all(m);
-    uint64_t last_ops = first.ops, last_busy = first.busy_tsc, last_op_us = began;
+    uint64_t last_ops = first.ops, last_busy = first.busy_tsc, last_op_us = began, seen = first.ops;
     unsigned n = 0;
 
     if (window_us < WINDOW_US)
@@ -100,17 +101,20 @@ void measure_windows(double seconds, const struct measured *m, struct perf_resul
         usleep((useconds_t)window_us);
         uint64_t o = counter_read(m->ops), b = counter_read(m->busy_tsc);
         now = perf_now().mono_us;
-        if (o > last_ops) {
-            last_op_us = now;
+        if (o - last_ops >= WINDOW_OPS || (now >= end && n == 0 && o > last_ops)) {
             if (n < WINDOWS)
                 window[n++] = (struct window){(double)(b - last_busy) / (double)(o - last_ops),
                                               (double)(o - last_ops)};
+            last_ops = o;
+            last_busy = b;
+        }
+        if (o > seen) {
+            last_op_us = now;
         } else if (now - last_op_us > STALLED_US && !(m->slowest > 0 && m->slowest < 3)) {
             r->errors.n[PERF_ERROR_stalled]++;
             last_op_us = now;
         }
-        last_ops = o;
-        last_busy = b;
+        seen = o;
         if (m->live)
             progress_show(&progress, m, now);
     } while (now < end);

@@ -60,7 +60,9 @@ static const char usage[] =
     "  --seconds S          measured time (default 3)\n"
     "  --repeat N           so many runs, each a process of its own (default 1; --find-max: 3)\n"
     "  --connections N      http, tcp: live connections (default 1000)\n"
-    "  --active N           http: requests in flight, each on a connection picked at random\n"
+    "  --active N           http: requests in flight, each on a connection picked at random; dns: "
+    "queries\n"
+    "                       (default 1024)\n"
     "  --rate R             http, dns: so many requests a second by schedule, each timed from its\n"
     "                       time in it (default: 70 % of what a short closed loop comes to);\n"
     "                       flash (default 100000)\n"
@@ -75,14 +77,24 @@ static const char usage[] =
     "  --new N              flash: objects that appear in a second (default 100)\n"
     "  --seed N             flash: of all chance (default 1); a run repeated has the next one\n"
     "  --shed MS            http: the node's http.shed_after (default 0: it refuses nothing)\n"
-    "  --wire DEVICE --address IP/LEN --server IP[:PORT] [--host NAME] [--path PATH]\n"
-    "                       http: any server elsewhere, from that interface, past the kernel; "
-    "DEVICE is\n"
-    "                       also af_xdp:DEVICE or af_packet:DEVICE\n"
+    "  --wire DEVICE --address IP/LEN --server IP[:PORT]\n"
+    "                       http, dns: any server elsewhere, from that interface, past the kernel; "
+    "echo:\n"
+    "                       the other end, without addresses. DEVICE is also af_xdp:DEVICE,\n"
+    "                       af_packet:DEVICE, a PCI address, or DPDK's net_memif0,...\n"
+    "  --host NAME, --path PATH   http --wire: what is asked for\n"
+    "  --memcached KEY      http --wire: instead, that key of a memcached\n"
+    "  --name NAME          dns --wire: what is asked for, as n########.example.com: a run of # is "
+    "a\n"
+    "                       number below --objects\n"
+    "  --names FILE         dns --wire: the same, a name and its type (A) a line\n"
+    "  --serve DEVICE [--address IP/LEN]   echo, dns: the worker alone, on a port; its load is\n"
+    "                       another process, with --wire\n"
     "  --hgrm, --hlog, --csv FILE   echo, http, dns, tcp: times of answers, for HdrHistogram's "
     "viewers\n"
     "  --size BYTES         of an object (http, tcp: default 1024; cache: empty); echo: of a "
     "frame\n"
+    "  --reply BYTES        echo: of a frame that comes back (default: as it went)\n"
     "  --objects N          cache, dht, dns: that there are (default 1000000); http (default 1)\n"
     "  --zipf S             cache, http, dns: exponent of the law by which they are picked, 0 to "
     "2\n"
@@ -112,45 +124,28 @@ int perf_refuse(const char *what, const char *value, const char *remedy)
 }
 
 static const struct option options[] = {
-    {"seconds", required_argument, NULL, 's'},
-    {"connections", required_argument, NULL, 'c'},
-    {"size", required_argument, NULL, 'b'},
-    {"offload", required_argument, NULL, 'o'},
-    {"json", no_argument, NULL, 'j'},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'v'},
-    {"op", required_argument, NULL, 'O'},
-    {"rate", required_argument, NULL, 'r'},
-    {"cores", required_argument, NULL, 'C'},
-    {"workers", required_argument, NULL, 'w'},
-    {"no-huge", no_argument, NULL, 'H'},
-    {"active", required_argument, NULL, 'a'},
-    {"objects", required_argument, NULL, 'n'},
-    {"batch", required_argument, NULL, 'B'},
-    {"zipf", required_argument, NULL, 'z'},
-    {"repeat", required_argument, NULL, 'R'},
-    {"assert", required_argument, NULL, 'A'},
-    {"poisson", no_argument, NULL, 'P'},
-    {"find-max", no_argument, NULL, 'M'},
-    {"p99", required_argument, NULL, '9'},
-    {"hgrm", required_argument, NULL, 'g'},
-    {"hlog", required_argument, NULL, 'l'},
-    {"csv", required_argument, NULL, 'V'},
-    {"misses", required_argument, NULL, 'm'},
-    {"new", required_argument, NULL, 'E'},
-    {"seed", required_argument, NULL, 'D'},
-    {"shed", required_argument, NULL, 'd'},
-    {"wire", required_argument, NULL, 'W'},
-    {"address", required_argument, NULL, 'i'},
-    {"server", required_argument, NULL, 'S'},
-    {"host", required_argument, NULL, 'N'},
-    {"path", required_argument, NULL, 'p'},
-    {"trace", required_argument, NULL, 't'},
-    {"format", required_argument, NULL, 'f'},
-    {"limit", required_argument, NULL, 'L'},
-    {"think", required_argument, NULL, 'T'},
-    {"closed", no_argument, NULL, 'k'},
-    {0},
+    {"seconds", required_argument, NULL, 's'}, {"connections", required_argument, NULL, 'c'},
+    {"size", required_argument, NULL, 'b'},    {"offload", required_argument, NULL, 'o'},
+    {"json", no_argument, NULL, 'j'},          {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'v'},       {"op", required_argument, NULL, 'O'},
+    {"rate", required_argument, NULL, 'r'},    {"cores", required_argument, NULL, 'C'},
+    {"workers", required_argument, NULL, 'w'}, {"no-huge", no_argument, NULL, 'H'},
+    {"active", required_argument, NULL, 'a'},  {"objects", required_argument, NULL, 'n'},
+    {"batch", required_argument, NULL, 'B'},   {"zipf", required_argument, NULL, 'z'},
+    {"repeat", required_argument, NULL, 'R'},  {"assert", required_argument, NULL, 'A'},
+    {"poisson", no_argument, NULL, 'P'},       {"find-max", no_argument, NULL, 'M'},
+    {"p99", required_argument, NULL, '9'},     {"hgrm", required_argument, NULL, 'g'},
+    {"hlog", required_argument, NULL, 'l'},    {"csv", required_argument, NULL, 'V'},
+    {"misses", required_argument, NULL, 'm'},  {"new", required_argument, NULL, 'E'},
+    {"seed", required_argument, NULL, 'D'},    {"shed", required_argument, NULL, 'd'},
+    {"wire", required_argument, NULL, 'W'},    {"address", required_argument, NULL, 'i'},
+    {"server", required_argument, NULL, 'S'},  {"host", required_argument, NULL, 'N'},
+    {"path", required_argument, NULL, 'p'},    {"name", required_argument, NULL, 'q'},
+    {"names", required_argument, NULL, 'Q'},   {"memcached", required_argument, NULL, 'K'},
+    {"serve", required_argument, NULL, 'F'},   {"reply", required_argument, NULL, 'e'},
+    {"trace", required_argument, NULL, 't'},   {"format", required_argument, NULL, 'f'},
+    {"limit", required_argument, NULL, 'L'},   {"think", required_argument, NULL, 'T'},
+    {"closed", no_argument, NULL, 'k'},        {0},
 };
 
 /* To whom an option means something. */
@@ -160,7 +155,7 @@ static const struct {
     unsigned commands;
 } meant[] = {
     {'c', "--connections", HTTP | TCP},
-    {'a', "--active", HTTP},
+    {'a', "--active", HTTP | DNS},
     {'r', "--rate", HTTP | DNS | FLASH},
     {'P', "--poisson", HTTP | DNS | FLASH},
     {'M', "--find-max", HTTP | DNS},
@@ -172,9 +167,14 @@ static const struct {
     {'E', "--new", FLASH},
     {'D', "--seed", FLASH},
     {'d', "--shed", HTTP},
-    {'W', "--wire", HTTP},
-    {'i', "--address", HTTP},
-    {'S', "--server", HTTP},
+    {'W', "--wire", ECHO | HTTP | DNS},
+    {'F', "--serve", ECHO | DNS},
+    {'e', "--reply", ECHO},
+    {'i', "--address", HTTP | DNS},
+    {'S', "--server", HTTP | DNS},
+    {'K', "--memcached", HTTP},
+    {'q', "--name", DNS},
+    {'Q', "--names", DNS},
     {'N', "--host", HTTP},
     {'p', "--path", HTTP},
     {'t', "--trace", HTTP | CACHE},
@@ -225,6 +225,8 @@ static const struct numeric {
     {'z', "--zipf", 0, 2, "is no exponent from 0 to 2", false, offsetof(struct perf_options, zipf)},
     {'b', "--size", 1, 128 << 20, "is no number of bytes from 1 to 134217728", true,
      offsetof(struct perf_options, size)},
+    {'e', "--reply", 60, 1514, "is no size of a frame, from 60 to 1514 bytes", true,
+     offsetof(struct perf_options, reply)},
     {'9', "--p99", 1, 1e7, "is no number of microseconds from 1 to 10000000", false,
      offsetof(struct perf_options, p99_us)},
     {'w', "--workers", 1, PORT_WORKERS, "is no number from 1 to 16", true,
@@ -290,7 +292,17 @@ static int take_option(struct perf_options *o, int c)
     case 'A':
         return take_requirement(o);
     case 'W':
-        return wire_take_device(&wire, optarg);
+    case 'F':
+        return wire_take_device(&wire, optarg, c == 'F');
+    case 'K':
+        wire.memcached = optarg;
+        return -1;
+    case 'q':
+        wire.name = optarg;
+        return -1;
+    case 'Q':
+        wire.names = optarg;
+        return -1;
     case 'i':
         return wire_take_client(&wire, optarg);
     case 'S':

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/datagram.h"
+#include "perf/dns_load.h"
 #include "perf/flash.h"
 #include "perf/keys.h"
 #include "perf/options.h"
@@ -42,8 +43,11 @@ static int check_operation(const struct perf_options *o)
 
 static int check_connections(const struct perf_options *o)
 {
-    char n[16];
+    char n[16], active[16];
     snprintf(n, sizeof(n), "%u", o->connections);
+    snprintf(active, sizeof(active), "%u", o->active);
+    if (o->command == PERF_DNS && o->active > DNS_PLACES)
+        return perf_refuse("--active", active, "is more than dns's 16384 queries");
     if (o->command != PERF_HTTP)
         return -1;
     if (o->connections > OPTIONS_CONNECTIONS_HTTP)
@@ -52,11 +56,10 @@ static int check_connections(const struct perf_options *o)
         return perf_refuse("--connections", n,
                            "is above 20000 and needs --active: a node answers 503 when so many ask "
                            "at once");
-    snprintf(n, sizeof(n), "%u", o->active);
     if (o->active > o->connections / 2)
-        return perf_refuse("--active", n, "is more than half of --connections");
+        return perf_refuse("--active", active, "is more than half of --connections");
     if (o->active > 0 && o->rate > 0)
-        return perf_refuse("--active", n, "and --rate exclude each other");
+        return perf_refuse("--active", active, "and --rate exclude each other");
     if (o->think_ms > 0 && (o->active > 0 || o->rate > 0 || o->find_max))
         return perf_refuse("--think",
                            o->active     ? "--active"
@@ -79,7 +82,8 @@ static int check_rate(struct perf_options *o)
                                         : "--find-max",
                            "has no place beside it: it is of a schedule");
     o->calibrate = (o->command == PERF_HTTP || o->command == PERF_DNS) && o->rate <= 0 &&
-                   !o->closed && !o->find_max && o->active == 0 && o->think_ms <= 0;
+                   !o->closed && !o->find_max && o->active == 0 && o->think_ms <= 0 &&
+                   !o->wire->serve;
     if (o->poisson && o->rate <= 0 && !o->find_max && !o->calibrate)
         return perf_refuse("--poisson", o->active ? "--active" : "--think",
                            "has no place beside it: it is of a schedule");
@@ -99,22 +103,29 @@ static int check_rate(struct perf_options *o)
 static int check_wire(struct perf_options *o)
 {
     char n[16];
-    int status = wire_check(o->wire);
+    int status = wire_check(o->wire, o->command);
     if (status < 0 && !o->wire->device[0])
         o->wire = NULL;
     if (status >= 0 || !o->wire)
         return status;
     snprintf(n, sizeof(n), "%u", o->connections);
-    if (o->connections > WIRE_CONNECTIONS_MAX)
+    o->remote = !o->wire->serve;
+    o->offload = false; /* sums are software's */
+    if (o->wire->serve &&
+        (o->objects > 0 || o->zipf >= 0 || o->rate > 0 || o->active > 0 || o->size > 0 ||
+         o->reply > 0 || o->closed || o->cores == 1 || o->workers > 1 || o->repeat > 1))
+        return perf_refuse("--serve", o->wire->device,
+                           "goes without what is a load's, and --repeat");
+    if (o->command == PERF_HTTP && o->connections > WIRE_CONNECTIONS_MAX)
         return perf_refuse("--connections", n,
                            "is more than the 20000 that one address has ports for");
-    if (o->objects > 1 || o->zipf >= 0 || o->cores == 1 || o->workers > 1 || o->size > 0 ||
-        o->misses > 0 || o->shed_ms > 0 || o->trace_file)
+    if (o->command == PERF_HTTP &&
+        (o->objects > 1 || o->zipf >= 0 || o->cores == 1 || o->workers > 1 || o->size > 0 ||
+         o->misses > 0 || o->shed_ms > 0 || o->trace_file))
         return perf_refuse(
             "--wire", o->wire->device,
             "goes without --objects, --zipf, --cores, --workers, --size, --misses, --shed and "
             "--trace: the server is elsewhere, and it alone knows what it has");
-    o->offload = false; /* sums are software's */
     return -1;
 }
 
@@ -206,6 +217,8 @@ static int check_size(struct perf_options *o)
         return perf_refuse("--size", n, "is more than flash's 65536 bytes");
     if (o->size == 0 && o->command != PERF_CACHE)
         o->size = o->command == PERF_ECHO ? 64 : 1024;
+    if (o->reply == 0)
+        o->reply = o->size;
     return -1;
 }
 

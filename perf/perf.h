@@ -4,7 +4,8 @@
  * them. What is measured is the worker's busy time.
  *
  *   main.c      commands                    echo.c   the bare wire
- *   options.h   the command line            http.c   a node and HTTP clients; dns.c: and DNS
+ *   options.h   the command line            http.c   a node and HTTP clients
+ *                                           dns.c    a node and DNS; dns_load.h, dns_names.h
  *   repeat.c    runs, each a process        host.c   the generator's end of the link: IP, TCP
  *   report.c    a run's result and table    tcp.c    the TCP engine alone
  *   document.h  what --json writes          mac.c    the index's tags alone, on one core
@@ -71,7 +72,9 @@ struct perf_options {
     bool poisson;  /* of the schedule: exponential distances */
     bool find_max; /* the highest rate at which p99 stays under p99_us */
     double p99_us;
-    struct wire *wire;             /* http: a server elsewhere; NULL: the node in this process */
+    uint32_t reply;    /* echo: bytes of the frames that come back */
+    struct wire *wire; /* echo, http, dns: a port; NULL: worker and load in this process */
+    bool remote;       /* of the wire, --wire: the server is elsewhere, cycles are the client's */
     const char *hgrm, *hlog, *csv; /* files for the times of answers; NULL: none */
     double seconds;
     uint32_t repeat, round; /* so many runs; which this is, from 0 on */
@@ -86,9 +89,11 @@ struct perf_options {
     uint32_t limit;  /* requests of it; 0: all */
     uint32_t misses; /* http: of 100 requests, those for what is not in the cache */
     double shed_ms;  /* http: http.shed_after of the node; 0: it refuses nothing */
-    uint32_t active; /* http: requests in flight, on connections picked at random; 0: one on each */
-    uint32_t size;   /* bytes of the object (cache: of its body); echo: of the frame */
-    uint32_t cores;  /* http: 2: worker and generator have one each; 1: they take turns on one */
+    /* http: requests in flight, on connections picked at random; 0: one on each. dns: queries; 0:
+     * 1024 */
+    uint32_t active;
+    uint32_t size;    /* bytes of the object (cache: of its body); echo: of the frame */
+    uint32_t cores;   /* http: 2: worker and generator have one each; 1: they take turns on one */
     uint32_t workers; /* http: of the node; above 1 each takes turns with a generator of its own */
     bool offload, json, no_huge;
     bool live;      /* a line a second on the terminal */
@@ -253,8 +258,10 @@ struct host {
     unsigned spares;
     struct rte_mbuf *spare[HOST_SPARE];
     struct flows *flows; /* whose frames never reach the engine; NULL: there are none */
-    /* Datagrams, each from its own frame, which is freed afterwards; NULL: none wanted. */
+    /* Datagrams, each from its own frame, which is freed afterwards; NULL: none wanted. And that
+     * nobody listens where one went. */
     void (*udp)(void *ctx, const struct net_packet *p);
+    void (*udp_refused)(void *ctx, const struct net_icmp_datagram *why);
     void *udp_ctx;
 };
 bool host_new(struct host *h, struct port_link *link, const struct net_address *ip,
@@ -265,7 +272,7 @@ bool host_new_port(struct host *h, struct port *port, const struct net_address *
 void host_free(struct host *h);
 /* A frame to be filled and sent. NULL: the wire is full, or no buffer is left. */
 struct rte_mbuf *host_frame(struct host *h);
-void host_send(struct host *h, struct rte_mbuf *m);
+void host_put(struct host *h, struct rte_mbuf *m);
 /* Sends a datagram. False: no buffer, or the neighbour has not answered yet. */
 bool host_udp(struct host *h, const struct endpoint *from, const struct endpoint *to,
               const void *data, size_t len);
@@ -273,5 +280,12 @@ bool host_udp(struct host *h, const struct endpoint *from, const struct endpoint
 bool host_turn(struct host *h);
 /* The same on a clock of the caller's. */
 bool host_turn_at(struct host *h, struct now now);
+/* The same in parts, for who looks at frames himself: receives some, gives to the engines what is
+ * theirs, which frees it; sends some, of which it returns how many went, the rest stay the
+ * caller's. */
+unsigned host_receive(struct host *h, struct rte_mbuf **m, unsigned n);
+void host_input(struct host *h, struct rte_mbuf **m, unsigned n);
+unsigned host_send(struct host *h, struct rte_mbuf **m, unsigned n);
+void host_flush(struct host *h); /* what the engines had to say */
 
 #endif

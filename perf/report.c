@@ -19,9 +19,15 @@ static double us_of(const struct perf_result *r, double q)
 /* Of what was asked for, bytes; of a trace the mean. */
 static uint32_t size_of(const struct perf_options *o, const struct perf_result *r)
 {
-    return o->trace  ? (uint32_t)(o->trace->requested_bytes / o->trace->requests)
-           : o->wire ? r->size
-                     : o->size;
+    return o->trace ? (uint32_t)(o->trace->requested_bytes / o->trace->requests)
+           : o->wire && o->command == PERF_HTTP ? r->size
+                                                : o->size;
+}
+
+/* The load is another process's. */
+static bool is_served(const struct perf_options *o)
+{
+    return o->wire && !o->remote;
 }
 
 /* Core cycles an operation, by the kernel's account of the thread: no time off its core is in it.
@@ -37,8 +43,8 @@ static void print_table(const struct perf_options *o, const struct perf_result *
     double tsc = (double)rte_get_tsc_hz();
     if (o->round == 0)
         printf("%-6s %6s %11s %11s %14s %9s %9s %8s %6s %7s\n", "run", "size", "connections",
-               "ops/s", o->wire ? "client cyc/op" : "core cycles/op", "p50 us", "p99 us", "errors",
-               "busy", "client");
+               "ops/s", o->remote ? "client cyc/op" : "core cycles/op", "p50 us", "p99 us",
+               "errors", "busy", "client");
     printf("%-6s %6u %11u %11.0f %14.1f %9.1f %9.1f %8llu %5.0f%%", perf_commands[o->command].name,
            size_of(o, r), o->command == PERF_HTTP || o->command == PERF_TCP ? o->connections : 0,
            (double)r->ops / r->seconds, r->tsc_per_op * r->ratio, us_of(r, 0.5), us_of(r, 0.99),
@@ -53,7 +59,7 @@ static void print_table(const struct perf_options *o, const struct perf_result *
         return;
     printf("core %.2f GHz, TSC %.2f GHz, checksum offload %s, %.1f s measured, revision %s\n",
            r->ratio * tsc / 1e9, tsc / 1e9, o->offload ? "on" : "off", r->seconds, CORAL_REVISION);
-    if (o->command != PERF_TCP)
+    if (o->command != PERF_TCP && !is_served(o))
         printf("of one answer in 64 all bytes are compared (%llu), of the others %s\n",
                (unsigned long long)r->verified,
                o->command == PERF_ECHO  ? "none"
@@ -62,7 +68,7 @@ static void print_table(const struct perf_options *o, const struct perf_result *
     if (r->account.cpu_s >= 0)
         printf("operations at their cost are %.1f %% of the %s CPU time less empty polls, which is "
                "%.1f core cycles each\n",
-               100 * account_share(&r->account), o->wire ? "client's" : "worker's",
+               100 * account_share(&r->account), o->remote ? "client's" : "worker's",
                kernels_cycles(r));
     if (o->trace)
         keys_print(o->trace, o->trace_file);
@@ -90,11 +96,12 @@ static void print_table(const struct perf_options *o, const struct perf_result *
 
 static void report(const struct perf_options *o, const struct perf_result *r, json_t *result)
 {
+    static const char *const of_load[] = {"p50_us", "p99_us", "p999_us", "max_us", "verified"};
     double tsc = (double)rte_get_tsc_hz();
     json_object_update_new(
         result,
         json_pack("{s:f, s:f, s:f, s:f, s:s, s:f, s:f, s:I, s:I, s:f, s:i, s:f}", "ops_per_s",
-                  (double)r->ops / r->seconds, o->wire ? "client_cycles_per_op" : "cycles_per_op",
+                  (double)r->ops / r->seconds, o->remote ? "client_cycles_per_op" : "cycles_per_op",
                   r->tsc_per_op * r->ratio, "core_hz", r->ratio * tsc, "tsc_hz", tsc, "offload",
                   o->offload ? "on" : "off", "p50_us", us_of(r, 0.5), "p99_us", us_of(r, 0.99),
                   "errors", (json_int_t)errors_total(&r->errors), "verified",
@@ -102,6 +109,9 @@ static void report(const struct perf_options *o, const struct perf_result *r, js
                   (double)r->busy_tsc / tsc / r->seconds));
     json_object_update_new(
         result, json_pack("{s:f, s:f}", "p999_us", us_of(r, 0.999), "max_us", us_of(r, 1)));
+    if (is_served(o)) /* no load of its own that times answers or looks at them */
+        for (size_t i = 0; i < sizeof(of_load) / sizeof(of_load[0]); i++)
+            json_object_del(result, of_load[i]);
     if (r->ops_total > 0)
         json_object_set_new(result, "ops_total", json_integer((json_int_t)r->ops_total));
     json_object_set_new(result, "cores", json_integer(o->cores));

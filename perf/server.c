@@ -4,6 +4,7 @@
 
 #include "dht/id.h"
 #include "perf/server.h"
+#include "perf/wire.h"
 
 static bool make_view(struct server *s, const struct perf_options *o)
 {
@@ -62,6 +63,8 @@ static bool make_node(struct server *s, const struct perf_options *o, uint32_t c
                                      .addresses = SERVER_IPS};
     for (unsigned i = 0; i < SERVER_IPS; i++)
         c.port[0].address[i] = (struct net_address){addr_v4(SERVER_NET + i), 24};
+    if (o->wire)
+        c.port[0] = wire_port(o->wire);
     s->node = node_create(&c, &s->view, perf_now(), error, error_len);
     if (s->node)
         node_stats(s->node, 0, &s->stats);
@@ -71,8 +74,8 @@ static bool make_node(struct server *s, const struct perf_options *o, uint32_t c
 bool server_open(struct server *s, const struct perf_options *o, uint32_t connections,
                  size_t cache_bytes, char *error, size_t error_len)
 {
-    *s = (struct server){.link = port_link_new_queues("server", 4096, o->workers)};
-    if (s->link && make_view(s, o))
+    *s = (struct server){.link = o->wire ? NULL : port_link_new_queues("server", 4096, o->workers)};
+    if ((s->link || o->wire) && make_view(s, o))
         return make_node(s, o, connections, cache_bytes, error, error_len);
     snprintf(error, error_len, "not enough memory");
     return false;
@@ -81,10 +84,12 @@ bool server_open(struct server *s, const struct perf_options *o, uint32_t connec
 void server_close(struct server *s)
 {
     if (s->node) {
-        port_link_drain(s->link);
+        if (s->link)
+            port_link_drain(s->link);
         node_destroy(s->node);
     }
-    port_link_free(s->link);
+    if (s->link)
+        port_link_free(s->link);
     free(s->routes);
     free(s->zone);
 }

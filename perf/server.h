@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The node that is measured: one worker on an in-memory port, its zone, and one site whose origin
- * the load plays. Its addresses are 10.0.0.1 and so on; those of the load 10.0.0.16 and so on. */
+ * the load plays. Its addresses are 10.0.0.1 and so on; those of the load 10.0.0.16 and so on. With
+ * --serve it is on that port instead, with that address, and the load is another process. */
 #ifndef CORAL_PERF_SERVER_H
 #define CORAL_PERF_SERVER_H
 

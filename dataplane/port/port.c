@@ -45,7 +45,7 @@ fail(const struct report *r, const char *key, const char *format, ...)
 
 static const char *const driver_text[] = {
     [PORT_AUTO] = "auto", [PORT_AF_XDP] = "af_xdp", [PORT_AF_PACKET] = "af_packet",
-    [PORT_TAP] = "tap",   [PORT_RING] = "ring",
+    [PORT_TAP] = "tap",   [PORT_RING] = "ring",     [PORT_DPDK] = "dpdk",
 };
 
 const char *port_driver_text(enum port_driver d)
@@ -115,6 +115,8 @@ static int make_device(struct port *p, unsigned queues)
     case PORT_TAP:
         snprintf(args, sizeof(args), "iface=%s", device);
         return probe_device("net_tap", args, &p->id);
+    case PORT_DPDK:
+        return probe_devargs(device, &p->id);
     default:
         return make_ring(p);
     }
@@ -329,7 +331,8 @@ static bool check_interface(struct port *p, struct interface *i, const struct re
 static bool open_driver(struct port *p, unsigned workers, const struct report *r)
 {
     struct interface i = {.mtu = 1500, .channels = 1};
-    bool kernel = p->config.driver != PORT_RING && p->config.driver != PORT_TAP;
+    bool kernel = p->config.driver != PORT_RING && p->config.driver != PORT_TAP &&
+                  p->config.driver != PORT_DPDK;
 
     if (kernel && !check_interface(p, &i, r))
         return false;

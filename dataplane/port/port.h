@@ -57,7 +57,7 @@ void port_eal_said(char *out, size_t len);
 
 /* --- ports ------------------------------------------------------------------------------------ */
 
-enum port_driver { PORT_AUTO, PORT_AF_XDP, PORT_AF_PACKET, PORT_TAP, PORT_RING };
+enum port_driver { PORT_AUTO, PORT_AF_XDP, PORT_AF_PACKET, PORT_TAP, PORT_RING, PORT_DPDK };
 const char *port_driver_text(enum port_driver d);
 /* "af_xdp" and so on; false when it is none. */
 bool port_driver_parse(const char *text, enum port_driver *out);
@@ -67,7 +67,7 @@ struct port_link;
 struct port_config {
     char name[32]; /* how messages call it: "ports[0]" */
     enum port_driver driver;
-    char device[32]; /* the interface; TAP: the one to make */
+    char device[96]; /* the interface; TAP: the one to make; DPDK: as rte_dev_probe takes it */
     uint16_t mtu;    /* 0: the device's own */
     /* Use the port's checksum offloads where it has them. RING: pretend to have them: what
      * arrives counts as verified, what leaves carries none. */

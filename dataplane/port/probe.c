@@ -168,3 +168,16 @@ int probe_device(const char *driver, const char *args, uint16_t *id)
     }
     return -1;
 }
+
+int probe_devargs(const char *devargs, uint16_t *id)
+{
+    char name[RTE_ETH_NAME_MAX_LEN];
+    struct quiet q;
+
+    snprintf(name, sizeof(name), "%.*s", (int)strcspn(devargs, ","), devargs);
+    port_said_clear();
+    quiet_begin(&q);
+    int r = rte_dev_probe(devargs);
+    quiet_end(&q, r < 0);
+    return r < 0 || rte_eth_dev_get_port_by_name(name, id) < 0 ? -1 : 0;
+}

@@ -36,5 +36,7 @@ bool probe_may(enum port_driver driver, char *text, size_t len);
 
 /* Makes the virtual device "<driver><first free number>". 0 and ethdev's number, or -1. */
 int probe_device(const char *driver, const char *args, uint16_t *id);
+/* The same of a device in DPDK's own words, "net_memif0,role=server" or "0000:01:00.0". */
+int probe_devargs(const char *devargs, uint16_t *id);
 
 #endif

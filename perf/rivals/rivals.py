@@ -2,18 +2,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The same load on Coral and on other servers: one machine, one run, one veth pair, in turn.
 
-usage: coral-perf rivals [--kind http|dns] [--seconds S] [--repeat N] [--size BYTES] [--connections N]
-                         [--rate R] [--out FOLDER] [--json] [NAME...]
-  NAME: coral nginx nginx-file varnish trafficserver h2o | coral-dns knot knot-xdp nsd
+usage: coral-perf rivals [--kind http|dns] [--client wrk|dnsperf|kxdpgun|coral-perf] [--seconds S] [--repeat N]
+                         [--size BYTES] [--connections N] [--rate R] [--memory N] [--out FOLDER] [--json] [NAME...]
+  NAME: coral nginx nginx-file varnish trafficserver h2o memcached echo
+        coral-dns knot knot-xdp nsd echo-dns
 
 Each server has CPU 0 and the client CPU 1; in each round each is started, warmed, loaded for S seconds
-(default 3) and ended. HTTP: wrk asks for one object on N connections (64). DNS: dnsperf asks for A of
-100,000 names. With --rate coral-perf http --wire asks instead, R a second by Poisson's schedule, and times
-count from it: what they are at a rate that all can do. What is told: medians over rounds (3) of answers a second, and CPU time an answer: the
-server's own (user and system, by /proc) and the softirq time of its CPU. --out: a document of each
-server, for coral-perf compare and plot. Needs root, and what is compared: nginx-light varnish
-trafficserver h2o knot nsd wrk dnsperf; what is absent is said and left out. Exit status 3: some rounds
-of some servers failed, 1: there were errors."""
+(default 3) and ended. HTTP: wrk asks for one object on N connections (64). DNS: dnsperf, or kxdpgun (past
+the kernel, R queries a second, 700000 by default), asks for A of 100,000 names. --client coral-perf: both are
+asked past the kernel by coral-perf --wire, and so are memcached, for a value as large as the object, and the
+echo, of frames as long as theirs: what the wire itself can do. With --rate R a second are asked by it, by
+Poisson's schedule, and times count from it: what they are at a rate that all can do. What is told: medians over
+rounds (3) of answers a second, and CPU time an answer: the server's own (user and system, by /proc) and the
+softirq time of its CPU. --memory: then memory an object, of N of them (Coral's cache, memcached, Varnish).
+--out: a document of each server, for coral-perf compare and plot. Needs root, and what is compared: nginx-light
+varnish trafficserver h2o memcached knot nsd wrk dnsperf knot-dnsutils; what is absent is said and left out.
+Exit status 3: some rounds of some servers failed, 1: there were errors."""
 import argparse
 import json
 import os
@@ -32,6 +36,19 @@ from servers import ORIGIN, SERVER, all_servers  # noqa: E402
 
 CLIENT, WIRE = ORIGIN.split(":")[0], "10.77.0.19"
 NAMES = 100000
+QPS = 700000 # of kxdpgun: about what it can send here
+CLIENTS = {"wrk": ("http", "wrk"), "dnsperf": ("dns", "dnsperf"), "kxdpgun": ("dns", "knot-dnsutils"),
+           "coral-perf": (None, "coral-perf")} # whom they can ask, and their packages
+HEADERS = 14 + 20 + 32 # Ethernet, IPv4, TCP with timestamps
+REQUEST = "GET /object HTTP/1.1\r\nHost: www.site.test\r\nUser-Agent: coral-perf\r\nAccept: */*\r\n\r\n"
+MEMCACHED = """
+import socket, sys
+s = socket.create_connection((sys.argv[1], 11211), timeout=2)
+with open(sys.argv[2], "rb") as f:
+    value = f.read()
+s.sendall(b"set object 0 0 %d\\r\\n" % len(value) + value + b"\\r\\n")
+sys.exit(s.recv(100) != b"STORED\\r\\n")
+"""
 HZ = os.sysconf("SC_CLK_TCK")
 
 
@@ -134,6 +151,7 @@ class Rivals:
             f.write(bytes(i * 131 % 251 for i in range(options.size)))
         self.net = Network()
         self.procs = []
+        self.head = 300 # bytes of a response's; then what corald's has
 
     def spawn(self, ns, cpu, name, *args):
         with open(os.path.join(self.folder, f"{name}.log"), "ab") as log:
@@ -180,20 +198,30 @@ class Rivals:
 
     def ask(self, server):
         """Is it there, and right?"""
+        if server.echo:
+            with open(os.path.join(self.folder, f"{server.name}.log")) as f:
+                return "serves on" in f.read()
+        if server.name == "memcached":
+            return subprocess.run(self.net.inside(self.net.client, 1, sys.executable, "-c", MEMCACHED, SERVER,
+                                                  f"{self.www}/object"), stderr=subprocess.DEVNULL).returncode == 0
         if server.kind == "http":
-            out = subprocess.run(self.net.inside(self.net.client, 1, "curl", "-s", "-m", "2", "-H",
-                                                 "Host: www.site.test", f"http://{SERVER}/object"),
-                                 stdout=subprocess.PIPE).stdout
+            p = subprocess.run(self.net.inside(self.net.client, 1, "curl", "-s", "-m", "2", "-w",
+                                               "%{stderr}%{size_header}", "-H", "Host: www.site.test",
+                                               f"http://{SERVER}/object"), capture_output=True)
+            if server.name == "coral" and p.stderr.isdigit():
+                self.head = int(p.stderr)
             with open(os.path.join(self.www, "object"), "rb") as f:
-                return out == f.read()
+                return p.stdout == f.read()
         out = run(*self.net.inside(self.net.client, 1, "dig", "+short", "+time=1", "+tries=1",
                                    f"@{SERVER}", "n00000007.rivals.test"), check=False)
         return ("192.0.2." if server.name != "coral-dns" else SERVER) in out
 
     def load(self, server):
         """Answers a second, p99 in us or None, errors."""
-        if server.kind == "http" and self.o.rate:
-            return self.load_by_schedule()
+        if server.alien or self.client(server) == "coral-perf":
+            return self.load_past_kernel(server)
+        if self.client(server) == "kxdpgun":
+            return self.load_kxdpgun()
         if server.kind == "http":
             out = run(*self.net.inside(
                 self.net.client, 1, "wrk", "-t", "1", "-c", str(self.o.connections), "-d",
@@ -213,17 +241,43 @@ class Rivals:
         codes = find(r"Response codes: +(.*)", out).group(1)
         return rate, None, lost + (0 if re.fullmatch(r"NOERROR \d+ \(100.00%\)", codes.strip()) else 1)
 
-    def load_by_schedule(self):
+    def client(self, server):
+        if self.o.client or self.o.rate:
+            return self.o.client or "coral-perf"
+        return "wrk" if server.kind == "http" else "dnsperf"
+
+    def load_kxdpgun(self):
+        """More than a server can do is offered: what it does not answer is no error."""
+        out = run(*self.net.inside(
+            self.net.client, 1, "kxdpgun", "-t", str(self.o.seconds), "-Q", str(self.o.rate or QPS), "-b", "32",
+            "-F", "1", "-i", f"{self.folder}/queries", SERVER), timeout=self.o.seconds + 30)
+        replies, rate = find(r"total replies: +(\d+) \((\d+) pps\)", out).groups()
+        right = find(r"responded NOERROR: +(\d+)", out).group(1)
+        return float(rate), None, int(replies) - int(right)
+
+    def load_past_kernel(self, server):
         """Whether coral-perf's own account is whole does not matter here: errors do."""
+        what = ["--address", f"{WIRE}/24", "--server", SERVER]
+        if server.echo:
+            reply = HEADERS + self.head + self.o.size if server.kind == "http" else 145
+            what = ["--size", str(HEADERS + len(REQUEST) if server.kind == "http" else 81), "--reply",
+                    str(min(reply, 1514))]
+        elif server.kind == "dns":
+            what += ["--name", "n########.rivals.test", "--objects", str(NAMES), "--active", "256"]
+        elif server.name == "memcached":
+            what += ["--memcached", "object", "--connections", str(self.o.connections)]
+        else:
+            what += ["--host", "www.site.test", "--path", "/object", "--connections", str(self.o.connections)]
+        if self.o.rate and not server.echo:
+            what += ["--rate", str(self.o.rate), "--poisson"]
         p = subprocess.run(self.net.inside(
-            self.net.client, 1, os.environ.get("CORAL_PERF", "coral-perf"), "http", "--wire",
-            "af_packet:eth0", "--address", f"{WIRE}/24", "--server", SERVER, "--host", "www.site.test",
-            "--path", "/object", "--connections", str(self.o.connections), "--rate", str(self.o.rate),
-            "--poisson", "--seconds", str(self.o.seconds), "--no-huge", "--json"),
+            self.net.client, 1, os.environ.get("CORAL_PERF", "coral-perf"),
+            "echo" if server.echo else server.kind, "--wire", "af_xdp:eth0", *what, "--seconds",
+            str(self.o.seconds), "--no-huge", "--json"),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=self.o.seconds + 60)
         try:
             r = json.loads(p.stdout)["results"][0]
-            return r["ops_per_s"], r["p99_us"], r["errors"] + r["given_up"]
+            return r["ops_per_s"], r["p99_us"], r["errors"] + r.get("given_up", 0)
         except (ValueError, KeyError):
             raise RuntimeError(p.stderr.strip().splitlines()[-1] if p.stderr else "no result") from None
 
@@ -250,6 +304,7 @@ class Rivals:
             os.link(os.path.join(self.folder, "zone"), os.path.join(folder, "zone"))
         command = server.write(folder, self.www)
         self.net.address(not server.xdp)
+        open(os.path.join(self.folder, f"{server.name}.log"), "w").close()
         p = self.spawn(self.net.server, 0, server.name, *command)
         try:
             until = time.time() + 20
@@ -292,6 +347,15 @@ def table(servers, results, first):
               f"{sum(x['errors'] for x in r):7}  {ratio:.2f}" + (f"  ({s.note})" if s.note else ""))
 
 
+def memory(objects, size):
+    """Bytes an object takes beside its body, by memory.py, which says what is absent."""
+    script = next(p for p in (os.path.join(os.path.dirname(os.path.abspath(__file__)), x, "memory.py")
+                              for x in ("", "..")) if os.path.exists(p))
+    p = subprocess.run((sys.executable, script, "--objects", str(objects), "--size", str(size)),
+                       stdout=sys.stderr, env=dict(os.environ, CORAL=os.environ.get("CORAL_PERF", "coral-perf")))
+    return p.returncode
+
+
 def document(server, results, revision):
     with open("/proc/cpuinfo") as f:
         cpu = re.search(r"model name\s*: (.*)", f.read())
@@ -314,9 +378,11 @@ def main():
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--kind", choices=("http", "dns"), default=None)
+    parser.add_argument("--client", choices=CLIENTS, default=None)
     for name, default in (("seconds", 3), ("repeat", 3), ("size", 1024), ("connections", 64)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--rate", type=int, default=0)
+    parser.add_argument("--memory", type=int, default=0)
     parser.add_argument("--out")
     parser.add_argument("--json", action="store_true")
     o = parser.parse_args()
@@ -328,15 +394,25 @@ def main():
     for name in ("seconds", "repeat", "size", "connections"):
         if getattr(o, name) < 1:
             parser.error(f"--{name}: \"{getattr(o, name)}\" is no number above 0")
-    if o.rate < 0:
-        parser.error(f"--rate: \"{o.rate}\" is no number above 0")
+    for name in ("rate", "memory"):
+        if getattr(o, name) < 0:
+            parser.error(f"--{name}: \"{getattr(o, name)}\" is no number above 0")
+    if o.rate and o.client in ("wrk", "dnsperf"):
+        parser.error(f"--client: \"{o.client}\" has no --rate; coral-perf and kxdpgun have")
     if os.geteuid() != 0:
         fail("it makes network namespaces: run it as root")
     if len(os.sched_getaffinity(0)) < 2:
         fail("it needs two CPUs")
     wanted = [s for s in servers if (s.name in o.names or not o.names) and (not o.kind or s.kind == o.kind)]
     for s in list(wanted):
-        if s.missing():
+        client = o.client or ("coral-perf" if o.rate else "wrk" if s.kind == "http" else "dnsperf")
+        kind, package = CLIENTS[client]
+        if kind not in (None, s.kind) or (s.alien and client != "coral-perf" and s.name not in o.names):
+            wanted.remove(s)
+        elif client != "coral-perf" and not s.alien and not shutil.which(client):
+            print(f"{s.name}: left out, its client {client} (package {package}) is not here", file=sys.stderr)
+            wanted.remove(s)
+        elif s.missing():
             print(f"{s.name}: left out, {s.missing()} is not here", file=sys.stderr)
             wanted.remove(s)
     results = {s.name: [] for s in wanted}
@@ -360,6 +436,7 @@ def main():
         for name, d in documents.items():
             with open(os.path.join(o.out, f"{name}.json"), "w") as f:
                 json.dump(d, f, indent=1)
+    spoilt = memory(o.memory, o.size) if o.memory else 0
     if o.json:
         json.dump(list(documents.values()), sys.stdout, indent=1)
         print()
@@ -368,7 +445,7 @@ def main():
             some = [s for s in wanted if s.kind == kind]
             if some:
                 table(some, results, first)
-    if any(x["errors"] for r in results.values() for x in r) or not documents:
+    if any(x["errors"] for r in results.values() for x in r) or not documents or spoilt:
         sys.exit(1)
     sys.exit(3 if any(len(results[s.name]) < o.repeat for s in wanted) else 0)
 

@@ -10,11 +10,20 @@ SERVER, ORIGIN = "10.77.0.1", "10.77.0.9:8000"
 
 class Server:
     """name; kind: http or dns; program: what has to be installed; xdp: takes the interface, whose
-    kernel address must not answer; files: of this folder, with @WORDS@ to be filled in."""
+    kernel address must not answer; files: of this folder, with @WORDS@ to be filled in. Of its kind in
+    speed, but not in what it speaks: memcached and the echo, which coral-perf alone can ask."""
 
     def __init__(self, name, kind, program, package, files, command, xdp=False, note=""):
         self.name, self.kind, self.program, self.package = name, kind, program, package
         self.files, self.command, self.xdp, self.note = files, command, xdp, note
+
+    @property
+    def alien(self):
+        return self.program == "memcached" or self.echo
+
+    @property
+    def echo(self):
+        return "echo" in self.command
 
     def missing(self):
         return None if shutil.which(self.program) or os.path.exists(self.program) else self.package
@@ -35,7 +44,8 @@ class Server:
 
 
 def all_servers():
-    corald = os.environ.get("CORALD", "corald")
+    corald, perf = os.environ.get("CORALD", "corald"), os.environ.get("CORAL_PERF", "coral-perf")
+    echo = [perf, "echo", "--serve", "af_xdp:eth0", "--no-huge", "--seconds", "0.5"]
     return [
         Server("coral", "http", corald, "corald", ["corald.yaml"],
                [corald, "-c", "@FOLDER@/corald.yaml", "-n", "rivals"], xdp=True),
@@ -54,10 +64,15 @@ def all_servers():
                ["env", "PROXY_CONFIG_CONFIG_DIR=@FOLDER@", "traffic_server"]),
         Server("h2o", "http", "h2o", "h2o", ["h2o.conf"], ["h2o", "-c", "@FOLDER@/h2o.conf"],
                note="files, it has no cache"),
+        Server("memcached", "http", "memcached", "memcached", [],
+               ["memcached", "-u", "root", "-l", SERVER, "-t", "1", "-m", "256"],
+               note="gets of the same bytes, by its text protocol"),
+        Server("echo", "http", perf, "coral-perf", [], echo, xdp=True, note="the wire's ceiling"),
         Server("coral-dns", "dns", corald, "corald", ["corald.yaml"],
                [corald, "-c", "@FOLDER@/corald.yaml", "-n", "rivals"], xdp=True),
         Server("knot", "dns", "knotd", "knot", ["knot.conf"], ["knotd", "-c", "@FOLDER@/knot.conf"]),
         Server("knot-xdp", "dns", "knotd", "knot", ["knot-xdp.conf"],
                ["knotd", "-c", "@FOLDER@/knot-xdp.conf"]),
         Server("nsd", "dns", "nsd", "nsd", ["nsd.conf"], ["nsd", "-d", "-c", "@FOLDER@/nsd.conf"]),
+        Server("echo-dns", "dns", perf, "coral-perf", [], echo, xdp=True, note="the wire's ceiling"),
     ]

@@ -56,6 +56,8 @@ REFUSED = (
     (("rivals", "apache"), '"apache" is no server; there are coral, nginx'),
     (("rivals", "--seconds", "0"), '--seconds: "0" is no number above 0'),
     (("rivals", "--kind", "smtp"), "rivals: argument --kind: invalid choice: 'smtp'"),
+    (("rivals", "--client", "telnet"), "rivals: argument --client: invalid choice: 'telnet'"),
+    (("rivals", "--client", "wrk", "--rate", "5"), '--client: "wrk" has no --rate'),
     (("cache", "--no-huge"), '--no-huge: "cache" takes none; it goes with echo'),
     (("compare", "a.json"), 'compare: "a.json" is not two files'),
     (("compare", "a", "b", "c"), 'compare: "c" is one file too many'),
@@ -254,12 +256,32 @@ def check_compare(where):
     expect("nothing", p.returncode == 1 and "no number differs" in p.stderr, p.stderr)
 
 
+def bars(*args):
+    return subprocess.run((sys.executable, os.path.join(os.path.dirname(__file__), "../../perf/bars.py"), "--build",
+                           os.path.join(os.path.dirname(PERF), "..")) + args, capture_output=True, text=True)
+
+
+def check_bars():
+    p = bars("hit")
+    expect("no such row", p.returncode == 2 and '"hit" is no row; there are dns, dns-sums' in p.stderr, p.stderr)
+    p = bars("--build", "/nowhere", "connect")
+    expect("no such build", p.returncode == 2 and '"/nowhere" has no perf/coral-perf' in p.stderr, p.stderr)
+    p = bars("--seconds", "0.1", "--repeat", "2", "--json", "connect")
+    r = json.loads(p.stdout)["rows"][0]
+    expect("a row", r["runs"] == 2 and 0 < r["least"] <= r["median"] <= r["most"] and r["bar"] == 3000 and
+           p.returncode == (0 if r["holds"] else 1), (p.returncode, r))
+    p = bars("--seconds", "1000", "--repeat", "1", "connect")
+    expect("a row that can't be had", p.returncode == 3 and 'not to be had: coral-perf: --seconds: "1000' in p.stdout,
+           p.stdout)
+
+
 def main():
     for args, message in REFUSED:
         p = perf(*args)
         expect(args, p.returncode == 2 and not p.stdout and message in p.stderr,
                f"status {p.returncode}: {p.stderr.strip()}")
     check_documents()
+    check_bars()
     with tempfile.TemporaryDirectory() as where:
         check_compare(where)
         check_servers(where)

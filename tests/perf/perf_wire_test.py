@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""coral-perf http --wire: nginx in another namespace is asked over a veth pair, past the client's kernel;
-a server that says no, is not there, or stops, has no rate. usage: perf_wire_test.py CORAL-PERF"""
+"""coral-perf --wire: nginx, and a nameserver, in another namespace are asked over a veth pair, past the
+client's kernel; a server that says no, is not there, stops, or lies, has no rate. echo and dns with --serve at
+the other end. usage: perf_wire_test.py CORAL-PERF"""
 import json
 import os
 import shutil
@@ -32,6 +33,28 @@ s = socket.create_server((sys.argv[1], 80))
 print("ready", flush=True)
 while True:
     threading.Thread(target=serve, args=(s.accept()[0],), daemon=True).start()
+"""
+# the first label says how the answer is wrong
+DNS = """
+import socket, sys
+def answer(q):
+    word = q[13:13 + q[12]].decode().rstrip("0123456789")
+    head, question = q[:2] + bytes.fromhex("85000001000100000000"), q[12:]
+    record = bytes.fromhex("c00c00010001000000050004c0000201")
+    if word == "junk": return b"x" * 40
+    if word == "short": return q[:7]
+    if word == "tc": return q[:2] + bytes.fromhex("87000001000000000000") + question
+    if word == "refused": return q[:2] + bytes.fromhex("85050001000000000000") + question
+    if word == "other": return head + question[:1] + b"X" + question[2:] + record
+    if word == "long": return head + question + record[:11] + b"\\xff" + record[12:]
+    return head + question + record
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind((sys.argv[1], 53))
+print("ready", flush=True)
+while True:
+    q, client = s.recvfrom(2000)
+    if not q[13:].startswith(b"mute"):
+        s.sendto(answer(q), client)
 """
 bad = 0
 
@@ -112,6 +135,69 @@ def odd_answers():
     server.wait(10)
 
 
+def start(ns, *args):
+    return subprocess.Popen(("ip", "netns", "exec", ns, PERF) + args + ("--no-huge", "--json"),
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def dns_start(*args, server=SERVER):
+    return start(B, "dns", "--wire", "af_packet:eth0", "--address", "10.78.0.9/24", "--server", server,
+                 "--active", "32", "--seconds", "0.2", *args)
+
+
+def dns(*args):
+    p = dns_start(*args)
+    out, err = p.communicate(timeout=60)
+    return p.returncode, out, err
+
+
+def nameserver(folder):
+    code, out, err = dns("--name", "n########.test")
+    expect("no nameserver", code == 1 and "refused" in err and not json_of(out), (code, err))
+    server = subprocess.Popen(("ip", "netns", "exec", A, "/usr/bin/python3", "-c", DNS, SERVER),
+                              stdout=subprocess.PIPE)
+    server.stdout.readline()
+    with open(f"{folder}/names", "w") as f:
+        f.write("# two lengths\na.test\n\nlonger.name.test AAAA\n")
+    for args in (("--name", "n########.test"), ("--names", f"{folder}/names", "--rate", "2000")):
+        _, out, err = dns(*args)
+        r = json_of(out)
+        expect(args, r and r[0]["ops_per_s"] > 0 and r[0]["errors"] == 0 and r[0]["verified"] > 0 and
+               "client_cycles_per_op" in r[0], (out, err))
+    for word, error in (("junk", "wrong_id"), ("short", "head"), ("tc", "truncated"), ("refused", "refused"),
+                        ("other", "body"), ("long", "body"), ("mute", "timeout")):
+        code, out, err = dns("--name", word + "#######.test")
+        expect(word, code == 1 and error in err and not json_of(out), (code, err))
+    server.kill()
+    server.wait(10)
+
+
+def served(command, serve, wire, *load, address=()):
+    """The worker in one process, its load in another."""
+    s = start(A, command, "--serve", serve, "--seconds", "0.2", *address)
+    s.stderr.readline()
+    p = start(B, command, "--wire", wire, "--seconds", "0.4", *load)
+    for what, (out, err) in (("client_cycles_per_op", p.communicate(timeout=30)),
+                             ("cycles_per_op", s.communicate(timeout=30))):
+        r = json_of(out)
+        expect((command, what), r and r[0][what] > 0 and r[0]["errors"] == 0, (out, err))
+    expect("the worker times no answers", "p99_us" not in out, out)
+
+
+def ends(folder):
+    """Nobody at the other end of the veth pair, meanwhile DNS by memif; then echo."""
+    lone = start(A, "echo", "--wire", "af_packet:eth0")
+    p = dns_start("--name", "n########.test", server="10.78.0.77")
+    memif = f"net_memif0,socket={folder}/memif,socket-abstract=no,role="
+    served("dns", memif + "server", memif + "client", "--address", "10.0.0.2/24", "--server", "10.0.0.1", "--name",
+           "n########.coral.test", address=("--address", "10.0.0.1/24"))
+    out, err = p.communicate(timeout=20)
+    expect("no such address", "10.78.0.77:53: nobody there" in err and not json_of(out), err)
+    out, err = lone.communicate(timeout=20)
+    expect("no echo", "no frame came back" in err and not json_of(out), err)
+    served("echo", "af_packet:eth0", "af_packet:eth0", "--size", "100", "--reply", "1300")
+
+
 def json_of(out):
     """The results, if there are figures."""
     return [r for r in json.loads(out)["results"] if "ops_per_s" in r] if out else []
@@ -119,15 +205,33 @@ def json_of(out):
 
 def refused():
     for args, message in ((("--wire", "eth0"), '"eth0" needs --address and --server'),
-                          (("--wire", "tap:x"), '"tap:x" is not DEVICE, af_xdp:DEVICE'),
+                          (("--wire", "ring:x"), '"ring:x" is not DEVICE, af_xdp:DEVICE'),
+                          (("--wire", "eth0", "--wire", "eth1"), '"eth1" is one device too many'),
                           (("--server", SERVER), "go with --wire, which is missing"),
                           (("--address", "10.0.0.1"), '"10.0.0.1" is not ADDRESS/LENGTH'),
                           (("--address", "10.0.0.1/33"), '"10.0.0.1/33" is not ADDRESS/LENGTH'),
                           (("--wire", "eth0", "--address", "10.0.0.9/24", "--server", SERVER, "--misses",
                             "5"), '"eth0" goes without --objects'),
                           (("--server", "here"), '"here" is not ADDRESS or ADDRESS:PORT')):
-        p = subprocess.run((PERF, "http") + args, capture_output=True, text=True, timeout=10)
-        expect(args, p.returncode == 2 and message in p.stderr, p.stderr)
+        usage("http", args, 2, message)
+    ends = ("--wire", "eth0", "--address", "10.0.0.9/24", "--server", SERVER)
+    usage("dns", ends, 2, "needs --name or --names, one of them")
+    usage("dns", ends + ("--name", "a", "--names", "b"), 2, "needs --name or --names, one of them")
+    usage("dns", ends + ("--name", "a", "--active", "20000"), 2, '"20000" is more than dns\'s 16384')
+    usage("dns", ends + ("--name", "a#b#.test", "--no-huge"), 1, '"a#b#.test" is no name')
+    usage("dns", ends + ("--name", "a##.test", "--no-huge"), 1, "too few for 1000000 names")
+    usage("dns", ends + ("--names", "/nowhere/x", "--no-huge"), 1, "/nowhere/x: No such file")
+    usage("http", ends + ("--memcached", "a b"), 2, '"a b" is no key')
+    usage("dns", ("--serve", "eth0"), 2, '"eth0" needs --address')
+    usage("echo", ("--serve", "eth0", "--size", "64"), 2, "goes without what is a load's")
+    usage("echo", ("--reply", "1515"), 2, '"1515" is no size of a frame')
+    usage("echo", ("--wire", "net_memif0,socket=/nowhere/x,socket-abstract=no", "--no-huge"), 1,
+          'dpdk on "net_memif0,socket=/nowhere/x,')
+
+
+def usage(command, args, status, message):
+    p = subprocess.run((PERF, command) + args, capture_output=True, text=True, timeout=10)
+    expect((command,) + args, p.returncode == status and message in p.stderr, p.stderr)
 
 
 def main():
@@ -145,6 +249,8 @@ def main():
         network()
         stories(folder)
         odd_answers()
+        nameserver(folder)
+        ends(folder)
     finally:
         for ns in (A, B):
             subprocess.run(("ip", "netns", "del", ns))
