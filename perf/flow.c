@@ -146,7 +146,8 @@ static bool put(struct flows *f, struct flow *c, uint8_t flags, const uint8_t *d
                                   .data_off = (uint8_t)(header / 4 << 4),
                                   .tcp_flags = flags,
                                   .rx_win = htons(WINDOW)};
-    memcpy(s->option + options, data, len);
+    if (len > 0)
+        memcpy(s->option + options, data, len);
     if (!f->host->offload) {
         uint64_t pseudo =
             net_sum_pseudo(&c->stream.local.ip, &c->stream.remote.ip, IPPROTO_TCP, header + len);
