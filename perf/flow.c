@@ -123,13 +123,6 @@ static unsigned put_options(const struct flows *f, struct flow *c, uint8_t flags
     return len;
 }
 
-static void put_sum(struct flows *f, struct flow *c, struct segment *s, unsigned len)
-{
-    uint64_t sum = net_sum_pseudo(&c->stream.local.ip, &c->stream.remote.ip, IPPROTO_TCP, len);
-    (void)f;
-    s->tcp.cksum = net_sum_finish(net_sum(&s->tcp, len, sum));
-}
-
 /* False: no room now. */
 static bool put(struct flows *f, struct flow *c, uint8_t flags, const uint8_t *data, uint32_t len)
 {
@@ -153,9 +146,13 @@ static bool put(struct flows *f, struct flow *c, uint8_t flags, const uint8_t *d
                                   .data_off = (uint8_t)(header / 4 << 4),
                                   .tcp_flags = flags,
                                   .rx_win = htons(WINDOW)};
-    memcpy(s->option + options, data, len);
-    if (!f->host->offload)
-        put_sum(f, c, s, header + len);
+    if (len > 0)
+        memcpy(s->option + options, data, len);
+    if (!f->host->offload) {
+        uint64_t pseudo =
+            net_sum_pseudo(&c->stream.local.ip, &c->stream.remote.ip, IPPROTO_TCP, header + len);
+        s->tcp.cksum = net_sum_finish(net_sum(&s->tcp, header + len, pseudo));
+    }
     m->data_len = (uint16_t)(sizeof(s->front.ether) + total);
     m->pkt_len = m->data_len;
     host_put(f->host, m);
