@@ -84,7 +84,6 @@ static void finished(struct flash_client *f)
 {
     struct flash_clients *c = f->all;
     f->busy = false;
-    c->answered++;
     c->waiting--;
     if (f->counted) {
         double us = (double)c->world->now.mono_us - f->since_us;
@@ -186,7 +185,6 @@ static bool connect_to(struct flash_client *f)
 void flash_clients_ask(struct flash_clients *c, unsigned node, uint32_t object, double since_us)
 {
     struct flash_client *f = take_client(c, node);
-    c->asked++;
     if (!f) {
         wrong(c, PERF_ERROR_refused);
         return;
