@@ -265,9 +265,9 @@ def check_bars():
     expect("no such row", p.returncode == 2 and '"hit" is no row; there are dns, dns-sums' in p.stderr, p.stderr)
     p = bars("--build", "/nowhere", "connect")
     expect("no such build", p.returncode == 2 and '"/nowhere" has no perf/coral-perf' in p.stderr, p.stderr)
-    p = bars("--seconds", "0.1", "--repeat", "2", "--json", "connect")
+    p = bars("--seconds", "0.5", "--repeat", "2", "--json", "connect")
     r = json.loads(p.stdout)["rows"][0]
-    expect("a row", r["runs"] == 2 and 0 < r["least"] <= r["median"] <= r["most"] and r["bar"] == 3000 and
+    expect("a row", r.get("runs") == 2 and 0 < r["least"] <= r["median"] <= r["most"] and r["bar"] == 3000 and
            p.returncode == (0 if r["holds"] else 1), (p.returncode, r))
     p = bars("--seconds", "1000", "--repeat", "1", "connect")
     expect("a row that can't be had", p.returncode == 3 and 'not to be had: coral-perf: --seconds: "1000' in p.stdout,
