@@ -95,12 +95,14 @@ static bool pair_ask(struct flows *f, struct pair *p, const struct flow *c)
     return true;
 }
 
+/* Word by word: read back as one they would wait for the stores before them, a frame's. */
 static unsigned put_times(const struct flows *f, const struct flow *c, uint8_t *o)
 {
-    const rte_be32_t words[3] = {htonl(TS_WORD), htonl((uint32_t)(f->host->now.mono_us / 1000)),
-                                 htonl(c->ts_recent)};
-    memcpy(o, words, sizeof(words));
-    return sizeof(words);
+    unaligned_uint32_t *w = (unaligned_uint32_t *)o;
+    w[0] = htonl(TS_WORD);
+    w[1] = htonl((uint32_t)(f->host->now.mono_us / 1000));
+    w[2] = htonl(c->ts_recent);
+    return 12;
 }
 
 static unsigned put_options(const struct flows *f, struct flow *c, uint8_t flags, uint8_t *o)

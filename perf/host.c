@@ -10,6 +10,7 @@
 
 #define PROTOCOL_TCP 6
 #define PROTOCOL_UDP 17
+#define AHEAD        4 /* frames */
 
 unsigned host_send(struct host *h, struct rte_mbuf **m, unsigned n)
 {
@@ -28,15 +29,30 @@ void host_flush(struct host *h)
     h->n -= sent;
 }
 
+/* Its header, and the lines that headers and a request take. */
+static void frame_prefetch(const struct rte_mbuf *m)
+{
+    const uint8_t *data = (const uint8_t *)m + sizeof(*m) + PORT_PRIVATE + RTE_PKTMBUF_HEADROOM;
+    port_prefetch_write(m);
+    for (unsigned i = 0; i < 3; i++)
+        port_prefetch_write(data + i * RTE_CACHE_LINE_SIZE);
+}
+
 struct rte_mbuf *host_frame(struct host *h)
 {
     if (h->n == HOST_OUT)
         host_flush(h);
     if (h->n == HOST_OUT)
         return NULL;
-    if (h->spares == 0 && rte_pktmbuf_alloc_bulk(h->pool, h->spare, HOST_SPARE) == 0)
+    if (h->spares == 0 && rte_mempool_get_bulk(h->pool, (void **)h->spare, HOST_SPARE) == 0)
         h->spares = HOST_SPARE;
-    return h->spares > 0 ? h->spare[--h->spares] : NULL;
+    if (h->spares == 0)
+        return NULL;
+    struct rte_mbuf *m = h->spare[--h->spares];
+    if (h->spares >= AHEAD)
+        frame_prefetch(h->spare[h->spares - AHEAD]);
+    rte_pktmbuf_reset(m);
+    return m;
 }
 
 void host_put(struct host *h, struct rte_mbuf *m)
@@ -190,7 +206,8 @@ bool host_new_port(struct host *h, struct port *port, const struct net_address *
 void host_free(struct host *h)
 {
     rte_pktmbuf_free_bulk(h->out, h->n);
-    rte_pktmbuf_free_bulk(h->spare, h->spares);
+    if (h->spares)
+        rte_mempool_put_bulk(h->pool, (void **)h->spare, h->spares);
     if (h->tcp)
         tcp_destroy(h->tcp);
     if (h->net)

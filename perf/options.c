@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The command line: one table of options, and which commands each of them means something to. */
+#include <assert.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -193,6 +194,8 @@ static const struct {
     {'H', "--no-huge", ECHO | HTTP | DNS | TCP | FLASH},
 };
 
+static_assert(sizeof(meant) / sizeof(meant[0]) <= 64, "perf_options' given has a bit for each");
+
 /* Those with a number, which goes to `at`: a double, or an uint32_t where it is whole. */
 static const struct numeric {
     int c;
@@ -271,7 +274,7 @@ static int take_option(struct perf_options *o, int c)
 {
     for (size_t i = 0; i < sizeof(meant) / sizeof(meant[0]); i++)
         if (meant[i].c == c)
-            o->given |= 1u << i;
+            o->given |= 1ull << i;
     for (size_t i = 0; i < sizeof(numerics) / sizeof(numerics[0]); i++)
         if (numerics[i].c == c)
             return take_number(o, &numerics[i]);
@@ -373,7 +376,7 @@ static int check_meant(const struct perf_options *o)
 {
     char who[160], remedy[224];
     for (size_t i = 0; i < sizeof(meant) / sizeof(meant[0]); i++)
-        if (o->given & 1u << i && !(meant[i].commands & 1u << o->command)) {
+        if (o->given & 1ull << i && !(meant[i].commands & 1u << o->command)) {
             names(meant[i].commands, who, sizeof(who));
             snprintf(remedy, sizeof(remedy), "takes none; it goes with %s", who);
             return perf_refuse(meant[i].name, perf_commands[o->command].name, remedy);

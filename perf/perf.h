@@ -97,7 +97,7 @@ struct perf_options {
     uint32_t workers; /* http: of the node; above 1 each takes turns with a generator of its own */
     bool offload, json, no_huge;
     bool live;      /* a line a second on the terminal */
-    uint32_t given; /* bits of options.c's: which were */
+    uint64_t given; /* bits of options.c's: which were */
     unsigned requirements;
     struct requirement requirement[PERF_REQUIREMENTS];
 };

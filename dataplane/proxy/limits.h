@@ -43,7 +43,7 @@ enum {
     PROXY_LINGERING_HOT = 4096,              /* and of what was asked for again */
     PROXY_ROUTES = 64,                       /* what hosts mean, as it was found */
     PROXY_PLAIN_HEADS = 8192,                /* heads that responses share, a worker's at most, */
-    PROXY_PLAIN_HEAD = 2000,                 /* and bytes of one, with a small body */
+    PROXY_PLAIN_HEAD = 1984,                 /* and bytes of one, with a small body */
     PROXY_ASKS = 16,                         /* objects that a poll asks others to let go of */
     PROXY_LOOKS = 64,                        /* connections that a poll looks at for those */
     PROXY_OWN_BYTES = 65536,                 /* copied at once for who is to let go */

@@ -268,10 +268,11 @@ struct tcp_conn {
     bool sack_on : 1;                  /* SACK negotiated (RFC 2018) */
     bool dsack_due : 1;                /* report `dsack` with the next segment */
     bool app_limited : 1;              /* there was nothing to send in this round */
-    bool cwr : 1;                      /* reduced without an episode, for what is below cwr_end */
     bool limited : 1, was_limited : 1; /* cwnd held back the sender: this round, the last one */
-    bool tlp_out : 1, tlp_again : 1;   /* a probe up to tlp_end is out; it repeats old data */
-    bool tlp_unsampled : 1;            /* no round-trip time since the last probe */
+    /* In one byte, as the bytes above: read together, after bits of the next one were written. */
+    bool tlp_out : 1, tlp_again : 1; /* a probe up to tlp_end is out; it repeats old data */
+    bool tlp_unsampled : 1;          /* no round-trip time since the last probe */
+    bool cwr : 1;                    /* reduced without an episode, for what is below cwr_end */
     bool lone : 1;                     /* the flight is one burst, sent once (recovery.h) */
     bool young : 1;                    /* its deadlines wait for the wheel in engine.young */
     bool soon_armed : 1, soon_is_tlp : 1; /* tx->soon_ms is set; it is for a probe */

@@ -7,10 +7,11 @@ void tcp_tlp_arm(struct tcp_engine *e, struct tcp_conn *c)
 {
     if (c->soon_armed && !c->soon_is_tlp)
         return; /* new data puts off a probe, not the end of a wait for what is late */
-    c->soon_armed = false;
     if (c->recovering || c->in_rto || (c->rec && c->rec->sacked > 0) || c->tlp_out ||
-        c->tlp_unsampled || tcp_conn_flight(c) == 0)
+        c->tlp_unsampled || tcp_conn_flight(c) == 0) {
+        c->soon_armed = false;
         return; /* 7.2 */
+    }
     uint32_t pto = rack_pto_us(c->rtt.srtt8_us / 8, tcp_conn_flight(c) <= c->mss);
     c->soon_armed = true;
     c->soon_is_tlp = true;

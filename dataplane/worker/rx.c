@@ -143,7 +143,13 @@ static void receive(struct worker *w, struct worker_port *wp, struct rte_mbuf **
 
     s.dns = s.dht = s.other = s.tcp = s.frames = 0;
     for (unsigned i = 0; i < n; i++)
-        rte_prefetch0(rte_pktmbuf_mtod(in[i], void *));
+        rte_prefetch0(in[i]);
+    for (unsigned i = 0; i < n; i++) { /* headers, and what most requests have behind them */
+        const uint8_t *data = rte_pktmbuf_mtod(in[i], const uint8_t *);
+        rte_prefetch0(data);
+        rte_prefetch0(data + RTE_CACHE_LINE_SIZE);
+        rte_prefetch0(data + 2 * RTE_CACHE_LINE_SIZE);
+    }
     for (unsigned i = 0; i < n; i++) {
         bytes += in[i]->pkt_len;
         if (!linear(w, in[i])) {

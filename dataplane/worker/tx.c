@@ -13,17 +13,6 @@
 #define AHEAD      4
 #define DATA_LINES 4 /* headers and a response head */
 
-/* For writing, out of another core's cache in one step instead of two. The instruction does
- * nothing where it is not known. */
-static inline void prefetch_write(const void *p)
-{
-#if defined(__x86_64__)
-    __asm__ volatile("prefetchw %0" : : "m"(*(const char *)p));
-#else
-    __builtin_prefetch(p, 1);
-#endif
-}
-
 /*
  * What frees a frame is often another core, so its header and first bytes are misses here (a sixth
  * of an HTTP answer, when each frame was taken from the pool alone): frames are taken in bulk and
@@ -51,8 +40,8 @@ static struct rte_mbuf *take(struct worker *w, struct worker_port *wp, struct wo
     struct rte_mbuf *m = f->frame[--f->n];
     if (f->n >= AHEAD) {
         struct rte_mbuf *next = f->frame[f->n - AHEAD];
-        prefetch_write(next);
-        prefetch_write((uint8_t *)next + RTE_CACHE_LINE_SIZE);
+        port_prefetch_write(next);
+        port_prefetch_write((uint8_t *)next + RTE_CACHE_LINE_SIZE);
     }
     rte_pktmbuf_reset(m);
     return m;
@@ -66,7 +55,7 @@ struct rte_mbuf *tx_frame(struct worker *w, uint8_t port)
         uint8_t *data = (uint8_t *)wp->spare.frame[wp->spare.n - AHEAD] + sizeof(*m) +
                         PORT_PRIVATE + RTE_PKTMBUF_HEADROOM;
         for (int i = -1; i < DATA_LINES; i++)
-            prefetch_write(data + i * RTE_CACHE_LINE_SIZE);
+            port_prefetch_write(data + i * RTE_CACHE_LINE_SIZE);
     }
     return m;
 }
