@@ -92,14 +92,14 @@ class Bars:
     def workers(self):
         """Of two workers, by the first one's, to one that takes turns with its load, too."""
         def turn():
-            alone = self.run("http", "--cores", "1")["cycles_per_op"]
-            return self.run("http", "--workers", "2")["cycles_per_op"] / alone
+            alone = self.run("http", "--closed", "--cores", "1")["cycles_per_op"]
+            return self.run("http", "--closed", "--workers", "2")["cycles_per_op"] / alone
         return [turn() for _ in range(self.o.repeat)]
 
     def past_saturation(self):
         ratios = []
         for _ in range(self.o.repeat):
-            peak = self.run("http")["ops_per_s"]
+            peak = self.run("http", "--closed")["ops_per_s"]
             ratios.append(100 * self.run("http", "--rate", str(int(2 * peak)))["ops_per_s"] / peak)
         return ratios
 
@@ -127,7 +127,7 @@ class Bars:
             for _ in range(self.o.repeat):
                 echo = self.two("echo", folder, (), FRAMES)
                 dns = self.two("dns", folder, ("--address", "10.0.0.1/24"),
-                               ("--address", "10.0.0.2/24", "--server", "10.0.0.1", "--name",
+                               ("--closed", "--address", "10.0.0.2/24", "--server", "10.0.0.1", "--name",
                                 "n########.coral.test"))
                 more.append(dns["cycles_per_op"] - echo["cycles_per_op"])
         return more
@@ -166,16 +166,16 @@ def cpu(r):
 SERVERS = ("coral", "nginx", "nginx-file", "echo", "coral-dns", "knot-xdp", "echo-dns")
 WIRE = ("--client", "coral-perf", "--connections", "256")
 NGINX = ("nginx", "nginx-file")  # at its best: whichever is the better
-LARGE = "http --connections {} --size {}"
+LARGE = "http --closed --connections {} --size {}"
 REST = r"at rest uses ([\d.]+) %"
 # name: what is measured, its unit, the bar, whether it is the least or the most that is wanted, how
 ROWS = {
-    "dns": ("DNS answers, ring, 1 M names", "cycles", 350, "most", lambda b: b.cost("dns")),
+    "dns": ("DNS answers, ring, 1 M names", "cycles", 350, "most", lambda b: b.cost("dns --closed")),
     "dns-sums": ("the same, with software sums both ways", "cycles", 440, "most",
-                 lambda b: b.cost("dns --offload off")),
+                 lambda b: b.cost("dns --closed --offload off")),
     "dht": ("DHT gets with MAC both ways, 1 M keys", "cycles", 360, "most",
             lambda b: b.cost("dht --op get", "costs.0.cycles_per_op")),
-    "hits": ("HTTP 1 KiB hits, ring, 1000 connections", "cycles", 1400, "most", lambda b: b.cost("http")),
+    "hits": ("HTTP 1 KiB hits, ring, 1000 connections", "cycles", 1400, "most", lambda b: b.cost("http --closed")),
     "hits-1m": ("the same, 1 M connections active at random", "cycles", 1700, "most",
                 lambda b: b.cost("http --connections 1000000 --active 1000")),
     "hits-1m-256k": ("the same, and 256 k objects", "cycles", 2400, "most",

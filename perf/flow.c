@@ -188,6 +188,10 @@ static bool say(struct flows *f, struct flow *c)
 
 void flows_turn(struct flows *f)
 {
+    for (unsigned i = 0; i < f->acks; i++)
+        if (f->ack[i]->ack_due && !say(f, f->ack[i]))
+            wait_turn(f, f->ack[i]);
+    f->acks = 0;
     while (f->waiting_n > 0) {
         struct flow *c = &f->flow[f->waiting[f->waiting_first]];
         if (!say(f, c))
@@ -416,12 +420,8 @@ unsigned flows_receive(struct flows *f, struct rte_mbuf **m, unsigned n)
     }
     for (unsigned i = 0; i < k; i++)
         rte_prefetch0(c[i]->stream.user);
-    f->acks = 0;
     for (unsigned i = 0; i < k; i++)
         act(f, c[i], ours[i]);
-    for (unsigned i = 0; i < f->acks; i++)
-        if (f->ack[i]->ack_due && !say(f, f->ack[i]))
-            wait_turn(f, f->ack[i]);
     rte_pktmbuf_free_bulk(ours, k);
     return rest;
 }

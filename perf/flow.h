@@ -10,7 +10,7 @@
  * What the node sends again, since it was not acknowledged in time, is acknowledged with a DSACK
  * (RFC 2883); a gap is an error, and ends the connection. As a receiver does whose port joins
  * segments (GRO), a connection acknowledges what one burst of at most 32 frames brought of it at
- * once: one ACK, or its next request.
+ * once, in the next turn: by its next request, if that goes before, else by an ACK.
  */
 #ifndef CORAL_PERF_FLOW_H
 #define CORAL_PERF_FLOW_H
@@ -35,7 +35,8 @@ struct stream *flow_connect(struct flows *f, const struct stream_events *events,
 /* Takes what is theirs of a burst of at most NET_BURST frames and frees it; the others are moved to
  * the front. Returns how many these are. */
 unsigned flows_receive(struct flows *f, struct rte_mbuf **m, unsigned n);
-/* Sends what has waited for room, or for the server's MAC. */
+/* At the begin of each turn: the ACKs of the last one, and what has waited for room or for the
+ * server's MAC. */
 void flows_turn(struct flows *f);
 
 #endif

@@ -246,14 +246,14 @@ bool host_turn_at(struct host *h, struct now now)
     struct rte_mbuf *m[NET_BURST];
 
     h->now = now;
+    if (h->flows)
+        flows_turn(h->flows);
     unsigned n = host_receive(h, m, NET_BURST);
     for (unsigned i = 0; i < n; i++)
         rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
     unsigned rest = h->flows ? flows_receive(h->flows, m, n) : n;
     if (rest)
         host_input(h, m, rest);
-    if (h->flows)
-        flows_turn(h->flows);
     tcp_poll(h->tcp, h->now);
     const unsigned waiting = h->n;
     host_flush(h);

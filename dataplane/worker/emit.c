@@ -85,14 +85,13 @@ struct burst {
     uint8_t port;
     bool v4;
     const struct tcp_out *out;
-    uint16_t header, front;         /* bytes of TCP's, and of what net puts in front of it */
-    uint64_t pseudo;                /* the sum of the pseudo header, but for the length */
-    uint64_t ol_flags, tx_offload;  /* what the port is to do */
-    uint32_t half_of;               /* length of the segment whose */
-    uint16_t half;                  /* sum this is, as the port wants it */
-    unsigned ref;                   /* the next byte is in that reference, */
-    uint32_t offset;                /* so far from its beginning */
-    struct frame_reference *record; /* of the last span that was not copied */
+    uint16_t header, front;        /* bytes of TCP's, and of what net puts in front of it */
+    uint64_t pseudo;               /* the sum of the pseudo header, but for the length */
+    uint64_t ol_flags, tx_offload; /* what the port is to do */
+    uint32_t half_of;              /* length of the segment whose */
+    uint16_t half;                 /* sum this is, as the port wants it */
+    unsigned ref;                  /* the next byte is in that reference, */
+    uint32_t offset;               /* so far from its beginning */
 };
 
 /* --- payload ---------------------------------------------------------------------------------- */
@@ -154,7 +153,7 @@ static bool chain_refs(struct burst *b, struct payload *p, struct rte_mbuf *m,
     copy_refs(p, m, ref, small);
     struct rte_mbuf *last = m;
     for (unsigned i = small; i < refs; i++) {
-        struct rte_mbuf *seg = reference_frame(b->w, b->port, &ref[i], &b->record);
+        struct rte_mbuf *seg = reference_frame(b->w, b->port, &ref[i]);
         if (!seg)
             return false;
         if (!p->summed)

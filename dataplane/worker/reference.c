@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Bytes that a frame carries from where they rest: a buffer of its own is attached to them. All
- * spans of a burst that are under one hold share a record, which counts them, so no 16-bit count
- * overflows on a hot chunk. Whoever frees the last of them, maybe another thread, puts the record
- * into its worker's `returns` ring, which has a slot for each; there are as many as frames.
+ * spans in a row that are under one hold share a record, be they of one connection or of many: it
+ * counts them, and itself while it may get more, so no 16-bit count overflows on a hot chunk. Until
+ * the frames go out nobody else has them, so the count is a plain one; from then on it gets no more
+ * (reference_close), and only falls. Whoever frees the last of them, maybe another thread, puts the
+ * record into its worker's `returns` ring, which has a slot for each; there are as many as frames.
  */
 #include <stdlib.h>
 
@@ -43,24 +45,46 @@ static void done(void *addr, void *opaque)
     rte_ring_mp_enqueue(r->home, r);
 }
 
-struct rte_mbuf *reference_frame(struct worker *w, uint8_t port, const struct ref *ref,
-                                 struct frame_reference **record)
+static void give_back(struct worker *w, struct frame_reference *r)
 {
+    ref_release(&(struct ref){.hold = r->hold});
+    r->next = w->reference_free;
+    w->reference_free = r;
+}
+
+void reference_close(struct worker *w, struct worker_port *wp)
+{
+    struct frame_reference *r = wp->record;
+    wp->record = NULL;
+    if (r && --r->shared.refcnt == 0) /* all its frames were dropped here */
+        give_back(w, r);
+}
+
+static struct frame_reference *open_record(struct worker *w, struct worker_port *wp,
+                                           const struct ref *ref)
+{
+    reference_close(w, wp);
+    struct frame_reference *r = wp->record = w->reference_free;
+    w->reference_free = r->next;
+    r->shared.free_cb = done;
+    r->shared.fcb_opaque = r;
+    r->shared.refcnt = 1; /* ours, until it is closed */
+    r->hold = ref->hold;
+    r->home = w->returns;
+    ref_hold(ref);
+    return r;
+}
+
+struct rte_mbuf *reference_frame(struct worker *w, uint8_t port, const struct ref *ref)
+{
+    struct worker_port *wp = &w->port[port];
     struct rte_mbuf *m = tx_reference(w, port);
-    struct frame_reference *r = *record;
+    struct frame_reference *r = wp->record;
     if (!m)
         return NULL;
-    if (!r || r->hold != ref->hold) {
-        r = *record = w->reference_free;
-        w->reference_free = r->next;
-        r->shared.free_cb = done;
-        r->shared.fcb_opaque = r;
-        r->shared.refcnt = 0;
-        r->hold = ref->hold;
-        r->home = w->returns;
-        ref_hold(ref);
-    }
-    r->shared.refcnt++; /* nobody else has it yet */
+    if (!r || r->hold != ref->hold)
+        r = open_record(w, wp, ref);
+    r->shared.refcnt++;
     /* IOVA as VA: what --no-huge and --in-memory give, and all that virtual ports want */
     rte_pktmbuf_attach_extbuf(m, (void *)(uintptr_t)ref->data, (uintptr_t)ref->data,
                               (uint16_t)ref->len, &r->shared);
@@ -78,10 +102,7 @@ void reference_returned(struct worker *w)
     while ((n = rte_ring_sc_dequeue_burst(w->returns, (void **)r, PORT_BURST, NULL)) > 0) {
         for (unsigned i = 0; i < n; i++)
             rte_prefetch0(r[i]);
-        for (unsigned i = 0; i < n; i++) {
-            ref_release(&(struct ref){.hold = r[i]->hold});
-            r[i]->next = w->reference_free;
-            w->reference_free = r[i];
-        }
+        for (unsigned i = 0; i < n; i++)
+            give_back(w, r[i]);
     }
 }

@@ -112,6 +112,7 @@ static void flush(struct worker *w, struct worker_port *wp)
 {
     unsigned done = 0;
 
+    reference_close(w, wp);
     while (done < wp->n) {
         unsigned n = RTE_MIN(wp->n - done, (unsigned)PORT_BURST);
         unsigned sent = push(w, wp, wp->out + done, n);
@@ -222,6 +223,7 @@ void tx_drop_all(struct worker *w)
 {
     for (unsigned i = 0; i < w->node->config.ports; i++) {
         struct worker_port *wp = &w->port[i];
+        reference_close(w, wp);
         rte_pktmbuf_free_bulk(wp->out, wp->n);
         rte_pktmbuf_free_bulk(wp->spare.frame, wp->spare.n);
         rte_pktmbuf_free_bulk(wp->bare.frame, wp->bare.n);

@@ -80,8 +80,9 @@ struct worker_port {
     struct rte_ring *inbox; /* frames of workers without a queue of their own */
     unsigned n;             /* frames in out[] */
     struct rte_mbuf *out[WORKER_OUT];
-    struct worker_frames spare; /* to be written into */
-    struct worker_frames bare;  /* to carry a reference */
+    struct worker_frames spare;     /* to be written into */
+    struct worker_frames bare;      /* to carry a reference */
+    struct frame_reference *record; /* of the last reference in out[], if none has gone out since */
 };
 
 /* A frame that waits for its next hop's MAC. Linear, complete but for Ethernet and IP. */
@@ -234,10 +235,10 @@ void tx_drop_all(struct worker *w);
 /* reference.c */
 bool reference_create(struct worker *w);
 void reference_destroy(struct worker *w);
-/* A frame's segment that is the span itself. `record`: of the burst's last such span, NULL at
- * first; none of its frames may be on its way before the last one is made. NULL: no buffer. */
-struct rte_mbuf *reference_frame(struct worker *w, uint8_t port, const struct ref *ref,
-                                 struct frame_reference **record);
+/* A frame's segment that is the span itself. NULL: no buffer. */
+struct rte_mbuf *reference_frame(struct worker *w, uint8_t port, const struct ref *ref);
+/* Before frames go out. */
+void reference_close(struct worker *w, struct worker_port *wp);
 void reference_returned(struct worker *w); /* takes back what the frames gave back */
 
 /* wait.c */

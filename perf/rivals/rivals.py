@@ -270,6 +270,8 @@ class Rivals:
             what += ["--host", "www.site.test", "--path", "/object", "--connections", str(self.o.connections)]
         if self.o.rate and not server.echo:
             what += ["--rate", str(self.o.rate), "--poisson"]
+        elif server.kind == "http" and not server.echo:
+            what += ["--closed"]
         p = subprocess.run(self.net.inside(
             self.net.client, 1, os.environ.get("CORAL_PERF", "coral-perf"),
             "echo" if server.echo else server.kind, "--wire", "af_xdp:eth0", *what, "--seconds",
