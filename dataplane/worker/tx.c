@@ -10,7 +10,7 @@
 
 #include "dataplane/worker/worker.h"
 
-#define AHEAD      4
+#define AHEAD      2
 #define DATA_LINES 4 /* headers and a response head */
 
 /*
