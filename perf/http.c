@@ -15,10 +15,11 @@
 #include "perf/http_load.h"
 #include "perf/server.h"
 
-#define CLIENT_IPS  16  /* 28 232 ports each, to each address of the node */
-#define ORIGIN_HEAD 160 /* bytes of the origin's heads, at most */
-#define LOAD_TURNS  128
-#define OBJECT_MORE 3072 /* bytes of the cache, beyond an object's body */
+#define CLIENT_IPS   16  /* 28 232 ports each, to each address of the node */
+#define ORIGIN_HEAD  160 /* bytes of the origin's heads, at most */
+#define LOAD_TURNS   128
+#define OBJECT_MORE  3072 /* bytes of the cache, beyond an object's body, */
+#define OBJECT_LEAST 8192 /* and for each place for an object that a node's tables have */
 
 struct http {
     struct server server;
@@ -229,7 +230,9 @@ static bool run(const struct perf_options *o, struct perf_result *r, char *error
 
     h = (struct http){0};
     size_t bodies = o->trace ? o->trace->footprint_bytes : (size_t)o->objects * o->size;
-    size_t cache = (64u << 20) + (bodies + (size_t)o->objects * OBJECT_MORE) * 5 / 4 +
+    size_t least =
+        RTE_MAX(bodies + (size_t)o->objects * OBJECT_MORE, (size_t)o->objects * OBJECT_LEAST);
+    size_t cache = (64u << 20) + least * 5 / 4 +
                    o->size; /* a large one is kept where half as much again is free */
     if (server_open(&h.server, o, o->workers * o->connections, cache, error, error_len)) {
         if (make_loads(&h, o))
