@@ -71,7 +71,8 @@ struct hop {
     struct dht_distance distance;
     uint64_t cookie; /* what it gave us, 0: did not answer yet */
     uint8_t state;   /* enum hop_state */
-    uint8_t levels;  /* at which it was named, a bit each */
+    uint8_t levels;  /* at which it was named, a bit each, */
+    uint8_t not_of;  /* and those of which it says that it is none, whoever names it */
     uint8_t told;    /* the level of the contacts that it named */
     uint8_t misses, store_misses;
     uint8_t by;   /* the hop that named it, BY_NOBODY: none did but we ourselves */

@@ -315,7 +315,7 @@ struct dht_result {
     unsigned level; /* get: where it was found; put: the lowest level where it was stored */
     unsigned n;     /* values */
     struct dht_value value[DHT_VALUES * 2]; /* get: what was found; put: what was there already */
-    struct dht_id teller; /* get: who told the values, or the last of those who did */
+    struct dht_id teller; /* get, put: who told the values, or the last of those who did */
     /* find: the upper 64 bits of the distances of the closest that answered, ascending */
     unsigned nearest;
     uint64_t distance[DHT_NEAREST];

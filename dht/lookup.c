@@ -155,6 +155,7 @@ static void result_add(struct dht_asker *a, struct lookup *l, const struct rpc *
         res->level = answer->values_level;
         res->teller = answer->from.contact.id;
     }
+    unsigned before = res->n;
     for (unsigned i = 0; i < answer->values; i++) {
         const struct dht_value *v = &answer->value[i];
         if ((l->kind == LOOKUP_PUT && id_eq(&v->node, &a->routes->self.id)) ||
@@ -170,6 +171,8 @@ static void result_add(struct dht_asker *a, struct lookup *l, const struct rpc *
         else if (res->value[at].age_ms < v->age_ms)
             res->value[at] = *v;
     }
+    if (l->kind == LOOKUP_PUT && res->n > before)
+        res->teller = answer->from.contact.id;
 }
 
 /* Has a get found what ends it? */
@@ -500,8 +503,10 @@ static void store_answered(struct dht_asker *a, struct lookup *l, struct hop *h,
     result_add(a, l, answer);
     path_learn(a, l, answer, (unsigned)(h - l->hop));
     l->straight = false;
-    if (straight)
+    if (straight) {
+        h->told = answer->contacts_level;
         l->phase = PHASE_WALK;
+    }
     if (l->claim && l->phase != PHASE_COPY && is_enough(l, answer)) {
         lookup_finish(a, l, l->stored ? DHT_FOUND : DHT_NOT_FOUND, now);
         return;
@@ -526,7 +531,8 @@ static void walk_answered(struct dht_asker *a, struct lookup *l, struct hop *h,
                           const struct rpc *answer)
 {
     if (answer->type == RPC_NOT_MEMBER) { /* not at this level, but it may be the root of a lower */
-        h->levels &= (uint8_t)((1u << l->level) - 1);
+        h->not_of |= (uint8_t) ~((1u << l->level) - 1);
+        h->levels &= (uint8_t)~h->not_of;
         h->state = h->levels && l->kind != LOOKUP_FIND ? HOP_NEW : HOP_SPENT;
         return;
     }
@@ -561,6 +567,10 @@ void lookup_answered(struct dht_asker *a, struct lookup *l, unsigned hop, const 
     }
     if (hop > 0 || !path_has_self(l))
         l->result.hops++;
+    if (l->straight) { /* it is of no such cluster: whoever else is may be found by a walk */
+        l->straight = false;
+        l->phase = PHASE_WALK;
+    }
     if (l->phase == PHASE_RUNNER) { /* it may know the way */
         l->phase = PHASE_WALK;
         l->copies = (uint8_t)(l->copies + is_near_root(a, h));

@@ -94,7 +94,7 @@ int path_add(struct dht_asker *a, struct lookup *l, const struct rpc_contact *c,
         at = NOBODY; /* of two addresses the first was not its own */
     if (at != NOBODY) {
         struct hop *known = &l->hop[at];
-        known->levels |= (uint8_t)levels;
+        known->levels |= (uint8_t)(levels & ~(unsigned)known->not_of);
         if (proven && !known->proven) { /* whoever named it, our table knows where it is */
             known->rpc = c->rpc;
             known->proven = true;
@@ -252,7 +252,8 @@ static void best_of_table(struct best *b, uint32_t from, uint32_t to)
             path_shuns(b->l, id))
             continue;
         int known = path_find(b->l, id);
-        if ((known != NOBODY && b->l->hop[known].state != HOP_NEW) ||
+        if ((known != NOBODY &&
+             (b->l->hop[known].state != HOP_NEW || b->l->hop[known].not_of >> b->l->level & 1)) ||
             !is_reachable(b->a, id, b->now))
             continue;
         b->any = true;

@@ -243,12 +243,12 @@ static bool is_closer(const struct desk *d, unsigned a, unsigned b)
     return distance_less(&da, &db);
 }
 
-/* Our key is one that a contact is closest to, and we have answered our own question. Returns that
- * contact; *closer is a stranger that is closer yet. */
-static unsigned claim_begun(struct desk *d, unsigned *closer)
+/* Our key is one that a contact is closest to, and we have answered our own question at the highest
+ * of these levels. Returns that contact; *closer is a stranger that is closer yet. */
+static unsigned claim_begun_at(struct desk *d, unsigned levels, unsigned *closer)
 {
     unsigned nearest = 1, nearer = 0; /* than we, 1, are: two at least */
-    bench_route(&d->b, 2, KNOWN, 1);
+    bench_route(&d->b, 2, KNOWN, levels);
     for (unsigned k = 0; nearer < 2; k++) {
         d->b.key = bench_key(k);
         nearest = 1;
@@ -262,11 +262,17 @@ static unsigned claim_begun(struct desk *d, unsigned *closer)
     *closer = 2 + KNOWN;
     while (!is_closer(d, *closer, nearest))
         ++*closer;
-    dht_claim(d->a, &d->b.key, 1, 20000, ended, d, bench_now(&d->b));
+    dht_claim(d->a, &d->b.key, levels, 20000, ended, d, bench_now(&d->b));
     struct rpc r = answer_to_next(d);
     cr_assert_eq(d->question[0].type, RPC_WALK);
+    r.served = r.contacts_level = levels > 1 ? 2 : 0;
     answer(d, &r);
     return nearest;
+}
+
+static unsigned claim_begun(struct desk *d, unsigned *closer)
+{
+    return claim_begun_at(d, 1, closer);
 }
 
 static bool asked(const struct desk *d, unsigned question, uint8_t type, unsigned contact)
@@ -311,6 +317,8 @@ Test(asker, a_claim_that_hears_of_one_nearer_is_stored_there_too)
     hold(&r, nearest);
     answer(d, &r);
     cr_assert(d->ends == 1 && d->result.end == DHT_FOUND && d->result.n == 1);
+    struct dht_id teller = bench_contact(closer).id;
+    cr_assert(id_eq(&d->result.teller, &teller));
     desk_close(d);
 }
 
@@ -329,6 +337,71 @@ Test(asker, a_claim_whose_nearest_does_not_answer_walks)
     }
     cr_assert(again);
     cr_assert(asked(d, d->taken, RPC_STORE, nearest));
+    desk_close(d);
+}
+
+static unsigned asked_at(const struct desk *d, unsigned contact, unsigned wanted)
+{
+    struct endpoint e = bench_contact(contact).rpc;
+    unsigned n = 0;
+    for (unsigned i = 0; i < d->sent; i++)
+        n += d->question[i].wanted == wanted && endpoint_eq(&d->to[i], &e);
+    return n;
+}
+
+/* It left its cluster: the next nearest of it is found, and nobody is asked for ever. */
+Test(asker, a_claim_whose_nearest_has_left_the_cluster_is_stored_at_the_next)
+{
+    struct desk *d = desk_open();
+    unsigned closer, left = claim_begun_at(d, 5, &closer), others[DHT_LEVELS] = {0};
+    cr_assert(asked(d, 1, RPC_STORE, left));
+    cr_assert_eq(d->question[1].wanted, 4);
+    struct rpc r = answer_to_next(d);
+    r.type = RPC_NOT_MEMBER;
+    answer(d, &r);
+    while (d->taken < d->sent && d->ends == 0) {
+        unsigned level = d->question[d->taken].wanted == 4 ? 2 : 0;
+        bool own = endpoint_eq(&d->to[d->taken], &d->b.routes.self.rpc);
+        bool again = level == 2 && asked(d, d->taken, d->question[d->taken].type, left);
+        r = answer_to_next(d);
+        r.served = r.contacts_level = level & 15;
+        if (again) {
+            r.type = RPC_NOT_MEMBER;
+        } else if (r.type == RPC_STORE) {
+            r.flags |= RPC_STORED;
+            others[level] += !own;
+        }
+        answer(d, &r);
+    }
+    cr_assert(d->ends == 1 && d->result.end == DHT_FOUND);
+    cr_expect_eq(asked_at(d, left, 4), 1);
+    cr_expect_gt(others[2], 0, "at us, or nowhere in the cluster");
+    cr_expect_gt(others[0], 0);
+    cr_expect_gt(asked_at(d, left, 1), 0, "of the planet it is");
+    desk_close(d);
+}
+
+/* Who named none but such as are of the cluster: their planet's root is wanted, too. */
+Test(asker, a_claim_asks_its_clusters_root_for_the_way_on)
+{
+    struct desk *d = desk_open();
+    unsigned closer, nearest = claim_begun_at(d, 5, &closer);
+    cr_assert(asked(d, 1, RPC_STORE, nearest));
+    struct rpc r = answer_to_next(d);
+    r.served = r.contacts_level = 2;
+    r.flags |= RPC_STORED;
+    name(&r, nearest == 2 ? 3 : 2); /* farther than it is */
+    answer(d, &r);
+    while (d->taken < d->sent && d->question[d->taken].wanted == 4) {
+        r = answer_to_next(d);
+        r.served = r.contacts_level = 2;
+        answer(d, &r);
+    }
+    while (d->taken < d->sent && endpoint_eq(&d->to[d->taken], &d->b.routes.self.rpc)) {
+        r = answer_to_next(d);
+        answer(d, &r);
+    }
+    cr_assert(asked(d, d->taken, RPC_WALK, nearest));
     desk_close(d);
 }
 
