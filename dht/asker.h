@@ -76,6 +76,7 @@ struct hop {
     uint8_t told;    /* the level of the contacts that it named */
     uint8_t misses, store_misses;
     uint8_t by;   /* the hop that named it, BY_NOBODY: none did but we ourselves */
+    bool holds;   /* stored here, though it was asked again since */
     bool relayed; /* was asked through that one */
     bool proven;  /* its ID is known to be its address's, by the hash or by our table; who is not
                      was not asked yet */

@@ -503,10 +503,8 @@ static void store_answered(struct dht_asker *a, struct lookup *l, struct hop *h,
     result_add(a, l, answer);
     path_learn(a, l, answer, (unsigned)(h - l->hop));
     l->straight = false;
-    if (straight) {
-        h->told = answer->contacts_level;
+    if (straight) /* h->told stays 0: it is not asked for the way on, which our own table knows */
         l->phase = PHASE_WALK;
-    }
     if (l->claim && l->phase != PHASE_COPY && is_enough(l, answer)) {
         lookup_finish(a, l, l->stored ? DHT_FOUND : DHT_NOT_FOUND, now);
         return;
@@ -518,6 +516,7 @@ static void store_answered(struct dht_asker *a, struct lookup *l, struct hop *h,
         return;
     }
     h->state = HOP_HOLDS;
+    h->holds = true;
     l->stored = true;
     l->result.level = l->level;
     l->d = h->distance;
@@ -536,7 +535,8 @@ static void walk_answered(struct dht_asker *a, struct lookup *l, struct hop *h,
         h->state = h->levels && l->kind != LOOKUP_FIND ? HOP_NEW : HOP_SPENT;
         return;
     }
-    h->state = HOP_ANSWERED;
+    /* stored once more it would name those who came after us, too */
+    h->state = h->holds ? HOP_HOLDS : HOP_ANSWERED;
     h->told = answer->contacts_level;
     bool names = path_learn(a, l, answer, (unsigned)(h - l->hop));
     if (answer->served == l->level && distance_less(&h->distance, &l->d)) {
