@@ -353,6 +353,8 @@ bool index_get_again(struct fill *f, struct now now);
 /* The peer that was asked last brought nothing. */
 void index_useless(struct fill *f);
 void index_put(struct fill *f, struct now now);
+/* A claim that still runs shows us to others, and is waited for no longer. */
+void index_let_go(struct fill *f, struct now now);
 void index_timer(struct fill *f, struct now now);
 /* What it is named by changes, also where it is named already. */
 void index_move(struct fill *f, const struct dht_id *key);

@@ -55,6 +55,7 @@ enum {
 #define PROXY_WAIT_US         (20ull * 1000000) /* a client waits for a head: then 504 */
 #define PROXY_STALL_US        (40ull * 1000000) /* a response waits for its object's next byte */
 #define PROXY_INDEX_US        (1000ull * 1000)  /* index get, put */
+#define PROXY_LISTEN_US       (40ull * 1000)    /* for a get when the claim beside it named nobody */
 #define PROXY_AGE_MARGIN_US   (20ull * 1000)    /* ages of references are this uncertain */
 #define PROXY_PEER_HEAD_US    (5ull * 1000000)  /* a peer may itself wait for the origin's head */
 #define PROXY_PEER_HURRY_US   (300ull * 1000) /* where another has it whole, and some round trips */

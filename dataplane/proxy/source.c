@@ -60,6 +60,7 @@ void source_begin(struct fill *f, struct now now)
  * the living, those as peers, else the origin; each with a Range. */
 void source_next(struct fill *f, struct now now)
 {
+    index_let_go(f, now);
     source_drop(f);
     f->short_us = 0;
     if (f->kind == SOURCE_PEER)

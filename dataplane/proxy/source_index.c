@@ -166,14 +166,11 @@ static void on_get(void *ctx, const struct dht_result *result, struct now now)
     if (of_whole && !f->candidates) { /* nobody has the whole */
         slice_name(f);
         index_get(f, now);
-    } else if (!f->put_ticket) {
+    } else if (!f->put_ticket && !f->put_done_us) {
         index_put(f, now);
-    } else if (f->candidates == 0) {
+    } else if (f->put_ticket && f->candidates == 0) {
         index_wait(f, now);
-    } else {
-        dht_let_go(f->proxy->parts.asker, f->put_ticket);
-        f->put_ticket = 0;
-        f->put_done_us = now.mono_us;
+    } else { /* the claim goes on beside what follows */
         source_begin(f, now);
     }
 }
@@ -201,7 +198,8 @@ void index_get(struct fill *f, struct now now)
  * so that of many who lost one source at once, few go to the origin. */
 static bool before_us(const struct fill *f, const struct dht_value *v, bool first, struct now now)
 {
-    uint64_t most_us = now.mono_us - f->put_us, least_us = now.mono_us - f->put_done_us;
+    uint64_t most_us = now.mono_us - f->put_us;
+    uint64_t least_us = f->put_done_us ? now.mono_us - f->put_done_us : 0;
     uint64_t age_us = (uint64_t)v->age_ms * 1000;
     if (first || age_us > most_us + PROXY_AGE_MARGIN_US)
         return true;
@@ -274,15 +272,29 @@ bool index_get_again(struct fill *f, struct now now)
 
 /* --- our own reference ---------------------------------------------------- */
 
+/* A claim hears those alone at whom it is stored, the nearest to the key. One of them that came or
+ * began anew a moment ago has nothing, and those with copies are asked by the get, which is a step
+ * behind: it has the time of one more. */
+static void index_listen(struct fill *f, struct now now)
+{
+    uint64_t more_us = now.mono_us - f->put_us;
+    alarm_set(f->proxy, &f->alarm,
+              now.mono_us + (more_us < PROXY_LISTEN_US ? more_us : PROXY_LISTEN_US));
+}
+
 static void on_put(void *ctx, const struct dht_result *result, struct now now)
 {
     struct fill *f = ctx;
     bool first = !f->put_done_us, failed = result->end == DHT_FAILED;
     f->put_ticket = 0;
-    if (first)
+    if (first && !(failed && f->state == FILL_GET)) /* or there will be another */
         f->put_done_us = now.mono_us;
     if (f->state != FILL_PUT && (f->state != FILL_GET || failed))
         return;
+    if (f->get_ticket && result->n == 0) {
+        index_listen(f, now);
+        return;
+    }
     for (unsigned i = 0; !failed && i < result->n; i++)
         if (before_us(f, &result->value[i], first, now))
             candidate_add(f, &result->value[i]);
@@ -290,6 +302,7 @@ static void on_put(void *ctx, const struct dht_result *result, struct now now)
         dht_cancel(f->proxy->parts.asker, f->get_ticket);
         f->get_ticket = 0;
         f->named = f->candidates > 0;
+        f->teller = result->teller;
     }
     source_begin(f, now);
 }
@@ -342,14 +355,22 @@ void index_put(struct fill *f, struct now now)
     source_begin(f, now);
 }
 
+void index_let_go(struct fill *f, struct now now)
+{
+    if (!f->put_ticket)
+        return;
+    dht_let_go(f->proxy->parts.asker, f->put_ticket);
+    f->put_ticket = 0;
+    if (!f->put_done_us)
+        f->put_done_us = now.mono_us;
+}
+
 /* The index is slow: go on without it. */
 void index_timer(struct fill *f, struct now now)
 {
-    bool claimed = f->put_ticket != 0;
+    index_let_go(f, now);
     source_drop(f);
-    if (claimed && !f->put_done_us)
-        f->put_done_us = now.mono_us;
-    if (f->state == FILL_GET && !claimed)
+    if (f->state == FILL_GET && !f->put_done_us)
         index_put(f, now);
     else
         source_begin(f, now);

@@ -345,6 +345,143 @@ Test(peers, one_whose_round_trip_is_not_known_has_time)
     world_close(&w);
 }
 
+/* --- the claim beside the get -------------------------------------------- */
+
+/* The node nearest to a path's key; none of those two, or another path is taken. */
+static unsigned root_of(char path[static 8], unsigned not, unsigned nor)
+{
+    for (unsigned i = 0;; i++) {
+        char url[64];
+        unsigned root = 0;
+        snprintf(path, 8, "/%u", i);
+        int len = snprintf(url, sizeof(url), "http://www.site.test%s", path);
+        struct dht_id key = dht_key(url, (size_t)len);
+        for (unsigned j = 1; j < w.nodes; j++) {
+            struct dht_distance a = distance_between(&w.node[j].self.id, &key);
+            struct dht_distance b = distance_between(&w.node[root].self.id, &key);
+            root = distance_less(&a, &b) ? j : root;
+        }
+        if (root != not &&root != nor)
+            return root;
+    }
+}
+
+/* The claim hears nobody there, and those with copies are asked by the get. */
+Test(peers, a_root_that_began_anew_sends_nobody_to_the_origin)
+{
+    struct client c;
+    char path[8];
+    world_open(&w, 6, 1, SEED);
+    struct node *root = &w.node[root_of(path, 0, 5)];
+    struct origin_file *f = page(path, 50000, 0);
+    cr_assert_eq(get(&c, 0, path), 200);
+    client_free(&c);
+    world_run(&w, 100);
+    dht_store_destroy(root->store);
+    root->store = dht_store_create(root->worker[0].arena, dht_config_default().store_keys);
+    cr_assert_not_null(root->store);
+    cr_assert_eq(get(&c, 5, path), 200);
+    cr_assert(client_body_is(&c, 5, 0, 50000));
+    cr_expect(strstr(client_field(&c, "Cache-Status"), "detail=peer"));
+    cr_expect_eq(f->requests, 1);
+    client_free(&c);
+    all_settled();
+    world_close(&w);
+}
+
+static unsigned liar, lies_again;
+
+static void one_lies_to_claims(struct world *world, unsigned node, struct rpc *answer)
+{
+    if (node != liar || answer->type == RPC_WALK)
+        return;
+    lies_again += answer->type == RPC_GET && WORLD_COUNT(world, 5, proxy_index_again_total) > 0;
+    name_false_holders(answer);
+}
+
+Test(peers, who_lied_to_a_claim_is_not_asked_again)
+{
+    struct client c;
+    char path[8];
+    world_open(&w, 6, 1, SEED);
+    liar = root_of(path, 0, 5);
+    struct origin_file *f = page(path, 50000, 0);
+    cr_assert_eq(get(&c, 0, path), 200);
+    client_free(&c);
+    world_run(&w, 100);
+    lies_again = 0;
+    w.hole = addr_v4(0x0a020002);
+    w.says = one_lies_to_claims;
+    cr_assert_eq(get(&c, 5, path), 200);
+    cr_assert(client_body_is(&c, 5, 0, 50000));
+    client_free(&c);
+    cr_assert_eq(WORLD_COUNT(&w, 5, proxy_index_again_total), 1);
+    cr_expect_eq(lies_again, 0);
+    cr_expect_eq(f->requests, 1);
+    all_settled();
+    world_close(&w);
+}
+
+/* It is waited for a second, and goes on for others' sake. */
+Test(peers, who_fetches_is_found_though_the_index_was_slow)
+{
+    char path[8];
+    world_open(&w, 2, 1, SEED);
+    root_of(path, 0, 0);
+    struct origin_file *f = page(path, 4 * MIB, 600);
+    w.node[1].up = false;
+    w.node[1].dead_us = UINT64_MAX / 2; /* and nobody knows */
+    client_get(&w, &crowd[0], 0, 0, "www.site.test.coral.test", path, NULL);
+    world_run(&w, 1200);
+    cr_assert_eq(f->requests, 1);
+    w.node[1].up = true;
+    world_run(&w, 2000);
+    client_get(&w, &crowd[1], 1, 0, "www.site.test.coral.test", path, NULL);
+    world_run(&w, 8000);
+    cr_expect_eq(f->requests, 1);
+    cr_assert_eq(end_crowd(2, 1, -1, 4 * MIB), 2);
+    all_settled();
+    world_close(&w);
+}
+
+static void nothing(void *ctx, const struct dht_result *result, struct now now)
+{
+    (void)ctx, (void)result, (void)now;
+}
+
+/* The first that is stored counts for who was there before us. */
+Test(peers, a_claim_that_was_refused_is_as_if_it_had_not_been_made)
+{
+    unsigned last = 0;
+    world_open(&w, 6, 1, SEED);
+    for (unsigned i = 1; i < 6; i++) /* whom the order by ID lets follow nobody */
+        if (memcmp(w.node[i].self.id.b, w.node[last].self.id.b, DHT_ID_BYTES) < 0)
+            last = i;
+    struct worker *k = &w.node[last].worker[0];
+    struct origin_file *f = page("/a", 50000, 100);
+    client_get(&w, &crowd[0], (last + 1) % 6, 0, "www.site.test.coral.test", "/a", NULL);
+    world_run(&w, 12);
+    const struct dht_counters *n = dht_arena_counters(k->arena);
+    unsigned lookups = dht_config_default().lookups;
+    for (unsigned i = 0; counter_read(&n->dht_lookups) < lookups - 1; i++) {
+        struct dht_id key = dht_key(&i, sizeof(i));
+        cr_assert_lt(i, 2 * lookups);
+        dht_get(k->asker, &key, DHT_ALL_LEVELS, nothing, NULL, w.now);
+    }
+    client_get(&w, &crowd[1], last, 0, "www.site.test.coral.test", "/a", NULL);
+    world_step(&w);
+    cr_assert_gt(counter_read(&n->dht_lookups_refused_total), 0);
+    world_run(&w, 3000);
+    cr_expect_eq(f->requests, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        client_parse(&crowd[i]);
+        cr_expect(client_body_is(&crowd[i], 5, 0, 50000));
+        client_free(&crowd[i]);
+    }
+    all_settled();
+    world_close(&w);
+}
+
 /* --- what a node answers to one that says it is a peer -------------------- */
 
 static unsigned ask(struct client *c, unsigned node, const char *path, unsigned as, bool forged,
