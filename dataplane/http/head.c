@@ -400,6 +400,13 @@ static enum http_error recent_read(struct http_recent_fields *set, struct scan *
     return e;
 }
 
+void http_recent_forget(const struct http_head *h)
+{
+    struct http_recent_fields *set =
+        (void *)((char *)h->remark - offsetof(struct http_recent_fields, remark));
+    set->len = 0;
+}
+
 enum http_error http_parse_again(struct http_recent *recent, const char *data, size_t len,
                                  const struct http_head **out)
 {

@@ -140,7 +140,8 @@ enum http_error http_parse_request(const char *data, size_t len, struct http_hea
  * says of itself what it said the last time, and so do clients alike. Fields that came lately are
  * kept with what they say; where exactly these bytes come again behind a request line, they are
  * not read again. Fields with credentials are not kept: how long it takes would tell who guesses
- * them that he did. *out is valid until the next call.
+ * them that he did. Those are Authorization, Proxy-Authorization and Cookie; a reader that knows of
+ * more has them forgotten. *out is valid until the next call.
  */
 #define HTTP_RECENT       64   /* sets of fields; which is kept where, a print of theirs says */
 #define HTTP_RECENT_BYTES 1024 /* of one set: a browser's has some 500 */
@@ -156,6 +157,8 @@ struct http_recent {
 };
 enum http_error http_parse_again(struct http_recent *recent, const char *data, size_t len,
                                  const struct http_head **out);
+/* The fields of a head that has a remark are read anew when they come again. The head stays. */
+void http_recent_forget(const struct http_head *h);
 /* A response head; `to_head` when it answers a HEAD (no body follows). */
 enum http_error http_parse_response(const char *data, size_t len, bool to_head,
                                     struct http_head *out);

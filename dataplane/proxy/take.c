@@ -336,7 +336,8 @@ struct take_memo {
     uint64_t view; /* p->views; 0: nothing is known */
     const struct proxy_site *site;
     uint16_t len; /* of the URL up to its path */
-    char url[110];
+    bool open;    /* the fields were looked through, and hold no secret */
+    char url[109];
 };
 static_assert(sizeof(struct take_memo) <= HTTP_REMARK, "it has its place there");
 
@@ -352,8 +353,20 @@ static void memo_keep(const struct proxy *p, const struct request *r, const stru
     size_t len = (size_t)((char *)memchr(r->url + 7, '/', r->url_len - 7u) - r->url);
     if (len > sizeof(m->url))
         return;
-    *m = (struct take_memo){.view = p->views, .site = route->site, .len = (uint16_t)len};
+    *m = (struct take_memo){
+        .view = p->views, .site = route->site, .len = (uint16_t)len, .open = m->open};
     memcpy(m->url, r->url, len);
+}
+
+/* What a client may be known by is not kept (http.h); the proxy knows more such fields. */
+static void memo_judge(const struct http_head *h)
+{
+    struct take_memo *m = h->remark;
+    if (!m || m->open)
+        return;
+    m->open = !request_is_secret(h);
+    if (!m->open)
+        http_recent_forget(h);
 }
 
 /* The same as request_take, by a memo. */
@@ -391,6 +404,7 @@ unsigned request_take(struct proxy *p, struct request *r, const struct http_head
     r->head_only = h->method == HTTP_HEAD_METHOD;
     if (known && known->view == p->views && plain && h->method != HTTP_OTHER_METHOD)
         return memo_take(p, r, h, known, why);
+    memo_judge(h);
     r->old = h->minor == 0;
     policy_recall(p, h, &route);
     *why = route.why;

@@ -342,6 +342,18 @@ Test(head, other_fields_are_not_taken_for_known_ones)
     cr_expect_eq(h->fields, 2);
 }
 
+Test(head, fields_that_are_to_be_forgotten_are_read_anew)
+{
+    static const char fields[] = "Host: a.example\r\nX-Api-Key: abcdefgh\r\n\r\n";
+    const struct http_head *h;
+    cr_assert_eq(again("GET / HTTP/1.1", fields, &h), HTTP_OK);
+    memset(h->remark, 7, HTTP_REMARK);
+    http_recent_forget(h);
+    expect_text(h->field[1].value, "abcdefgh");
+    cr_assert_eq(again("GET / HTTP/1.1", fields, &h), HTTP_OK);
+    cr_expect_eq(*(char *)h->remark, 0);
+}
+
 Test(head, fields_with_credentials_are_not_kept)
 {
     static const char *const secret[] = {"Authorization", "Cookie", "Proxy-Authorization"};
