@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+#include "dataplane/http/conn.h"
 #include "world.h"
 
 #define SEED   20261129u
@@ -305,4 +306,25 @@ Test(credentials, an_unsafe_request_overtakes_them)
     get("/a", ANN, 7, &hit);
     cr_expect(!hit, "it was asked for before the change");
     cr_expect_eq(f->requests, 2);
+}
+
+/* Neither are such fields kept by the server that reads them (http.h), whatever they are called. */
+Test(credentials, fields_that_tell_who_asks_are_read_anew)
+{
+    static const char *const field[] = {"X-Api-Key: abc\r\n", "X-Session: abc\r\n",
+                                        "X-Plain: abc\r\n"};
+    struct client c;
+    for (unsigned i = 0; i < 3; i++) {
+        for (unsigned j = 0; j < 2; j++) {
+            client_get(&w, &c, 0, 0, "www.site.test", "/none", field[i]);
+            cr_assert(client_wait(&c, 3000));
+            client_free(&c);
+        }
+        const struct http_recent *recent = &w.node[0].worker[0].server->recent;
+        unsigned kept = 0;
+        for (unsigned j = 0; j < HTTP_RECENT; j++)
+            kept += memmem(recent->set[j].bytes, recent->set[j].len, field[i], strlen(field[i])) !=
+                    NULL;
+        cr_expect_eq(kept, i == 2, "%s", field[i]);
+    }
 }

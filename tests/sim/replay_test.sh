@@ -5,7 +5,7 @@
 # change what nodes do writes new ones here, any other must not.
 # usage: replay_test.sh CORAL_SIM
 sim=$1
-golden='0xd4bfb12eb575cda9 0x6ae95af39af66cb1' # index, Kademlia
+golden='0x40ecca8ab57180c8 0x6ae95af39af66cb1' # index, Kademlia
 
 hashes() {
     "$sim" --quiet --scenario churn --nodes 60 --keys 30 --minutes 5 --seed "$1" --json 2>/dev/null |
