@@ -52,6 +52,8 @@ class Bars:
             if "ops_per_s" not in r and "costs" not in r and "origin_mean" not in r:
                 raise Absent(err.strip().splitlines()[-1])
             self.notes.add(re.sub(r"[:.] .*", "", err.strip().splitlines()[-1].replace("coral-perf: ", "")))
+        if r.get("errors"):
+            raise Absent(f"{what}: {r['errors']} errors")
         if r.get("client_limited"):
             self.notes.add("client-limited")
         return r
@@ -66,7 +68,7 @@ class Bars:
         return [pick(self.run(*words), field) / per for _ in range(self.o.repeat)]
 
     def flash(self, field, per=1.0):
-        runs = self.once("flash", lambda: [self.run("flash") for _ in range(self.o.repeat)])
+        runs = self.once("flash", lambda: [self.run("flash", "--seed", str(i + 1)) for i in range(self.o.repeat)])
         return [pick(r, field) / per for r in runs]
 
     def rivals(self, *args):
@@ -113,8 +115,9 @@ class Bars:
             ready = s.stderr.readline()
             if "serves on" not in ready:
                 raise Absent(ready.strip())
-            subprocess.run(pin + ("1",) + self.timed(command, "--wire", memif + "client") + load,
-                           capture_output=True, timeout=60 + self.o.seconds)
+            p = subprocess.run(pin + ("1",) + self.timed(command, "--wire", memif + "client") + load,
+                               capture_output=True, text=True, timeout=60 + self.o.seconds)
+            self.result(p.stdout, p.stderr, command)
             out, err = s.communicate(timeout=90)
         finally:
             s.kill()
@@ -207,7 +210,7 @@ ROWS = {
     "wire-dns": ("AF_XDP, kxdpgun asks: to Knot's XDP mode or 90 % of the echo, the less", "times", 1, "least",
                  lambda b: b.beside(("--client", "kxdpgun"), "coral-dns", ("knot-xdp", "echo-dns"),
                                     lambda us, k, e: rate(us) / min(rate(k), 0.9 * rate(e)))),
-    "idle": ("idle node, of a core", "%", 0.5, "most", lambda b: b.lab("lab_rest.py", REST)),
+    "idle": ("idle node, of a core", "%", 0.5, "most", lambda b: [max(b.lab("lab_rest.py", REST))]),
     "pings": ("six nodes on two cores, a ping stream each: RTT", "us", 100, "most",
               lambda b: [1000 * x for x in b.lab("lab_rest.py", r"over IPv4: .* median ([\d.]+) ms")]),
     "pings-cpu": ("the same, of a core a node", "%", 5, "most",
@@ -215,7 +218,7 @@ ROWS = {
     "kill": ("kill -9 to the first answer, 256 MiB, cold, median of 9", "s", 1, "most", Bars.kill),
     "flash-origin": ("flash crowd: origin's requests an object and cluster, mean", "", 1.2, "most",
                      lambda b: b.flash("origin_mean")),
-    "flash-most": ("the same, the most of any", "", 3, "most", lambda b: b.flash("origin_most")),
+    "flash-most": ("the same, the most of any", "", 3, "most", lambda b: [max(b.flash("origin_most"))]),
     "flash-p99": ("the same, p99 of answers", "ms", 250, "most", lambda b: b.flash("p99_us", 1000)),
 }
 
@@ -230,7 +233,7 @@ def measure(bars, name):
         median = statistics.median(values)
         row.update(median=median, least=min(values), most=max(values), runs=len(values),
                    holds=median <= bar if sense == "most" else median >= bar)
-    except (Absent, OSError, KeyError, subprocess.TimeoutExpired) as e:
+    except (Absent, OSError, LookupError, ArithmeticError, ValueError, subprocess.TimeoutExpired) as e:
         row["absent"] = f"{type(e).__name__}: {e}" if not isinstance(e, Absent) else str(e)
     row["notes"] = sorted(bars.notes)
     return row

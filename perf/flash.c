@@ -101,6 +101,7 @@ static void check_counts(struct flash_run *r)
     uint64_t came = r->origin.requests + r->origin.unknown;
     r->clients.errors.n[PERF_ERROR_lost] += asked > came ? asked - came : came - asked;
     r->clients.errors.n[PERF_ERROR_status] += r->origin.unknown;
+    r->clients.errors.n[PERF_ERROR_lost] += r->world.links.dropped;
 }
 
 /* --- figures ---------------------------------------------------------------------------------- */

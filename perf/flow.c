@@ -98,10 +98,11 @@ static bool pair_ask(struct flows *f, struct pair *p, const struct flow *c)
 /* Word by word: read back as one they would wait for the stores before them, a frame's. */
 static unsigned put_times(const struct flows *f, const struct flow *c, uint8_t *o)
 {
-    unaligned_uint32_t *w = (unaligned_uint32_t *)o;
-    w[0] = htonl(TS_WORD);
-    w[1] = htonl((uint32_t)(f->host->now.mono_us / 1000));
-    w[2] = htonl(c->ts_recent);
+    const rte_be32_t word = htonl(TS_WORD), ours = htonl((uint32_t)(f->host->now.mono_us / 1000)),
+                     theirs = htonl(c->ts_recent);
+    memcpy(o, &word, 4);
+    memcpy(o + 4, &ours, 4);
+    memcpy(o + 8, &theirs, 4);
     return 12;
 }
 

@@ -46,17 +46,20 @@ static size_t write_head(char head[ORIGIN_HEAD], uint64_t size)
                             (unsigned long long)size);
 }
 
-/* Of the object that is asked for; -1: none. */
-static int64_t size_of(const struct http *h, const uint8_t *request, size_t len)
+/* The body that is asked for: "/00000001", or another one's with --misses. */
+static bool body_asked(const struct http *h, const uint8_t *request, size_t len, struct ref *body)
 {
-    const struct trace *t = h->side[0].load.options->trace;
-    unsigned long i;
-    if (!t)
-        return (int64_t)h->side[0].load.size;
+    const struct http_load *l = &h->side[0].load;
+    const struct trace *t = l->options->trace;
     if (len < 16 || memcmp(request, "GET /", 5) != 0)
-        return -1;
-    i = strtoul((const char *)request + 5, NULL, 10); /* which ends at the end of a line, at last */
-    return i < t->objects ? (int64_t)t->first_bytes[i] : -1;
+        return false;
+    /* it ends at the end of a line, at last */
+    unsigned long i = strtoul((const char *)request + 5, NULL, 10);
+    if (t && i >= t->objects)
+        return false;
+    *body =
+        (struct ref){l->body + i % HTTP_BODIES, (uint32_t)(t ? t->first_bytes[i] : l->size), NULL};
+    return true;
 }
 
 static size_t origin_received(struct stream *s, const uint8_t *data, size_t len, struct now now)
@@ -67,13 +70,13 @@ static size_t origin_received(struct stream *s, const uint8_t *data, size_t len,
     if (!memmem(data, len, "\r\n\r\n", 4))
         return 0;
     char head[ORIGIN_HEAD];
-    int64_t size = size_of(h, data, len);
-    if (size < 0) {
+    struct ref body;
+    if (!body_asked(h, data, len, &body)) {
         stream_abort(s);
         return len;
     }
-    stream_copy(s, head, write_head(head, (uint64_t)size));
-    stream_send(s, (struct ref){h->side[0].load.body, (uint32_t)size, NULL});
+    stream_copy(s, head, write_head(head, body.len));
+    stream_send(s, body);
     if (h->side[0].load.options->misses > 0)
         stream_shut(s);
     return len;
@@ -163,7 +166,8 @@ static bool make_loads(struct http *h, const struct perf_options *o)
 static void check_counts(const struct http_load *h, uint64_t came, struct perf_result *r)
 {
     uint64_t apart = came > r->ops ? came - r->ops : r->ops - came;
-    if (apart > h->options->connections + 2 * PORT_BURST)
+    const struct perf_options *o = h->options;
+    if (apart > (o->active ? o->active : o->connections) + 2 * PORT_BURST)
         r->errors.n[PERF_ERROR_lost] += apart;
 }
 
@@ -214,6 +218,12 @@ static bool measure(struct http *h, struct perf_result *r, char *error, size_t e
     if (two)
         perf_thread_join(&generator);
     http_load_result(l, r);
+    for (unsigned i = 1; i < h->sides; i++) { /* figures are the first one's, errors all's */
+        if (ok && counter_read(&h->side[i].load.ops) <= l->options->objects)
+            r->errors.n[PERF_ERROR_stalled]++;
+        for (unsigned k = 0; k < PERF_ERROR_CLASSES; k++)
+            r->errors.n[k] += h->side[i].load.errors.n[k];
+    }
     r->ratio = worker[0].calibration.ratio;
     for (unsigned i = 0; i < h->sides; i++) {
         r->ops_total += counter_read(&h->side[i].stats.http->http_responses_total);

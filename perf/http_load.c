@@ -36,6 +36,7 @@ static const char *next_request(struct client *c)
     struct http_load *h = c->all;
     uint32_t objects = h->options->objects;
     uint32_t i = h->fetched < objects ? h->fetched++ : h->own_request ? keys_next(&h->keys) : 0;
+    c->object = i;
     if (!h->own_request)
         return h->request;
     if (h->options->trace)
@@ -64,6 +65,7 @@ static void ask(struct client *c, uint64_t since_tsc)
     c->in_body = false;
     c->busy = true;
     c->asked_tsc = since_tsc;
+    c->object = 0;
     c->miss = h->options->misses > 0 && h->warm && rng_below(&h->rng, 100) < h->options->misses;
     if (c->miss) {
         ask_miss(c);
@@ -98,12 +100,21 @@ static bool learn_size(const struct client *c, uint64_t length)
     return has_length(c, length);
 }
 
+static const uint8_t *body_of(const struct client *c)
+{
+    const struct http_load *h = c->all;
+    return h->body + (h->target.unknown ? 0 : c->object % HTTP_BODIES);
+}
+
 static void body_begins(struct client *c, uint64_t length, bool refused)
 {
     c->in_body = true;
     c->left = c->size = length;
     c->refused = refused;
-    c->sampled = !refused && c->all->heads++ % 64 == 0;
+    const uint64_t n = c->all->heads;
+    c->all->heads += !refused;
+    /* another place in each 64: who asks in turns is not always the one */
+    c->sampled = !refused && n % 64 == n / 64 % 64;
 }
 
 /* memcached's "VALUE key flags bytes\r\n"; the body goes up to "END\r\n". As take_head. */
@@ -116,7 +127,7 @@ static size_t take_value(struct client *c, const uint8_t *data, size_t len)
     if (!eol && len < sizeof(line) - 1)
         return 0;
     snprintf(line, sizeof(line), "%.*s", eol ? (int)(eol - data) : 0, (const char *)data);
-    if (sscanf(line, "VALUE %*s %*u %llu", &bytes) != 1) {
+    if (sscanf(line, "VALUE %*s %*u %llu", &bytes) != 1 || bytes > LEARNED_MOST) {
         failed(c, strcmp(line, "END") == 0 ? PERF_ERROR_status : PERF_ERROR_head);
         return 0;
     }
@@ -217,7 +228,7 @@ static size_t client_received(struct stream *s, const uint8_t *data, size_t len,
         size_t n = RTE_MIN(c->left, (uint64_t)(len - used));
         if (h->target.unknown && !h->warm)
             memcpy(h->body + (c->size - c->left), data + used, n);
-        else if (c->sampled && memcmp(data + used, h->body + (c->size - c->left), n) != 0) {
+        else if (c->sampled && memcmp(data + used, body_of(c) + (c->size - c->left), n) != 0) {
             failed(c, PERF_ERROR_body);
             break;
         }
@@ -364,11 +375,11 @@ bool http_load_open(struct http_load *h, const struct perf_options *o,
     if (o->objects > 1)
         h->own_request = calloc(o->connections, HTTP_REQUEST);
     if (!target->unknown)
-        h->body = malloc(o->size);
+        h->body = malloc((size_t)o->size + HTTP_BODIES);
     if (!h->client || !h->waiting || (!target->unknown && !h->body) ||
         (o->objects > 1 && !h->own_request))
         return false;
-    for (uint32_t i = 0; i < o->size && h->body; i++)
+    for (uint32_t i = 0; i < o->size + HTTP_BODIES && h->body && !target->unknown; i++)
         h->body[i] = (uint8_t)(i * 131 + (i >> 8));
     h->request_len = (uint32_t)snprintf(h->request, sizeof(h->request),
                                         "GET %s HTTP/1.1\r\nHost: %s\r\n"
@@ -446,10 +457,18 @@ void http_load_result(const struct http_load *h, struct perf_result *r)
     r->hits = hdr_total(&r->latency);
     r->misses = hdr_total(&r->miss_latency);
     r->refused = h->refused;
+    /* who got nothing all the time, or for much longer than any other; by schedule a request may
+     * have waited for a connection for a second before */
     const uint64_t now = rte_rdtsc(), begun = h->measured_tsc;
-    for (uint32_t i = 0; i < h->opened && h->options->rate <= 0 && begun; i++)
-        r->errors.n[PERF_ERROR_stalled] += h->client[i].busy && h->client[i].asked_tsc < begun &&
-                                           now - h->client[i].asked_tsc > rte_get_tsc_hz();
+    const uint64_t patience = (h->options->rate > 0 ? 2 : 1) * rte_get_tsc_hz();
+    const uint64_t longest =
+        (uint64_t)((double)hdr_quantile(&r->latency, 1) / 1e9 * (double)rte_get_tsc_hz());
+    for (uint32_t i = 0; i < h->opened && begun; i++) {
+        const struct client *c = &h->client[i];
+        uint64_t waits = now - c->asked_tsc;
+        r->errors.n[PERF_ERROR_stalled] +=
+            c->busy && waits > patience && (c->asked_tsc < begun || waits > 4 * longest);
+    }
     for (unsigned i = 0; i < PERF_ERROR_CLASSES; i++)
         r->errors.n[i] += h->errors.n[i];
     r->verified = h->verified;

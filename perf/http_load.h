@@ -13,6 +13,7 @@
 #include "perf/perf.h"
 #include "perf/schedule.h"
 
+#define HTTP_BODIES  64
 #define HTTP_REQUEST 112 /* bytes of one for one of many objects */
 
 /* Who asks whom for what. */
@@ -34,6 +35,7 @@ struct client {
     uint64_t asked_tsc;
     uint64_t rested_tsc; /* --think: when it may ask again */
     uint64_t size, left; /* of the body; what is to come of it */
+    uint32_t object;     /* which it asks for */
     bool in_body, sampled, busy;
     bool miss, refused; /* it asks for what is not there; the answer was 503 */
 } __rte_cache_aligned;
@@ -45,7 +47,9 @@ struct http_load {
     uint32_t opened, live;
     struct http_target target;
     uint64_t size; /* of the object; --trace: of the largest */
-    uint8_t *body; /* it; of an unknown server: the first answer's */
+    /* Objects' bodies: the i-th one's begins i % HTTP_BODIES further on, so that one is not
+     * another; of an unknown server the first answer's. */
+    uint8_t *body;
     char request[512];
     char (
         *own_request)[HTTP_REQUEST]; /* each client's, with its object; NULL: there is one object */

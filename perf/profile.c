@@ -160,6 +160,10 @@ static bool profile_file(const char *path, bool json)
     static struct profile p;
     if (!profile_read(path, p.count[PROFILE_INSTRUCTIONS]))
         return false;
+    if (all_of(p.count[PROFILE_INSTRUCTIONS]) == 0) {
+        fprintf(stderr, "coral-perf: profile: %s: no function in it has a cost\n", path);
+        return false;
+    }
     if (json) {
         json_t *result = profile_json(&p);
         document_print(result);
@@ -191,6 +195,11 @@ int profile_main(int argc, char **argv)
         return perf_refuse("profile", argv[1],
                            "has no worker to be profiled: there are http and dns");
     for (int i = 1; i < argc; i++) {
+        static const char *const others[] = {"--repeat", "--find-max", "--wire", "--serve"};
+        for (unsigned k = 0; k < sizeof(others) / sizeof(others[0]); k++)
+            if (strncmp(argv[i], others[k], strlen(others[k])) == 0)
+                return perf_refuse("profile", argv[i],
+                                   "has no place there: it is of one run of a worker in this process");
         if (strcmp(argv[i], "--flame") == 0 && i + 1 == argc)
             return perf_refuse("--flame", "", "needs a file: --flame FILE.svg");
         if (strcmp(argv[i], "--json") == 0)

@@ -10,6 +10,8 @@
 #include "perf/perf.h"
 #include "version.h"
 
+#define KEPT 0.98 /* of a rate, from where on it is */
+
 /* Which share q of the answers took no longer than. */
 static double us_of(const struct perf_result *r, double q)
 {
@@ -19,7 +21,8 @@ static double us_of(const struct perf_result *r, double q)
 /* Of what was asked for, bytes; of a trace the mean. */
 static uint32_t size_of(const struct perf_options *o, const struct perf_result *r)
 {
-    return o->trace ? (uint32_t)(o->trace->requested_bytes / o->trace->requests)
+    return o->command == PERF_DNS ? 0
+           : o->trace             ? (uint32_t)(o->trace->requested_bytes / o->trace->requests)
            : o->wire && o->command == PERF_HTTP ? r->size
                                                 : o->size;
 }
@@ -87,6 +90,9 @@ static void print_table(const struct perf_options *o, const struct perf_result *
     if (o->rate > 0)
         printf("offered %.0f a second, %s, timed from its schedule; %llu given up\n", o->rate,
                o->poisson ? "Poisson" : "evenly", (unsigned long long)r->given_up);
+    if (o->rate > 0 && r->seconds > 0 && (double)r->ops / r->seconds < KEPT * o->rate)
+        printf("the rate was not kept: %.0f %% of it was answered, so times grow with the run\n",
+               100 * (double)r->ops / r->seconds / o->rate);
     if (r->opens_per_s > 0 || r->bytes_per_connection > 0)
         printf("%.1f bytes a connection; opened %.0f a second at %.1f core cycles; the same "
                "requests without the idle ones: %.1f core cycles, p50 %.1f us\n",

@@ -112,6 +112,9 @@ bool net_source(const struct net *n, const struct addr *dst, struct addr *out);
 uint8_t *net_output(struct net *n, uint8_t *l4, size_t l4_len, const struct addr *src,
                     const struct addr *dst, uint8_t protocol, struct now now);
 
+/* Does net_output know at once where packets to `dst` go? Of somebody not written to yet it says
+ * false. */
+bool net_resolved(const struct net *n, const struct addr *dst);
 /* Sets the length of what follows in the IP header that net_output wrote before `l4`. */
 void net_set_length(uint8_t *l4, bool v4, size_t l4_len);
 /* Sets the ECN field (RFC 3168 5) in the IP header that net_output wrote before `l4`. */

@@ -76,6 +76,12 @@ static struct neighbour *route(struct net *n, const struct addr *dst, struct now
     return e;
 }
 
+bool net_resolved(const struct net *n, const struct addr *dst)
+{
+    const struct route *r = &n->route[dst->b[15] % NET_ROUTES];
+    return r->hop && addr_eq(&r->dst, dst) && r->hop->state != NEIGHBOUR_INCOMPLETE;
+}
+
 uint8_t *net_output(struct net *n, uint8_t *l4, size_t l4_len, const struct addr *src,
                     const struct addr *dst, uint8_t protocol, struct now now)
 {

@@ -22,7 +22,8 @@ struct port_link *port_link_new(const char *name, unsigned slots)
 
 struct port_link *port_link_new_queues(const char *name, unsigned slots, unsigned queues)
 {
-    struct port_link *l = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*l));
+    struct port_link *l =
+        queues <= PORT_QUEUES ? aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*l)) : NULL;
     if (!l)
         return NULL;
     *l = (struct port_link){.queues = queues};

@@ -151,8 +151,9 @@ static int configure(struct port *p)
         return -1;
     /* Never MBUF_FAST_FREE: it skips the callback that gives references back. */
     p->multi_seg = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-    if (p->driver ==
-        PORT_AF_PACKET) /* it copies anyhow: one copy of ours, summed on the way, is less */
+    /* AF_PACKET copies anyhow: one copy of ours, summed on the way, is less. A device's DMA does
+     * not reach the cache's memory. */
+    if (p->driver == PORT_AF_PACKET || p->driver == PORT_DPDK)
         p->multi_seg = false;
     if (p->multi_seg)
         conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;

@@ -123,8 +123,9 @@ void port_close(struct port *p);
  * frees it. Each end has an eventfd, written only while that end says that it sleeps.
  */
 struct port_link *port_link_new(const char *name, unsigned slots); /* slots: a power of two */
-/* With so many queues, each a cable: `end` is then 0 or 1, and 2 more a queue, in all that follows;
- * the port plugged in has one of 0 or 1. Who sends spreads TCP as port_link_rss says. */
+/* With so many queues, PORT_QUEUES at most and no more than the node's workers, each a cable: `end`
+ * is then 0 or 1, and 2 more a queue, in all that follows; the port plugged in has one of 0 or 1.
+ * Who sends spreads TCP as port_link_rss says. */
 struct port_link *port_link_new_queues(const char *name, unsigned slots, unsigned queues);
 void port_link_rss(unsigned queues, struct port_rss *rss);
 void port_link_free(struct port_link *l);

@@ -267,7 +267,8 @@ static uint32_t burst_size(const struct tcp_engine *e, const struct tcp_conn *c,
     most = min32(min32(most, TCP_QUANTUM * full), tcp_pace_burst(c));
     uint32_t len = min32(min32(most, usable), avail);
     if (e->host.room && len > full)
-        len = min32(len, full * e->host.room(e->host.ctx, &c->stream.local.ip, len / full + 1));
+        len = min32(len, full * e->host.room(e->host.ctx, &c->stream.local.ip, &c->stream.remote.ip,
+                                             len / full + 1));
     return len <= full ? full : len == avail ? len : len - len % full;
 }
 

@@ -78,9 +78,11 @@ struct tcp_host {
      * guess, until one is free. NULL: any port does. */
     uint16_t (*port_try)(void *ctx, const struct addr *local, const struct endpoint *remote,
                          uint32_t n);
-    /* How many segments with data, of `wanted`, the host would take now from `local`: a burst is no
-     * longer, so that it need not wait for room behind those who send single ones. NULL: all. */
-    unsigned (*room)(void *ctx, const struct addr *local, unsigned wanted);
+    /* How many segments with data, of `wanted`, the host would take now from `local` to `remote`: a
+     * burst is no longer, so that it need not wait for room behind those who send single ones.
+     * NULL: all. */
+    unsigned (*room)(void *ctx, const struct addr *local, const struct addr *remote,
+                     unsigned wanted);
 };
 
 struct tcp_config {

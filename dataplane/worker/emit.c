@@ -296,10 +296,16 @@ static void cut_burst(struct burst *b, struct rte_mbuf *m, uint8_t *l4)
     }
 }
 
-unsigned emit_room(void *ctx, const struct addr *src, unsigned wanted)
+/* While the next hop is not known, segments go one by one, as copies that wait for it. */
+unsigned emit_room(void *ctx, const struct addr *src, const struct addr *dst, unsigned wanted)
 {
     struct worker *w = ctx;
-    return tx_room_data(w, emit_port(w, src), RTE_MIN(wanted, (unsigned)WORKER_CUT));
+    uint8_t port = emit_port(w, src);
+    if (!net_resolved(w->port[port].net, dst))
+        return 1;
+    if (w->port[port].port->tso)
+        return tx_room_data(w, port, 1) ? wanted : 0;
+    return tx_room_data(w, port, RTE_MIN(wanted, (unsigned)WORKER_CUT));
 }
 
 bool emit_segment(void *ctx, const struct tcp_out *o)

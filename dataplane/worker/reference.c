@@ -5,7 +5,8 @@
  * counts them, and itself while it may get more, so no 16-bit count overflows on a hot chunk. Until
  * the frames go out nobody else has them, so the count is a plain one; from then on it gets no more
  * (reference_close), and only falls. Whoever frees the last of them, maybe another thread, puts the
- * record into its worker's `returns` ring, which has a slot for each; there are as many as frames.
+ * record into its worker's `returns` ring, which has a slot for each; there are as many as frames,
+ * but a frame may be back before its record: tx_room_data asks for both.
  */
 #include <stdlib.h>
 
@@ -28,6 +29,7 @@ bool reference_create(struct worker *w)
     for (unsigned i = 0; i < frames && w->reference; i++) {
         w->reference[i].next = w->reference_free;
         w->reference_free = &w->reference[i];
+        w->references_left++;
     }
     return w->returns && w->reference;
 }
@@ -50,6 +52,7 @@ static void give_back(struct worker *w, struct frame_reference *r)
     ref_release(&(struct ref){.hold = r->hold});
     r->next = w->reference_free;
     w->reference_free = r;
+    w->references_left++;
 }
 
 void reference_close(struct worker *w, struct worker_port *wp)
@@ -65,7 +68,10 @@ static struct frame_reference *open_record(struct worker *w, struct worker_port 
 {
     reference_close(w, wp);
     struct frame_reference *r = wp->record = w->reference_free;
+    if (!r)
+        return NULL;
     w->reference_free = r->next;
+    w->references_left--;
     r->shared.free_cb = done;
     r->shared.fcb_opaque = r;
     r->shared.refcnt = 1; /* ours, until it is closed */
@@ -84,6 +90,11 @@ struct rte_mbuf *reference_frame(struct worker *w, uint8_t port, const struct re
         return NULL;
     if (!r || r->hold != ref->hold)
         r = open_record(w, wp, ref);
+    if (!r) {
+        counter_inc(&w->counters.worker_no_buffer_total);
+        rte_pktmbuf_free(m);
+        return NULL;
+    }
     r->shared.refcnt++;
     /* IOVA as VA: what --no-huge and --in-memory give, and all that virtual ports want */
     rte_pktmbuf_attach_extbuf(m, (void *)(uintptr_t)ref->data, (uintptr_t)ref->data,

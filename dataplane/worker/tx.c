@@ -140,7 +140,8 @@ unsigned tx_room_data(struct worker *w, uint8_t port, unsigned wanted)
     struct worker_port *wp = &w->port[port];
     const unsigned most = WORKER_OUT - WORKER_RESERVE;
     if (wp->n + wanted <= most && wp->spare.n >= WORKER_RESERVE + wanted &&
-        (!wp->port->multi_seg || wp->bare.n >= wanted + TCP_OUT_REFS))
+        (!wp->port->multi_seg ||
+         (wp->bare.n >= wanted + TCP_OUT_REFS && w->references_left >= wanted + TCP_OUT_REFS)))
         return wanted;
     if (wp->n + wanted > most)
         flush(w, wp);
@@ -152,7 +153,9 @@ unsigned tx_room_data(struct worker *w, uint8_t port, unsigned wanted)
         if (wp->bare.n < wanted + TCP_OUT_REFS)
             refill(w, wp, &wp->bare);
         unsigned bare = wp->bare.n > TCP_OUT_REFS ? wp->bare.n - TCP_OUT_REFS : 0;
-        frames = RTE_MIN(frames, bare);
+        unsigned records =
+            w->references_left > TCP_OUT_REFS ? w->references_left - TCP_OUT_REFS : 0;
+        frames = RTE_MIN(frames, RTE_MIN(bare, records));
     }
     if (frames == 0)
         counter_inc(&w->counters.worker_no_buffer_total);

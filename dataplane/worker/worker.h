@@ -141,6 +141,7 @@ struct worker {
     struct worker_probe probe[WORKER_PROBES];
     struct worker_wait wait[WORKER_WAIT];
     struct frame_reference *reference, *reference_free;
+    unsigned references_left;
     pthread_t thread;
     bool started;
     struct net_counters net_total; /* control's: the sum over ports that node_stats gives */
@@ -203,8 +204,9 @@ void udp_dht(struct worker *w, const struct udp_packet *p, unsigned n);
 void udp_other(struct worker *w, const struct udp_packet *p);
 
 /* emit.c */
-bool emit_segment(void *ctx, const struct tcp_out *out);                /* tcp_host.emit */
-unsigned emit_room(void *ctx, const struct addr *src, unsigned wanted); /* tcp_host.room */
+bool emit_segment(void *ctx, const struct tcp_out *out); /* tcp_host.emit */
+unsigned emit_room(void *ctx, const struct addr *src, const struct addr *dst,
+                   unsigned wanted); /* tcp_host.room */
 bool emit_datagram(void *ctx, uint16_t from_port, const struct endpoint *to, const void *data,
                    size_t len); /* datagram_out.send */
 /* Sends the datagram whose data, `len` bytes, start 8 bytes into the frame's data. Takes the

@@ -418,6 +418,7 @@ def main():
             print(f"{s.name}: left out, {s.missing()} is not here", file=sys.stderr)
             wanted.remove(s)
     results = {s.name: [] for s in wanted}
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143)) # what was made goes then, too
     rivals = Rivals(o)
     try:
         rivals.origin()
