@@ -52,15 +52,11 @@ static bool measure(struct dns *d, struct perf_result *r, char *error, size_t er
         perf_thread_start(&load);
     bool ok = dns_load_wait(l, error, error_len);
     if (ok) {
-        uint64_t given_up = counter_read(&l->given_up), came = counter_read(&l->ops);
+        uint64_t given_up = counter_read(&l->given_up);
         latency_begin(&l->latency);
         measure_windows(l->options->seconds, &m, r);
         latency_end(&l->latency);
-        came = counter_read(&l->ops) - came;
         r->given_up = counter_read(&l->given_up) - given_up;
-        uint64_t apart = came > r->ops ? came - r->ops : r->ops - came;
-        if (apart > LOST_MOST + l->places)
-            r->errors.n[PERF_ERROR_lost] += apart;
     }
     __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
     perf_thread_join(&worker);
@@ -68,6 +64,11 @@ static bool measure(struct dns *d, struct perf_result *r, char *error, size_t er
         perf_thread_join(&load);
     r->ratio = worker.calibration.ratio;
     r->ops_total = counter_read(&d->server.stats.dns->dns_queries_total);
+    /* once both have stopped they may differ by what is on the way */
+    uint64_t came = counter_read(&l->ops);
+    uint64_t apart = came > r->ops_total ? came - r->ops_total : r->ops_total - came;
+    if (ok && apart > LOST_MOST + l->places)
+        r->errors.n[PERF_ERROR_lost] += apart;
     dns_load_result(l, r);
     return ok;
 }

@@ -162,10 +162,14 @@ static bool make_loads(struct http *h, const struct perf_options *o)
     return true;
 }
 
-/* Answers by the server's count and by the clients', which may differ by those on the way. */
-static void check_counts(const struct http_load *h, uint64_t came, struct perf_result *r)
+/* Answers by the server's count and by the clients', once both have stopped: they may differ by
+ * those on the way. */
+static void check_counts(const struct http_side *s, struct perf_result *r)
 {
-    uint64_t apart = came > r->ops ? came - r->ops : r->ops - came;
+    const struct http_load *h = &s->load;
+    uint64_t sent = counter_read(&s->stats.http->http_responses_total),
+             came = counter_read(&h->ops);
+    uint64_t apart = came > sent ? came - sent : sent - came;
     const struct perf_options *o = h->options;
     if (apart > (o->active ? o->active : o->connections) + 2 * PORT_BURST)
         r->errors.n[PERF_ERROR_lost] += apart;
@@ -205,11 +209,10 @@ static bool measure(struct http *h, struct perf_result *r, char *error, size_t e
                                    .calibration = &worker[0].calibration,
                                    .latency = &l->latency,
                                    .errors = &l->errors};
-        uint64_t given_up = counter_read(&l->given_up), came = counter_read(&l->ops);
+        uint64_t given_up = counter_read(&l->given_up);
         http_load_begin(l);
         measure_windows(l->options->seconds, &m, r);
         http_load_end(l);
-        check_counts(l, counter_read(&l->ops) - came, r);
         r->given_up = counter_read(&l->given_up) - given_up;
     }
     __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
@@ -226,6 +229,8 @@ static bool measure(struct http *h, struct perf_result *r, char *error, size_t e
     }
     r->ratio = worker[0].calibration.ratio;
     for (unsigned i = 0; i < h->sides; i++) {
+        if (ok)
+            check_counts(&h->side[i], r);
         r->ops_total += counter_read(&h->side[i].stats.http->http_responses_total);
         r->errors.n[PERF_ERROR_queue] +=
             counter_read(&h->side[i].stats.worker->worker_rss_elsewhere_total);

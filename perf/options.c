@@ -295,8 +295,11 @@ static int take_option(struct perf_options *o, int c)
     case 'A':
         return take_requirement(o);
     case 'W':
+        if (strcmp(optarg, "ring") == 0) /* as without it */
+            return -1;
+        return wire_take_device(&wire, optarg, false);
     case 'F':
-        return wire_take_device(&wire, optarg, c == 'F');
+        return wire_take_device(&wire, optarg, true);
     case 'K':
         wire.memcached = optarg;
         return -1;
