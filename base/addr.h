@@ -56,6 +56,14 @@ static inline uint32_t addr_get_v4(const struct addr *a)
     return (uint32_t)a->b[12] << 24 | (uint32_t)a->b[13] << 16 | (uint32_t)a->b[14] << 8 | a->b[15];
 }
 
+/* the same in network order, as packets have it */
+static inline uint32_t addr_get_v4_be(const struct addr *a)
+{
+    uint32_t v4;
+    memcpy(&v4, a->b + 12, 4);
+    return v4;
+}
+
 static inline bool addr_eq(const struct addr *x, const struct addr *y)
 {
     return memcmp(x->b, y->b, 16) == 0;

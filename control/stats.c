@@ -51,13 +51,20 @@ uint64_t stats_read(const struct worker_stats *w, const struct stats_counter *c)
     return c->part2 ? v + part_read(w, c->part2, c->offset) : v;
 }
 
-uint64_t stats_sum(const struct worker_stats *w, unsigned n, const char *name)
+static const struct stats_counter *find(const char *name)
 {
-    uint64_t sum = 0;
     for (size_t i = 0; i < stats_count; i++)
         if (strcmp(stats_table[i].name, name) == 0)
-            for (unsigned k = 0; k < n; k++)
-                sum += stats_read(&w[k], &stats_table[i]);
+            return &stats_table[i];
+    return NULL;
+}
+
+uint64_t stats_sum(const struct worker_stats *w, unsigned n, const char *name)
+{
+    const struct stats_counter *c = find(name);
+    uint64_t sum = 0;
+    for (unsigned k = 0; c && k < n; k++)
+        sum += stats_read(&w[k], c);
     return sum;
 }
 
@@ -73,10 +80,8 @@ static uint64_t highest(const struct worker_stats *w, unsigned n, const struct s
 
 uint64_t stats_most(const struct worker_stats *w, unsigned n, const char *name)
 {
-    for (size_t i = 0; i < stats_count; i++)
-        if (strcmp(stats_table[i].name, name) == 0)
-            return highest(w, n, &stats_table[i]);
-    return 0;
+    const struct stats_counter *c = find(name);
+    return c ? highest(w, n, c) : 0;
 }
 
 json_t *stats_json(const struct worker_stats *w, unsigned n, bool each)

@@ -84,11 +84,12 @@ struct hop {
 
 enum lookup_kind { LOOKUP_GET, LOOKUP_PUT, LOOKUP_REMOVE, LOOKUP_REPORT, LOOKUP_FIND };
 enum lookup_phase {
-    PHASE_WALK,   /* towards the key, at one level */
-    PHASE_RUNNER, /* get, remove, report: the next closest; who just came in front of them has
-                     nothing */
-    PHASE_STORE,  /* put: at the closest that takes it */
-    PHASE_COPY,   /* put: at the next closest, so that it outlives the first */
+    PHASE_WALK,     /* towards the key, at one level */
+    PHASE_RUNNER,   /* get, remove, report: the next closest; who just came in front of them has
+                       nothing */
+    PHASE_STRAIGHT, /* claim: a STORE in a WALK's place */
+    PHASE_STORE,    /* put: at the closest that takes it */
+    PHASE_COPY,     /* put: at the next closest, so that it outlives the first */
 };
 
 struct lookup {
@@ -102,8 +103,7 @@ struct lookup {
     bool stored;          /* put: at some level */
     bool guest;
     bool claim;          /* put: no further down once others were found */
-    bool straight;       /* claim: its STORE went out in a WALK's place, */
-    bool winding;        /* ... which one that does not answer has ended */
+    bool winding;        /* claim: its PHASE_STRAIGHT found nobody, so it walks */
     uint8_t kind, phase; /* enums */
     uint8_t level, lo;   /* at which it walks; the last one */
     uint8_t levels;

@@ -432,8 +432,7 @@ static void claim_straight(struct dht_asker *a, struct lookup *l, struct now now
     ask(a, l, at, RPC_STORE, now);
     if (l->inflight == 0)
         return;
-    l->straight = true;
-    l->phase = PHASE_STORE;
+    l->phase = PHASE_STRAIGHT;
 }
 
 /* Asks as many as may be in flight, and turns to what follows when none is. */
@@ -499,10 +498,9 @@ static bool is_enough(const struct lookup *l, const struct rpc *answer)
 static void store_answered(struct dht_asker *a, struct lookup *l, struct hop *h,
                            const struct rpc *answer, struct now now)
 {
-    bool straight = l->straight;
+    bool straight = l->phase == PHASE_STRAIGHT;
     result_add(a, l, answer);
     path_learn(a, l, answer, (unsigned)(h - l->hop));
-    l->straight = false;
     if (straight) /* h->told stays 0: it is not asked for the way on, which our own table knows */
         l->phase = PHASE_WALK;
     if (l->claim && l->phase != PHASE_COPY && is_enough(l, answer)) {
@@ -567,10 +565,8 @@ void lookup_answered(struct dht_asker *a, struct lookup *l, unsigned hop, const 
     }
     if (hop > 0 || !path_has_self(l))
         l->result.hops++;
-    if (l->straight) { /* it is of no such cluster: whoever else is may be found by a walk */
-        l->straight = false;
+    if (l->phase == PHASE_STRAIGHT) /* it is of no such cluster: a walk may find who is */
         l->phase = PHASE_WALK;
-    }
     if (l->phase == PHASE_RUNNER) { /* it may know the way */
         l->phase = PHASE_WALK;
         l->copies = (uint8_t)(l->copies + is_near_root(a, h));
@@ -618,15 +614,13 @@ void lookup_timed_out(struct dht_asker *a, struct lookup *l, unsigned hop, uint8
         return;
     }
     struct hop *h = &l->hop[hop];
-    if (l->phase == PHASE_RUNNER)
+    bool straight =
+        l->phase == PHASE_STRAIGHT; /* it was not asked yet whether it is there at all */
+    l->winding |= straight;
+    if (l->phase == PHASE_RUNNER || straight)
         l->phase = PHASE_WALK;
     trace_hop(l, h, l->level, 0, DHT_HOP_TIMED_OUT);
-    if (l->straight) { /* it was not asked yet whether it is there at all */
-        l->straight = false;
-        l->winding = true;
-        l->phase = PHASE_WALK;
-        h->state = ++h->misses < ASK_TRIES ? HOP_MISSED : HOP_DEAD;
-    } else if (type == RPC_STORE) /* once more at the same: it may be stored there already */
+    if (type == RPC_STORE && !straight) /* once more at the same: it may be stored there already */
         h->state = ++h->store_misses < STORE_TRIES ? HOP_ANSWERED : HOP_DEAD;
     else
         h->state =

@@ -144,12 +144,11 @@ class Bars:
             env=dict(os.environ, CORAL_BUILD=os.path.abspath(self.o.build))))
         found = [float(x) for x in re.findall(pattern, p.stdout)]
         if not found:
-            raise Absent(f"{story}: {(p.stderr or p.stdout).strip().splitlines()[-1:] or 'said nothing'}")
+            raise Absent(f"{story}: " + ((p.stderr or p.stdout).strip().splitlines() or ["said nothing"])[-1])
         return found
 
     def kill(self):
-        m = self.lab("lab_start.py", r"first answer: median ([\d.]+) s \([\d.]+ to [\d.]+\)", "--kill", "9")
-        return m
+        return self.lab("lab_start.py", r"first answer: median ([\d.]+) s \([\d.]+ to [\d.]+\)", "--kill", "9")
 
 
 def pick(result, path):
@@ -205,7 +204,7 @@ ROWS = {
     "wire-cpu": ("the same, CPU time a request to nginx'", "times", 0.2, "most",
                  lambda b: b.beside(WIRE, "coral", NGINX + ("echo",), lambda us, n, f, e: cpu(us) / min(
                      cpu(n), cpu(f)))),
-    "wire-wrk": ("AF_XDP, wrk asks: requests to nginx'", "times", 1.5, "least",
+    "wire-wrk": ("AF_XDP, wrk asks: requests to nginx', files and cache, the better", "times", 1.5, "least",
                  lambda b: b.beside((), "coral", NGINX, lambda us, n, f: rate(us) / max(rate(n), rate(f)))),
     "wire-dns": ("AF_XDP, kxdpgun asks: to Knot's XDP mode or 90 % of the echo, the less", "times", 1, "least",
                  lambda b: b.beside(("--client", "kxdpgun"), "coral-dns", ("knot-xdp", "echo-dns"),

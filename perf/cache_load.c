@@ -252,15 +252,10 @@ void cache_load_free(struct cache_load *l)
     memory_free(l, 1, sizeof(*l));
 }
 
-static uint32_t pick_one(struct cache_load *l)
-{
-    return keys_next(&l->keys);
-}
-
 static void pick(struct cache_load *l)
 {
     for (unsigned i = 0; i < CACHE_BENCH_WINDOW; i++) {
-        l->number[i] = pick_one(l);
+        l->number[i] = keys_next(&l->keys);
         key_write(l->key[i], l->number[i]);
     }
 }
@@ -353,7 +348,7 @@ double cache_mixed_window(struct cache_load *l, unsigned n)
  * is free when the reader has been quiescent, which may be off its core for a while. */
 void cache_update(struct cache_load *l)
 {
-    l->number[0] = pick_one(l);
+    l->number[0] = keys_next(&l->keys);
     key_write(l->key[0], l->number[0]);
     cache_prepare(l->b->cache, l->probe, 1);
     if (!put(l, 0, l->number[0]) || l->puts % POLL == 0)

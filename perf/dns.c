@@ -102,32 +102,13 @@ static bool run(const struct perf_options *o, struct perf_result *r, char *error
 
 /* --- --wire ----------------------------------------------------------------------------------- */
 
-static bool wait_for(void *ctx, char *error, size_t error_len)
-{
-    return dns_load_wait(ctx, error, error_len);
-}
-
-static void begin(void *ctx)
-{
-    struct dns_load *d = ctx;
-    latency_begin(&d->latency);
-}
-
-static void end(void *ctx)
-{
-    struct dns_load *d = ctx;
-    latency_end(&d->latency);
-}
-
 static bool wire_run(const struct perf_options *o, struct perf_result *r, char *error,
                      size_t error_len)
 {
     static struct dns_load d;
     const struct wire *w = o->wire;
     const struct wire_load load = {.turn = dns_load_turn,
-                                   .wait = wait_for,
-                                   .begin = begin,
-                                   .end = end,
+                                   .wait = dns_load_wait,
                                    .ctx = &d,
                                    .ops = &d.ops,
                                    .given_up = &d.given_up,

@@ -2,6 +2,7 @@
 #include "perf/dns_load.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,8 +18,6 @@
 #define PORT_BASE 20000 /* a query's port is told by its place */
 #define WARM_US   300000
 #define WAIT_MS   3000
-#define SCATTER   2654435761u /* a prime: its multiples visit all names in no order */
-#define PROTOCOL  17
 
 /* --- queries ---------------------------------------------------------------------------------- */
 
@@ -35,7 +34,7 @@ static void make_template(struct dns_load *d)
     memset(udp + UDP + DNS_HEADER_LEN, 0, d->names.question_len);
     net_udp_header(udp, 0, d->to.port, &d->from.ip, &d->to.ip, len - UDP, false);
     uint8_t *frame =
-        net_output(d->host.net, udp, len, &d->from.ip, &d->to.ip, PROTOCOL, d->host.now);
+        net_output(d->host.net, udp, len, &d->from.ip, &d->to.ip, IPPROTO_UDP, d->host.now);
     if (!frame)
         return;
     d->udp_at = (uint32_t)(udp - frame);
@@ -63,7 +62,7 @@ static void set_length(const struct dns_load *d, uint8_t *f, uint32_t udp_len)
 static uint32_t pick(struct dns_load *d)
 {
     if (d->options->zipf > 0)
-        return (uint32_t)((uint64_t)zipf_next(&d->zipf) * SCATTER % d->names.count);
+        return keys_next(&d->keys);
     d->state = d->state * 6364136223846793005ull + 1442695040888963407ull; /* Knuth's */
     return (uint32_t)((d->state >> 32) * d->names.count >> 32);
 }
@@ -89,7 +88,7 @@ static void fill(struct dns_load *d, struct rte_mbuf *m, uint32_t at, uint64_t s
         set_length(d, f, len);
     if (!d->options->offload) {
         uint16_t field = net_sum_finish(
-            net_sum(udp, len, net_sum_pseudo(&d->from.ip, &d->to.ip, PROTOCOL, len)));
+            net_sum(udp, len, net_sum_pseudo(&d->from.ip, &d->to.ip, IPPROTO_UDP, len)));
         field = field ? field : 0xffff; /* RFC 768 */
         memcpy(udp + 6, &field, 2);
     }
@@ -135,7 +134,7 @@ static bool is_whole(const struct dns_load *d, const uint8_t *udp, uint32_t len)
 {
     return d->options->offload || (udp[6] == 0 && udp[7] == 0) ||
            net_sum_finish(
-               net_sum(udp, len, net_sum_pseudo(&d->to.ip, &d->from.ip, PROTOCOL, len))) == 0;
+               net_sum(udp, len, net_sum_pseudo(&d->to.ip, &d->from.ip, IPPROTO_UDP, len))) == 0;
 }
 
 /* What is wrong with an answer's header, and nothing: PERF_ERROR_CLASSES. */
@@ -191,7 +190,7 @@ static bool take(struct dns_load *d, const struct rte_mbuf *m, uint64_t now)
     const uint8_t *f = rte_pktmbuf_mtod(m, const uint8_t *), *udp = f + d->udp_at;
     const unsigned size = d->v4 ? 4 : 16;
     if (m->data_len < d->udp_at + UDP || memcmp(f + 12, d->frame + 12, d->v4 ? 3 : 2) != 0 ||
-        f[ETHER + (d->v4 ? 9 : 6)] != PROTOCOL ||
+        f[ETHER + (d->v4 ? 9 : 6)] != IPPROTO_UDP ||
         memcmp(udp - 2 * size, d->frame + d->udp_at - size, size) != 0 ||
         memcmp(udp, d->frame + d->udp_at + 2, 2) != 0)
         return false;
@@ -314,7 +313,7 @@ bool dns_load_open(struct dns_load *d, const struct perf_options *o, const struc
                            .hz = rte_get_tsc_hz(),
                            .state = 1,
                            .places = o->active ? o->active : IN_FLIGHT};
-    d->zipf = zipf_make(d->names.count, o->zipf, 1);
+    d->keys = keys_make(d->names.count, o->zipf, 1, NULL);
     for (uint32_t i = 0; i < d->places; i++)
         free_place(d, i);
     return o->rate <= 0 || schedule_open(&d->schedule, o->rate, o->poisson, (double)d->hz);
@@ -326,8 +325,9 @@ void dns_load_close(struct dns_load *d)
     dns_names_free(&d->names);
 }
 
-bool dns_load_wait(struct dns_load *d, char *error, size_t error_len)
+bool dns_load_wait(void *ctx, char *error, size_t error_len)
 {
+    struct dns_load *d = ctx;
     char to[ENDPOINT_TEXT];
     for (unsigned i = 0; i < WAIT_MS && counter_read(&d->ops) + errors_total(&d->errors) == 0; i++)
         usleep(1000);

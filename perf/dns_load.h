@@ -15,7 +15,7 @@
 #include "perf/dns_names.h"
 #include "perf/perf.h"
 #include "perf/schedule.h"
-#include "perf/zipf.h"
+#include "perf/keys.h"
 
 #define DNS_PLACES 16384 /* most queries in flight */
 
@@ -44,7 +44,7 @@ struct dns_load {
     uint32_t places, first_unused, unused_n;
     uint64_t checked_tsc;
     uint64_t state; /* of the names' generator */
-    struct zipf zipf;
+    struct keys keys;
     struct schedule schedule;
     bool began, found; /* found: the server's neighbour has answered, the template is made */
     struct latency latency;
@@ -60,7 +60,7 @@ void dns_load_close(struct dns_load *d);
 /* A perf_thread's turn, whose ctx is the load. */
 bool dns_load_turn(void *ctx);
 /* Main waits here until answers come and all is warm. False with `error`. */
-bool dns_load_wait(struct dns_load *d, char *error, size_t error_len);
+bool dns_load_wait(void *ctx, char *error, size_t error_len);
 /* What the load knows of a measured run, once its thread has ended. */
 void dns_load_result(const struct dns_load *d, struct perf_result *r);
 

@@ -10,7 +10,6 @@
  * the length that the frame has to have when it comes back. Frames come back in order, so that a
  * number left out is a frame lost. They go to all until the first came back and says from whom.
  */
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -63,6 +62,8 @@ static bool turn_round(const struct echo *e, struct rte_mbuf *m)
     memcpy(f, f + 6, 6);
     memcpy(f + 6, e->port->mac, 6);
     const uint32_t reply = (uint32_t)f[REPLY_AT] << 8 | f[REPLY_AT + 1];
+    if (reply < LEAST)
+        return false;
     if (reply > m->data_len)
         return rte_pktmbuf_append(m, (uint16_t)(reply - m->data_len)) != NULL;
     return reply == m->data_len || rte_pktmbuf_trim(m, (uint16_t)(m->data_len - reply)) == 0;
@@ -112,14 +113,16 @@ static bool take(struct echo *e, struct rte_mbuf *m, uint64_t now)
     if (!is_ours(m))
         return false;
     memcpy(&number, f + NUMBER_AT, 8);
-    if (number >= e->sent)
+    if (number >= e->sent) {
         counter_inc(&e->errors.n[PERF_ERROR_head]);
+        return false;
+    }
     if (!e->found) {
         memcpy(e->frame, f + 6, 6);
         __atomic_store_n(&e->found, true, __ATOMIC_RELEASE);
         e->next = number;
     }
-    if (number < e->next || number >= e->sent)
+    if (number < e->next)
         return false; /* too late: it counts as lost */
     counter_add(&e->errors.n[PERF_ERROR_timeout], number - e->next);
     e->next = number + 1;
@@ -195,18 +198,6 @@ static bool wait_for(void *ctx, char *error, size_t error_len)
     return false;
 }
 
-static void begin(void *ctx)
-{
-    struct echo *e = ctx;
-    latency_begin(&e->latency);
-}
-
-static void end(void *ctx)
-{
-    struct echo *e = ctx;
-    latency_end(&e->latency);
-}
-
 /* --- the run ---------------------------------------------------------------------------------- */
 
 static void make(struct echo *e, const struct perf_options *o)
@@ -255,9 +246,9 @@ static bool measure(const struct perf_options *o, struct echo *e, struct perf_re
     perf_thread_start(&generator);
     bool ok = wait_for(e, error, error_len);
     if (ok) {
-        begin(e);
+        latency_begin(&e->latency);
         measure_windows(o->seconds, &m, r);
-        end(e);
+        latency_end(&e->latency);
     }
     __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
     perf_thread_join(&worker);
@@ -289,8 +280,7 @@ static bool run(const struct perf_options *o, struct perf_result *r, char *error
     }
     host_free(&e.host);
     port_close(e.port);
-    if (c.link)
-        port_link_free(c.link);
+    port_link_free(c.link);
     return ok;
 }
 
@@ -301,8 +291,6 @@ static bool wire_run(const struct perf_options *o, struct perf_result *r, char *
     static struct echo e;
     const struct wire_load load = {.turn = generator_turn,
                                    .wait = wait_for,
-                                   .begin = begin,
-                                   .end = end,
                                    .ctx = &e,
                                    .ops = &e.came,
                                    .latency = &e.latency,

@@ -167,13 +167,12 @@ struct flash_clients {
     struct schedule schedule;   /* in nanoseconds */
     struct rng rng;
     struct zipf zipf;
-    double exponent;
     uint32_t seed;    /* in the names, too: they have other places in the index by it */
     uint32_t objects; /* that exist; the newest is asked for most */
     bool counting;    /* what is asked for now belongs to the measured time */
     uint8_t (*wanted)[FLASH_CLUSTERS]; /* by object: did a client there ask for it? */
     uint64_t waiting;
-    uint64_t verified, served[FLASH_SERVED]; /* of those that count */
+    uint64_t verified; /* of those that count */
     struct perf_errors errors;
     struct hdr by_cluster[FLASH_CLUSTERS], by_source[FLASH_SERVED], all;
 };

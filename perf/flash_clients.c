@@ -10,8 +10,7 @@
 #include <string.h>
 
 #include "perf/flash.h"
-
-#define HEAD_MAX 2048
+#include "perf/answer_head.h"
 
 static void wrong(struct flash_clients *c, enum perf_error class)
 {
@@ -58,26 +57,20 @@ static enum flash_served served_by(const uint8_t *head, size_t len)
 /* The head of an answer; 0: not whole yet, or the client gave up. */
 static size_t take_head(struct flash_client *f, const uint8_t *data, size_t len)
 {
-    const uint8_t *end = memmem(data, RTE_MIN(len, (size_t)HEAD_MAX), "\r\n\r\n", 4);
-    if (!end) {
-        if (len >= HEAD_MAX)
+    struct answer_head head;
+    if (!answer_head_read(data, len, &head)) {
+        if (len >= ANSWER_HEAD_MAX)
             give_up(f, PERF_ERROR_head);
         return 0;
     }
-    size_t head = (size_t)(end - data) + 4;
-    const char *field = memmem(data, head, "\r\nContent-Length: ", 18);
-    if (head < 15 || memcmp(data, "HTTP/1.1 200 ", 13) != 0) {
-        give_up(f, PERF_ERROR_status);
+    if (head.status != 200 || head.body != f->all->bodies->size) {
+        give_up(f, head.status != 200 ? PERF_ERROR_status : PERF_ERROR_head);
         return 0;
     }
-    if (!field || strtoull(field + 18, NULL, 10) != f->all->bodies->size) {
-        give_up(f, PERF_ERROR_head);
-        return 0;
-    }
-    f->served = (uint8_t)served_by(data, head);
+    f->served = (uint8_t)served_by(data, head.len);
     f->left = f->all->bodies->size;
     f->in_body = true;
-    return head;
+    return head.len;
 }
 
 static void finished(struct flash_client *f)
@@ -89,7 +82,6 @@ static void finished(struct flash_client *f)
         double us = (double)c->world->now.mono_us - f->since_us;
         uint64_t ns = us > 0 ? (uint64_t)(us * 1000) : 0;
         c->verified++;
-        c->served[f->served]++;
         hdr_add(&c->all, ns);
         hdr_add(&c->by_cluster[f->node / FLASH_CLUSTER_NODES], ns);
         hdr_add(&c->by_source[f->served], ns);
@@ -146,10 +138,7 @@ static void closed(struct stream *s, enum stream_end why, struct now now)
     if (!f->busy)
         return;
     if (why != STREAM_ABORTED)
-        wrong(f->all, why == STREAM_RESET     ? PERF_ERROR_reset
-                      : why == STREAM_TIMEOUT ? PERF_ERROR_timeout
-                      : why == STREAM_REFUSED ? PERF_ERROR_refused
-                                              : PERF_ERROR_closed);
+        wrong(f->all, perf_error_of(why));
     f->busy = false;
     f->all->waiting--;
     to_idle(f);
@@ -210,7 +199,7 @@ void flash_clients_born(struct flash_clients *c, uint32_t objects)
 {
     uint64_t state = c->zipf.state;
     c->objects = objects;
-    c->zipf = zipf_make(objects, c->exponent, 1);
+    c->zipf = zipf_make(objects, c->zipf.s, 1);
     c->zipf.state = state;
 }
 
@@ -234,11 +223,8 @@ bool flash_clients_open(struct flash_clients *c, struct flash_world *w,
                         const struct flash_bodies *bodies, const struct perf_options *o,
                         uint32_t objects, uint32_t room)
 {
-    *c = (struct flash_clients){.world = w,
-                                .bodies = bodies,
-                                .room = room,
-                                .exponent = o->zipf,
-                                .seed = o->seed + o->round};
+    *c = (struct flash_clients){
+        .world = w, .bodies = bodies, .room = room, .seed = o->seed + o->round};
     rng_init_u64(&c->rng, c->seed);
     c->zipf = zipf_make(o->objects, o->zipf, rng_u64(&c->rng));
     c->objects = o->objects;

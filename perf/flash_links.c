@@ -3,7 +3,6 @@
  * room for any number, lose none and change no order. Who has an address is found at once, as by
  * routers that are near. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "perf/flash.h"
 

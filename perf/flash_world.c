@@ -2,7 +2,6 @@
 /* Eight nodes, as control would have made them once they know each other, and the clock. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "dht/id.h"
 #include "perf/flash.h"

@@ -11,12 +11,10 @@
 #include "base/memory.h"
 #include "dataplane/worker/steer.h"
 
-#define FIRST_PORT 32768u
-#define PORTS      28232u /* up to 60999 */
-#define SCALE      3      /* of the window */
-#define WINDOW     32768u /* on the wire: 256 KiB, never closed, since all is consumed at once */
-#define MSS        1460u
-#define TS_WORD    0x0101080au /* two times nothing, then timestamps (RFC 7323 A) */
+#define SCALE   3      /* of the window */
+#define WINDOW  32768u /* on the wire: 256 KiB, never closed, since all is consumed at once */
+#define MSS     1460u
+#define TS_WORD 0x0101080au /* two times nothing, then timestamps (RFC 7323 A) */
 
 enum state { IDLE, SYN_SENT, OPEN, CLOSED };
 
@@ -243,7 +241,7 @@ struct stream *flow_connect(struct flows *f, const struct stream_events *events,
             return NULL;
         i = f->opened++;
         local = (struct endpoint){addr_v4(f->client_first + i % f->clients),
-                                  (uint16_t)(FIRST_PORT + i / pairs)};
+                                  (uint16_t)(STEER_PORT_FIRST + i / pairs)};
         remote = (struct endpoint){addr_v4(f->server[i / f->clients % f->servers]),
                                    ntohs(f->server_port)};
     } while (f->host->steer && steer_worker(f->host->steer, &remote, &local) != f->host->queue);
@@ -269,11 +267,11 @@ static struct flow *whose(const struct flows *f, const struct rte_mbuf *m)
         return NULL;
     uint32_t from = ntohl(s->front.ip.src_addr), server = 0;
     uint32_t client = ntohl(s->front.ip.dst_addr) - f->client_first;
-    uint32_t port = ntohs(s->tcp.dst_port) - FIRST_PORT;
+    uint32_t port = ntohs(s->tcp.dst_port) - STEER_PORT_FIRST;
     while (server < f->servers && f->server[server] != from)
         server++;
     uint32_t i = (port * f->servers + server) * f->clients + client;
-    if (client >= f->clients || server == f->servers || port >= PORTS || i >= f->opened)
+    if (client >= f->clients || server == f->servers || port >= STEER_PORT_COUNT || i >= f->opened)
         return NULL;
     return &f->flow[i];
 }
@@ -325,7 +323,7 @@ static void answered(struct flows *f, struct flow *c, const struct segment *s, u
     c->stream.events->opened(&c->stream, f->host->now);
 }
 
-/* The text of a segment, in the pieces in which it lies in memory, from byte `skip` on. */
+/* The text of a segment, in the pieces in which it lies in memory, from byte `at` on. */
 static bool deliver(struct flows *f, struct flow *c, const struct rte_mbuf *m, unsigned at,
                     uint32_t len)
 {
@@ -447,8 +445,8 @@ struct flows *flows_new(struct host *h, const struct net_address *client, unsign
     f->server_port = htons(server[0].port);
     /* of several queues each gets its share of the numbers, more or less */
     f->connections = h->steer ? connections * PORT_WORKERS + 1024 : connections;
-    if (f->connections > PORTS * clients * servers)
-        f->connections = PORTS * clients * servers;
+    if (f->connections > STEER_PORT_COUNT * clients * servers)
+        f->connections = STEER_PORT_COUNT * clients * servers;
     f->flow = memory_new(f->connections, sizeof(f->flow[0]));
     f->waiting = calloc(f->connections, sizeof(f->waiting[0]));
     if (f->flow && f->waiting && connections <= f->connections)

@@ -8,7 +8,7 @@
 
 #include "base/memory.h"
 #include "perf/flow.h"
-#include "perf/http_head.h"
+#include "perf/answer_head.h"
 #include "perf/http_load.h"
 
 #define OPENING      64 /* handshakes under way: a node bounds its half-open connections */
@@ -121,7 +121,7 @@ static void body_begins(struct client *c, uint64_t length, bool refused)
 static size_t take_value(struct client *c, const uint8_t *data, size_t len)
 {
     static const char end[] = "\r\nEND\r\n";
-    char line[HTTP_HEAD_MAX];
+    char line[ANSWER_HEAD_MAX];
     unsigned long long bytes;
     const uint8_t *eol = memmem(data, RTE_MIN(len, sizeof(line) - 1), "\r\n", 2);
     if (!eol && len < sizeof(line) - 1)
@@ -143,20 +143,21 @@ static size_t take_value(struct client *c, const uint8_t *data, size_t len)
 static size_t take_head(struct client *c, const uint8_t *data, size_t len)
 {
     struct http_load *h = c->all;
-    struct http_head head;
+    struct answer_head head;
     if (h->known_head_len > 0 && h->known_head_len <= len && has_length(c, h->known_length) &&
         memcmp(data, h->known_head, h->known_head_len) == 0) {
         body_begins(c, h->known_length, false); /* the very same as the last one, nearly always */
         return h->known_head_len;
     }
-    if (!http_head_read(data, len, &head)) {
-        if (len >= HTTP_HEAD_MAX)
+    if (!answer_head_read(data, len, &head)) {
+        if (len >= ANSWER_HEAD_MAX)
             failed(c, PERF_ERROR_head);
         return 0;
     }
     bool good = head.status == 200;
     bool refused = head.status == 503 && h->options->misses > 0 && h->warm;
-    if (head.status == 0 || head.body == HTTP_HEAD_UNKNOWN || (good && !learn_size(c, head.body))) {
+    if (head.status == 0 || head.body == ANSWER_HEAD_UNKNOWN ||
+        (good && !learn_size(c, head.body))) {
         failed(c, PERF_ERROR_head);
         return 0;
     }
@@ -191,7 +192,7 @@ static void finished(struct client *c)
     struct http_load *h = c->all;
     uint64_t now = rte_rdtsc();
     c->busy = false;
-    c->rested_tsc = h->think_tsc ? rte_rdtsc() + h->think_tsc : 0;
+    c->rested_tsc = now + h->think_tsc;
     if (c->refused)
         h->refused += h->latency.on;
     else
@@ -254,10 +255,7 @@ static void client_closed(struct stream *s, enum stream_end why, struct now now)
     struct client *c = s->user;
     (void)now;
     if (why != STREAM_ABORTED)
-        wrong(c->all, why == STREAM_RESET     ? PERF_ERROR_reset
-                      : why == STREAM_TIMEOUT ? PERF_ERROR_timeout
-                      : why == STREAM_REFUSED ? PERF_ERROR_refused
-                                              : PERF_ERROR_closed);
+        wrong(c->all, perf_error_of(why));
     c->stream = NULL;
     c->all->live--;
 }
@@ -403,8 +401,9 @@ void http_load_close(struct http_load *h)
     free(h->body);
 }
 
-bool http_load_wait(struct http_load *h, char *error, size_t error_len)
+bool http_load_wait(void *ctx, char *error, size_t error_len)
 {
+    struct http_load *h = ctx;
     uint64_t end = perf_now().mono_us + SETUP_US;
     uint64_t ready;
 
@@ -437,15 +436,17 @@ double http_load_slowest(const struct http_load *h)
     return o->think_ms > 0 ? o->connections * 1000.0 / (o->think_ms + 1000) : o->rate;
 }
 
-void http_load_begin(struct http_load *h)
+void http_load_begin(void *ctx)
 {
+    struct http_load *h = ctx;
     h->measured_tsc = rte_rdtsc();
     latency_begin(&h->miss_latency);
     latency_begin(&h->latency);
 }
 
-void http_load_end(struct http_load *h)
+void http_load_end(void *ctx)
 {
+    struct http_load *h = ctx;
     latency_end(&h->latency);
     latency_end(&h->miss_latency);
 }

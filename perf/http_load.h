@@ -90,12 +90,12 @@ void http_load_close(struct http_load *h);
 bool http_load_turn(void *ctx);
 /* Main waits here until all connections stand and all objects were answered; then the schedule
  * begins, and all is warm. False with `error`. */
-bool http_load_wait(struct http_load *h, char *error, size_t error_len);
+bool http_load_wait(void *ctx, char *error, size_t error_len);
 /* Requests a second that there are at least, unless it stalls; 0: as many as answers come. */
 double http_load_slowest(const struct http_load *h);
 /* The measured time; main's. */
-void http_load_begin(struct http_load *h);
-void http_load_end(struct http_load *h);
+void http_load_begin(void *ctx);
+void http_load_end(void *ctx);
 /* What the load knows of a measured run, once its thread has ended. */
 void http_load_result(const struct http_load *h, struct perf_result *r);
 

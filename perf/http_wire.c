@@ -5,25 +5,9 @@
  * its answers: what is accounted for is the client.
  */
 #include <stdio.h>
-#include <string.h>
 
 #include "perf/http_load.h"
 #include "perf/wire.h"
-
-static bool wait_for(void *ctx, char *error, size_t error_len)
-{
-    return http_load_wait(ctx, error, error_len);
-}
-
-static void begin(void *ctx)
-{
-    http_load_begin(ctx);
-}
-
-static void end(void *ctx)
-{
-    http_load_end(ctx);
-}
 
 bool http_wire_run(const struct perf_options *o, struct perf_result *r, char *error,
                    size_t error_len)
@@ -44,9 +28,9 @@ bool http_wire_run(const struct perf_options *o, struct perf_result *r, char *er
     if (http_load_open(&h, o, &t) &&
         host_new_port(&h.host, port, &t.client[0], o->connections, perf_now())) {
         const struct wire_load load = {.turn = http_load_turn,
-                                       .wait = wait_for,
-                                       .begin = begin,
-                                       .end = end,
+                                       .wait = http_load_wait,
+                                       .begin = http_load_begin,
+                                       .end = http_load_end,
                                        .ctx = &h,
                                        .ops = &h.ops,
                                        .given_up = &h.given_up,

@@ -8,7 +8,6 @@
 
 #include <rte_version.h>
 
-#include "perf/keys.h"
 #include "perf/options.h"
 #include "perf/require.h"
 #include "perf/wire.h"
@@ -96,10 +95,12 @@ static const char usage[] =
     "  --size BYTES         of an object (http, tcp: default 1024; cache: empty); echo: of a "
     "frame\n"
     "  --reply BYTES        echo: of a frame that comes back (default: as it went)\n"
-    "  --objects N          cache, dht, dns: that there are (default 1000000); http (default 1)\n"
-    "  --zipf S             cache, http, dns: exponent of the law by which they are picked, 0 to "
-    "2\n"
-    "                       (default: cache 0.99; others 0, all alike)\n"
+    "  --objects N          cache, dht, dns: that there are (default 1000000); http (default 1),\n"
+    "                       flash (1000)\n"
+    "  --zipf S             cache, http, dns, flash: exponent of the law by which they are "
+    "picked,\n"
+    "                       0 to 2\n"
+    "                       (default: cache, flash 0.99; others 0, all alike)\n"
     "  --trace FILE         http, cache: objects and sizes as a trace has them, again and again;\n"
     "                       --format text|twitter|wiki|oracle, --limit N: the first N requests\n"
     "  --batch N            cache: gets at a time, 1 to 512 (default 32); dht: requests (default:\n"

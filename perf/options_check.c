@@ -85,7 +85,10 @@ static int check_rate(struct perf_options *o)
                    !o->closed && !o->find_max && o->active == 0 && o->think_ms <= 0 &&
                    !o->wire->serve;
     if (o->poisson && o->rate <= 0 && !o->find_max && !o->calibrate)
-        return perf_refuse("--poisson", o->active ? "--active" : "--think",
+        return perf_refuse("--poisson",
+                           o->active        ? "--active"
+                           : o->wire->serve ? "--serve"
+                                            : "--think",
                            "has no place beside it: it is of a schedule");
     if (o->find_max && o->p99_us <= 0)
         return perf_refuse("--find-max", "", "needs a bound: --p99 US");
@@ -109,11 +112,10 @@ static int check_wire(struct perf_options *o)
     if (status >= 0 || !o->wire)
         return status;
     snprintf(n, sizeof(n), "%u", o->connections);
-    o->remote = !o->wire->serve;
     o->offload = false; /* sums are software's */
-    if (o->wire->serve &&
-        (o->objects > 0 || o->zipf >= 0 || o->rate > 0 || o->active > 0 || o->size > 0 ||
-         o->reply > 0 || o->closed || o->cores == 1 || o->workers > 1 || o->repeat > 1))
+    if (o->wire->serve && (o->objects > 0 || o->zipf >= 0 || o->rate > 0 || o->active > 0 ||
+                           o->size > 0 || o->reply > 0 || o->closed || o->hgrm || o->hlog ||
+                           o->csv || o->cores == 1 || o->workers > 1 || o->repeat > 1))
         return perf_refuse("--serve", o->wire->device,
                            "goes without what is a load's, and --repeat");
     if (o->command == PERF_HTTP && o->connections > WIRE_CONNECTIONS_MAX)

@@ -18,7 +18,7 @@
  *   plot.h, profile.h  of what was measured
  *   cores.c     core cycles, threads        rules.c  the operator's rules alone
  *   measure.c   the measured time, in windows   progress.h  a line a second about it
- *   http_head.h what an unknown server answers  keys.h  which object is asked for
+ *   answer_head.h what an unknown server answers  keys.h  which object is asked for
  *   flash.h     nodes of two clusters, on virtual time
  */
 #ifndef CORAL_PERF_H
@@ -74,7 +74,6 @@ struct perf_options {
     double p99_us;
     uint32_t reply;    /* echo: bytes of the frames that come back */
     struct wire *wire; /* echo, http, dns: a port; NULL: worker and load in this process */
-    bool remote;       /* of the wire, --wire: the server is elsewhere, cycles are the client's */
     const char *hgrm, *hlog, *csv; /* files for the times of answers; NULL: none */
     double seconds;
     uint32_t repeat, round; /* so many runs; which this is, from 0 on */
@@ -148,6 +147,15 @@ struct perf_result {
     double opens_per_s, tsc_per_open, bytes_per_connection, few_tsc_per_op;
     double few_p50_us;
 };
+
+/* As what the end of a connection counts that nobody wanted. */
+static inline enum perf_error perf_error_of(enum stream_end why)
+{
+    return why == STREAM_RESET     ? PERF_ERROR_reset
+           : why == STREAM_TIMEOUT ? PERF_ERROR_timeout
+           : why == STREAM_REFUSED ? PERF_ERROR_refused
+                                   : PERF_ERROR_closed;
+}
 
 /* Times of answers, while it is on: the load's thread writes, main switches it on and off. */
 struct latency {

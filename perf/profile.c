@@ -198,8 +198,9 @@ int profile_main(int argc, char **argv)
         static const char *const others[] = {"--repeat", "--find-max", "--wire", "--serve"};
         for (unsigned k = 0; k < sizeof(others) / sizeof(others[0]); k++)
             if (strncmp(argv[i], others[k], strlen(others[k])) == 0)
-                return perf_refuse("profile", argv[i],
-                                   "has no place there: it is of one run of a worker in this process");
+                return perf_refuse(
+                    "profile", argv[i],
+                    "has no place there: it is of one run of a worker in this process");
         if (strcmp(argv[i], "--flame") == 0 && i + 1 == argc)
             return perf_refuse("--flame", "", "needs a file: --flame FILE.svg");
         if (strcmp(argv[i], "--json") == 0)

@@ -172,7 +172,8 @@ bool profile_read(const char *path, uint64_t instructions[PROFILE_STAGE_COUNT])
     if (!ok || !known)
         fprintf(stderr, "coral-perf: %s:%u: this is no file of callgrind with instructions alone\n",
                 path, number);
-    settle(&r, instructions);
+    if (ok)
+        settle(&r, instructions);
     fclose(f);
     free(line);
     free(r.known);

@@ -8,6 +8,7 @@
 
 #include "perf/keys.h"
 #include "perf/perf.h"
+#include "perf/wire.h"
 #include "version.h"
 
 #define KEPT 0.98 /* of a rate, from where on it is */
@@ -27,10 +28,16 @@ static uint32_t size_of(const struct perf_options *o, const struct perf_result *
                                                 : o->size;
 }
 
+/* The server is elsewhere, and cycles are the client's. */
+static bool is_remote(const struct perf_options *o)
+{
+    return o->wire && !o->wire->serve;
+}
+
 /* The load is another process's. */
 static bool is_served(const struct perf_options *o)
 {
-    return o->wire && !o->remote;
+    return o->wire && o->wire->serve;
 }
 
 /* Core cycles an operation, by the kernel's account of the thread: no time off its core is in it.
@@ -46,7 +53,7 @@ static void print_table(const struct perf_options *o, const struct perf_result *
     double tsc = (double)rte_get_tsc_hz();
     if (o->round == 0)
         printf("%-6s %6s %11s %11s %14s %9s %9s %8s %6s %7s\n", "run", "size", "connections",
-               "ops/s", o->remote ? "client cyc/op" : "core cycles/op", "p50 us", "p99 us",
+               "ops/s", is_remote(o) ? "client cyc/op" : "core cycles/op", "p50 us", "p99 us",
                "errors", "busy", "client");
     printf("%-6s %6u %11u %11.0f %14.1f %9.1f %9.1f %8llu %5.0f%%", perf_commands[o->command].name,
            size_of(o, r), o->command == PERF_HTTP || o->command == PERF_TCP ? o->connections : 0,
@@ -71,7 +78,7 @@ static void print_table(const struct perf_options *o, const struct perf_result *
     if (r->account.cpu_s >= 0)
         printf("operations at their cost are %.1f %% of the %s CPU time less empty polls, which is "
                "%.1f core cycles each\n",
-               100 * account_share(&r->account), o->remote ? "client's" : "worker's",
+               100 * account_share(&r->account), is_remote(o) ? "client's" : "worker's",
                kernels_cycles(r));
     if (o->trace)
         keys_print(o->trace, o->trace_file);
@@ -105,14 +112,14 @@ static void report(const struct perf_options *o, const struct perf_result *r, js
     static const char *const of_load[] = {"p50_us", "p99_us", "p999_us", "max_us", "verified"};
     double tsc = (double)rte_get_tsc_hz();
     json_object_update_new(
-        result,
-        json_pack("{s:f, s:f, s:f, s:f, s:s, s:f, s:f, s:I, s:I, s:f, s:i, s:f}", "ops_per_s",
-                  (double)r->ops / r->seconds, o->remote ? "client_cycles_per_op" : "cycles_per_op",
-                  r->tsc_per_op * r->ratio, "core_hz", r->ratio * tsc, "tsc_hz", tsc, "offload",
-                  o->offload ? "on" : "off", "p50_us", us_of(r, 0.5), "p99_us", us_of(r, 0.99),
-                  "errors", (json_int_t)errors_total(&r->errors), "verified",
-                  (json_int_t)r->verified, "seconds", r->seconds, "size", size_of(o, r), "busy",
-                  (double)r->busy_tsc / tsc / r->seconds));
+        result, json_pack("{s:f, s:f, s:f, s:f, s:s, s:f, s:f, s:I, s:I, s:f, s:i, s:f}",
+                          "ops_per_s", (double)r->ops / r->seconds,
+                          is_remote(o) ? "client_cycles_per_op" : "cycles_per_op",
+                          r->tsc_per_op * r->ratio, "core_hz", r->ratio * tsc, "tsc_hz", tsc,
+                          "offload", o->offload ? "on" : "off", "p50_us", us_of(r, 0.5), "p99_us",
+                          us_of(r, 0.99), "errors", (json_int_t)errors_total(&r->errors),
+                          "verified", (json_int_t)r->verified, "seconds", r->seconds, "size",
+                          size_of(o, r), "busy", (double)r->busy_tsc / tsc / r->seconds));
     json_object_update_new(
         result, json_pack("{s:f, s:f}", "p999_us", us_of(r, 0.999), "max_us", us_of(r, 1)));
     if (is_served(o)) /* no load of its own that times answers or looks at them */

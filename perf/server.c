@@ -88,8 +88,7 @@ void server_close(struct server *s)
             port_link_drain(s->link);
         node_destroy(s->node);
     }
-    if (s->link)
-        port_link_free(s->link);
+    port_link_free(s->link);
     free(s->routes);
     free(s->zone);
 }

@@ -154,9 +154,9 @@ bool wire_measure(const struct perf_options *o, const struct wire_load *l, struc
     bool ok = l->wait(l->ctx, error, error_len);
     if (ok) {
         uint64_t given_up = l->given_up ? counter_read(l->given_up) : 0;
-        l->begin(l->ctx);
+        l->begin ? l->begin(l->ctx) : latency_begin(l->latency);
         measure_windows(o->seconds, &m, r);
-        l->end(l->ctx);
+        l->end ? l->end(l->ctx) : latency_end(l->latency);
         r->given_up = l->given_up ? counter_read(l->given_up) - given_up : 0;
     }
     __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);

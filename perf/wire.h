@@ -38,10 +38,10 @@ struct port *wire_open(const struct wire *w, char *error, size_t error_len);
 struct wire_load {
     bool (*turn)(void *ctx);
     bool (*wait)(void *ctx, char *error, size_t error_len);
-    void (*begin)(void *ctx), (*end)(void *ctx); /* the measured time */
+    void (*begin)(void *ctx), (*end)(void *ctx); /* the measured time; NULL: of `latency` alone */
     void *ctx;
     const uint64_t *ops, *given_up; /* NULL: nothing is */
-    const struct latency *latency;
+    struct latency *latency;
     const struct perf_errors *errors;
     double slowest; /* as struct measured has it */
 };

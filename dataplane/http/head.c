@@ -468,8 +468,7 @@ static bool list_has(const struct http_head *h, enum http_known which, struct ht
 
 bool http_list_has(const struct http_head *h, enum http_known which, const char *token)
 {
-    return h->known[which] &&
-           list_has(h, which, (struct http_text){token, (uint32_t)strlen(token)});
+    return list_has(h, which, (struct http_text){token, (uint32_t)strlen(token)});
 }
 
 bool http_connection_names(const struct http_head *h, struct http_text name)

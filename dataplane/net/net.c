@@ -54,9 +54,8 @@ static void own_add(struct net *n, const struct addr *ip, unsigned prefix)
     uint32_t broadcast = 0; /* RFC 922; a subnet of one or two addresses has none (RFC 3021) */
     if (o->prefix < 31)
         broadcast = addr_get_v4(ip) | (uint32_t)(0xffffffffull >> o->prefix);
-    memcpy(&n->v4[n->v4s].ip, ip->b + 12, 4);
-    memcpy(&n->v4[n->v4s].mask, mask.b + 12, 4);
-    n->v4[n->v4s++].broadcast = htobe32(broadcast);
+    n->v4[n->v4s++] =
+        (struct own_v4){addr_get_v4_be(ip), addr_get_v4_be(&mask), htobe32(broadcast)};
 }
 
 /* RFC 4291 2.5.6 and appendix A: fe80::/64 and the MAC as a modified EUI-64 */
@@ -101,14 +100,8 @@ const struct net_counters *net_counters(const struct net *n)
 
 bool net_is_ours(const struct net *n, const struct addr *ip)
 {
-    if (addr_is_v4(ip)) {
-        uint32_t v4;
-        memcpy(&v4, ip->b + 12, 4);
-        for (unsigned i = 0; i < n->v4s; i++)
-            if (v4 == n->v4[i].ip)
-                return true;
-        return false;
-    }
+    if (addr_is_v4(ip))
+        return v4_kind(n, addr_get_v4_be(ip)) == V4_OURS;
     for (unsigned i = 0; i < n->owns; i++)
         if (addr_eq(ip, &n->own[i].ip))
             return true;
@@ -125,8 +118,7 @@ static bool in_subnet(const struct own *o, const struct addr *ip)
 bool net_on_link(const struct net *n, const struct addr *ip)
 {
     if (addr_is_v4(ip)) {
-        uint32_t v4;
-        memcpy(&v4, ip->b + 12, 4);
+        const uint32_t v4 = addr_get_v4_be(ip);
         for (unsigned i = 0; i < n->v4s; i++)
             if (((v4 ^ n->v4[i].ip) & n->v4[i].mask) == 0)
                 return true;

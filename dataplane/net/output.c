@@ -36,9 +36,7 @@ uint8_t *net_write_ip(uint8_t *l4, size_t l4_len, const struct addr *src, const 
     put16(ip + 6, 0x4000); /* DF */
     ip[8] = hop_limit;
     ip[9] = protocol;
-    uint32_t from, to;
-    memcpy(&from, src->b + 12, 4);
-    memcpy(&to, dst->b + 12, 4);
+    const uint32_t from = addr_get_v4_be(src), to = addr_get_v4_be(dst);
     memcpy(ip + 12, &from, 4);
     memcpy(ip + 16, &to, 4);
     /* of the words as they are at hand: to read back what was just written in other sizes has to

@@ -33,23 +33,6 @@ static uint64_t *check_options(struct net_counters *c, const uint8_t *o, unsigne
     return NULL;
 }
 
-/* What an IPv4 address is to us. */
-enum v4_kind { V4_OTHER, V4_OURS, V4_BROADCAST };
-
-/* `ip` in network order, not 0. */
-static enum v4_kind v4_kind(const struct net *n, uint32_t ip)
-{
-    enum v4_kind kind = V4_OTHER;
-
-    for (unsigned i = 0; i < n->v4s; i++) {
-        if (n->v4[i].ip == ip)
-            return V4_OURS;
-        if (n->v4[i].broadcast == ip) /* the all-ones address of a subnet (RFC 922) */
-            kind = V4_BROADCAST;
-    }
-    return kind;
-}
-
 static void parse_ipv4(struct net *n, struct net_packet *p, struct parsed *out)
 {
     struct net_counters *c = &n->counters;

@@ -18,6 +18,11 @@ struct own {
     uint8_t prefix; /* in bits of its family */
 };
 
+/* One of IPv4, all in network order, as packets have it. */
+struct own_v4 {
+    uint32_t ip, mask, broadcast; /* of the subnet (RFC 922); 0: it has none */
+};
+
 /* A token bucket: `per_s` a second, saved up to `per_s`. */
 struct rate {
     uint32_t per_s;
@@ -67,9 +72,7 @@ struct net {
     unsigned owns;
     struct own own[NET_ADDRESSES + 1]; /* the configured ones, then our link-local */
     unsigned v4s;
-    struct {
-        uint32_t ip, mask, broadcast; /* in network order; broadcast 0: it has none */
-    } v4[NET_ADDRESSES];              /* of the same, those of IPv4, as parse.c compares them */
+    struct own_v4 v4[NET_ADDRESSES]; /* of the same, those of IPv4 */
     struct rate errors, solicitations;
     struct rate quotes, datagram_quotes; /* ICMP errors handed on */
     struct neighbour_table table;
@@ -78,6 +81,23 @@ struct net {
     size_t scratch_size;
     uint8_t scratch[]; /* frames of our own making are built here */
 };
+
+/* What an IPv4 address is to us. */
+enum v4_kind { V4_OTHER, V4_OURS, V4_BROADCAST };
+
+/* `ip` in network order, not 0. */
+static inline enum v4_kind v4_kind(const struct net *n, uint32_t ip)
+{
+    enum v4_kind kind = V4_OTHER;
+
+    for (unsigned i = 0; i < n->v4s; i++) {
+        if (n->v4[i].ip == ip)
+            return V4_OURS;
+        if (n->v4[i].broadcast == ip) /* the all-ones address of a subnet (RFC 922) */
+            kind = V4_BROADCAST;
+    }
+    return kind;
+}
 
 /* The frame as parse.c hands it to the rest: what the face's net_packet does not say. */
 struct parsed {

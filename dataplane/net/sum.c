@@ -98,8 +98,5 @@ uint64_t net_sum_pseudo(const struct addr *src, const struct addr *dst, uint8_t 
 
     if (!addr_is_v4(dst))
         return net_sum(src->b, 16, net_sum(dst->b, 16, tail));
-    uint32_t from, to;
-    memcpy(&from, src->b + 12, 4);
-    memcpy(&to, dst->b + 12, 4);
-    return tail + from + to;
+    return tail + addr_get_v4_be(src) + addr_get_v4_be(dst);
 }

@@ -51,10 +51,9 @@ static void linger_end(struct grip *g)
     l->n--;
 }
 
-void grip_again(struct proxy *p, struct grip *g, struct now now)
+void grip_again(struct grip *g)
 {
-    p->now = now;
-    if (!g->lingers || g->idle_us == now.mono_us) /* then it did already, in this burst */
+    if (!g->lingers || g->idle_us == g->proxy->now.mono_us) /* then it did already, in this burst */
         return;
     linger_end(g);
     linger(g);

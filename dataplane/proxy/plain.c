@@ -122,7 +122,7 @@ bool plain_answer(struct proxy *p, struct request *r, const struct cache_object 
     if (!http_respond_whole(c, (struct ref){(const uint8_t *)s->bytes, s->len + body, &s->hold},
                             now))
         return false;
-    grip_again(p, g, now);
+    grip_again(g);
     counter_inc(&p->counters.proxy_hits_total);
     counter_add(&p->counters.proxy_client_bytes_total, body);
     hist_add(&p->latency, now.mono_us - r->started_us);

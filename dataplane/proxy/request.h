@@ -334,7 +334,7 @@ struct grip *grip_take(struct proxy *p, const struct cache_object *o); /* NULL: 
 void grip_drop(struct grip *g);
 struct grip *grip_find(struct proxy *p, const struct cache_object *o);
 /* It is of use without a hold of its own: if it lingers, it does from now on. */
-void grip_again(struct proxy *p, struct grip *g, struct now now);
+void grip_again(struct grip *g);
 void grip_wait(struct proxy *p, struct grip *g, struct request *r);
 void grip_unwait(struct request *r);
 

@@ -331,7 +331,8 @@ static bool is_simple(const struct request *r)
 
 /* --- fields that come again ----------------------------------------------- */
 
-/* What we make of such fields (http.h, remark), by one configuration. */
+/* What we make of such fields (http.h, remark), by one policy: rules may change without the
+ * configuration's number. */
 struct take_memo {
     uint64_t view; /* p->views; 0: nothing is known */
     const struct proxy_site *site;

@@ -10,15 +10,15 @@
 
 #include "dataplane/worker/worker.h"
 
-#define AHEAD      2
+#define AHEAD      2 /* calls; one, three and four are dearer (perf/RESULTS.md) */
 #define DATA_LINES 4 /* headers and a response head */
 
 /*
  * What frees a frame is often another core, so its header and first bytes are misses here (a sixth
  * of an HTTP answer, when each frame was taken from the pool alone): frames are taken in bulk and
  * prefetched some calls before they are used, those that will be written into with their first
- * lines. The pool keeps free frames with refcnt
- * 1 and no next segment (rte_mbuf.h), so a reset is all that the fresh one needs.
+ * lines. The pool keeps free frames with refcnt 1 and no next segment (rte_mbuf.h), so a reset is
+ * all that the fresh one needs.
  */
 static void refill(struct worker *w, struct worker_port *wp, struct worker_frames *f)
 {

@@ -138,6 +138,11 @@ def cpu_seconds(pid):
     return ticks / HZ, (int(words[6]) + int(words[7])) / HZ
 
 
+def client_of(o, server):
+    """Who asks it."""
+    return o.client or ("coral-perf" if o.rate else "wrk" if server.kind == "http" else "dnsperf")
+
+
 class Rivals:
     """The lab, and what is done in it."""
 
@@ -218,9 +223,9 @@ class Rivals:
 
     def load(self, server):
         """Answers a second, p99 in us or None, errors."""
-        if server.alien or self.client(server) == "coral-perf":
+        if server.alien or client_of(self.o, server) == "coral-perf":
             return self.load_past_kernel(server)
-        if self.client(server) == "kxdpgun":
+        if client_of(self.o, server) == "kxdpgun":
             return self.load_kxdpgun()
         if server.kind == "http":
             out = run(*self.net.inside(
@@ -240,11 +245,6 @@ class Rivals:
         lost = int(find(r"Queries lost: +(\d+)", out).group(1))
         codes = find(r"Response codes: +(.*)", out).group(1)
         return rate, None, lost + (0 if re.fullmatch(r"NOERROR \d+ \(100.00%\)", codes.strip()) else 1)
-
-    def client(self, server):
-        if self.o.client or self.o.rate:
-            return self.o.client or "coral-perf"
-        return "wrk" if server.kind == "http" else "dnsperf"
 
     def load_kxdpgun(self):
         """More than a server can do is offered: what it does not answer is no error."""
@@ -407,7 +407,7 @@ def main():
         fail("it needs two CPUs")
     wanted = [s for s in servers if (s.name in o.names or not o.names) and (not o.kind or s.kind == o.kind)]
     for s in list(wanted):
-        client = o.client or ("coral-perf" if o.rate else "wrk" if s.kind == "http" else "dnsperf")
+        client = client_of(o, s)
         kind, package = CLIENTS[client]
         if kind not in (None, s.kind) or (s.alien and client != "coral-perf" and s.name not in o.names):
             wanted.remove(s)

@@ -105,19 +105,28 @@ static uint64_t id_of(struct field f)
     return number(f, &v) ? v : XXH3_64bits(f.at, f.len);
 }
 
+/* The fields of a line that begins with its time; 0: it is a comment, names of columns, or bad. */
+static unsigned timed_fields(struct parser *p, const char *line, size_t len, struct field *f,
+                             uint64_t *time_s)
+{
+    unsigned n = split(line, len, f);
+    if (n == 0 || f[0].at[0] == '#')
+        return 0;
+    if (seconds(f[0], time_s))
+        return n;
+    if (p->number > 1) /* the first may have names of columns */
+        bad(p, "the time is no number");
+    return 0;
+}
+
 static bool text_line(struct parser *p, const char *line, size_t len)
 {
     struct field f[FIELDS_MAX];
     uint64_t time_s;
     uint32_t size;
-    unsigned n = split(line, len, f);
-    if (n == 0 || f[0].at[0] == '#')
+    unsigned n = timed_fields(p, line, len, f, &time_s);
+    if (n == 0)
         return true;
-    if (!seconds(f[0], &time_s)) {
-        if (p->number == 1) /* names of columns */
-            return true;
-        return bad(p, "the time is no number");
-    }
     if (n < 3 || f[1].len == 0)
         return bad(p, "it has no three fields time,id,size");
     if (!bytes(f[2], &size))
@@ -156,11 +165,9 @@ static bool wiki_line(struct parser *p, const char *line, size_t len)
     struct field f[FIELDS_MAX];
     uint64_t time_s;
     uint32_t size;
-    unsigned n = split(line, len, f);
-    if (n == 0 || f[0].at[0] == '#')
+    unsigned n = timed_fields(p, line, len, f, &time_s);
+    if (n == 0)
         return true;
-    if (!seconds(f[0], &time_s))
-        return p->number == 1 ? true : bad(p, "the time is no number");
     if (n < 4)
         return bad(p, "it has neither the five fields of uploads nor the four of texts");
     if (!bytes(f[n > 4 ? 3 : 2], &size))

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What coral-perf reads that others wrote: callgrind's files, percentiles, documents, and the heads
  * of answers of a server that is not ours. The first byte says which. */
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +8,7 @@
 #include <unistd.h>
 
 #include "perf/compare.h"
-#include "perf/http_head.h"
+#include "perf/answer_head.h"
 #include "perf/perf.h"
 #include "perf/plot.h"
 #include "perf/profile.h"
@@ -93,17 +92,17 @@ static void compare(const uint8_t *data, size_t len, bool json)
  * at. */
 static void read_head(const uint8_t *data, size_t len)
 {
-    struct http_head head, again;
+    struct answer_head head, again;
     uint8_t *copy = malloc(len ? len : 1); /* its own piece, so that ASan sees its end */
     if (len)
         memcpy(copy, data, len);
-    if (http_head_read(copy, len, &head)) {
-        if (head.len > len || head.len > HTTP_HEAD_MAX || head.len < 4 ||
+    if (answer_head_read(copy, len, &head)) {
+        if (head.len > len || head.len > ANSWER_HEAD_MAX || head.len < 4 ||
             memcmp(copy + head.len - 4, "\r\n\r\n", 4) != 0 || head.status > 999 ||
-            http_head_read(copy, head.len - 1, &again))
+            answer_head_read(copy, head.len - 1, &again))
             abort();
         copy = realloc(copy, head.len);
-        if (!http_head_read(copy, head.len, &again) || head.len != again.len ||
+        if (!answer_head_read(copy, head.len, &again) || head.len != again.len ||
             head.status != again.status || head.body != again.body)
             abort();
     }

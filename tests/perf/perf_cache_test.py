@@ -5,6 +5,9 @@ import json
 import subprocess
 import sys
 
+import checks
+from checks import expect
+
 PERF = sys.argv[1]
 COMMON = ("cache", "--seconds", "0.1", "--objects", "3000")
 REFUSED = (
@@ -18,14 +21,6 @@ REFUSED = (
     (("stash",), ('"stash"', "cache")),
     (("cache", "--connections", "5"), ('"cache"', "http, tcp")),
 )
-bad = 0
-
-
-def expect(what, good, text):
-    global bad
-    if not good:
-        bad += 1
-        print(f"NOT OK  {what}: {text}")
 
 
 def raw(*args):
@@ -80,7 +75,7 @@ def main():
         p = subprocess.run((PERF,) + args, capture_output=True, text=True, timeout=10)
         expect(args, p.returncode == 2 and not p.stdout and all(w in p.stderr for w in words),
                f"status {p.returncode}: {p.stderr.strip()}")
-    sys.exit(bad != 0)
+    sys.exit(checks.bad != 0)
 
 
 main()

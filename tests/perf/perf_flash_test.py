@@ -5,17 +5,12 @@ import json
 import subprocess
 import sys
 
+import checks
+from checks import expect
+
 PERF = sys.argv[1]
 SMALL = ("flash", "--seconds", "0.4", "--objects", "40", "--rate", "4000", "--no-huge", "--json")
 BOUNDS = ("origin_mean<=1.2", "origin_most<=3", "p99_us<250000", "max_us<1000000", "errors=0")
-bad = 0
-
-
-def expect(what, good, text=""):
-    global bad
-    if not good:
-        bad += 1
-        print(f"NOT OK  {what}: {text}")
 
 
 def flash(*args):
@@ -39,4 +34,4 @@ ran = flash("--seed", "2", "--assert", "p99_us<1000")
 expect("a seed replays it", figures(ran) == second, ran.stdout)
 expect("a bound that does not hold is told", ran.returncode == 1 and "p99_us" in ran.stderr,
        ran.stderr)
-sys.exit(bad > 0)
+sys.exit(checks.bad > 0)

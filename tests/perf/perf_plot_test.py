@@ -10,15 +10,10 @@ import subprocess
 import sys
 import tempfile
 
+import checks
+from checks import expect
+
 PERF = sys.argv[1]
-bad = 0
-
-
-def expect(what, good, text=""):
-    global bad
-    if not good:
-        bad += 1
-        print(f"NOT OK  {what}: {text}")
 
 
 def plot(*args):
@@ -78,7 +73,7 @@ def main():
         p = subprocess.run((PERF, "plot", a), capture_output=True, text=True, timeout=30,
                            env=dict(os.environ, PATH="/nowhere"))
         expect("no gnuplot", p.returncode == 1 and "it is not installed" in p.stderr, (p.returncode, p.stderr))
-    return bad > 0
+    return checks.bad > 0
 
 
 sys.exit(main())

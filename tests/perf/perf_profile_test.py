@@ -9,7 +9,10 @@ import sys
 import tempfile
 import xml.dom.minidom
 
-PERF = sys.argv[1]
+import checks
+from checks import expect
+
+PERF, ROW = sys.argv[1], 17 # pixels of a frame's height, as perf/flame.c has it
 # names by number, code of another file within a function, relative lines, calls whose costs are
 # another function's
 FILE = """# callgrind format
@@ -67,14 +70,6 @@ totals: 220
 """
 # helper and deeper are their caller's; nobody calls touch and alone
 WANTED = {"tcp_in": 123, "base": 7, "crypto": 11, "dns": 13, "http": 23 + 19 + 5, "other": 17 + 2}
-bad = 0
-
-
-def expect(what, good, text=""):
-    global bad
-    if not good:
-        bad += 1
-        print(f"NOT OK  {what}: {text}")
 
 
 def profile(*args, timeout=30):
@@ -95,12 +90,15 @@ def flames():
         r = json.loads(p.stdout)["results"][0]
         expect("their stages", r["samples"] > 50 and {"dns", "net"} <= {x["stage"] for x in r["stages"]}, r)
         tree = xml.dom.minidom.parse(svg)
-        frames = [g for g in tree.getElementsByTagName("g")]
+        frames = tree.getElementsByTagName("g")
         names = [g.getElementsByTagName("title")[0].firstChild.data for g in frames]
         expect("frames", names[0] == "worker_poll 100.00 %" and len(names) > 5, names)
-        for g in frames:
-            x, y, w = (float(g.getElementsByTagName("rect")[0].getAttribute(a)) for a in ("x", "y", "width"))
+        rects = [tuple(float(g.getElementsByTagName("rect")[0].getAttribute(a)) for a in ("x", "y", "width"))
+                 for g in frames]
+        for x, y, w in rects:
             expect("within the picture", x >= 0 and y > 0 and x + w <= 1201, (x, y, w))
+            expect("on its caller", y == rects[0][1] or any(
+                b == y + ROW and a <= x + 0.2 and x + w <= a + c + 0.2 for a, b, c in rects), (x, y, w))
 
 
 def main():
@@ -145,7 +143,7 @@ def main():
         expect("its options", p.returncode == 1 and '--seconds: "x"' in p.stderr, p.stderr)
     if len(sys.argv) > 2 and shutil.which("perf") and os.geteuid() == 0:
         flames()
-    return bad > 0
+    return checks.bad > 0
 
 
 sys.exit(main())

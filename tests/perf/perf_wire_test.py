@@ -11,6 +11,9 @@ import sys
 import tempfile
 import time
 
+import checks
+from checks import expect
+
 PERF, SKIP = sys.argv[1], 77
 A, B = (f"pw{os.getpid()}-{x}" for x in ("server", "client"))
 SERVER, BODY = "10.78.0.1", bytes(i * 7 % 256 for i in range(3000))
@@ -25,6 +28,8 @@ import socket, sys, threading
 HEADS = {"/empty": "200 OK\\r\\nContent-Length: ", "/words": "200 OK\\r\\nContent-Length: five",
          "/minus": "200 OK\\r\\nContent-Length: -1", "/none": "200 OK\\r\\nDate: x",
          "/busy": "503 No\\r\\nContent-Length: 5"}
+
+
 def serve(c):
     path = c.recv(1000).decode().split()[1]
     c.sendall(f"HTTP/1.1 {HEADS[path]}\\r\\n\\r\\n".encode())
@@ -37,6 +42,8 @@ while True:
 # the first label says how the answer is wrong
 DNS = """
 import socket, sys
+
+
 def answer(q):
     word = q[13:13 + q[12]].decode().rstrip("0123456789")
     head, question = q[:2] + bytes.fromhex("85000001000100000000"), q[12:]
@@ -56,14 +63,6 @@ while True:
     if not q[13:].startswith(b"mute"):
         s.sendto(answer(q), client)
 """
-bad = 0
-
-
-def expect(what, good, text=""):
-    global bad
-    if not good:
-        bad += 1
-        print(f"NOT OK  {what}: {text}")
 
 
 def run(*args):
@@ -255,7 +254,7 @@ def main():
         for ns in (A, B):
             subprocess.run(("ip", "netns", "del", ns))
         shutil.rmtree(folder)
-    return bad > 0
+    return checks.bad > 0
 
 
 sys.exit(main())

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "perf/http_head.h"
+#include "perf/answer_head.h"
 
 static unsigned status_of(const uint8_t *line, size_t len)
 {
@@ -16,20 +16,20 @@ static unsigned status_of(const uint8_t *line, size_t len)
 }
 
 /* Of a line with its CR, at which strtoull ends. One that does not fit is no length. */
-static void take_length(const char *line, size_t len, struct http_head *out)
+static void take_length(const char *line, size_t len, struct answer_head *out)
 {
     const char *value = line + 15;
     if (len < 17 || strncasecmp(line, "content-length:", 15) != 0)
         return;
     value += strspn(value, " \t");
-    out->body = isdigit((unsigned char)*value) ? strtoull(value, NULL, 10) : HTTP_HEAD_UNKNOWN;
+    out->body = isdigit((unsigned char)*value) ? strtoull(value, NULL, 10) : ANSWER_HEAD_UNKNOWN;
 }
 
-bool http_head_read(const uint8_t *data, size_t len, struct http_head *out)
+bool answer_head_read(const uint8_t *data, size_t len, struct answer_head *out)
 {
     const uint8_t *line = data, *at = data, *cr;
-    const uint8_t *most = data + (len < HTTP_HEAD_MAX ? len : HTTP_HEAD_MAX);
-    *out = (struct http_head){.body = HTTP_HEAD_UNKNOWN};
+    const uint8_t *most = data + (len < ANSWER_HEAD_MAX ? len : ANSWER_HEAD_MAX);
+    *out = (struct answer_head){.body = ANSWER_HEAD_UNKNOWN};
     while ((cr = memchr(at, '\r', (size_t)(most - at))) && cr + 1 < most) {
         at = cr + 1;
         if (*at != '\n')
